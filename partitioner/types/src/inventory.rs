@@ -1,0 +1,219 @@
+//! What a host has: GPUs, NUMA nodes, network interfaces, and how they hang together.
+
+use crate::bytes::Bytes;
+use crate::ids::{DeviceMinor, GpuUuid, SliceId};
+use crate::mig::{GpuInstance, MigMode};
+use crate::pci::PciAddress;
+use crate::profile::Profile;
+use crate::time::Timestamp;
+
+/// Everything that was found on one host at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// The host's name.
+    pub host: String,
+    /// Driver and library versions; `None` without an NVIDIA driver.
+    pub driver: Option<Driver>,
+    /// GPUs in order of their NVML index.
+    pub gpus: Vec<Gpu>,
+    /// NUMA nodes, by id.
+    pub numa_nodes: Vec<NumaNode>,
+    /// RDMA-capable network interfaces.
+    pub nics: Vec<Nic>,
+    /// What could not be read, in words; the rest of the inventory stands.
+    pub problems: Vec<String>,
+}
+
+/// Versions of the driver and its library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Driver {
+    /// Kernel driver, e.g. `590.48.01`.
+    pub version: String,
+    /// NVML library.
+    pub nvml_version: String,
+    /// Newest CUDA version that the driver serves, `major.minor`.
+    pub cuda_version: Option<String>,
+}
+
+/// GPU generations that differ in what kerf may do with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Architecture {
+    /// A100, A30: changing the MIG mode needs a GPU reset.
+    Ampere,
+    /// H100, H200: the MIG mode changes at once.
+    Hopper,
+    /// B200 and its kin.
+    Blackwell,
+    /// Anything else, by NVML's number.
+    Other(u32),
+}
+
+/// One physical GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gpu {
+    /// NVML index; it changes when a GPU drops out.
+    pub index: u32,
+    /// The driver's UUID.
+    pub uuid: GpuUuid,
+    /// Where it sits.
+    pub pci: PciAddress,
+    /// Minor of `/dev/nvidia<minor>`.
+    pub minor: DeviceMinor,
+    /// Marketing name, e.g. `NVIDIA H100 80GB HBM3`.
+    pub name: String,
+    /// Device id in the high and vendor id in the low 16 bits, as NVML gives it (`0x233010de`).
+    pub pci_device_id: u32,
+    /// Subsystem device and vendor id in the same order.
+    pub pci_subsystem_id: u32,
+    /// Board serial number.
+    pub serial: Option<String>,
+    /// Generation.
+    pub architecture: Architecture,
+    /// CUDA compute capability, major and minor.
+    pub compute_capability: (u32, u32),
+    /// Memory of the whole GPU.
+    pub memory: Bytes,
+    /// The NUMA node that it is next to.
+    pub numa_node: Option<u32>,
+    /// Its PCIe link.
+    pub pcie: PcieLink,
+    /// NVLinks that it has, by link number.
+    pub nvlinks: Vec<NvLink>,
+    /// MIG mode.
+    pub mig_mode: MigMode,
+    /// MIG profiles with their legal places; empty where the GPU has none, or MIG is off and the driver
+    /// does not tell.
+    pub profiles: Vec<Profile>,
+    /// GPU instances that exist, by id.
+    pub instances: Vec<GpuInstance>,
+    /// Processes that hold the GPU or one of its instances.
+    pub processes: Vec<GpuProcess>,
+    /// How it is.
+    pub health: Health,
+}
+
+impl Gpu {
+    /// The profile with this driver id.
+    pub fn profile(&self, id: crate::ProfileId) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.id == id)
+    }
+
+    /// The stable name of an instance's place.
+    pub fn slice_id(&self, instance: &GpuInstance) -> SliceId {
+        SliceId {
+            gpu: self.pci,
+            placement: instance.placement,
+        }
+    }
+}
+
+/// How a GPU is. A sick GPU never takes its neighbours down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Answers, nothing known against it.
+    Ok,
+    /// The driver has lost it (fallen off the bus).
+    Lost {
+        /// When that was first seen.
+        since: Timestamp,
+    },
+    /// A call on it did not return before its deadline.
+    Unresponsive {
+        /// When that was first seen.
+        since: Timestamp,
+        /// The call that did not return.
+        operation: String,
+    },
+    /// It reported a critical error (XID).
+    Xid {
+        /// When.
+        since: Timestamp,
+        /// Code of NVIDIA's XID catalogue.
+        code: u64,
+    },
+}
+
+impl Health {
+    /// Whether new work may be placed on it.
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok)
+    }
+}
+
+/// A PCIe link; generation 5 is 32 GT/s a lane. An idle GPU lowers `current`, so `max` is the capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PcieLink {
+    /// Highest generation.
+    pub max_generation: u32,
+    /// Most lanes.
+    pub max_width: u32,
+    /// Generation now.
+    pub current_generation: u32,
+    /// Lanes now.
+    pub current_width: u32,
+}
+
+/// One NVLink of a GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NvLink {
+    /// Link number.
+    pub link: u32,
+    /// Whether it is up.
+    pub active: bool,
+    /// NVLink version.
+    pub version: u32,
+    /// What is at the other end.
+    pub remote: NvLinkRemote,
+}
+
+/// The other end of an NVLink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NvLinkRemote {
+    /// Another GPU.
+    Gpu(PciAddress),
+    /// An NVSwitch.
+    Switch(PciAddress),
+    /// Something that the driver does not name.
+    Unknown,
+}
+
+/// A process that uses a GPU or an instance on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GpuProcess {
+    /// Process id in the host's PID namespace.
+    pub pid: u32,
+    /// GPU memory that it holds; `None` where the driver does not tell.
+    pub memory: Option<Bytes>,
+    /// GPU instance that it runs on.
+    pub gi: Option<crate::GiId>,
+    /// Compute instance that it runs on.
+    pub ci: Option<crate::CiId>,
+}
+
+/// A NUMA node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumaNode {
+    /// Node id; ids can have gaps.
+    pub id: u32,
+    /// Its CPUs as the kernel lists them (`0-55,112-167`); empty for a memory-only node.
+    pub cpus: String,
+    /// Its memory.
+    pub memory: Bytes,
+    /// Distance to each online node, in order of their ids (10 is local).
+    pub distances: Vec<u32>,
+}
+
+/// An RDMA-capable network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nic {
+    /// Name under `/sys/class/infiniband`.
+    pub name: String,
+    /// Where it sits.
+    pub pci: Option<PciAddress>,
+    /// NUMA node that it is next to.
+    pub numa_node: Option<u32>,
+    /// `InfiniBand` or `Ethernet` (RoCE).
+    pub link_layer: String,
+    /// Rate of its first port in gigabits a second, 0 when down.
+    pub rate_gbps: u32,
+}

@@ -1,0 +1,65 @@
+//! The vocabulary of kerf: the ids, facts and requests that every part names in the same way.
+//!
+//! Pure: no IO, no clock, no serde. Wire and disk formats are structs of their own (`kerf-api`) that
+//! convert to and from these types, so that a format can change without touching the meaning.
+
+#![forbid(unsafe_code)]
+
+pub mod ask;
+pub mod bytes;
+pub mod ids;
+pub mod inventory;
+pub mod job;
+pub mod layout;
+pub mod lease;
+pub mod mig;
+pub mod pci;
+pub mod placement;
+pub mod profile;
+pub mod sample;
+pub mod step;
+pub mod time;
+pub mod topology;
+
+pub use ask::Ask;
+pub use bytes::Bytes;
+pub use ids::{
+    CiId, ContainerRef, DeviceMinor, Fence, GiId, GpuUuid, JobId, LeaseId, MigUuid, ProfileId,
+    SliceId,
+};
+pub use inventory::{Gpu, Health, Inventory};
+pub use mig::{ComputeInstance, GpuInstance, MigMode};
+pub use pci::PciAddress;
+pub use placement::{Placement, UnitMask};
+pub use profile::{Engines, Profile, ProfileName};
+pub use step::Step;
+pub use time::Timestamp;
+
+/// The vendor part of every name that kerf gives in public: CDI kinds, annotations, labels.
+pub const VENDOR: &str = "kerf.dev";
+
+/// A value that could not be read: what it should have been, and what it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} expected, found {found:?}: {hint}")]
+pub struct ParseError {
+    /// The kind of value that was expected, with its article: `a PCI address`.
+    pub what: &'static str,
+    /// The text that was found, cut to 120 characters.
+    pub found: String,
+    /// What a right value looks like.
+    pub hint: &'static str,
+}
+
+impl ParseError {
+    /// Makes an error about `found`, which may be of any length and come from anywhere.
+    pub fn new(what: &'static str, found: &str, hint: &'static str) -> Self {
+        Self {
+            what,
+            found: found.chars().take(120).collect(),
+            hint,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

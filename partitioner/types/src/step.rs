@@ -1,0 +1,110 @@
+//! The steps that a plan consists of: each is one change that a driver makes, and each is idempotent,
+//! since the executor compares with what it reads back.
+
+use std::fmt;
+
+use crate::ids::{CiId, GiId, MigUuid, ProfileId};
+use crate::pci::PciAddress;
+use crate::placement::Placement;
+
+/// One change to a GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Turns MIG on or off.
+    SetMigMode {
+        /// The GPU.
+        gpu: PciAddress,
+        /// The wanted mode.
+        enabled: bool,
+        /// Whether a reset of the GPU is accepted, should the driver need one.
+        allow_reset: bool,
+    },
+    /// Makes a GPU instance at an explicit place. Done when an equal one lies there.
+    CreateGpuInstance {
+        /// The GPU.
+        gpu: PciAddress,
+        /// GPU instance profile.
+        profile: ProfileId,
+        /// Where.
+        placement: Placement,
+    },
+    /// Makes the compute instance that fills the GPU instance at this place.
+    CreateComputeInstance {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Place of the GPU instance.
+        placement: Placement,
+        /// Compute instance profile.
+        profile: ProfileId,
+    },
+    /// Destroys one compute instance. Refused when the UUID is not the named one.
+    DestroyComputeInstance {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Its GPU instance.
+        gi: GiId,
+        /// The compute instance.
+        ci: CiId,
+        /// The life that is meant.
+        uuid: MigUuid,
+    },
+    /// Destroys an empty GPU instance. Refused when another profile or place has the id by now.
+    DestroyGpuInstance {
+        /// The GPU.
+        gpu: PciAddress,
+        /// The instance.
+        gi: GiId,
+        /// Its profile.
+        profile: ProfileId,
+        /// Its place.
+        placement: Placement,
+    },
+}
+
+impl Step {
+    /// The GPU that it changes.
+    pub fn gpu(&self) -> PciAddress {
+        match self {
+            Self::SetMigMode { gpu, .. }
+            | Self::CreateGpuInstance { gpu, .. }
+            | Self::CreateComputeInstance { gpu, .. }
+            | Self::DestroyComputeInstance { gpu, .. }
+            | Self::DestroyGpuInstance { gpu, .. } => *gpu,
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetMigMode { gpu, enabled, .. } => {
+                write!(
+                    f,
+                    "set MIG mode of {gpu} {}",
+                    if *enabled { "on" } else { "off" }
+                )
+            }
+            Self::CreateGpuInstance {
+                gpu,
+                profile,
+                placement,
+            } => {
+                write!(
+                    f,
+                    "create GPU instance of profile {profile} at {placement} on {gpu}"
+                )
+            }
+            Self::CreateComputeInstance { gpu, placement, .. } => {
+                write!(f, "create compute instance at {placement} on {gpu}")
+            }
+            Self::DestroyComputeInstance { gpu, gi, ci, uuid } => {
+                write!(f, "destroy compute instance {gi}/{ci} ({uuid}) on {gpu}")
+            }
+            Self::DestroyGpuInstance {
+                gpu, gi, placement, ..
+            } => {
+                write!(f, "destroy GPU instance {gi} at {placement} on {gpu}")
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Every text form reads back as what was written, and what is wrong is refused.
+
+use crate::{
+    Ask, Bytes, ContainerRef, Fence, LeaseId, PciAddress, Placement, ProfileName, Timestamp,
+};
+
+fn check_round_trip<T>(texts: &[&str])
+where
+    T: std::str::FromStr<Err = crate::ParseError> + std::fmt::Display,
+{
+    for text in texts {
+        let value: T = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(&value.to_string(), text);
+    }
+}
+
+fn check_refused<T: std::str::FromStr<Err = crate::ParseError>>(texts: &[&str]) {
+    for text in texts {
+        let error = text
+            .parse::<T>()
+            .err()
+            .unwrap_or_else(|| panic!("{text:?} was accepted"));
+        assert!(error.found.len() <= 480, "{error}");
+    }
+}
+
+#[test]
+fn text_forms_round_trip() {
+    check_round_trip::<ProfileName>(&[
+        "1g.10gb",
+        "1g.10gb+me",
+        "1c.3g.40gb",
+        "2g.48gb-me",
+        "1g.24gb+me.all",
+        "1g.24gb+gfx",
+    ]);
+    check_round_trip::<PciAddress>(&["0000:1b:00.0", "10000:e1:1f.7"]);
+    check_round_trip::<Placement>(&["0:8", "4:4", "63:1"]);
+    check_round_trip::<Bytes>(&["20GiB", "512MiB", "3B"]);
+    check_round_trip::<Ask>(&[
+        "1g.10gb",
+        "1g.10gb:2",
+        "gpu:2",
+        "memory>=20GiB,fp8,nvlink:4",
+    ]);
+    check_round_trip::<LeaseId>(&["0192f0a4-5c1e-7000-8000-00000000002a"]);
+}
+
+#[test]
+fn wrong_texts_are_refused() {
+    check_refused::<ProfileName>(&[
+        "",
+        "g.10gb",
+        "1g",
+        "1g.gb",
+        "1g.10gb+x",
+        "1g.10GB",
+        "x1g.10gb",
+        "1g.10gb.5",
+    ]);
+    check_refused::<PciAddress>(&[
+        "",
+        "1b:00",
+        "0000:1b:20.0",
+        "0000:1b:00.8",
+        "0:0:0:0.0",
+        "g0:00.0",
+    ]);
+    check_refused::<Placement>(&["", "0", "0:0", "60:5", "-1:4", "0:65"]);
+    check_refused::<Bytes>(&["", "GiB", "1.5GiB", "-1B", "99999999999TiB"]);
+    check_refused::<Ask>(&["", "gpu:0", "gpu:x"]);
+    check_refused::<Ask>(&["gpus", "1g.10gb:0", "fp8,fp8", "1g.10gb,gpu:1", "fp8,"]);
+    check_refused::<LeaseId>(&["", "0192F0A4-5C1E-7000-8000-00000000002A", "x"]);
+    assert!(ContainerRef::try_new("k8s.io", "../x").is_err());
+    assert!(ContainerRef::try_new("", "web-1").is_ok());
+}
+
+#[test]
+fn masks_cover_their_units() {
+    let all = Placement::try_new(0, 64).expect("the whole grid").mask();
+    assert_eq!(all.count(), 64);
+    let high = Placement::try_new(63, 1).expect("the last unit").mask();
+    assert_eq!(high.0, 1 << 63);
+    assert!(all.overlaps(high));
+}
+
+#[test]
+fn a_new_epoch_fences_out_every_grant_of_the_old_one() {
+    assert!(Fence::new(2, 0) > Fence::new(1, u64::MAX));
+    assert!(Fence::new(1, 8) > Fence::new(1, 7));
+}
+
+#[test]
+fn times_are_written_as_dates() {
+    assert_eq!(Timestamp(0).to_string(), "1970-01-01T00:00:00.000Z");
+    assert_eq!(
+        Timestamp(951_826_245_007).to_string(),
+        "2000-02-29T12:10:45.007Z"
+    );
+    assert_eq!(
+        Timestamp(1_795_478_400_000).to_string(),
+        "2026-11-24T00:00:00.000Z"
+    );
+}
+
+#[test]
+fn amounts_read_with_units() {
+    assert_eq!("4GiB".parse::<Bytes>().expect("4GiB").0, 4 << 30);
+    assert_eq!("1000".parse::<Bytes>().expect("1000").0, 1_000);
+    assert_eq!(Bytes(10_468_982_784).to_string(), "9.75GiB");
+}

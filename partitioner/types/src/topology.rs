@@ -1,0 +1,49 @@
+//! How near two devices are, in the words of `nvidia-smi topo -m`.
+
+use std::fmt;
+
+/// The nearest way between two devices, nearest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkClass {
+    /// The device itself.
+    Same,
+    /// This many NVLinks.
+    NvLink(u32),
+    /// At most one PCIe switch.
+    Pix,
+    /// Several PCIe switches, without the host bridge.
+    Pxb,
+    /// The PCIe host bridge.
+    Phb,
+    /// Host bridges of one NUMA node.
+    Node,
+    /// The link between NUMA nodes.
+    Sys,
+}
+
+impl fmt::Display for LinkClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Same => f.pad("X"),
+            Self::NvLink(links) => f.pad(&format!("NV{links}")),
+            Self::Pix => f.pad("PIX"),
+            Self::Pxb => f.pad("PXB"),
+            Self::Phb => f.pad("PHB"),
+            Self::Node => f.pad("NODE"),
+            Self::Sys => f.pad("SYS"),
+        }
+    }
+}
+
+/// One row of the topology matrix: a device and its way to every device of the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopologyRow {
+    /// `GPU0` or `NIC3`, as nvidia-smi calls them.
+    pub device: String,
+    /// The way to each device, in the order of the header.
+    pub links: Vec<LinkClass>,
+    /// CPUs near to it, as the kernel lists them.
+    pub cpu_affinity: String,
+    /// NUMA node that it is next to.
+    pub numa_node: Option<u32>,
+}
