@@ -1,0 +1,226 @@
+//! The checker: replays the steps of a plan on an occupancy model of its own and says what is wrong.
+//!
+//! It shares the vocabulary with the planner (what a request and a plan look like) and no code: units are
+//! counted one by one, names and rules are read again, engines are added up anew. It takes nothing from the
+//! plan on trust, so a plan without a violation may be carried out. It never repairs anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kerf_types::{Gpu, PciAddress, Placement, Profile, ProfileId, Step};
+
+use crate::gpu::GpuPlan;
+
+mod choice;
+mod claims;
+mod layout;
+mod model;
+
+pub use choice::check_choice;
+pub use layout::check_host;
+
+/// Something that a plan must not do, or does not reach. Steps are counted from 0 within their GPU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A step of one GPU's plan changes another GPU.
+    #[error("step {step} changes {found}")]
+    WrongGpu {
+        /// The step.
+        step: usize,
+        /// The GPU that it changes.
+        found: PciAddress,
+    },
+    /// A GPU that nothing speaks of would be changed.
+    #[error("{0} is not named and would be changed")]
+    NotNamed(PciAddress),
+    /// A GPU that a rule speaks of is left out, or is there twice.
+    #[error("{0} is named and not planned once")]
+    NotPlanned(PciAddress),
+    /// A sick GPU would be changed.
+    #[error("{0} is not well and would be changed")]
+    Unhealthy(PciAddress),
+    /// A GPU that is in use as a whole would be changed.
+    #[error("step {step} changes a GPU that is in use as a whole")]
+    GpuInUse {
+        /// The step.
+        step: usize,
+    },
+    /// A reset that was not allowed may happen, or is needed.
+    #[error("step {step} may need a reset that was not allowed")]
+    Reset {
+        /// The step.
+        step: usize,
+    },
+    /// The mode is changed to what it is.
+    #[error("step {step} sets the MIG mode that is there")]
+    ModeUnchanged {
+        /// The step.
+        step: usize,
+    },
+    /// The GPU has no MIG mode to change.
+    #[error("step {step} changes the MIG mode of a GPU without MIG")]
+    NoMig {
+        /// The step.
+        step: usize,
+    },
+    /// MIG is off.
+    #[error("step {step} works on an instance while MIG is off")]
+    MigOff {
+        /// The step.
+        step: usize,
+    },
+    /// MIG would go off over a living instance.
+    #[error("step {step} turns MIG off over {left} instances")]
+    MigOffOverInstances {
+        /// The step.
+        step: usize,
+        /// How many live.
+        left: usize,
+    },
+    /// What a step means is not there.
+    #[error("step {step} means something that is not there")]
+    NotThere {
+        /// The step.
+        step: usize,
+    },
+    /// A GPU instance with compute instances would be destroyed.
+    #[error("step {step} destroys a GPU instance that is not empty")]
+    NotEmpty {
+        /// The step.
+        step: usize,
+    },
+    /// A pinned instance would be touched.
+    #[error("step {step} touches the instance at {place}, which must stay")]
+    Pinned {
+        /// The step.
+        step: usize,
+        /// The instance's place.
+        place: Placement,
+    },
+    /// The GPU has no such profile.
+    #[error("step {step} uses profile {profile}, which the GPU does not have")]
+    UnknownProfile {
+        /// The step.
+        step: usize,
+        /// The profile.
+        profile: ProfileId,
+    },
+    /// The profile may not lie there.
+    #[error("step {step} puts profile {profile} at {place}, where it may not lie")]
+    IllegalPlace {
+        /// The step.
+        step: usize,
+        /// The profile.
+        profile: ProfileId,
+        /// The place.
+        place: Placement,
+    },
+    /// A unit is taken.
+    #[error("step {step} needs unit {unit}, which is taken")]
+    Overlap {
+        /// The step.
+        step: usize,
+        /// The first unit that is taken.
+        unit: usize,
+    },
+    /// More than the profile's maximum count.
+    #[error("step {step} makes more than {most} of profile {profile}")]
+    TooMany {
+        /// The step.
+        step: usize,
+        /// The profile.
+        profile: ProfileId,
+        /// Its maximum count.
+        most: u32,
+    },
+    /// More media engines than there are.
+    #[error("step {step} needs media engines that are taken")]
+    Engines {
+        /// The step.
+        step: usize,
+    },
+    /// The GPU instance has a compute instance already.
+    #[error("step {step} fills a GPU instance that is not empty")]
+    Filled {
+        /// The step.
+        step: usize,
+    },
+    /// The compute instance would not fill its GPU instance.
+    #[error(
+        "step {step} makes compute instance profile {profile}, which does not fill the instance"
+    )]
+    WrongCompute {
+        /// The step.
+        step: usize,
+        /// The compute instance profile.
+        profile: ProfileId,
+    },
+    /// The MIG mode at the end is not the wanted one.
+    #[error("MIG ends {}", if *.on { "on" } else { "off" })]
+    EndMode {
+        /// What it is.
+        on: bool,
+    },
+    /// The slices at the end are not the wanted ones.
+    #[error("{found} of profile {profile} exist at the end, {wanted} are wanted")]
+    EndCount {
+        /// The profile.
+        profile: ProfileId,
+        /// Wanted.
+        wanted: u32,
+        /// There.
+        found: u32,
+    },
+    /// An instance ends without the compute instance that fills it.
+    #[error("the instance at {0} ends incomplete")]
+    EndIncomplete(Placement),
+    /// An instance goes although it could be kept in place of one that is made.
+    #[error("the instance at {0} goes without need")]
+    Needless(Placement),
+    /// What the plan says and what its steps do differ.
+    #[error("the plan and its steps differ about {0}")]
+    Claim(&'static str),
+    /// A rule cannot be read for a GPU: the plan should not exist.
+    #[error("the layout cannot be had: {0}")]
+    Layout(String),
+    /// Two picks share hardware, or one is not free.
+    #[error("pick {0} is not free to give")]
+    NotFree(usize),
+}
+
+/// What must be true of one GPU when its steps are done, and what must not happen on the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected<'a> {
+    /// The GPU's profiles; its own where the driver tells them, else those of one of its model.
+    pub profiles: &'a [Profile],
+    /// Whether MIG is on at the end.
+    pub mig_on: bool,
+    /// The slices at the end, each complete.
+    pub slices: BTreeMap<ProfileId, u32>,
+    /// Places whose instances must not be touched.
+    pub pinned: BTreeSet<Placement>,
+    /// Whether the GPU is in use as a whole, so that nothing on it may change.
+    pub gpu_in_use: bool,
+    /// Whether it may be reset.
+    pub allow_reset: bool,
+}
+
+/// Everything that is wrong with `steps` on `gpu`.
+pub fn check_steps(gpu: &Gpu, steps: &[Step], expected: &Expected<'_>) -> Vec<Violation> {
+    let mut model = model::Model::new(gpu, expected);
+    for (at, step) in steps.iter().enumerate() {
+        model.step(at, step);
+    }
+    model.finish()
+}
+
+/// Everything that is wrong with `plan` on `gpu`: its steps, and what it says of itself.
+pub fn check_plan(
+    gpu: &Gpu,
+    plan: &GpuPlan,
+    steps: &[Step],
+    expected: &Expected<'_>,
+) -> Vec<Violation> {
+    let mut found = check_steps(gpu, steps, expected);
+    claims::check(gpu, plan, steps, &mut found);
+    found
+}

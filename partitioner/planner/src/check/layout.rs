@@ -1,0 +1,153 @@
+//! A host plan against the layout: rules, names and users are read here a second time, on their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kerf_types::layout::{GpuSelector, LayoutRule};
+use kerf_types::{Gpu, Placement, Profile, ProfileId, ProfileName};
+
+use super::{Expected, Violation, check_plan};
+use crate::host::{HostPlan, HostRequest, Usage, Use};
+
+/// Everything that is wrong with `plan` as an answer to `request`, with the GPU's index.
+pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Violation)> {
+    let mut found = Vec::new();
+    for gpu in &request.inventory.gpus {
+        let changes: Vec<_> = plan
+            .gpus
+            .iter()
+            .filter(|change| change.pci == gpu.pci)
+            .collect();
+        let mut violations = Vec::new();
+        match (rule_of(request, gpu), changes.as_slice()) {
+            (None, []) => {}
+            (None, _) => violations.push(Violation::NotNamed(gpu.pci)),
+            (Some(_), []) if !gpu.health.is_ok() => {}
+            (Some(_), _) if !gpu.health.is_ok() => violations.push(Violation::Unhealthy(gpu.pci)),
+            (Some(rule), [change]) => match expected(request, gpu, rule) {
+                Ok(expected) => {
+                    violations = check_plan(gpu, &change.plan, &change.steps, &expected);
+                }
+                Err(violation) => violations.push(violation),
+            },
+            (Some(_), _) => violations.push(Violation::NotPlanned(gpu.pci)),
+        }
+        found.extend(
+            violations
+                .into_iter()
+                .map(|violation| (gpu.index, violation)),
+        );
+    }
+    for change in &plan.gpus {
+        if !request
+            .inventory
+            .gpus
+            .iter()
+            .any(|gpu| gpu.pci == change.pci)
+        {
+            found.push((change.index, Violation::NotNamed(change.pci)));
+        }
+    }
+    found
+}
+
+/// The only rule that speaks of a GPU. A layout with two has no plan, which `expected` then shows.
+fn rule_of<'a>(request: &HostRequest<'a>, gpu: &Gpu) -> Option<&'a LayoutRule> {
+    request
+        .layout
+        .rules
+        .iter()
+        .find(|rule| speaks_of(rule, gpu))
+}
+
+fn speaks_of(rule: &LayoutRule, gpu: &Gpu) -> bool {
+    rule.gpus.iter().any(|selector| match selector {
+        GpuSelector::All => true,
+        GpuSelector::Index(index) => *index == gpu.index,
+        GpuSelector::Uuid(uuid) => *uuid == gpu.uuid,
+        GpuSelector::Pci(pci) => *pci == gpu.pci,
+    })
+}
+
+fn expected<'a>(
+    request: &HostRequest<'a>,
+    gpu: &'a Gpu,
+    rule: &LayoutRule,
+) -> Result<Expected<'a>, Violation> {
+    if request
+        .layout
+        .rules
+        .iter()
+        .filter(|rule| speaks_of(rule, gpu))
+        .count()
+        > 1
+    {
+        return Err(Violation::Layout("two rules name the GPU".to_owned()));
+    }
+    let profiles = profiles(gpu, request.inventory.gpus.iter());
+    let mut slices: BTreeMap<ProfileId, u32> = BTreeMap::new();
+    for (name, count) in rule.slices.iter().filter(|(_, count)| **count != 0) {
+        let id = meaning(profiles, name)
+            .ok_or_else(|| Violation::Layout(format!("{name} means no profile")))?;
+        let sum = slices.entry(id).or_insert(0);
+        *sum = sum.saturating_add(*count);
+    }
+    if !rule.mig_enabled && !slices.is_empty() {
+        return Err(Violation::Layout("slices with MIG off".to_owned()));
+    }
+    Ok(Expected {
+        profiles,
+        mig_on: rule.mig_enabled,
+        slices,
+        pinned: pinned(gpu, request.usage),
+        gpu_in_use: request.usage.gpus.contains_key(&gpu.pci),
+        allow_reset: request.allow_reset,
+    })
+}
+
+/// The GPU's own profiles, or those of the first GPU of its model that has some.
+pub(super) fn profiles<'a>(gpu: &'a Gpu, all: impl Iterator<Item = &'a Gpu>) -> &'a [Profile] {
+    let model = (gpu.pci_device_id, gpu.pci_subsystem_id);
+    let alike = all.filter(|other| (other.pci_device_id, other.pci_subsystem_id) == model);
+    let mut lists = std::iter::once(gpu)
+        .chain(alike)
+        .map(|gpu| gpu.profiles.as_slice());
+    lists.find(|list| !list.is_empty()).unwrap_or(&[])
+}
+
+fn meaning(profiles: &[Profile], name: &ProfileName) -> Option<ProfileId> {
+    let placeable = || {
+        profiles
+            .iter()
+            .filter(|profile| !profile.placements.is_empty())
+    };
+    let text = format!("{}g.{}gb{}", name.slices, name.memory_gb, name.attribute);
+    let exact: Vec<_> = placeable()
+        .filter(|profile| profile.name.to_string() == text)
+        .collect();
+    let alike: Vec<_> = placeable()
+        .filter(|p| (p.name.slices, &p.name.attribute) == (name.slices, &name.attribute))
+        .collect();
+    match (name.compute_slices, exact.as_slice(), alike.as_slice()) {
+        (Some(compute), _, _) if compute != name.slices => None,
+        (_, [one], _) | (_, [], [one]) => Some(one.id),
+        _ => None,
+    }
+}
+
+/// Places of the instances that somebody uses.
+pub(super) fn pinned(gpu: &Gpu, usage: &Usage) -> BTreeSet<Placement> {
+    let mut places = BTreeSet::new();
+    for (slice, by) in &usage.slices {
+        if slice.gpu == gpu.pci && *by != Use::Free {
+            places.insert(slice.placement);
+        }
+    }
+    for process in &gpu.processes {
+        let instance = gpu
+            .instances
+            .iter()
+            .find(|instance| process.gi == Some(instance.id));
+        places.extend(instance.map(|instance| instance.placement));
+    }
+    places
+}

@@ -1,0 +1,272 @@
+//! Which slice or GPU an ask gets, so that what is left over stays as useful as it can be.
+//!
+//! For a slice: a free one of exactly that profile before a new one; a new one where it costs the host the
+//! fewest options; a GPU without MIG is cut only when no other has room. Nothing that exists is ever moved
+//! or destroyed for an ask. For whole GPUs: on one NUMA node if that can be, without changing a mode if
+//! that can be. Never decides who may ask.
+
+use std::fmt;
+
+use kerf_types::{
+    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName, Step,
+};
+
+use crate::gpu::Creation;
+use crate::grid::{Grid, NameError};
+use crate::host::{GpuName, Usage};
+
+mod capability;
+mod slice;
+mod whole;
+
+/// A GPU that may serve an ask.
+#[derive(Debug, Clone, Copy)]
+pub struct GpuView<'a> {
+    /// What it is and holds.
+    pub gpu: &'a Gpu,
+    /// How it can be cut; `None` where it has no MIG or nobody knows its profiles.
+    pub grid: Option<&'a Grid>,
+    /// Whether an idle one may be put into MIG mode. Taken up only where the mode changes without a reset.
+    pub may_enable_mig: bool,
+    /// Whether an empty one may be taken out of MIG mode. Likewise.
+    pub may_disable_mig: bool,
+    /// Why nothing new may go there (cordoned, in maintenance).
+    pub closed: Option<&'a str>,
+}
+
+impl GpuView<'_> {
+    fn name(&self) -> GpuName {
+        GpuName {
+            index: self.gpu.index,
+            pci: self.gpu.pci,
+        }
+    }
+}
+
+/// What an ask gets, in the order in which it is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// One entry for each thing that was asked for.
+    pub picks: Vec<Pick>,
+}
+
+/// One thing that an ask gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pick {
+    /// A slice that exists and is free.
+    Existing {
+        /// Its GPU.
+        gpu: PciAddress,
+        /// Its GPU instance.
+        gi: GiId,
+        /// Its profile.
+        profile: ProfileId,
+        /// The profile's name on that GPU.
+        name: ProfileName,
+        /// Its place.
+        placement: Placement,
+        /// The life that is meant.
+        uuid: MigUuid,
+    },
+    /// A slice to make.
+    Cut {
+        /// Its GPU.
+        gpu: PciAddress,
+        /// The profile's name on that GPU.
+        name: ProfileName,
+        /// What to make.
+        creation: Creation,
+        /// Whether MIG is to be turned on before.
+        enable_mig: bool,
+    },
+    /// A whole GPU.
+    Gpu {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Its UUID.
+        uuid: GpuUuid,
+        /// Whether MIG is to be turned off before.
+        disable_mig: bool,
+    },
+}
+
+impl Pick {
+    /// The GPU that it is or lies on.
+    pub fn gpu(&self) -> PciAddress {
+        match self {
+            Self::Existing { gpu, .. } | Self::Cut { gpu, .. } | Self::Gpu { gpu, .. } => *gpu,
+        }
+    }
+
+    /// What must be done before it can be given; empty where it is there already.
+    pub fn steps(&self) -> Vec<Step> {
+        let mode = |gpu: &PciAddress, enabled: bool| {
+            // Never a reset for the sake of one ask: only modes that change at once are chosen.
+            Step::SetMigMode {
+                gpu: *gpu,
+                enabled,
+                allow_reset: false,
+            }
+        };
+        match self {
+            Self::Existing { .. }
+            | Self::Gpu {
+                disable_mig: false, ..
+            } => Vec::new(),
+            Self::Gpu {
+                gpu,
+                disable_mig: true,
+                ..
+            } => vec![mode(gpu, false)],
+            Self::Cut {
+                gpu,
+                creation,
+                enable_mig,
+                ..
+            } => {
+                let first = enable_mig.then(|| mode(gpu, true));
+                first.into_iter().chain(creation.steps(*gpu)).collect()
+            }
+        }
+    }
+}
+
+/// Why an ask finds nothing, GPU by GPU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct NoRoom {
+    /// What was asked for.
+    pub ask: String,
+    /// How many of it could be had.
+    pub available: u32,
+    /// Every GPU, and why it does not help (further).
+    pub reasons: Vec<(GpuName, Refusal)>,
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no room for {}", self.ask)?;
+        if self.available > 0 {
+            write!(f, ", only {} can be had", self.available)?;
+        }
+        if self.reasons.is_empty() {
+            return f.write_str(": this host has no GPU");
+        }
+        for (at, (gpu, refusal)) in self.reasons.iter().enumerate() {
+            let separator = if at == 0 { ": " } else { "; " };
+            write!(f, "{separator}{gpu}: {refusal}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why one GPU does not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is sick.
+    #[error("not well: {0}")]
+    Unhealthy(String),
+    /// It takes nothing new.
+    #[error("{0}")]
+    Closed(String),
+    /// It is leased as a whole.
+    #[error("leased by {0}")]
+    Leased(String),
+    /// Processes use it.
+    #[error("{0}")]
+    Busy(String),
+    /// It cannot be cut.
+    #[error("it has no MIG")]
+    NoMig,
+    /// It may be cut, but how is not known.
+    #[error("its profiles are not known while its MIG mode is off")]
+    ProfilesUnknown,
+    /// MIG is off and stays off.
+    #[error("its MIG mode is off")]
+    MigOff,
+    /// MIG is on and stays on.
+    #[error("its MIG mode is on")]
+    MigOn,
+    /// Its mode waits for a reset.
+    #[error("its MIG mode changes at the next reset")]
+    ModePending,
+    /// It does not have the profile.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The driver names no compute instance profile for it.
+    #[error("no compute instance profile fills {0}")]
+    NoComputeProfile(ProfileName),
+    /// All of its instances of the profile are there.
+    #[error("it holds all {most} of {profile} that it can")]
+    AllMade {
+        /// The profile.
+        profile: ProfileName,
+        /// Its maximum count.
+        most: u32,
+    },
+    /// Its media engines are given away.
+    #[error("too few media engines are left for {0}")]
+    Engines(ProfileName),
+    /// No place is free.
+    #[error("no legal place for {profile} is free ({free} of {units} units are)")]
+    NoPlace {
+        /// The profile.
+        profile: ProfileName,
+        /// Free units.
+        free: u32,
+        /// All units.
+        units: u32,
+    },
+    /// It serves the ask, but there are too few like it.
+    #[error("it serves {0}")]
+    TooFew(u32),
+    /// It is cut.
+    #[error("it is cut into {0} instances")]
+    Cut(usize),
+    /// It lacks what was asked for.
+    #[error("it lacks {0}")]
+    Lacks(String),
+    /// NVLink does not join it with enough others that are free.
+    #[error("nvlink does not join it with enough free GPUs")]
+    NotJoined,
+}
+
+/// What serves `ask` best.
+///
+/// `usage` says who uses what, over all of `views`. The choice is a function of its arguments alone.
+pub fn choose(views: &[GpuView<'_>], usage: &Usage, ask: &Ask) -> Result<Choice, NoRoom> {
+    let picks = match ask {
+        Ask::Slice { profile, count } => slice::choose(views, usage, profile, *count),
+        Ask::Gpus { count } => whole::choose(views, usage, *count, false),
+        Ask::Capability(requirement) => capability::choose(views, usage, requirement),
+    };
+    match picks {
+        Ok(picks) => Ok(Choice { picks }),
+        Err(Shortage { available, reasons }) => Err(NoRoom {
+            ask: ask.to_string(),
+            available,
+            reasons,
+        }),
+    }
+}
+
+/// [`NoRoom`] before it is known what exactly was asked.
+struct Shortage {
+    available: u32,
+    reasons: Vec<(GpuName, Refusal)>,
+}
+
+/// What speaks against a GPU whatever is asked of it.
+fn common(view: &GpuView<'_>, usage: &Usage) -> Result<(), Refusal> {
+    if !view.gpu.health.is_ok() {
+        return Err(Refusal::Unhealthy(crate::host::health_text(
+            &view.gpu.health,
+        )));
+    }
+    if let Some(why) = view.closed {
+        return Err(Refusal::Closed(why.to_owned()));
+    }
+    match usage.gpus.get(&view.gpu.pci) {
+        Some(holder) => Err(Refusal::Leased(holder.clone())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,184 @@
+//! Whole GPUs: idle, uncut, near each other.
+
+use std::collections::BTreeMap;
+
+use kerf_types::inventory::NvLinkRemote;
+use kerf_types::{Gpu, MigMode, PciAddress};
+
+use super::{GpuView, Pick, Refusal, Shortage, common};
+use crate::host::{Usage, changes_mode_at_once, processes};
+
+/// A GPU that can be given as a whole.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    gpu: &'a Gpu,
+    disable_mig: bool,
+}
+
+/// The best `count` GPUs; with `joined`, each must have an NVLink way to each other.
+pub(super) fn choose(
+    views: &[GpuView<'_>],
+    usage: &Usage,
+    count: u32,
+    joined: bool,
+) -> Result<Vec<Pick>, Shortage> {
+    let mut candidates = Vec::new();
+    let mut reasons = Vec::new();
+    for view in views {
+        match candidate(view, usage) {
+            Ok(candidate) => candidates.push(candidate),
+            Err(refusal) => reasons.push((view.name(), refusal)),
+        }
+    }
+    candidates.sort_by_key(|candidate| (candidate.disable_mig, candidate.gpu.index));
+    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
+    if let Some(chosen) = best(&candidates, wanted, joined) {
+        return Ok(chosen.iter().map(|one| one.pick()).collect());
+    }
+    let available = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
+    let short = available < count;
+    for one in &candidates {
+        let view = views.iter().find(|view| view.gpu.pci == one.gpu.pci);
+        let refusal = if short {
+            Refusal::TooFew(1)
+        } else {
+            Refusal::NotJoined
+        };
+        reasons.extend(view.map(|view| (view.name(), refusal)));
+    }
+    reasons.sort_by_key(|(gpu, _)| gpu.index);
+    let available = if short { available } else { 0 };
+    Err(Shortage { available, reasons })
+}
+
+fn candidate<'a>(view: &GpuView<'a>, usage: &Usage) -> Result<Candidate<'a>, Refusal> {
+    common(view, usage)?;
+    let gpu = view.gpu;
+    if !gpu.instances.is_empty() {
+        return Err(Refusal::Cut(gpu.instances.len()));
+    }
+    if let Some(busy) = processes(gpu, None) {
+        return Err(Refusal::Busy(busy));
+    }
+    let disable_mig = match gpu.mig_mode {
+        MigMode::Unsupported | MigMode::Disabled => false,
+        MigMode::EnablePending | MigMode::DisablePending => return Err(Refusal::ModePending),
+        MigMode::Enabled if view.may_disable_mig && changes_mode_at_once(gpu) => true,
+        MigMode::Enabled => return Err(Refusal::MigOn),
+    };
+    Ok(Candidate { gpu, disable_mig })
+}
+
+/// Near beats unchanged: first one NUMA node without a mode change, then one NUMA node, then as few nodes as
+/// can be without a mode change, then as few as can be.
+fn best<'a>(
+    candidates: &[Candidate<'a>],
+    count: usize,
+    joined: bool,
+) -> Option<Vec<Candidate<'a>>> {
+    let unchanged: Vec<Candidate<'a>> = candidates
+        .iter()
+        .filter(|one| !one.disable_mig)
+        .copied()
+        .collect();
+    let pools = [unchanged.as_slice(), candidates];
+    let one_node = |pool: &[Candidate<'a>]| {
+        let nodes = by_node(pool);
+        let mut nodes: Vec<&Vec<Candidate<'a>>> =
+            nodes.iter().filter(|node| node.len() >= count).collect();
+        // The tightest node, so that a larger ask later still finds a whole one.
+        nodes.sort_by_key(|node| node.len());
+        nodes.into_iter().find_map(|node| take(node, count, joined))
+    };
+    let any_node = |pool: &[Candidate<'a>]| {
+        let mut nodes = by_node(pool);
+        nodes.sort_by_key(|node| std::cmp::Reverse(node.len()));
+        take(&tight_last(nodes, count), count, joined)
+    };
+    pools
+        .iter()
+        .find_map(|pool| one_node(pool))
+        .or_else(|| pools.iter().find_map(|pool| any_node(pool)))
+}
+
+/// The candidates of each NUMA node, nodes in order of their id; unknown counts as a node of its own.
+fn by_node<'a>(pool: &[Candidate<'a>]) -> Vec<Vec<Candidate<'a>>> {
+    let mut nodes: BTreeMap<Option<u32>, Vec<Candidate<'a>>> = BTreeMap::new();
+    for one in pool {
+        nodes.entry(one.gpu.numa_node).or_default().push(*one);
+    }
+    nodes.into_values().collect()
+}
+
+/// The largest nodes first, and as the last one that is needed the smallest that suffices.
+fn tight_last(nodes: Vec<Vec<Candidate<'_>>>, count: usize) -> Vec<Candidate<'_>> {
+    let mut out = Vec::new();
+    let mut rest = nodes;
+    while !rest.is_empty() {
+        let left = count.saturating_sub(out.len());
+        let tight = rest
+            .iter()
+            .rposition(|node| node.len() >= left)
+            .unwrap_or(0);
+        out.extend(rest.remove(tight));
+    }
+    out
+}
+
+fn take<'a>(pool: &[Candidate<'a>], count: usize, joined: bool) -> Option<Vec<Candidate<'a>>> {
+    if !joined {
+        return (pool.len() >= count).then(|| pool.iter().take(count).copied().collect());
+    }
+    let mut chosen = Vec::with_capacity(count);
+    clique(pool, count, &mut chosen).then_some(chosen)
+}
+
+/// Extends `chosen` to `count` GPUs of `pool` that are all joined, in the order of the pool.
+fn clique<'a>(pool: &[Candidate<'a>], count: usize, chosen: &mut Vec<Candidate<'a>>) -> bool {
+    let Some(need) = count.checked_sub(chosen.len()).filter(|need| *need > 0) else {
+        return true;
+    };
+    let mut tail = pool;
+    while let Some((one, next)) = tail.split_first() {
+        if tail.len() < need {
+            return false;
+        }
+        tail = next;
+        let near: Vec<Candidate<'a>> = next
+            .iter()
+            .filter(|other| are_joined(one.gpu, other.gpu))
+            .copied()
+            .collect();
+        chosen.push(*one);
+        if clique(&near, count, chosen) {
+            return true;
+        }
+        chosen.pop();
+    }
+    false
+}
+
+/// Whether NVLink joins two GPUs: directly, or both through switches (one fabric per host).
+fn are_joined(a: &Gpu, b: &Gpu) -> bool {
+    (has_switch(a) && has_switch(b)) || links_to(a, b.pci) || links_to(b, a.pci)
+}
+
+fn has_switch(gpu: &Gpu) -> bool {
+    let mut links = gpu.nvlinks.iter();
+    links.any(|link| link.active && matches!(link.remote, NvLinkRemote::Switch(_)))
+}
+
+fn links_to(gpu: &Gpu, other: PciAddress) -> bool {
+    let mut links = gpu.nvlinks.iter();
+    links.any(|link| link.active && link.remote == NvLinkRemote::Gpu(other))
+}
+
+impl Candidate<'_> {
+    fn pick(&self) -> Pick {
+        Pick::Gpu {
+            gpu: self.gpu.pci,
+            uuid: self.gpu.uuid.clone(),
+            disable_mig: self.disable_mig,
+        }
+    }
+}

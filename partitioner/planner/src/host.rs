@@ -1,0 +1,183 @@
+//! A whole layout on a whole host: which rule speaks of which GPU, what must stay, which mode each GPU
+//! must have, and one exact plan per GPU.
+//!
+//! A layout is planned as a whole or refused as a whole, with the first reason found in order of the GPUs.
+//! The one exception is a sick GPU that a rule covers only by `all`: it is left out and reported, so that
+//! one sick device never blocks the others. Nothing that is leased or in use is ever moved.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kerf_types::layout::Layout;
+use kerf_types::{
+    GpuUuid, Inventory, MigMode, MigUuid, PciAddress, Placement, ProfileId, SliceId, Step,
+};
+
+use crate::gpu::GpuPlan;
+
+mod diff;
+mod error;
+mod one;
+mod select;
+mod users;
+
+pub use error::PlanError;
+pub(crate) use one::changes_mode_at_once;
+pub use one::{existing, profiles_of};
+pub(crate) use select::health_text;
+pub(crate) use users::{processes, uses};
+
+/// Who uses a slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Use {
+    /// Nobody.
+    Free,
+    /// A lease; the text names its holder.
+    Leased(String),
+    /// Somebody or something that kerf does not know: never touched.
+    Unknown,
+}
+
+/// Who uses what on a host. Processes that the inventory shows on an instance count as use besides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Slices that are not free; one that is not listed is free.
+    pub slices: BTreeMap<SliceId, Use>,
+    /// Whole GPUs that are leased, with the holder's text.
+    pub gpus: BTreeMap<PciAddress, String>,
+}
+
+/// The question.
+#[derive(Debug, Clone, Copy)]
+pub struct HostRequest<'a> {
+    /// What is there.
+    pub inventory: &'a Inventory,
+    /// What is wanted.
+    pub layout: &'a Layout,
+    /// Who uses it.
+    pub usage: &'a Usage,
+    /// Whether a GPU may be reset where its MIG mode cannot change otherwise.
+    pub allow_reset: bool,
+}
+
+/// A GPU in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuName {
+    /// NVML index.
+    pub index: u32,
+    /// Where it sits.
+    pub pci: PciAddress,
+}
+
+impl fmt::Display for GpuName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GPU {} ({})", self.index, self.pci)
+    }
+}
+
+/// What to do on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostPlan {
+    /// One entry for each GPU that the layout names, in order of the index; many may be empty.
+    pub gpus: Vec<GpuChange>,
+    /// GPUs that `all` covers and that are left out, with the reason.
+    pub skipped: Vec<(GpuName, String)>,
+    /// Sum of the costs.
+    pub cost: u64,
+    /// No plan costs less.
+    pub lower_bound: u64,
+    /// Whether the cost is proven to be the least.
+    pub proof: bool,
+}
+
+impl HostPlan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.gpus.iter().all(|gpu| gpu.steps.is_empty())
+    }
+
+    /// Every step, GPU by GPU.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.gpus.iter().flat_map(|gpu| &gpu.steps)
+    }
+}
+
+/// What to do on one GPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuChange {
+    /// NVML index.
+    pub index: u32,
+    /// Where it sits.
+    pub pci: PciAddress,
+    /// Its UUID.
+    pub uuid: GpuUuid,
+    /// MIG mode now.
+    pub from: MigMode,
+    /// MIG mode at the end.
+    pub to: MigMode,
+    /// What must exist at the end.
+    pub target: BTreeMap<ProfileId, u32>,
+    /// What stays, goes and comes.
+    pub plan: GpuPlan,
+    /// The steps, the change of mode included.
+    pub steps: Vec<Step>,
+    /// The same for people: by first unit, what goes before what comes.
+    pub diff: Vec<DiffLine>,
+}
+
+/// One instance in a diff.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiffLine {
+    /// Where.
+    pub placement: Placement,
+    /// What happens.
+    pub change: Change,
+    /// Name of the profile, or its id where it has none.
+    pub profile: String,
+    /// UUID of the MIG device that lives there.
+    pub uuid: Option<MigUuid>,
+    /// Who uses it.
+    pub used_by: Option<String>,
+}
+
+/// What happens to an instance. What goes stands before what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Change {
+    /// It stays untouched.
+    Keep,
+    /// It goes.
+    Destroy,
+    /// It stays and gets the compute instance that it lacks.
+    Mend,
+    /// It is made.
+    Create,
+}
+
+/// The cheapest plan of a layout, or the first reason against it.
+pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
+    let mut plan = HostPlan {
+        proof: true,
+        ..HostPlan::default()
+    };
+    let mut grids = one::Grids::default();
+    for selected in select::select(request)? {
+        let name = GpuName {
+            index: selected.gpu.index,
+            pci: selected.gpu.pci,
+        };
+        if !selected.gpu.health.is_ok() {
+            let health = select::health_text(&selected.gpu.health);
+            if selected.by_name {
+                return Err(PlanError::Unhealthy { gpu: name, health });
+            }
+            plan.skipped.push((name, health));
+            continue;
+        }
+        let change = one::plan_one(request, &selected, &mut grids)?;
+        plan.cost = plan.cost.saturating_add(change.plan.cost);
+        plan.lower_bound = plan.lower_bound.saturating_add(change.plan.lower_bound);
+        plan.proof &= change.plan.proof;
+        plan.gpus.push(change);
+    }
+    Ok(plan)
+}

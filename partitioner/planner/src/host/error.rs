@@ -1,0 +1,126 @@
+//! Why a layout cannot be had.
+
+use kerf_types::SliceId;
+
+use super::GpuName;
+use crate::gpu::FitError;
+use crate::grid::{GridError, NameError};
+
+/// Why a layout cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A rule names a GPU that is not here.
+    #[error("rule {rule} names {selector}, which is not on this host: it has {known}")]
+    NoGpu {
+        /// The rule, counted from 1.
+        rule: usize,
+        /// What it names.
+        selector: String,
+        /// What is here.
+        known: String,
+    },
+    /// Two rules name one GPU.
+    #[error("rules {first} and {second} both name {gpu}")]
+    TwoRules {
+        /// The GPU.
+        gpu: GpuName,
+        /// A rule, counted from 1.
+        first: usize,
+        /// Another one.
+        second: usize,
+    },
+    /// MIG off, yet slices.
+    #[error("rule {rule} wants slices with MIG off")]
+    SlicesWithoutMig {
+        /// The rule, counted from 1.
+        rule: usize,
+    },
+    /// A sick GPU is named.
+    #[error("{gpu} is not well: {health}")]
+    Unhealthy {
+        /// The GPU.
+        gpu: GpuName,
+        /// What it has.
+        health: String,
+    },
+    /// MIG is wanted on a GPU that has none.
+    #[error("{gpu} has no MIG")]
+    NoMig {
+        /// The GPU.
+        gpu: GpuName,
+    },
+    /// Nothing says how the GPU can be cut.
+    #[error(
+        "the profiles of {gpu} are not known while its MIG mode is off: apply a layout that turns it on without slices first"
+    )]
+    ProfilesUnknown {
+        /// The GPU.
+        gpu: GpuName,
+    },
+    /// What the driver says about profiles makes no sense.
+    #[error("the profiles of {gpu} are unusable")]
+    Grid {
+        /// The GPU.
+        gpu: GpuName,
+        /// Why.
+        #[source]
+        source: GridError,
+    },
+    /// A profile of the rule is not one of the GPU's.
+    #[error("rule {rule} cannot be read for {gpu}")]
+    Profile {
+        /// The rule, counted from 1.
+        rule: usize,
+        /// The GPU.
+        gpu: GpuName,
+        /// Why.
+        #[source]
+        source: NameError,
+    },
+    /// The wanted slices cannot be together on the GPU.
+    #[error("the layout does not fit on {gpu}")]
+    Fit {
+        /// The GPU.
+        gpu: GpuName,
+        /// Why.
+        #[source]
+        source: FitError,
+    },
+    /// They could, were other slices not in use.
+    #[error("the layout does not fit on {gpu} beside what is in use: {in_use}")]
+    Blocked {
+        /// The GPU.
+        gpu: GpuName,
+        /// The slices that are in use, and by whom.
+        in_use: String,
+        /// What finds no room.
+        #[source]
+        source: FitError,
+    },
+    /// The layout would destroy a slice that is in use.
+    #[error("the layout would destroy slice {slice} ({profile}), which is {used_by}")]
+    SliceInUse {
+        /// The slice.
+        slice: SliceId,
+        /// Its profile.
+        profile: String,
+        /// By whom.
+        used_by: String,
+    },
+    /// The layout would change a GPU that is in use as a whole.
+    #[error("the layout would change {gpu}, which is {used_by}")]
+    GpuInUse {
+        /// The GPU.
+        gpu: GpuName,
+        /// By whom.
+        used_by: String,
+    },
+    /// The mode changes only by a reset, which was not allowed.
+    #[error("turning MIG {} on {gpu} needs a GPU reset, which was not allowed", if *.on { "on" } else { "off" })]
+    NeedsReset {
+        /// The GPU.
+        gpu: GpuName,
+        /// The wanted mode.
+        on: bool,
+    },
+}

@@ -1,0 +1,218 @@
+//! The plan of one GPU of a layout: what is pinned, which mode it needs, and what a person reads of it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use kerf_types::inventory::Architecture;
+use kerf_types::{GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileId, Step};
+
+use super::diff::diff;
+use super::select::Selected;
+use super::users::{explain, processes, slice_in_use, uses};
+use super::{GpuChange, GpuName, HostRequest, PlanError};
+use crate::gpu::{Budget, Existing, GpuPlan, plan_gpu};
+use crate::grid::Grid;
+
+/// What a free slice costs when it is disturbed; one in use is pinned instead.
+const FREE_WEIGHT: u64 = 1;
+
+/// Grids that were built for this host; GPUs of one model share theirs.
+#[derive(Default)]
+pub(super) struct Grids<'a>(Vec<(&'a [Profile], Rc<Grid>)>);
+
+impl<'a> Grids<'a> {
+    fn grid(&mut self, name: GpuName, profiles: &'a [Profile]) -> Result<Rc<Grid>, PlanError> {
+        if let Some((_, grid)) = self.0.iter().find(|(known, _)| *known == profiles) {
+            return Ok(Rc::clone(grid));
+        }
+        let grid = Grid::from_profiles(profiles);
+        let grid = Rc::new(grid.map_err(|source| PlanError::Grid { gpu: name, source })?);
+        self.0.push((profiles, Rc::clone(&grid)));
+        Ok(grid)
+    }
+}
+
+/// The plan of one GPU, its mode included.
+pub(super) fn plan_one<'a>(
+    request: &HostRequest<'a>,
+    selected: &Selected<'a>,
+    grids: &mut Grids<'a>,
+) -> Result<GpuChange, PlanError> {
+    let gpu = selected.gpu;
+    let name = GpuName {
+        index: gpu.index,
+        pci: gpu.pci,
+    };
+    let on = selected.rule.mig_enabled;
+    if on && gpu.mig_mode == MigMode::Unsupported {
+        return Err(PlanError::NoMig { gpu: name });
+    }
+    let uses = uses(gpu, request.usage);
+    let current: Vec<Existing> = gpu
+        .instances
+        .iter()
+        .map(|instance| existing(gpu, instance, FREE_WEIGHT, uses.contains_key(&instance.id)))
+        .collect();
+    let profiles = profiles_of(gpu, request.inventory);
+    let grid = match profiles {
+        [] => None,
+        profiles => Some(grids.grid(name, profiles)?),
+    };
+    let target = match &grid {
+        Some(grid) => target(grid, selected, name)?,
+        None if selected.rule.slices.values().all(|count| *count == 0) => BTreeMap::new(),
+        None => return Err(PlanError::ProfilesUnknown { gpu: name }),
+    };
+    let plan = match &grid {
+        Some(grid) => plan_gpu(grid, &current, &target, Budget::default())
+            .map_err(|error| explain(gpu, &uses, error))?,
+        None => clear(gpu, &uses, current)?,
+    };
+    let mode = mode_step(gpu, on, request)?;
+    if let Some(holder) = request.usage.gpus.get(&gpu.pci)
+        && (mode.is_some() || !plan.is_empty())
+    {
+        let used_by = format!("leased by {holder}");
+        return Err(PlanError::GpuInUse { gpu: name, used_by });
+    }
+    let mut steps = plan.steps(gpu.pci);
+    match mode {
+        Some(step) if on => steps.insert(0, step),
+        Some(step) => steps.push(step),
+        None => {}
+    }
+    let diff = diff(gpu, grid.as_deref(), &plan, &uses);
+    let to = match (gpu.mig_mode, on) {
+        (MigMode::Unsupported, _) => MigMode::Unsupported,
+        (_, true) => MigMode::Enabled,
+        (_, false) => MigMode::Disabled,
+    };
+    let (index, pci, uuid, from) = (gpu.index, gpu.pci, gpu.uuid.clone(), gpu.mig_mode);
+    Ok(GpuChange {
+        index,
+        pci,
+        uuid,
+        from,
+        to,
+        target,
+        plan,
+        steps,
+        diff,
+    })
+}
+
+/// An instance of the inventory as the planner takes it.
+pub fn existing(gpu: &Gpu, instance: &GpuInstance, weight: u64, pinned: bool) -> Existing {
+    let full = gpu
+        .profile(instance.profile)
+        .and_then(|profile| profile.full_compute_profile);
+    let complete = match instance.compute.as_slice() {
+        [one] => full.is_none_or(|full| one.profile == full),
+        _ => false,
+    };
+    Existing {
+        gi: instance.id,
+        profile: instance.profile,
+        placement: instance.placement,
+        weight,
+        pinned,
+        complete,
+        compute: instance
+            .compute
+            .iter()
+            .map(|ci| (ci.id, ci.uuid.clone()))
+            .collect(),
+    }
+}
+
+/// What the driver says of this GPU or, where it tells nothing while MIG is off, of one of its model.
+pub fn profiles_of<'a>(gpu: &'a Gpu, inventory: &'a Inventory) -> &'a [Profile] {
+    if !gpu.profiles.is_empty() {
+        return &gpu.profiles;
+    }
+    let twin = inventory.gpus.iter().find(|other| {
+        other.pci_device_id == gpu.pci_device_id
+            && other.pci_subsystem_id == gpu.pci_subsystem_id
+            && !other.profiles.is_empty()
+    });
+    twin.map_or(&[], |twin| &twin.profiles)
+}
+
+fn target(
+    grid: &Grid,
+    selected: &Selected<'_>,
+    gpu: GpuName,
+) -> Result<BTreeMap<ProfileId, u32>, PlanError> {
+    let mut target: BTreeMap<ProfileId, u32> = BTreeMap::new();
+    for (name, count) in selected.rule.slices.iter().filter(|(_, count)| **count > 0) {
+        let rule = selected.rule_number;
+        let id = grid
+            .resolve(name)
+            .map_err(|source| PlanError::Profile { rule, gpu, source })?;
+        let sum = target.entry(id).or_default();
+        *sum = sum.saturating_add(*count);
+    }
+    Ok(target)
+}
+
+/// The plan of a GPU that is to be empty and whose profiles nobody knows.
+fn clear(
+    gpu: &Gpu,
+    uses: &BTreeMap<GiId, String>,
+    current: Vec<Existing>,
+) -> Result<GpuPlan, PlanError> {
+    if let Some(pin) = current.iter().find(|instance| instance.pinned) {
+        let profile = format!("profile {}", pin.profile);
+        return Err(slice_in_use(gpu, uses, pin.gi, profile));
+    }
+    let cost = current
+        .iter()
+        .fold(0_u64, |sum, one| sum.saturating_add(one.weight));
+    Ok(GpuPlan {
+        destroy: current,
+        cost,
+        lower_bound: cost,
+        proof: true,
+        ..GpuPlan::default()
+    })
+}
+
+/// The step that changes the mode, `None` where it is as it should be.
+fn mode_step(gpu: &Gpu, on: bool, request: &HostRequest<'_>) -> Result<Option<Step>, PlanError> {
+    let name = GpuName {
+        index: gpu.index,
+        pci: gpu.pci,
+    };
+    let takes_effect = match (gpu.mig_mode, on) {
+        (MigMode::Unsupported, _) | (MigMode::Enabled, true) | (MigMode::Disabled, false) => {
+            return Ok(None);
+        }
+        // Only the pending change is taken back, the GPU itself does not change.
+        (MigMode::DisablePending, true) | (MigMode::EnablePending, false) => false,
+        (MigMode::Disabled | MigMode::EnablePending, true)
+        | (MigMode::Enabled | MigMode::DisablePending, false) => true,
+    };
+    if takes_effect {
+        if let Some(used_by) = processes(gpu, None) {
+            return Err(PlanError::GpuInUse { gpu: name, used_by });
+        }
+        if !changes_mode_at_once(gpu) && !request.allow_reset {
+            return Err(PlanError::NeedsReset { gpu: name, on });
+        }
+    }
+    let allow_reset = request.allow_reset;
+    Ok(Some(Step::SetMigMode {
+        gpu: gpu.pci,
+        enabled: on,
+        allow_reset,
+    }))
+}
+
+/// Whether the MIG mode changes without a reset. An architecture that we do not know is taken for one that
+/// needs it.
+pub(crate) fn changes_mode_at_once(gpu: &Gpu) -> bool {
+    matches!(
+        gpu.architecture,
+        Architecture::Hopper | Architecture::Blackwell
+    )
+}

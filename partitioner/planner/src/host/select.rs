@@ -1,0 +1,116 @@
+//! Which rule of a layout speaks of which GPU.
+
+use kerf_types::inventory::Health;
+use kerf_types::layout::{GpuSelector, LayoutRule};
+use kerf_types::{Gpu, Inventory};
+
+use super::{GpuName, HostRequest, PlanError};
+
+/// A GPU and the rule that speaks of it.
+pub(super) struct Selected<'a> {
+    pub gpu: &'a Gpu,
+    pub rule: &'a LayoutRule,
+    /// Counted from 1, for messages.
+    pub rule_number: usize,
+    /// Whether the rule names it, rather than covering it by `all`.
+    pub by_name: bool,
+}
+
+/// Every GPU that a rule speaks of, in order of the index.
+pub(super) fn select<'a>(request: &HostRequest<'a>) -> Result<Vec<Selected<'a>>, PlanError> {
+    let mut out: Vec<Selected<'a>> = Vec::new();
+    for (rule, rule_number) in request.layout.rules.iter().zip(1..) {
+        if !rule.mig_enabled && rule.slices.values().any(|count| *count > 0) {
+            return Err(PlanError::SlicesWithoutMig { rule: rule_number });
+        }
+        for selector in &rule.gpus {
+            let by_name = *selector != GpuSelector::All;
+            let mut found = request
+                .inventory
+                .gpus
+                .iter()
+                .filter(|gpu| selects(selector, gpu))
+                .peekable();
+            if by_name && found.peek().is_none() {
+                return Err(PlanError::NoGpu {
+                    rule: rule_number,
+                    selector: selector_text(selector),
+                    known: known(request.inventory),
+                });
+            }
+            for gpu in found {
+                add(
+                    &mut out,
+                    Selected {
+                        gpu,
+                        rule,
+                        rule_number,
+                        by_name,
+                    },
+                )?;
+            }
+        }
+    }
+    out.sort_by_key(|selected| selected.gpu.index);
+    Ok(out)
+}
+
+fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanError> {
+    match out.iter_mut().find(|old| old.gpu.pci == new.gpu.pci) {
+        None => out.push(new),
+        Some(old) if old.rule_number == new.rule_number => old.by_name |= new.by_name,
+        Some(old) => {
+            return Err(PlanError::TwoRules {
+                gpu: GpuName {
+                    index: new.gpu.index,
+                    pci: new.gpu.pci,
+                },
+                first: old.rule_number,
+                second: new.rule_number,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn selects(selector: &GpuSelector, gpu: &Gpu) -> bool {
+    match selector {
+        GpuSelector::All => true,
+        GpuSelector::Index(index) => gpu.index == *index,
+        GpuSelector::Uuid(uuid) => gpu.uuid == *uuid,
+        GpuSelector::Pci(pci) => gpu.pci == *pci,
+    }
+}
+
+fn selector_text(selector: &GpuSelector) -> String {
+    match selector {
+        GpuSelector::All => "all GPUs".to_owned(),
+        GpuSelector::Index(index) => format!("GPU {index}"),
+        GpuSelector::Uuid(uuid) => uuid.to_string(),
+        GpuSelector::Pci(pci) => format!("the GPU at {pci}"),
+    }
+}
+
+fn known(inventory: &Inventory) -> String {
+    let names = inventory
+        .gpus
+        .iter()
+        .map(|gpu| format!("{} ({})", gpu.index, gpu.pci));
+    let names: Vec<String> = names.collect();
+    match names.as_slice() {
+        [] => "no GPU".to_owned(),
+        names => format!("GPUs {}", names.join(", ")),
+    }
+}
+
+/// What a sick GPU has, in words.
+pub(crate) fn health_text(health: &Health) -> String {
+    match health {
+        Health::Ok => "well".to_owned(),
+        Health::Lost { since } => format!("lost since {since}"),
+        Health::Unresponsive { since, operation } => {
+            format!("no answer to {operation} since {since}")
+        }
+        Health::Xid { since, code } => format!("XID {code} at {since}"),
+    }
+}

@@ -1,0 +1,84 @@
+//! Who uses which instance, and what to say where a user is in the way.
+
+use std::collections::BTreeMap;
+
+use kerf_types::{GiId, Gpu};
+
+use super::{GpuName, PlanError, Usage, Use};
+use crate::gpu::FitError;
+
+/// Who uses which instance; an instance that is not named is free.
+pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, String> {
+    let mut out = BTreeMap::new();
+    for instance in &gpu.instances {
+        let text = match usage.slices.get(&gpu.slice_id(instance)) {
+            Some(Use::Leased(holder)) => Some(format!("leased by {holder}")),
+            Some(Use::Unknown) => Some("used by somebody that kerf does not know".to_owned()),
+            Some(Use::Free) | None => processes(gpu, Some(instance.id)),
+        };
+        if let Some(text) = text {
+            out.insert(instance.id, text);
+        }
+    }
+    out
+}
+
+/// The processes on an instance, or on the GPU as a whole, in words.
+pub(crate) fn processes(gpu: &Gpu, gi: Option<GiId>) -> Option<String> {
+    let found = gpu.processes.iter().filter(|process| process.gi == gi);
+    let pids: Vec<String> = found.map(|process| process.pid.to_string()).collect();
+    match pids.as_slice() {
+        [] => None,
+        [pid] => Some(format!("used by process {pid}")),
+        pids => Some(format!("used by processes {}", pids.join(", "))),
+    }
+}
+
+/// The error about an instance that would be destroyed and is in use.
+pub(super) fn slice_in_use(
+    gpu: &Gpu,
+    uses: &BTreeMap<GiId, String>,
+    gi: GiId,
+    profile: String,
+) -> PlanError {
+    let gpu_name = GpuName {
+        index: gpu.index,
+        pci: gpu.pci,
+    };
+    let used_by = uses.get(&gi).cloned().unwrap_or_default();
+    match gpu.instances.iter().find(|instance| instance.id == gi) {
+        Some(instance) => PlanError::SliceInUse {
+            slice: gpu.slice_id(instance),
+            profile,
+            used_by,
+        },
+        None => PlanError::GpuInUse {
+            gpu: gpu_name,
+            used_by,
+        },
+    }
+}
+
+/// Says who is in the way where a plan failed for that.
+pub(super) fn explain(gpu: &Gpu, uses: &BTreeMap<GiId, String>, source: FitError) -> PlanError {
+    let name = GpuName {
+        index: gpu.index,
+        pci: gpu.pci,
+    };
+    match source {
+        FitError::PinNotWanted { gi, profile, .. } => slice_in_use(gpu, uses, gi, profile),
+        FitError::PinsInTheWay { .. } => {
+            let used = gpu.instances.iter().filter_map(|instance| {
+                let by = uses.get(&instance.id)?;
+                Some(format!("{} {by}", gpu.slice_id(instance)))
+            });
+            let in_use = used.collect::<Vec<String>>().join("; ");
+            PlanError::Blocked {
+                gpu: name,
+                in_use,
+                source,
+            }
+        }
+        source => PlanError::Fit { gpu: name, source },
+    }
+}

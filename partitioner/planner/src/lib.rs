@@ -1,0 +1,45 @@
+//! The planner: which slices to keep, destroy and create so that a GPU holds what is wanted, at the least
+//! disturbance of what lives on it; where one more slice should go; and the checker that vets each plan.
+//!
+//! Pure: every function maps facts (what a driver told, who uses what) to data. It never opens a device,
+//! reads a clock or carries anything out; a search is bounded by a count of nodes, not by time, so that
+//! the same question has the same answer on every machine.
+//!
+//! | module | what it answers |
+//! |---|---|
+//! | [`grid`] | what may lie where on one GPU, as its driver describes it |
+//! | [`options`] | how much room is left beside what lies there |
+//! | [`gpu`] | the cheapest way of one GPU to a wanted multiset of slices, proven |
+//! | [`host`] | a whole layout: rules, pins, MIG mode, one plan per GPU |
+//! | [`mod@choose`] | which slice or GPU an ask gets |
+//! | [`check`] | whether a plan may be carried out; shares no code with the rest |
+
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+
+pub mod check;
+pub mod choose;
+pub mod gpu;
+pub mod grid;
+pub mod host;
+pub mod options;
+mod search;
+mod steps;
+
+pub use choose::{Choice, GpuView, NoRoom, Pick, choose};
+pub use gpu::{Budget, Existing, FitError, GpuPlan, Kept, plan_gpu};
+pub use grid::{Grid, GridError, GridProfile, NameError};
+pub use host::{GpuChange, HostPlan, HostRequest, PlanError, Usage, Use, plan_host};
+pub use options::Options;
+
+#[cfg(test)]
+#[path = "../benches/fixtures/families.rs"]
+mod families;
+#[cfg(test)]
+#[path = "../benches/fixtures/machine.rs"]
+mod machine;
+#[cfg(test)]
+#[path = "../benches/fixtures/space.rs"]
+mod space;
+#[cfg(test)]
+mod tests;
