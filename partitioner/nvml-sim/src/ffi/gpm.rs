@@ -1,0 +1,213 @@
+//! GPU performance monitoring: samples of counters and the metrics between two of them, for a GPU
+//! or one GPU instance. Hopper and later. Owns the samples of this process.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::call::{self, View};
+use super::handle::Handle;
+use super::pointer::{HeadAndArray, InOut, Out};
+use crate::model::meter::as_f64;
+use crate::model::product::Architecture;
+use crate::model::status::Status;
+
+/// `NVML_GPM_METRIC_MAX` of the newest header; the array of the caller may be shorter, and
+/// `numMetrics` says how much of it is used.
+const MOST_METRICS: u32 = 477;
+
+nvml! {
+    fn nvmlGpmQueryDeviceSupport(device: Handle, support: InOut<Support>) {
+        let view = call::gpu(device)?;
+        let mut answer = support.get()?;
+        if answer.version != 1 {
+            return Err(Status::ArgumentVersionMismatch);
+        }
+        answer.supported = u32::from(view.product.architecture == Architecture::Hopper);
+        support.put(answer)
+    }
+
+    fn nvmlGpmSampleAlloc(sample: Out<SampleHandle>) {
+        call::machine()?;
+        let mut samples = SAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.last += 1;
+        let number = samples.last;
+        samples.taken.insert(number, None);
+        sample.put(SampleHandle(number << 4))
+    }
+
+    fn nvmlGpmSampleFree(sample: SampleHandle) {
+        let mut samples = SAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+        samples.taken.remove(&(sample.0 >> 4)).map(|_| ()).ok_or(Status::InvalidArgument)
+    }
+
+    fn nvmlGpmSampleGet(device: Handle, sample: SampleHandle) {
+        let view = supported(device)?;
+        let percent = view.gpu().sm_percent(view.product);
+        let busy_us = view.gpu().meter.busy_us(percent, view.now_us);
+        store(sample, Counters { at_us: view.now_us, busy_us, share: 1.0, links: nvlink_mbps(&view) })
+    }
+
+    fn nvmlGpmMigSampleGet(device: Handle, gi: u32, sample: SampleHandle) {
+        let view = supported(device)?;
+        view.gpu().require_mig()?;
+        let instance = view.gpu().instance(gi).ok_or(Status::NotFound)?;
+        let busy_us = instance.meter.busy_us(view.gpu().gi_percent(gi), view.now_us);
+        let slices = f64::from(instance.slices(view.product));
+        let share = slices / f64::from(view.product.compute_slices);
+        store(sample, Counters { at_us: view.now_us, busy_us, share, links: 0.0 })
+    }
+
+    fn nvmlGpmMetricsGet(request: HeadAndArray<MetricsHead, Metric>) {
+        call::machine()?;
+        metrics(&request)
+    }
+
+    // Streaming keeps the counters on between samples; here they always are.
+    fn nvmlGpmQueryIfStreamingEnabled(device: Handle, enabled: Out<u32>) {
+        supported(device)?;
+        enabled.put(1)
+    }
+
+    fn nvmlGpmSetStreamingEnabled(device: Handle, state: u32) {
+        supported(device)?;
+        if state > 1 { Err(Status::InvalidArgument) } else { Ok(()) }
+    }
+}
+
+/// `nvmlGpmSupport_t`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Support {
+    version: u32,
+    supported: u32,
+}
+
+/// `nvmlGpmSample_t`.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct SampleHandle(u64);
+
+/// `nvmlGpmMetricsGet_t` up to its array.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct MetricsHead {
+    version: u32,
+    count: u32,
+    from: SampleHandle,
+    to: SampleHandle,
+}
+
+/// `nvmlGpmMetric_t`; the three names at its end are constant strings of ours or null.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Metric {
+    id: u32,
+    status: u32,
+    value: f64,
+    names: [usize; 3],
+}
+
+/// What a sample holds.
+#[derive(Clone, Copy)]
+struct Counters {
+    at_us: u64,
+    busy_us: u64,
+    /// The part of the GPU that the sample is about: rates scale with it.
+    share: f64,
+    /// Speed of all active links in MB/s.
+    links: f64,
+}
+
+struct Samples {
+    taken: BTreeMap<u64, Option<Counters>>,
+    last: u64,
+}
+
+static SAMPLES: Mutex<Samples> = Mutex::new(Samples {
+    taken: BTreeMap::new(),
+    last: 0,
+});
+
+fn supported(device: Handle) -> Result<View, Status> {
+    let view = call::gpu(device)?;
+    match view.product.architecture {
+        Architecture::Hopper => Ok(view),
+        Architecture::Ampere => Err(Status::NotSupported),
+    }
+}
+
+fn nvlink_mbps(view: &View) -> f64 {
+    let active = matches!(view.machine.link_active(view.index, 0), Ok(true));
+    let nvlink = view.product.nvlink;
+    if active {
+        f64::from(nvlink.links * nvlink.speed_mbps)
+    } else {
+        0.0
+    }
+}
+
+fn store(sample: SampleHandle, counters: Counters) -> Result<(), Status> {
+    let mut samples = SAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+    *samples
+        .taken
+        .get_mut(&(sample.0 >> 4))
+        .ok_or(Status::InvalidArgument)? = Some(counters);
+    Ok(())
+}
+
+fn taken(sample: SampleHandle) -> Result<Counters, Status> {
+    let samples = SAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+    samples
+        .taken
+        .get(&(sample.0 >> 4))
+        .copied()
+        .flatten()
+        .ok_or(Status::InvalidArgument)
+}
+
+fn metrics(request: &HeadAndArray<MetricsHead, Metric>) -> Result<(), Status> {
+    let head = request.head()?;
+    if head.version != 1 {
+        return Err(Status::ArgumentVersionMismatch);
+    }
+    if head.count > MOST_METRICS {
+        return Err(Status::InvalidArgument);
+    }
+    let (from, to) = (taken(head.from)?, taken(head.to)?);
+    let elapsed_us = to.at_us.checked_sub(from.at_us).filter(|&us| us > 0);
+    let elapsed_us = elapsed_us.ok_or(Status::InvalidArgument)?;
+    let busy = as_f64(to.busy_us.saturating_sub(from.busy_us)) / as_f64(elapsed_us);
+    let entries = request.items();
+    for index in 0..usize::try_from(head.count).unwrap_or(0) {
+        let mut metric = entries.get(index)?;
+        metric.names = [0; 3];
+        match value(metric.id, busy.min(1.0), &to) {
+            Some(value) => (metric.status, metric.value) = (0, value),
+            None => (metric.status, metric.value) = (Status::NotSupported.code(), 0.0),
+        }
+        entries.set(index, metric)?;
+    }
+    Ok(())
+}
+
+/// A metric for an SM activity of `busy` (0 to 1): percentages of the pipes as a mixed-precision
+/// training step shows them, rates in MiB/s. Ids are `NVML_GPM_METRIC_*`.
+fn value(id: u32, busy: f64, at: &Counters) -> Option<f64> {
+    let percent = busy * 100.0;
+    match id {
+        1 | 2 => Some(percent),
+        3 => Some(percent * 0.62),
+        4 => Some(percent * 0.18),
+        5 | 7 => Some(percent * 0.55),
+        6 | 9 | 11 => Some(0.0),
+        10 => Some(percent * 0.41),
+        12 => Some(percent * 0.21),
+        13 => Some(percent * 0.07),
+        20 => Some((0.3 + 8.6 * busy) * at.share),
+        21 => Some((0.3 + 18.4 * busy) * at.share),
+        30..=37 | 40..=47 | 50 | 51 => Some(0.0),
+        60 | 61 => Some(at.links * 0.1 * busy),
+        62..=97 => Some(at.links * 0.1 * busy / 18.0),
+        _ => None,
+    }
+}

@@ -1,0 +1,52 @@
+//! The first 256 bytes of a PCI function's configuration space: the header and a PCI Express
+//! capability, which is what topology readers parse. Owns that byte layout (PCI Express Base
+//! Specification, 7.5).
+
+use super::pci::Identity;
+use crate::model::spec::{PciFunction, Role};
+
+/// Offset of the PCI Express capability.
+const EXPRESS: usize = 0x60;
+
+/// The bytes of `config`.
+pub fn bytes(ids: &Identity, function: &PciFunction, generation: u32) -> Vec<u8> {
+    let mut space = vec![0u8; 256];
+    put16(&mut space, 0x00, ids.vendor);
+    put16(&mut space, 0x02, ids.device);
+    put16(&mut space, 0x04, 0x0406); // memory and bus master on, INTx off
+    put16(&mut space, 0x06, 0x0010); // has a capability list
+    space[0x08] = ids.revision;
+    space[0x09..0x0c].copy_from_slice(&ids.class.to_le_bytes()[..3]);
+    space[0x34] = 0x60;
+    if let Some((secondary, subordinate)) = function.buses {
+        space[0x0e] = 1;
+        space[0x18] = function.bdf.bus;
+        space[0x19] = secondary;
+        space[0x1a] = subordinate;
+    } else {
+        put16(&mut space, 0x2c, ids.subsystem.0);
+        put16(&mut space, 0x2e, ids.subsystem.1);
+    }
+    express(&mut space, function.role, generation);
+    space
+}
+
+/// Capability 0x10, version 2: port type, link capabilities and link status.
+fn express(space: &mut [u8], role: Role, generation: u32) {
+    let port_type: u16 = match role {
+        Role::RootPort => 4,
+        Role::Upstream => 5,
+        Role::Downstream => 6,
+        Role::Gpu(_) | Role::Nic(_) | Role::NvSwitch(_) => 0,
+    };
+    space[EXPRESS] = 0x10;
+    put16(space, EXPRESS + 0x02, port_type << 4 | 2);
+    let speed = u16::try_from(generation & 0xf).unwrap_or(0);
+    let link = 16 << 4 | speed;
+    put16(space, EXPRESS + 0x0c, link);
+    put16(space, EXPRESS + 0x12, link);
+}
+
+fn put16(space: &mut [u8], at: usize, value: u16) {
+    space[at..at + 2].copy_from_slice(&value.to_le_bytes());
+}

@@ -1,0 +1,124 @@
+//! What the NVIDIA kernel driver shows: `/proc/driver/nvidia*`, `/proc/devices`, `/proc/modules`,
+//! `/sys/module/nvidia*`. Owns the driver's formats; the capability files that follow the state
+//! are the store's.
+
+use super::CreateError;
+use super::tree::Tree;
+use crate::model::machine::Machine;
+use crate::model::spec::MachineSpec;
+use crate::store::{NUMBERED_CIS, NUMBERED_GIS, capability_minor, capability_text};
+use crate::{CUDA_VERSION, DRIVER_VERSION};
+
+/// GPUs that the driver's static numbering of capabilities reserves room for.
+const NUMBERED_GPUS: u32 = 32;
+
+/// Writes what the driver shows, but for what follows the state.
+pub fn write(tree: &Tree, spec: &MachineSpec, machine: &Machine) -> Result<(), CreateError> {
+    write_module(tree)?;
+    tree.folder("proc/driver/nvidia/capabilities/mig")?;
+    tree.text("proc/driver/nvidia/version", version())?;
+    tree.text(
+        "proc/driver/nvidia/params",
+        "ModifyDeviceFiles: 1\nDeviceFileMode: 438\n",
+    )?;
+    for (name, minor, mode) in [("config", 1, 0o400), ("monitor", 2, 0o444)] {
+        let path = format!("proc/driver/nvidia/capabilities/mig/{name}");
+        tree.text(&path, capability_text(minor, mode))?;
+        tree.mode(&path, mode)?;
+    }
+    for gpu in &machine.gpus {
+        tree.folder(format!(
+            "proc/driver/nvidia/capabilities/gpu{}/mig",
+            gpu.minor
+        ))?;
+        write_gpu(tree, spec, machine, gpu.index)?;
+    }
+    tree.folder("proc/driver/nvidia-caps")?;
+    tree.text("proc/driver/nvidia-caps/mig-minors", mig_minors())?;
+    tree.text("proc/devices", devices(machine))
+}
+
+fn write_module(tree: &Tree) -> Result<(), CreateError> {
+    for module in ["nvidia", "nvidia_uvm"] {
+        let attributes = [
+            ("version", DRIVER_VERSION.to_owned()),
+            ("initstate", "live".to_owned()),
+            ("refcnt", "1".to_owned()),
+        ];
+        tree.attributes(format!("sys/module/{module}"), &attributes)?;
+    }
+    tree.folder("proc")?;
+    tree.text(
+        "proc/modules",
+        "nvidia_uvm 2146304 0 - Live 0x0000000000000000\n\
+         nvidia 14381056 1 nvidia_uvm, Live 0x0000000000000000\n",
+    )
+}
+
+fn version() -> String {
+    format!(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {DRIVER_VERSION}  Release Build  \
+         (simulated, CUDA {}.{})\nGCC version:  gcc version 12.2.0\n",
+        CUDA_VERSION / 1_000,
+        CUDA_VERSION % 1_000 / 10
+    )
+}
+
+fn write_gpu(
+    tree: &Tree,
+    spec: &MachineSpec,
+    machine: &Machine,
+    index: u32,
+) -> Result<(), CreateError> {
+    let invalid = |_| CreateError::UnknownMachine {
+        name: machine.name.clone(),
+    };
+    let (gpu, site) = (
+        machine.gpu(index).map_err(invalid)?,
+        machine.site(index).map_err(invalid)?,
+    );
+    let text = format!(
+        "Model: \t\t {}\nIRQ:   \t\t {}\nGPU UUID: \t GPU-{}\nVideo BIOS: \t {}\n\
+         Bus Type: \t PCIe\nDMA Size: \t 52 bits\nDMA Mask: \t 0xfffffffffffff\n\
+         Bus Location: \t {}\nDevice Minor: \t {}\nGPU Firmware: \t {DRIVER_VERSION}\n\
+         GPU Excluded:\t No\n",
+        spec.product.name,
+        128 + index,
+        gpu.uuid,
+        spec.product.vbios.to_lowercase(),
+        site.bdf,
+        gpu.minor,
+    );
+    tree.attributes(
+        format!("proc/driver/nvidia/gpus/{}", site.bdf),
+        &[("information", text)],
+    )
+}
+
+/// The driver's static list: every capability of up to 32 GPUs, present or not.
+fn mig_minors() -> String {
+    let mut text = String::from("config 1\nmonitor 2\n");
+    for gpu in 0..NUMBERED_GPUS {
+        for gi in 0..NUMBERED_GIS {
+            text.push_str(&format!(
+                "gpu{gpu}/gi{gi}/access {}\n",
+                capability_minor(gpu, gi, None)
+            ));
+            for ci in 0..NUMBERED_CIS {
+                let minor = capability_minor(gpu, gi, Some(ci));
+                text.push_str(&format!("gpu{gpu}/gi{gi}/ci{ci}/access {minor}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// `/proc/devices` with the names that driver 590 registers and the majors that are really used.
+fn devices(machine: &Machine) -> String {
+    let nodes = machine.nodes;
+    format!(
+        "Character devices:\n  1 mem\n  5 /dev/tty\n{0} nvidia\n{0} nvidiactl\n{1} nvidia-uvm\n\
+         {2} nvidia-caps\n\nBlock devices:\n  7 loop\n",
+        nodes.frontend, nodes.uvm, nodes.caps
+    )
+}

@@ -1,0 +1,369 @@
+//! MIG: mode, GPU instances and compute instances as the driver's state machine.
+//!
+//! ```text
+//! mode off --set(on)--> on          Hopper, idle: at once; busy: IN_USE, nothing changes
+//!          --set(on)--> off/pending Ampere, busy: IN_USE; passed through: RESET_REQUIRED
+//! off/pending --reset--> on
+//! free slot --create GI--> GI --create CI--> CI --process--> CI in use
+//! ```
+//! Every arrow goes back in the opposite order and no other way. Owns these rules and the errors
+//! with which a driver refuses to break them.
+
+use super::events::{self, About};
+use super::gpu::{ComputeInstance, Gpu, GpuInstance};
+use super::machine::{AmpereMode, Machine, MigUuid};
+use super::product::{Architecture, Product};
+use super::profile::{CI_PROFILES, CiProfile, GiProfile, gi_id, overlaps};
+use super::status::Status;
+use uuid::Uuid;
+
+/// What became of a change of MIG mode that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// The new mode holds.
+    Done,
+    /// It waits, for this reason: `InUse` or `ResetRequired`.
+    Pending(Status),
+}
+
+/// Names an instance by its incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceRef {
+    /// GPU index.
+    pub gpu: u32,
+    /// Serial of the GPU or compute instance.
+    pub serial: u32,
+}
+
+impl Machine {
+    /// `nvmlDeviceSetMigMode`. Instances never survive a change of mode.
+    ///
+    /// # Errors
+    /// `InUse` on Hopper while a process runs on the GPU.
+    pub fn set_mig_mode(&mut self, gpu: u32, on: bool, now_us: u64) -> Result<Activation, Status> {
+        let architecture = self.product()?.architecture;
+        let needs_reset = self.policy.ampere_mode == AmpereMode::ResetRequired;
+        let state = self.gpu_mut(gpu)?;
+        if state.mig == on {
+            state.mig_pending = on;
+            return Ok(Activation::Done);
+        }
+        let busy = !state.processes.is_empty();
+        if architecture == Architecture::Hopper && busy {
+            return Err(Status::InUse);
+        }
+        state.mig_pending = on;
+        if busy {
+            return Ok(Activation::Pending(Status::InUse));
+        }
+        if architecture == Architecture::Ampere && needs_reset {
+            return Ok(Activation::Pending(Status::ResetRequired));
+        }
+        self.activate(gpu, now_us)?;
+        Ok(Activation::Done)
+    }
+
+    /// A reset of the GPU from outside (`nvidia-smi --gpu-reset`, a reboot of the guest): the
+    /// pending mode takes hold, instances and volatile error counts are gone.
+    ///
+    /// # Errors
+    /// `InUse` while a process runs on it.
+    pub fn reset(&mut self, gpu: u32, now_us: u64) -> Result<(), Status> {
+        let state = self.gpu_mut(gpu)?;
+        if !state.processes.is_empty() {
+            return Err(Status::InUse);
+        }
+        state.ecc.volatile_corrected = 0;
+        state.ecc.volatile_uncorrected = 0;
+        self.activate(gpu, now_us)
+    }
+
+    fn activate(&mut self, gpu: u32, now_us: u64) -> Result<(), Status> {
+        self.settle(gpu, now_us)?;
+        let state = self.gpu_mut(gpu)?;
+        state.mig = state.mig_pending;
+        state.instances.clear();
+        self.raise(gpu, events::MIG_CONFIG, About::default(), now_us);
+        Ok(())
+    }
+
+    /// Creates a GPU instance; `start` is `None` for the driver's own choice. Returns its serial.
+    ///
+    /// # Errors
+    /// `NotSupported` while MIG mode is off, `InvalidArgument` for an unknown profile or an
+    /// illegal start, `InsufficientResources` where the place is taken or the count reached.
+    pub fn create_gi(
+        &mut self,
+        gpu: u32,
+        profile: u32,
+        start: Option<u32>,
+        now_us: u64,
+    ) -> Result<u32, Status> {
+        let product = self.product()?;
+        let state = self.gpu(gpu)?;
+        state.require_mig()?;
+        let profile = product.gi_profile(profile).ok_or(Status::InvalidArgument)?;
+        if start.is_some_and(|start| !profile.starts.contains(&start)) {
+            return Err(Status::InvalidArgument);
+        }
+        if state.count_gi(profile.id) >= profile.max_count {
+            return Err(Status::InsufficientResources);
+        }
+        let asked = start
+            .as_ref()
+            .map_or(profile.default_order, std::slice::from_ref);
+        let start = asked
+            .iter()
+            .copied()
+            .find(|&start| state.slot_free(product, start, profile));
+        let start = start.ok_or(Status::InsufficientResources)?;
+        self.settle(gpu, now_us)?;
+        let serial = self.take_serial();
+        let id = gi_id(start, profile.size);
+        let instance = GpuInstance {
+            id,
+            profile: profile.id,
+            start,
+            serial,
+            compute: Vec::new(),
+            meter: super::meter::Meter::starting(now_us, 0),
+        };
+        self.gpu_mut(gpu)?.instances.push(instance);
+        let about = About {
+            gi: Some(id),
+            ..About::default()
+        };
+        self.raise(gpu, events::MIG_CONFIG, about, now_us);
+        Ok(serial)
+    }
+
+    /// Destroys a GPU instance.
+    ///
+    /// # Errors
+    /// `InUse` while it holds a compute instance, `NotFound` when it is gone.
+    pub fn destroy_gi(&mut self, at: InstanceRef, now_us: u64) -> Result<(), Status> {
+        let gi = self.gpu(at.gpu)?.gi(at.serial)?;
+        if !gi.compute.is_empty() {
+            return Err(Status::InUse);
+        }
+        let id = gi.id;
+        self.settle(at.gpu, now_us)?;
+        self.gpu_mut(at.gpu)?
+            .instances
+            .retain(|gi| gi.serial != at.serial);
+        let about = About {
+            gi: Some(id),
+            ..About::default()
+        };
+        self.raise(at.gpu, events::MIG_CONFIG, about, now_us);
+        Ok(())
+    }
+
+    /// Creates a compute instance; `start` is `None` for the driver's own choice. Returns its
+    /// serial.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a profile that the instance does not have or an illegal start,
+    /// `InsufficientResources` where the slices are taken, `NotFound` when the instance is gone.
+    pub fn create_ci(
+        &mut self,
+        at: InstanceRef,
+        profile: u32,
+        start: Option<u32>,
+        now_us: u64,
+    ) -> Result<u32, Status> {
+        let product = self.product()?;
+        let state = self.gpu(at.gpu)?;
+        let gi = state.gi(at.serial)?;
+        let profile = ci_profile(product, gi, profile).ok_or(Status::InvalidArgument)?;
+        let starts = profile.starts(gi.slices(product));
+        if start.is_some_and(|start| !starts.contains(&start)) {
+            return Err(Status::InvalidArgument);
+        }
+        let asked = start.as_ref().map_or(starts, std::slice::from_ref);
+        let start = asked
+            .iter()
+            .copied()
+            .find(|&start| gi.slices_free(start, profile.slices));
+        let start = start.ok_or(Status::InsufficientResources)?;
+        let id = lowest_free(gi.compute.iter().map(|ci| ci.id));
+        let mig_index = lowest_free(state.mig_devices().map(|(_, ci)| ci.mig_index));
+        if mig_index >= product.max_mig_devices {
+            return Err(Status::InsufficientResources);
+        }
+        let (gi_id, gi_start, parent) = (gi.id, gi.start, state.uuid);
+        let serial = self.take_serial();
+        let uuid = self.mig_uuid(parent, (gi_id, gi_start, id, start), serial);
+        let instance = ComputeInstance {
+            id,
+            profile: profile.id,
+            start,
+            serial,
+            uuid,
+            mig_index,
+        };
+        self.gpu_mut(at.gpu)?
+            .gi_mut(at.serial)?
+            .compute
+            .push(instance);
+        let about = About {
+            gi: Some(gi_id),
+            ci: Some(id),
+            ..About::default()
+        };
+        self.raise(at.gpu, events::MIG_CONFIG, about, now_us);
+        Ok(serial)
+    }
+
+    /// Destroys a compute instance.
+    ///
+    /// # Errors
+    /// `InUse` while a process runs on it, `NotFound` when it is gone.
+    pub fn destroy_ci(&mut self, at: InstanceRef, now_us: u64) -> Result<(), Status> {
+        let state = self.gpu(at.gpu)?;
+        let (gi, ci) = state.ci(at.serial)?;
+        let (gi, ci) = (gi.id, ci.id);
+        if state.processes.iter().any(|process| process.is_on(gi, ci)) {
+            return Err(Status::InUse);
+        }
+        for instance in &mut self.gpu_mut(at.gpu)?.instances {
+            instance.compute.retain(|ci| ci.serial != at.serial);
+        }
+        let about = About {
+            gi: Some(gi),
+            ci: Some(ci),
+            ..About::default()
+        };
+        self.raise(at.gpu, events::MIG_CONFIG, about, now_us);
+        Ok(())
+    }
+
+    /// Name-based like the driver's (version nibble 5), over the place alone or over the place and
+    /// the incarnation.
+    fn mig_uuid(&self, parent: Uuid, place: (u32, u32, u32, u32), serial: u32) -> Uuid {
+        let (gi, gi_start, ci, ci_start) = place;
+        let mut name = format!("gi{gi}@{gi_start}/ci{ci}@{ci_start}");
+        if self.policy.mig_uuid == MigUuid::Changing {
+            name.push_str(&format!("#{serial}"));
+        }
+        Uuid::new_v5(&parent, name.as_bytes())
+    }
+}
+
+impl Gpu {
+    /// # Errors
+    /// `NotSupported` while MIG mode is off.
+    pub fn require_mig(&self) -> Result<(), Status> {
+        if self.mig {
+            Ok(())
+        } else {
+            Err(Status::NotSupported)
+        }
+    }
+
+    /// The GPU instance of that incarnation.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub fn gi(&self, serial: u32) -> Result<&GpuInstance, Status> {
+        self.instances
+            .iter()
+            .find(|gi| gi.serial == serial)
+            .ok_or(Status::NotFound)
+    }
+
+    fn gi_mut(&mut self, serial: u32) -> Result<&mut GpuInstance, Status> {
+        self.instances
+            .iter_mut()
+            .find(|gi| gi.serial == serial)
+            .ok_or(Status::NotFound)
+    }
+
+    /// The compute instance of that incarnation, with its parent.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub fn ci(&self, serial: u32) -> Result<(&GpuInstance, &ComputeInstance), Status> {
+        self.mig_devices()
+            .find(|(_, ci)| ci.serial == serial)
+            .ok_or(Status::NotFound)
+    }
+
+    /// How many more instances of `profile` fit now.
+    #[must_use]
+    pub fn remaining_gi(&self, product: &Product, profile: &GiProfile) -> u32 {
+        let left = profile.max_count.saturating_sub(self.count_gi(profile.id));
+        let free = profile
+            .starts
+            .iter()
+            .filter(|&&at| self.slot_free(product, at, profile));
+        left.min(u32::try_from(free.count()).unwrap_or(u32::MAX))
+    }
+
+    fn count_gi(&self, profile: u32) -> u32 {
+        let count = self
+            .instances
+            .iter()
+            .filter(|gi| gi.profile == profile)
+            .count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn slot_free(&self, product: &Product, start: u32, profile: &GiProfile) -> bool {
+        !self.instances.iter().any(|gi| {
+            let size = gi.profile(product).map_or(0, |profile| profile.size);
+            overlaps((gi.start, size), (start, profile.size))
+        })
+    }
+}
+
+impl GpuInstance {
+    /// Its profile.
+    #[must_use]
+    pub fn profile(&self, product: &Product) -> Option<&'static GiProfile> {
+        product.gi_profile(self.profile)
+    }
+
+    /// Its compute slices.
+    #[must_use]
+    pub fn slices(&self, product: &Product) -> u32 {
+        self.profile(product).map_or(0, |profile| profile.slices)
+    }
+
+    /// How many more compute instances of `profile` fit now.
+    #[must_use]
+    pub fn remaining_ci(&self, product: &Product, profile: &CiProfile) -> u32 {
+        let starts = profile.starts(self.slices(product));
+        let free = starts
+            .iter()
+            .filter(|&&start| self.slices_free(start, profile.slices));
+        u32::try_from(free.count()).unwrap_or(u32::MAX)
+    }
+
+    fn slices_free(&self, start: u32, slices: u32) -> bool {
+        !self.compute.iter().any(|ci| {
+            let taken = CI_PROFILES.iter().find(|profile| profile.id == ci.profile);
+            overlaps(
+                (ci.start, taken.map_or(0, |profile| profile.slices)),
+                (start, slices),
+            )
+        })
+    }
+}
+
+/// The compute profile with that id, if `gi` can hold it.
+#[must_use]
+pub fn ci_profile(product: &Product, gi: &GpuInstance, id: u32) -> Option<&'static CiProfile> {
+    static PROFILES: [CiProfile; 5] = CI_PROFILES;
+    let slices = gi.slices(product);
+    PROFILES
+        .iter()
+        .find(|profile| profile.id == id && !profile.starts(slices).is_empty())
+}
+
+fn lowest_free(taken: impl Iterator<Item = u32>) -> u32 {
+    let taken: Vec<u32> = taken.collect();
+    (0..=u32::MAX)
+        .find(|id| !taken.contains(id))
+        .unwrap_or(u32::MAX)
+}

@@ -1,0 +1,108 @@
+//! The MIG capability files under `root/proc/driver/nvidia/capabilities`, which follow the state:
+//! added before a change is committed and removed after it, so that they are never fewer than the
+//! instances. Owns their form and the driver's numbering of `nvidia-cap<N>`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{StoreError, io_error};
+use crate::model::gpu::Gpu;
+use crate::model::machine::Machine;
+
+/// GPU instances to a GPU and compute instances to each in the driver's static numbering.
+pub const NUMBERED_GIS: u32 = 15;
+/// Compute instances to a GPU instance there.
+pub const NUMBERED_CIS: u32 = 8;
+/// Minors of `mig/config` and `mig/monitor` come before those of the instances.
+const FIRST_MINOR: u32 = 3;
+
+/// The minor of `nvidia-cap<N>` for a GPU instance (`ci` is `None`) or a compute instance, as in
+/// the driver's `mig-minors`.
+#[must_use]
+pub fn capability_minor(gpu_minor: u32, gi: u32, ci: Option<u32>) -> u32 {
+    let per_gi = NUMBERED_CIS + 1;
+    let gi_access = FIRST_MINOR + (gpu_minor * NUMBERED_GIS + gi) * per_gi;
+    gi_access + ci.map_or(0, |ci| ci + 1)
+}
+
+/// The text of a capability file.
+#[must_use]
+pub fn capability_text(minor: u32, mode: u32) -> String {
+    format!("DeviceFileMinor: {minor}\nDeviceFileMode: {mode}\nDeviceFileModify: 1\n")
+}
+
+/// Adds what the state has and the tree lacks.
+pub(super) fn extend(dir: &Path, machine: &Machine) -> Result<(), StoreError> {
+    for gpu in &machine.gpus {
+        let base = gpu_folder(dir, gpu);
+        for (path, minor) in wanted(gpu) {
+            let path = base.join(path).join("access");
+            if path.exists() {
+                continue;
+            }
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(|error| io_error("create", parent, error))?;
+            }
+            let text = capability_text(minor, 0o444);
+            fs::write(&path, text).map_err(|error| io_error("write", &path, error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes what the tree has and the state lacks.
+pub(super) fn shrink(dir: &Path, machine: &Machine) -> Result<(), StoreError> {
+    for gpu in &machine.gpus {
+        let base = gpu_folder(dir, gpu);
+        let wanted: BTreeSet<PathBuf> = wanted(gpu)
+            .into_iter()
+            .map(|(path, _)| base.join(path))
+            .collect();
+        for gi in folders(&base)? {
+            for ci in folders(&gi)? {
+                remove_unless(&wanted, &ci)?;
+            }
+            remove_unless(&wanted, &gi)?;
+        }
+    }
+    Ok(())
+}
+
+fn gpu_folder(dir: &Path, gpu: &Gpu) -> PathBuf {
+    dir.join(format!(
+        "root/proc/driver/nvidia/capabilities/gpu{}/mig",
+        gpu.minor
+    ))
+}
+
+/// Folders that the state asks for, with the minor of their `access`.
+fn wanted(gpu: &Gpu) -> Vec<(PathBuf, u32)> {
+    let mut wanted = Vec::new();
+    for gi in &gpu.instances {
+        let folder = PathBuf::from(format!("gi{}", gi.id));
+        for ci in &gi.compute {
+            let minor = capability_minor(gpu.minor, gi.id, Some(ci.id));
+            wanted.push((folder.join(format!("ci{}", ci.id)), minor));
+        }
+        wanted.push((folder, capability_minor(gpu.minor, gi.id, None)));
+    }
+    wanted
+}
+
+fn folders(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| io_error("list", path, error))?,
+    };
+    let folders = entries.filter_map(Result::ok).map(|entry| entry.path());
+    Ok(folders.filter(|path| path.is_dir()).collect())
+}
+
+fn remove_unless(wanted: &BTreeSet<PathBuf>, path: &Path) -> Result<(), StoreError> {
+    if wanted.contains(path) {
+        return Ok(());
+    }
+    fs::remove_dir_all(path).map_err(|error| io_error("remove", path, error))
+}
