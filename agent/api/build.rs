@@ -1,0 +1,22 @@
+//! Compiles our own protocol buffers with protox, so that nobody needs protoc for them.
+//! Maps become BTreeMaps: what is shown and what is hashed has one order.
+
+use std::error::Error;
+
+const FILES: [&str; 3] = [
+    "kerf/v1/hardware.proto",
+    "kerf/v1/kerf.proto",
+    "kerf/partitioner/v1/partitioner.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    tonic_prost_build::configure()
+        .build_client(true)
+        .build_server(true)
+        .build_transport(false)
+        .btree_map(".")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! A host: driver, NUMA nodes, network interfaces, and the inventory that holds all of it.
+
+use kerf_types::inventory::{Driver, Nic, NumaNode};
+use kerf_types::{Bytes, Gpu, Inventory};
+
+use super::{
+    At, ConvertError, GPU_LIMIT, NAME_LIMIT, NIC_LIMIT, NUMA_LIMIT, PROBLEM_LIMIT, TEXT_LIMIT,
+    count, distinct, each, optional_text, parse, text,
+};
+use crate::v1;
+
+impl From<&Inventory> for v1::Inventory {
+    fn from(inventory: &Inventory) -> Self {
+        Self {
+            host: inventory.host.clone(),
+            driver: inventory.driver.as_ref().map(Into::into),
+            gpus: inventory.gpus.iter().map(Into::into).collect(),
+            numa_nodes: inventory.numa_nodes.iter().map(Into::into).collect(),
+            nics: inventory.nics.iter().map(Into::into).collect(),
+            problems: inventory.problems.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Inventory> for Inventory {
+    type Error = ConvertError;
+
+    fn try_from(inventory: v1::Inventory) -> Result<Self, ConvertError> {
+        let gpus = each("gpus", inventory.gpus, GPU_LIMIT, Gpu::try_from)?;
+        // A GPU that stands there twice could be given away twice.
+        distinct("gpus", gpus.iter().map(|gpu| gpu.index))?;
+        distinct("gpus", gpus.iter().map(|gpu| &gpu.uuid))?;
+        distinct("gpus", gpus.iter().map(|gpu| gpu.pci))?;
+        let problem = |problem| text("", problem, TEXT_LIMIT);
+        Ok(Self {
+            host: text("host", inventory.host, NAME_LIMIT)?,
+            driver: inventory
+                .driver
+                .map(Driver::try_from)
+                .transpose()
+                .at("driver")?,
+            gpus,
+            numa_nodes: numa_nodes(inventory.numa_nodes)?,
+            nics: each("nics", inventory.nics, NIC_LIMIT, Nic::try_from)?,
+            problems: each("problems", inventory.problems, PROBLEM_LIMIT, problem)?,
+        })
+    }
+}
+
+fn numa_nodes(values: Vec<v1::NumaNode>) -> Result<Vec<NumaNode>, ConvertError> {
+    let nodes = each("numa_nodes", values, NUMA_LIMIT, NumaNode::try_from)?;
+    distinct("numa_nodes", nodes.iter().map(|node| node.id))?;
+    Ok(nodes)
+}
+
+impl From<&Driver> for v1::Driver {
+    fn from(driver: &Driver) -> Self {
+        Self {
+            version: driver.version.clone(),
+            nvml_version: driver.nvml_version.clone(),
+            cuda_version: driver.cuda_version.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Driver> for Driver {
+    type Error = ConvertError;
+
+    fn try_from(driver: v1::Driver) -> Result<Self, ConvertError> {
+        Ok(Self {
+            version: text("version", driver.version, NAME_LIMIT)?,
+            nvml_version: text("nvml_version", driver.nvml_version, NAME_LIMIT)?,
+            cuda_version: optional_text("cuda_version", driver.cuda_version, NAME_LIMIT)?,
+        })
+    }
+}
+
+impl From<&NumaNode> for v1::NumaNode {
+    fn from(node: &NumaNode) -> Self {
+        Self {
+            id: node.id,
+            cpus: node.cpus.clone(),
+            memory_bytes: node.memory.0,
+            distances: node.distances.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::NumaNode> for NumaNode {
+    type Error = ConvertError;
+
+    fn try_from(node: v1::NumaNode) -> Result<Self, ConvertError> {
+        count("distances", node.distances.len(), NUMA_LIMIT)?;
+        Ok(Self {
+            id: node.id,
+            cpus: text("cpus", node.cpus, TEXT_LIMIT)?,
+            memory: Bytes(node.memory_bytes),
+            distances: node.distances,
+        })
+    }
+}
+
+impl From<&Nic> for v1::Nic {
+    fn from(nic: &Nic) -> Self {
+        Self {
+            name: nic.name.clone(),
+            pci: nic.pci.map(|pci| pci.to_string()),
+            numa_node: nic.numa_node,
+            link_layer: nic.link_layer.clone(),
+            rate_gbps: nic.rate_gbps,
+        }
+    }
+}
+
+impl TryFrom<v1::Nic> for Nic {
+    type Error = ConvertError;
+
+    fn try_from(nic: v1::Nic) -> Result<Self, ConvertError> {
+        Ok(Self {
+            name: text("name", nic.name, NAME_LIMIT)?,
+            pci: nic.pci.map(|pci| parse("pci", &pci)).transpose()?,
+            numa_node: nic.numa_node,
+            link_layer: text("link_layer", nic.link_layer, NAME_LIMIT)?,
+            rate_gbps: nic.rate_gbps,
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! Steps: what kerfd asks its worker to change.
+
+use kerf_types::{CiId, GiId, ProfileId, Step};
+
+use super::mig::placement;
+use super::{At, ConvertError, parse, required};
+use crate::v1;
+use crate::v1::step::Kind;
+
+impl From<&Step> for v1::Step {
+    fn from(step: &Step) -> Self {
+        use v1::step;
+        let gpu = step.gpu().to_string();
+        let kind = match step {
+            Step::SetMigMode {
+                enabled,
+                allow_reset,
+                ..
+            } => {
+                let (enabled, allow_reset) = (*enabled, *allow_reset);
+                Kind::SetMigMode(step::SetMigMode {
+                    gpu,
+                    enabled,
+                    allow_reset,
+                })
+            }
+            Step::CreateGpuInstance {
+                profile, placement, ..
+            } => {
+                let placement = Some(placement.into());
+                Kind::CreateGpuInstance(step::CreateGpuInstance {
+                    gpu,
+                    profile: profile.0,
+                    placement,
+                })
+            }
+            Step::CreateComputeInstance {
+                placement, profile, ..
+            } => {
+                let placement = Some(placement.into());
+                Kind::CreateComputeInstance(step::CreateComputeInstance {
+                    gpu,
+                    placement,
+                    profile: profile.0,
+                })
+            }
+            Step::DestroyComputeInstance { gi, ci, uuid, .. } => {
+                let (gi, ci, uuid) = (gi.0, ci.0, uuid.to_string());
+                Kind::DestroyComputeInstance(step::DestroyComputeInstance { gpu, gi, ci, uuid })
+            }
+            Step::DestroyGpuInstance {
+                gi,
+                profile,
+                placement,
+                ..
+            } => {
+                let placement = Some(placement.into());
+                let (gi, profile) = (gi.0, profile.0);
+                Kind::DestroyGpuInstance(step::DestroyGpuInstance {
+                    gpu,
+                    gi,
+                    profile,
+                    placement,
+                })
+            }
+        };
+        Self { kind: Some(kind) }
+    }
+}
+
+impl TryFrom<v1::Step> for Step {
+    type Error = ConvertError;
+
+    fn try_from(step: v1::Step) -> Result<Self, ConvertError> {
+        match required("kind", step.kind)? {
+            Kind::SetMigMode(step) => set_mig_mode(&step).at("set_mig_mode"),
+            Kind::CreateGpuInstance(step) => create_gi(&step).at("create_gpu_instance"),
+            Kind::CreateComputeInstance(step) => create_ci(&step).at("create_compute_instance"),
+            Kind::DestroyComputeInstance(step) => destroy_ci(&step).at("destroy_compute_instance"),
+            Kind::DestroyGpuInstance(step) => destroy_gi(&step).at("destroy_gpu_instance"),
+        }
+    }
+}
+
+fn set_mig_mode(step: &v1::step::SetMigMode) -> Result<Step, ConvertError> {
+    Ok(Step::SetMigMode {
+        gpu: parse("gpu", &step.gpu)?,
+        enabled: step.enabled,
+        allow_reset: step.allow_reset,
+    })
+}
+
+fn create_gi(step: &v1::step::CreateGpuInstance) -> Result<Step, ConvertError> {
+    Ok(Step::CreateGpuInstance {
+        gpu: parse("gpu", &step.gpu)?,
+        profile: ProfileId(step.profile),
+        placement: placement(step.placement)?,
+    })
+}
+
+fn create_ci(step: &v1::step::CreateComputeInstance) -> Result<Step, ConvertError> {
+    Ok(Step::CreateComputeInstance {
+        gpu: parse("gpu", &step.gpu)?,
+        placement: placement(step.placement)?,
+        profile: ProfileId(step.profile),
+    })
+}
+
+fn destroy_ci(step: &v1::step::DestroyComputeInstance) -> Result<Step, ConvertError> {
+    Ok(Step::DestroyComputeInstance {
+        gpu: parse("gpu", &step.gpu)?,
+        gi: GiId(step.gi),
+        ci: CiId(step.ci),
+        uuid: parse("uuid", &step.uuid)?,
+    })
+}
+
+fn destroy_gi(step: &v1::step::DestroyGpuInstance) -> Result<Step, ConvertError> {
+    Ok(Step::DestroyGpuInstance {
+        gpu: parse("gpu", &step.gpu)?,
+        gi: GiId(step.gi),
+        profile: ProfileId(step.profile),
+        placement: placement(step.placement)?,
+    })
+}

@@ -1,0 +1,178 @@
+//! The inventory as a document.
+
+use kerf_types::inventory::{Architecture, Gpu, Health, Inventory};
+use kerf_types::{MigMode, Timestamp};
+
+use crate::example::{cut_gpu, inventory, lost_gpu};
+use crate::json::show::pretty;
+
+#[test]
+fn a_cut_gpu_is_shown_whole() {
+    insta::assert_snapshot!(pretty(&super::Gpu::from(&cut_gpu())), @r#"
+    {
+      "index": 0,
+      "uuid": "GPU-5d4c3b2a-0000-4000-8000-000000000001",
+      "pci": "0000:1b:00.0",
+      "minor": 0,
+      "name": "NVIDIA H100 80GB HBM3",
+      "pci_vendor_id": "10de",
+      "pci_device_id": "2330",
+      "pci_subsystem_vendor_id": "10de",
+      "pci_subsystem_device_id": "16c1",
+      "serial": "1654422013371",
+      "architecture": "hopper",
+      "compute_capability": "9.0",
+      "features": [ "bf16", "fp8" ],
+      "memory_bytes": 85520809984,
+      "numa_node": 0,
+      "pcie": {
+        "max_generation": 5,
+        "max_width": 16,
+        "current_generation": 1,
+        "current_width": 16
+      },
+      "nvlinks": [
+        {
+          "link": 0,
+          "active": true,
+          "version": 4,
+          "remote": { "kind": "switch", "pci": "0000:07:00.0" }
+        },
+        {
+          "link": 1,
+          "active": true,
+          "version": 4,
+          "remote": { "kind": "gpu", "pci": "0000:43:00.0" }
+        },
+        { "link": 2, "active": false, "version": 4, "remote": { "kind": "unknown" } }
+      ],
+      "mig_mode": "enabled",
+      "profiles": [
+        {
+          "id": 19,
+          "name": "1g.10gb",
+          "slices": 1,
+          "memory_bytes": 10468982784,
+          "sm_count": 16,
+          "engines": { "copy": 1, "decoder": 1, "encoder": 0, "jpeg": 1, "ofa": 0 },
+          "max_count": 7,
+          "placements": [ { "start": 0, "size": 1 }, { "start": 6, "size": 1 } ],
+          "full_compute_profile": 0
+        }
+      ],
+      "instances": [
+        {
+          "id": 7,
+          "profile": 19,
+          "placement": { "start": 6, "size": 1 },
+          "capability_minor": 66,
+          "compute": [
+            {
+              "id": 0,
+              "profile": 0,
+              "uuid": "MIG-0a1b2c3d-0000-5000-8000-000000000007",
+              "capability_minor": 67
+            }
+          ]
+        }
+      ],
+      "processes": [ { "pid": 4242, "memory_bytes": 1073741824, "gi": 7, "ci": 0 } ],
+      "health": { "state": "ok" }
+    }
+    "#);
+}
+
+#[test]
+fn a_host_is_shown_whole() {
+    let inventory = Inventory {
+        gpus: Vec::new(),
+        ..inventory()
+    };
+    insta::assert_snapshot!(pretty(&super::Inventory::from(&inventory)), @r#"
+    {
+      "schema": "kerf.v1.Inventory",
+      "host": "node-1",
+      "driver": { "version": "590.48.01", "nvml_version": "13.590.48.01", "cuda_version": "13.1" },
+      "gpus": [],
+      "numa_nodes": [
+        { "id": 0, "cpus": "0-55,112-167", "memory_bytes": 1099511627776, "distances": [ 10, 21 ] }
+      ],
+      "nics": [
+        {
+          "name": "mlx5_0",
+          "pci": "0000:18:00.0",
+          "numa_node": 0,
+          "link_layer": "InfiniBand",
+          "rate_gbps": 400
+        }
+      ],
+      "problems": [ "/sys/class/infiniband/mlx5_1/ports/1/rate cannot be read" ]
+    }
+    "#);
+}
+
+#[test]
+fn what_is_not_known_is_null() {
+    insta::assert_snapshot!(pretty(&super::Gpu::from(&lost_gpu())), @r#"
+    {
+      "index": 1,
+      "uuid": "GPU-5d4c3b2a-0000-4000-8000-000000000002",
+      "pci": "0000:43:00.0",
+      "minor": 1,
+      "name": "NVIDIA H100 80GB HBM3",
+      "pci_vendor_id": "10de",
+      "pci_device_id": "2330",
+      "pci_subsystem_vendor_id": "10de",
+      "pci_subsystem_device_id": "16c1",
+      "serial": null,
+      "architecture": "ada",
+      "compute_capability": "9.0",
+      "features": [ "bf16", "fp8" ],
+      "memory_bytes": 85520809984,
+      "numa_node": null,
+      "pcie": {
+        "max_generation": 5,
+        "max_width": 16,
+        "current_generation": 1,
+        "current_width": 16
+      },
+      "nvlinks": [],
+      "mig_mode": "unsupported",
+      "profiles": [],
+      "instances": [],
+      "processes": [],
+      "health": { "state": "lost", "since_at": "2026-11-24T00:00:00.000Z" }
+    }
+    "#);
+}
+
+#[test]
+fn words_stand_for_what_a_gpu_is() {
+    let word = |gpu: &Gpu| {
+        let gpu = serde_json::to_value(super::Gpu::from(gpu)).expect("it writes");
+        format!(
+            "{} {} {} {}",
+            gpu["architecture"], gpu["features"], gpu["mig_mode"], gpu["health"]
+        )
+    };
+    let since = Timestamp(0);
+    let hung = Gpu {
+        architecture: Architecture::Blackwell,
+        compute_capability: (10, 0),
+        mig_mode: MigMode::EnablePending,
+        health: Health::Unresponsive {
+            since,
+            operation: "nvmlInit".to_owned(),
+        },
+        ..cut_gpu()
+    };
+    insta::assert_snapshot!(word(&hung), @r#""blackwell" ["bf16","fp8","fp4"] "enable_pending" {"operation":"nvmlInit","since_at":"1970-01-01T00:00:00.000Z","state":"unresponsive"}"#);
+    let sick = Gpu {
+        architecture: Architecture::Other(77),
+        compute_capability: (7, 5),
+        mig_mode: MigMode::DisablePending,
+        health: Health::Xid { since, code: 79 },
+        ..cut_gpu()
+    };
+    insta::assert_snapshot!(word(&sick), @r#""nvml-77" [] "disable_pending" {"code":79,"since_at":"1970-01-01T00:00:00.000Z","state":"xid"}"#);
+}

@@ -1,0 +1,111 @@
+//! Layouts read and written.
+
+use kerf_types::layout::{GpuSelector, Layout};
+
+use super::{LayoutDocument, parse};
+use crate::json::show::pretty;
+
+const EXAMPLE: &str = "\
+schema: kerf.v1.Layout
+rules:
+  - gpus: [0, GPU-5d4c, 0000:1b:00.0, '3']
+    slices: { 1g.10gb: 4, 3g.40gb: 1, 7g.80gb: 0 }
+  - gpus: [7]
+    mig: false
+";
+
+fn read(yaml: &str) -> Layout {
+    let document: LayoutDocument = serde_saphyr::from_str(yaml).expect("YAML");
+    Layout::try_from(document).expect("a layout")
+}
+
+fn check_refused(rules: &str, expected: &str) {
+    let error = parse(&format!("{{\"rules\": [{rules}]}}")).expect_err(expected);
+    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
+    let found = format!("{error}{}", cause.unwrap_or_default());
+    assert_eq!(found.split(" at line ").next(), Some(expected));
+}
+
+#[test]
+fn a_layout_is_written_as_it_is_meant() {
+    let layout = read(EXAMPLE);
+    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"
+    {
+      "schema": "kerf.v1.Layout",
+      "rules": [
+        {
+          "gpus": [ 0, "GPU-5d4c", "0000:1b:00.0", 3 ],
+          "mig": true,
+          "slices": { "1g.10gb": 4, "3g.40gb": 1 }
+        },
+        { "gpus": [ 7 ], "mig": false, "slices": {} }
+      ]
+    }
+    "#);
+    let json = serde_json::to_string(&LayoutDocument::from(&layout)).expect("it writes");
+    assert_eq!(parse(&json).expect("just written"), layout);
+}
+
+#[test]
+fn all_gpus_have_a_word() {
+    let layout = parse(r#"{"rules": [{"gpus": "all", "mig": true}]}"#).expect("a layout");
+    assert_eq!(layout.rules[0].gpus, [GpuSelector::All]);
+    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"{ "schema": "kerf.v1.Layout", "rules": [ { "gpus": "all", "mig": true, "slices": {} } ] }"#);
+    let listed = parse(r#"{"rules": [{"gpus": ["all"], "mig": true}]}"#).expect("a layout");
+    assert_eq!(listed, layout);
+}
+
+#[test]
+fn a_wrong_layout_is_refused() {
+    check_refused(
+        r#"{"gpus": "some", "mig": true}"#,
+        "not a kerf.v1.Layout document: invalid value: string \"some\", expected the word all, or a \
+         list of indices, UUIDs and PCI addresses",
+    );
+    check_refused(
+        r#"{"gpus": [-1], "mig": true}"#,
+        "not a kerf.v1.Layout document: invalid value: integer `-1`, expected an NVML index, a UUID \
+         or a PCI address",
+    );
+    check_refused(
+        r#"{"gpus": "all", "mig": true, "slice": {}}"#,
+        "not a kerf.v1.Layout document: unknown field `slice`, expected one of `gpus`, `mig`, \
+         `slices`",
+    );
+    check_refused(
+        r#"{"gpus": "all", "slices": {"1g.10gb": 1, "1g.10gb": 2}}"#,
+        "not a kerf.v1.Layout document: duplicate key `1g.10gb`",
+    );
+    check_refused(r#"{"gpus": "all"}"#, "rules[0].mig: missing");
+    check_refused(r#"{"gpus": [], "mig": true}"#, "rules[0].gpus: missing");
+    check_refused(
+        r#"{"gpus": ["gpu0"], "mig": true}"#,
+        "rules[0].gpus[0]: a GPU expected, found \"gpu0\": write all, an index like 0, a UUID like \
+         GPU-…, or an address like 0000:1b:00.0",
+    );
+    check_refused(
+        r#"{"gpus": "all", "slices": {"1g.10": 1}}"#,
+        "rules[0].slices: a MIG profile expected, found \"1g.10\": names look like 1g.10gb or \
+         1g.10gb+me",
+    );
+    check_refused(
+        r#"{"gpus": "all", "mig": false, "slices": {"1g.10gb": 1}}"#,
+        "rules[0].slices: a GPU with MIG off has no slices",
+    );
+    check_refused(
+        r#"{"gpus": [0], "mig": true}, {"gpus": ["0"], "mig": true}"#,
+        "rules: 0 stands there twice",
+    );
+}
+
+#[test]
+fn another_schema_is_refused() {
+    let error = parse(r#"{"schema": "kerf.v1.JobSpec", "rules": []}"#).expect_err("a job");
+    assert_eq!(error.to_string(), "not a kerf.v1.Layout document");
+    let large = " ".repeat(super::DOCUMENT_LIMIT + 1);
+    let error = parse(&large).expect_err("too large");
+    assert_eq!(
+        error.to_string(),
+        "the document has 1048577 bytes, at most 1048576 are allowed"
+    );
+}

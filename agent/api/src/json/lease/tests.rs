@@ -1,0 +1,100 @@
+//! Leases as people and programs see them.
+
+use super::{Lease, Leases};
+use crate::json::show::{NOON, message, pretty, text};
+use crate::v1;
+
+fn lease_message() -> v1::Lease {
+    use v1::lease_subject::{LeasedGpu, LeasedSlice, Subject};
+    let slice = LeasedSlice {
+        id: text("0000:1b:00.0-6-1"),
+        profile: text("1g.10gb"),
+        parent_uuid: text("GPU-1"),
+        uuid: text("MIG-7"),
+    };
+    let gpu = LeasedGpu {
+        pci: text("0000:43:00.0"),
+        uuid: text("GPU-2"),
+    };
+    let subjects = [Subject::Slice(slice), Subject::Gpu(gpu)];
+    v1::Lease {
+        id: text("0192f0a4-5c1e-7000-8000-00000000002a"),
+        fence: (3 << 48) + 42,
+        state: text("active"),
+        holder: text("container default/web-1"),
+        container: Some(text("default/web-1")),
+        subjects: subjects
+            .map(|subject| v1::LeaseSubject {
+                subject: Some(subject),
+            })
+            .into(),
+        on_demand: true,
+        created_ms: NOON,
+        expires_ms: None,
+        init_pid: Some(4_242),
+        cdi_name: text("kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"),
+    }
+}
+
+#[test]
+fn leases() {
+    let response = v1::ListLeasesResponse {
+        leases: vec![lease_message()],
+    };
+    insta::assert_snapshot!(pretty(&message::<Leases, _>(&response)), @r#"
+    {
+      "schema": "kerf.v1.Leases",
+      "leases": [
+        {
+          "id": "0192f0a4-5c1e-7000-8000-00000000002a",
+          "state": "active",
+          "holder": "container default/web-1",
+          "container": "default/web-1",
+          "init_pid": 4242,
+          "subjects": [
+            {
+              "kind": "slice",
+              "id": "0000:1b:00.0-6-1",
+              "profile": "1g.10gb",
+              "uuid": "MIG-7",
+              "gpu_uuid": "GPU-1"
+            },
+            { "kind": "gpu", "pci": "0000:43:00.0", "uuid": "GPU-2" }
+          ],
+          "on_demand": true,
+          "created_at": "2026-11-24T12:00:00.000Z",
+          "expires_at": null,
+          "fence": { "epoch": 3, "counter": 42 },
+          "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"
+        }
+      ]
+    }
+    "#);
+    let mut wrong = response;
+    wrong.leases[0].subjects[1].subject = None;
+    let error = Leases::try_from(&wrong).expect_err("no subject");
+    assert_eq!(error.to_string(), "leases[0].subjects[1].subject: missing");
+}
+
+#[test]
+fn lease() {
+    let mut lease = lease_message();
+    lease.subjects.clear();
+    lease.expires_ms = Some(NOON + 60_000);
+    insta::assert_snapshot!(pretty(&message::<Lease, _>(&lease)), @r#"
+    {
+      "schema": "kerf.v1.Lease",
+      "id": "0192f0a4-5c1e-7000-8000-00000000002a",
+      "state": "active",
+      "holder": "container default/web-1",
+      "container": "default/web-1",
+      "init_pid": 4242,
+      "subjects": [],
+      "on_demand": true,
+      "created_at": "2026-11-24T12:00:00.000Z",
+      "expires_at": "2026-11-24T12:01:00.000Z",
+      "fence": { "epoch": 3, "counter": 42 },
+      "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"
+    }
+    "#);
+}

@@ -1,0 +1,258 @@
+//! `kerf plan` and `kerf apply`: what will change on a host, what stays, and what was done.
+
+#[cfg(test)]
+mod tests;
+
+use kerf_types::Step as TypesStep;
+use serde::Serialize;
+
+use super::{Placement, inventory::MigMode, schema_tag};
+use crate::convert::{At, ConvertError, mig_mode, placement};
+use crate::v1;
+
+schema_tag!(PlanSchema, "kerf.v1.Plan");
+schema_tag!(AppliedSchema, "kerf.v1.Applied");
+
+/// A plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Names this document.
+    pub schema: PlanSchema,
+    /// The host's generation that it was made from.
+    pub generation: u64,
+    /// Whether it changes anything.
+    pub changes: bool,
+    /// Sum of the weights of live instances that it disturbs.
+    pub cost: u64,
+    /// No plan costs less than this.
+    pub lower_bound: u64,
+    /// Whether it is proven that no plan costs less than this one.
+    pub proof: bool,
+    /// One entry for each GPU that the layout names.
+    pub gpus: Vec<GpuPlan>,
+}
+
+/// What happens to one GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GpuPlan {
+    /// NVML index.
+    pub index: u32,
+    /// UUID.
+    pub uuid: String,
+    /// Address.
+    pub pci: String,
+    /// MIG mode as it is.
+    pub mig_mode: MigMode,
+    /// Whether MIG will be on.
+    pub mig_wanted: bool,
+    /// Slices that stay, untouched.
+    pub keep: Vec<PlannedSlice>,
+    /// Slices that go.
+    pub destroy: Vec<PlannedSlice>,
+    /// Slices that come.
+    pub create: Vec<PlannedSlice>,
+    /// What is done, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A slice that stays, goes or comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedSlice {
+    /// Its profile.
+    pub profile: String,
+    /// Its place.
+    pub placement: Placement,
+    /// UUID of its MIG device; null for one that comes.
+    pub uuid: Option<String>,
+    /// Who has it.
+    pub holder: Option<String>,
+}
+
+/// One change to a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Step {
+    /// Turns MIG on or off.
+    SetMigMode {
+        /// Address of the GPU.
+        gpu: String,
+        /// The wanted mode.
+        enabled: bool,
+        /// Whether a reset of the GPU is accepted.
+        allow_reset: bool,
+    },
+    /// Makes a GPU instance.
+    CreateGpuInstance {
+        /// Address of the GPU.
+        gpu: String,
+        /// Id of its profile.
+        profile: u32,
+        /// Where.
+        placement: Placement,
+    },
+    /// Makes the compute instance that fills a GPU instance.
+    CreateComputeInstance {
+        /// Address of the GPU.
+        gpu: String,
+        /// Id of the compute instance profile.
+        profile: u32,
+        /// Place of the GPU instance.
+        placement: Placement,
+    },
+    /// Destroys a compute instance.
+    DestroyComputeInstance {
+        /// Address of the GPU.
+        gpu: String,
+        /// Id of its GPU instance.
+        gi: u32,
+        /// Its id.
+        ci: u32,
+        /// UUID of its MIG device.
+        uuid: String,
+    },
+    /// Destroys a GPU instance.
+    DestroyGpuInstance {
+        /// Address of the GPU.
+        gpu: String,
+        /// Its id.
+        gi: u32,
+        /// Id of its profile.
+        profile: u32,
+        /// Its place.
+        placement: Placement,
+    },
+}
+
+/// The end of a successful `kerf apply`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Applied {
+    /// Names this document.
+    pub schema: AppliedSchema,
+    /// The host's generation after it.
+    pub generation: u64,
+    /// Steps that were carried out.
+    pub steps: u32,
+    /// Time that they took, in microseconds.
+    pub duration_us: u64,
+}
+
+impl TryFrom<&v1::Plan> for Plan {
+    type Error = ConvertError;
+
+    fn try_from(plan: &v1::Plan) -> Result<Self, ConvertError> {
+        let one = |(index, gpu)| GpuPlan::try_from(gpu).at(&format!("gpus[{index}]"));
+        let gpus: Vec<GpuPlan> = plan
+            .gpus
+            .iter()
+            .enumerate()
+            .map(one)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            schema: PlanSchema::V1,
+            generation: plan.generation,
+            changes: gpus.iter().any(|gpu| !gpu.steps.is_empty()),
+            cost: plan.cost,
+            lower_bound: plan.lower_bound,
+            proof: plan.proof,
+            gpus,
+        })
+    }
+}
+
+impl TryFrom<&v1::GpuPlan> for GpuPlan {
+    type Error = ConvertError;
+
+    fn try_from(gpu: &v1::GpuPlan) -> Result<Self, ConvertError> {
+        let step = |(index, step): (usize, &v1::Step)| {
+            TypesStep::try_from(step.clone()).at(&format!("steps[{index}]"))
+        };
+        let steps = gpu.steps.iter().enumerate().map(step);
+        Ok(Self {
+            index: gpu.index,
+            uuid: gpu.uuid.clone(),
+            pci: gpu.pci.clone(),
+            mig_mode: mig_mode("mig_from", gpu.mig_from)?.into(),
+            mig_wanted: gpu.mig_to,
+            keep: planned("keep", &gpu.keep)?,
+            destroy: planned("destroy", &gpu.destroy)?,
+            create: planned("create", &gpu.create)?,
+            steps: steps
+                .map(|step| step.map(Into::into))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn planned(field: &str, slices: &[v1::PlannedSlice]) -> Result<Vec<PlannedSlice>, ConvertError> {
+    let one = |(index, slice): (usize, &v1::PlannedSlice)| {
+        Ok(PlannedSlice {
+            profile: slice.profile.clone(),
+            placement: placement(slice.placement)
+                .at(&format!("{field}[{index}]"))?
+                .into(),
+            uuid: slice.uuid.clone(),
+            holder: slice.holder.clone(),
+        })
+    };
+    slices.iter().enumerate().map(one).collect()
+}
+
+impl From<TypesStep> for Step {
+    fn from(step: TypesStep) -> Self {
+        let gpu = step.gpu().to_string();
+        match step {
+            TypesStep::SetMigMode {
+                enabled,
+                allow_reset,
+                ..
+            } => Self::SetMigMode {
+                gpu,
+                enabled,
+                allow_reset,
+            },
+            TypesStep::CreateGpuInstance {
+                profile, placement, ..
+            } => Self::CreateGpuInstance {
+                gpu,
+                profile: profile.0,
+                placement: placement.into(),
+            },
+            TypesStep::CreateComputeInstance {
+                profile, placement, ..
+            } => Self::CreateComputeInstance {
+                gpu,
+                profile: profile.0,
+                placement: placement.into(),
+            },
+            TypesStep::DestroyComputeInstance { gi, ci, uuid, .. } => {
+                let (gi, ci, uuid) = (gi.0, ci.0, uuid.to_string());
+                Self::DestroyComputeInstance { gpu, gi, ci, uuid }
+            }
+            TypesStep::DestroyGpuInstance {
+                gi,
+                profile,
+                placement,
+                ..
+            } => {
+                let (gi, profile, placement) = (gi.0, profile.0, placement.into());
+                Self::DestroyGpuInstance {
+                    gpu,
+                    gi,
+                    profile,
+                    placement,
+                }
+            }
+        }
+    }
+}
+
+impl From<&v1::apply_progress::Applied> for Applied {
+    fn from(applied: &v1::apply_progress::Applied) -> Self {
+        Self {
+            schema: AppliedSchema::V1,
+            generation: applied.generation,
+            steps: applied.steps,
+            duration_us: applied.microseconds,
+        }
+    }
+}

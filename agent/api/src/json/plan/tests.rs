@@ -1,0 +1,165 @@
+//! Plans as people and programs see them.
+
+use kerf_types::{CiId, GiId, ProfileId, Step};
+
+use super::{Applied, Plan};
+use crate::example::{pci, place};
+use crate::json::show::{message, pretty, text};
+use crate::v1;
+
+fn plan_message() -> v1::Plan {
+    let (gpu, placement, profile) = (pci("0000:1b:00.0"), place(0, 4), ProfileId(9));
+    let (gi, ci, uuid) = (GiId(7), CiId(0), "MIG-7");
+    let uuid = uuid.parse().expect("a UUID");
+    let steps = [
+        Step::SetMigMode {
+            gpu,
+            enabled: true,
+            allow_reset: false,
+        },
+        Step::DestroyComputeInstance { gpu, gi, ci, uuid },
+        Step::DestroyGpuInstance {
+            gpu,
+            gi,
+            profile,
+            placement,
+        },
+        Step::CreateGpuInstance {
+            gpu,
+            profile,
+            placement,
+        },
+        Step::CreateComputeInstance {
+            gpu,
+            placement,
+            profile: ProfileId(2),
+        },
+    ];
+    let planned = |profile, uuid: Option<&str>, holder: Option<&str>| v1::PlannedSlice {
+        profile: text(profile),
+        placement: Some((&placement).into()),
+        uuid: uuid.map(text),
+        holder: holder.map(text),
+    };
+    let gpu = v1::GpuPlan {
+        index: 0,
+        uuid: text("GPU-1"),
+        pci: text("0000:1b:00.0"),
+        mig_from: v1::MigMode::Disabled.into(),
+        mig_to: true,
+        keep: vec![planned("1g.10gb", Some("MIG-1"), Some("user 1000"))],
+        destroy: vec![planned("3g.40gb", Some("MIG-7"), None)],
+        create: vec![planned("3g.40gb", None, None)],
+        steps: steps.iter().map(Into::into).collect(),
+    };
+    v1::Plan {
+        generation: 42,
+        gpus: vec![gpu],
+        cost: 3,
+        lower_bound: 3,
+        proof: true,
+    }
+}
+
+#[test]
+fn plan() {
+    insta::assert_snapshot!(pretty(&message::<Plan, _>(&plan_message())), @r#"
+    {
+      "schema": "kerf.v1.Plan",
+      "generation": 42,
+      "changes": true,
+      "cost": 3,
+      "lower_bound": 3,
+      "proof": true,
+      "gpus": [
+        {
+          "index": 0,
+          "uuid": "GPU-1",
+          "pci": "0000:1b:00.0",
+          "mig_mode": "disabled",
+          "mig_wanted": true,
+          "keep": [
+            {
+              "profile": "1g.10gb",
+              "placement": { "start": 0, "size": 4 },
+              "uuid": "MIG-1",
+              "holder": "user 1000"
+            }
+          ],
+          "destroy": [
+            {
+              "profile": "3g.40gb",
+              "placement": { "start": 0, "size": 4 },
+              "uuid": "MIG-7",
+              "holder": null
+            }
+          ],
+          "create": [
+            {
+              "profile": "3g.40gb",
+              "placement": { "start": 0, "size": 4 },
+              "uuid": null,
+              "holder": null
+            }
+          ],
+          "steps": [
+            {
+              "action": "set_mig_mode",
+              "gpu": "0000:1b:00.0",
+              "enabled": true,
+              "allow_reset": false
+            },
+            {
+              "action": "destroy_compute_instance",
+              "gpu": "0000:1b:00.0",
+              "gi": 7,
+              "ci": 0,
+              "uuid": "MIG-7"
+            },
+            {
+              "action": "destroy_gpu_instance",
+              "gpu": "0000:1b:00.0",
+              "gi": 7,
+              "profile": 9,
+              "placement": { "start": 0, "size": 4 }
+            },
+            {
+              "action": "create_gpu_instance",
+              "gpu": "0000:1b:00.0",
+              "profile": 9,
+              "placement": { "start": 0, "size": 4 }
+            },
+            {
+              "action": "create_compute_instance",
+              "gpu": "0000:1b:00.0",
+              "profile": 2,
+              "placement": { "start": 0, "size": 4 }
+            }
+          ]
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn a_plan_with_a_hole_is_refused() {
+    let mut wrong = plan_message();
+    wrong.gpus[0].destroy[0].placement = Some(v1::Placement { start: 0, size: 0 });
+    let error = Plan::try_from(&wrong).expect_err("an empty place");
+    assert_eq!(error.path, "gpus[0].destroy[0].placement");
+    let mut wrong = plan_message();
+    wrong.gpus[0].steps[1].kind = None;
+    let error = Plan::try_from(&wrong).expect_err("no step");
+    assert_eq!(error.path, "gpus[0].steps[1].kind");
+}
+
+#[test]
+fn applied() {
+    let done = v1::apply_progress::Applied {
+        generation: 43,
+        steps: 5,
+        microseconds: 1_250_000,
+    };
+    insta::assert_snapshot!(pretty(&Applied::from(&done)), @r#"{ "schema": "kerf.v1.Applied", "generation": 43, "steps": 5, "duration_us": 1250000 }"#);
+}
