@@ -1,0 +1,295 @@
+//! The other end of a worker's socket, for callers that may block: a request, an answer, a deadline.
+//!
+//! Owns the worker process that it starts. After a missed deadline the worker may be stuck in a driver
+//! call: it is left behind, never killed, and ends by itself when the driver lets it go.
+
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kerf_api::convert::ConvertError;
+use kerf_api::frame::{FrameDecoder, FrameError, encode_frame};
+use kerf_api::partitioner::v1 as wire;
+use kerf_api::partitioner::v1::request::Call;
+use kerf_api::partitioner::v1::response::Outcome;
+use kerf_types::sample::GpuSample;
+use kerf_types::{Gpu, Step};
+
+use crate::worker::Machine;
+
+/// Bytes read at once: an answer of a GPU with all its profiles has some KiB.
+const READ_BYTES: usize = 16_384;
+/// How long a client that is dropped waits for its idle worker to end, so that it leaves no zombie.
+const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL_STEP: Duration = Duration::from_millis(2);
+
+/// How to start a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerCommand {
+    /// The `kerf-partitioner` program.
+    pub executable: PathBuf,
+    /// The machine that it shall serve.
+    pub machine: Machine,
+}
+
+impl WorkerCommand {
+    /// The command line; standard input is still to be set to the worker's end of a socket pair. A group
+    /// of its own keeps Ctrl-C in a terminal from reaching it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        let library = self.machine.library.as_ref();
+        command
+            .arg("worker")
+            .arg("--nvml")
+            .arg(library.map_or_else(|| "none".into(), |path| path.as_os_str().to_owned()))
+            .arg("--sysroot")
+            .arg(&self.machine.sysroot)
+            .stdout(Stdio::null())
+            .process_group(0);
+        command
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The worker could not be started.
+    #[error("start the worker {executable:?}")]
+    Spawn {
+        /// The program.
+        executable: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The socket failed.
+    #[error("talk to the worker")]
+    Socket {
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The worker closed its end.
+    #[error("the worker has ended")]
+    Gone,
+    /// The answer did not come in time. The worker must be left behind.
+    #[error("no answer within {deadline_ms} ms")]
+    Deadline {
+        /// The time that it had.
+        deadline_ms: u128,
+    },
+    /// What came is no answer.
+    #[error("read an answer")]
+    Frame {
+        /// What is wrong with it.
+        #[source]
+        cause: FrameError,
+    },
+    /// The answer holds what no worker may say.
+    #[error("understand an answer")]
+    Convert {
+        /// What is wrong with it.
+        #[source]
+        cause: ConvertError,
+    },
+    /// The answer is to another question.
+    #[error("the answer is of another kind than the request")]
+    OtherKind,
+    /// The worker answered that it failed.
+    #[error("{}", .0.message)]
+    Refused(wire::Failure),
+}
+
+/// A worker and the way to talk to it.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    worker: Option<Child>,
+    frames: FrameDecoder,
+    last_id: u64,
+}
+
+impl Client {
+    /// Starts a worker.
+    pub fn spawn(command: &WorkerCommand) -> Result<Self, ClientError> {
+        let failed = |cause| ClientError::Spawn {
+            executable: command.executable.clone(),
+            cause,
+        };
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let worker = command
+            .command()
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()
+            .map_err(failed)?;
+        Ok(Self {
+            stream: ours,
+            worker: Some(worker),
+            frames: FrameDecoder::new(),
+            last_id: 0,
+        })
+    }
+
+    /// Process id of the worker.
+    pub fn pid(&self) -> Option<u32> {
+        self.worker.as_ref().map(Child::id)
+    }
+
+    /// One request. After [`ClientError::Deadline`] the client is of no more use: see
+    /// [`Client::abandon`].
+    pub fn call(&mut self, call: Call, deadline: Duration) -> Result<Outcome, ClientError> {
+        self.last_id += 1;
+        let request = wire::Request {
+            id: self.last_id,
+            call: Some(call),
+        };
+        let frame = encode_frame(&request).map_err(|cause| ClientError::Frame { cause })?;
+        let end = Instant::now() + deadline;
+        self.stream
+            .set_write_timeout(Some(deadline))
+            .map_err(socket)?;
+        self.stream
+            .write_all(&frame)
+            .map_err(|error| missed(error, deadline))?;
+        loop {
+            let answer = self.frames.pop::<wire::Response>();
+            match answer.map_err(|cause| ClientError::Frame { cause })? {
+                // An answer to an earlier request, which was given up.
+                Some(answer) if answer.id != self.last_id => {}
+                Some(answer) => {
+                    return match answer.outcome {
+                        Some(Outcome::Failure(failure)) => Err(ClientError::Refused(failure)),
+                        Some(outcome) => Ok(outcome),
+                        None => Err(ClientError::OtherKind),
+                    };
+                }
+                None => self.receive(end, deadline)?,
+            }
+        }
+    }
+
+    fn receive(&mut self, end: Instant, deadline: Duration) -> Result<(), ClientError> {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ClientError::Deadline {
+                deadline_ms: deadline.as_millis(),
+            });
+        }
+        self.stream.set_read_timeout(Some(left)).map_err(socket)?;
+        let mut bytes = [0; READ_BYTES];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => Err(ClientError::Gone),
+            Ok(count) => {
+                self.frames.push(bytes.get(..count).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(missed(error, deadline)),
+        }
+    }
+
+    /// Loads the driver library.
+    pub fn open(&mut self, deadline: Duration) -> Result<wire::Opened, ClientError> {
+        match self.call(Call::Open(wire::Open {}), deadline)? {
+            Outcome::Opened(opened) => Ok(opened),
+            _ => Err(ClientError::OtherKind),
+        }
+    }
+
+    /// The host apart from its GPUs.
+    pub fn observe_host(&mut self, deadline: Duration) -> Result<wire::HostFacts, ClientError> {
+        match self.call(Call::ObserveHost(wire::ObserveHost {}), deadline)? {
+            Outcome::Host(host) => Ok(host),
+            _ => Err(ClientError::OtherKind),
+        }
+    }
+
+    /// One GPU.
+    pub fn observe_gpu(&mut self, index: u32, deadline: Duration) -> Result<Gpu, ClientError> {
+        gpu(self.call(Call::ObserveGpu(wire::ObserveGpu { index }), deadline)?)
+    }
+
+    /// Carries out a step; the GPU as it is then.
+    pub fn apply(&mut self, step: &Step, deadline: Duration) -> Result<Gpu, ClientError> {
+        gpu(self.call(
+            Call::Apply(wire::Apply {
+                step: Some(step.into()),
+            }),
+            deadline,
+        )?)
+    }
+
+    /// One reading of a GPU.
+    pub fn sample(&mut self, index: u32, deadline: Duration) -> Result<GpuSample, ClientError> {
+        match self.call(Call::Sample(wire::Sample { index }), deadline)? {
+            Outcome::Sampled(wire::Sampled {
+                sample: Some(sample),
+                ..
+            }) => sample
+                .try_into()
+                .map_err(|cause| ClientError::Convert { cause }),
+            _ => Err(ClientError::OtherKind),
+        }
+    }
+
+    /// Device nodes of capabilities.
+    pub fn ensure_nodes(
+        &mut self,
+        capability_minors: Vec<u32>,
+        deadline: Duration,
+    ) -> Result<Vec<wire::DeviceNode>, ClientError> {
+        let call = Call::EnsureNodes(wire::EnsureNodes { capability_minors });
+        match self.call(call, deadline)? {
+            Outcome::Nodes(nodes) => Ok(nodes.nodes),
+            _ => Err(ClientError::OtherKind),
+        }
+    }
+
+    /// Leaves the worker behind. It sees the closed socket when the driver lets it go, and ends.
+    pub fn abandon(mut self) {
+        self.worker = None;
+    }
+}
+
+impl Drop for Client {
+    /// Closes the socket, which ends an idle worker, and waits for that. One that is busy is left behind.
+    fn drop(&mut self) {
+        let Some(mut worker) = self.worker.take() else {
+            return;
+        };
+        if self.stream.shutdown(std::net::Shutdown::Both).is_err() {
+            return;
+        }
+        let end = Instant::now() + FAREWELL;
+        while matches!(worker.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::sleep(FAREWELL_STEP);
+        }
+    }
+}
+
+fn gpu(outcome: Outcome) -> Result<Gpu, ClientError> {
+    match outcome {
+        Outcome::Gpu(gpu) => gpu
+            .try_into()
+            .map_err(|cause| ClientError::Convert { cause }),
+        _ => Err(ClientError::OtherKind),
+    }
+}
+
+fn socket(cause: io::Error) -> ClientError {
+    ClientError::Socket { cause }
+}
+
+fn missed(error: io::Error, deadline: Duration) -> ClientError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Deadline {
+            deadline_ms: deadline.as_millis(),
+        },
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ClientError::Gone,
+        _ => socket(error),
+    }
+}

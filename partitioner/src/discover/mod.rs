@@ -1,0 +1,207 @@
+//! What a host has, found without a daemon.
+//!
+//! Every question to the driver is asked through a worker with a deadline, so that a GPU or a driver that
+//! hangs becomes a line among the problems and the rest of the inventory stands.
+
+mod known;
+mod table;
+
+use std::time::{Duration, SystemTime};
+
+use kerf_api::partitioner::v1 as wire;
+use kerf_api::partitioner::v1::failure::Code;
+use kerf_types::inventory::{Health, Inventory};
+use kerf_types::{Gpu, Timestamp};
+
+use crate::client::{Client, ClientError, WorkerCommand};
+use crate::topology::PciTree;
+use crate::worker::in_words;
+use known::Known;
+pub use table::table;
+
+/// Stuck workers that discovery leaves behind at most. Each may hold a lock of the driver, so more of
+/// them would make a sick host sicker; the GPUs not yet asked are then listed as unresponsive.
+const STUCK_LIMIT: usize = 2;
+
+/// A host's inventory, and the PCI paths that its topology follows from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discovery {
+    /// What it has.
+    pub inventory: Inventory,
+    /// Where its devices hang.
+    pub tree: PciTree,
+}
+
+/// Why there is no inventory at all.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// A worker could not be started or talked to.
+    #[error("start discovery")]
+    Worker(#[source] ClientError),
+}
+
+/// Finds what a host has; `deadline` is for each question.
+pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery, DiscoverError> {
+    let mut search = Search {
+        command,
+        deadline,
+        client: None,
+        stuck: 0,
+        problems: Vec::new(),
+    };
+    let host = search
+        .ask(|client| client.observe_host(deadline))
+        .map_err(DiscoverError::Worker)?;
+    search.problems.extend(host.problems.iter().cloned());
+    let (driver, gpus) = search.driver_and_gpus();
+    let tree = PciTree::new(
+        host.pci_paths
+            .iter()
+            .filter_map(|(at, path)| Some((at.parse().ok()?, path.as_str()))),
+    );
+    let mut problems = std::mem::take(&mut search.problems);
+    let numa_nodes = read(host.numa_nodes, "NUMA node", &mut problems);
+    let nics = read(host.nics, "network interface", &mut problems);
+    let inventory = Inventory {
+        host: host.host,
+        driver,
+        gpus,
+        numa_nodes,
+        nics,
+        problems,
+    };
+    Ok(Discovery { inventory, tree })
+}
+
+fn read<W, T>(values: Vec<W>, what: &str, problems: &mut Vec<String>) -> Vec<T>
+where
+    T: TryFrom<W>,
+    T::Error: std::error::Error,
+{
+    let mut found = Vec::new();
+    for value in values {
+        match T::try_from(value) {
+            Ok(value) => found.push(value),
+            Err(error) => problems.push(format!("{what}: {}", in_words(&error))),
+        }
+    }
+    found
+}
+
+/// A search under way: its present worker, and how many it has left behind.
+struct Search<'a> {
+    command: &'a WorkerCommand,
+    deadline: Duration,
+    client: Option<Client>,
+    stuck: usize,
+    problems: Vec<String>,
+}
+
+impl Search<'_> {
+    /// Asks the present worker, or a new one. One that misses its deadline is left behind.
+    fn ask<T>(
+        &mut self,
+        question: impl FnOnce(&mut Client) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => Client::spawn(self.command)?,
+        };
+        let answer = question(&mut client);
+        match &answer {
+            Err(ClientError::Deadline { .. }) => {
+                self.stuck += 1;
+                client.abandon();
+            }
+            Ok(_) | Err(ClientError::Refused(_)) => self.client = Some(client),
+            Err(_) => {}
+        }
+        answer
+    }
+
+    fn driver_and_gpus(&mut self) -> (Option<kerf_types::inventory::Driver>, Vec<Gpu>) {
+        let deadline = self.deadline;
+        match self.ask(|client| client.open(deadline)) {
+            Ok(opened) => {
+                let driver = opened.driver.and_then(|driver| driver.try_into().ok());
+                (driver, self.gpus(opened.gpu_count))
+            }
+            Err(error) => {
+                self.problems.push(format!("driver: {}", in_words(&error)));
+                // Only a driver that hangs says nothing of its GPUs; without one there are none.
+                let sick = match error {
+                    ClientError::Deadline { .. } => {
+                        self.known().all(&unresponsive("open the driver"))
+                    }
+                    _ => Vec::new(),
+                };
+                (None, sick)
+            }
+        }
+    }
+
+    fn gpus(&mut self, count: u32) -> Vec<Gpu> {
+        let deadline = self.deadline;
+        let mut gpus = Vec::new();
+        let mut known = None;
+        for index in 0..count {
+            let health = if self.stuck >= STUCK_LIMIT {
+                self.problems.push(format!(
+                    "GPU {index}: not asked, {STUCK_LIMIT} workers hang"
+                ));
+                unresponsive("observe other GPUs")
+            } else {
+                // A worker that was just started has not opened the driver; one that has, does nothing.
+                let answer = self.ask(|client| {
+                    client.open(deadline)?;
+                    client.observe_gpu(index, deadline)
+                });
+                match answer {
+                    Ok(gpu) => {
+                        gpus.push(gpu);
+                        continue;
+                    }
+                    Err(error) => {
+                        self.problems
+                            .push(format!("GPU {index}: {}", in_words(&error)));
+                        health_after(&error)
+                    }
+                }
+            };
+            let known = known.get_or_insert_with(|| self.known());
+            gpus.extend(known.gpu(index, count, health));
+        }
+        gpus
+    }
+
+    /// What is known without NVML, read in a thread that may be left behind: it enters the driver too.
+    fn known(&self) -> Known {
+        let (send, receive) = std::sync::mpsc::sync_channel(1);
+        let sysroot = self.command.machine.sysroot.clone();
+        std::thread::spawn(move || send.send(Known::read(&sysroot)));
+        receive.recv_timeout(self.deadline).unwrap_or_default()
+    }
+}
+
+fn health_after(error: &ClientError) -> Health {
+    match error {
+        ClientError::Refused(wire::Failure { code, .. }) if *code == i32::from(Code::Lost) => {
+            Health::Lost { since: now() }
+        }
+        _ => unresponsive("observe"),
+    }
+}
+
+fn unresponsive(operation: &str) -> Health {
+    Health::Unresponsive {
+        since: now(),
+        operation: operation.to_owned(),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,198 @@
+//! An inventory as tables for people.
+
+use kerf_types::inventory::{Health, Inventory};
+use kerf_types::{Gpu, MigMode};
+
+use super::Discovery;
+use crate::topology;
+
+/// Everything that was found, as text that ends with a newline.
+pub fn table(found: &Discovery) -> String {
+    let inventory = &found.inventory;
+    let driver = inventory.driver.as_ref().map_or_else(
+        || "none".to_owned(),
+        |driver| {
+            let cuda = driver.cuda_version.as_deref().unwrap_or("unknown");
+            format!(
+                "{} (NVML {}, CUDA {cuda})",
+                driver.version, driver.nvml_version
+            )
+        },
+    );
+    let mut text = format!("host    {}\ndriver  {driver}\n", inventory.host);
+    section(&mut text, &gpus(inventory));
+    section(&mut text, &slices(inventory));
+    section(&mut text, &numa_nodes(inventory));
+    section(&mut text, &nics(inventory));
+    section(&mut text, &matrix(found));
+    for problem in &inventory.problems {
+        append(&mut text, &format!("problem: {problem}"));
+    }
+    text
+}
+
+type Rows = Vec<Vec<String>>;
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn gpus(inventory: &Inventory) -> Rows {
+    let header = [
+        "GPU", "NAME", "PCI", "MINOR", "MEMORY", "NUMA", "MIG", "SLICES", "HEALTH",
+    ];
+    let line = |gpu: &Gpu| {
+        vec![
+            gpu.index.to_string(),
+            gpu.name.clone(),
+            gpu.pci.to_string(),
+            gpu.minor.to_string(),
+            if gpu.memory.0 == 0 {
+                unknown()
+            } else {
+                gpu.memory.to_string()
+            },
+            gpu.numa_node.map_or_else(unknown, |node| node.to_string()),
+            mig_mode(gpu).to_owned(),
+            gpu.instances
+                .iter()
+                .map(|gi| gi.compute.len())
+                .sum::<usize>()
+                .to_string(),
+            health(&gpu.health),
+        ]
+    };
+    with_header(row(header), inventory.gpus.iter().map(line).collect())
+}
+
+fn mig_mode(gpu: &Gpu) -> &'static str {
+    match gpu.mig_mode {
+        // Of a sick GPU it is not known.
+        MigMode::Unsupported if !gpu.health.is_ok() => "?",
+        MigMode::Unsupported => "-",
+        MigMode::Disabled => "off",
+        MigMode::Enabled => "on",
+        MigMode::EnablePending => "off, on after reset",
+        MigMode::DisablePending => "on, off after reset",
+    }
+}
+
+fn health(health: &Health) -> String {
+    match health {
+        Health::Ok => "ok".to_owned(),
+        Health::Lost { .. } => "lost".to_owned(),
+        Health::Unresponsive { operation, .. } => format!("unresponsive ({operation})"),
+        Health::Xid { code, .. } => format!("XID {code}"),
+    }
+}
+
+fn slices(inventory: &Inventory) -> Rows {
+    let mut rows = Vec::new();
+    for gpu in &inventory.gpus {
+        for gi in &gpu.instances {
+            let profile = gpu.profile(gi.profile);
+            for ci in &gi.compute {
+                rows.push(vec![
+                    gpu.slice_id(gi).to_string(),
+                    profile.map_or_else(|| gi.profile.to_string(), |known| known.name.to_string()),
+                    format!("{}/{}/{}", gpu.index, gi.id, ci.id),
+                    ci.uuid.to_string(),
+                    profile.map_or_else(unknown, |known| known.memory.to_string()),
+                ]);
+            }
+        }
+    }
+    with_header(
+        row(["SLICE", "PROFILE", "GPU/GI/CI", "UUID", "MEMORY"]),
+        rows,
+    )
+}
+
+fn numa_nodes(inventory: &Inventory) -> Rows {
+    let rows = inventory.numa_nodes.iter().map(|node| {
+        let distances: Vec<String> = node.distances.iter().map(u32::to_string).collect();
+        let cpus = if node.cpus.is_empty() {
+            "-".to_owned()
+        } else {
+            node.cpus.clone()
+        };
+        vec![
+            node.id.to_string(),
+            cpus,
+            node.memory.to_string(),
+            distances.join(" "),
+        ]
+    });
+    with_header(row(["NUMA", "CPUS", "MEMORY", "DISTANCES"]), rows.collect())
+}
+
+fn nics(inventory: &Inventory) -> Rows {
+    let rows = inventory.nics.iter().enumerate().map(|(position, nic)| {
+        vec![
+            format!("NIC{position}"),
+            nic.name.clone(),
+            nic.pci.map_or_else(unknown, |pci| pci.to_string()),
+            nic.numa_node.map_or_else(unknown, |node| node.to_string()),
+            nic.link_layer.clone(),
+            if nic.rate_gbps == 0 {
+                "down".to_owned()
+            } else {
+                format!("{} Gb/s", nic.rate_gbps)
+            },
+        ]
+    });
+    with_header(
+        row(["NIC", "NAME", "PCI", "NUMA", "LAYER", "RATE"]),
+        rows.collect(),
+    )
+}
+
+fn matrix(found: &Discovery) -> Rows {
+    let rows = topology::matrix(&found.inventory, &found.tree);
+    let mut header = vec![String::new()];
+    header.extend(rows.iter().map(|row| row.device.clone()));
+    header.extend(row(["CPU AFFINITY", "NUMA"]));
+    let lines = rows.iter().map(|row| {
+        let mut line = vec![row.device.clone()];
+        line.extend(row.links.iter().map(ToString::to_string));
+        line.push(row.cpu_affinity.clone());
+        line.push(row.numa_node.map_or_else(unknown, |node| node.to_string()));
+        line
+    });
+    with_header(header, lines.collect())
+}
+
+fn unknown() -> String {
+    "?".to_owned()
+}
+
+/// Nothing at all where there is nothing below the header.
+fn with_header(header: Vec<String>, mut rows: Rows) -> Rows {
+    if !rows.is_empty() {
+        rows.insert(0, header);
+    }
+    rows
+}
+
+fn section(text: &mut String, rows: &Rows) {
+    let Some(header) = rows.first() else { return };
+    let wide = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(wide).collect();
+    text.push('\n');
+    for row in rows {
+        let cells: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        append(text, cells.join("  ").trim_end());
+    }
+}
+
+fn append(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}

@@ -1,0 +1,14 @@
+//! The privileged side of kerf: finds what a host has and makes the changes that a plan names.
+//!
+//! Owns every access to NVML, to sysfs and to device nodes, all under an injected root and an injected
+//! driver library, so that a simulated machine is served by the same code as a real one. Keeps no state
+//! that matters: what it says is read from the hardware when it is asked. Never decides anything: the
+//! planner says what to cut, kerfd says when.
+
+pub mod client;
+pub mod discover;
+pub mod nodes;
+pub mod nvml;
+pub mod sysfs;
+pub mod topology;
+pub mod worker;

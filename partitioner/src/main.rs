@@ -1,0 +1,124 @@
+//! `kerf-partitioner`: the privileged worker, and discovery without a daemon.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use kerf_partitioner::client::WorkerCommand;
+use kerf_partitioner::discover::{self, Discovery};
+use kerf_partitioner::worker::{self, Machine, in_words};
+
+/// Finds and changes accelerators. Only root can change anything.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Answer kerfd's requests on file descriptor 0, a connected unix socket.
+    Worker(MachineArgs),
+    /// Print what this host has.
+    Discover {
+        #[command(flatten)]
+        machine: MachineArgs,
+        /// How to print it.
+        #[arg(short, long, default_value = "table")]
+        output: Output,
+        /// How long one GPU may take to answer before it is left out.
+        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+        deadline_ms: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+struct MachineArgs {
+    /// The driver library, an absolute path, or `none`.
+    #[arg(long, value_name = "LIB|none")]
+    nvml: PathBuf,
+    /// The folder that stands for `/`.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    sysroot: PathBuf,
+}
+
+impl From<MachineArgs> for Machine {
+    fn from(args: MachineArgs) -> Self {
+        let library = (args.nvml.as_os_str() != "none").then_some(args.nvml);
+        Self {
+            library,
+            sysroot: args.sysroot,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KERF_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let result = match cli.verb {
+        Verb::Worker(machine) => serve(&machine.into()),
+        Verb::Discover {
+            machine,
+            output,
+            deadline_ms,
+        } => discover(machine.into(), output, Duration::from_millis(deadline_ms)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", in_words(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(machine: &Machine) -> Result<(), Box<dyn std::error::Error>> {
+    worker::confine()?;
+    let stream = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    stream.peer_addr()?;
+    Ok(worker::serve(stream, machine)?)
+}
+
+fn discover(
+    machine: Machine,
+    output: Output,
+    deadline: Duration,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let command = WorkerCommand {
+        executable: std::env::current_exe()?,
+        machine,
+    };
+    let found = discover::discover(&command, deadline)?;
+    out(&match output {
+        Output::Table => discover::table(&found),
+        Output::Json => json(&found)?,
+    })?;
+    Ok(())
+}
+
+fn json(found: &Discovery) -> Result<String, serde_json::Error> {
+    let document = kerf_api::json::Inventory::from(&found.inventory);
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}
+
+fn out(text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    std::io::stdout().lock().write_all(text.as_bytes())
+}

@@ -1,0 +1,109 @@
+//! Nodes are made once, checked always, and never replaced.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+
+use kerf_types::DeviceMinor;
+use nix::sys::stat::{major, minor};
+use tempfile::TempDir;
+
+use super::{NodeError, ensure};
+use crate::sysfs::Root;
+
+const MINORS: &str = "config 1\nmonitor 2\ngpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n";
+/// A major of the kernel's range for local use, so that no driver of this machine is behind a node.
+const MAJOR: u32 = 240;
+
+fn machine() -> (TempDir, Root) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        fs::write(path, text).expect("a file");
+    };
+    write(
+        "proc/devices",
+        &format!("Character devices:\n{MAJOR} nvidia-caps\n"),
+    );
+    write("proc/driver/nvidia-caps/mig-minors", MINORS);
+    fs::create_dir(folder.path().join("dev")).expect("a folder");
+    let root = Root::open(folder.path()).expect("a root");
+    (folder, root)
+}
+
+/// Whether device nodes can be made here.
+fn may_make_nodes() -> bool {
+    if nix::unistd::geteuid().is_root() {
+        return true;
+    }
+    let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
+    assert!(
+        !required.split(',').any(|word| word == "root"),
+        "required, but this is not root"
+    );
+    println!("skipped: device nodes need root");
+    false
+}
+
+#[test]
+fn nodes_are_made_with_the_right_numbers_and_mode() {
+    if !may_make_nodes() {
+        return;
+    }
+    let (folder, root) = machine();
+    let minors = [DeviceMinor(66), DeviceMinor(67)];
+    let nodes = ensure(&root, &minors).expect("nodes");
+    assert_eq!(nodes[1].path, "/dev/nvidia-caps/nvidia-cap67");
+    assert_eq!((nodes[1].major, nodes[1].minor), (MAJOR, 67));
+    let facts = fs::metadata(folder.path().join("dev/nvidia-caps/nvidia-cap67")).expect("a node");
+    assert!(facts.file_type().is_char_device());
+    assert_eq!(
+        (major(facts.rdev()), minor(facts.rdev())),
+        (MAJOR.into(), 67)
+    );
+    assert_eq!(facts.permissions().mode() & 0o7777, 0o444);
+    assert_eq!(ensure(&root, &minors).expect("nodes"), nodes, "again");
+}
+
+#[test]
+fn minors_that_open_no_instance_are_refused() {
+    let (_folder, root) = machine();
+    for minor in [0, 1, 2, 68, u32::MAX] {
+        let error = ensure(&root, &[DeviceMinor(minor)]).expect_err("no instance");
+        assert!(matches!(error, NodeError::NoCapability { .. }), "{error}");
+    }
+    assert!(ensure(&root, &[]).expect("nothing to do").is_empty());
+}
+
+#[test]
+fn what_has_the_name_already_must_be_the_node() {
+    let (folder, root) = machine();
+    let caps = folder.path().join("dev/nvidia-caps");
+    fs::create_dir(&caps).expect("a folder");
+    fs::write(caps.join("nvidia-cap66"), "").expect("a file");
+    symlink("/dev/null", caps.join("nvidia-cap67")).expect("a link");
+    for minor in [66, 67] {
+        let error = ensure(&root, &[DeviceMinor(minor)]).expect_err("foreign");
+        assert!(matches!(error, NodeError::Foreign { .. }), "{error}");
+    }
+    assert!(caps.join("nvidia-cap66").is_file(), "never replaced");
+}
+
+#[test]
+fn a_driver_without_tables_makes_no_nodes() {
+    let (folder, root) = machine();
+    fs::write(folder.path().join("proc/devices"), "Character devices:\n").expect("a file");
+    assert!(matches!(
+        ensure(&root, &[DeviceMinor(66)]),
+        Err(NodeError::NoMajor)
+    ));
+    fs::write(
+        folder.path().join("proc/driver/nvidia-caps/mig-minors"),
+        "oops\n",
+    )
+    .expect("a file");
+    assert!(matches!(
+        ensure(&root, &[DeviceMinor(66)]),
+        Err(NodeError::Table { .. })
+    ));
+}

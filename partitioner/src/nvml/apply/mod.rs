@@ -1,0 +1,246 @@
+//! One step of a plan, carried out on one GPU.
+//!
+//! Every step compares what it names with what is there before it calls the driver, so that a step that
+//! was carried out already is done, and one that was planned for another state is refused. Owns that
+//! comparison; never retries and never undoes, except a mode change that would stay pending.
+
+mod create;
+mod destroy;
+mod mode;
+
+use kerf_types::inventory::GpuProcess;
+use kerf_types::{MigMode, PciAddress, Placement, ProfileId, Step};
+use nvml_wrapper::{Device, Nvml};
+
+use super::error::{NvmlError, optional};
+use super::ffi::{self, InstanceHandle, InstanceInfo, InstanceProfile};
+use super::observe::{self, GpuAccess};
+use crate::sysfs::Root;
+
+/// Why a step was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The driver refused.
+    #[error("{step}")]
+    Driver {
+        /// What was asked.
+        step: String,
+        /// Its refusal.
+        #[source]
+        cause: NvmlError,
+    },
+    /// What the step names is not what is there: it was planned for another state.
+    #[error("{step}: {found}")]
+    Conflict {
+        /// What was asked.
+        step: String,
+        /// What is there.
+        found: String,
+    },
+    /// Processes or child instances are in the way.
+    #[error("{step}: in use by {by}")]
+    InUse {
+        /// What was asked.
+        step: String,
+        /// Who uses it.
+        by: String,
+    },
+    /// Another instance lies there, or no instance of the profile is left.
+    #[error("{step}: {taken}")]
+    NoRoom {
+        /// What was asked.
+        step: String,
+        /// What takes the place.
+        taken: String,
+    },
+    /// The change needs a reset of the GPU.
+    #[error("{step}: {why}")]
+    ResetRequired {
+        /// What was asked.
+        step: String,
+        /// Why, and what has become of the change.
+        why: String,
+    },
+    /// The GPU has no such profile, or the profile no such place.
+    #[error("{step}: {why}")]
+    Invalid {
+        /// What was asked.
+        step: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The GPU has no MIG.
+    #[error("{step}: the GPU has no MIG")]
+    NoMig {
+        /// What was asked.
+        step: String,
+    },
+    /// The driver said yes and the hardware shows otherwise.
+    #[error("{step}: the driver accepted it, but {found}")]
+    NotDone {
+        /// What was asked.
+        step: String,
+        /// What was read back.
+        found: String,
+    },
+}
+
+/// Carries out a step and returns the GPU as it is then.
+pub fn apply(nvml: &Nvml, root: &Root, step: &Step) -> Result<kerf_types::Gpu, StepError> {
+    let access = GpuAccess::Pci(step.gpu());
+    let scene = Scene { nvml, step };
+    match step {
+        Step::SetMigMode {
+            enabled,
+            allow_reset,
+            ..
+        } => mode::set(&scene, *enabled, *allow_reset)?,
+        Step::CreateGpuInstance {
+            profile, placement, ..
+        } => {
+            create::gpu_instance(&scene, *profile, *placement)?;
+        }
+        Step::CreateComputeInstance {
+            placement, profile, ..
+        } => {
+            create::compute_instance(&scene, *placement, *profile)?;
+        }
+        Step::DestroyComputeInstance { gi, ci, uuid, .. } => {
+            destroy::compute_instance(&scene, *gi, *ci, uuid)?;
+        }
+        Step::DestroyGpuInstance {
+            gi,
+            profile,
+            placement,
+            ..
+        } => {
+            destroy::gpu_instance(&scene, *gi, *profile, *placement)?;
+        }
+    }
+    observe::observe(nvml, root, access).map_err(|cause| scene.driver(cause))
+}
+
+/// Where a step plays: the driver, and the step itself, which every error names.
+struct Scene<'a> {
+    nvml: &'a Nvml,
+    step: &'a Step,
+}
+
+impl<'a> Scene<'a> {
+    /// The GPU's handle. Asked for again after every change, since a mode change may renew the device.
+    fn device(&self) -> Result<Device<'a>, StepError> {
+        GpuAccess::Pci(self.pci())
+            .device(self.nvml)
+            .map_err(|cause| self.driver(cause))
+    }
+
+    fn pci(&self) -> PciAddress {
+        self.step.gpu()
+    }
+
+    /// The handle of a GPU whose MIG mode is on; the step was planned for another state otherwise.
+    fn mig_device(&self) -> Result<Device<'a>, StepError> {
+        self.mig_device_if_on()?
+            .ok_or_else(|| self.conflict("MIG is off".to_owned()))
+    }
+
+    /// As [`Scene::mig_device`], with `None` while MIG is off: then no instance exists.
+    fn mig_device_if_on(&self) -> Result<Option<Device<'a>>, StepError> {
+        let device = self.device()?;
+        match self.try_driver(observe::mig_mode(&device))? {
+            mode if mode.is_on() => Ok(Some(device)),
+            MigMode::Unsupported => Err(StepError::NoMig {
+                step: self.step.to_string(),
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    fn try_driver<T>(&self, result: Result<T, NvmlError>) -> Result<T, StepError> {
+        result.map_err(|cause| self.driver(cause))
+    }
+
+    fn driver(&self, cause: NvmlError) -> StepError {
+        StepError::Driver {
+            step: self.step.to_string(),
+            cause,
+        }
+    }
+
+    fn conflict(&self, found: String) -> StepError {
+        StepError::Conflict {
+            step: self.step.to_string(),
+            found,
+        }
+    }
+
+    fn in_use(&self, by: String) -> StepError {
+        StepError::InUse {
+            step: self.step.to_string(),
+            by,
+        }
+    }
+
+    fn invalid(&self, why: String) -> StepError {
+        StepError::Invalid {
+            step: self.step.to_string(),
+            why,
+        }
+    }
+
+    fn no_room(&self, taken: String) -> StepError {
+        StepError::NoRoom {
+            step: self.step.to_string(),
+            taken,
+        }
+    }
+
+    fn not_done(&self, found: &str) -> StepError {
+        StepError::NotDone {
+            step: self.step.to_string(),
+            found: found.to_owned(),
+        }
+    }
+}
+
+/// GPU instances that exist, with the handles to work on them.
+fn existing<'n>(
+    device: &Device<'n>,
+    profiles: &[InstanceProfile],
+) -> Result<Vec<(InstanceInfo, InstanceHandle<'n>)>, NvmlError> {
+    let mut existing = Vec::new();
+    for profile in profiles {
+        for handle in ffi::instances(device, profile.id, profile.max_count)? {
+            if let Some(info) = optional(handle.info())? {
+                existing.push((info, handle));
+            }
+        }
+    }
+    Ok(existing)
+}
+
+/// Processes in words: `processes 17 and 23`.
+fn pids(processes: &[GpuProcess]) -> String {
+    let pids: Vec<String> = processes
+        .iter()
+        .map(|process| process.pid.to_string())
+        .collect();
+    match pids.as_slice() {
+        [one] => format!("process {one}"),
+        [first @ .., last] => format!("processes {} and {last}", first.join(", ")),
+        [] => "a process that the driver does not name".to_owned(),
+    }
+}
+
+/// An instance in words: `GPU instance 9 (profile 19 at 2:1)`.
+fn described(info: &InstanceInfo) -> String {
+    format!(
+        "GPU instance {} (profile {} at {})",
+        info.id, info.profile, info.placement
+    )
+}
+
+/// Whether an instance is the one that a step names.
+fn is_same(info: &InstanceInfo, profile: ProfileId, placement: Placement) -> bool {
+    info.profile == profile.0 && info.placement == placement
+}

@@ -1,0 +1,131 @@
+//! One GPU as it is now, and what the driver says of itself.
+
+use kerf_types::inventory::{Driver, Gpu, Health, NumaNode};
+use kerf_types::{MigMode, PciAddress};
+use nvml_wrapper::{Device, Nvml};
+
+use super::error::{NvmlError, ReturnCode, called, optional};
+use super::{ffi, identity, instances, links, processes, profiles};
+use crate::sysfs::capabilities::CapabilityTable;
+use crate::sysfs::{Root, numa, pci};
+
+/// How a GPU is named in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GpuAccess {
+    /// By NVML index, which changes when a GPU drops out.
+    Index(u32),
+    /// By address.
+    Pci(PciAddress),
+}
+
+impl GpuAccess {
+    /// The driver's handle of it.
+    pub(super) fn device(self, nvml: &Nvml) -> Result<Device<'_>, NvmlError> {
+        match self {
+            Self::Index(index) => {
+                called("nvmlDeviceGetHandleByIndex_v2", nvml.device_by_index(index))
+            }
+            Self::Pci(address) => called(
+                "nvmlDeviceGetHandleByPciBusId_v2",
+                nvml.device_by_pci_bus_id(address.to_string()),
+            ),
+        }
+    }
+}
+
+/// Versions of driver and library.
+pub fn driver(nvml: &Nvml) -> Result<Driver, NvmlError> {
+    let cuda = called(
+        "nvmlSystemGetCudaDriverVersion_v2",
+        nvml.sys_cuda_driver_version(),
+    );
+    Ok(Driver {
+        version: called("nvmlSystemGetDriverVersion", nvml.sys_driver_version())?,
+        nvml_version: called("nvmlSystemGetNVMLVersion", nvml.sys_nvml_version())?,
+        // 13010 is 13.1.
+        cuda_version: optional(cuda)?
+            .map(|number| format!("{}.{}", number / 1_000, number % 1_000 / 10)),
+    })
+}
+
+/// Number of GPUs that the driver counts; indices are below it.
+pub fn gpu_count(nvml: &Nvml) -> Result<u32, NvmlError> {
+    called("nvmlDeviceGetCount_v2", nvml.device_count())
+}
+
+/// Everything about one GPU.
+pub fn observe(nvml: &Nvml, root: &Root, access: GpuAccess) -> Result<Gpu, NvmlError> {
+    let device = access.device(nvml)?;
+    let identity = identity::identity(&device)?;
+    let mig_mode = mig_mode(&device)?;
+    let raw = match mig_mode {
+        MigMode::Unsupported => Vec::new(),
+        _ => optional(ffi::instance_profiles(&device))?.unwrap_or_default(),
+    };
+    let mut profiles = profiles::profiles(&device, &raw, identity.memory)?;
+    let mut existing = Vec::new();
+    if mig_mode.is_on() {
+        let (found, known) =
+            instances::instances(&device, &raw, identity.minor, &capabilities(root))?;
+        instances::learn_full_compute(&mut profiles, &known);
+        existing = found;
+    }
+    Ok(Gpu {
+        index: called("nvmlDeviceGetIndex", device.index())?,
+        numa_node: pci::numa_node(root, identity.pci, &numa_nodes(root)),
+        pcie: identity::pcie_link(&device)?,
+        nvlinks: links::nvlinks(&device)?,
+        mig_mode,
+        profiles,
+        instances: existing,
+        processes: processes::processes(&device)?,
+        health: Health::Ok,
+        uuid: identity.uuid,
+        pci: identity.pci,
+        minor: identity.minor,
+        name: identity.name,
+        pci_device_id: identity.pci_device_id,
+        pci_subsystem_id: identity.pci_subsystem_id,
+        serial: identity.serial,
+        architecture: identity.architecture,
+        compute_capability: identity.compute_capability,
+        memory: identity.memory,
+    })
+}
+
+/// MIG mode now and after the next reset, as one state.
+pub(super) fn mig_mode(device: &Device<'_>) -> Result<MigMode, NvmlError> {
+    let mode = match called("nvmlDeviceGetMigMode", device.mig_mode()) {
+        Ok(mode) => mode,
+        Err(error) if matches!(error, NvmlError::Missing { .. }) => {
+            return Ok(MigMode::Unsupported);
+        }
+        Err(error) if error.code() == Some(ReturnCode::NOT_SUPPORTED) => {
+            return Ok(MigMode::Unsupported);
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match (mode.current != 0, mode.pending != 0) {
+        (false, false) => MigMode::Disabled,
+        (true, true) => MigMode::Enabled,
+        (false, true) => MigMode::EnablePending,
+        (true, false) => MigMode::DisablePending,
+    })
+}
+
+/// A table that cannot be read leaves every minor unknown, and so nothing can be handed out by it.
+fn capabilities(root: &Root) -> CapabilityTable {
+    CapabilityTable::read(root).unwrap_or_else(|error| {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "capability minors not readable"
+        );
+        CapabilityTable::default()
+    })
+}
+
+fn numa_nodes(root: &Root) -> Vec<NumaNode> {
+    numa::nodes(root)
+        .map(|(nodes, _)| nodes)
+        .unwrap_or_default()
+}

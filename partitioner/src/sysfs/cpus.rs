@@ -1,0 +1,94 @@
+//! Sets of CPUs in the kernel's two spellings: lists (`0-3,8`) and masks (`0000000f,ffffffff`).
+//!
+//! Owns parsing and printing; knows nothing of the machine.
+
+use std::fmt;
+
+/// Highest CPU number that is believed; Linux is built for at most 8,192.
+const CPU_LIMIT: u32 = 65_535;
+
+/// A set of CPUs, as sorted runs that neither touch nor overlap.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CpuSet {
+    runs: Vec<(u32, u32)>,
+}
+
+impl CpuSet {
+    /// Reads a list; `None` for anything that is not one.
+    pub fn from_list(text: &str) -> Option<Self> {
+        let mut runs = Vec::new();
+        for part in text.trim().split(',').filter(|part| !part.is_empty()) {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (number(first, 10)?, number(last, 10)?);
+            if first > last || last > CPU_LIMIT {
+                return None;
+            }
+            runs.push((first, last));
+        }
+        Some(Self::merged(runs))
+    }
+
+    /// Reads a mask: words of 32 bits in hexadecimal, the highest first. Old kernels give only this.
+    pub fn from_mask(text: &str) -> Option<Self> {
+        let mut runs = Vec::new();
+        for (word, base) in text.trim().rsplit(',').zip((0..=CPU_LIMIT).step_by(32)) {
+            let word = if word.len() <= 8 {
+                number(word, 16)?
+            } else {
+                return None;
+            };
+            runs.extend(
+                (0..32)
+                    .filter(|bit| word & (1 << bit) != 0)
+                    .map(|bit| (base + bit, base + bit)),
+            );
+        }
+        Some(Self::merged(runs))
+    }
+
+    fn merged(mut runs: Vec<(u32, u32)>) -> Self {
+        runs.sort_unstable();
+        let mut merged: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in runs {
+            match merged.last_mut() {
+                Some(run) if first <= run.1.saturating_add(1) => run.1 = run.1.max(last),
+                _ => merged.push((first, last)),
+            }
+        }
+        Self { runs: merged }
+    }
+
+    /// Whether it has no CPU.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Whether both have a CPU in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let meets = |a: &(u32, u32)| other.runs.iter().any(|b| a.0 <= b.1 && b.0 <= a.1);
+        self.runs.iter().any(meets)
+    }
+}
+
+fn number(digits: &str, radix: u32) -> Option<u32> {
+    let clean = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    if clean {
+        u32::from_str_radix(digits, radix).ok()
+    } else {
+        None
+    }
+}
+
+impl fmt::Display for CpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (first, last)) in self.runs.iter().enumerate() {
+            let comma = if position == 0 { "" } else { "," };
+            if first == last {
+                write!(f, "{comma}{first}")?;
+            } else {
+                write!(f, "{comma}{first}-{last}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,230 @@
+//! A directory that stands for `/`: every read stays inside it, whatever its links say.
+//!
+//! The kernel resolves the names (`openat2` with `RESOLVE_IN_ROOT`): an absolute link, or one with too
+//! many `..`, ends inside the root, also while somebody renames what lies there. A resolver of our own
+//! would have to win that race again at every component.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+
+/// Most bytes that one file may have. The largest that the driver writes, `mig-minors`, has 110 KB on
+/// a host of 32 GPUs; a tree that hands out more is broken or hostile.
+const FILE_LIMIT: u64 = 1 << 20;
+/// Most entries that one folder may have: a large host has a few thousand PCI functions.
+const ENTRY_LIMIT: usize = 65_536;
+/// Times that the kernel may say "changed while I looked" before we give up.
+const RETRIES: u32 = 16;
+
+/// A read that failed in a way that "unknown" would hide.
+#[derive(Debug, thiserror::Error)]
+pub enum SysfsError {
+    /// The root itself could not be opened.
+    #[error("open the root {path:?}")]
+    Root {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file or folder exists and could not be read.
+    #[error("read {path}")]
+    Read {
+        /// Its path inside the root.
+        path: String,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A file or folder is larger than anything that a kernel writes there.
+    #[error("{path} has more than {limit} bytes or entries")]
+    TooLarge {
+        /// Its path inside the root.
+        path: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// A table of the driver does not have its form, so nothing of it is believed.
+    #[error("{path}, line {line}: {found:?} is not {expected}")]
+    Malformed {
+        /// Its path inside the root.
+        path: String,
+        /// Line number, from 1.
+        line: usize,
+        /// The line, cut to 80 characters.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+/// The folder under which `/sys`, `/proc` and `/dev` of one machine lie.
+#[derive(Debug)]
+pub struct Root {
+    dir: OwnedFd,
+    path: PathBuf,
+}
+
+impl Root {
+    /// Opens it; `/` for the real machine.
+    pub fn open(path: &Path) -> Result<Self, SysfsError> {
+        let failed = |cause| SysfsError::Root {
+            path: path.to_owned(),
+            cause,
+        };
+        let path = path.canonicalize().map_err(failed)?;
+        let dir = File::open(&path).map_err(failed)?;
+        if !dir.metadata().map_err(failed)?.is_dir() {
+            return Err(failed(Errno::ENOTDIR.into()));
+        }
+        Ok(Self {
+            dir: dir.into(),
+            path,
+        })
+    }
+
+    /// Its own path on the host, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is the machine that this process runs on.
+    pub fn is_real(&self) -> bool {
+        self.path == Path::new("/")
+    }
+
+    /// The text of a file without surrounding white space; `None` where it is not known: absent, not a
+    /// regular file, not text, or the device behind it does not answer.
+    pub fn read(&self, path: &str) -> Result<Option<String>, SysfsError> {
+        let failed = |cause: io::Error| SysfsError::Read {
+            path: path.to_owned(),
+            cause,
+        };
+        // Without O_NONBLOCK a pipe in a hostile tree would hold us for ever.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let file = match self.resolve(path, flags) {
+            Ok(fd) => File::from(fd),
+            Err(errno) if is_absent(errno) => return Ok(None),
+            Err(errno) => return Err(failed(errno.into())),
+        };
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        if let Err(error) = file.take(FILE_LIMIT + 1).read_to_end(&mut bytes) {
+            let unknown = error
+                .raw_os_error()
+                .is_some_and(|raw| is_silent(Errno::from_raw(raw)));
+            return if unknown {
+                Ok(None)
+            } else {
+                Err(failed(error))
+            };
+        }
+        if u64::try_from(bytes.len()).map_or(true, |length| length > FILE_LIMIT) {
+            return Err(SysfsError::TooLarge {
+                path: path.to_owned(),
+                limit: FILE_LIMIT,
+            });
+        }
+        Ok(String::from_utf8(bytes)
+            .ok()
+            .map(|text| text.trim().to_owned()))
+    }
+
+    /// As [`Root::read`], with a file that cannot be read counted as unknown, for single facts.
+    pub fn fact(&self, path: &str) -> Option<String> {
+        self.read(path).unwrap_or_else(|error| {
+            tracing::debug!(
+                path,
+                error = &error as &dyn std::error::Error,
+                "fact not readable"
+            );
+            None
+        })
+    }
+
+    /// Names in a folder, sorted; none where it does not exist.
+    pub fn list(&self, path: &str) -> Result<Vec<String>, SysfsError> {
+        let failed = |errno: Errno| SysfsError::Read {
+            path: path.to_owned(),
+            cause: errno.into(),
+        };
+        let fd = match self.resolve(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
+            Ok(fd) => fd,
+            Err(errno) if is_absent(errno) => return Ok(Vec::new()),
+            Err(errno) => return Err(failed(errno)),
+        };
+        let mut names = Vec::new();
+        for entry in Dir::from_fd(fd).map_err(failed)?.iter() {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+            if names.len() > ENTRY_LIMIT {
+                let limit = ENTRY_LIMIT.try_into().unwrap_or(u64::MAX);
+                return Err(SysfsError::TooLarge {
+                    path: path.to_owned(),
+                    limit,
+                });
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Where a path leads when every link is followed, as a path inside the root that begins with `/`;
+    /// `None` where it leads nowhere.
+    pub fn canonical(&self, path: &str) -> Option<String> {
+        let fd = self.resolve(path, OFlag::O_PATH).ok()?;
+        let on_host = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
+        let inside = on_host.strip_prefix(&self.path).ok()?.to_str()?;
+        Some(format!("/{inside}"))
+    }
+
+    /// A descriptor of the folder at `path`, for calls relative to it.
+    pub fn folder(&self, path: &str) -> Result<OwnedFd, Errno> {
+        self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY)
+    }
+
+    fn resolve(&self, path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+        let how = OpenHow::new()
+            .flags(flags | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        let mut last = Errno::EAGAIN;
+        for _ in 0..RETRIES {
+            match openat2(self.dir.as_fd(), path, how) {
+                Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => last = errno,
+                answer => return answer,
+            }
+        }
+        Err(last)
+    }
+}
+
+/// Whether opening failed because there is nothing of that name, or nothing behind it.
+fn is_absent(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENODEV | Errno::ENXIO | Errno::EIO
+    )
+}
+
+/// Whether reading failed because the kernel or the device has no answer, rather than because we may
+/// not know it.
+fn is_silent(errno: Errno) -> bool {
+    is_absent(errno)
+        || matches!(
+            errno,
+            Errno::ENODATA | Errno::EUCLEAN | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EAGAIN
+        )
+}

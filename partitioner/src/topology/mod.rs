@@ -1,0 +1,13 @@
+//! How near the devices of a host are to each other, as `nvidia-smi topo -m` prints it.
+//!
+//! Owns the rule by which a level follows from PCI paths, NUMA nodes and NVLinks. Pure: the paths were
+//! read by [`crate::sysfs::pci`], the links by [`crate::nvml`].
+
+mod matrix;
+mod path;
+
+pub use matrix::matrix;
+pub use path::{PciPath, PciTree};
+
+#[cfg(test)]
+mod tests;

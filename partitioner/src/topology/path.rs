@@ -1,0 +1,102 @@
+//! Places in the PCI tree, and the level that follows from two of them.
+
+use std::collections::BTreeMap;
+
+use kerf_types::PciAddress;
+use kerf_types::topology::LinkClass;
+
+/// Where a PCI function hangs: its root bus and the bridges above it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PciPath {
+    /// The root bus, `pci0000:15`.
+    root: String,
+    /// Addresses from the root port down to the function itself.
+    chain: Vec<PciAddress>,
+}
+
+impl PciPath {
+    /// Reads a canonical path, `/sys/devices/pci0000:15/0000:15:01.0/0000:16:00.0`. Of nested roots
+    /// (VMD) the innermost counts; what stands before it is left out. `None` without a root bus or
+    /// without a function below it.
+    pub fn parse(path: &str) -> Option<Self> {
+        let mut root = None;
+        let mut chain = Vec::new();
+        for part in path.split('/') {
+            if part.strip_prefix("pci").is_some_and(is_root_bus) {
+                root = Some(part.to_owned());
+                chain.clear();
+            } else if root.is_some() {
+                chain.push(part.parse().ok()?);
+            }
+        }
+        root.filter(|_| !chain.is_empty())
+            .map(|root| Self { root, chain })
+    }
+
+    /// The level between two functions as nvidia-smi defines it. Nodes are compared where the paths
+    /// meet only above the host bridges.
+    ///
+    /// A PCIe switch shows as two bridges on the way down, its upstream port and one downstream port.
+    /// So the bridges below the lowest common one come in pairs, one pair to a switch; an odd number
+    /// means that the common bridge is itself an upstream port, whose switch both share.
+    pub fn level(&self, other: &Self, same_node: bool) -> LinkClass {
+        if self.root != other.root {
+            return if same_node {
+                LinkClass::Node
+            } else {
+                LinkClass::Sys
+            };
+        }
+        let common = self
+            .bridges()
+            .iter()
+            .zip(other.bridges())
+            .take_while(|(a, b)| a == b)
+            .count();
+        if common == 0 {
+            return LinkClass::Phb;
+        }
+        let below = |path: &Self| path.bridges().len() - common;
+        let (a, b) = (below(self), below(other));
+        let shared = usize::from(a % 2 == 1 || b % 2 == 1);
+        if shared + a / 2 + b / 2 <= 1 {
+            LinkClass::Pix
+        } else {
+            LinkClass::Pxb
+        }
+    }
+
+    fn bridges(&self) -> &[PciAddress] {
+        self.chain.split_last().map_or(&[], |(_, bridges)| bridges)
+    }
+}
+
+/// `0000:15`, with a domain of four digits or more.
+fn is_root_bus(text: &str) -> bool {
+    let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text.split_once(':')
+        .is_some_and(|(domain, bus)| domain.len() >= 4 && hex(domain) && bus.len() == 2 && hex(bus))
+}
+
+/// Places of a host's PCI functions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PciTree {
+    paths: BTreeMap<PciAddress, PciPath>,
+}
+
+impl PciTree {
+    /// From canonical paths by address; a path without a root bus is left out.
+    pub fn new<'a>(paths: impl IntoIterator<Item = (PciAddress, &'a str)>) -> Self {
+        let parsed = paths
+            .into_iter()
+            .filter_map(|(at, path)| Some((at, PciPath::parse(path)?)));
+        Self {
+            paths: parsed.collect(),
+        }
+    }
+
+    /// Where a function hangs, if that is known.
+    pub fn path(&self, address: PciAddress) -> Option<&PciPath> {
+        self.paths.get(&address)
+    }
+}

@@ -1,0 +1,213 @@
+//! Levels as nvidia-smi words them, from the paths of real trees.
+
+use kerf_types::inventory::{
+    Architecture, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
+};
+use kerf_types::topology::LinkClass;
+use kerf_types::{Bytes, DeviceMinor, MigMode, PciAddress};
+
+use super::{PciPath, PciTree, matrix};
+
+fn at(address: &str) -> PciAddress {
+    address.parse().expect(address)
+}
+
+fn check(a: &str, b: &str, same_node: bool, level: LinkClass) {
+    let path = |text| PciPath::parse(text).unwrap_or_else(|| panic!("{text}"));
+    assert_eq!(path(a).level(&path(b), same_node), level, "{a}\n{b}");
+    assert_eq!(path(b).level(&path(a), same_node), level, "{b}\n{a}");
+}
+
+#[test]
+fn levels_follow_from_switches() {
+    let port = "/sys/devices/pci0000:15/0000:15:01.0";
+    let one = format!("{port}/0000:16:00.0");
+    // Two functions of one card below a root port: no switch at all.
+    check(&one, &format!("{port}/0000:16:00.1"), true, LinkClass::Pix);
+    // One switch: upstream port 16:00.0, downstream ports 17:0x.
+    let down = |port: u32, device: &str| format!("{one}/0000:17:0{port}.0/{device}");
+    check(
+        &down(0, "0000:18:00.0"),
+        &down(1, "0000:19:00.0"),
+        true,
+        LinkClass::Pix,
+    );
+    // A second switch below one of its ports.
+    let second =
+        |port: u32, device: &str| down(2, &format!("0000:20:00.0/0000:21:0{port}.0/{device}"));
+    check(
+        &second(0, "0000:22:00.0"),
+        &second(1, "0000:23:00.0"),
+        true,
+        LinkClass::Pix,
+    );
+    check(
+        &second(0, "0000:22:00.0"),
+        &down(0, "0000:18:00.0"),
+        true,
+        LinkClass::Pxb,
+    );
+    let third = |device: &str| down(3, &format!("0000:30:00.0/0000:31:00.0/{device}"));
+    check(
+        &second(0, "0000:22:00.0"),
+        &third("0000:32:00.0"),
+        true,
+        LinkClass::Pxb,
+    );
+    // Another root port of the same host bridge, other host bridges, another domain.
+    check(
+        &one,
+        "/sys/devices/pci0000:15/0000:15:02.0/0000:40:00.0",
+        true,
+        LinkClass::Phb,
+    );
+    check(
+        "/sys/devices/pci0000:15/0000:15:02.0",
+        &one,
+        true,
+        LinkClass::Phb,
+    );
+    check(
+        &one,
+        "/sys/devices/pci0000:80/0000:80:01.0/0000:81:00.0",
+        true,
+        LinkClass::Node,
+    );
+    check(
+        &one,
+        "/sys/devices/pci0000:80/0000:80:01.0/0000:81:00.0",
+        false,
+        LinkClass::Sys,
+    );
+    check(
+        &one,
+        "/sys/devices/pci10000:15/10000:15:01.0/10000:16:00.0",
+        false,
+        LinkClass::Sys,
+    );
+}
+
+#[test]
+fn only_pci_paths_are_places() {
+    for wrong in [
+        "",
+        "/sys/devices/platform/x",
+        "/sys/devices/pci0000:15",
+        "/sys/devices/pci0000:15/usb1",
+    ] {
+        assert_eq!(PciPath::parse(wrong), None, "{wrong}");
+    }
+    let nested = "/sys/devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:01.0/10000:e1:00.0";
+    let other = "/sys/devices/pci10000:e0/10000:e0:02.0/10000:e2:00.0";
+    check(nested, other, true, LinkClass::Phb);
+    let arm = "/sys/devices/platform/soc/3f000000.pcie/pci0002:00/0002:00:00.0/0002:01:00.0";
+    assert!(PciPath::parse(arm).is_some());
+}
+
+fn gpu(index: u32, pci: &str, numa_node: Option<u32>, nvlinks: Vec<NvLink>) -> Gpu {
+    Gpu {
+        index,
+        uuid: format!("GPU-{index}").parse().expect("a UUID"),
+        pci: at(pci),
+        minor: DeviceMinor(index),
+        name: String::new(),
+        pci_device_id: 0,
+        pci_subsystem_id: 0,
+        serial: None,
+        architecture: Architecture::Hopper,
+        compute_capability: (9, 0),
+        memory: Bytes(0),
+        numa_node,
+        pcie: PcieLink::default(),
+        nvlinks,
+        mig_mode: MigMode::Disabled,
+        profiles: Vec::new(),
+        instances: Vec::new(),
+        processes: Vec::new(),
+        health: Health::Ok,
+    }
+}
+
+fn links(count: u32, active: bool, remote: NvLinkRemote) -> Vec<NvLink> {
+    (0..count)
+        .map(|link| NvLink {
+            link,
+            active,
+            version: 4,
+            remote,
+        })
+        .collect()
+}
+
+fn host(gpus: Vec<Gpu>) -> Inventory {
+    let node = |id, cpus: &str| NumaNode {
+        id,
+        cpus: cpus.to_owned(),
+        memory: Bytes(0),
+        distances: Vec::new(),
+    };
+    Inventory {
+        host: "test".to_owned(),
+        driver: None,
+        gpus,
+        numa_nodes: vec![node(0, "0-3"), node(8, "4-7")],
+        nics: vec![Nic {
+            name: "bond0".to_owned(),
+            pci: None,
+            numa_node: Some(8),
+            link_layer: "Ethernet".to_owned(),
+            rate_gbps: 100,
+        }],
+        problems: Vec::new(),
+    }
+}
+
+fn rows(inventory: &Inventory) -> Vec<String> {
+    matrix(inventory, &PciTree::default())
+        .iter()
+        .map(|row| {
+            let cells: Vec<String> = row.links.iter().map(ToString::to_string).collect();
+            format!(
+                "{} {} [{}] {:?}",
+                row.device,
+                cells.join(" "),
+                row.cpu_affinity,
+                row.numa_node
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn links_into_a_switch_count_the_fewer() {
+    let switch = NvLinkRemote::Switch(at("0000:07:00.0"));
+    let mut worn = links(18, true, switch);
+    worn[3].active = false;
+    let whole = gpu(0, "0000:0d:00.0", Some(0), links(18, true, switch));
+    let inventory = host(vec![whole, gpu(1, "0000:11:00.0", Some(8), worn)]);
+    assert_eq!(
+        rows(&inventory),
+        [
+            "GPU0 X NV17 SYS [0-3] Some(0)",
+            "GPU1 NV17 X NODE [4-7] Some(8)",
+            "NIC0 SYS NODE X [4-7] Some(8)",
+        ]
+    );
+}
+
+#[test]
+fn direct_links_count_for_their_pair_alone() {
+    let to = |pci: &str| NvLinkRemote::Gpu(at(pci));
+    let first = gpu(0, "0000:01:00.0", None, links(4, true, to("0000:02:00.0")));
+    let second = gpu(1, "0000:02:00.0", None, links(4, true, to("0000:01:00.0")));
+    let down = gpu(2, "0000:03:00.0", None, links(4, false, to("0000:01:00.0")));
+    assert_eq!(
+        rows(&host(vec![first, second, down])),
+        [
+            "GPU0 X NV4 SYS SYS [] None",
+            "GPU1 NV4 X SYS SYS [] None",
+            "GPU2 SYS SYS X SYS [] None",
+            "NIC0 SYS SYS SYS X [4-7] Some(8)",
+        ]
+    );
+}

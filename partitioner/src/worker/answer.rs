@@ -1,0 +1,149 @@
+//! One request in, one answer out.
+
+use std::cell::OnceCell;
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use kerf_api::partitioner::v1::failure::Code;
+use kerf_api::partitioner::v1::request::Call;
+use kerf_api::partitioner::v1::response::Outcome;
+use kerf_api::partitioner::v1::{DeviceNode, DeviceNodes, Opened, Request, Response, Sampled};
+use kerf_types::{DeviceMinor, Step, Timestamp};
+use nvml_wrapper::Nvml;
+
+use super::failure::{FailureOf, about, refusal};
+use super::host;
+use crate::nodes;
+use crate::nvml::sample::Sampler;
+use crate::nvml::{self, GpuAccess, apply};
+use crate::sysfs::Root;
+
+/// What a worker works with. The library lies outside, so that what borrows from it can lie here.
+pub struct Worker<'a> {
+    path: Option<&'a Path>,
+    root: &'a Root,
+    library: &'a OnceCell<Nvml>,
+    sampler: Option<Sampler<'a>>,
+}
+
+impl<'a> Worker<'a> {
+    /// A worker that has opened nothing.
+    pub fn new(path: Option<&'a Path>, root: &'a Root, library: &'a OnceCell<Nvml>) -> Self {
+        Self {
+            path,
+            root,
+            library,
+            sampler: None,
+        }
+    }
+
+    /// Answers one request.
+    pub fn answer(&mut self, request: Request) -> Response {
+        let outcome = match request.call {
+            Some(call) => self.carry_out(call).unwrap_or_else(|FailureOf(failure)| {
+                tracing::debug!(error = failure.message, "request failed");
+                Outcome::Failure(failure)
+            }),
+            None => Outcome::Failure(refusal(Code::Invalid, "the request is of no known kind")),
+        };
+        Response {
+            id: request.id,
+            outcome: Some(outcome),
+        }
+    }
+
+    fn carry_out(&mut self, call: Call) -> Result<Outcome, FailureOf> {
+        Ok(match call {
+            Call::Open(_) => Outcome::Opened(self.open()?),
+            Call::ObserveHost(_) => Outcome::Host(host::facts(self.root)),
+            Call::ObserveGpu(ask) => {
+                let access = GpuAccess::Index(ask.index);
+                let gpu = nvml::observe(self.nvml()?, self.root, access);
+                Outcome::Gpu((&gpu.map_err(|error| gpu_failure(ask.index, &error))?).into())
+            }
+            Call::Apply(ask) => {
+                let Some(step) = ask.step else {
+                    return Err(FailureOf(refusal(Code::Invalid, "no step is named")));
+                };
+                let step = Step::try_from(step)?;
+                tracing::info!(step = %step, gpu.pci = %step.gpu(), "apply step");
+                Outcome::Gpu((&apply::apply(self.nvml()?, self.root, &step)?).into())
+            }
+            Call::Sample(ask) => Outcome::Sampled(self.sample(ask.index)?),
+            Call::EnsureNodes(ask) => {
+                let minors: Vec<DeviceMinor> =
+                    ask.capability_minors.into_iter().map(DeviceMinor).collect();
+                let nodes = nodes::ensure(self.root, &minors)?;
+                Outcome::Nodes(DeviceNodes {
+                    nodes: nodes.into_iter().map(node).collect(),
+                })
+            }
+        })
+    }
+
+    /// Loads the library, unless that was done; says what it serves. Without a library there is nothing
+    /// to open and nothing wrong.
+    fn open(&mut self) -> Result<Opened, FailureOf> {
+        let Some(path) = self.path else {
+            return Ok(Opened {
+                driver: None,
+                gpu_count: 0,
+            });
+        };
+        let library = match self.library.get() {
+            Some(library) => library,
+            None => {
+                let library = nvml::load(path, self.root)?;
+                self.library.get_or_init(|| library)
+            }
+        };
+        let driver = nvml::driver(library).map_err(|error| FailureOf(about("driver", &error)))?;
+        let gpu_count =
+            nvml::gpu_count(library).map_err(|error| FailureOf(about("driver", &error)))?;
+        Ok(Opened {
+            driver: Some((&driver).into()),
+            gpu_count,
+        })
+    }
+
+    fn nvml(&self) -> Result<&'a Nvml, FailureOf> {
+        self.library.get().ok_or_else(|| {
+            FailureOf(match self.path {
+                Some(_) => refusal(Code::Invalid, "the driver library was not opened"),
+                None => refusal(Code::NoDriver, "this machine has no driver library"),
+            })
+        })
+    }
+
+    fn sample(&mut self, index: u32) -> Result<Sampled, FailureOf> {
+        let nvml = self.nvml()?;
+        let sampler = self.sampler.get_or_insert_with(|| Sampler::new(nvml));
+        let (sample, cost) = sampler
+            .sample(GpuAccess::Index(index), now(), Instant::now())
+            .map_err(|error| gpu_failure(index, &error))?;
+        Ok(Sampled {
+            sample: Some((&sample).into()),
+            driver_calls: cost.calls,
+            driver_microseconds: cost.microseconds,
+        })
+    }
+}
+
+fn gpu_failure(index: u32, error: &nvml::NvmlError) -> FailureOf {
+    FailureOf(about(&format!("GPU {index}"), error))
+}
+
+fn node(node: nodes::DeviceNode) -> DeviceNode {
+    DeviceNode {
+        path: node.path,
+        major: node.major,
+        minor: node.minor,
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,141 @@
+//! Errors as the client sees them: a code to act on, the driver's own code, and the whole chain in words.
+
+use std::error::Error;
+
+use kerf_api::convert::ConvertError;
+use kerf_api::partitioner::v1::Failure;
+use kerf_api::partitioner::v1::failure::Code;
+use nix::errno::Errno;
+
+use crate::nodes::NodeError;
+use crate::nvml::apply::StepError;
+use crate::nvml::{LibraryError, NvmlError, ReturnCode};
+use crate::sysfs::SysfsError;
+
+/// An error and everything that caused it, in one line.
+pub fn in_words(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn failure(code: Code, error: &dyn Error, nvml_code: Option<ReturnCode>) -> Failure {
+    Failure {
+        code: code.into(),
+        message: in_words(error),
+        nvml_code: nvml_code.map(|code| code.0),
+    }
+}
+
+/// A failure that has no error behind it.
+pub fn refusal(code: Code, message: &str) -> Failure {
+    Failure {
+        code: code.into(),
+        message: message.to_owned(),
+        nvml_code: None,
+    }
+}
+
+/// A failed driver call about a GPU; the name stands in front of the message.
+pub fn about(gpu: &str, error: &NvmlError) -> Failure {
+    let mut failure = failure(code_of(error), error, error.code());
+    failure.message = format!("{gpu}: {}", failure.message);
+    failure
+}
+
+/// A failure made from an error. The message is another crate's type, which errors of third crates
+/// cannot be turned into directly.
+pub struct FailureOf(pub Failure);
+
+impl From<StepError> for FailureOf {
+    fn from(error: StepError) -> Self {
+        let (code, nvml) = match &error {
+            StepError::Driver { cause, .. } => (code_of(cause), cause.code()),
+            StepError::Conflict { .. } => (Code::Conflict, None),
+            StepError::InUse { .. } => (Code::InUse, None),
+            StepError::NoRoom { .. } => (Code::NoRoom, None),
+            StepError::ResetRequired { .. } => (Code::ResetRequired, None),
+            StepError::Invalid { .. } => (Code::Invalid, None),
+            StepError::NoMig { .. } => (Code::NotSupported, None),
+            StepError::NotDone { .. } => (Code::Driver, None),
+        };
+        Self(failure(code, &error, nvml))
+    }
+}
+
+impl From<LibraryError> for FailureOf {
+    fn from(error: LibraryError) -> Self {
+        let (code, nvml) = match &error {
+            LibraryError::Relative { .. } => (Code::Invalid, None),
+            LibraryError::Untrusted { .. } => (Code::NoPermission, None),
+            LibraryError::Absent { .. } | LibraryError::NotLoadable { .. } => {
+                (Code::NoDriver, None)
+            }
+            // A library without the function that starts it is none of NVIDIA's.
+            LibraryError::Init {
+                cause: NvmlError::Missing { .. },
+                ..
+            } => (Code::NoDriver, None),
+            LibraryError::Init { cause, .. } => (code_of(cause), cause.code()),
+        };
+        Self(failure(code, &error, nvml))
+    }
+}
+
+impl From<NodeError> for FailureOf {
+    fn from(error: NodeError) -> Self {
+        let code = match &error {
+            NodeError::NoCapability { .. } => Code::NotFound,
+            NodeError::NoMajor => Code::NoDriver,
+            NodeError::Foreign { .. } => Code::Conflict,
+            NodeError::Io {
+                cause: Errno::EPERM | Errno::EACCES,
+                ..
+            } => Code::NoPermission,
+            NodeError::Table { .. } | NodeError::Io { .. } => Code::Io,
+        };
+        Self(failure(code, &error, None))
+    }
+}
+
+impl From<SysfsError> for FailureOf {
+    fn from(error: SysfsError) -> Self {
+        Self(failure(Code::Io, &error, None))
+    }
+}
+
+impl From<ConvertError> for FailureOf {
+    fn from(error: ConvertError) -> Self {
+        Self(failure(Code::Invalid, &error, None))
+    }
+}
+
+/// What a client can do about a driver's refusal.
+fn code_of(error: &NvmlError) -> Code {
+    let Some(code) = error.code() else {
+        return match error {
+            NvmlError::Missing { .. } => Code::NotSupported,
+            _ => Code::Driver,
+        };
+    };
+    match code {
+        ReturnCode::INVALID_ARGUMENT => Code::Invalid,
+        ReturnCode::NOT_SUPPORTED | ReturnCode::FUNCTION_NOT_FOUND | ReturnCode::DEPRECATED => {
+            Code::NotSupported
+        }
+        ReturnCode::NO_PERMISSION | ReturnCode::OPERATING_SYSTEM => Code::NoPermission,
+        ReturnCode::NOT_FOUND | ReturnCode::GPU_NOT_FOUND => Code::NotFound,
+        ReturnCode::DRIVER_NOT_LOADED
+        | ReturnCode::LIBRARY_NOT_FOUND
+        | ReturnCode::VERSION_MISMATCH => Code::NoDriver,
+        ReturnCode::GPU_IS_LOST => Code::Lost,
+        ReturnCode::RESET_REQUIRED => Code::ResetRequired,
+        ReturnCode::IN_USE => Code::InUse,
+        ReturnCode::INSUFFICIENT_RESOURCES => Code::NoRoom,
+        _ => Code::Driver,
+    }
+}

@@ -1,0 +1,43 @@
+//! The host apart from its GPUs. Nothing here enters the GPU driver, so it answers beside a hung one.
+
+use kerf_api::partitioner::v1::HostFacts;
+
+use super::in_words;
+use crate::sysfs::{Root, SysfsError, majors, nics, numa, pci};
+
+/// What sysfs tells; what it does not is named among the problems.
+pub fn facts(root: &Root) -> HostFacts {
+    let mut problems = Vec::new();
+    let (nodes, unknown) = kept(numa::nodes(root), &mut problems);
+    problems.extend(unknown);
+    let nics = kept(nics::nics(root, &nodes), &mut problems);
+    let paths = kept(pci::paths(root), &mut problems);
+    let majors = kept(majors::majors(root), &mut problems);
+    HostFacts {
+        host: host_name(),
+        numa_nodes: nodes.iter().map(Into::into).collect(),
+        nics: nics.iter().map(Into::into).collect(),
+        majors,
+        pci_paths: paths
+            .into_iter()
+            .map(|(address, path)| (address.to_string(), path))
+            .collect(),
+        problems,
+    }
+}
+
+fn kept<T: Default>(result: Result<T, SysfsError>, problems: &mut Vec<String>) -> T {
+    result.unwrap_or_else(|error| {
+        problems.push(in_words(&error));
+        T::default()
+    })
+}
+
+/// The name of the host that this process runs on, which is the real one for a simulated machine too.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
+}

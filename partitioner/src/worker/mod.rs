@@ -1,0 +1,138 @@
+//! The worker process: answers requests on a socket, one at a time, until the other end closes it.
+//!
+//! ```text
+//! idle --request--> in the driver --answer--> idle --end of stream--> exit 0
+//!                        | (hangs: the client leaves this process behind and starts another)
+//! ```
+//! It keeps nothing between requests but the loaded library, and what a reading compares with. It never
+//! dies inside a driver call: a process killed there has frozen GPUs. So it takes signals only while idle
+//! and is not tied to its parent's death; deadlines are the client's.
+
+mod answer;
+mod confine;
+mod failure;
+mod host;
+
+use std::cell::OnceCell;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use kerf_api::frame::{FrameDecoder, FrameError, encode_frame};
+use kerf_api::partitioner::v1::Request;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::SigSet;
+
+use crate::sysfs::{Root, SysfsError};
+use answer::Worker;
+pub use confine::{ConfineError, confine};
+pub use failure::in_words;
+
+/// Bytes read at once; requests are smaller.
+const READ_BYTES: usize = 4_096;
+
+/// Which machine a worker serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The driver library; `None` for a host without one.
+    pub library: Option<PathBuf>,
+    /// The folder that stands for `/`.
+    pub sysroot: PathBuf,
+}
+
+/// Why a worker ended before its client did.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The machine's root could not be opened.
+    #[error("open the machine")]
+    Sysroot {
+        /// Why.
+        #[source]
+        cause: SysfsError,
+    },
+    /// The socket failed.
+    #[error("{operation} the socket")]
+    Socket {
+        /// What was tried.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// What came is no request.
+    #[error("read a request")]
+    Frame {
+        /// What is wrong with it.
+        #[source]
+        cause: FrameError,
+    },
+}
+
+/// Serves one client until it closes its end.
+pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerError> {
+    let root = Root::open(&machine.sysroot).map_err(|cause| WorkerError::Sysroot { cause })?;
+    SigSet::all()
+        .thread_block()
+        .map_err(|errno| WorkerError::Socket {
+            operation: "guard",
+            cause: errno.into(),
+        })?;
+    // Declared before the worker, so that what borrows from the library goes first.
+    let library = OnceCell::new();
+    let mut worker = Worker::new(machine.library.as_deref(), &root, &library);
+    let mut frames = FrameDecoder::new();
+    let frame_error = |cause| WorkerError::Frame { cause };
+    loop {
+        while let Some(request) = frames.pop::<Request>().map_err(frame_error)? {
+            let answer = encode_frame(&worker.answer(request)).map_err(frame_error)?;
+            match stream.write_all(&answer) {
+                Ok(()) => {}
+                // The client gave up on this answer and on this worker.
+                Err(error) if is_gone(&error) => return Ok(()),
+                Err(cause) => {
+                    return Err(WorkerError::Socket {
+                        operation: "write",
+                        cause,
+                    });
+                }
+            }
+        }
+        wait(&stream)?;
+        let mut bytes = [0; READ_BYTES];
+        match stream.read(&mut bytes) {
+            Ok(0) => return frames.finish().map_err(frame_error),
+            Ok(count) => frames.push(bytes.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if is_gone(&error) => return Ok(()),
+            Err(cause) => {
+                return Err(WorkerError::Socket {
+                    operation: "read",
+                    cause,
+                });
+            }
+        }
+    }
+}
+
+/// Waits for bytes with signals let in: here, and only here, one may end the process.
+fn wait(stream: &UnixStream) -> Result<(), WorkerError> {
+    let mut sockets = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
+    match ppoll(&mut sockets, None, Some(SigSet::empty())) {
+        Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
+        Err(errno) => Err(WorkerError::Socket {
+            operation: "wait on",
+            cause: errno.into(),
+        }),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}
+
+#[cfg(test)]
+mod tests;
