@@ -1,0 +1,125 @@
+//! No answer, a late one, a wrong one: each an error within the deadline.
+
+use std::os::unix::net::UnixListener;
+use std::thread;
+
+use super::*;
+use crate::frame::{LaunchKind, REQUEST_SCHEMA};
+
+fn request() -> LaunchRequest {
+    LaunchRequest {
+        schema: REQUEST_SCHEMA.to_owned(),
+        kind: LaunchKind::Create,
+        container_id: "c1".to_owned(),
+        namespace: String::new(),
+        bundle: "/b".into(),
+        pid_file: None,
+        ask: Some("1g.10gb".to_owned()),
+        lease: None,
+        claim: None,
+        init_pid: None,
+    }
+}
+
+/// Asks a listener that handles one connection with `serve`, with a deadline of 200 ms.
+fn ask_one(
+    serve: impl FnOnce(&mut UnixStream) + Send + 'static,
+) -> (Result<LaunchReply, ClientError>, Duration) {
+    let dir = tempfile::tempdir().expect("folder");
+    let socket = dir.path().join("s");
+    let listener = UnixListener::bind(&socket).expect("bind");
+    let server = thread::spawn(move || serve(&mut listener.accept().expect("accept").0));
+    let begin = Instant::now();
+    let reply = ask(&socket, Duration::from_millis(200), &request());
+    let took = begin.elapsed();
+    server.join().expect("server");
+    (reply, took)
+}
+
+#[test]
+fn an_answer_arrives() {
+    let (reply, _) = ask_one(|stream| {
+        let seen: LaunchRequest = frame::decode_from(stream).expect("request");
+        assert_eq!(seen, request());
+        frame::write_to(stream, &LaunchReply::refused("no", "")).expect("reply");
+    });
+    assert_eq!(reply.expect("a reply"), LaunchReply::refused("no", ""));
+}
+
+#[test]
+fn nobody_there_fails_at_once() {
+    let dir = tempfile::tempdir().expect("folder");
+    let limit = Duration::from_secs(60);
+    let begin = Instant::now();
+    let error = ask(&dir.path().join("none"), limit, &request()).expect_err("absent");
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    let stale = dir.path().join("stale");
+    drop(UnixListener::bind(&stale).expect("bind"));
+    let error = ask(&stale, limit, &request()).expect_err("refused");
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    let long = dir.path().join("x".repeat(120));
+    let error = ask(&long, limit, &request()).expect_err("too long a path");
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_silent_kerfd_is_given_up_at_the_deadline() {
+    let (reply, took) = ask_one(|stream| {
+        // Ends when the client has gone.
+        drop(io::copy(stream, &mut io::sink()));
+    });
+    let error = reply.expect_err("silent");
+    assert_eq!(error.to_string(), "kerfd gave no answer within 200 ms");
+    assert!(took >= Duration::from_millis(190));
+}
+
+#[test]
+fn a_kerfd_that_drips_is_given_up_at_the_same_deadline() {
+    let (reply, took) = ask_one(|stream| {
+        for byte in [0, 0, 1, 0].into_iter().chain([b' '; 100]) {
+            if stream.write_all(&[byte]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let error = reply.expect_err("slow");
+    assert!(matches!(error, ClientError::Deadline { .. }), "{error}");
+    assert!(took < Duration::from_secs(2));
+}
+
+#[test]
+fn a_full_backlog_is_given_up_at_the_deadline() {
+    let dir = tempfile::tempdir().expect("folder");
+    let socket = dir.path().join("s");
+    let _listener = UnixListener::bind(&socket).expect("bind");
+    let limit = Duration::from_millis(20);
+    let mut waiting = Vec::new();
+    // Nobody accepts: at some point connect itself has to wait.
+    for _ in 0..10_000 {
+        match sys::connect(&socket, limit) {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => {
+                assert!(is_timeout(&error), "{error}");
+                let error = ask(&socket, limit, &request()).expect_err("full");
+                assert!(matches!(error, ClientError::Deadline { .. }), "{error}");
+                return;
+            }
+        }
+    }
+    panic!("the backlog has no end");
+}
+
+#[test]
+fn an_answer_that_ends_early_or_is_no_answer_is_an_error() {
+    let cases: [&[u8]; 4] = [b"", b"\0\0\0\x10{}", b"\xff\xff\xff\xff", b"\0\0\0\x02[]"];
+    for bytes in cases {
+        let (reply, _) = ask_one(move |stream| {
+            let _seen: LaunchRequest = frame::decode_from(stream).expect("request");
+            stream.write_all(bytes).expect("write");
+        });
+        let error = reply.expect_err("no answer");
+        assert!(matches!(error, ClientError::Frame(_)), "{error}");
+    }
+}

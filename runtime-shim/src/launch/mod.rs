@@ -1,0 +1,100 @@
+//! What stands between an engine's `create` and the runtime's: the ask, the round trip, the edit.
+//!
+//! [`prepare`] returns when the runtime may be started: at once for a container that asks for nothing, after
+//! the edit for one that was granted what it asked for, and never otherwise.
+
+mod error;
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+use crate::argv::{Action, Invocation, Target};
+use crate::bundle::Bundle;
+use crate::client;
+use crate::fence;
+use crate::frame::{DeviceNode, Grant, LaunchKind, LaunchRequest, REQUEST_SCHEMA};
+use crate::settings::Settings;
+use crate::spec::{Ask, Config};
+use crate::vet;
+
+pub use error::LaunchError;
+
+/// Makes the bundle ready for the runtime.
+pub fn prepare(invocation: &Invocation, settings: &Settings) -> Result<(), LaunchError> {
+    let (target, is_restore) = match &invocation.action {
+        Action::PassOn => return Ok(()),
+        Action::Create(target) => (target, false),
+        Action::Restore(target) => (target, true),
+    };
+    let bundle = Bundle::open(&target.bundle)?;
+    let file = bundle.read()?;
+    let spec_error = |source| LaunchError::Spec {
+        bundle: bundle.path().to_owned(),
+        source,
+    };
+    let mut config = Config::parse(&file.text).map_err(spec_error)?;
+    let Some(ask) = config.ask().map_err(spec_error)? else {
+        return Ok(());
+    };
+    if is_restore {
+        return Err(LaunchError::Restore);
+    }
+    // All that can be refused without kerfd is refused before it cuts a slice.
+    bundle.refuse_exposed(&file)?;
+    config.admit().map_err(spec_error)?;
+    let request = request(invocation, target, &bundle, ask);
+    let grant = obtain(settings, &request)?;
+    let text = config.apply(&grant).map_err(spec_error)?;
+    bundle.replace(&file, &text)?;
+    Ok(())
+}
+
+/// Asks kerfd and takes a second look at what it gives.
+pub(crate) fn obtain(settings: &Settings, request: &LaunchRequest) -> Result<Grant, LaunchError> {
+    let reply = client::ask(&settings.socket, settings.timeout, request)?;
+    let grant = vet::grant(reply, request)?;
+    grant.devices.iter().try_for_each(check_node)?;
+    let run_dir = settings.socket.parent().unwrap_or(&settings.socket);
+    fence::pass(run_dir, &grant)?;
+    Ok(grant)
+}
+
+fn request(invocation: &Invocation, target: &Target, bundle: &Bundle, ask: Ask) -> LaunchRequest {
+    let (ask, lease) = match ask {
+        Ask::Accelerator(ask) => (Some(ask), None),
+        Ask::Lease(lease) => (None, Some(lease)),
+    };
+    LaunchRequest {
+        schema: REQUEST_SCHEMA.to_owned(),
+        kind: LaunchKind::Create,
+        container_id: target.id.clone(),
+        namespace: invocation.namespace.clone(),
+        bundle: bundle.path().to_owned(),
+        pid_file: target.pid_file.clone(),
+        ask,
+        lease,
+        claim: None,
+        init_pid: None,
+    }
+}
+
+/// The node on the host must be the device that the grant names. Capability minors move when slices are
+/// made and destroyed: a number that is one change old would open the neighbour's slice.
+fn check_node(device: &DeviceNode) -> Result<(), LaunchError> {
+    let failed = |source| LaunchError::Node {
+        path: device.host_path.clone(),
+        source,
+    };
+    let metadata = fs::symlink_metadata(&device.host_path).map_err(failed)?;
+    let number = metadata.rdev();
+    let found = (libc::major(number), libc::minor(number));
+    let is_char = metadata.file_type().is_char_device();
+    if is_char && found == (device.major, device.minor) {
+        return Ok(());
+    }
+    Err(LaunchError::WrongNode {
+        path: device.host_path.clone(),
+        major: device.major,
+        minor: device.minor,
+    })
+}

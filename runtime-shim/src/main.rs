@@ -1,0 +1,60 @@
+//! `kerf-runtime`: what containerd, podman or docker run in the place of runc, and the CDI hook `claim`.
+//!
+//! A table of contents of [`kerf_runtime`]. It ends as runc by exec, with its arguments as they came, or
+//! with exit code 1 and a message; 2 is a wrong use of `claim`.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use kerf_runtime::argv::{self, LogTarget};
+use kerf_runtime::claim::{self, ClaimError};
+use kerf_runtime::launch::{self, LaunchError};
+use kerf_runtime::report;
+use kerf_runtime::settings::Settings;
+
+fn main() -> ExitCode {
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    let (log, ended) = match args.split_first() {
+        Some((verb, rest)) if verb == "claim" => (LogTarget::default(), hook(rest)),
+        _ => wrap(&args),
+    };
+    let Err(error) = ended else {
+        return ExitCode::SUCCESS;
+    };
+    report::failure(&error, error.hint().as_deref(), &log);
+    match error {
+        LaunchError::Claim(ClaimError::Usage) => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    }
+}
+
+fn hook(args: &[OsString]) -> Result<(), LaunchError> {
+    let settings = Settings::load(&own_path()?)?;
+    claim::run(args, settings, io::stdin().lock())
+}
+
+/// Returns only with an error: otherwise this process is the runtime.
+fn wrap(args: &[OsString]) -> (LogTarget, Result<(), LaunchError>) {
+    let (log, invocation) = argv::parse(args);
+    let ended = invocation
+        .map_err(LaunchError::from)
+        .and_then(|invocation| {
+            let exe = own_path()?;
+            let settings = Settings::load(&exe)?;
+            let runtime = settings.find_runtime(&exe)?;
+            launch::prepare(&invocation, &settings)?;
+            // exec also gives SIGPIPE back its default, which Rust's start-up took away.
+            let source = Command::new(&runtime).args(args).exec();
+            Err(LaunchError::Exec { runtime, source })
+        });
+    (log, ended)
+}
+
+/// The link and not what it names would be a choice of whoever calls; the kernel resolves it.
+fn own_path() -> Result<PathBuf, LaunchError> {
+    env::current_exe().map_err(LaunchError::OwnPath)
+}

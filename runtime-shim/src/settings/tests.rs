@@ -1,0 +1,137 @@
+//! Which file counts, what it may say, and who may have written it.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn told(text: &str) -> String {
+    match Settings::parse(Path::new("/x/kerf-runtime.toml"), text) {
+        Ok(settings) => format!("{settings:?}"),
+        Err(error) => match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {}", cause.to_string().trim_end()),
+            None => error.to_string(),
+        },
+    }
+}
+
+#[test]
+fn what_the_file_may_say() {
+    let texts = [
+        "",
+        "socket = \"/s\"\nruntime = \"crun\"\ntimeout_ms = 500",
+        "runtime = \"/opt/bin/crun\"",
+        "runtime = \"bin/crun\"",
+        "socket = \"relative\"",
+        "timeout_ms = 0",
+        "timeout_ms = 600001",
+        "timeout_ms = \"1s\"",
+        "sockett = \"/s\"",
+        "socket = 7",
+        "socket = \"/a\"\nsocket = \"/b\"",
+    ];
+    let table: Vec<String> = texts.iter().map(|text| told(text)).collect();
+    insta::assert_snapshot!(table.join("\n"), @r#"
+    Settings { socket: "/run/kerf/runtime.sock", runtime: "runc", timeout: 10s }
+    Settings { socket: "/s", runtime: "crun", timeout: 500ms }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: "/opt/bin/crun", timeout: 10s }
+    /x/kerf-runtime.toml: runtime must be an absolute path or a program's name
+    /x/kerf-runtime.toml: socket must be an absolute path
+    /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
+    /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
+    /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 14
+      |
+    1 | timeout_ms = "1s"
+      |              ^^^^
+    invalid type: string "1s", expected u64
+    /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 1
+      |
+    1 | sockett = "/s"
+      | ^^^^^^^
+    unknown field `sockett`, expected one of `socket`, `runtime`, `timeout_ms`
+    /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 10
+      |
+    1 | socket = 7
+      |          ^
+    invalid type: integer `7`, expected path string
+    /x/kerf-runtime.toml is wrong: TOML parse error at line 2, column 1
+      |
+    2 | socket = "/b"
+      | ^^^^^^
+    duplicate key
+    "#);
+}
+
+#[test]
+fn the_file_beside_the_program_counts_and_must_be_safe() {
+    let dir = tempfile::tempdir().expect("folder");
+    let exe = dir.path().join("kerf-runtime");
+    let file = dir.path().join(FILE_NAME);
+    let mode = |mode: u32| {
+        let set = fs::set_permissions(&file, fs::Permissions::from_mode(mode));
+        set.expect("mode");
+    };
+    fs::write(&file, "socket = \"/mine\"").expect("file");
+    mode(0o644);
+    let settings = Settings::load(&exe).expect("safe");
+    assert_eq!(settings.socket, Path::new("/mine"));
+    for open in [0o664, 0o646] {
+        mode(open);
+        let error = Settings::load(&exe).expect_err("unsafe");
+        assert!(matches!(error, SettingsError::Exposed { .. }), "{error}");
+    }
+    mode(0o644);
+    fs::write(&file, vec![b'#'; 70_000]).expect("file");
+    let error = Settings::load(&exe).expect_err("long");
+    assert!(matches!(error, SettingsError::NotPlain { .. }));
+    fs::remove_file(&file).expect("removed");
+    fs::create_dir(&file).expect("folder");
+    let error = Settings::load(&exe).expect_err("a folder");
+    assert!(matches!(error, SettingsError::NotPlain { .. }));
+}
+
+#[test]
+fn a_file_of_another_user_is_not_read() {
+    if sys::effective_uid() != 0 {
+        let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
+        assert!(!required.split(',').any(|word| word == "root"), "not root");
+        println!("skipped: not root");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("folder");
+    let file = dir.path().join(FILE_NAME);
+    fs::write(&file, "").expect("file");
+    std::os::unix::fs::chown(&file, Some(65534), None).expect("chown");
+    let error = Settings::load(&dir.path().join("kerf-runtime")).expect_err("foreign");
+    assert!(matches!(error, SettingsError::Exposed { uid: 65534, .. }));
+}
+
+#[test]
+fn the_runtime_is_found_in_fixed_folders_and_is_never_this_program() {
+    let dir = tempfile::tempdir().expect("folder");
+    let exe = dir.path().join("kerf-runtime");
+    fs::write(&exe, "").expect("file");
+    fs::set_permissions(&exe, fs::Permissions::from_mode(0o755)).expect("mode");
+    let with = |runtime: &Path| Settings {
+        runtime: runtime.to_owned(),
+        ..Settings::default()
+    };
+    let found = with(Path::new("sh")).find_runtime(&exe).expect("a shell");
+    assert!(
+        PROGRAM_FOLDERS
+            .iter()
+            .any(|folder| found.starts_with(folder))
+    );
+    let link = dir.path().join("runc");
+    std::os::unix::fs::symlink(&exe, &link).expect("link");
+    for own in [&exe, &link] {
+        let error = with(own).find_runtime(&exe).expect_err("itself");
+        assert!(matches!(error, SettingsError::Circular { .. }));
+    }
+    let plain = dir.path().join("plain");
+    fs::write(&plain, "").expect("file");
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("mode");
+    for absent in [Path::new("no-such-runtime"), Path::new("/no/such"), &plain] {
+        let error = with(absent).find_runtime(&exe).expect_err("absent");
+        assert!(matches!(error, SettingsError::NoRuntime { .. }));
+    }
+}

@@ -1,0 +1,168 @@
+//! The OCI runtime spec: what a container asks for, and the edit that gives it a grant.
+//!
+//! Pure functions of text. The edit is idempotent by construction: each part looks for what it would add,
+//! so a `create` that is repeated with the same grant changes nothing. What is not kerf's stays byte for
+//! byte (see [`crate::json`]). An ask comes from two annotations and nowhere else: an image controls its
+//! environment and its labels, never the annotations of the spec.
+
+mod cpuset;
+mod devices;
+mod error;
+mod mounts;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use crate::frame::Grant;
+use crate::json;
+use crate::json::tree::{Node, Object};
+
+pub use error::SpecError;
+
+/// Annotation with an accelerator ask, `kerf.dev/accelerator`.
+pub const ASK_ACCELERATOR: &str = "kerf.dev/accelerator";
+/// Annotation that names a lease, `kerf.dev/lease`.
+pub const ASK_LEASE: &str = "kerf.dev/lease";
+/// Annotation that the edit leaves behind: the lease whose devices the spec carries.
+pub const APPLIED: &str = "kerf.dev/applied";
+
+/// A constant cannot be put together from another one's text, so the compiler compares instead.
+const fn is_of_vendor(key: &str) -> bool {
+    let (key, vendor) = (key.as_bytes(), kerf_types::VENDOR.as_bytes());
+    let mut i = 0;
+    while i < vendor.len() {
+        if i >= key.len() || key[i] != vendor[i] {
+            return false;
+        }
+        i += 1;
+    }
+    i < key.len() && key[i] == b'/'
+}
+const _: () =
+    assert!(is_of_vendor(ASK_ACCELERATOR) && is_of_vendor(ASK_LEASE) && is_of_vendor(APPLIED));
+
+/// Longest ask in bytes. kerfd parses it and has bounds of its own; this one keeps a frame small.
+const ASK_LIMIT: usize = 4096;
+
+/// What a grant of a slice adds to a spec, in bytes; a larger one grows the buffer.
+const EDIT_ROOM: usize = 4096;
+
+/// Annotations by which CRI engines tell a pod's sandbox from its containers. A sandbox runs `pause` and
+/// carries the pod's annotations too: were it served, it would take the slice of its own container.
+const SANDBOX_MARKS: [&str; 2] = [
+    "io.kubernetes.cri.container-type",
+    "io.kubernetes.cri-o.ContainerType",
+];
+
+/// What a container asks for. A value, not an authority: kerfd decides who may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// The text of an accelerator ask, e.g. `1g.10gb`.
+    Accelerator(String),
+    /// The id of a lease.
+    Lease(String),
+}
+
+/// A `config.json` that was read strictly.
+#[derive(Debug)]
+pub struct Config<'a> {
+    root: Object<'a>,
+    length: usize,
+}
+
+impl<'a> Config<'a> {
+    /// Reads `text`; duplicate keys, trailing text and deep nesting are errors with line and column.
+    pub fn parse(text: &'a str) -> Result<Self, SpecError> {
+        json::check(text).map_err(SpecError::Syntax)?;
+        let root = Object::parse(text).map_err(SpecError::Syntax)?;
+        Ok(Self {
+            root,
+            length: text.len(),
+        })
+    }
+
+    /// What the container asks for, if anything.
+    pub fn ask(&mut self) -> Result<Option<Ask>, SpecError> {
+        let Some(annotations) = self.root.opened("annotations", "annotations")? else {
+            return Ok(None);
+        };
+        let accelerator = annotation(annotations, ASK_ACCELERATOR)?;
+        let lease = annotation(annotations, ASK_LEASE)?;
+        if accelerator.is_none() && lease.is_none() {
+            return Ok(None);
+        }
+        for mark in SANDBOX_MARKS {
+            if annotation(annotations, mark)?.as_deref() == Some("sandbox") {
+                return Ok(None);
+            }
+        }
+        match (accelerator, lease) {
+            (Some(_), Some(_)) => Err(SpecError::TwoAsks(ASK_ACCELERATOR, ASK_LEASE)),
+            (Some(ask), None) => bounded(ASK_ACCELERATOR, ask).map(|a| Some(Ask::Accelerator(a))),
+            (None, Some(lease)) => bounded(ASK_LEASE, lease).map(|l| Some(Ask::Lease(l))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Refuses a spec that no grant could be isolated in, before kerfd cuts a slice for it.
+    pub fn admit(&mut self) -> Result<(), SpecError> {
+        self.root
+            .refuse_lookalikes("", &["annotations", "linux", "mounts", "process"])?;
+        devices::admit(&mut self.root)
+    }
+
+    /// The text of the spec with `grant` in it, in UTF-8.
+    pub fn apply(mut self, grant: &Grant) -> Result<Vec<u8>, SpecError> {
+        self.admit()?;
+        stamp(&mut self.root, &grant.lease_id)?;
+        devices::apply(&mut self.root, &grant.devices)?;
+        cpuset::apply(&mut self.root, grant)?;
+        process::apply(&mut self.root, grant)?;
+        mounts::apply(&mut self.root, &grant.mounts)?;
+        // Room for the whole at once: growing by doubling would copy the spec several times.
+        let mut text = Vec::with_capacity(self.length + EDIT_ROOM);
+        serde_json::to_writer(&mut text, &self.root).map_err(SpecError::Encode)?;
+        Ok(text)
+    }
+}
+
+/// The text of the spec `config` with `grant` in it: [`Config::parse`] and [`Config::apply`] in one.
+///
+/// The grant is taken as vetted (see [`crate::vet`]).
+pub fn apply(config: &str, grant: &Grant) -> Result<String, SpecError> {
+    let text = Config::parse(config)?.apply(grant)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn annotation(annotations: &Object<'_>, key: &'static str) -> Result<Option<String>, SpecError> {
+    let node = annotations.get(key);
+    Ok(node.map(|node| node.read(key, "a string")).transpose()?)
+}
+
+fn bounded(key: &'static str, ask: String) -> Result<String, SpecError> {
+    if ask.trim().is_empty() || ask.len() > ASK_LIMIT {
+        return Err(SpecError::AskLength {
+            key,
+            length: ask.len(),
+            limit: ASK_LIMIT,
+        });
+    }
+    Ok(ask)
+}
+
+/// Marks the spec as carrying `lease`. The mark decides nothing but the refusal of a second lease: who
+/// writes it by hand gets an error or a container without devices, never more.
+fn stamp(root: &mut Object<'_>, lease: &str) -> Result<(), SpecError> {
+    let annotations = root.object("annotations", "annotations")?;
+    match annotation(annotations, APPLIED)? {
+        Some(found) if found != lease => {
+            let granted = lease.to_owned();
+            Err(SpecError::AppliedForOther { found, granted })
+        }
+        Some(_) => Ok(()),
+        None => {
+            annotations.set(APPLIED, Node::made(&lease).map_err(SpecError::Encode)?);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Mounts of what the driver offers, after all mounts of the spec.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::SpecError;
+use crate::frame::MountEntry;
+use crate::json::tree::{Node, Object};
+
+#[derive(Serialize)]
+struct NewMount<'g> {
+    destination: &'g Path,
+    r#type: &'g str,
+    source: &'g Path,
+    options: Vec<&'g str>,
+}
+
+#[derive(Deserialize)]
+struct OldMount {
+    destination: String,
+    r#type: Option<String>,
+    source: Option<String>,
+    options: Option<Vec<String>>,
+}
+
+/// Appends `mounts`; one that is there already is kept, another one at its place is an error, since the
+/// later mount would hide the files that the author wanted.
+pub(super) fn apply(root: &mut Object<'_>, mounts: &[MountEntry]) -> Result<(), SpecError> {
+    if mounts.is_empty() {
+        return Ok(());
+    }
+    let list = root.list("mounts", "mounts")?;
+    let mut there: Vec<OldMount> = Vec::with_capacity(list.len());
+    for node in list.iter() {
+        node.peek("mounts")?
+            .refuse_lookalikes("mounts", &["destination", "type", "source", "options"])?;
+        there.push(node.read("mounts", "a list of mounts")?);
+    }
+    for mount in mounts {
+        let new = NewMount {
+            destination: &mount.destination,
+            r#type: &mount.kind,
+            source: &mount.source,
+            options: options(mount),
+        };
+        let same_place = there
+            .iter()
+            .find(|old| Path::new(&old.destination) == new.destination);
+        match same_place {
+            None => list.push(Node::made(&new).map_err(SpecError::Encode)?),
+            Some(old) if is_same(old, &new) => {}
+            Some(_) => {
+                let destination = mount.destination.clone();
+                return Err(SpecError::MountConflict { destination });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// runc takes a mount for a bind mount by its options, crun by its type: both are written.
+fn options(mount: &MountEntry) -> Vec<&str> {
+    let mut options: Vec<&str> = mount.options.iter().map(String::as_str).collect();
+    if mount.kind == "bind" && !options.iter().any(|o| matches!(*o, "bind" | "rbind")) {
+        options.insert(0, "bind");
+    }
+    options
+}
+
+fn is_same(old: &OldMount, new: &NewMount<'_>) -> bool {
+    old.r#type.as_deref() == Some(new.r#type)
+        && old.source.as_deref().map(Path::new) == Some(new.source)
+        && old.options.as_deref().unwrap_or_default() == new.options
+}
