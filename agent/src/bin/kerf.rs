@@ -1,0 +1,3 @@
+//! kerf: the command line.
+
+fn main() {}

@@ -1,0 +1,85 @@
+//! What a reader of the folder finds, and what is gone after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use kerf_runtime::frame::DeviceNode;
+
+use super::{CdiDevice, CdiFolder, Class};
+
+fn device() -> CdiDevice {
+    let node = DeviceNode {
+        path: "/dev/nvidia0".into(),
+        host_path: "/m/dev/nvidia0".into(),
+        major: 400,
+        minor: 0,
+        file_mode: 0o666,
+        uid: 0,
+        gid: 0,
+    };
+    CdiDevice { nodes: vec![node], mounts: Vec::new(), env: Vec::new() }
+}
+
+#[test]
+fn a_standing_name_carries_the_claim_hook() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cdi = CdiFolder::new(folder.path(), Path::new("/usr/bin/kerf-runtime"), Path::new("/r.sock"));
+    let devices = BTreeMap::from([("0000:1b:00.0-0-1".to_owned(), device())]);
+    cdi.write_standing(Class::Slice, &devices).expect("written");
+    let text = std::fs::read_to_string(folder.path().join("kerf.dev-slice.json")).expect("the file");
+    insta::assert_snapshot!(text, @r#"
+    {
+      "cdiVersion": "0.5.0",
+      "devices": [
+        {
+          "containerEdits": {
+            "deviceNodes": [
+              {
+                "hostPath": "/m/dev/nvidia0",
+                "major": 400,
+                "minor": 0,
+                "path": "/dev/nvidia0",
+                "permissions": "rw",
+                "type": "c"
+              }
+            ],
+            "hooks": [
+              {
+                "args": [
+                  "kerf-runtime",
+                  "claim",
+                  "--socket",
+                  "/r.sock",
+                  "slice=0000:1b:00.0-0-1"
+                ],
+                "hookName": "createRuntime",
+                "path": "/usr/bin/kerf-runtime"
+              }
+            ]
+          },
+          "name": "0000:1b:00.0-0-1"
+        }
+      ],
+      "kind": "kerf.dev/slice"
+    }
+    "#);
+    cdi.write_standing(Class::Slice, &BTreeMap::new()).expect("withdrawn");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
+}
+
+#[test]
+fn leases_of_the_dead_are_swept() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cdi = CdiFolder::new(folder.path(), Path::new("/k"), Path::new("/r.sock"));
+    for id in ["a", "b"] {
+        cdi.write_lease(id, &device()).expect("written");
+    }
+    std::fs::write(folder.path().join("nvidia.yaml"), "").expect("somebody else's file");
+    cdi.keep_only_leases(&BTreeSet::from(["b".to_owned()])).expect("swept");
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["kerf.dev-lease-b.json", "nvidia.yaml"]);
+}

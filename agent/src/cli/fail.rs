@@ -1,0 +1,248 @@
+//! What can go wrong, in words for the one who typed the command, with what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use kerf_api::convert::ConvertError;
+use kerf_api::json::job::JobSpecError;
+use tonic::{Code, Status};
+
+use super::input::InputError;
+use super::layout::LayoutInputError;
+use super::run::RunError;
+use super::sim::SimError;
+use super::style::{Ink, Style};
+use crate::config::ConfigError;
+
+/// The metadata key of a status under which kerfd says what to do.
+use crate::rpc::HINT;
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nobody answers on the socket.
+    #[error("cannot reach kerfd on {}", socket.display())]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody answers, and not as kerfd does.
+    #[error("whoever listens on {} does not speak gRPC", socket.display())]
+    Foreign {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: tonic::transport::Error,
+    },
+    /// kerfd refused a call, or failed in it.
+    #[error("cannot {what}")]
+    Call {
+        /// What was tried.
+        what: &'static str,
+        /// What kerfd says.
+        source: Refusal,
+    },
+    /// A call ended without its last answer.
+    #[error("cannot {what}: kerfd ended its answer too early")]
+    Unfinished {
+        /// What was tried.
+        what: &'static str,
+    },
+    /// kerfd's answer does not hold what it must.
+    #[error("kerfd's answer cannot be read; kerf and kerfd may differ in version")]
+    Answer(#[from] ConvertError),
+    /// kerfd's answer holds a job that cannot be read.
+    #[error("a job in kerfd's answer cannot be read; kerf and kerfd may differ in version")]
+    AnsweredJob(#[source] JobSpecError),
+    /// kerfd's answer holds a configuration that cannot be read.
+    #[error("the configuration in kerfd's answer cannot be read")]
+    AnsweredConfig(#[source] toml::de::Error),
+    /// A file, or what was typed, does not read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A layout does not make sense.
+    #[error(transparent)]
+    Layout(#[from] LayoutInputError),
+    /// A job's description does not make sense.
+    #[error("the description of the job is not right")]
+    Spec(#[source] ConvertError),
+    /// A job could not be run or followed.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// No job or lease, or too many, have an id that begins so.
+    #[error("{count} {what} have an id that begins with {prefix:?}{}", listed(candidates))]
+    Prefix {
+        /// `jobs` or `leases`.
+        what: &'static str,
+        /// What was given.
+        prefix: String,
+        /// How many fit.
+        count: usize,
+        /// Some of them.
+        candidates: Vec<String>,
+    },
+    /// A configuration that kerfd would not run with.
+    #[error("the configuration is not right")]
+    Config(#[from] ConfigError),
+    /// A simulated machine could not be made or changed.
+    #[error(transparent)]
+    Sim(#[from] SimError),
+    /// The worker's program could not be started.
+    #[error("cannot start {}", program.display())]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The machinery for waiting could not be made.
+    #[error("cannot start the runtime")]
+    Runtime {
+        /// Why.
+        source: io::Error,
+    },
+    /// Whoever read standard output has gone; not an error for anybody.
+    #[error("standard output is closed")]
+    OutputClosed,
+    /// Standard output takes no more.
+    #[error("cannot write to standard output")]
+    Output {
+        /// Why.
+        source: io::Error,
+    },
+    /// A document could not be written as JSON.
+    #[error("cannot write the document as JSON")]
+    Json(#[source] serde_json::Error),
+    /// A document could not be written as YAML.
+    #[error("cannot write the document as YAML")]
+    Yaml(#[source] Box<serde_saphyr::SerializerError>),
+}
+
+/// What kerfd says when it refuses.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Its words.
+    pub message: String,
+    /// The kind of refusal.
+    pub code: Code,
+    /// What to do, in its words.
+    pub hint: Option<String>,
+}
+
+impl From<&Status> for Refusal {
+    fn from(status: &Status) -> Self {
+        let hint = status.metadata().get(HINT).and_then(|hint| hint.to_str().ok());
+        let message = match status.message() {
+            "" => status.code().description(),
+            message => message,
+        };
+        Self { message: message.to_owned(), code: status.code(), hint: hint.map(str::to_owned) }
+    }
+}
+
+impl Failure {
+    /// For `map_err`: kerfd refused to `what`.
+    pub fn call(what: &'static str) -> impl Fn(Status) -> Self {
+        move |status| Self::Call { what, source: (&status).into() }
+    }
+
+    /// For `map_err`.
+    pub fn json(error: serde_json::Error) -> Self {
+        // serde_json hands on what the writer said; there is no writer here but a string.
+        Self::Json(error)
+    }
+
+    /// For `map_err`.
+    pub fn yaml(error: serde_saphyr::SerializerError) -> Self {
+        Self::Yaml(Box::new(error))
+    }
+
+    /// Whether the command was wrong, and not what it met.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Input(error) => error.is_usage(),
+            Self::Layout(error) => error.is_usage(),
+            Self::Spec(_) | Self::Prefix { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether kerfd itself is away, so that trying again may help.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Foreign { .. } | Self::Unfinished { .. } => true,
+            Self::Call { source, .. } => matches!(source.code, Code::Unavailable | Code::Unknown),
+            _ => false,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Unreachable { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "only root and the group kerf may open it; see `id`, and `usermod -aG kerf USER`"
+                }
+                io::ErrorKind::ConnectionRefused => {
+                    "the socket is there and kerfd is not: see `systemctl status kerfd`"
+                }
+                _ => {
+                    "start it with `systemctl start kerfd`, or name the socket of another kerfd \
+                     with --socket or KERF_SOCKET"
+                }
+            },
+            Self::Call { source, .. } => return source.hint(),
+            Self::Layout(error) => return error.hint(),
+            Self::Run(error) => return error.hint(),
+            Self::Sim(error) => return error.hint(),
+            Self::Prefix { what: "jobs", .. } => "see `kerf jobs --all`",
+            Self::Prefix { .. } => "see `kerf lease list`",
+            Self::Program { .. } => "kerf-partitioner is installed beside kerf; is the package whole?",
+            Self::Unfinished { .. } => "see `kerf status`, and the log of kerfd",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// The whole of it: one cause a line, and the hint.
+    pub fn show(&self, style: Style) -> String {
+        if let Self::Config(error) = self {
+            return crate::config::error::show(error);
+        }
+        let head = style.paint(Ink::Red, "kerf:");
+        let mut text = format!("{head} {self}\n");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&labelled("  because: ", &error.to_string()));
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str(&labelled(&format!("  {} ", style.paint(Ink::Yellow, "hint:")), &hint));
+        }
+        text
+    }
+}
+
+impl Refusal {
+    fn hint(&self) -> Option<String> {
+        let own = match self.code {
+            Code::Unimplemented => "kerfd is older than kerf: restart it after the upgrade",
+            Code::DeadlineExceeded => "kerfd is busy with something long: see `kerf status`",
+            _ => return self.hint.clone(),
+        };
+        self.hint.clone().or_else(|| Some(own.to_owned()))
+    }
+}
+
+/// A text of several lines stays below its label.
+fn labelled(label: &str, text: &str) -> String {
+    let text = text.trim_end().replace('\n', "\n           ");
+    format!("{label}{text}\n")
+}
+
+fn listed(candidates: &[String]) -> String {
+    if candidates.is_empty() { String::new() } else { format!(": {}", candidates.join(", ")) }
+}

@@ -1,0 +1,313 @@
+//! The keys of a configuration file, all optional, and how two files become one.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Access, Config, ConfigError, Driver, Launch, Metrics, Partition, Paths, Volume};
+
+/// Declares a table of optional keys together with its merge: a key that is given replaces the earlier one.
+macro_rules! table {
+    ($(#[$doc:meta])* $name:ident { $($(#[$key_doc:meta])* $key:ident: $kind:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$key_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $key: Option<$kind>,)*
+        }
+
+        impl $name {
+            fn merge(&mut self, later: Self) {
+                $(if later.$key.is_some() { self.$key = later.$key; })*
+            }
+        }
+    };
+}
+
+table!(
+    /// `[host]`
+    HostTable {
+        /// The host's name; the kernel's by default.
+        name: String,
+    }
+);
+table!(
+    /// `[paths]`
+    PathsTable {
+        /// Default `/run/kerf`.
+        run_dir: PathBuf,
+        /// Default `/var/lib/kerf`.
+        state_dir: PathBuf,
+        /// Default `/var/run/cdi`.
+        cdi_dir: PathBuf,
+        /// Default `/`.
+        sysroot: PathBuf,
+        /// Driver library, or `none`. Default: found in the usual places of Debian and Red Hat.
+        nvml: PathBuf,
+        /// Default: beside kerfd.
+        partitioner: PathBuf,
+        /// Default: beside kerfd.
+        runtime: PathBuf,
+    }
+);
+table!(
+    /// `[driver]`
+    DriverTable {
+        /// Default 5000.
+        call_deadline_ms: u64,
+        /// Default 20000.
+        step_deadline_ms: u64,
+        /// Default 1000.
+        sample_interval_ms: u64,
+    }
+);
+table!(
+    /// `[partition]`
+    PartitionTable {
+        /// Default true.
+        on_demand: bool,
+        /// Default true.
+        mode_change_when_idle: bool,
+    }
+);
+table!(
+    /// `[launch]`
+    LaunchTable {
+        /// Default `/run/containerd/containerd.sock`.
+        containerd: PathBuf,
+        /// Default `kerf`.
+        namespace: String,
+        /// Patterns by namespace. Default: anything in `default` and in kerf's own namespace.
+        asks: BTreeMap<String, Vec<String>>,
+        /// Default: every image that containerd has.
+        images: Vec<String>,
+        /// Default: none.
+        volumes: BTreeMap<String, VolumeTable>,
+        /// Default false.
+        host_network: bool,
+        /// Default 60000.
+        reservation_ttl_ms: u64,
+    }
+);
+table!(
+    /// `[access]`
+    AccessTable {
+        /// Default root.
+        admin: Vec<String>,
+        /// Default the group kerf.
+        submit: Vec<String>,
+    }
+);
+table!(
+    /// `[metrics]`
+    MetricsTable {
+        /// Default `[::]:9450`; `none` turns them off.
+        listen: String,
+        /// Default false.
+        allow_names: bool,
+    }
+);
+
+/// `[launch.volumes.NAME]`
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeTable {
+    /// Folder on the host, absolute.
+    pub path: PathBuf,
+    /// Default false.
+    #[serde(default)]
+    pub writable: bool,
+}
+
+/// A whole file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "each table says what it is")]
+pub struct FileConfig {
+    pub host: HostTable,
+    pub paths: PathsTable,
+    pub driver: DriverTable,
+    pub partition: PartitionTable,
+    pub launch: LaunchTable,
+    pub access: AccessTable,
+    pub metrics: MetricsTable,
+}
+
+/// Reads one file.
+pub fn parse(path: &Path, text: &str) -> Result<FileConfig, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::from_toml(path, text, &error))
+}
+
+impl FileConfig {
+    /// Lays a later file over this one.
+    pub fn merge(&mut self, later: Self) {
+        self.host.merge(later.host);
+        self.paths.merge(later.paths);
+        self.driver.merge(later.driver);
+        self.partition.merge(later.partition);
+        self.launch.merge(later.launch);
+        self.access.merge(later.access);
+        self.metrics.merge(later.metrics);
+    }
+
+    /// Fills in defaults and checks what the types cannot.
+    ///
+    /// `programs` is the folder of kerfd's own executable, `host` the kernel's host name.
+    pub fn resolve(self, programs: &Path, host: &str) -> Result<Config, ConfigError> {
+        let nvml = self.paths.nvml.or_else(find_nvml).filter(|path| path != Path::new("none"));
+        let namespace = self.launch.namespace.unwrap_or_else(|| "kerf".to_owned());
+        kerf_types::ContainerRef::try_new(&namespace, "x").map_err(|error| ConfigError::Value {
+            key: "launch.namespace",
+            message: error.to_string(),
+        })?;
+        let everything = || vec!["*".to_owned()];
+        let asks = self.launch.asks.unwrap_or_else(|| {
+            BTreeMap::from([("default".to_owned(), everything()), (namespace.clone(), everything())])
+        });
+        Ok(Config {
+            host: self.host.name.unwrap_or_else(|| host.to_owned()),
+            paths: Paths {
+                run_dir: self.paths.run_dir.unwrap_or_else(|| "/run/kerf".into()),
+                state_dir: self.paths.state_dir.unwrap_or_else(|| "/var/lib/kerf".into()),
+                cdi_dir: self.paths.cdi_dir.unwrap_or_else(|| "/var/run/cdi".into()),
+                sysroot: self.paths.sysroot.unwrap_or_else(|| "/".into()),
+                nvml,
+                partitioner: self.paths.partitioner.unwrap_or_else(|| programs.join("kerf-partitioner")),
+                runtime: self.paths.runtime.unwrap_or_else(|| programs.join("kerf-runtime")),
+            },
+            driver: Driver {
+                call_deadline: millis("driver.call_deadline_ms", self.driver.call_deadline_ms, 5_000)?,
+                step_deadline: millis("driver.step_deadline_ms", self.driver.step_deadline_ms, 20_000)?,
+                sample_interval: millis(
+                    "driver.sample_interval_ms",
+                    self.driver.sample_interval_ms,
+                    1_000,
+                )?,
+            },
+            partition: Partition {
+                on_demand: self.partition.on_demand.unwrap_or(true),
+                mode_change_when_idle: self.partition.mode_change_when_idle.unwrap_or(true),
+            },
+            launch: Launch {
+                containerd: self
+                    .launch
+                    .containerd
+                    .unwrap_or_else(|| "/run/containerd/containerd.sock".into()),
+                namespace,
+                asks,
+                images: self.launch.images.unwrap_or_else(everything),
+                volumes: volumes(self.launch.volumes.unwrap_or_default())?,
+                host_network: self.launch.host_network.unwrap_or(false),
+                reservation_ttl: millis(
+                    "launch.reservation_ttl_ms",
+                    self.launch.reservation_ttl_ms,
+                    60_000,
+                )?,
+            },
+            access: Access {
+                admin: self.access.admin.unwrap_or_else(|| vec!["root".to_owned()]),
+                submit: self.access.submit.unwrap_or_else(|| vec!["@kerf".to_owned()]),
+            },
+            metrics: Metrics {
+                listen: listen(self.metrics.listen.as_deref().unwrap_or("[::]:9450"))?,
+                allow_names: self.metrics.allow_names.unwrap_or(false),
+            },
+            simulate: None,
+        })
+    }
+}
+
+/// Places where NVIDIA's packages put the library, on Debian and on Red Hat; the linker's own path is not
+/// consulted, since an environment variable could lead it elsewhere.
+fn find_nvml() -> Option<PathBuf> {
+    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
+        .iter()
+        .map(|folder| Path::new(folder).join("libnvidia-ml.so.1"))
+        .find(|path| path.exists())
+}
+
+/// Between a tenth of a second and an hour: below, a healthy driver would look hung; above, a hung one well.
+fn millis(key: &'static str, value: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
+    let value = value.unwrap_or(default);
+    if (100..=3_600_000).contains(&value) {
+        return Ok(Duration::from_millis(value));
+    }
+    let message = format!("{value} is not between 100 and 3600000 milliseconds");
+    Err(ConfigError::Value { key, message })
+}
+
+fn volumes(tables: BTreeMap<String, VolumeTable>) -> Result<BTreeMap<String, Volume>, ConfigError> {
+    tables
+        .into_iter()
+        .map(|(name, table)| {
+            if !table.path.is_absolute() {
+                let message = format!("path of volume {name:?} must be absolute");
+                return Err(ConfigError::Value { key: "launch.volumes", message });
+            }
+            Ok((name, Volume { path: table.path, writable: table.writable }))
+        })
+        .collect()
+}
+
+/// Reads an address to listen on, or `none`.
+pub fn listen(text: &str) -> Result<Option<SocketAddr>, ConfigError> {
+    if text == "none" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| ConfigError::Value {
+        key: "metrics.listen",
+        message: format!("{text:?} is not an address with a port, like 127.0.0.1:9450 or [::]:9450"),
+    })
+}
+
+impl From<&Config> for FileConfig {
+    /// The configuration in force as a file, for `kerf config show`.
+    fn from(config: &Config) -> Self {
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).ok();
+        let volume = |(name, volume): (&String, &Volume)| {
+            (name.clone(), VolumeTable { path: volume.path.clone(), writable: volume.writable })
+        };
+        let (paths, launch) = (config.paths.clone(), &config.launch);
+        Self {
+            host: HostTable { name: Some(config.host.clone()) },
+            paths: PathsTable {
+                run_dir: Some(paths.run_dir),
+                state_dir: Some(paths.state_dir),
+                cdi_dir: Some(paths.cdi_dir),
+                sysroot: Some(paths.sysroot),
+                nvml: Some(paths.nvml.unwrap_or_else(|| "none".into())),
+                partitioner: Some(paths.partitioner),
+                runtime: Some(paths.runtime),
+            },
+            driver: DriverTable {
+                call_deadline_ms: ms(config.driver.call_deadline),
+                step_deadline_ms: ms(config.driver.step_deadline),
+                sample_interval_ms: ms(config.driver.sample_interval),
+            },
+            partition: PartitionTable {
+                on_demand: Some(config.partition.on_demand),
+                mode_change_when_idle: Some(config.partition.mode_change_when_idle),
+            },
+            launch: LaunchTable {
+                containerd: Some(launch.containerd.clone()),
+                namespace: Some(launch.namespace.clone()),
+                asks: Some(launch.asks.clone()),
+                images: Some(launch.images.clone()),
+                volumes: Some(launch.volumes.iter().map(volume).collect()),
+                host_network: Some(launch.host_network),
+                reservation_ttl_ms: ms(launch.reservation_ttl),
+            },
+            access: AccessTable {
+                admin: Some(config.access.admin.clone()),
+                submit: Some(config.access.submit.clone()),
+            },
+            metrics: MetricsTable {
+                listen: Some(config.metrics.listen.map_or("none".to_owned(), |at| at.to_string())),
+                allow_names: Some(config.metrics.allow_names),
+            },
+        }
+    }
+}

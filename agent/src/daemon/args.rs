@@ -1,0 +1,111 @@
+//! kerfd's command line. Every folder and socket can be moved, so that many kerfd fit on one machine.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use nvidia_ml::machine;
+
+use super::programs;
+use crate::config::{self, Config};
+use crate::rpc::LoadedConfig;
+
+/// The kerf daemon: finds, cuts, grants and measures the accelerators of this host.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "kerfd", version, max_term_width = 100)]
+pub struct Args {
+    /// Configuration file; its drop-ins lie in FILE.d/. Default: /etc/kerf/kerf.toml, if it exists
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Run on a simulated machine, made in the state folder if it is not there (see `kerf sim machines`)
+    #[arg(long, value_name = "MACHINE", conflicts_with_all = ["nvml", "sysroot"])]
+    simulate: Option<String>,
+    /// Seed of the simulated machine's serial numbers and UUIDs; random by default
+    #[arg(long, requires = "simulate")]
+    seed: Option<u64>,
+    /// Folder of sockets and what lives until the next boot
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Folder of what outlives a boot
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Root of the machine's /sys, /proc/driver and /dev
+    #[arg(long, value_name = "DIR")]
+    sysroot: Option<PathBuf>,
+    /// The driver's library, or none
+    #[arg(long, value_name = "LIB")]
+    nvml: Option<PathBuf>,
+    /// Folder of CDI files
+    #[arg(long, value_name = "DIR")]
+    cdi_dir: Option<PathBuf>,
+    /// containerd's socket
+    #[arg(long, value_name = "SOCKET")]
+    containerd: Option<PathBuf>,
+    /// containerd namespace of kerf's own jobs
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Address of /metrics, or none
+    #[arg(long, value_name = "ADDRESS")]
+    metrics: Option<String>,
+    /// The host's name
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// The static kerf-runtime program; default: beside kerfd
+    #[arg(long, value_name = "FILE")]
+    runtime: Option<PathBuf>,
+}
+
+impl Args {
+    /// Reads the configuration that these arguments lead to. Used at the start and for each reload.
+    pub fn load(&self) -> anyhow::Result<LoadedConfig> {
+        let (mut file, files) = config::read_files(self.config.as_deref())?;
+        let absolute = |path: &Option<PathBuf>| -> anyhow::Result<Option<PathBuf>> {
+            let made = path.as_ref().map(std::path::absolute).transpose();
+            made.context("a path on the command line cannot be used")
+        };
+        replace(&mut file.paths.run_dir, absolute(&self.run_dir)?);
+        replace(&mut file.paths.state_dir, absolute(&self.state_dir)?);
+        replace(&mut file.paths.sysroot, absolute(&self.sysroot)?);
+        let no_library = self.nvml.as_deref() == Some(std::path::Path::new("none"));
+        let nvml = if no_library { self.nvml.clone() } else { absolute(&self.nvml)? };
+        replace(&mut file.paths.nvml, nvml);
+        replace(&mut file.paths.cdi_dir, absolute(&self.cdi_dir)?);
+        replace(&mut file.paths.runtime, absolute(&self.runtime)?);
+        replace(&mut file.launch.containerd, absolute(&self.containerd)?);
+        replace(&mut file.launch.namespace, self.namespace.clone());
+        replace(&mut file.metrics.listen, self.metrics.clone());
+        replace(&mut file.host.name, self.host.clone());
+        let program = std::env::current_exe().context("kerfd's own path cannot be read")?;
+        let programs = program.parent().unwrap_or(std::path::Path::new("/")).to_owned();
+        let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
+        let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
+        if let Some(machine) = &self.simulate {
+            self.simulate(machine, &mut config)?;
+        }
+        config.paths.runtime = programs::private_runtime(&config)?;
+        let files = files.iter().map(|file| file.display().to_string()).collect();
+        Ok(LoadedConfig { config, files })
+    }
+
+    /// Makes the simulated machine, once, and leads the configuration to it.
+    fn simulate(&self, name: &str, config: &mut Config) -> anyhow::Result<()> {
+        let folder = config.paths.state_dir.join("sim");
+        let library = folder.join("libnvidia-ml.so.1");
+        if !library.exists() {
+            std::fs::create_dir_all(&folder)?;
+            let source = machine::find_library()?;
+            let options = machine::CreateOptions { seed: self.seed };
+            machine::create(name, &folder, &source, &options)?;
+        }
+        config.paths.nvml = Some(library);
+        config.paths.sysroot = folder.join("root");
+        config.simulate = Some(name.to_owned());
+        Ok(())
+    }
+}
+
+fn replace<T>(slot: &mut Option<T>, given: Option<T>) {
+    if given.is_some() {
+        *slot = given;
+    }
+}

@@ -1,0 +1,200 @@
+//! kerfd put together: configuration, store, hardware, owner, jobs, and what listens.
+//!
+//! Order of the start: what refuses comes first (configuration, lock, store), then the owner recovers, and only
+//! then does anything listen, so that nobody ever talks to a kerfd that does not know its leases yet.
+
+mod args;
+mod programs;
+mod reload;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use kerf_telemetry::{Exporter, SelfMetrics};
+use nix::fcntl::{Flock, FlockArg};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+pub use args::Args;
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::hardware::{Deadlines, Hardware, WorkerProgram};
+use crate::host::{self, HostHandle, Parts, highest_fence_seen, now};
+use crate::jobs::Jobs;
+use crate::launcher::Launcher;
+use crate::rpc::{self, LoadedConfig, Service, StatusFacts};
+use crate::sampler::Sampler;
+use crate::store::Store;
+use crate::{shim, sockets};
+
+/// How long connections may take to end after a SIGTERM. Containers and leases are not ended at all.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs kerfd until SIGTERM or SIGINT.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let loaded = args.load()?;
+    let config = Arc::new(loaded.config.clone());
+    let _lock = prepare_folders(&config)?;
+    let paths = &config.paths;
+    let mut store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
+    let jobs_store = store.jobs()?;
+    // A first fence written before anything is granted shows at once whether the store can be written.
+    store.next_generation().context("the state store cannot be written")?;
+    let events = Events::default();
+    let hardware = Arc::new(Hardware::new(
+        WorkerProgram {
+            program: paths.partitioner.clone(),
+            nvml: paths.nvml.clone(),
+            sysroot: paths.sysroot.clone(),
+            records: paths.run_dir.join("workers"),
+        },
+        Deadlines { call: config.driver.call_deadline, step: config.driver.step_deadline },
+    ));
+    let parts = Parts {
+        config: Arc::clone(&config),
+        hardware: Arc::clone(&hardware),
+        store,
+        events: events.clone(),
+    };
+    let (host, _owner) = host::start(parts).await?;
+    let launcher = Arc::new(Launcher::new(programs::launcher_config(&config)?)?);
+    let jobs = Jobs::start(
+        Arc::clone(&config),
+        host.clone(),
+        launcher,
+        jobs_store,
+        events.clone(),
+    )?;
+    let daemon = Daemon { config, loaded, args, host, hardware, jobs, events };
+    daemon.serve().await
+}
+
+struct Daemon {
+    config: Arc<Config>,
+    loaded: LoadedConfig,
+    args: Args,
+    host: HostHandle,
+    hardware: Arc<Hardware>,
+    jobs: Jobs,
+    events: Events,
+}
+
+impl Daemon {
+    async fn serve(self) -> anyhow::Result<()> {
+        let metrics = Arc::new(SelfMetrics::try_new()?);
+        let exporter = Arc::new(Exporter::new(Arc::clone(&metrics)));
+        let (stop, stopped) = watch::channel(false);
+        let until_stopped = move || {
+            let mut stopped = stopped.clone();
+            async move { drop(stopped.wait_for(|stopped| *stopped).await) }
+        };
+        let paths = &self.config.paths;
+        let api = paths.run_dir.join("kerf.sock");
+        let runtime = paths.run_dir.join("runtime.sock");
+        let runtime_listener = bind(&runtime, shim::bind)?;
+        let api_listener = bind(&api, |path| sockets::bind(path, 0o660))?;
+        sockets::give_to_group(&api, "kerf").context("cannot give the socket to its group")?;
+        let mut metrics_address = String::new();
+        let mut tasks = tokio::task::JoinSet::new();
+        if let Some(address) = self.config.metrics.listen {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} for metrics"))?;
+            metrics_address = listener.local_addr()?.to_string();
+            let router = kerf_telemetry::http::router(Arc::clone(&exporter));
+            tasks.spawn(kerf_telemetry::http::serve(listener, router, until_stopped()));
+        }
+        let (config_sender, config) = watch::channel(Arc::new(self.loaded.clone()));
+        let service = Service {
+            host: self.host.clone(),
+            jobs: self.jobs.clone(),
+            events: self.events.clone(),
+            config,
+            facts: StatusFacts {
+                started_ms: now().0,
+                metrics_address: metrics_address.clone(),
+                simulated: self.config.simulate.clone(),
+                jobs_active: 0,
+            },
+            metrics: Arc::clone(&metrics),
+        };
+        let rpc_stop = until_stopped();
+        tasks.spawn(async move {
+            if let Err(error) = rpc::serve(api_listener, service, rpc_stop).await {
+                tracing::error!(error = crate::errors::chain(&error), "api server ended");
+            }
+        });
+        let shim = tokio::spawn(shim::serve(runtime_listener, self.host.clone(), metrics));
+        let sampler = tokio::spawn(self.sampler(exporter).run());
+        tracing::info!(socket = %api.display(), metrics = metrics_address, "kerfd serves");
+        self.until_signal(&config_sender).await?;
+        self.host.drain().await;
+        stop.send_replace(true);
+        drop(tokio::time::timeout(STOP_PATIENCE, async { while tasks.join_next().await.is_some() {} }).await);
+        shim.abort();
+        sampler.abort();
+        for socket in [api, runtime] {
+            crate::files::remove(&socket)?;
+        }
+        tracing::info!("kerfd ended; containers and leases stay");
+        Ok(())
+    }
+
+    fn sampler(&self, exporter: Arc<Exporter>) -> Sampler {
+        Sampler {
+            hardware: Arc::clone(&self.hardware),
+            host: self.host.clone(),
+            jobs: self.jobs.facts(),
+            exporter,
+            interval: self.config.driver.sample_interval,
+            allow_names: self.config.metrics.allow_names,
+        }
+    }
+
+    async fn until_signal(
+        &self,
+        config: &watch::Sender<Arc<LoadedConfig>>,
+    ) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hangup.recv() => {
+                    reload::reload(&self.args, &self.host, &self.events, config).await;
+                }
+            }
+        }
+    }
+}
+
+fn bind(
+    path: &Path,
+    open: impl FnOnce(&Path) -> std::io::Result<tokio::net::UnixListener>,
+) -> anyhow::Result<tokio::net::UnixListener> {
+    open(path).with_context(|| format!("cannot open the socket {}", path.display()))
+}
+
+/// Makes the folders and takes the lock that keeps a second kerfd from the same state.
+fn prepare_folders(config: &Config) -> anyhow::Result<Flock<File>> {
+    use std::os::unix::fs::PermissionsExt;
+    let paths = &config.paths;
+    for (folder, mode) in [(&paths.run_dir, 0o755), (&paths.state_dir, 0o700)] {
+        std::fs::create_dir_all(folder)
+            .and_then(|()| {
+                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+            })
+            .with_context(|| format!("cannot prepare the folder {}", folder.display()))?;
+    }
+    let path: PathBuf = paths.state_dir.join("kerfd.lock");
+    let file = File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, _)| anyhow!("another kerfd holds {}", path.display()))
+}

@@ -1,0 +1,59 @@
+//! The programs that kerfd hands to others: the runtime wrapper, and what the launcher starts it with.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::config::Config;
+use crate::files::{self, Durability};
+use crate::launcher::{ImagePattern, LaunchPolicy, LauncherConfig, VolumePolicy};
+
+/// The run folder that a `kerf-runtime` without configuration talks to.
+const USUAL_RUN_DIR: &str = "/run/kerf";
+
+/// The runtime wrapper that talks to *this* kerfd.
+///
+/// The wrapper finds its kerfd by a file beside itself. For a kerfd in the usual place that is the installed
+/// one; another kerfd keeps a copy of its own, with such a file, in its state folder.
+pub fn private_runtime(config: &Config) -> anyhow::Result<PathBuf> {
+    let installed = &config.paths.runtime;
+    if config.paths.run_dir == Path::new(USUAL_RUN_DIR) {
+        return Ok(installed.clone());
+    }
+    let folder = config.paths.state_dir.join("bin");
+    let copy = folder.join("kerf-runtime");
+    let program = std::fs::read(installed)
+        .with_context(|| format!("cannot read the runtime wrapper {}", installed.display()))?;
+    if std::fs::read(&copy).ok().as_ref() != Some(&program) {
+        files::replace(&copy, &program, Durability::Volatile)?;
+        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755))?;
+    }
+    let socket = config.paths.run_dir.join("runtime.sock");
+    let settings = toml::to_string(&toml::Table::from_iter([(
+        "socket".to_owned(),
+        toml::Value::String(socket.display().to_string()),
+    )]))?;
+    files::replace(&folder.join("kerf-runtime.toml"), settings.as_bytes(), Durability::Volatile)?;
+    Ok(copy)
+}
+
+/// The launcher's part of the configuration.
+pub fn launcher_config(config: &Config) -> anyhow::Result<LauncherConfig> {
+    let launch = &config.launch;
+    let volumes = launch.volumes.iter().map(|(name, volume)| {
+        let (path, writable) = (volume.path.clone(), volume.writable);
+        (name.clone(), VolumePolicy { path, writable })
+    });
+    let images: Result<Vec<ImagePattern>, _> =
+        launch.images.iter().map(|pattern| pattern.parse()).collect();
+    let policy = LaunchPolicy {
+        images: images?,
+        volumes: volumes.collect(),
+        host_network: launch.host_network,
+        ..LaunchPolicy::default()
+    };
+    let (runtime, state_dir) = (&config.paths.runtime, &config.paths.state_dir);
+    let made = LauncherConfig::new(&launch.containerd, &launch.namespace, runtime, state_dir);
+    Ok(LauncherConfig { policy, ..made })
+}

@@ -1,0 +1,68 @@
+//! SIGHUP: the new configuration is taken as a whole or not at all.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Args;
+use crate::config::Config;
+use crate::events::Events;
+use crate::host::{Command, HostHandle};
+use crate::rpc::LoadedConfig;
+
+/// Reads the configuration again and hands it to those who can change while they run.
+pub async fn reload(
+    args: &Args,
+    host: &HostHandle,
+    events: &Events,
+    current: &watch::Sender<Arc<LoadedConfig>>,
+) {
+    let loaded = match args.load() {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let text = format!("not taken: {error:#}");
+            tracing::error!(error = %text, "configuration reload failed, the old one stays in force");
+            events.add("config", "reload", &text);
+            return;
+        }
+    };
+    let old = current.borrow().config.clone();
+    let mut config = loaded.config.clone();
+    let waiting = keep_fixed(&old, &mut config);
+    host.tell(Command::Reconfigure { config: Arc::new(config.clone()) }).await;
+    current.send_replace(Arc::new(LoadedConfig { config, files: loaded.files }));
+    let text = if waiting.is_empty() {
+        "taken".to_owned()
+    } else {
+        format!("taken, except what needs a restart: {}", waiting.join(", "))
+    };
+    tracing::info!(result = %text, "configuration reloaded");
+    events.add("config", "reload", &text);
+}
+
+/// Puts back what cannot change while kerfd runs, and names it.
+fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
+    let mut waiting = Vec::new();
+    let mut keep = |differs: bool, name: &'static str| {
+        if differs {
+            waiting.push(name);
+        }
+    };
+    keep(old.host != new.host, "host");
+    keep(old.paths != new.paths, "paths");
+    keep(old.driver != new.driver, "driver");
+    keep(old.metrics != new.metrics, "metrics");
+    keep(old.launch.containerd != new.launch.containerd, "launch.containerd");
+    keep(old.launch.namespace != new.launch.namespace, "launch.namespace");
+    keep(old.launch.images != new.launch.images, "launch.images");
+    keep(old.launch.volumes != new.launch.volumes, "launch.volumes");
+    new.host = old.host.clone();
+    new.paths = old.paths.clone();
+    new.driver = old.driver;
+    new.metrics = old.metrics.clone();
+    let (asks, ttl) = (new.launch.asks.clone(), new.launch.reservation_ttl);
+    new.launch = old.launch.clone();
+    new.launch.asks = asks;
+    new.launch.reservation_ttl = ttl;
+    waiting
+}

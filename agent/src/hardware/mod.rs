@@ -1,0 +1,234 @@
+//! The way to the hardware: a pool of partitioner processes with a deadline on every call.
+//!
+//! A call past its deadline makes its GPU unresponsive. The stuck worker is abandoned, its socket kept, and a
+//! fresh one serves the other GPUs. When the late answer comes, the driver has come back, and the GPU is let
+//! in again. At most two workers are abandoned; a third that is stuck means that the driver as a whole is.
+
+mod pool;
+#[cfg(test)]
+mod tests;
+pub mod worker;
+
+use std::time::Duration;
+
+use kerf_api::partitioner::v1 as wire;
+use kerf_types::sample::{GpuSample, SampleCost};
+use kerf_types::{Gpu, Step};
+use tokio::sync::Mutex;
+
+use pool::{Pool, Scope};
+pub use worker::WorkerProgram;
+
+/// A hardware call that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum HardwareError {
+    /// The worker process could not be started or used.
+    #[error("the partitioner worker {} failed", program.display())]
+    Worker {
+        /// Its program.
+        program: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A call did not return in time.
+    #[error("{operation} did not return within {deadline_ms} ms")]
+    Deadline {
+        /// The call.
+        operation: String,
+        /// Its deadline.
+        deadline_ms: u128,
+    },
+    /// The GPU did not answer before and is left alone until it does.
+    #[error("GPU {index} does not respond since {operation}")]
+    Unresponsive {
+        /// NVML index.
+        index: u32,
+        /// The call that did not return.
+        operation: String,
+    },
+    /// The whole driver hangs.
+    #[error("the driver does not respond: {stuck} workers are stuck in it")]
+    DriverHangs {
+        /// How many.
+        stuck: usize,
+    },
+    /// The worker answered that it could not.
+    #[error("{message}")]
+    Failed {
+        /// Kind of failure.
+        code: wire::failure::Code,
+        /// What failed, on what, and why.
+        message: String,
+    },
+    /// The worker answered with something else than was asked for.
+    #[error("the worker gave a wrong answer to {operation}: {why}")]
+    Protocol {
+        /// The call.
+        operation: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
+}
+
+impl HardwareError {
+    /// Whether the GPU has fallen off the bus.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Failed { code: wire::failure::Code::Lost, .. })
+    }
+
+    /// Whether a process or a child instance stands in the way.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Failed { code: wire::failure::Code::InUse, .. })
+    }
+
+    /// Whether the outcome of the call is unknown, so that the hardware must be read again.
+    pub fn is_unknown_outcome(&self) -> bool {
+        matches!(self, Self::Deadline { .. } | Self::Worker { .. } | Self::Protocol { .. })
+    }
+}
+
+/// Deadlines of hardware calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// For reading.
+    pub call: Duration,
+    /// For a step.
+    pub step: Duration,
+}
+
+/// What the pool knows about itself, for `kerf status` and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Workers that are stuck in the driver.
+    pub stuck: usize,
+    /// GPUs that are left alone, by NVML index, with the call that did not return.
+    pub unresponsive: Vec<(u32, String)>,
+    /// Whether the whole driver hangs.
+    pub driver_hangs: bool,
+    /// Calls that ran past their deadline since the start.
+    pub timeouts: u64,
+}
+
+/// The hardware of this host.
+#[derive(Debug)]
+pub struct Hardware {
+    pool: Mutex<Pool>,
+    deadlines: Deadlines,
+    /// What [`Hardware::status`] answers while a call is under way.
+    last_status: std::sync::Mutex<PoolStatus>,
+}
+
+impl Hardware {
+    /// Nothing is started before the first call.
+    pub fn new(program: WorkerProgram, deadlines: Deadlines) -> Self {
+        let pool = Mutex::new(Pool::new(program, deadlines.call));
+        Self { pool, deadlines, last_status: std::sync::Mutex::default() }
+    }
+
+    /// How the pool is. Never waits: while a call is under way, it is the state before that call.
+    pub fn status(&self) -> PoolStatus {
+        let mut last = self.last_status.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Ok(mut pool) = self.pool.try_lock() {
+            *last = pool.status();
+        }
+        last.clone()
+    }
+
+    /// Loads the driver, if need be, and says what it is.
+    pub async fn open(&self) -> Result<wire::Opened, HardwareError> {
+        self.pool.lock().await.opened().await
+    }
+
+    /// NUMA nodes and network interfaces; works beside a hung driver.
+    pub async fn observe_host(&self) -> Result<wire::HostFacts, HardwareError> {
+        let call = wire::request::Call::ObserveHost(wire::ObserveHost {});
+        match self.call(Scope::Host, "reading /sys", call, self.deadlines.call).await? {
+            wire::response::Outcome::Host(facts) => Ok(facts),
+            other => Err(unexpected("reading /sys", &other)),
+        }
+    }
+
+    /// One GPU as it is now.
+    pub async fn observe(&self, index: u32) -> Result<Gpu, HardwareError> {
+        let call = wire::request::Call::ObserveGpu(wire::ObserveGpu { index });
+        let operation = format!("observing GPU {index}");
+        let outcome =
+            self.call(Scope::Gpu(index), &operation, call, self.deadlines.call).await?;
+        gpu_of(&operation, outcome)
+    }
+
+    /// Carries out one step on the GPU with this index; returns the GPU as it is after it.
+    pub async fn apply(&self, index: u32, step: &Step) -> Result<Gpu, HardwareError> {
+        let call =
+            wire::request::Call::Apply(wire::Apply { step: Some(kerf_api::v1::Step::from(step)) });
+        let operation = step.to_string();
+        let outcome =
+            self.call(Scope::Gpu(index), &operation, call, self.deadlines.step).await?;
+        gpu_of(&operation, outcome)
+    }
+
+    /// Sensors of one GPU.
+    pub async fn sample(&self, index: u32) -> Result<(GpuSample, SampleCost), HardwareError> {
+        let call = wire::request::Call::Sample(wire::Sample { index });
+        let operation = format!("sampling GPU {index}");
+        let outcome =
+            self.call(Scope::Gpu(index), &operation, call, self.deadlines.call).await?;
+        let wire::response::Outcome::Sampled(sampled) = outcome else {
+            return Err(unexpected(&operation, &outcome));
+        };
+        let cost = SampleCost {
+            calls: sampled.driver_calls,
+            microseconds: sampled.driver_microseconds,
+        };
+        let sample = sampled.sample.unwrap_or_default();
+        match GpuSample::try_from(sample) {
+            Ok(sample) => Ok((sample, cost)),
+            Err(error) => Err(HardwareError::Protocol { operation, why: error.to_string() }),
+        }
+    }
+
+    /// Makes missing device nodes of capabilities and returns all that were asked for.
+    pub async fn ensure_nodes(
+        &self,
+        capability_minors: Vec<u32>,
+    ) -> Result<Vec<wire::DeviceNode>, HardwareError> {
+        let operation = "making device nodes";
+        let call = wire::request::Call::EnsureNodes(wire::EnsureNodes { capability_minors });
+        match self.call(Scope::Host, operation, call, self.deadlines.call).await? {
+            wire::response::Outcome::Nodes(nodes) => Ok(nodes.nodes),
+            other => Err(unexpected(operation, &other)),
+        }
+    }
+
+    async fn call(
+        &self,
+        scope: Scope,
+        operation: &str,
+        call: wire::request::Call,
+        deadline: Duration,
+    ) -> Result<wire::response::Outcome, HardwareError> {
+        self.pool.lock().await.call(scope, operation, call, deadline).await
+    }
+}
+
+fn gpu_of(operation: &str, outcome: wire::response::Outcome) -> Result<Gpu, HardwareError> {
+    let wire::response::Outcome::Gpu(gpu) = outcome else {
+        return Err(unexpected(operation, &outcome));
+    };
+    Gpu::try_from(gpu).map_err(|error| HardwareError::Protocol {
+        operation: operation.to_owned(),
+        why: error.to_string(),
+    })
+}
+
+fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareError {
+    let kind = match outcome {
+        wire::response::Outcome::Failure(_) => "a failure",
+        wire::response::Outcome::Opened(_) => "an opened driver",
+        wire::response::Outcome::Host(_) => "host facts",
+        wire::response::Outcome::Gpu(_) => "a GPU",
+        wire::response::Outcome::Sampled(_) => "a sample",
+        wire::response::Outcome::Nodes(_) => "device nodes",
+    };
+    HardwareError::Protocol { operation: operation.to_owned(), why: format!("it sent {kind}") }
+}

@@ -1,0 +1,177 @@
+//! Which worker is asked, and which are stuck.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kerf_api::partitioner::v1::{Opened, Response, request, response};
+use tokio::sync::mpsc;
+
+use super::worker::{Worker, WorkerProgram};
+use super::{HardwareError, PoolStatus};
+
+/// Stuck workers beyond which no fresh one is started: two that were abandoned and the current one. More would
+/// only pile up inside a driver that answers nobody.
+const STUCK_LIMIT: usize = 3;
+
+/// Bound of the channel of late answers; each stuck worker sends one message in its life.
+const LATE_BOUND: usize = STUCK_LIMIT + 1;
+
+/// What a call touches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// Files of the kernel alone.
+    Host,
+    /// The driver as a whole.
+    Driver,
+    /// One GPU by NVML index.
+    Gpu(u32),
+}
+
+#[derive(Debug)]
+pub struct Pool {
+    program: WorkerProgram,
+    open_deadline: Duration,
+    active: Option<(Worker, Option<Opened>)>,
+    /// Stuck workers by number, with the call that they are stuck in.
+    stuck: BTreeMap<u64, (Scope, String)>,
+    spawned: u64,
+    timeouts: u64,
+    late_sender: mpsc::Sender<u64>,
+    late: mpsc::Receiver<u64>,
+}
+
+impl Pool {
+    pub fn new(program: WorkerProgram, open_deadline: Duration) -> Self {
+        let (late_sender, late) = mpsc::channel(LATE_BOUND);
+        let stuck = BTreeMap::new();
+        let (active, spawned, timeouts) = (None, 0, 0);
+        Self { program, open_deadline, active, stuck, spawned, timeouts, late_sender, late }
+    }
+
+    pub fn status(&mut self) -> PoolStatus {
+        self.readmit();
+        let unresponsive = self.stuck.values().filter_map(|(scope, operation)| match scope {
+            Scope::Gpu(index) => Some((*index, operation.clone())),
+            Scope::Host | Scope::Driver => None,
+        });
+        PoolStatus {
+            stuck: self.stuck.len(),
+            unresponsive: unresponsive.collect(),
+            driver_hangs: self.driver_hangs(),
+            timeouts: self.timeouts,
+        }
+    }
+
+    /// The driver as the active worker has loaded it.
+    pub async fn opened(&mut self) -> Result<Opened, HardwareError> {
+        self.readmit();
+        if let Some((_, Some(opened))) = &self.active {
+            return Ok(opened.clone());
+        }
+        let (call, operation) = (request::Call::Open(Default::default()), "loading the driver");
+        match self.run(Scope::Driver, operation, call, self.open_deadline).await? {
+            response::Outcome::Opened(opened) => {
+                if let Some((_, slot)) = &mut self.active {
+                    *slot = Some(opened.clone());
+                }
+                Ok(opened)
+            }
+            other => Err(super::unexpected(operation, &other)),
+        }
+    }
+
+    pub async fn call(
+        &mut self,
+        scope: Scope,
+        operation: &str,
+        call: request::Call,
+        deadline: Duration,
+    ) -> Result<response::Outcome, HardwareError> {
+        self.readmit();
+        if let Scope::Gpu(index) = scope
+            && let Some((_, operation)) = self.stuck.values().find(|(stuck, _)| *stuck == scope)
+        {
+            return Err(HardwareError::Unresponsive { index, operation: operation.clone() });
+        }
+        if scope != Scope::Host {
+            self.opened().await?;
+        }
+        self.run(scope, operation, call, deadline).await
+    }
+
+    fn driver_hangs(&self) -> bool {
+        self.stuck.values().any(|(scope, _)| *scope == Scope::Driver)
+            || self.stuck.len() >= STUCK_LIMIT
+    }
+
+    async fn run(
+        &mut self,
+        scope: Scope,
+        operation: &str,
+        call: request::Call,
+        deadline: Duration,
+    ) -> Result<response::Outcome, HardwareError> {
+        let program = self.program.program.clone();
+        let failed = |source| HardwareError::Worker { program, source };
+        if self.active.is_none() {
+            if self.stuck.len() >= STUCK_LIMIT {
+                return Err(HardwareError::DriverHangs { stuck: self.stuck.len() });
+            }
+            self.active = Some((Worker::spawn(&self.program).map_err(failed.clone())?, None));
+            self.spawned += 1;
+        }
+        let Some((worker, _)) = &mut self.active else { unreachable!("it was just started") };
+        match tokio::time::timeout(deadline, worker.call(call)).await {
+            Ok(Ok(response)) => outcome_of(operation, response),
+            Ok(Err(source)) => {
+                // A worker that has ended takes nothing with it: the next call starts another.
+                self.active = None;
+                Err(failed(source))
+            }
+            Err(_) => {
+                self.abandon(scope, operation);
+                Err(HardwareError::Deadline {
+                    operation: operation.to_owned(),
+                    deadline_ms: deadline.as_millis(),
+                })
+            }
+        }
+    }
+
+    fn abandon(&mut self, scope: Scope, operation: &str) {
+        let Some((mut worker, _)) = self.active.take() else { return };
+        self.timeouts += 1;
+        let number = self.spawned;
+        self.stuck.insert(number, (scope, operation.to_owned()));
+        tracing::warn!(step = operation, stuck = self.stuck.len(), "driver call past its deadline");
+        let late = self.late_sender.clone();
+        tokio::spawn(async move {
+            // An answer and an end of the process mean the same: it is no longer inside the driver.
+            drop(worker.late_answer().await);
+            drop(late.send(number).await);
+        });
+    }
+
+    /// Lets in again what a stuck worker has answered for by now.
+    fn readmit(&mut self) {
+        while let Ok(number) = self.late.try_recv() {
+            if let Some((scope, operation)) = self.stuck.remove(&number) {
+                tracing::info!(?scope, step = operation, "driver call came back");
+            }
+        }
+    }
+}
+
+fn outcome_of(operation: &str, response: Response) -> Result<response::Outcome, HardwareError> {
+    match response.outcome {
+        Some(response::Outcome::Failure(failure)) => Err(HardwareError::Failed {
+            code: failure.code(),
+            message: format!("{operation}: {}", failure.message),
+        }),
+        Some(outcome) => Ok(outcome),
+        None => Err(HardwareError::Protocol {
+            operation: operation.to_owned(),
+            why: "it is empty".to_owned(),
+        }),
+    }
+}

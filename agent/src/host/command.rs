@@ -1,0 +1,190 @@
+//! The inbox of the host's owner, and the handle that others hold.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kerf_planner::HostPlan;
+use kerf_runtime::frame::{Grant, LaunchRequest};
+use kerf_types::layout::Layout;
+use kerf_types::lease::{InitProcess, Lease};
+use kerf_types::{LeaseId, Step};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{HostError, HostView, Reserve};
+use crate::config::Config;
+
+/// A layout that is to be planned or applied.
+#[derive(Debug, Clone)]
+pub struct LayoutRequest {
+    /// The layout.
+    pub layout: Layout,
+    /// Whether GPU resets are accepted.
+    pub allow_reset: bool,
+    /// Refuse unless the host is in this generation; 0 means any.
+    pub expected_generation: u64,
+}
+
+/// What an apply reports while it goes on.
+#[derive(Debug, Clone)]
+pub enum Progress {
+    /// The plan, made in this generation.
+    Planned(u64, Box<HostPlan>),
+    /// A step is done.
+    Step {
+        /// Its number, counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// The step.
+        step: Step,
+        /// How long it took.
+        took: std::time::Duration,
+    },
+}
+
+/// A made reservation.
+pub type Reservation = Lease;
+
+/// The process at the other end of the runtime socket.
+#[derive(Debug, Clone)]
+pub struct LaunchPeer {
+    /// The wrapper or hook itself; the wrapper becomes runc by exec.
+    pub process: InitProcess,
+    /// Its uid.
+    pub uid: u32,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, HostError>>;
+
+/// One request to the owner.
+#[derive(Debug)]
+pub enum Command {
+    /// Look at the hardware now.
+    Refresh {
+        /// Told when done.
+        reply: oneshot::Sender<()>,
+    },
+    /// Plan a layout.
+    Plan {
+        /// What is wanted.
+        request: LayoutRequest,
+        /// The plan with the generation that it was made in.
+        reply: Reply<(u64, HostPlan)>,
+    },
+    /// Plan a layout and carry it out.
+    Apply {
+        /// What is wanted.
+        request: LayoutRequest,
+        /// Where progress goes; nobody needs to listen.
+        progress: mpsc::Sender<Progress>,
+        /// Generation after it, and number of steps.
+        reply: Reply<(u64, usize)>,
+    },
+    /// Promise devices to a holder.
+    Reserve {
+        /// For whom, what, how long.
+        request: Reserve,
+        /// The lease.
+        reply: Reply<Reservation>,
+    },
+    /// End a lease that no container has.
+    Release {
+        /// Which.
+        lease: LeaseId,
+        /// The ended lease.
+        reply: Reply<Lease>,
+    },
+    /// A container is being made, or claims a standing name.
+    Launch {
+        /// What the shim sent.
+        request: Box<LaunchRequest>,
+        /// Who sent it.
+        peer: LaunchPeer,
+        /// What the container gets.
+        reply: Reply<Grant>,
+    },
+    /// A container's first process is known.
+    Started {
+        /// Its lease.
+        lease: LeaseId,
+        /// The process.
+        init: InitProcess,
+    },
+    /// A container has ended, or never came to be.
+    Gone {
+        /// Its lease.
+        lease: LeaseId,
+    },
+    /// A new configuration is in force.
+    Reconfigure {
+        /// The configuration.
+        config: Arc<Config>,
+    },
+    /// Take no new work.
+    Drain {
+        /// Told when everything before it is done.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// The way to the owner; clones share it.
+#[derive(Debug, Clone)]
+pub struct HostHandle {
+    sender: mpsc::Sender<Command>,
+    view: watch::Receiver<Arc<HostView>>,
+}
+
+impl HostHandle {
+    pub(super) fn new(
+        sender: mpsc::Sender<Command>,
+        view: watch::Receiver<Arc<HostView>>,
+    ) -> Self {
+        Self { sender, view }
+    }
+
+    /// The newest picture of the host; never waits.
+    pub fn view(&self) -> Arc<HostView> {
+        self.view.borrow().clone()
+    }
+
+    /// Changes with each new picture.
+    pub fn watch(&self) -> watch::Receiver<Arc<HostView>> {
+        self.view.clone()
+    }
+
+    /// Sends a command that needs no answer.
+    pub async fn tell(&self, command: Command) {
+        // The owner ends only with kerfd, and then nobody is left to care.
+        drop(self.sender.send(command).await);
+    }
+
+    /// Sends a command and waits for its answer.
+    pub async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, HostError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(command(reply)).await.map_err(|_| HostError::Ended)?;
+        answer.await.map_err(|_| HostError::Ended)?
+    }
+
+    /// Looks at the hardware now and returns the new picture.
+    pub async fn refresh(&self) -> Arc<HostView> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Refresh { reply }).await;
+        drop(answer.await);
+        self.view()
+    }
+
+    /// Waits until everything that was asked before is done; nothing new is taken after it.
+    pub async fn drain(&self) {
+        let (done, answer) = oneshot::channel();
+        self.tell(Command::Drain { done }).await;
+        drop(answer.await);
+    }
+}
+
+/// Where the copy of a lease lies that a rebuilt store is filled from.
+pub(super) fn mirror_path(config: &Config, lease: LeaseId) -> PathBuf {
+    config.paths.run_dir.join("leases").join(format!("{lease}.json"))
+}

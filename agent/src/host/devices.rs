@@ -1,0 +1,263 @@
+//! The device nodes, environment, CPUs and mounts that a lease stands for.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use kerf_runtime::frame::{DeviceNode, Grant, MountEntry};
+use kerf_types::lease::{Lease, Subject};
+use kerf_types::{Gpu, GpuInstance, PciAddress};
+use nix::sys::stat::{major, minor};
+
+use super::{Host, HostError, observe, view};
+use crate::cdi::CdiDevice;
+use crate::process;
+
+/// Nodes that every container with a GPU needs.
+const COMMON: [&str; 3] = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"];
+
+impl Host {
+    /// Everything that the container of a lease gets.
+    pub(super) async fn grant_of(&mut self, lease: &Lease) -> Result<Grant, HostError> {
+        let device = self.lease_device(lease).await?;
+        let (cpuset_cpus, cpuset_mems) = self.cpuset(lease);
+        let mut env = device.env;
+        env.push(format!("KERF_LEASE={}", lease.id));
+        Ok(Grant {
+            lease_id: lease.id.to_string(),
+            fence: lease.fence.0,
+            devices: device.nodes,
+            cpuset_cpus,
+            cpuset_mems,
+            env,
+            mounts: device.mounts,
+            additional_gids: Vec::new(),
+        })
+    }
+
+    /// The nodes, mounts and environment of a lease, each node once.
+    pub(super) async fn lease_device(&mut self, lease: &Lease) -> Result<CdiDevice, HostError> {
+        let mut nodes = BTreeMap::new();
+        let mut names = Vec::new();
+        for subject in &lease.subjects {
+            let device = match subject {
+                Subject::Slice { slice, uuid, .. } => {
+                    names.push(uuid.to_string());
+                    let gpu = self.gpu(slice.gpu)?.clone();
+                    let instance = gpu
+                        .instances
+                        .iter()
+                        .find(|instance| instance.placement == slice.placement)
+                        .ok_or_else(|| HostError::NotFound {
+                            what: "slice",
+                            name: slice.to_string(),
+                        })?;
+                    self.slice_device(&gpu, instance).await?
+                }
+                Subject::Gpu { gpu, uuid } => {
+                    names.push(uuid.to_string());
+                    self.gpu_device(*gpu)?
+                }
+            };
+            nodes.extend(device.nodes.into_iter().map(|node| (node.path.clone(), node)));
+        }
+        let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","))];
+        Ok(CdiDevice { nodes: nodes.into_values().collect(), mounts: self.mounts(), env })
+    }
+
+    /// The device of one slice: its GPU, and the capabilities of its GI and CI; nothing of its siblings.
+    pub(super) async fn slice_device(
+        &mut self,
+        gpu: &Gpu,
+        instance: &GpuInstance,
+    ) -> Result<CdiDevice, HostError> {
+        let mut device = self.gpu_device(gpu.pci)?;
+        let compute = instance.compute.iter().map(|compute| compute.capability_minor);
+        let minors: Option<Vec<u32>> = [instance.capability_minor]
+            .into_iter()
+            .chain(compute)
+            .map(|minor| minor.map(|minor| minor.0))
+            .collect();
+        let minors = minors.ok_or_else(|| HostError::Node {
+            path: "/proc/driver/nvidia-caps/mig-minors".to_owned(),
+            why: format!("it names no capability for GPU instance {}", instance.id),
+        })?;
+        for node in self.hardware.ensure_nodes(minors).await? {
+            let path = PathBuf::from(&node.path);
+            device.nodes.push(self.node(&path, Some((node.major, node.minor)))?);
+        }
+        if let Some(compute) = instance.compute.first() {
+            device.env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", compute.uuid)];
+        }
+        Ok(device)
+    }
+
+    /// The device of a whole GPU.
+    pub(super) fn gpu_device(&self, pci: PciAddress) -> Result<CdiDevice, HostError> {
+        let gpu = self.gpu(pci)?;
+        let own = PathBuf::from(format!("/dev/nvidia{}", gpu.minor));
+        let paths = COMMON.iter().map(PathBuf::from).chain([own]);
+        let nodes: Result<Vec<DeviceNode>, HostError> =
+            paths.map(|path| self.node(&path, None)).collect();
+        let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", gpu.uuid)];
+        Ok(CdiDevice { nodes: nodes?, mounts: self.mounts(), env })
+    }
+
+    fn node(&self, path: &Path, expected: Option<(u32, u32)>) -> Result<DeviceNode, HostError> {
+        let bad = |why: String| HostError::Node { path: path.display().to_string(), why };
+        let host_path = under(&self.config.paths.sysroot, path);
+        let metadata =
+            std::fs::symlink_metadata(&host_path).map_err(|error| bad(error.to_string()))?;
+        if !metadata.file_type().is_char_device() {
+            return Err(bad("it is not a character device".to_owned()));
+        }
+        let number = |value: u64| u32::try_from(value).map_err(|error| bad(error.to_string()));
+        let found = (number(major(metadata.rdev()))?, number(minor(metadata.rdev()))?);
+        if expected.is_some_and(|expected| expected != found) {
+            return Err(bad(format!("it is {found:?}, the driver says {expected:?}")));
+        }
+        Ok(DeviceNode {
+            path: path.to_owned(),
+            host_path,
+            major: found.0,
+            minor: found.1,
+            file_mode: metadata.permissions().mode() & 0o777,
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+        })
+    }
+
+    /// The driver's libraries, under their own names and under those that programs look for.
+    fn mounts(&self) -> Vec<MountEntry> {
+        let mut mounts = Vec::new();
+        for library in &self.libraries {
+            let Ok(inside) = library.strip_prefix(&self.config.paths.sysroot) else { continue };
+            let inside = Path::new("/").join(inside);
+            let short = observe::soname(library).map(|name| inside.with_file_name(name));
+            for destination in [Some(inside), short].into_iter().flatten() {
+                mounts.push(MountEntry {
+                    source: library.clone(),
+                    destination,
+                    options: ["ro", "nosuid", "nodev", "bind"].map(str::to_owned).to_vec(),
+                    kind: "bind".to_owned(),
+                });
+            }
+        }
+        mounts
+    }
+
+    /// CPUs and memory of the NUMA nodes next to the lease, as far as this process may use them: a cpuset
+    /// that the kernel does not have would make every launch fail.
+    fn cpuset(&self, lease: &Lease) -> (Option<String>, Option<String>) {
+        let mut nodes: Vec<u32> = lease
+            .subjects
+            .iter()
+            .filter_map(|subject| self.gpu(subject.gpu()).ok()?.numa_node)
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let Some((allowed_cpus, allowed_mems)) = process::allowed() else { return (None, None) };
+        let cpus = self
+            .inventory
+            .numa_nodes
+            .iter()
+            .filter(|node| nodes.contains(&node.id))
+            .flat_map(|node| parse_list(&node.cpus))
+            .collect();
+        let cpus = common(cpus, &allowed_cpus);
+        let mems = common(nodes, &allowed_mems);
+        // Memory nodes without their CPUs would pin a container away from its own memory.
+        if cpus.is_empty() { (None, None) } else { (Some(cpus), non_empty(mems)) }
+    }
+
+    /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut.
+    pub(super) async fn standing_devices(&mut self) -> super::publish::Standing {
+        let mut standing = super::publish::Standing::default();
+        let leases: Vec<Lease> = self.leases.values().map(|row| row.lease.clone()).collect();
+        let slices = view::slices(&self.inventory, leases.iter());
+        for slice in slices {
+            let Ok(gpu) = self.gpu(slice.id.gpu).cloned() else { continue };
+            let Some((_, uuid)) = slice.device() else { continue };
+            if !gpu.health.is_ok() {
+                continue;
+            }
+            match self.slice_device(&gpu, &slice.instance).await {
+                Ok(device) => {
+                    standing.slices.insert(slice.id.to_string(), device.clone());
+                    standing.slices.insert(uuid.to_string(), device);
+                }
+                Err(error) => self.node_trouble(&error),
+            }
+        }
+        for gpu in self.inventory.gpus.clone() {
+            if gpu.mig_mode.is_on() || !gpu.health.is_ok() {
+                continue;
+            }
+            match self.gpu_device(gpu.pci) {
+                Ok(device) => {
+                    standing.gpus.insert(gpu.pci.to_string(), device.clone());
+                    standing.gpus.insert(gpu.uuid.to_string(), device);
+                }
+                Err(error) => self.node_trouble(&error),
+            }
+        }
+        standing
+    }
+
+    fn node_trouble(&mut self, error: &HostError) {
+        if let HostError::Node { path, .. } = error {
+            let what = format!("device node {path}");
+            self.degrade(&what, error.to_string(), error.hint());
+        }
+    }
+}
+
+fn under(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn non_empty(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+/// The numbers of a kernel list (`0-3,8`); what cannot be read is left out.
+fn parse_list(text: &str) -> Vec<u32> {
+    let range = |part: &str| -> Option<std::ops::RangeInclusive<u32>> {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(from.trim().parse().ok()?..=to.trim().parse().ok()?)
+    };
+    text.split(',').filter_map(range).flatten().collect()
+}
+
+/// The numbers that are in both, as a kernel list.
+fn common(wanted: Vec<u32>, allowed: &str) -> String {
+    let allowed = parse_list(allowed);
+    let mut both: Vec<u32> = wanted.into_iter().filter(|n| allowed.contains(n)).collect();
+    both.sort_unstable();
+    both.dedup();
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in both {
+        match ranges.last_mut() {
+            Some((_, end)) if *end + 1 == number => *end = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let words: Vec<String> = ranges
+        .into_iter()
+        .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") })
+        .collect();
+    words.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{common, parse_list};
+
+    #[test]
+    fn lists_are_cut_to_what_is_allowed() {
+        assert_eq!(parse_list("0-3,8"), [0, 1, 2, 3, 8]);
+        assert_eq!(common(parse_list("0-55,112-167"), "0-1"), "0-1");
+        assert_eq!(common(parse_list("56-111"), "0-1"), "");
+        assert_eq!(common(vec![1, 3, 2, 9], "0-7,9"), "1-3,9");
+    }
+}

@@ -1,0 +1,169 @@
+//! Why a request to the host was not carried out.
+
+use kerf_planner::PlanError;
+use kerf_types::{LeaseId, ParseError};
+
+use crate::hardware::HardwareError;
+use crate::store::StoreError;
+
+/// A request that was refused or failed. Nothing of it remains, unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// kerfd is about to end.
+    #[error("kerfd is draining and takes no new work")]
+    Draining,
+    /// A value in the request makes no sense.
+    #[error(transparent)]
+    Invalid(#[from] ParseError),
+    /// The container asks for two things at once.
+    #[error("container {container} asks for two things at once: {first} and {second}")]
+    TwoAsks {
+        /// The container.
+        container: String,
+        /// One.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The policy of the host does not allow the ask.
+    #[error("containers of namespace {namespace:?} may not ask for {ask:?}")]
+    NotAllowed {
+        /// The containerd namespace.
+        namespace: String,
+        /// The ask.
+        ask: String,
+    },
+    /// There is no such lease.
+    #[error("there is no lease {id}: it has ended, or this host never gave it")]
+    NoLease {
+        /// As it was named.
+        id: String,
+    },
+    /// The lease belongs to somebody else, or is in use.
+    #[error("lease {id} is not for {who}: {why}")]
+    ForeignLease {
+        /// The lease.
+        id: LeaseId,
+        /// Who wanted it.
+        who: String,
+        /// Why not.
+        why: String,
+    },
+    /// Nothing of the name is here.
+    #[error("there is no {what} {name:?} on this host")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The slice or GPU is not free.
+    #[error("{what} is {state}{}", .by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default())]
+    Busy {
+        /// What.
+        what: String,
+        /// `leased`, `reserved`, `draining`, `quarantined`.
+        state: String,
+        /// By whom.
+        by: Option<String>,
+    },
+    /// Nothing that fits is free, and nothing can be cut.
+    #[error("no room for {ask}: {why}")]
+    NoRoom {
+        /// The ask.
+        ask: String,
+        /// Each GPU's reason.
+        why: String,
+    },
+    /// The layout cannot be planned.
+    #[error("the layout cannot be planned")]
+    Plan(#[from] PlanError),
+    /// The checker found fault with a plan of ours.
+    #[error("the plan was rejected by its check: {violations}")]
+    Unsafe {
+        /// What it found.
+        violations: String,
+    },
+    /// The plan was made for a state that has passed.
+    #[error("the host has generation {found}, the request expects {expected}: plan again")]
+    Stale {
+        /// Generation of the host.
+        found: u64,
+        /// Expected generation.
+        expected: u64,
+    },
+    /// A step failed; the steps before it stand, and the next apply goes on from there.
+    #[error("step {number} of {of} failed ({step})")]
+    Step {
+        /// Its number, counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// The step.
+        step: String,
+        /// Why.
+        #[source]
+        source: HardwareError,
+    },
+    /// A hardware call failed.
+    #[error("the hardware call failed")]
+    Hardware(#[from] HardwareError),
+    /// The store failed.
+    #[error("the state store failed")]
+    Store(#[from] StoreError),
+    /// A device node is not what it should be.
+    #[error("device node {path}: {why}")]
+    Node {
+        /// The node.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A CDI file could not be written.
+    #[error("the CDI files cannot be written")]
+    Cdi(#[source] std::io::Error),
+    /// The owner has ended.
+    #[error("kerfd is ending")]
+    Ended,
+}
+
+impl HostError {
+    /// Its kind, as a label of metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Draining | Self::Ended => "draining",
+            Self::Invalid(_) | Self::TwoAsks { .. } => "invalid",
+            Self::NotAllowed { .. } => "not_allowed",
+            Self::NoLease { .. } | Self::ForeignLease { .. } => "lease",
+            Self::NotFound { .. } => "not_found",
+            Self::Busy { .. } | Self::NoRoom { .. } => "no_room",
+            Self::Plan(_) | Self::Unsafe { .. } | Self::Stale { .. } => "plan",
+            Self::Step { .. } | Self::Hardware(_) | Self::Node { .. } => "hardware",
+            Self::Store(_) | Self::Cdi(_) => "storage",
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Draining | Self::Ended => "try again once kerfd runs again",
+            Self::Invalid(_) => "see `kerf profiles` for what this host offers",
+            Self::TwoAsks { .. } => "keep one of the annotations and CDI names",
+            Self::NotAllowed { .. } => {
+                "add it to [launch.asks] of kerf.toml, or give the container a lease by kerf.dev/lease"
+            }
+            Self::NoLease { .. } => "see `kerf lease list`, and make a new one with `kerf lease create`",
+            Self::ForeignLease { .. } => "a lease serves only the container that it was made for",
+            Self::NotFound { .. } => "see `kerf slices` and `kerf inventory`",
+            Self::Busy { .. } => "see `kerf lease list` for who has it",
+            Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
+            Self::Plan(_) => "see `kerf profiles` and `kerf slices`",
+            Self::Unsafe { .. } => "this is a fault of kerf: please report it with the output of `kerf inventory -o json`",
+            Self::Stale { .. } => "run `kerf plan` again",
+            Self::Step { .. } | Self::Hardware(_) => "see `kerf status`; run the command again once it is well",
+            Self::Store(_) => "see `kerf status`: nothing was granted",
+            Self::Node { .. } => "see `kerf status`; the driver's device nodes must exist under /dev",
+            Self::Cdi(_) => "check the folder of CDI files (paths.cdi_dir)",
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Carrying out steps, one after the other, and believing only what is read back.
+
+use kerf_types::{PciAddress, Placement, ProfileId, Step};
+use tokio::sync::mpsc;
+
+use super::{Host, HostError, Progress};
+use crate::store::Work;
+
+impl Host {
+    /// Carries out the steps in order and stops at the first that fails. Those before it stand.
+    ///
+    /// Each answer replaces what was known of its GPU. A step whose outcome is unknown is followed by a
+    /// fresh look, where the GPU answers at all.
+    pub(super) async fn run_steps(
+        &mut self,
+        steps: &[Step],
+        progress: Option<&mpsc::Sender<Progress>>,
+    ) -> Result<(), HostError> {
+        let of = steps.len();
+        for (at, step) in steps.iter().enumerate() {
+            let index = self.gpu(step.gpu())?.index;
+            let begun = std::time::Instant::now();
+            match self.hardware.apply(index, step).await {
+                Ok(gpu) => self.take_gpu(gpu),
+                Err(source) => {
+                    if source.is_unknown_outcome() || source.is_lost() {
+                        self.gpu_failed(index, &source);
+                    } else {
+                        self.observe_gpu(index).await;
+                    }
+                    let (number, step) = (at + 1, step.to_string());
+                    return Err(HostError::Step { number, of, step, source });
+                }
+            }
+            tracing::debug!(step = %step, "step done");
+            if let Some(progress) = progress {
+                let took = begun.elapsed();
+                let (number, step) = (at + 1, step.clone());
+                // A listener that is slow or gone does not hold up the hardware.
+                drop(progress.try_send(Progress::Step { number, of, step, took }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts one slice with its intent in the store; a failure undoes what was made of it.
+    pub(super) async fn cut(
+        &mut self,
+        gpu: PciAddress,
+        profile: ProfileId,
+        placement: Placement,
+        steps: &[Step],
+    ) -> Result<i64, HostError> {
+        let work = Work::Cut {
+            gpu: gpu.to_string(),
+            placement: placement.to_string(),
+            profile: profile.0,
+        };
+        let begun = self.store.begin_work(&work);
+        let number = self.stored(begun)?;
+        if let Err(error) = self.run_steps(steps, None).await {
+            self.undo_cut(number, gpu, profile, placement).await;
+            return Err(error);
+        }
+        Ok(number)
+    }
+
+    /// Removes a slice that was cut and that nobody has; goes on as far as the hardware lets it, and keeps
+    /// the intent where it does not, so that it is tried again.
+    pub(super) async fn undo_cut(
+        &mut self,
+        work: i64,
+        gpu: PciAddress,
+        profile: ProfileId,
+        placement: Placement,
+    ) {
+        match self.destroy_at(gpu, profile, placement).await {
+            Ok(()) => {
+                let ended = self.store.end_work(work);
+                if self.stored(ended).is_ok() {
+                    tracing::info!(gpu.pci = %gpu, %placement, "half-made slice removed");
+                }
+            }
+            Err(error) => {
+                let why = crate::errors::chain(&error);
+                let what = format!("slice {gpu}-{}-{}", placement.start, placement.size);
+                self.degrade(&what, why, "it is removed when kerfd starts again and the GPU answers");
+            }
+        }
+    }
+
+    /// Destroys the instance of this profile at this place, with what is in it; done when it is not there.
+    pub(super) async fn destroy_at(
+        &mut self,
+        gpu: PciAddress,
+        profile: ProfileId,
+        placement: Placement,
+    ) -> Result<(), HostError> {
+        let index = self.gpu(gpu)?.index;
+        let live = self.hardware.observe(index).await?;
+        self.take_gpu(live);
+        let instance = self
+            .gpu(gpu)?
+            .instances
+            .iter()
+            .find(|known| known.profile == profile && known.placement == placement);
+        let Some(instance) = instance else { return Ok(()) };
+        let mut steps: Vec<Step> = instance
+            .compute
+            .iter()
+            .map(|compute| Step::DestroyComputeInstance {
+                gpu,
+                gi: instance.id,
+                ci: compute.id,
+                uuid: compute.uuid.clone(),
+            })
+            .collect();
+        steps.push(Step::DestroyGpuInstance { gpu, gi: instance.id, profile, placement });
+        self.run_steps(&steps, None).await
+    }
+}

@@ -1,0 +1,211 @@
+//! A container is being made: what it asks for becomes a lease of its own, and the lease its devices.
+
+use kerf_runtime::frame::{Grant, LaunchKind, LaunchRequest};
+use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState};
+use kerf_types::{Ask, ContainerRef, LeaseId};
+
+use super::grant::Wanted;
+use super::{Host, HostError, LaunchPeer, Reserve, policy, watch};
+use crate::process;
+use crate::store::{LeaseRow, PendingLaunch};
+
+impl Host {
+    /// Answers the runtime. Whatever fails, the container gets nothing and does not start.
+    pub(super) async fn launch(
+        &mut self,
+        request: &LaunchRequest,
+        peer: &LaunchPeer,
+    ) -> Result<Grant, HostError> {
+        if self.draining {
+            return Err(HostError::Draining);
+        }
+        let container = ContainerRef::try_new(&request.namespace, &request.container_id)?;
+        self.release_leftover(&container).await;
+        match request.kind {
+            LaunchKind::Create => self.create(request, container, peer).await,
+            LaunchKind::Claim => self.claim(request, container, peer).await,
+        }
+    }
+
+    async fn create(
+        &mut self,
+        request: &LaunchRequest,
+        container: ContainerRef,
+        peer: &LaunchPeer,
+    ) -> Result<Grant, HostError> {
+        if let Some(row) = self.lease_of(&container) {
+            let first = format!("lease {}", row.lease.id);
+            let second = request.ask.clone().or(request.lease.clone()).unwrap_or_default();
+            return Err(HostError::TwoAsks { container: container.to_string(), first, second });
+        }
+        let lease = match (&request.ask, &request.lease) {
+            (Some(ask), None) => {
+                if !policy::may_ask(&self.config.launch, &container.namespace, ask) {
+                    let namespace = container.namespace.clone();
+                    return Err(HostError::NotAllowed { namespace, ask: ask.clone() });
+                }
+                let wanted = Wanted::Ask(ask.parse::<Ask>()?);
+                self.reserve_for(wanted, &container).await?
+            }
+            (None, Some(id)) => self.reserved(id, &container, peer)?,
+            (Some(first), Some(second)) => {
+                return Err(HostError::TwoAsks {
+                    container: container.to_string(),
+                    first: first.clone(),
+                    second: second.clone(),
+                });
+            }
+            (None, None) => {
+                return Err(HostError::NotFound { what: "ask", name: container.to_string() });
+            }
+        };
+        let pending = PendingLaunch {
+            runtime: peer.process.clone(),
+            pid_file: request.pid_file.clone(),
+        };
+        let grant = self.grant_of(&lease).await?;
+        self.activate(lease, container, Some(pending), None)?;
+        Ok(grant)
+    }
+
+    async fn claim(
+        &mut self,
+        request: &LaunchRequest,
+        container: ContainerRef,
+        peer: &LaunchPeer,
+    ) -> Result<Grant, HostError> {
+        let device = request.claim.clone().unwrap_or_default();
+        let init = request
+            .init_pid
+            .and_then(|pid| u32::try_from(pid).ok())
+            .and_then(process::identify)
+            .ok_or_else(|| HostError::NotFound {
+                what: "running container process of",
+                name: container.to_string(),
+            })?;
+        let granted = self.lease_of(&container).filter(|row| row.pending.is_some());
+        if let Some(row) = granted {
+            // Its annotation was served already; the CDI name of that very lease may come with it.
+            if device == format!("lease={}", row.lease.id) {
+                let lease = row.lease.clone();
+                return self.grant_of(&lease).await;
+            }
+            let first = format!("lease {}", row.lease.id);
+            return Err(HostError::TwoAsks {
+                container: container.to_string(),
+                first,
+                second: device,
+            });
+        }
+        let lease = match device.split_once('=') {
+            Some(("lease", id)) => self.reserved(id, &container, peer)?,
+            Some((class @ ("slice" | "gpu"), name)) => {
+                if !policy::may_ask(&self.config.launch, &container.namespace, &device) {
+                    let namespace = container.namespace.clone();
+                    return Err(HostError::NotAllowed { namespace, ask: device.clone() });
+                }
+                let wanted = match class {
+                    "slice" => Wanted::Slice(name.to_owned()),
+                    _ => Wanted::Gpu(name.to_owned()),
+                };
+                self.reserve_for(wanted, &container).await?
+            }
+            _ => return Err(HostError::NotFound { what: "device", name: device }),
+        };
+        let grant = self.grant_of(&lease).await?;
+        self.activate(lease, container, None, Some(init))?;
+        Ok(grant)
+    }
+
+    async fn reserve_for(
+        &mut self,
+        wanted: Wanted,
+        container: &ContainerRef,
+    ) -> Result<Lease, HostError> {
+        let holder = Holder::Container(container.clone());
+        let ttl = self.config.launch.reservation_ttl;
+        self.reserve(&Reserve { wanted, holder, ttl }).await
+    }
+
+    /// The lease of this id, if this container may take it up.
+    fn reserved(
+        &self,
+        id: &str,
+        container: &ContainerRef,
+        peer: &LaunchPeer,
+    ) -> Result<Lease, HostError> {
+        let unknown = || HostError::NoLease { id: id.to_owned() };
+        let lease_id: LeaseId = id.parse().map_err(|_| unknown())?;
+        let lease = &self.leases.get(&lease_id).ok_or_else(unknown)?.lease;
+        let foreign = |why: String| HostError::ForeignLease {
+            id: lease_id,
+            who: format!("container {container}"),
+            why,
+        };
+        if !policy::may_claim(&lease.holder, container, peer.uid) {
+            return Err(foreign(format!("it was made for {}", lease.holder)));
+        }
+        if lease.state != LeaseState::Reserved {
+            return Err(foreign(format!("it is {} already", lease.state.as_str())));
+        }
+        Ok(lease.clone())
+    }
+
+    /// Gives a lease to its container, in the store first.
+    fn activate(
+        &mut self,
+        mut lease: Lease,
+        container: ContainerRef,
+        pending: Option<PendingLaunch>,
+        init: Option<InitProcess>,
+    ) -> Result<(), HostError> {
+        let text = format!("given to container {container}");
+        lease.state = LeaseState::Active;
+        lease.expires = None;
+        lease.container = Some(container);
+        lease.init = init;
+        let id = lease.id;
+        let row = LeaseRow { lease, pending };
+        self.put(row.clone())?;
+        watch::start(&self.handle, &row);
+        self.events.add("lease", &id.to_string(), &text);
+        self.publish();
+        Ok(())
+    }
+
+    /// The first process of a container is known: from now on the lease lives as long as it.
+    pub(super) fn container_started(&mut self, lease: LeaseId, init: InitProcess) {
+        let Some(row) = self.leases.get(&lease) else { return };
+        let mut row = row.clone();
+        row.pending = None;
+        row.lease.init = Some(init);
+        watch::start(&self.handle, &row);
+        // Should the store refuse, the old row still leads a restarted kerfd to the same process.
+        drop(self.put(row));
+        self.publish();
+    }
+
+    /// The lease that a container has now.
+    fn lease_of(&self, container: &ContainerRef) -> Option<&LeaseRow> {
+        self.leases.values().find(|row| {
+            row.lease.container.as_ref() == Some(container)
+                && row.lease.state == LeaseState::Active
+        })
+    }
+
+    /// An earlier launch of the same name may have failed a moment ago, before its watcher told us.
+    async fn release_leftover(&mut self, container: &ContainerRef) {
+        let Some(row) = self.lease_of(container) else { return };
+        let ended = match (&row.lease.init, &row.pending) {
+            (Some(init), _) => !process::is_alive(init),
+            (None, Some(pending)) => {
+                !process::is_alive(&pending.runtime) && watch::init_of(pending).is_none()
+            }
+            (None, None) => true,
+        };
+        if ended {
+            let lease = row.lease.id;
+            self.container_gone(lease).await;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Planning and applying a whole layout.
+
+use kerf_api::json::layout::LayoutDocument;
+use kerf_planner::{HostPlan, HostRequest, plan_host};
+use kerf_types::layout::Layout;
+use tokio::sync::mpsc;
+
+use super::{Host, HostError, LayoutRequest, Progress};
+use crate::errors::chain;
+use crate::store::{StoreError, Work};
+
+impl Host {
+    /// The cheapest plan from what is there now, vetted by the independent checker.
+    pub(super) fn plan(&self, request: &LayoutRequest) -> Result<(u64, HostPlan), HostError> {
+        let usage = self.usage();
+        let question = HostRequest {
+            inventory: &self.inventory,
+            layout: &request.layout,
+            usage: &usage,
+            allow_reset: request.allow_reset,
+        };
+        let plan = plan_host(&question)?;
+        let violations = kerf_planner::check::check_host(&question, &plan);
+        if !violations.is_empty() {
+            let words: Vec<String> =
+                violations.iter().map(|(index, fault)| format!("GPU {index}: {fault}")).collect();
+            return Err(HostError::Unsafe { violations: words.join("; ") });
+        }
+        Ok((self.generation, plan))
+    }
+
+    /// Plans and carries out a layout. A crash in between is made good by [`Host::resume_layout`].
+    pub(super) async fn apply_layout(
+        &mut self,
+        request: &LayoutRequest,
+        progress: &mpsc::Sender<Progress>,
+    ) -> Result<(u64, usize), HostError> {
+        if self.draining {
+            return Err(HostError::Draining);
+        }
+        self.observe_all().await;
+        let (found, plan) = self.plan(request)?;
+        let expected = request.expected_generation;
+        if expected != 0 && expected != found {
+            return Err(HostError::Stale { found, expected });
+        }
+        // A listener that is gone does not stop an apply: half a layout would help nobody.
+        drop(progress.send(Progress::Planned(found, Box::new(plan.clone()))).await);
+        if plan.is_empty() {
+            return Ok((self.generation, 0));
+        }
+        let next = self.store.next_generation();
+        self.generation = self.stored(next)?;
+        let work = Work::Layout {
+            generation: self.generation,
+            layout: layout_text(&request.layout)?,
+            allow_reset: request.allow_reset,
+        };
+        let begun = self.store.begin_work(&work);
+        let number = self.stored(begun)?;
+        let steps: Vec<_> = plan.steps().cloned().collect();
+        tracing::info!(plan.generation = self.generation, steps = steps.len(), "apply begins");
+        let outcome = self.run_steps(&steps, Some(progress)).await;
+        self.settle().await;
+        // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
+        // whose outcome is unknown, leaves the intent open.
+        let open = matches!(&outcome, Err(HostError::Step { source, .. })
+            if source.is_unknown_outcome());
+        if !open {
+            let ended = self.store.end_work(number);
+            self.stored(ended)?;
+        }
+        outcome?;
+        let text = format!("layout applied in {} steps", steps.len());
+        self.events.add("plan", &self.generation.to_string(), &text);
+        Ok((self.generation, steps.len()))
+    }
+
+    /// Finishes a layout that an earlier kerfd began: it is planned again from what is there now, so that
+    /// it does not matter where the crash fell.
+    pub(super) async fn resume_layout(
+        &mut self,
+        number: i64,
+        layout: &str,
+        allow_reset: bool,
+    ) -> Result<(), HostError> {
+        let layout = kerf_api::json::layout::parse(layout)
+            .map_err(|error| StoreError::Row { what: "layout", why: chain(&error) })?;
+        let request = LayoutRequest { layout, allow_reset, expected_generation: 0 };
+        let (_, plan) = self.plan(&request)?;
+        let steps: Vec<_> = plan.steps().cloned().collect();
+        tracing::info!(steps = steps.len(), "interrupted apply goes on");
+        self.run_steps(&steps, None).await?;
+        let ended = self.store.end_work(number);
+        self.stored(ended)
+    }
+}
+
+/// The layout as the document that the store keeps.
+fn layout_text(layout: &Layout) -> Result<String, StoreError> {
+    serde_json::to_string(&LayoutDocument::from(layout))
+        .map_err(|error| StoreError::Row { what: "layout", why: error.to_string() })
+}

@@ -1,0 +1,269 @@
+//! The owner of this host's slices: one task that observes, cuts, grants and frees.
+//!
+//! Everything that changes a GPU or a lease goes through its inbox, one command after the other; readers
+//! take the newest [`HostView`] and never wait. Order of things: an intent is in the store before the driver
+//! is called, a lease is in the store before its container hears of it, and what exists is only ever what
+//! was read back.
+
+mod command;
+mod devices;
+mod error;
+mod execute;
+mod grant;
+mod launch;
+mod layout;
+mod observe;
+pub mod policy;
+mod publish;
+mod recover;
+mod release;
+#[cfg(test)]
+mod tests;
+pub mod view;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kerf_planner::Usage;
+use kerf_types::{Fence, Inventory, LeaseId, Timestamp};
+use tokio::sync::{mpsc, watch as channel};
+
+pub use command::{Command, HostHandle, LaunchPeer, LayoutRequest, Progress, Reservation};
+pub use error::HostError;
+pub use grant::{Reserve, Wanted};
+pub use view::{Degraded, HostView, SliceView};
+
+use crate::cdi::CdiFolder;
+use crate::config::Config;
+use crate::events::Events;
+use crate::hardware::Hardware;
+use crate::store::{LeaseRow, Store};
+
+/// Commands that may wait. A launch waits for its answer, so this bounds the launches under way; beyond it
+/// the sender waits, and the runtime's own deadline ends that.
+const INBOX_BOUND: usize = 256;
+
+/// Time between two looks at the hardware when nothing else happens. It bounds how long a slice that was
+/// made or destroyed behind our back goes unnoticed.
+const RECONCILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What the owner works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Configuration in force.
+    pub config: Arc<Config>,
+    /// The way to the hardware.
+    pub hardware: Arc<Hardware>,
+    /// The store.
+    pub store: Store,
+    /// Where events go.
+    pub events: Events,
+}
+
+/// The owner's state.
+#[derive(Debug)]
+pub struct Host {
+    config: Arc<Config>,
+    hardware: Arc<Hardware>,
+    store: Store,
+    cdi: CdiFolder,
+    events: Events,
+    inventory: Inventory,
+    pci_paths: BTreeMap<String, String>,
+    libraries: Vec<std::path::PathBuf>,
+    leases: BTreeMap<LeaseId, LeaseRow>,
+    /// Slices and GPUs with a CDI entry, to see what is added and what goes.
+    standing: publish::Standing,
+    degraded: BTreeMap<String, Degraded>,
+    generation: u64,
+    draining: bool,
+    view: channel::Sender<Arc<HostView>>,
+    handle: HostHandle,
+}
+
+/// Starts the owner: recovers what an earlier kerfd left, then serves its inbox until it is told to drain.
+///
+/// Returns the handle and the task; the first view is out when this returns.
+pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<()>), HostError> {
+    let (sender, inbox) = mpsc::channel(INBOX_BOUND);
+    let inventory = Inventory {
+        host: parts.config.host.clone(),
+        driver: None,
+        gpus: Vec::new(),
+        numa_nodes: Vec::new(),
+        nics: Vec::new(),
+        problems: Vec::new(),
+    };
+    let epoch = parts.store.epoch();
+    let generation = parts.store.generation()?;
+    let (view, receiver) = channel::channel(Arc::new(HostView {
+        inventory: inventory.clone(),
+        pci_paths: BTreeMap::new(),
+        slices: Vec::new(),
+        leases: Vec::new(),
+        degraded: BTreeMap::new(),
+        generation,
+        epoch,
+        draining: false,
+    }));
+    let handle = HostHandle::new(sender, receiver);
+    let paths = &parts.config.paths;
+    let cdi = CdiFolder::new(&paths.cdi_dir, &paths.runtime, &paths.run_dir.join("runtime.sock"));
+    let mut host = Host {
+        config: parts.config,
+        hardware: parts.hardware,
+        store: parts.store,
+        cdi,
+        events: parts.events,
+        inventory,
+        pci_paths: BTreeMap::new(),
+        libraries: Vec::new(),
+        leases: BTreeMap::new(),
+        standing: publish::Standing::default(),
+        degraded: BTreeMap::new(),
+        generation,
+        draining: false,
+        view,
+        handle: handle.clone(),
+    };
+    host.recover().await?;
+    Ok((handle, tokio::spawn(host.run(inbox))))
+}
+
+impl Host {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+        let mut tick = tokio::time::interval(RECONCILE_INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(Command::Drain { done }) => {
+                        self.draining = true;
+                        self.publish();
+                        // Whoever waits for the end of draining may have gone.
+                        drop(done.send(()));
+                    }
+                    Some(command) => self.handle_command(command).await,
+                    None => return,
+                },
+                _ = tick.tick() => self.reconcile().await,
+            }
+        }
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        // A requester that went away does not need its answer; the work is done all the same.
+        match command {
+            Command::Drain { .. } => {}
+            Command::Refresh { reply } => {
+                self.observe_all().await;
+                drop(reply.send(()));
+            }
+            Command::Plan { request, reply } => drop(reply.send(self.plan(&request))),
+            Command::Apply { request, progress, reply } => {
+                let outcome = self.apply_layout(&request, &progress).await;
+                drop(reply.send(outcome));
+            }
+            Command::Reserve { request, reply } => {
+                let outcome = self.reserve(&request).await;
+                drop(reply.send(outcome));
+            }
+            Command::Release { lease, reply } => {
+                let outcome = self.release_by_request(lease).await;
+                drop(reply.send(outcome));
+            }
+            Command::Launch { request, peer, reply } => {
+                let outcome = self.launch(&request, &peer).await;
+                drop(reply.send(outcome));
+            }
+            Command::Started { lease, init } => self.container_started(lease, init),
+            Command::Gone { lease } => self.container_gone(lease).await,
+            Command::Reconfigure { config } => self.config = config,
+        }
+    }
+
+    /// The periodic look: what is there, what has expired, what is still to be made clean.
+    async fn reconcile(&mut self) {
+        self.observe_all().await;
+        self.expire_reservations().await;
+        self.retry_releases().await;
+        self.publish();
+    }
+
+    /// Who uses what, in the planner's words.
+    fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for slice in view::slices(&self.inventory, self.leases.values().map(|row| &row.lease)) {
+            let used = match (&slice.lease, slice.state) {
+                (Some(lease), _) => kerf_planner::Use::Leased(lease.holder.to_string()),
+                (None, kerf_types::lease::SliceState::Free) => continue,
+                // A slice without its compute instance is nobody's: a plan may mend or remove it.
+                (None, _) if slice.instance.compute.is_empty() => continue,
+                (None, _) => kerf_planner::Use::Unknown,
+            };
+            usage.slices.insert(slice.id, used);
+        }
+        for gpu in &self.inventory.gpus {
+            let leases = self.leases.values().map(|row| &row.lease);
+            if let Some(lease) = view::whole_gpu_lease(leases, gpu.pci) {
+                usage.gpus.insert(gpu.pci, lease.holder.to_string());
+            }
+        }
+        usage
+    }
+
+    fn degrade(&mut self, what: &str, why: String, hint: &str) {
+        let now = now();
+        let fresh = !self.degraded.contains_key(what);
+        let entry = self.degraded.entry(what.to_owned()).or_insert_with(|| Degraded {
+            why: String::new(),
+            hint: hint.to_owned(),
+            since: now,
+        });
+        if fresh || entry.why != why {
+            tracing::warn!(what, error = %why, "degraded");
+            self.events.add("health", what, &why);
+        }
+        entry.why = why;
+    }
+
+    fn recovered(&mut self, what: &str) {
+        if self.degraded.remove(what).is_some() {
+            tracing::info!(what, "recovered");
+            self.events.add("health", what, "well again");
+        }
+    }
+
+    /// Notes how the store took a write; a full disk is a state of the host, not only of one request.
+    fn stored<T>(&mut self, outcome: Result<T, crate::store::StoreError>) -> Result<T, HostError> {
+        match outcome {
+            Ok(value) => {
+                self.recovered("store");
+                Ok(value)
+            }
+            Err(error) => {
+                let hint = if error.is_disk_full() {
+                    "free space under the state folder; nothing is granted until the store can be written"
+                } else {
+                    "see the log; nothing is granted until the store can be written"
+                };
+                self.degrade("store", crate::errors::chain(&error), hint);
+                self.publish();
+                Err(HostError::Store(error))
+            }
+        }
+    }
+}
+
+/// The time for records. Safety never rests on it.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+}
+
+/// The highest fence that a runtime has seen, from the file that it keeps beside the socket.
+pub fn highest_fence_seen(run_dir: &std::path::Path) -> Fence {
+    let text = std::fs::read_to_string(run_dir.join("runtime.fence")).unwrap_or_default();
+    Fence(text.trim().parse().unwrap_or(0))
+}

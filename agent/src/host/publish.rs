@@ -1,0 +1,72 @@
+//! Showing the host to readers and runtimes, in the order that never shows a name without its device.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Host, HostError, HostView};
+use crate::cdi::{CdiDevice, Class};
+use crate::errors::chain;
+
+/// Devices with a standing CDI name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub slices: BTreeMap<String, CdiDevice>,
+    pub gpus: BTreeMap<String, CdiDevice>,
+}
+
+impl Standing {
+    /// Everything of both; where both have a name, the newer one.
+    fn with(&self, newer: &Self) -> Self {
+        let mut both = self.clone();
+        both.slices.extend(newer.slices.clone());
+        both.gpus.extend(newer.gpus.clone());
+        both
+    }
+}
+
+impl Host {
+    /// Makes a new picture for the readers.
+    pub(super) fn publish(&mut self) {
+        let leases: Vec<_> = self.leases.values().map(|row| row.lease.clone()).collect();
+        self.view.send_replace(Arc::new(HostView {
+            inventory: self.inventory.clone(),
+            pci_paths: self.pci_paths.clone(),
+            slices: self.slices(),
+            leases,
+            degraded: self.degraded.clone(),
+            generation: self.generation,
+            epoch: self.store.epoch(),
+            draining: self.draining,
+        }));
+    }
+
+    /// Brings CDI files and picture up to date: a new name is written before its slice is shown, and an old
+    /// one is withdrawn after its slice is gone.
+    pub(super) async fn settle(&mut self) {
+        let next = self.standing_devices().await;
+        let both = self.standing.with(&next);
+        self.write_standing(&both);
+        self.publish();
+        self.write_standing(&next);
+    }
+
+    fn write_standing(&mut self, wanted: &Standing) {
+        if self.standing == *wanted {
+            return;
+        }
+        let written = self
+            .cdi
+            .write_standing(Class::Slice, &wanted.slices)
+            .and_then(|()| self.cdi.write_standing(Class::Gpu, &wanted.gpus));
+        match written {
+            Ok(()) => {
+                self.standing = wanted.clone();
+                self.recovered("cdi");
+            }
+            Err(error) => {
+                let error = HostError::Cdi(error);
+                self.degrade("cdi", chain(&error), error.hint());
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The end of a lease: the slice is clean before it is given again, and an on-demand slice goes with it.
+
+use kerf_types::lease::{Lease, LeaseState, Subject};
+use kerf_types::{GpuUuid, LeaseId, MigUuid, PciAddress, SliceId};
+
+use super::{Host, HostError, command, now};
+use crate::errors::chain;
+use crate::files::{self, Durability};
+use crate::store::LeaseRow;
+
+impl Host {
+    /// A container has ended, or never came to be.
+    pub(super) async fn container_gone(&mut self, id: LeaseId) {
+        let Some(row) = self.leases.get(&id) else { return };
+        if row.lease.state != LeaseState::Releasing {
+            let mut row = row.clone();
+            row.lease.state = LeaseState::Releasing;
+            row.pending = None;
+            // A full store keeps the row as Active; a restarted kerfd then finds its process gone.
+            drop(self.put(row.clone()));
+            self.leases.insert(id, row);
+            self.publish();
+        }
+        self.finish_release(id).await;
+    }
+
+    /// Ends a lease that nobody uses, because its holder or an operator says so.
+    pub(super) async fn release_by_request(&mut self, id: LeaseId) -> Result<Lease, HostError> {
+        let row = self.leases.get(&id).ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
+        let lease = row.lease.clone();
+        if lease.state == LeaseState::Active {
+            let container =
+                lease.container.as_ref().map(ToString::to_string).unwrap_or_default();
+            return Err(HostError::Busy {
+                what: format!("lease {id}"),
+                state: "active".to_owned(),
+                by: Some(format!("container {container}, which must end first")),
+            });
+        }
+        self.container_gone(id).await;
+        Ok(lease)
+    }
+
+    /// Ends reservations whose container never came.
+    pub(super) async fn expire_reservations(&mut self) {
+        let now = now();
+        let expired: Vec<LeaseId> = self
+            .leases
+            .values()
+            .map(|row| &row.lease)
+            .filter(|lease| lease.state == LeaseState::Reserved)
+            .filter(|lease| lease.expires.is_some_and(|end| end <= now))
+            .map(|lease| lease.id)
+            .collect();
+        for id in expired {
+            self.events.add("lease", &id.to_string(), "expired: no container came");
+            self.container_gone(id).await;
+        }
+    }
+
+    /// Tries again to make clean what could not be before.
+    pub(super) async fn retry_releases(&mut self) {
+        let releasing: Vec<LeaseId> = self
+            .leases
+            .values()
+            .filter(|row| row.lease.state == LeaseState::Releasing)
+            .map(|row| row.lease.id)
+            .collect();
+        for id in releasing {
+            self.finish_release(id).await;
+        }
+    }
+
+    async fn finish_release(&mut self, id: LeaseId) {
+        let Some(row) = self.leases.get(&id) else { return };
+        let lease = row.lease.clone();
+        let what = format!("lease {id}");
+        if let Err(error) = self.cdi.remove_lease(&id.to_string()) {
+            self.degrade(&what, chain(&HostError::Cdi(error)), "it is tried again");
+            return;
+        }
+        for subject in &lease.subjects {
+            if let Err(error) = self.clean(subject, lease.on_demand).await {
+                self.degrade(&what, chain(&error), "its slice is not given again until it is clean");
+                self.settle().await;
+                return;
+            }
+        }
+        if self.forget(&lease).is_ok() {
+            self.recovered(&what);
+            self.events.add("lease", &id.to_string(), "ended");
+        }
+        self.settle().await;
+    }
+
+    /// Makes sure that nothing runs on what was leased, and removes it where it was cut for the lease.
+    async fn clean(&mut self, subject: &Subject, on_demand: bool) -> Result<(), HostError> {
+        match subject {
+            Subject::Slice { slice, uuid, .. } => self.clean_slice(*slice, uuid, on_demand).await,
+            Subject::Gpu { gpu, uuid } => self.clean_gpu(*gpu, uuid).await,
+        }
+    }
+
+    async fn clean_slice(
+        &mut self,
+        slice: SliceId,
+        uuid: &MigUuid,
+        on_demand: bool,
+    ) -> Result<(), HostError> {
+        let index = self.gpu(slice.gpu)?.index;
+        let gpu = self.hardware.observe(index).await?;
+        self.take_gpu(gpu);
+        let gpu = self.gpu(slice.gpu)?;
+        let live = gpu.instances.iter().find(|instance| {
+            instance.placement == slice.placement
+                && instance.compute.iter().any(|compute| compute.uuid == *uuid)
+        });
+        // Another life at the same place is not ours; the same place without its compute instance is what
+        // a crash in the middle of this left behind.
+        let half = gpu.instances.iter().find(|instance| {
+            on_demand && instance.placement == slice.placement && instance.compute.is_empty()
+        });
+        let Some(instance) = live.or(half) else { return Ok(()) };
+        if let Some(process) =
+            gpu.processes.iter().find(|process| process.gi == Some(instance.id))
+        {
+            return Err(still_used(slice.to_string(), process.pid));
+        }
+        let profile = instance.profile;
+        if on_demand {
+            self.destroy_at(slice.gpu, profile, slice.placement).await?;
+            self.events.add("slice", &slice.to_string(), "destroyed with its lease");
+        }
+        Ok(())
+    }
+
+    async fn clean_gpu(&mut self, pci: PciAddress, uuid: &GpuUuid) -> Result<(), HostError> {
+        let index = self.gpu(pci)?.index;
+        let gpu = self.hardware.observe(index).await?;
+        self.take_gpu(gpu);
+        let gpu = self.gpu(pci)?;
+        match gpu.processes.first() {
+            Some(process) if gpu.uuid == *uuid => {
+                Err(still_used(format!("GPU {pci}"), process.pid))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes a lease to the store and its copy beside the sockets, and takes it over.
+    pub(super) fn put(&mut self, row: LeaseRow) -> Result<(), HostError> {
+        let written = self.store.put_lease(&row);
+        self.stored(written)?;
+        let path = command::mirror_path(&self.config, row.lease.id);
+        if let Err(error) = files::replace(&path, row.to_json().as_bytes(), Durability::Volatile) {
+            // The copy matters only when the store is lost; its loss alone is no reason to refuse.
+            self.degrade("run folder", error.to_string(), "check the space under the run folder");
+        }
+        self.leases.insert(row.lease.id, row);
+        Ok(())
+    }
+
+    /// Removes an ended lease everywhere.
+    pub(super) fn forget(&mut self, lease: &Lease) -> Result<(), HostError> {
+        let deleted = self.store.delete_lease(lease);
+        self.stored(deleted)?;
+        self.leases.remove(&lease.id);
+        if let Err(error) = files::remove(&command::mirror_path(&self.config, lease.id)) {
+            tracing::warn!(lease.id = %lease.id, %error, "copy of an ended lease remains");
+        }
+        Ok(())
+    }
+}
+
+fn still_used(what: String, pid: u32) -> HostError {
+    HostError::Busy { what, state: "still in use".to_owned(), by: Some(format!("process {pid}")) }
+}

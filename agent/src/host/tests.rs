@@ -1,0 +1,1 @@
+//! The owner against the simulated machine.

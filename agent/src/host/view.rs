@@ -1,0 +1,154 @@
+//! What the host looks like: an immutable picture that readers share, made anew after each change.
+
+use std::collections::BTreeMap;
+
+use kerf_types::lease::{Lease, SliceState, Subject};
+use kerf_types::{
+    CiId, Gpu, GpuInstance, GpuUuid, Inventory, MigUuid, PciAddress, ProfileName, SliceId,
+    Timestamp,
+};
+
+/// One picture of the host.
+#[derive(Debug, Clone)]
+pub struct HostView {
+    /// What is there.
+    pub inventory: Inventory,
+    /// Canonical sysfs path of each PCI device, for the topology.
+    pub pci_paths: BTreeMap<String, String>,
+    /// Every slice.
+    pub slices: Vec<SliceView>,
+    /// Every lease, oldest first.
+    pub leases: Vec<Lease>,
+    /// What is not well, by what it concerns.
+    pub degraded: BTreeMap<String, Degraded>,
+    /// Generation of the host's layout.
+    pub generation: u64,
+    /// Epoch of the store.
+    pub epoch: u16,
+    /// Whether new launches are refused because kerfd is about to end.
+    pub draining: bool,
+}
+
+/// Something that is not well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Degraded {
+    /// Why.
+    pub why: String,
+    /// What to do about it.
+    pub hint: String,
+    /// When it was first seen.
+    pub since: Timestamp,
+}
+
+/// One slice as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SliceView {
+    /// Stable name of its place.
+    pub id: SliceId,
+    /// NVML index of its GPU.
+    pub gpu_index: u32,
+    /// UUID of its GPU.
+    pub parent: GpuUuid,
+    /// Profile; `None` where the driver lists an instance of a profile that it does not describe.
+    pub profile: Option<ProfileName>,
+    /// Memory, SMs as the profile says.
+    pub memory_bytes: u64,
+    /// Streaming multiprocessors.
+    pub sm_count: u32,
+    /// The GPU instance.
+    pub instance: GpuInstance,
+    /// State.
+    pub state: SliceState,
+    /// Why it is draining or quarantined.
+    pub reason: Option<String>,
+    /// The lease on it, with its holder.
+    pub lease: Option<Lease>,
+}
+
+impl SliceView {
+    /// The compute instance and MIG device, where the slice has exactly one.
+    pub fn device(&self) -> Option<(CiId, &MigUuid)> {
+        match self.instance.compute.as_slice() {
+            [only] => Some((only.id, &only.uuid)),
+            _ => None,
+        }
+    }
+}
+
+/// The slices that an inventory shows, each with the state that follows from the leases.
+pub fn slices<'a>(
+    inventory: &Inventory,
+    leases: impl Iterator<Item = &'a Lease> + Clone,
+) -> Vec<SliceView> {
+    let mut views = Vec::new();
+    for gpu in &inventory.gpus {
+        for instance in &gpu.instances {
+            let id = gpu.slice_id(instance);
+            let lease = leases.clone().find(|lease| covers(lease, id)).cloned();
+            let (state, reason) = state_of(gpu, instance, lease.as_ref());
+            let profile = gpu.profile(instance.profile);
+            views.push(SliceView {
+                id,
+                gpu_index: gpu.index,
+                parent: gpu.uuid.clone(),
+                profile: profile.map(|profile| profile.name.clone()),
+                memory_bytes: profile.map_or(0, |profile| profile.memory.0),
+                sm_count: profile.map_or(0, |profile| profile.sm_count),
+                instance: instance.clone(),
+                state,
+                reason,
+                lease,
+            });
+        }
+    }
+    views
+}
+
+fn covers(lease: &Lease, id: SliceId) -> bool {
+    lease.subjects.iter().any(|subject| {
+        subject.gpu() == id.gpu
+            && subject.placement().is_none_or(|own| own.mask().overlaps(id.placement.mask()))
+    })
+}
+
+fn state_of(
+    gpu: &Gpu,
+    instance: &GpuInstance,
+    lease: Option<&Lease>,
+) -> (SliceState, Option<String>) {
+    use kerf_types::lease::LeaseState;
+    match lease.map(|lease| lease.state) {
+        Some(LeaseState::Reserved) => return (SliceState::Reserved, None),
+        Some(LeaseState::Active) => return (SliceState::Leased, None),
+        Some(LeaseState::Releasing) => {
+            let reason = "its container has ended and it is being made clean";
+            return (SliceState::Draining, Some(reason.to_owned()));
+        }
+        None => {}
+    }
+    if !gpu.health.is_ok() {
+        return (SliceState::Quarantined, Some("its GPU is not well".to_owned()));
+    }
+    if let Some(process) = gpu.processes.iter().find(|process| process.gi == Some(instance.id)) {
+        let reason = format!("process {} uses it without a lease", process.pid);
+        return (SliceState::Quarantined, Some(reason));
+    }
+    match instance.compute.len() {
+        1 => (SliceState::Free, None),
+        0 => (SliceState::Quarantined, Some("it has no compute instance".to_owned())),
+        count => (SliceState::Quarantined, Some(format!("it has {count} compute instances"))),
+    }
+}
+
+/// The lease on a whole GPU, if there is one.
+pub fn whole_gpu_lease<'a>(
+    leases: impl Iterator<Item = &'a Lease>,
+    gpu: PciAddress,
+) -> Option<&'a Lease> {
+    leases.into_iter().find(|lease| {
+        lease
+            .subjects
+            .iter()
+            .any(|subject| matches!(subject, Subject::Gpu { gpu: own, .. } if *own == gpu))
+    })
+}

@@ -1,0 +1,1 @@
+//! Jobs without a container engine: what is refused at the door.

@@ -1,0 +1,181 @@
+//! What jobs print: two files in a folder of the job, written by the shim and read here.
+//!
+//! The shim appends to the files by itself, so nothing is lost while kerfd is away. Both are polled
+//! and not watched: a poll works on every file system and is cheap for the few jobs of a host.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::error::LauncherError;
+
+/// Pause between two looks at files that did not grow: what a person does not notice.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Most bytes of one piece.
+const CHUNK: usize = 64 << 10;
+
+/// Pieces on their way to a slow reader.
+const IN_FLIGHT: usize = 4;
+
+/// Which of its two outputs a job wrote to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogStream {
+    /// Standard output; everything of a job with a terminal.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// A piece of a job's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogChunk {
+    /// Where it was written to.
+    pub stream: LogStream,
+    /// The bytes; they may end in the middle of a line or of a character.
+    pub bytes: Vec<u8>,
+}
+
+/// The file with a job's standard output.
+pub(super) fn stdout(log_dir: &Path) -> PathBuf {
+    log_dir.join("stdout.log")
+}
+
+/// The file with a job's standard error.
+pub(super) fn stderr(log_dir: &Path) -> PathBuf {
+    log_dir.join("stderr.log")
+}
+
+/// Makes the folder of a job, readable by its owner's group and nobody else.
+pub(super) fn make_folder(log_dir: &Path) -> Result<(), LauncherError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(log_dir)
+        .map_err(LauncherError::io("make the folder", log_dir))
+}
+
+/// Opens a log for appending, and makes it if need be.
+pub(super) fn open(path: &Path) -> Result<File, LauncherError> {
+    File::options()
+        .create(true)
+        .append(true)
+        .mode(0o640)
+        .open(path)
+        .map_err(LauncherError::io("open", path))
+}
+
+/// Everything that a job has printed, in the order of each output.
+///
+/// With `ended` the stream goes on until the flag is true (or its sender is gone) and no more comes;
+/// set it after the container was removed, since the shim may still be writing before. Without it
+/// the stream ends with what is there now. A file that is cut to nothing is read from its start again.
+///
+/// Must be called within an async runtime; the work ends when the stream is dropped.
+pub fn follow(
+    log_dir: PathBuf,
+    ended: Option<watch::Receiver<bool>>,
+) -> impl Stream<Item = io::Result<LogChunk>> + Send + 'static {
+    let (sender, receiver) = mpsc::channel(IN_FLIGHT);
+    tokio::spawn(async move {
+        if let Err(error) = pump(&log_dir, ended, &sender).await {
+            // The reader may be gone as well, and then nobody wants to know.
+            drop(sender.send(Err(error)).await);
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+async fn pump(
+    log_dir: &Path,
+    ended: Option<watch::Receiver<bool>>,
+    sender: &mpsc::Sender<io::Result<LogChunk>>,
+) -> io::Result<()> {
+    let mut tails = [
+        Tail::new(LogStream::Stdout, stdout(log_dir)),
+        Tail::new(LogStream::Stderr, stderr(log_dir)),
+    ];
+    loop {
+        // Asked before the files are read: what was written until then is seen.
+        let last = ended.as_ref().is_none_or(is_over);
+        let mut grown = false;
+        for tail in &mut tails {
+            while let Some(chunk) = tail.read().await? {
+                grown = true;
+                if sender.send(Ok(chunk)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if last {
+            return Ok(());
+        }
+        if !grown {
+            tokio::select! {
+                () = tokio::time::sleep(POLL) => {}
+                () = sender.closed() => return Ok(()),
+            }
+        }
+    }
+}
+
+fn is_over(ended: &watch::Receiver<bool>) -> bool {
+    *ended.borrow() || ended.has_changed().is_err()
+}
+
+/// One file and how far it has been read.
+struct Tail {
+    stream: LogStream,
+    path: PathBuf,
+    file: Option<tokio::fs::File>,
+    position: u64,
+}
+
+impl Tail {
+    fn new(stream: LogStream, path: PathBuf) -> Self {
+        Self {
+            stream,
+            path,
+            file: None,
+            position: 0,
+        }
+    }
+
+    /// The next piece, or none for now. A file that is not there has nothing.
+    async fn read(&mut self) -> io::Result<Option<LogChunk>> {
+        if self.file.is_none() {
+            match tokio::fs::File::open(&self.path).await {
+                Ok(file) => self.file = Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(file) = &mut self.file else {
+            return Ok(None);
+        };
+        if file.metadata().await?.len() < self.position {
+            self.position = file.seek(io::SeekFrom::Start(0)).await?;
+        }
+        let mut bytes = vec![0; CHUNK];
+        let count = file.read(&mut bytes).await?;
+        if count == 0 {
+            return Ok(None);
+        }
+        self.position += u64::try_from(count).unwrap_or_default();
+        bytes.truncate(count);
+        Ok(Some(LogChunk {
+            stream: self.stream,
+            bytes,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! Everything that touches containerd, behind a closed set of typed requests.
+//!
+//! It owns the connection, images, and the containers of one containerd namespace, which is kerf's
+//! alone. Every start is checked here against the host's [`LaunchPolicy`], whoever asks for it: no
+//! caller can hand in an OCI spec, a path of the host, or a raw ask for devices. It never decides
+//! what runs, never opens a device, and keeps no state: containerd has it, and labels say whose it
+//! is. So it can become a privileged process of its own, and kerfd an unprivileged one.
+//!
+//! | part | duty |
+//! |---|---|
+//! | `engine` | the connection, deadlines, containerd's own leases |
+//! | `policy` | what jobs may have here; one pure check |
+//! | `image` | archives and registries into containerd, images into snapshots |
+//! | `oci`, `user` | the spec of a container and the user in it |
+//! | `container` | start, wait, stop, remove, list |
+//! | [`logs`], `terminal` | what jobs print and what is typed |
+//! | `events` | hints that something happened |
+
+mod config;
+mod container;
+mod engine;
+mod error;
+mod events;
+mod image;
+pub mod logs;
+mod oci;
+mod policy;
+mod terminal;
+mod user;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_types::ContainerRef;
+use tokio::io::AsyncRead;
+use tokio::sync::mpsc;
+
+pub use config::{ImportLimits, LauncherConfig};
+pub use container::{ContainerStatus, ContainerView, Exit, StartRequest, Started};
+pub use error::LauncherError;
+pub use events::Hint;
+pub use image::{ArchiveError, ImageError};
+pub use policy::{ImagePattern, LaunchPolicy, Refusal, UserIds, VolumePolicy};
+pub use terminal::{TerminalInput, TerminalIo, TerminalOutput, TerminalSize};
+
+use engine::{Engine, QUICK};
+
+/// The version of a containerd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineVersion {
+    /// For example `1.6.20~ds1`.
+    pub version: String,
+    /// The commit that it was built from, as its packager wrote it.
+    pub revision: String,
+}
+
+/// The one way to containerd. A clone is another handle on the same connection.
+///
+/// Every method needs a tokio runtime, connects when it must, and fails with
+/// [`LauncherError::Unavailable`] within two seconds when nobody listens.
+#[derive(Clone)]
+pub struct Launcher {
+    config: Arc<LauncherConfig>,
+    engine: Engine,
+}
+
+impl Launcher {
+    /// Checks the set-up and empties the folder for archives; does not connect yet.
+    ///
+    /// # Errors
+    /// When the namespace is not one that containerd takes, or the folder cannot be made.
+    pub fn new(config: LauncherConfig) -> Result<Self, LauncherError> {
+        // Both names are checked by the rules for containers; the id is not used.
+        ContainerRef::try_new(&config.namespace, "any")?;
+        image::prepare(&config)?;
+        let engine = Engine::new(&config.containerd, &config.namespace);
+        Ok(Self {
+            config: Arc::new(config),
+            engine,
+        })
+    }
+
+    /// The set-up.
+    pub fn config(&self) -> &LauncherConfig {
+        &self.config
+    }
+
+    /// The same connection under another policy, as after a reload of the configuration.
+    #[must_use]
+    pub fn with_policy(&self, policy: LaunchPolicy) -> Self {
+        let config = LauncherConfig {
+            policy,
+            ..(*self.config).clone()
+        };
+        Self {
+            config: Arc::new(config),
+            engine: self.engine.clone(),
+        }
+    }
+
+    /// A container's full name in the launcher's namespace.
+    ///
+    /// # Errors
+    /// When containerd takes no such name.
+    pub fn container(&self, id: &str) -> Result<ContainerRef, LauncherError> {
+        Ok(ContainerRef::try_new(&self.config.namespace, id)?)
+    }
+
+    /// containerd's version; the cheapest way to learn whether it is there.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub async fn version(&self) -> Result<EngineVersion, LauncherError> {
+        let mut client = self.engine.version();
+        let answer = self
+            .engine
+            .ask("tell its version", QUICK, client.version(()));
+        let answer = answer.await?;
+        Ok(EngineVersion {
+            version: answer.version,
+            revision: answer.revision,
+        })
+    }
+
+    /// Imports an image archive (OCI layout, or `docker save`; plain or gzip) and gives the names of
+    /// its images. With `name` the archive must hold one image, which is called that.
+    ///
+    /// # Errors
+    /// When the archive is too large, damaged, or not what it says; nothing of it is kept then.
+    pub async fn import_image(
+        &self,
+        mut archive: impl AsyncRead + Unpin,
+        name: Option<&str>,
+    ) -> Result<Vec<String>, LauncherError> {
+        image::import(&self.engine, &self.config, &mut archive, name).await
+    }
+
+    /// Pulls an image from its registry and gives its full name.
+    ///
+    /// # Errors
+    /// [`LauncherError::NoTransfer`] where containerd is older than 1.7.
+    pub async fn pull_image(&self, name: &str) -> Result<String, LauncherError> {
+        image::pull(&self.engine, &self.config, name).await
+    }
+
+    /// Starts a container. It is done or undone even if the caller gives up waiting for it.
+    ///
+    /// # Errors
+    /// When the policy forbids it, the image is not here, or the runtime fails; nothing is left then
+    /// but the log folder.
+    pub async fn start(&self, request: StartRequest) -> Result<Started, LauncherError> {
+        self.check_own(&request.container)?;
+        let this = self.clone();
+        let work =
+            tokio::spawn(
+                async move { container::start(&this.engine, &this.config, request).await },
+            );
+        work.await.map_err(|_| LauncherError::Stopped {
+            operation: "start a container",
+        })?
+    }
+
+    /// Waits until a container has ended, over restarts of containerd. It needs no earlier call of
+    /// this process: this is how a new kerfd takes up the containers of the old one.
+    ///
+    /// # Errors
+    /// [`LauncherError::NotFound`] when there is no such container, [`LauncherError::ExitUnknown`]
+    /// when its shim has died with the exit code.
+    pub async fn wait(&self, container: &ContainerRef) -> Result<Exit, LauncherError> {
+        self.check_own(container)?;
+        container::wait(&self.engine, container).await
+    }
+
+    /// Ends a container with SIGTERM, and with SIGKILL when `grace` is over; says how it ended. One
+    /// that has ended already says so too.
+    ///
+    /// # Errors
+    /// As [`Launcher::wait`], and when containerd does not answer.
+    pub async fn stop(
+        &self,
+        container: &ContainerRef,
+        grace: Duration,
+    ) -> Result<Exit, LauncherError> {
+        self.check_own(container)?;
+        container::stop(&self.engine, container, grace).await
+    }
+
+    /// Takes a container away: task, record and root file system, not its logs. One that runs is
+    /// killed first; one that is not there is no error, so it can be called again.
+    ///
+    /// # Errors
+    /// [`LauncherError::Left`] with everything that could not be taken away; the rest is gone.
+    pub async fn remove(&self, container: &ContainerRef) -> Result<(), LauncherError> {
+        self.check_own(container)?;
+        container::remove(&self.engine, &self.config, container).await
+    }
+
+    /// All containers of jobs on this host, by name.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub async fn list(&self) -> Result<Vec<ContainerView>, LauncherError> {
+        container::list(&self.engine, &self.config.namespace).await
+    }
+
+    /// Looks at one container of any namespace; `None` if there is none of that name.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub async fn inspect(
+        &self,
+        container: &ContainerRef,
+    ) -> Result<Option<ContainerView>, LauncherError> {
+        container::inspect(&self.engine, container).await
+    }
+
+    /// Opens the terminal of a running container again, as after a restart of kerfd.
+    ///
+    /// # Errors
+    /// [`LauncherError::NoTerminal`] if it has none.
+    pub async fn attach(&self, container: &ContainerRef) -> Result<TerminalIo, LauncherError> {
+        self.check_own(container)?;
+        container::attach(&self.engine, container).await
+    }
+
+    /// Hints about containers of all namespaces; see [`Hint`]. Ends when the receiver is dropped.
+    pub fn events(&self) -> mpsc::Receiver<Hint> {
+        events::listen(self.engine.clone())
+    }
+
+    /// Only kerf's own containers are changed, whoever asks.
+    fn check_own(&self, container: &ContainerRef) -> Result<(), LauncherError> {
+        if container.namespace == self.config.namespace {
+            return Ok(());
+        }
+        Err(LauncherError::ForeignNamespace {
+            container: container.clone(),
+            namespace: self.config.namespace.clone(),
+        })
+    }
+}

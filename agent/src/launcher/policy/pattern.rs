@@ -1,0 +1,61 @@
+//! Patterns for the names of images.
+
+use std::fmt;
+use std::str::FromStr;
+
+use kerf_types::ParseError;
+
+/// Longest pattern: longer than any image's name.
+const PATTERN_LIMIT: usize = 512;
+
+/// A pattern for full image names; `*` stands for any text, slashes included.
+///
+/// Nothing else is special, so that a list can be read without a manual: `nvcr.io/nvidia/*`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImagePattern(String);
+
+impl ImagePattern {
+    /// The pattern that allows every image.
+    pub fn any() -> Self {
+        Self("*".to_owned())
+    }
+
+    /// Whether a name fits.
+    pub fn matches(&self, name: &str) -> bool {
+        let Some((first, rest)) = self.0.split_once('*') else {
+            return self.0 == name;
+        };
+        let Some(mut name) = name.strip_prefix(first) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = rest.split('*').collect();
+        let last = parts.pop().unwrap_or_default();
+        // Taking each part at its first place leaves the most room for those after it.
+        for part in parts {
+            let Some(at) = name.find(part) else {
+                return false;
+            };
+            name = name.get(at + part.len()..).unwrap_or_default();
+        }
+        name.ends_with(last)
+    }
+}
+
+impl FromStr for ImagePattern {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let clean = |c: char| c.is_ascii_alphanumeric() || "._/:@-*".contains(c);
+        if text.is_empty() || text.len() > PATTERN_LIMIT || !text.chars().all(clean) {
+            let hint = "a name like nvcr.io/nvidia/pytorch:25.01, or nvcr.io/nvidia/*";
+            return Err(ParseError::new("a pattern for images", text, hint));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ImagePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

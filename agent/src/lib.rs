@@ -1,0 +1,21 @@
+//! kerfd, the host daemon, and kerf, its command line.
+//!
+//! `main` of each binary is a table of contents; what it lists lies here, one folder a duty. IO stands
+//! in this crate, decisions in the pure crates that it drives.
+
+pub mod cdi;
+pub mod config;
+pub mod daemon;
+pub mod errors;
+pub mod events;
+pub mod files;
+pub mod hardware;
+pub mod host;
+pub mod jobs;
+pub mod launcher;
+pub mod process;
+pub mod rpc;
+pub mod sampler;
+pub mod shim;
+pub mod sockets;
+pub mod store;

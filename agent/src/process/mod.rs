@@ -1,0 +1,79 @@
+//! Facts about processes, always from the real `/proc`, and waiting for their end.
+
+mod sys;
+
+use std::io;
+
+use kerf_types::lease::InitProcess;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::io::unix::AsyncFd;
+
+/// The running process with this pid, with what tells it from a later one with the same pid.
+pub fn identify(pid: u32) -> Option<InitProcess> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    let stat = process.stat().ok()?;
+    // A zombie has ended; only its parent has not looked yet.
+    if stat.state == 'Z' || stat.state == 'X' {
+        return None;
+    }
+    Some(InitProcess { pid, start_ticks: stat.starttime, boot_id: boot_id() })
+}
+
+/// Whether this very process still runs.
+pub fn is_alive(process: &InitProcess) -> bool {
+    identify(process.pid).as_ref() == Some(process)
+}
+
+/// The kernel's id of this boot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|text| text.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Returns once the process with this pid has ended; at once when there is none.
+pub async fn wait_for_exit(pid: u32) {
+    if let Ok(handle) = open(pid) {
+        // A pidfd becomes readable when its process ends; an error of the reactor is met by asking /proc.
+        if handle.readable().await.is_ok() {
+            return;
+        }
+    }
+    while identify(pid).is_some() {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+/// Returns once this very process has ended, whoever has its pid by then.
+pub async fn wait_for(process: &InitProcess) {
+    // The pidfd is opened first and the identity checked after: what is checked is what is waited for.
+    let handle = open(process.pid);
+    if !is_alive(process) {
+        return;
+    }
+    match handle {
+        Ok(handle) if handle.readable().await.is_ok() => {}
+        _ => wait_for_exit(process.pid).await,
+    }
+}
+
+fn open(pid: u32) -> io::Result<AsyncFd<std::os::fd::OwnedFd>> {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    sys::watch(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
+}
+
+/// CPUs and memory nodes that this process may use: what a container can be pinned to at all.
+pub fn allowed() -> Option<(String, String)> {
+    let status = procfs::process::Process::myself().ok()?.status().ok()?;
+    let list = |ranges: Vec<(u32, u32)>| {
+        let parts: Vec<String> = ranges
+            .into_iter()
+            .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") })
+            .collect();
+        parts.join(",")
+    };
+    Some((list(status.cpus_allowed_list?), list(status.mems_allowed_list?)))
+}

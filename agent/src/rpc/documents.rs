@@ -1,0 +1,200 @@
+//! The host's picture as messages of the API.
+
+use kerf_api::v1;
+use kerf_partitioner::topology::{PciTree, matrix};
+use kerf_planner::host::Change;
+use kerf_planner::{GpuChange, HostPlan};
+use kerf_types::lease::{Lease, SliceState};
+use kerf_types::{MigMode, PciAddress};
+use kerf_types::profile::cdi_name;
+
+use crate::events::Event;
+use crate::host::{HostView, Progress, SliceView};
+use crate::store::JobRow;
+
+/// One slice.
+pub fn slice(view: &SliceView) -> v1::Slice {
+    let device = view.device();
+    let id = view.id.to_string();
+    v1::Slice {
+        gpu_index: view.gpu_index,
+        gpu_uuid: view.parent.to_string(),
+        gpu_pci: view.id.gpu.to_string(),
+        profile: view.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
+        placement: Some(v1::Placement::from(&view.id.placement)),
+        gi: view.instance.id.0,
+        ci: device.map(|(ci, _)| ci.0),
+        uuid: device.map(|(_, uuid)| uuid.to_string()),
+        memory_bytes: view.memory_bytes,
+        sm_count: view.sm_count,
+        state: view.state.as_str().to_owned(),
+        lease: view.lease.as_ref().map(|lease| lease.id.to_string()),
+        holder: view.lease.as_ref().map(holder_text),
+        cdi_name: cdi_name("slice", &id),
+        reason: view.reason.clone(),
+        id,
+    }
+}
+
+/// Who has a lease: its container once there is one, else whom it was made for.
+fn holder_text(lease: &Lease) -> String {
+    match &lease.container {
+        Some(container) => format!("container {container}"),
+        None => lease.holder.to_string(),
+    }
+}
+
+/// The state of the host in one message.
+pub fn status(view: &HostView, facts: &StatusFacts) -> v1::Status {
+    let degraded = view.degraded.iter().map(|(what, degraded)| v1::Degradation {
+        what: what.clone(),
+        why: degraded.why.clone(),
+        hint: degraded.hint.clone(),
+        since_ms: degraded.since.0,
+    });
+    let leased = |slice: &&SliceView| slice.state == SliceState::Leased;
+    let well = view.inventory.gpus.iter().filter(|gpu| gpu.health.is_ok());
+    v1::Status {
+        host: view.inventory.host.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_ms: facts.started_ms,
+        now_ms: crate::host::now().0,
+        degraded: degraded.collect(),
+        gpus: count(view.inventory.gpus.len()),
+        gpus_ok: count(well.count()),
+        slices: count(view.slices.len()),
+        slices_leased: count(view.slices.iter().filter(leased).count()),
+        leases: count(view.leases.len()),
+        jobs_active: facts.jobs_active,
+        store_epoch: u32::from(view.epoch),
+        generation: view.generation,
+        metrics_address: facts.metrics_address.clone(),
+        draining: view.draining,
+        simulated: facts.simulated.clone(),
+    }
+}
+
+/// What a status needs beside the picture.
+#[derive(Debug, Clone)]
+pub struct StatusFacts {
+    /// When kerfd started.
+    pub started_ms: u64,
+    /// Where metrics are served, or empty.
+    pub metrics_address: String,
+    /// The simulated machine.
+    pub simulated: Option<String>,
+    /// Jobs that have not ended.
+    pub jobs_active: u32,
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// The matrix of who is how near to whom.
+pub fn topology(view: &HostView) -> v1::Topology {
+    let paths = view.pci_paths.iter();
+    let tree = PciTree::new(
+        paths.filter_map(|(at, path)| Some((at.parse::<PciAddress>().ok()?, path.as_str()))),
+    );
+    let rows = matrix(&view.inventory, &tree);
+    let gpus = view.inventory.gpus.iter().map(|gpu| gpu.pci.to_string());
+    let nics = view.inventory.nics.iter();
+    let nics = nics.map(|nic| nic.pci.map(|pci| pci.to_string()).unwrap_or_default());
+    let addresses: Vec<String> = gpus.chain(nics).collect();
+    v1::Topology {
+        header: rows.iter().map(|row| row.device.clone()).collect(),
+        rows: rows
+            .into_iter()
+            .zip(addresses)
+            .map(|(row, pci)| v1::TopologyRow {
+                device: row.device,
+                links: row.links.iter().map(ToString::to_string).collect(),
+                cpu_affinity: row.cpu_affinity,
+                numa_node: row.numa_node,
+                pci,
+            })
+            .collect(),
+    }
+}
+
+/// A plan.
+pub fn plan(generation: u64, plan: &HostPlan) -> v1::Plan {
+    v1::Plan {
+        generation,
+        gpus: plan.gpus.iter().map(gpu_plan).collect(),
+        cost: plan.cost,
+        lower_bound: plan.lower_bound,
+        proof: plan.proof,
+    }
+}
+
+fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
+    let lines = |kinds: &[Change]| -> Vec<v1::PlannedSlice> {
+        let of_kind = change.diff.iter().filter(|line| kinds.contains(&line.change));
+        of_kind
+            .map(|line| v1::PlannedSlice {
+                profile: line.profile.clone(),
+                placement: Some(v1::Placement::from(&line.placement)),
+                uuid: line.uuid.as_ref().map(ToString::to_string),
+                holder: line.used_by.clone(),
+            })
+            .collect()
+    };
+    v1::GpuPlan {
+        index: change.index,
+        uuid: change.uuid.to_string(),
+        pci: change.pci.to_string(),
+        mig_from: v1::MigMode::from(change.from).into(),
+        mig_to: matches!(change.to, MigMode::Enabled | MigMode::EnablePending),
+        keep: lines(&[Change::Keep, Change::Mend]),
+        destroy: lines(&[Change::Destroy]),
+        create: lines(&[Change::Create]),
+        steps: change.steps.iter().map(v1::Step::from).collect(),
+    }
+}
+
+/// Progress of an apply.
+pub fn progress(progress: Progress) -> v1::ApplyProgress {
+    use v1::apply_progress::{Event, StepDone};
+    let event = match progress {
+        Progress::Planned(generation, host_plan) => Event::Planned(plan(generation, &host_plan)),
+        Progress::Step { number, of, step, took } => Event::Step(StepDone {
+            number: count(number),
+            of: count(of),
+            step: Some(v1::Step::from(&step)),
+            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }),
+    };
+    v1::ApplyProgress { event: Some(event) }
+}
+
+/// A job.
+pub fn job(row: &JobRow) -> v1::Job {
+    v1::Job {
+        id: row.id.to_string(),
+        spec_json: row.spec.clone(),
+        spec_hash: row.spec_hash.clone(),
+        state: row.state.as_str().to_owned(),
+        reason: row.reason.clone(),
+        exit_code: row.exit_code,
+        container: row.container.clone(),
+        lease: row.lease.map(|lease| lease.to_string()),
+        uid: row.uid,
+        submitted_ms: row.submitted.0,
+        started_ms: row.started.map(|time| time.0),
+        ended_ms: row.ended.map(|time| time.0),
+        restarts: row.restarts,
+    }
+}
+
+/// An event.
+pub fn event(event: Event) -> v1::Event {
+    v1::Event {
+        number: event.number,
+        time_ms: event.time.0,
+        kind: event.kind.to_owned(),
+        subject: event.subject,
+        text: event.text,
+    }
+}

@@ -1,0 +1,65 @@
+//! Leases over the API.
+
+use std::time::Duration;
+
+use kerf_api::v1;
+use kerf_types::lease::Holder;
+use kerf_types::{Ask, ContainerRef, LeaseId};
+use tonic::Status;
+
+use super::Service;
+use super::auth::{Peer, Role};
+use crate::host::{Command, Reserve, Wanted};
+
+/// Longest time that a promise may be kept: a forgotten one must not hold a slice for ever.
+const TTL_LIMIT_SECONDS: u32 = 86_400;
+
+impl Service {
+    pub(super) async fn make_lease(
+        &self,
+        peer: Peer,
+        request: v1::CreateLeaseRequest,
+    ) -> Result<v1::Lease, Status> {
+        let invalid = |error: kerf_types::ParseError| Status::invalid_argument(error.to_string());
+        let wanted = match request.ask.split_once('=') {
+            Some(("slice", name)) => Wanted::Slice(name.to_owned()),
+            Some(("gpu", name)) => Wanted::Gpu(name.to_owned()),
+            _ => Wanted::Ask(request.ask.parse::<Ask>().map_err(invalid)?),
+        };
+        let holder = if request.container.is_empty() {
+            Holder::User { uid: peer.uid }
+        } else {
+            let container = ContainerRef::try_new(&request.namespace, &request.container);
+            Holder::Container(container.map_err(invalid)?)
+        };
+        let ttl = match request.ttl_seconds {
+            0 => self.config.borrow().config.launch.reservation_ttl,
+            seconds if seconds <= TTL_LIMIT_SECONDS => Duration::from_secs(u64::from(seconds)),
+            seconds => {
+                let text = format!("ttl of {seconds} s: at most {TTL_LIMIT_SECONDS} s are kept");
+                return Err(Status::invalid_argument(text));
+            }
+        };
+        let request = Reserve { wanted, holder, ttl };
+        let lease = self.host.ask(|reply| Command::Reserve { request, reply }).await?;
+        Ok(v1::Lease::from(&lease))
+    }
+
+    pub(super) async fn end_lease(&self, peer: Peer, id: &str) -> Result<v1::Lease, Status> {
+        let lease: LeaseId = id
+            .parse()
+            .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))?;
+        if peer.role != Role::Admin {
+            let view = self.host.view();
+            let known = view.leases.iter().find(|known| known.id == lease);
+            let own = known.is_some_and(|known| known.holder == Holder::User { uid: peer.uid });
+            if !own {
+                return Err(Status::permission_denied(format!("lease {id} is not yours")));
+            }
+        }
+        let lease = self.host.ask(|reply| Command::Release { lease, reply }).await?;
+        let mut message = v1::Lease::from(&lease);
+        "released".clone_into(&mut message.state);
+        Ok(message)
+    }
+}

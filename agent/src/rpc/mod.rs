@@ -1,0 +1,343 @@
+//! The API of kerfd over its unix socket. Each call checks who asks, hands on, and translates the answer.
+
+mod auth;
+mod documents;
+mod jobs;
+mod leases;
+mod status;
+mod streams;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use kerf_api::v1;
+use kerf_api::v1::kerf_server::{Kerf, KerfServer};
+use kerf_telemetry::SelfMetrics;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use auth::{Peer, Role};
+pub use documents::StatusFacts;
+pub use status::HINT;
+
+use crate::config::Config;
+use crate::config::file::FileConfig;
+use crate::events::Events;
+use crate::host::{Command, HostHandle, LayoutRequest};
+use crate::jobs::Jobs;
+
+/// Largest message in either direction; image archives come in parts far below it.
+const MESSAGE_LIMIT: usize = 4 << 20;
+
+/// A stream of answers.
+pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What the service works with.
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// The owner of slices and leases.
+    pub host: HostHandle,
+    /// Jobs.
+    pub jobs: Jobs,
+    /// Events.
+    pub events: Events,
+    /// Configuration in force, with the files that it came from.
+    pub config: watch::Receiver<Arc<LoadedConfig>>,
+    /// Facts for the status.
+    pub facts: StatusFacts,
+    /// Counters.
+    pub metrics: Arc<SelfMetrics>,
+}
+
+/// A configuration and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedConfig {
+    /// The configuration.
+    pub config: Config,
+    /// Files, in the order in which they were read.
+    pub files: Vec<String>,
+}
+
+/// Serves until `stop` is done; calls under way are finished, streams are ended.
+pub async fn serve(
+    listener: UnixListener,
+    service: Service,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let server = KerfServer::new(service)
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    tonic::transport::Server::builder()
+        .add_service(server)
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
+        .await
+}
+
+impl Service {
+    /// Lets a call through for peers with at least this role, and counts it.
+    fn admit<T>(&self, request: &Request<T>, least: Role) -> Result<Peer, Status> {
+        let access = self.config.borrow().config.access.clone();
+        Peer::of(request, &access)?.require(least)
+    }
+
+    /// Counts a call with its outcome and time.
+    fn counted<T>(
+        &self,
+        method: &'static str,
+        begun: Instant,
+        outcome: Result<T, Status>,
+    ) -> Result<Response<T>, Status> {
+        let code = match &outcome {
+            Ok(_) => "ok",
+            Err(status) => status.code().description_word(),
+        };
+        self.metrics.rpc_calls.inc([method, code]);
+        self.metrics.rpc_duration.observe([method], begun.elapsed().as_secs_f64());
+        outcome.map(Response::new)
+    }
+
+    fn layout(
+        layout: Option<v1::Layout>,
+        allow_reset: bool,
+        expected_generation: u64,
+    ) -> Result<LayoutRequest, Status> {
+        let layout = layout.unwrap_or_default();
+        let layout = layout
+            .try_into()
+            .map_err(|error: kerf_api::convert::ConvertError| {
+                Status::invalid_argument(crate::errors::chain(&error))
+            })?;
+        Ok(LayoutRequest { layout, allow_reset, expected_generation })
+    }
+}
+
+/// The code of a status as one word for a label.
+trait CodeWord {
+    fn description_word(self) -> &'static str;
+}
+
+impl CodeWord for tonic::Code {
+    fn description_word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::InvalidArgument => "invalid_argument",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::PermissionDenied => "permission_denied",
+            Self::Unauthenticated => "unauthenticated",
+            Self::ResourceExhausted => "resource_exhausted",
+            Self::FailedPrecondition => "failed_precondition",
+            Self::Aborted => "aborted",
+            Self::Unavailable => "unavailable",
+            _ => "internal",
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Kerf for Service {
+    async fn get_status(
+        &self,
+        request: Request<v1::GetStatusRequest>,
+    ) -> Result<Response<v1::Status>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let mut facts = self.facts.clone();
+        facts.jobs_active = u32::try_from(self.jobs.list(false).len()).unwrap_or(u32::MAX);
+        self.counted("get_status", begun, Ok(documents::status(&self.host.view(), &facts)))
+    }
+
+    async fn get_inventory(
+        &self,
+        request: Request<v1::GetInventoryRequest>,
+    ) -> Result<Response<v1::Inventory>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let view =
+            if request.get_ref().refresh { self.host.refresh().await } else { self.host.view() };
+        self.counted("get_inventory", begun, Ok(v1::Inventory::from(&view.inventory)))
+    }
+
+    async fn get_topology(
+        &self,
+        request: Request<v1::GetTopologyRequest>,
+    ) -> Result<Response<v1::Topology>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let topology = documents::topology(&self.host.view());
+        self.counted("get_topology", begun, Ok(topology))
+    }
+
+    async fn get_config(
+        &self,
+        request: Request<v1::GetConfigRequest>,
+    ) -> Result<Response<v1::Config>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let loaded = self.config.borrow().clone();
+        let shown = toml::to_string(&FileConfig::from(&loaded.config))
+            .map(|toml| v1::Config { toml, files: loaded.files.clone() })
+            .map_err(|error| Status::internal(error.to_string()));
+        self.counted("get_config", begun, shown)
+    }
+
+    async fn list_slices(
+        &self,
+        request: Request<v1::ListSlicesRequest>,
+    ) -> Result<Response<v1::ListSlicesResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let slices = self.host.view().slices.iter().map(documents::slice).collect();
+        self.counted("list_slices", begun, Ok(v1::ListSlicesResponse { slices }))
+    }
+
+    async fn plan_layout(
+        &self,
+        request: Request<v1::PlanLayoutRequest>,
+    ) -> Result<Response<v1::Plan>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let request = request.into_inner();
+        let request = Self::layout(request.layout, request.allow_reset, 0)?;
+        let plan = self.host.ask(|reply| Command::Plan { request, reply }).await;
+        self.metrics.plan_duration.observe(begun.elapsed().as_secs_f64());
+        let plan = plan.map(|(generation, plan)| documents::plan(generation, &plan));
+        self.counted("plan_layout", begun, plan.map_err(Status::from))
+    }
+
+    type ApplyLayoutStream = Answers<v1::ApplyProgress>;
+
+    async fn apply_layout(
+        &self,
+        request: Request<v1::ApplyLayoutRequest>,
+    ) -> Result<Response<Self::ApplyLayoutStream>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Admin)?;
+        let request = request.into_inner();
+        let request =
+            Self::layout(request.layout, request.allow_reset, request.expected_generation)?;
+        let stream = streams::apply(self.host.clone(), request, Arc::clone(&self.metrics));
+        self.counted("apply_layout", begun, Ok(stream))
+    }
+
+    async fn create_lease(
+        &self,
+        request: Request<v1::CreateLeaseRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.make_lease(peer, request.into_inner()).await;
+        self.counted("create_lease", begun, outcome)
+    }
+
+    async fn list_leases(
+        &self,
+        request: Request<v1::ListLeasesRequest>,
+    ) -> Result<Response<v1::ListLeasesResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let leases = self.host.view().leases.iter().map(v1::Lease::from).collect();
+        self.counted("list_leases", begun, Ok(v1::ListLeasesResponse { leases }))
+    }
+
+    async fn release_lease(
+        &self,
+        request: Request<v1::ReleaseLeaseRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.end_lease(peer, &request.get_ref().id).await;
+        self.counted("release_lease", begun, outcome)
+    }
+
+    async fn import_image(
+        &self,
+        request: Request<Streaming<v1::ImportImageRequest>>,
+    ) -> Result<Response<v1::ImportImageResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Submit)?;
+        let outcome = self.take_image(request.into_inner()).await;
+        self.counted("import_image", begun, outcome)
+    }
+
+    async fn submit_job(
+        &self,
+        request: Request<v1::SubmitJobRequest>,
+    ) -> Result<Response<v1::Job>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.take_job(peer, request.get_ref());
+        self.counted("submit_job", begun, outcome)
+    }
+
+    async fn get_job(
+        &self,
+        request: Request<v1::GetJobRequest>,
+    ) -> Result<Response<v1::Job>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let outcome = self.find_job(request.get_ref()).await;
+        self.counted("get_job", begun, outcome)
+    }
+
+    async fn list_jobs(
+        &self,
+        request: Request<v1::ListJobsRequest>,
+    ) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let jobs = self.jobs.list(request.get_ref().all).iter().map(documents::job).collect();
+        self.counted("list_jobs", begun, Ok(v1::ListJobsResponse { jobs }))
+    }
+
+    async fn cancel_job(
+        &self,
+        request: Request<v1::CancelJobRequest>,
+    ) -> Result<Response<v1::Job>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.end_job(peer, &request.get_ref().id);
+        self.counted("cancel_job", begun, outcome)
+    }
+
+    type ReadLogsStream = Answers<v1::LogChunk>;
+
+    async fn read_logs(
+        &self,
+        request: Request<v1::ReadLogsRequest>,
+    ) -> Result<Response<Self::ReadLogsStream>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Read)?;
+        let outcome = self.logs_of(peer, request.get_ref());
+        self.counted("read_logs", begun, outcome)
+    }
+
+    type AttachStream = Answers<v1::AttachOutput>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<v1::AttachInput>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.attach_to(peer, request.into_inner()).await;
+        self.counted("attach", begun, outcome)
+    }
+
+    type WatchEventsStream = Answers<v1::Event>;
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let stream = streams::events(self.events.clone(), *request.get_ref());
+        self.counted("watch_events", begun, Ok(stream))
+    }
+}

@@ -1,0 +1,187 @@
+//! The sampling loop: reads every GPU's sensors once per interval and publishes one rendered page.
+//!
+//! A scrape never comes near the driver; and when the driver hangs, the page still says how everything else is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_telemetry::snapshot::{
+    DriverFacts, GpuEntry, HostFacts, JobFacts, LeaseEntry, ProcessFacts, SliceEntry, StoreFacts,
+};
+use kerf_telemetry::{Exporter, Snapshot};
+use kerf_types::sample::{GpuSample, SampleCost};
+use kerf_types::{Bytes, GpuUuid, Timestamp};
+use procfs::{Current, CurrentSI};
+use tokio::sync::watch;
+
+use crate::hardware::Hardware;
+use crate::host::{HostHandle, HostView, now};
+
+/// What the loop works with.
+#[derive(Debug)]
+pub struct Sampler {
+    /// The way to the hardware.
+    pub hardware: Arc<Hardware>,
+    /// Pictures of the host.
+    pub host: HostHandle,
+    /// How jobs are.
+    pub jobs: watch::Receiver<JobFacts>,
+    /// Where pages go.
+    pub exporter: Arc<Exporter>,
+    /// Time between two readings.
+    pub interval: Duration,
+    /// Whether names may be labels.
+    pub allow_names: bool,
+}
+
+type Samples = BTreeMap<GpuUuid, (GpuSample, SampleCost)>;
+
+impl Sampler {
+    /// Runs until the task is dropped. Readings and pages have a beat of their own each, so that a reading
+    /// that waits for a hung driver does not hold up the page.
+    pub async fn run(self) {
+        let (sender, samples) = watch::channel(Samples::new());
+        let reading = self.read(&sender);
+        let publishing = self.publish(&samples);
+        tokio::join!(reading, publishing);
+    }
+
+    async fn read(&self, samples: &watch::Sender<Samples>) {
+        let mut tick = tokio::time::interval(self.interval);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let view = self.host.view();
+            for gpu in &view.inventory.gpus {
+                match self.hardware.sample(gpu.index).await {
+                    Ok(sample) => {
+                        self.exporter.own().samples.inc(["ok"]);
+                        samples.send_modify(|all| drop(all.insert(gpu.uuid.clone(), sample)));
+                    }
+                    Err(error) => {
+                        self.exporter.own().samples.inc(["failed"]);
+                        tracing::debug!(gpu.uuid = %gpu.uuid, %error, "sample failed");
+                        samples.send_modify(|all| drop(all.remove(&gpu.uuid)));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn publish(&self, samples: &watch::Receiver<Samples>) {
+        let mut tick = tokio::time::interval(self.interval);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut views = self.host.watch();
+        loop {
+            // A change of the host is shown at once: a slice that has gone must not be in the next scrape.
+            tokio::select! {
+                _ = tick.tick() => {}
+                changed = views.changed() => if changed.is_err() { return },
+            }
+            let view = self.host.view();
+            let snapshot = self.snapshot(&view, &samples.borrow());
+            self.exporter.publish(&snapshot);
+        }
+    }
+
+    fn snapshot(&self, view: &HostView, samples: &Samples) -> Snapshot {
+        let pool = self.hardware.status();
+        let gpus = view.inventory.gpus.iter().map(|gpu| {
+            let (sample, cost) = samples.get(&gpu.uuid).cloned().unzip();
+            GpuEntry::new(gpu, sample, cost)
+        });
+        let store = view.degraded.get("store").or(view.degraded.get("state store"));
+        Snapshot {
+            taken: now(),
+            kerf_version: env!("CARGO_PKG_VERSION").to_owned(),
+            allow_names: self.allow_names,
+            host: host_facts(view),
+            gpus: gpus.collect(),
+            slices: view.slices.iter().filter_map(|slice| slice_entry(view, slice)).collect(),
+            leases: view.leases.iter().map(LeaseEntry::from).collect(),
+            jobs: self.jobs.borrow().clone(),
+            driver: DriverFacts {
+                driver: view.inventory.driver.clone(),
+                unresponsive: pool.driver_hangs,
+                abandoned_workers: u64::try_from(pool.stuck).unwrap_or(u64::MAX),
+            },
+            store: StoreFacts {
+                epoch: Some(u64::from(view.epoch)),
+                corrupt: view.degraded.contains_key("state store"),
+                disk_full: store.is_some_and(|store| store.why.contains("full")),
+            },
+            process: process_facts(),
+            notes: view
+                .degraded
+                .iter()
+                .map(|(what, degraded)| format!("{what}: {}", degraded.why))
+                .collect(),
+        }
+    }
+}
+
+fn slice_entry(view: &HostView, slice: &crate::host::SliceView) -> Option<SliceEntry> {
+    let (ci, uuid) = slice.device()?;
+    Some(SliceEntry {
+        gpu: slice.parent.clone(),
+        gi: slice.instance.id,
+        ci,
+        uuid: uuid.clone(),
+        generation: view.generation,
+        profile: slice.profile.clone()?,
+        placement: slice.id.placement,
+        state: slice.state,
+        sm_count: Some(slice.sm_count),
+    })
+}
+
+/// Facts of the host, from the real `/proc`; what cannot be read is left out.
+fn host_facts(view: &HostView) -> HostFacts {
+    let load = procfs::LoadAverage::current().ok();
+    let memory = procfs::Meminfo::current().ok();
+    let booted = procfs::KernelStats::current().ok().map(|stats| stats.btime);
+    HostFacts {
+        hostname: view.inventory.host.clone(),
+        boot_id: Some(crate::process::boot_id()),
+        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+            .ok()
+            .map(|text| text.trim().to_owned()),
+        booted: booted.map(|seconds| Timestamp(seconds.saturating_mul(1_000))),
+        load: load.map(|load| [load.one, load.five, load.fifteen].map(f64::from)),
+        cpus: std::thread::available_parallelism()
+            .ok()
+            .and_then(|count| u32::try_from(count.get()).ok()),
+        memory_total: memory.as_ref().map(|memory| Bytes(memory.mem_total)),
+        memory_available: memory.and_then(|memory| memory.mem_available).map(Bytes),
+        inventory_problems: u64::try_from(view.inventory.problems.len()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Facts of kerfd's own process.
+fn process_facts() -> ProcessFacts {
+    let Ok(process) = procfs::process::Process::myself() else { return ProcessFacts::default() };
+    let stat = process.stat().ok();
+    let limits = process.limits().ok();
+    let ticks = procfs::ticks_per_second();
+    let seconds = |ticks_used: u64| {
+        // Ticks of a process fit a double exactly for millions of years.
+        #[expect(clippy::cast_precision_loss, reason = "see above")]
+        let (used, per_second) = (ticks_used as f64, ticks as f64);
+        used / per_second
+    };
+    let booted = procfs::KernelStats::current().ok().map(|stats| stats.btime);
+    ProcessFacts {
+        cpu_seconds: stat.as_ref().map(|stat| seconds(stat.utime + stat.stime)),
+        resident: stat.as_ref().map(|stat| Bytes(stat.rss * procfs::page_size())),
+        open_fds: process.fd_count().ok().and_then(|count| u64::try_from(count).ok()),
+        max_fds: limits.and_then(|limits| match limits.max_open_files.soft_limit {
+            procfs::process::LimitValue::Value(value) => Some(value),
+            procfs::process::LimitValue::Unlimited => None,
+        }),
+        threads: stat.as_ref().and_then(|stat| u64::try_from(stat.num_threads).ok()),
+        started: stat.zip(booted).map(|(stat, booted)| {
+            Timestamp((booted + stat.starttime / ticks).saturating_mul(1_000))
+        }),
+    }
+}

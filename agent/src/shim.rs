@@ -1,0 +1,128 @@
+//! The runtime socket: one request, one answer, then the connection ends.
+//!
+//! Only root talks here (and kerfd's own uid, so that a kerfd of an ordinary user can be tried out): the socket
+//! is 0600 and the peer's credentials are checked besides. What the shim says about itself is not believed
+//! where the kernel says it too: pid and uid are those of the connection.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_runtime::frame::{
+    FrameError, LaunchReply, LaunchRequest, REQUEST_SCHEMA, body_length, decode, encode,
+};
+use kerf_telemetry::SelfMetrics;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+
+use crate::errors::chain;
+use crate::host::{Command, HostHandle, LaunchPeer};
+use crate::process;
+
+/// A peer that has not sent its request after this time is not a shim.
+const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Connections served at one time: far more than containers start at once, few enough that a peer that opens
+/// thousands does not take kerfd's memory.
+const CONNECTIONS: usize = 256;
+
+/// Why a connection was not served.
+#[derive(Debug, thiserror::Error)]
+enum ShimError {
+    #[error("the peer's credentials cannot be read")]
+    Credentials(#[source] io::Error),
+    #[error("uid {0} may not use the runtime socket")]
+    Stranger(u32),
+    #[error("the request did not come in time")]
+    Slow,
+    #[error("the request cannot be read")]
+    Frame(#[from] FrameError),
+    #[error("the connection failed")]
+    Io(#[from] io::Error),
+    #[error("the request has schema {0:?}")]
+    Schema(String),
+}
+
+/// Opens the socket; one that an earlier kerfd left behind is replaced.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    crate::sockets::bind(path, 0o600)
+}
+
+/// Serves until the task is dropped.
+pub async fn serve(listener: UnixListener, host: HostHandle, metrics: Arc<SelfMetrics>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: wait for some to be given back.
+                tracing::error!(%error, "runtime socket cannot accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (host, metrics) = (host.clone(), Arc::clone(&metrics));
+        tokio::spawn(async move {
+            if let Err(error) = answer(stream, &host, &metrics).await {
+                tracing::warn!(error = chain(&error), "runtime connection refused");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer(
+    mut stream: UnixStream,
+    host: &HostHandle,
+    metrics: &SelfMetrics,
+) -> Result<(), ShimError> {
+    let begun = std::time::Instant::now();
+    let peer = peer_of(&stream)?;
+    let request = tokio::time::timeout(REQUEST_DEADLINE, read(&mut stream))
+        .await
+        .map_err(|_| ShimError::Slow)??;
+    if request.schema != REQUEST_SCHEMA {
+        return Err(ShimError::Schema(request.schema));
+    }
+    let container = format!("{}/{}", request.namespace, request.container_id);
+    let request = Box::new(request);
+    let outcome = host.ask(|reply| Command::Launch { request, peer, reply }).await;
+    let reply = match outcome {
+        Ok(grant) => {
+            tracing::info!(container.id = %container, lease.id = %grant.lease_id, "launch granted");
+            metrics.launch_grants.inc();
+            LaunchReply::granted(grant)
+        }
+        Err(error) => {
+            let reason = chain(&error);
+            tracing::info!(container.id = %container, error = %reason, "launch refused");
+            metrics.launch_refusals.inc([error.kind()]);
+            LaunchReply::refused(reason, error.hint())
+        }
+    };
+    metrics.launch_duration.observe(begun.elapsed().as_secs_f64());
+    stream.write_all(&encode(&reply)?).await?;
+    Ok(())
+}
+
+fn peer_of(stream: &UnixStream) -> Result<LaunchPeer, ShimError> {
+    let credentials = stream.peer_cred().map_err(ShimError::Credentials)?;
+    let uid = credentials.uid();
+    if uid != 0 && uid != nix::unistd::geteuid().as_raw() {
+        return Err(ShimError::Stranger(uid));
+    }
+    let gone = || ShimError::Credentials(io::Error::from(io::ErrorKind::NotFound));
+    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).ok_or_else(gone)?;
+    Ok(LaunchPeer { process: process::identify(pid).ok_or_else(gone)?, uid })
+}
+
+async fn read(stream: &mut UnixStream) -> Result<LaunchRequest, ShimError> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).await?;
+    let mut body = vec![0; body_length(header)?];
+    stream.read_exact(&mut body).await?;
+    Ok(decode(&body)?)
+}

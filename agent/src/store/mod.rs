@@ -1,0 +1,179 @@
+//! The store: what kerfd must remember over a crash. SQLite, WAL, `synchronous = FULL`.
+//!
+//! It is a cache of decisions, not of hardware: what exists is read from the driver. A store that cannot
+//! be read is set aside and begun anew in a later *epoch*, which stands in the high bits of every fence, so
+//! that nothing granted by the lost store is ever taken for newer.
+
+mod epoch;
+mod jobs;
+mod leases;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::path::{Path, PathBuf};
+
+use kerf_types::{Fence, Timestamp};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+pub use jobs::{JobRow, JobStore};
+pub use leases::{LeaseRow, PendingLaunch};
+pub use work::{Work, WorkRow};
+
+/// A store operation that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder or a file in it cannot be used.
+    #[error("cannot use the store {}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error("the store failed to {operation}")]
+    Sqlite {
+        /// What was to be done.
+        operation: &'static str,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A newer kerf has written it.
+    #[error(
+        "the store {} has schema {found}, this kerfd knows up to {known}: it was left untouched, \
+         start the newer kerfd", path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// A row does not hold what this version wrote.
+    #[error("the store holds a {what} that cannot be read: {why}")]
+    Row {
+        /// What the row is.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the disk has no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Sqlite { source: rusqlite::Error::SqliteFailure(failure, _), .. }
+            if failure.code == ErrorCode::DiskFull)
+    }
+}
+
+/// Gives an SQLite error the name of what was to be done.
+trait Doing<T> {
+    fn doing(self, operation: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> Doing<T> for rusqlite::Result<T> {
+    fn doing(self, operation: &'static str) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError::Sqlite { operation, source })
+    }
+}
+
+/// How a store came to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It was there and whole, or this is a new host.
+    Kept,
+    /// It could not be read, was moved to this path, and a new one was begun.
+    Rebuilt {
+        /// Where the unreadable one lies.
+        quarantined: PathBuf,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// It is older than what this host has already granted (a restored backup): a new epoch was begun.
+    RolledBack,
+}
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    epoch: u16,
+    origin: Origin,
+}
+
+impl Store {
+    /// Opens `<folder>/state.db`, makes it when it is absent, sets it aside when it cannot be read.
+    ///
+    /// `highest_fence` is the highest fence that somebody outside the store has seen.
+    pub fn open(folder: &Path, now: Timestamp, highest_fence: Fence) -> Result<Self, StoreError> {
+        let path = folder.join("state.db");
+        std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
+        let (connection, mut origin) = match schema::open(&path) {
+            Ok(connection) => (connection, Origin::Kept),
+            Err(error @ StoreError::Newer { .. }) => return Err(error),
+            Err(error) if schema::is_damage(&error) => {
+                let quarantined = schema::set_aside(&path, now)?;
+                (schema::open(&path)?, Origin::Rebuilt { quarantined, why: crate::errors::chain(&error) })
+            }
+            Err(error) => return Err(error),
+        };
+        let epoch = epoch::settle(&connection, folder, &mut origin, highest_fence)?;
+        Ok(Self { connection, epoch, origin })
+    }
+
+    /// How it came to be opened.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The epoch in force.
+    pub fn epoch(&self) -> u16 {
+        self.epoch
+    }
+
+    /// The next fence; it is used up even when the grant fails.
+    pub fn next_fence(&mut self) -> Result<Fence, StoreError> {
+        Ok(Fence::new(self.epoch, self.count("fence")?))
+    }
+
+    /// The next generation of the host's layout.
+    pub fn next_generation(&mut self) -> Result<u64, StoreError> {
+        self.count("generation")
+    }
+
+    /// The newest generation that was given out.
+    pub fn generation(&self) -> Result<u64, StoreError> {
+        Ok(read_meta(&self.connection, "generation")?.unwrap_or(0))
+    }
+
+    fn count(&mut self, key: &str) -> Result<u64, StoreError> {
+        let next = read_meta(&self.connection, key)?.unwrap_or(0) + 1;
+        write_meta(&self.connection, key, next)?;
+        Ok(next)
+    }
+}
+
+fn read_meta(connection: &Connection, key: &str) -> Result<Option<u64>, StoreError> {
+    let value: Option<i64> = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()
+        .doing("read a counter")?;
+    Ok(value.map(i64::cast_unsigned))
+}
+
+fn write_meta(connection: &Connection, key: &str, value: u64) -> Result<(), StoreError> {
+    connection
+        .execute(
+            "INSERT INTO meta (key, value) VALUES (?1, ?2) \
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (key, value.cast_signed()),
+        )
+        .doing("write a counter")?;
+    Ok(())
+}

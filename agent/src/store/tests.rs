@@ -1,0 +1,114 @@
+//! What is written is there after a reopen; damage, roll-back and newer versions are told apart.
+
+use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
+use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
+
+use super::{LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
+
+fn lease(store: &mut Store) -> LeaseRow {
+    let slice = SliceId {
+        gpu: "0000:1b:00.0".parse().expect("an address"),
+        placement: Placement::try_new(4, 4).expect("a placement"),
+    };
+    let process =
+        |pid| InitProcess { pid, start_ticks: 77, boot_id: "b".to_owned() };
+    let lease = Lease {
+        id: LeaseId::new(1_000, [7; 10]),
+        fence: store.next_fence().expect("a fence"),
+        subjects: vec![
+            Subject::Slice {
+                slice,
+                profile: "3g.40gb".parse().expect("a profile"),
+                parent: "GPU-1".parse().expect("a UUID"),
+                uuid: "MIG-1".parse().expect("a UUID"),
+            },
+            Subject::Gpu { gpu: slice.gpu, uuid: "GPU-2".parse().expect("a UUID") },
+        ],
+        holder: Holder::User { uid: 1000 },
+        state: LeaseState::Active,
+        container: Some(ContainerRef::try_new("default", "c1").expect("a container")),
+        init: Some(process(42)),
+        on_demand: true,
+        created: Timestamp(5),
+        expires: Some(Timestamp(9)),
+    };
+    let pending = PendingLaunch { runtime: process(43), pid_file: Some("/run/x/init.pid".into()) };
+    LeaseRow { lease, pending: Some(pending) }
+}
+
+#[test]
+fn rows_survive_a_reopen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let row = lease(&mut store);
+    store.put_lease(&row).expect("it is written");
+    let cut = Work::Cut { gpu: "0000:1b:00.0".to_owned(), placement: "4:4".to_owned(), profile: 9 };
+    let number = store.begin_work(&cut).expect("it is written");
+    drop(store);
+
+    let mut store = Store::open(folder.path(), Timestamp(2), row.lease.fence).expect("it opens");
+    assert_eq!(store.origin(), &Origin::Kept);
+    assert_eq!(store.leases().expect("leases"), [row.clone()]);
+    assert_eq!(store.open_work().expect("work")[0].work, cut);
+    assert!(store.next_fence().expect("a fence") > row.lease.fence);
+    store.end_work(number).expect("it ends");
+    store.delete_lease(&row.lease).expect("it ends");
+    assert!(store.leases().expect("leases").is_empty());
+    assert!(store.open_work().expect("work").is_empty());
+}
+
+#[test]
+fn a_damaged_store_is_set_aside_and_fences_go_on_growing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.db");
+    let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let before = store.next_fence().expect("a fence");
+    drop(store);
+    std::fs::write(&path, b"this is not a database, it only looks like a file").expect("damage");
+
+    let mut store = Store::open(folder.path(), Timestamp(2), before).expect("a rebuilt store");
+    let Origin::Rebuilt { quarantined, .. } = store.origin().clone() else {
+        panic!("{:?}", store.origin());
+    };
+    assert!(quarantined.exists());
+    assert!(store.next_fence().expect("a fence") > before);
+}
+
+#[test]
+fn a_restored_backup_is_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let epoch = store.epoch();
+    drop(store);
+    let seen = Fence::new(epoch, 1_000);
+    let mut store = Store::open(folder.path(), Timestamp(2), seen).expect("it opens");
+    assert_eq!(store.origin(), &Origin::RolledBack);
+    assert!(store.next_fence().expect("a fence") > seen);
+}
+
+#[test]
+fn a_newer_store_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store"));
+    let connection =
+        rusqlite::Connection::open(folder.path().join("state.db")).expect("the database");
+    connection.pragma_update(None, "user_version", 99).expect("a newer version");
+    drop(connection);
+    let error = Store::open(folder.path(), Timestamp(2), Fence(0)).expect_err("refused");
+    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+}
+
+#[test]
+fn a_full_disk_is_told_apart_and_loses_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let row = lease(&mut store);
+    store.put_lease(&row).expect("it is written");
+    let pages: i64 =
+        store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
+    store.connection.pragma_update(None, "max_page_count", pages).expect("no more pages");
+    let long = Work::Layout { generation: 1, layout: "x".repeat(100_000), allow_reset: false };
+    let error = store.begin_work(&long).expect_err("no room");
+    assert!(error.is_disk_full(), "{error}");
+    assert_eq!(store.leases().expect("leases"), [row]);
+}

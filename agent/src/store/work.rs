@@ -1,0 +1,79 @@
+//! Work that was begun: the intent is written before the first driver call and removed after the last, so
+//! that a kerfd that dies in between knows what to finish or to undo.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Doing, Store, StoreError};
+
+/// One piece of begun work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// A layout is being applied; after a crash it is planned again from what is there, and finished.
+    Layout {
+        /// Generation of the plan.
+        generation: u64,
+        /// The `kerf.v1.Layout` document.
+        layout: String,
+        /// Whether GPU resets were accepted.
+        allow_reset: bool,
+    },
+    /// A slice is being cut for a container; after a crash it is undone, since nobody has a lease for it.
+    Cut {
+        /// PCI address of the GPU.
+        gpu: String,
+        /// `start:size`.
+        placement: String,
+        /// The driver's profile id.
+        profile: u32,
+    },
+}
+
+/// Begun work with its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkRow {
+    /// Its number in the store.
+    pub number: i64,
+    /// The work.
+    pub work: Work,
+}
+
+impl Store {
+    /// Writes down that work begins.
+    pub fn begin_work(&mut self, work: &Work) -> Result<i64, StoreError> {
+        let document = serde_json::to_string(work)
+            .map_err(|error| StoreError::Row { what: "piece of work", why: error.to_string() })?;
+        self.connection
+            .execute("INSERT INTO work (document) VALUES (?1)", [document])
+            .doing("write an intent")?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Writes down that work has ended, one way or the other.
+    pub fn end_work(&mut self, number: i64) -> Result<(), StoreError> {
+        self.connection
+            .execute("DELETE FROM work WHERE number = ?1", [number])
+            .doing("end an intent")?;
+        Ok(())
+    }
+
+    /// Work that a kerfd before us did not end, oldest first.
+    pub fn open_work(&self) -> Result<Vec<WorkRow>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT number, document FROM work ORDER BY number")
+            .doing("read intents")?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+            .doing("read intents")?;
+        rows.map(|row| {
+            let (number, document) = row.doing("read intents")?;
+            let work = serde_json::from_str(&document).map_err(|error| StoreError::Row {
+                what: "piece of work",
+                why: error.to_string(),
+            })?;
+            Ok(WorkRow { number, work })
+        })
+        .collect()
+    }
+}
