@@ -1,0 +1,32 @@
+//! Documents of the wrong kind and lists with holes are errors.
+
+use super::{Slice, document, slices};
+
+#[test]
+fn slices_are_read() {
+    let text = r#"{"schema":"kerf.v1.SliceList","slices":[
+        {"gpu_index":0,"profile":"1g.10gb","state":"free","uuid":"MIG-1","new":1}]}"#;
+    let found = slices(&document(text, "SliceList").expect("the kind is right")).expect("a list");
+    let slice = Slice {
+        gpu: 0,
+        profile: "1g.10gb".to_owned(),
+        state: "free".to_owned(),
+        uuid: Some("MIG-1".to_owned()),
+    };
+    assert_eq!(found, [slice]);
+}
+
+#[test]
+fn another_kind_is_an_error() {
+    assert!(document(r#"{"schema":"kerf.v1.Job"}"#, "SliceList").is_err());
+    assert!(document("", "SliceList").is_err());
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    let value = serde_json::json!({ "slices": [{ "gpu_index": 0, "state": "free" }] });
+    let error = slices(&value)
+        .expect_err("the profile is missing")
+        .to_string();
+    assert!(error.starts_with("no text \"profile\""), "{error}");
+}

@@ -1,0 +1,90 @@
+//! `cargo xtask demo`: one host does its whole job before your eyes, on any Linux machine.
+//!
+//! It starts a containerd and a kerfd of its own in a temporary folder and touches nothing else;
+//! whatever happens, what it started has ended when it returns.
+
+mod answers;
+mod host;
+mod stage;
+mod steps;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::unistd::Uid;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::phase::phase;
+use crate::{out, setup, test};
+use host::Host;
+use stage::Stage;
+
+/// How often the flag of the signal handler is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Options of the demo.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// End after the last step instead of staying up; exits 0 only if every step checked out
+    #[arg(long)]
+    once: bool,
+}
+
+/// Sets up, builds, plays the steps, and cleans up.
+pub fn run(options: &Options) -> Result<()> {
+    if !Uid::effective().is_root() {
+        bail!("the demo starts containers and makes device nodes: run it as root");
+    }
+    phase("setup", setup::run)?;
+    phase("build", || test::build().and_then(|_| host::check_built()))?;
+    let interrupted = watch_signals()?;
+    let mut host = Host::new()?;
+    let mut stage = Stage::new(Arc::clone(&interrupted));
+    out::line(&format!(
+        "\nEverything of this demo lies in {}",
+        host.folder().display()
+    ));
+    let mut played = stage.play(&steps::STEPS, &mut host);
+    if played.is_ok() && !options.once {
+        played = stay(&host, &interrupted);
+    }
+    if played.is_err() {
+        out::line(&format!("\nkerfd's log ends with:\n{}", host.log_tail()));
+    }
+    let closed = host.close().context("the demo did not clean up");
+    if let Err(error) = &closed {
+        out::error(error);
+    }
+    played?;
+    closed?;
+    out::line(&format!(
+        "\n{} checks held, and nothing is left behind.",
+        stage.checks()
+    ));
+    Ok(())
+}
+
+/// A first Ctrl-C ends the demo in order; a second one ends it at once.
+fn watch_signals() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+fn stay(host: &Host, interrupted: &AtomicBool) -> Result<()> {
+    out::line("\nkerfd stays up. Try:");
+    for hint in host.hints()? {
+        out::line(&format!("    {hint}"));
+    }
+    out::line("Ctrl-C ends it and removes everything.");
+    while !interrupted.load(Ordering::Relaxed) {
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
+}

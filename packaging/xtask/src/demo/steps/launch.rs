@@ -1,0 +1,157 @@
+//! Containers with a slice: what they see, what is measured, and that the slice comes back.
+
+use anyhow::{Context, Result};
+use kerf_tests::world::IMAGE;
+use kerf_tests::{poll, process};
+
+use super::super::answers;
+use super::super::host::Host;
+use super::super::stage::Stage;
+use super::{LIMIT, slices};
+
+/// The slice that the containers ask for.
+const ASK: &str = "1g.10gb";
+
+/// The code that the container exits with, to see that it arrives.
+const CODE: i32 = 7;
+
+/// Opens every NVIDIA node of the container, then one that it makes itself: the node of GPU 7.
+///
+/// The simulated nodes have majors without a driver. So `open()` answers "No such device or
+/// address" when the device cgroup let it through to the missing driver, and "Operation not
+/// permitted" when the cgroup refused.
+const LOOK_AROUND: &str = r#"
+for node in /dev/nvidia* /dev/nvidia-caps/*; do
+    [ -c "$node" ] && echo "own $( ( : < "$node" ) 2>&1 )"
+done
+mknod /tmp/other c $((0x$(stat -c %t /dev/nvidiactl))) 7
+echo "other $( ( : < /tmp/other ) 2>&1 )"
+exit 7
+"#;
+
+const ALLOWED: &str = "No such device or address";
+const REFUSED: &str = "Operation not permitted";
+
+/// What `open()` answers where not even the node could be made.
+const NOT_MADE: &str = "no such file";
+
+/// Nodes that every NVIDIA container has: control, the parent GPU, and two for unified memory.
+const COMMON_NODES: usize = 4;
+
+/// Nodes that make a slice: its GPU instance and its compute instance.
+const SLICE_NODES: usize = 2;
+
+/// A short container: its `/dev`, what `open()` answers there, and its exit code.
+pub fn isolation(stage: &mut Stage, host: &mut Host) -> Result<()> {
+    let arguments = [
+        "run",
+        "--accel",
+        ASK,
+        "--image",
+        IMAGE,
+        "--",
+        "sh",
+        "-c",
+        LOOK_AROUND,
+    ];
+    let (code, text) = stage.run_any(&mut host.kerf(&arguments)?)?;
+    stage.check("kerf run returns the container's exit code", code == CODE)?;
+    let own: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("own "))
+        .collect();
+    stage.check(
+        "the container has the six nodes of one slice",
+        is_one_slice(&own),
+    )?;
+    let allowed = own.iter().all(|line| line.ends_with(ALLOWED));
+    stage.check("the device cgroup lets it open each of them", allowed)?;
+    let other: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("other "))
+        .collect();
+    let refused = other
+        .iter()
+        .all(|line| line.ends_with(REFUSED) || line.ends_with(NOT_MADE));
+    let refused = refused && other.len() == 1;
+    stage.check("another GPU is refused", refused)?;
+    poll::until_true("free slices", LIMIT, || count(host, "free") == Some(4))?;
+    stage.check("the slice is free again", true)
+}
+
+fn is_one_slice(nodes: &[&str]) -> bool {
+    let caps = nodes
+        .iter()
+        .filter(|line| line.contains("/dev/nvidia-caps/"))
+        .count();
+    caps == SLICE_NODES && nodes.len() == COMMON_NODES + SLICE_NODES
+}
+
+/// A job that holds its slice until it is told to end.
+pub fn submit(stage: &mut Stage, host: &mut Host) -> Result<()> {
+    let arguments = [
+        "submit", "--accel", ASK, "--image", IMAGE, "-o", "json", "--", "sleep", "600",
+    ];
+    let text = stage.run(&mut host.kerf(&arguments)?)?;
+    let job = answers::text(&answers::document(&text, "Job")?, "id")?;
+    poll::until_true("a leased slice", LIMIT, || count(host, "leased") == Some(1))?;
+    stage.run(&mut host.kerf(&["jobs"])?)?;
+    stage.run(&mut host.kerf(&["slices"])?)?;
+    let all = slices(host)?;
+    let leased = all
+        .iter()
+        .find(|slice| slice.state == "leased")
+        .context("no slice is leased")?;
+    stage.check(
+        "one slice of the asked profile is leased",
+        leased.profile == ASK,
+    )?;
+    host.slice.clone_from(&leased.uuid);
+    host.job = Some(job);
+    Ok(())
+}
+
+/// The lines of `/metrics` that name the slice.
+pub fn metrics(stage: &mut Stage, host: &mut Host) -> Result<()> {
+    let uuid = host.slice.clone().context("no step has leased a slice")?;
+    let address = host.kerfd()?.metrics_address();
+    stage.say(&format!("$ curl -s http://{address}/metrics | grep {uuid}"));
+    let text = host.kerfd()?.metrics()?;
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(&uuid)).collect();
+    stage.print(&lines.join("\n"));
+    let has = |name: &str| lines.iter().any(|line| line.starts_with(name));
+    stage.check(
+        "its memory is measured",
+        has("kerf_slice_memory_total_bytes{"),
+    )?;
+    let leased = lines
+        .iter()
+        .any(|line| line.starts_with("kerf_slice_leased{") && line.ends_with(" 1"));
+    stage.check("it is shown as leased", leased)
+}
+
+/// Ends the job and waits for its slice.
+pub fn free(stage: &mut Stage, host: &mut Host) -> Result<()> {
+    let job = host.job.clone().context("no step has submitted a job")?;
+    stage.run(&mut host.kerf(&["cancel", &job])?)?;
+    poll::until_true("free slices", LIMIT, || count(host, "free") == Some(4))?;
+    stage.run(&mut host.kerf(&["slices"])?)?;
+    stage.check("all four slices are free", true)?;
+    let text = process::run(&mut host.kerf(&["lease", "list", "-o", "json"])?)?;
+    let leases = answers::document(&text, "LeaseList")?;
+    let held = answers::list(&leases, "leases")?.iter();
+    let held =
+        held.filter(|lease| answers::text(lease, "state").as_deref().ok() != Some("released"));
+    stage.check("no lease is held", held.count() == 0)
+}
+
+/// Number of slices in a state, or none while kerfd cannot say.
+fn count(host: &Host, state: &str) -> Option<usize> {
+    Some(
+        slices(host)
+            .ok()?
+            .iter()
+            .filter(|slice| slice.state == state)
+            .count(),
+    )
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask`: the commands of development. A table of contents; each verb is a file or folder.
+//!
+//! It builds on a machine that has rustc and a C linker and nothing else, since it is what
+//! installs the rest.
+
+mod demo;
+mod out;
+mod phase;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Development commands of kerf.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Install what is missing: Debian packages, parts of the Rust toolchain, Python clients
+    Setup,
+    /// Set up, then run every check there is: format, clippy, build, all tests
+    Test,
+    /// Show kerf on a simulated machine: discover, plan, cut, launch, measure, free
+    Demo(demo::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: &Verb) -> Result<()> {
+    match verb {
+        Verb::Setup => setup::run(),
+        Verb::Test => test::run(),
+        Verb::Demo(options) => demo::run(options),
+    }
+}

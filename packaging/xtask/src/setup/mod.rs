@@ -1,0 +1,20 @@
+//! `cargo xtask setup`: makes a fresh Debian machine able to build and test kerf.
+//!
+//! What is there already is left alone, so a second run does nothing and needs no network.
+
+mod packages;
+mod python;
+mod toolchain;
+
+use anyhow::Result;
+
+/// Installs what is missing, or says what to do when it may not.
+///
+/// # Errors
+/// When something is missing and cannot be installed. Python clients are an exception: without
+/// them the tests that compare with them skip.
+pub fn run() -> Result<()> {
+    packages::install()?;
+    toolchain::install()?;
+    python::install()
+}

@@ -1,0 +1,159 @@
+//! Debian packages that the build and the tests need.
+//!
+//! Each is looked for by the files that matter, so other distributions pass when they have them.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use kerf_tests::{bins, process, world};
+use nix::unistd::Uid;
+
+use crate::out;
+use crate::phase::visible;
+
+/// Installs the packages that are given as arguments and starts none of their services.
+///
+/// dpkg's scripts ask `policy-rc.d` before they start a service; one that says no stands there
+/// only while apt runs (`POLICY` names it so that tests can put it elsewhere). A policy that the
+/// operator has is left alone. The lists are fetched only when a package is unknown or its file
+/// is gone from the mirror, which takes long and needs the network.
+const INSTALL: &str = r#"
+set -eu
+if [ ! -e "$POLICY" ]; then
+    trap 'rm -f "$POLICY"' EXIT
+    trap 'exit 130' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' > "$POLICY"
+    chmod 755 "$POLICY"
+fi
+export DEBIAN_FRONTEND=noninteractive
+fetch() {
+    apt-get install --yes --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
+}
+for package in "$@"; do
+    if ! apt-cache show "$package" > /dev/null 2>&1; then
+        apt-get update
+        break
+    fi
+done
+fetch "$@" || { apt-get update && fetch "$@"; }
+"#;
+
+/// Where dpkg's scripts look for the policy.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// A package of Debian 12 and 13, what it is looked for by, and whether that is there.
+struct Need {
+    package: &'static str,
+    files: &'static str,
+    is_there: fn() -> bool,
+}
+
+const NEEDS: [Need; 8] = [
+    Need {
+        package: "protobuf-compiler",
+        files: "protoc (the build of containerd-client runs it)",
+        is_there: || has("protoc"),
+    },
+    Need {
+        package: "libprotobuf-dev",
+        files: "google/protobuf/any.proto in /usr/include or /usr/local/include",
+        is_there: || {
+            ["/usr/include", "/usr/local/include"]
+                .into_iter()
+                .any(has_protos)
+        },
+    },
+    Need {
+        package: "musl-tools",
+        files: "musl-gcc",
+        is_there: || has("musl-gcc"),
+    },
+    Need {
+        package: "containerd",
+        files: "containerd, containerd-shim-runc-v2 and ctr",
+        is_there: || {
+            ["containerd", "containerd-shim-runc-v2", "ctr"]
+                .into_iter()
+                .all(has)
+        },
+    },
+    Need {
+        package: "runc",
+        files: "runc",
+        is_there: || has("runc"),
+    },
+    Need {
+        package: "busybox-static",
+        files: "a busybox that needs no loader",
+        is_there: || world::static_busybox().is_ok(),
+    },
+    Need {
+        package: "prometheus",
+        files: "promtool",
+        is_there: || has("promtool"),
+    },
+    Need {
+        package: "python3-venv",
+        files: "python3 with venv and ensurepip",
+        is_there: || process::run(Command::new("python3").args(["-c", PYTHON_MODULES])).is_ok(),
+    },
+];
+
+const PYTHON_MODULES: &str = "import venv, ensurepip";
+
+/// Installs with apt as root; otherwise says what somebody else would have to type.
+pub fn install() -> Result<()> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        out::line(&format!(
+            "missing: {} (package {})",
+            need.files, need.package
+        ));
+    }
+    let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    if bins::system("apt-get").is_none() {
+        bail!("install the above with this system's package manager, then run this again");
+    }
+    let line = format!(
+        "apt-get install --yes --no-install-recommends {}",
+        names.join(" ")
+    );
+    if !Uid::effective().is_root() {
+        bail!("not root; run this, then start again: sudo {line}");
+    }
+    out::line(&format!("# {line}"));
+    visible(&mut script(&names, Path::new(POLICY)))?;
+    let absent = missing.iter().filter(|need| !(need.is_there)());
+    let absent: Vec<&str> = absent.map(|need| need.files).collect();
+    if !absent.is_empty() {
+        bail!(
+            "apt-get has installed the packages, and these are still missing: {}",
+            absent.join("; ")
+        );
+    }
+    Ok(())
+}
+
+fn script(packages: &[&str], policy: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", INSTALL, "install"])
+        .args(packages)
+        .env("POLICY", policy);
+    command
+}
+
+fn has(program: &str) -> bool {
+    bins::system(program).is_some()
+}
+
+fn has_protos(folder: &str) -> bool {
+    Path::new(folder).join("google/protobuf/any.proto").exists()
+}
+
+#[cfg(test)]
+mod tests;

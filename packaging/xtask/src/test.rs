@@ -1,0 +1,50 @@
+//! `cargo xtask test`: everything that must hold before a change lands, in the order of cost.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use kerf_tests::{bins, tree};
+
+use crate::phase::{cargo, phase, visible};
+use crate::setup;
+
+/// Sets up, then checks format, lints, build and tests; stops at the first that fails.
+pub fn run() -> Result<()> {
+    phase("setup", setup::run)?;
+    phase("format", || {
+        visible(&mut cargo(&["fmt", "--all", "--check"]))
+    })?;
+    phase("clippy", || {
+        let lints = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ];
+        visible(&mut cargo(&lints))
+    })?;
+    let runtime = phase("build", build)?;
+    phase("tests", || {
+        // One runner for all of them: unit tests, the integration binary, documentation.
+        visible(cargo(&["test", "--workspace"]).env(bins::RUNTIME_ENV, runtime))
+    })
+}
+
+/// Builds what tests start as processes of their own: `cargo test` alone would not make the
+/// simulator's shared library nor the static runtime. Returns the path of the latter.
+pub fn build() -> Result<PathBuf> {
+    visible(&mut cargo(&["build", "--workspace"]))?;
+    let target = bins::RUNTIME_TARGET;
+    visible(&mut cargo(&[
+        "build",
+        "--package",
+        "kerf-runtime",
+        "--target",
+        target,
+    ]))?;
+    let path = tree::target_dir()?.join(target).join("debug/kerf-runtime");
+    path.canonicalize()
+        .with_context(|| format!("{} was not built", path.display()))
+}

@@ -1,0 +1,115 @@
+//! Finds the programs that tests start: those that this workspace builds, and those of the system.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::tree;
+
+/// The target that `kerf-runtime` is built for: static, so that it starts fast and needs no loader.
+pub const RUNTIME_TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// Names the static `kerf-runtime` to test; `cargo xtask test` sets it.
+pub const RUNTIME_ENV: &str = "KERF_RUNTIME_BIN";
+
+/// The host daemon.
+///
+/// # Errors
+/// When it has not been built.
+pub fn kerfd() -> Result<PathBuf> {
+    built("kerfd")
+}
+
+/// The command line.
+///
+/// # Errors
+/// When it has not been built.
+pub fn kerf() -> Result<PathBuf> {
+    built("kerf")
+}
+
+/// The privileged worker.
+///
+/// # Errors
+/// When it has not been built.
+pub fn partitioner() -> Result<PathBuf> {
+    built("kerf-partitioner")
+}
+
+/// The simulated driver, as cargo names it (machines carry it as `libnvidia-ml.so.1`).
+///
+/// # Errors
+/// When it has not been built.
+pub fn simulator_library() -> Result<PathBuf> {
+    built("libnvidia_ml.so")
+}
+
+/// The static OCI runtime wrapper: what `KERF_RUNTIME_BIN` names, else what cargo built for musl.
+///
+/// # Errors
+/// When it has not been built.
+pub fn runtime() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(RUNTIME_ENV) {
+        return existing(PathBuf::from(path), "KERF_RUNTIME_BIN names it");
+    }
+    let path = tree::target_dir()?
+        .join(RUNTIME_TARGET)
+        .join("debug/kerf-runtime");
+    existing(
+        path,
+        "cargo build -p kerf-runtime --target x86_64-unknown-linux-musl",
+    )
+}
+
+/// A program of the Python environment that `cargo xtask setup` makes: `python`, `gpustat`, `nvitop`.
+///
+/// # Errors
+/// When the environment is not there.
+pub fn python_tool(name: &str) -> Result<PathBuf> {
+    existing(python_env()?.join("bin").join(name), "cargo xtask setup")
+}
+
+/// The folder of the Python environment with other people's NVML and metrics clients.
+///
+/// # Errors
+/// When the build folder cannot be found.
+pub fn python_env() -> Result<PathBuf> {
+    Ok(tree::target_dir()?.join("pyenv"))
+}
+
+/// A program of the system, looked for in `PATH` and in the folders for administrators, which
+/// are not in everybody's `PATH` although Debian puts `runc` there.
+#[must_use]
+pub fn system(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    find_in(name, &path)
+}
+
+fn find_in(name: &str, path: &OsStr) -> Option<PathBuf> {
+    let administrators = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(path)
+        .chain(administrators)
+        .map(|folder| folder.join(name))
+        .find(|candidate| is_executable(candidate))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+}
+
+fn built(name: &str) -> Result<PathBuf> {
+    existing(tree::profile_dir()?.join(name), "cargo build --workspace")
+}
+
+fn existing(path: PathBuf, made_by: &str) -> Result<PathBuf> {
+    if !path.exists() {
+        bail!("{} does not exist (made by: {made_by})", path.display());
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! What a test needs of the machine, and what happens when it is not there.
+//!
+//! A test asks with [`require`] and returns when the answer is no; one line then says why it was
+//! skipped. Where `KERF_REQUIRE` names the capability the skip is a failure: so a build server
+//! cannot go green by lacking something.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::unistd::Uid;
+
+use crate::{bins, tree, world};
+
+/// The environment variable with the capabilities that must be there, separated by commas.
+pub const REQUIRE_ENV: &str = "KERF_REQUIRE";
+
+/// Something that a test needs and not every machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Capability {
+    /// The test runs as root.
+    Root,
+    /// containerd, its `ctr`, runc and a static busybox are installed, and root may start them.
+    Containerd,
+    /// Device access can be ruled by a cgroup: v1 `devices`, or a v2 tree that takes new groups.
+    Cgroup,
+    /// The reference data lies beside the checkout, see [`tree::data_dir`].
+    Data,
+    /// The Python environment with gpustat, nvitop and prometheus-client is set up.
+    Python,
+    /// promtool, the checker of Prometheus text, is installed.
+    Promtool,
+}
+
+impl Capability {
+    /// Every capability there is.
+    pub const ALL: [Self; 6] = [
+        Self::Root,
+        Self::Containerd,
+        Self::Cgroup,
+        Self::Data,
+        Self::Python,
+        Self::Promtool,
+    ];
+
+    /// The word that stands for it in `KERF_REQUIRE`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Containerd => "containerd",
+            Self::Cgroup => "cgroup",
+            Self::Data => "data",
+            Self::Python => "python",
+            Self::Promtool => "promtool",
+        }
+    }
+
+    /// Looks whether the machine has it.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn probe(self) -> Result<()> {
+        match self {
+            Self::Root => probe_root(),
+            Self::Containerd => probe_containerd(),
+            Self::Cgroup => probe_cgroup(),
+            Self::Data => probe_data(),
+            Self::Python => bins::python_tool("gpustat").map(drop),
+            Self::Promtool => program("promtool"),
+        }
+    }
+}
+
+/// Whether the calling test can run here; if not, prints why it is skipped.
+///
+/// # Panics
+/// When the capability is missing although `KERF_REQUIRE` names it, and when `KERF_REQUIRE` holds
+/// a word that is no capability: a misspelt demand must not become no demand.
+#[must_use]
+pub fn require(capability: Capability) -> bool {
+    let Err(missing) = capability.probe() else {
+        return true;
+    };
+    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    let line = format!("{test} needs {}: {missing:#}", capability.word());
+    let demanded = demanded(&std::env::var(REQUIRE_ENV).unwrap_or_default());
+    match demanded {
+        Ok(words) => assert!(!words.contains(&capability), "{line}"),
+        Err(error) => panic!("{REQUIRE_ENV}: {error}"),
+    }
+    report_skip(&line);
+    false
+}
+
+/// The test harness keeps what `println` of a passing test says to itself, so the line goes to
+/// the stream directly.
+fn report_skip(line: &str) {
+    let written = writeln!(std::io::stderr(), "skipped: {line}");
+    drop(written);
+}
+
+fn demanded(list: &str) -> Result<BTreeSet<Capability>> {
+    let words = list
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    words.map(from_word).collect()
+}
+
+fn from_word(word: &str) -> Result<Capability> {
+    let found = Capability::ALL
+        .into_iter()
+        .find(|capability| capability.word() == word);
+    found.with_context(|| format!("no capability is called {word:?}"))
+}
+
+fn probe_root() -> Result<()> {
+    let uid = Uid::effective();
+    ensure!(uid.is_root(), "the user id is {uid}");
+    Ok(())
+}
+
+fn probe_containerd() -> Result<()> {
+    probe_root()?;
+    ["containerd", "ctr", "containerd-shim-runc-v2", "runc"]
+        .into_iter()
+        .try_for_each(program)?;
+    world::static_busybox().map(drop)
+}
+
+fn program(name: &str) -> Result<()> {
+    bins::system(name)
+        .map(drop)
+        .with_context(|| format!("{name} is not installed"))
+}
+
+fn probe_cgroup() -> Result<()> {
+    let devices_v1 = Path::new("/sys/fs/cgroup/devices");
+    let unified = Path::new("/sys/fs/cgroup");
+    let parent = if devices_v1.join("devices.allow").exists() {
+        devices_v1
+    } else if unified.join("cgroup.controllers").exists() {
+        unified
+    } else {
+        bail!("neither a v1 devices hierarchy nor a v2 tree is mounted on /sys/fs/cgroup");
+    };
+    let group = parent.join(format!("kerf-probe-{}", std::process::id()));
+    match std::fs::create_dir(&group) {
+        Ok(()) => std::fs::remove_dir(&group).context("the probe group cannot be removed"),
+        // Another thread of this process is probing at this moment: the tree takes groups.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("no group can be made in {parent:?}")),
+    }
+}
+
+fn probe_data() -> Result<()> {
+    let folder = tree::data_dir();
+    ensure!(folder.is_dir(), "{} does not exist", folder.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,18 @@
+//! What the integration tests and `cargo xtask demo` share: real processes, real containerd, real files.
+//!
+//! It owns the private worlds that tests run in (temporary folders, child processes, a containerd
+//! of their own) and sees to it that nothing of them stays behind. It never touches the host's own
+//! containerd and never ends a process that it did not start.
+
+pub mod bins;
+pub mod capability;
+pub mod http;
+pub mod poll;
+pub mod process;
+pub mod scratch;
+pub mod tree;
+pub mod world;
+
+pub use capability::{Capability, require};
+pub use process::ChildGuard;
+pub use scratch::Scratch;

@@ -1,0 +1,77 @@
+//! A temporary folder with a short path, gone again when its owner is.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::world::leftovers;
+
+/// Keeps the folders of failed tests for reading when it is set.
+pub const KEEP_ENV: &str = "KERF_KEEP";
+
+/// A folder directly under `/tmp`.
+///
+/// `TMPDIR` is not asked: the path of a unix socket may have 107 bytes, and build servers like
+/// temporary folders with long names.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: Option<tempfile::TempDir>,
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// Makes `/tmp/<tag>-XXXXXX`, readable by its owner alone.
+    ///
+    /// # Errors
+    /// When `/tmp` takes no folder.
+    pub fn new(tag: &str) -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{tag}-"))
+            .tempdir_in("/tmp")
+            .context("cannot make a folder in /tmp")?;
+        let path = folder.path().to_path_buf();
+        Ok(Self {
+            folder: Some(folder),
+            path,
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path inside.
+    #[must_use]
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes a folder inside, with its parents.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn folder(&self, name: impl AsRef<Path>) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        std::fs::create_dir_all(&path)
+            .with_context(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // A mount that stays would make the removal fail, or worse, reach into what is mounted.
+        drop(leftovers::unmount_below(&self.path));
+        let Some(folder) = self.folder.take() else {
+            return;
+        };
+        if std::env::var_os(KEEP_ENV).is_some() {
+            drop(folder.keep());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! A private host for one test: containerd with an image that came from no registry, and kerfd on
+//! a simulated machine.
+
+mod config;
+mod containerd;
+mod image;
+pub mod kerfd;
+pub mod leftovers;
+
+pub use containerd::Containerd;
+pub use image::{IMAGE, busybox_image, static_busybox};
+pub use kerfd::Kerfd;

@@ -1,0 +1,217 @@
+//! What goes wrong below the launcher: no containerd, one that is killed or stuck, a failing runtime.
+
+use std::time::{Duration, Instant};
+
+use kerf_agent::launcher::{Hint, Launcher, LauncherConfig, LauncherError};
+use kerf_tests::{Scratch, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::runtime::Runtime;
+
+use super::{LIMIT, World, chain, config};
+
+#[test]
+fn without_containerd_the_answer_is_quick_and_clear() {
+    let scratch = Scratch::new("kl").expect("/tmp takes folders");
+    let socket = scratch.join("nobody.sock");
+    let config = LauncherConfig::new(&socket, "kerf", "/bin/true", scratch.join("state"));
+    let launcher = Launcher::new(config).expect("a launcher");
+    let start = Instant::now();
+    let runtime = Runtime::new().expect("a runtime");
+    let error = runtime
+        .block_on(launcher.version())
+        .expect_err("nobody is there");
+    assert!(start.elapsed() < Duration::from_secs(2));
+    let expected = format!(
+        "containerd does not answer at {}: No such file or directory (os error 2)",
+        socket.display()
+    );
+    assert_eq!(chain(&error), expected);
+    assert!(error.is_transient());
+}
+
+#[test]
+fn containers_outlive_containerd_and_the_launcher_finds_it_again() {
+    let Some(mut world) = World::new() else {
+        return;
+    };
+    let script = "while [ ! -e /tmp/go ]; do sleep 0.1; done; echo done; exit 9";
+    let pid = world
+        .start(world.request("long", script))
+        .expect("it starts")
+        .pid;
+    let container = world.container("long");
+    let waiting = {
+        let (launcher, container) = (world.launcher.clone(), container.clone());
+        world
+            .runtime
+            .spawn(async move { launcher.wait(&container).await })
+    };
+    world.containerd.kill9().expect("containerd goes");
+    let start = Instant::now();
+    for _ in 0..2 {
+        let error = world
+            .start(world.request("next", "true"))
+            .expect_err("it is down");
+        assert!(
+            matches!(error, LauncherError::Unavailable { .. }),
+            "{error}"
+        );
+        assert!(chain(&error).starts_with("containerd does not answer at"));
+    }
+    assert!(start.elapsed() < Duration::from_secs(2));
+    let removed = world.run(world.launcher.remove(&container));
+    assert!(
+        matches!(removed, Err(LauncherError::Unavailable { .. })),
+        "{removed:?}"
+    );
+    world.containerd.restart().expect("it comes back");
+    std::fs::write(format!("/proc/{pid}/root/tmp/go"), "").expect("the container lives on");
+    let exit = world.run(waiting).expect("no panic").expect("it has ended");
+    assert_eq!(exit.code, 9);
+    assert_eq!(world.finish("long"), (9, "done\n".to_owned()));
+    assert_eq!(world.shell("next", "echo on").0, 0);
+    world.assert_empty();
+}
+
+#[test]
+fn a_stuck_containerd_does_not_hold_the_launcher_for_ever() {
+    let Some(world) = World::new() else { return };
+    world.run(world.launcher.version()).expect("a version");
+    let pid = i32::try_from(world.containerd.pid()).expect("a process id");
+    kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it stands still");
+    let start = Instant::now();
+    let answer = world.run(world.launcher.version());
+    kill(Pid::from_raw(pid), Signal::SIGCONT).expect("it goes on");
+    assert!(
+        matches!(answer, Err(LauncherError::TimedOut { .. })),
+        "{answer:?}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(12));
+    world
+        .run(world.launcher.version())
+        .expect("a version again");
+}
+
+#[test]
+fn a_failing_start_says_why_in_one_line_and_leaves_nothing() {
+    let Some(world) = World::new() else { return };
+    let mut request = world.request("bad", "");
+    request.spec.args = vec!["/no/such/program".to_owned()];
+    request.stdin = true;
+    let error = chain(&world.start(request).expect_err("there is no such program"));
+    assert!(
+        error.contains("/no/such/program") && error.contains("no such file"),
+        "{error}"
+    );
+    assert!(
+        !error.contains("shim task") && !error.contains('\n'),
+        "{error}"
+    );
+    let files = std::fs::read_dir(world.log_dir("bad")).expect("the log folder stays");
+    assert_eq!(files.count(), 2, "only the two logs");
+
+    let refusing = world.scratch.join("refusing-runtime");
+    let script = "#!/bin/sh\nlog=\nwhile [ $# -gt 0 ]; do\n\
+        [ \"$1\" = --log ] && log=$2\nshift\ndone\n\
+        echo '{\"level\":\"error\",\"msg\":\"kerfd refused: lease 7 is over\",\"time\":\"2026-01-02T03:04:05Z\"}' >>$log\n\
+        exit 1\n";
+    std::fs::write(&refusing, script).expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&refusing, mode).expect("it is ours");
+    let other = LauncherConfig {
+        runtime_binary: refusing,
+        ..config(&world.containerd, &world.scratch)
+    };
+    let launcher = Launcher::new(other).expect("a launcher");
+    let failed = world.run(launcher.start(world.request("refused", "true")));
+    let error = chain(&failed.expect_err("the runtime refuses"));
+    assert!(
+        error.ends_with(": kerfd refused: lease 7 is over"),
+        "{error}"
+    );
+    world.assert_empty();
+    // The same name is free again.
+    assert_eq!(world.shell("refused", "echo now").1, "now\n");
+    world.assert_empty();
+}
+
+#[test]
+fn a_start_is_finished_or_undone_when_its_caller_goes_away() {
+    let Some(world) = World::new() else { return };
+    let start = world.launcher.start(world.request("alone", "sleep 600"));
+    world.runtime.block_on(async {
+        // Long enough to begin and too short to end.
+        let given_up = tokio::time::timeout(Duration::from_millis(20), start).await;
+        assert!(given_up.is_err(), "it was too quick to give up");
+    });
+    let container = world.container("alone");
+    poll::until_true("the start without its caller", LIMIT, || {
+        let view = world.run(world.launcher.inspect(&container));
+        view.expect("an answer")
+            .is_some_and(|view| view.pid.is_some())
+    })
+    .expect("it runs");
+    world
+        .run(world.launcher.remove(&container))
+        .expect("it goes");
+    world.assert_empty();
+}
+
+#[test]
+fn what_a_killed_kerfd_left_is_taken_over() {
+    let Some(world) = World::new() else { return };
+    // A snapshot without a record, as between two steps of a start.
+    let (code, _) = world.shell("probe", "true");
+    assert_eq!(code, 0);
+    let snapshots = world.ctr(&["snapshots", "list"]);
+    let parent = snapshots.lines().find(|line| line.contains("Committed"));
+    let parent = parent.and_then(|line| line.split_whitespace().next());
+    world.ctr(&[
+        "snapshots",
+        "prepare",
+        "again",
+        parent.expect("the image's"),
+    ]);
+    assert_eq!(world.shell("again", "echo fine").1, "fine\n");
+    // A record without a task, as one step later.
+    world.ctr(&[
+        "containers",
+        "create",
+        "--label",
+        "kerf.dev/job=x",
+        super::IMAGE,
+        "half",
+    ]);
+    let views = world.run(world.launcher.list()).expect("a list");
+    assert_eq!(views.len(), 1, "{views:?}");
+    assert_eq!(views[0].status, kerf_agent::launcher::ContainerStatus::Dead);
+    let half = world.container("half");
+    let waited = world.run(world.launcher.wait(&half));
+    assert!(
+        matches!(waited, Err(LauncherError::ExitUnknown { .. })),
+        "{waited:?}"
+    );
+    world.run(world.launcher.remove(&half)).expect("it goes");
+    world.assert_empty();
+}
+
+#[test]
+fn the_end_of_a_container_is_hinted_at() {
+    let Some(world) = World::new() else { return };
+    let mut hints = world.runtime.block_on(async { world.launcher.events() });
+    assert_eq!(world.run(hints.recv()), Some(Hint::Resync));
+    let container = world.container("brief");
+    // Nobody can tell when containerd has taken the subscription, so another one ends until it has.
+    for _ in 0..20 {
+        world.shell("brief", "true");
+        let hint = world.runtime.block_on(async {
+            tokio::time::timeout(Duration::from_millis(500), hints.recv()).await
+        });
+        if let Ok(hint) = hint {
+            assert_eq!(hint, Some(Hint::Exited(container)));
+            return;
+        }
+    }
+    panic!("no hint came");
+}
