@@ -34,7 +34,10 @@ pub struct Events {
 
 impl Default for Events {
     fn default() -> Self {
-        Self { ring: Arc::default(), newest: Arc::new(watch::Sender::new(0)) }
+        Self {
+            ring: Arc::default(),
+            newest: Arc::new(watch::Sender::new(0)),
+        }
     }
 }
 
@@ -44,7 +47,13 @@ impl Events {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let number = ring.back().map_or(1, |event| event.number + 1);
         let (subject, text) = (subject.to_owned(), text.to_owned());
-        ring.push_back(Event { number, time: crate::host::now(), kind, subject, text });
+        ring.push_back(Event {
+            number,
+            time: crate::host::now(),
+            kind,
+            subject,
+            text,
+        });
         if ring.len() > KEPT {
             ring.pop_front();
         }
@@ -54,7 +63,10 @@ impl Events {
     /// Events with a higher number than `after`, oldest first.
     pub fn after(&self, after: u64) -> Vec<Event> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.iter().filter(|event| event.number > after).cloned().collect()
+        ring.iter()
+            .filter(|event| event.number > after)
+            .cloned()
+            .collect()
     }
 
     /// Changes with each new event.

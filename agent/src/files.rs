@@ -36,8 +36,12 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
 }
 
 fn write(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(path)?;
     file.write_all(content)?;
     if durability == Durability::Synced {
         file.sync_all()?;

@@ -91,14 +91,21 @@ impl Sampler {
             let (sample, cost) = samples.get(&gpu.uuid).cloned().unzip();
             GpuEntry::new(gpu, sample, cost)
         });
-        let store = view.degraded.get("store").or(view.degraded.get("state store"));
+        let store = view
+            .degraded
+            .get("store")
+            .or(view.degraded.get("state store"));
         Snapshot {
             taken: now(),
             kerf_version: env!("CARGO_PKG_VERSION").to_owned(),
             allow_names: self.allow_names,
             host: host_facts(view),
             gpus: gpus.collect(),
-            slices: view.slices.iter().filter_map(|slice| slice_entry(view, slice)).collect(),
+            slices: view
+                .slices
+                .iter()
+                .filter_map(|slice| slice_entry(view, slice))
+                .collect(),
             leases: view.leases.iter().map(LeaseEntry::from).collect(),
             jobs: self.jobs.borrow().clone(),
             driver: DriverFacts {
@@ -148,7 +155,7 @@ fn host_facts(view: &HostView) -> HostFacts {
             .ok()
             .map(|text| text.trim().to_owned()),
         booted: booted.map(|seconds| Timestamp(seconds.saturating_mul(1_000))),
-        load: load.map(|load| [load.one, load.five, load.fifteen].map(f64::from)),
+        load: load.map(|load| [load.one, load.five, load.fifteen].map(hundredths)),
         cpus: std::thread::available_parallelism()
             .ok()
             .and_then(|count| u32::try_from(count.get()).ok()),
@@ -158,9 +165,16 @@ fn host_facts(view: &HostView) -> HostFacts {
     }
 }
 
+/// The kernel gives loads with two decimals; a single widened to a double would show more.
+fn hundredths(load: f32) -> f64 {
+    (f64::from(load) * 100.0).round() / 100.0
+}
+
 /// Facts of kerfd's own process.
 fn process_facts() -> ProcessFacts {
-    let Ok(process) = procfs::process::Process::myself() else { return ProcessFacts::default() };
+    let Ok(process) = procfs::process::Process::myself() else {
+        return ProcessFacts::default();
+    };
     let stat = process.stat().ok();
     let limits = process.limits().ok();
     let ticks = procfs::ticks_per_second();
@@ -173,13 +187,20 @@ fn process_facts() -> ProcessFacts {
     let booted = procfs::KernelStats::current().ok().map(|stats| stats.btime);
     ProcessFacts {
         cpu_seconds: stat.as_ref().map(|stat| seconds(stat.utime + stat.stime)),
-        resident: stat.as_ref().map(|stat| Bytes(stat.rss * procfs::page_size())),
-        open_fds: process.fd_count().ok().and_then(|count| u64::try_from(count).ok()),
+        resident: stat
+            .as_ref()
+            .map(|stat| Bytes(stat.rss * procfs::page_size())),
+        open_fds: process
+            .fd_count()
+            .ok()
+            .and_then(|count| u64::try_from(count).ok()),
         max_fds: limits.and_then(|limits| match limits.max_open_files.soft_limit {
             procfs::process::LimitValue::Value(value) => Some(value),
             procfs::process::LimitValue::Unlimited => None,
         }),
-        threads: stat.as_ref().and_then(|stat| u64::try_from(stat.num_threads).ok()),
+        threads: stat
+            .as_ref()
+            .and_then(|stat| u64::try_from(stat.num_threads).ok()),
         started: stat.zip(booted).map(|(stat, booted)| {
             Timestamp((booted + stat.starttime / ticks).saturating_mul(1_000))
         }),

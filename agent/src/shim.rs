@@ -63,7 +63,9 @@ pub async fn serve(listener: UnixListener, host: HostHandle, metrics: Arc<SelfMe
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let (host, metrics) = (host.clone(), Arc::clone(&metrics));
         tokio::spawn(async move {
             if let Err(error) = answer(stream, &host, &metrics).await {
@@ -89,7 +91,13 @@ async fn answer(
     }
     let container = format!("{}/{}", request.namespace, request.container_id);
     let request = Box::new(request);
-    let outcome = host.ask(|reply| Command::Launch { request, peer, reply }).await;
+    let outcome = host
+        .ask(|reply| Command::Launch {
+            request,
+            peer,
+            reply,
+        })
+        .await;
     let reply = match outcome {
         Ok(grant) => {
             tracing::info!(container.id = %container, lease.id = %grant.lease_id, "launch granted");
@@ -103,7 +111,9 @@ async fn answer(
             LaunchReply::refused(reason, error.hint())
         }
     };
-    metrics.launch_duration.observe(begun.elapsed().as_secs_f64());
+    metrics
+        .launch_duration
+        .observe(begun.elapsed().as_secs_f64());
     stream.write_all(&encode(&reply)?).await?;
     Ok(())
 }
@@ -115,8 +125,14 @@ fn peer_of(stream: &UnixStream) -> Result<LaunchPeer, ShimError> {
         return Err(ShimError::Stranger(uid));
     }
     let gone = || ShimError::Credentials(io::Error::from(io::ErrorKind::NotFound));
-    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).ok_or_else(gone)?;
-    Ok(LaunchPeer { process: process::identify(pid).ok_or_else(gone)?, uid })
+    let pid = credentials
+        .pid()
+        .and_then(|pid| u32::try_from(pid).ok())
+        .ok_or_else(gone)?;
+    Ok(LaunchPeer {
+        process: process::identify(pid).ok_or_else(gone)?,
+        uid,
+    })
 }
 
 async fn read(stream: &mut UnixStream) -> Result<LaunchRequest, ShimError> {

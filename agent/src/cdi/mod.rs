@@ -64,7 +64,11 @@ pub struct CdiFolder {
 impl CdiFolder {
     /// `hook` is the `kerf-runtime` program, `socket` the runtime socket that its hook talks to.
     pub fn new(folder: &Path, hook: &Path, socket: &Path) -> Self {
-        Self { folder: folder.to_owned(), hook: hook.to_owned(), socket: socket.to_owned() }
+        Self {
+            folder: folder.to_owned(),
+            hook: hook.to_owned(),
+            socket: socket.to_owned(),
+        }
     }
 
     /// Writes the standing names of a class; none at all removes the file.
@@ -73,7 +77,9 @@ impl CdiFolder {
         class: Class,
         devices: &BTreeMap<String, CdiDevice>,
     ) -> io::Result<()> {
-        let path = self.folder.join(format!("{VENDOR}-{}.json", class.as_str()));
+        let path = self
+            .folder
+            .join(format!("{VENDOR}-{}.json", class.as_str()));
         if devices.is_empty() {
             return files::remove(&path);
         }
@@ -123,8 +129,10 @@ impl CdiFolder {
         class: Class,
         devices: &BTreeMap<String, CdiDevice>,
     ) -> io::Result<()> {
-        let devices: Vec<Value> =
-            devices.iter().map(|(name, device)| self.device(class, name, device)).collect();
+        let devices: Vec<Value> = devices
+            .iter()
+            .map(|(name, device)| self.device(class, name, device))
+            .collect();
         let spec = json!({
             "cdiVersion": CDI_VERSION,
             "kind": format!("{VENDOR}/{}", class.as_str()),

@@ -17,16 +17,25 @@ fn device() -> CdiDevice {
         uid: 0,
         gid: 0,
     };
-    CdiDevice { nodes: vec![node], mounts: Vec::new(), env: Vec::new() }
+    CdiDevice {
+        nodes: vec![node],
+        mounts: Vec::new(),
+        env: Vec::new(),
+    }
 }
 
 #[test]
 fn a_standing_name_carries_the_claim_hook() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cdi = CdiFolder::new(folder.path(), Path::new("/usr/bin/kerf-runtime"), Path::new("/r.sock"));
+    let cdi = CdiFolder::new(
+        folder.path(),
+        Path::new("/usr/bin/kerf-runtime"),
+        Path::new("/r.sock"),
+    );
     let devices = BTreeMap::from([("0000:1b:00.0-0-1".to_owned(), device())]);
     cdi.write_standing(Class::Slice, &devices).expect("written");
-    let text = std::fs::read_to_string(folder.path().join("kerf.dev-slice.json")).expect("the file");
+    let text =
+        std::fs::read_to_string(folder.path().join("kerf.dev-slice.json")).expect("the file");
     insta::assert_snapshot!(text, @r#"
     {
       "cdiVersion": "0.5.0",
@@ -63,8 +72,14 @@ fn a_standing_name_carries_the_claim_hook() {
       "kind": "kerf.dev/slice"
     }
     "#);
-    cdi.write_standing(Class::Slice, &BTreeMap::new()).expect("withdrawn");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0);
+    cdi.write_standing(Class::Slice, &BTreeMap::new())
+        .expect("withdrawn");
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .expect("the folder")
+            .count(),
+        0
+    );
 }
 
 #[test]
@@ -75,10 +90,17 @@ fn leases_of_the_dead_are_swept() {
         cdi.write_lease(id, &device()).expect("written");
     }
     std::fs::write(folder.path().join("nvidia.yaml"), "").expect("somebody else's file");
-    cdi.keep_only_leases(&BTreeSet::from(["b".to_owned()])).expect("swept");
+    cdi.keep_only_leases(&BTreeSet::from(["b".to_owned()]))
+        .expect("swept");
     let mut names: Vec<_> = std::fs::read_dir(folder.path())
         .expect("the folder")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("a name")
+        })
         .collect();
     names.sort();
     assert_eq!(names, ["kerf.dev-lease-b.json", "nvidia.yaml"]);

@@ -117,7 +117,7 @@ pub enum Failure {
     Json(#[source] serde_json::Error),
     /// A document could not be written as YAML.
     #[error("cannot write the document as YAML")]
-    Yaml(#[source] Box<serde_saphyr::SerializerError>),
+    Yaml(#[source] Box<serde_saphyr::SerializeError>),
 }
 
 /// What kerfd says when it refuses.
@@ -156,7 +156,7 @@ impl Failure {
     }
 
     /// For `map_err`.
-    pub fn yaml(error: serde_saphyr::SerializerError) -> Self {
+    pub fn yaml(error: serde_saphyr::SerializeError) -> Self {
         Self::Yaml(Box::new(error))
     }
 

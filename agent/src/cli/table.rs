@@ -50,18 +50,24 @@ pub(crate) use row;
 /// A table.
 #[derive(Debug)]
 pub struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(String, Align)>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
-    /// A table with these columns; a heading that begins with `>` is of a column of numbers.
-    pub fn new(headings: &[&'static str]) -> Self {
-        let column = |heading: &&'static str| match heading.strip_prefix('>') {
-            Some(heading) => (heading, Align::Right),
-            None => (*heading, Align::Left),
+    /// A table with these columns; a heading that begins with `>` is of a column of numbers. Where no column has
+    /// a heading there is no line of headings.
+    pub fn new(headings: &[&str]) -> Self {
+        Self::for_headings(headings.iter().copied())
+    }
+
+    /// The same for headings that are made while it runs.
+    pub fn for_headings<'a>(headings: impl IntoIterator<Item = &'a str>) -> Self {
+        let column = |heading: &str| match heading.strip_prefix('>') {
+            Some(heading) => (heading.to_owned(), Align::Right),
+            None => (heading.to_owned(), Align::Left),
         };
-        Self { columns: headings.iter().map(column).collect(), rows: Vec::new() }
+        Self { columns: headings.into_iter().map(column).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; cells beyond the columns are left out.
@@ -77,9 +83,10 @@ impl Table {
     /// The text, a line a row, with `indent` before each.
     pub fn render(&self, style: Style, indent: &str) -> String {
         let widths: Vec<usize> = (0..self.columns.len()).map(|at| self.width(at)).collect();
-        let heading = |(text, _): &(&'static str, Align)| Cell::new(Ink::Bold, text);
+        let heading = |(text, _): &(String, Align)| Cell::new(Ink::Bold, text);
         let head: Vec<Cell> = self.columns.iter().map(heading).collect();
-        let lines = std::iter::once(&head).chain(&self.rows);
+        let named = self.columns.iter().any(|(text, _)| !text.is_empty());
+        let lines = named.then_some(&head).into_iter().chain(&self.rows);
         lines.map(|row| self.line(row, &widths, style, indent)).collect()
     }
 

@@ -157,7 +157,11 @@ impl FileConfig {
     ///
     /// `programs` is the folder of kerfd's own executable, `host` the kernel's host name.
     pub fn resolve(self, programs: &Path, host: &str) -> Result<Config, ConfigError> {
-        let nvml = self.paths.nvml.or_else(find_nvml).filter(|path| path != Path::new("none"));
+        let nvml = self
+            .paths
+            .nvml
+            .or_else(find_nvml)
+            .filter(|path| path != Path::new("none"));
         let namespace = self.launch.namespace.unwrap_or_else(|| "kerf".to_owned());
         kerf_types::ContainerRef::try_new(&namespace, "x").map_err(|error| ConfigError::Value {
             key: "launch.namespace",
@@ -165,22 +169,42 @@ impl FileConfig {
         })?;
         let everything = || vec!["*".to_owned()];
         let asks = self.launch.asks.unwrap_or_else(|| {
-            BTreeMap::from([("default".to_owned(), everything()), (namespace.clone(), everything())])
+            BTreeMap::from([
+                ("default".to_owned(), everything()),
+                (namespace.clone(), everything()),
+            ])
         });
         Ok(Config {
             host: self.host.name.unwrap_or_else(|| host.to_owned()),
             paths: Paths {
                 run_dir: self.paths.run_dir.unwrap_or_else(|| "/run/kerf".into()),
-                state_dir: self.paths.state_dir.unwrap_or_else(|| "/var/lib/kerf".into()),
+                state_dir: self
+                    .paths
+                    .state_dir
+                    .unwrap_or_else(|| "/var/lib/kerf".into()),
                 cdi_dir: self.paths.cdi_dir.unwrap_or_else(|| "/var/run/cdi".into()),
                 sysroot: self.paths.sysroot.unwrap_or_else(|| "/".into()),
                 nvml,
-                partitioner: self.paths.partitioner.unwrap_or_else(|| programs.join("kerf-partitioner")),
-                runtime: self.paths.runtime.unwrap_or_else(|| programs.join("kerf-runtime")),
+                partitioner: self
+                    .paths
+                    .partitioner
+                    .unwrap_or_else(|| programs.join("kerf-partitioner")),
+                runtime: self
+                    .paths
+                    .runtime
+                    .unwrap_or_else(|| programs.join("kerf-runtime")),
             },
             driver: Driver {
-                call_deadline: millis("driver.call_deadline_ms", self.driver.call_deadline_ms, 5_000)?,
-                step_deadline: millis("driver.step_deadline_ms", self.driver.step_deadline_ms, 20_000)?,
+                call_deadline: millis(
+                    "driver.call_deadline_ms",
+                    self.driver.call_deadline_ms,
+                    5_000,
+                )?,
+                step_deadline: millis(
+                    "driver.step_deadline_ms",
+                    self.driver.step_deadline_ms,
+                    20_000,
+                )?,
                 sample_interval: millis(
                     "driver.sample_interval_ms",
                     self.driver.sample_interval_ms,
@@ -209,7 +233,10 @@ impl FileConfig {
             },
             access: Access {
                 admin: self.access.admin.unwrap_or_else(|| vec!["root".to_owned()]),
-                submit: self.access.submit.unwrap_or_else(|| vec!["@kerf".to_owned()]),
+                submit: self
+                    .access
+                    .submit
+                    .unwrap_or_else(|| vec!["@kerf".to_owned()]),
             },
             metrics: Metrics {
                 listen: listen(self.metrics.listen.as_deref().unwrap_or("[::]:9450"))?,
@@ -223,10 +250,14 @@ impl FileConfig {
 /// Places where NVIDIA's packages put the library, on Debian and on Red Hat; the linker's own path is not
 /// consulted, since an environment variable could lead it elsewhere.
 fn find_nvml() -> Option<PathBuf> {
-    ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64"]
-        .iter()
-        .map(|folder| Path::new(folder).join("libnvidia-ml.so.1"))
-        .find(|path| path.exists())
+    [
+        "/usr/lib/x86_64-linux-gnu",
+        "/usr/lib/aarch64-linux-gnu",
+        "/usr/lib64",
+    ]
+    .iter()
+    .map(|folder| Path::new(folder).join("libnvidia-ml.so.1"))
+    .find(|path| path.exists())
 }
 
 /// Between a tenth of a second and an hour: below, a healthy driver would look hung; above, a hung one well.
@@ -245,9 +276,18 @@ fn volumes(tables: BTreeMap<String, VolumeTable>) -> Result<BTreeMap<String, Vol
         .map(|(name, table)| {
             if !table.path.is_absolute() {
                 let message = format!("path of volume {name:?} must be absolute");
-                return Err(ConfigError::Value { key: "launch.volumes", message });
+                return Err(ConfigError::Value {
+                    key: "launch.volumes",
+                    message,
+                });
             }
-            Ok((name, Volume { path: table.path, writable: table.writable }))
+            Ok((
+                name,
+                Volume {
+                    path: table.path,
+                    writable: table.writable,
+                },
+            ))
         })
         .collect()
 }
@@ -259,7 +299,9 @@ pub fn listen(text: &str) -> Result<Option<SocketAddr>, ConfigError> {
     }
     text.parse().map(Some).map_err(|_| ConfigError::Value {
         key: "metrics.listen",
-        message: format!("{text:?} is not an address with a port, like 127.0.0.1:9450 or [::]:9450"),
+        message: format!(
+            "{text:?} is not an address with a port, like 127.0.0.1:9450 or [::]:9450"
+        ),
     })
 }
 
@@ -268,11 +310,19 @@ impl From<&Config> for FileConfig {
     fn from(config: &Config) -> Self {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).ok();
         let volume = |(name, volume): (&String, &Volume)| {
-            (name.clone(), VolumeTable { path: volume.path.clone(), writable: volume.writable })
+            (
+                name.clone(),
+                VolumeTable {
+                    path: volume.path.clone(),
+                    writable: volume.writable,
+                },
+            )
         };
         let (paths, launch) = (config.paths.clone(), &config.launch);
         Self {
-            host: HostTable { name: Some(config.host.clone()) },
+            host: HostTable {
+                name: Some(config.host.clone()),
+            },
             paths: PathsTable {
                 run_dir: Some(paths.run_dir),
                 state_dir: Some(paths.state_dir),
@@ -305,7 +355,12 @@ impl From<&Config> for FileConfig {
                 submit: Some(config.access.submit.clone()),
             },
             metrics: MetricsTable {
-                listen: Some(config.metrics.listen.map_or("none".to_owned(), |at| at.to_string())),
+                listen: Some(
+                    config
+                        .metrics
+                        .listen
+                        .map_or("none".to_owned(), |at| at.to_string()),
+                ),
                 allow_names: Some(config.metrics.allow_names),
             },
         }

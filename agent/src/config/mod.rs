@@ -141,8 +141,10 @@ pub fn read_files(path: Option<&Path>) -> Result<(FileConfig, Vec<PathBuf>), Con
     folder.push(".d");
     files.extend(drop_ins(Path::new(&folder))?);
     for file in &files {
-        let text = std::fs::read_to_string(file)
-            .map_err(|source| ConfigError::Read { path: file.clone(), source })?;
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+            path: file.clone(),
+            source,
+        })?;
         merged.merge(file::parse(file, &text)?);
     }
     Ok((merged, files))
@@ -152,11 +154,19 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(ConfigError::Read { path: folder.to_owned(), source }),
+        Err(source) => {
+            return Err(ConfigError::Read {
+                path: folder.to_owned(),
+                source,
+            });
+        }
     };
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "toml")
+        })
         .collect();
     files.sort();
     Ok(files)

@@ -6,7 +6,9 @@ use super::file::{FileConfig, parse};
 
 fn check_error(text: &str, expected: &str) {
     let error = parse(Path::new("kerf.toml"), text).expect_err("a wrong file");
-    let help = miette::Diagnostic::help(&error).map(|help| help.to_string()).unwrap_or_default();
+    let help = miette::Diagnostic::help(&error)
+        .map(|help| help.to_string())
+        .unwrap_or_default();
     assert_eq!(format!("{error} | {help}"), expected);
 }
 
@@ -27,7 +29,10 @@ fn unknown_keys_name_their_line_and_the_nearest_key() {
 #[test]
 fn wrong_types_name_their_line() {
     let error = parse(Path::new("k"), "[partition]\non_demand = 1\n").expect_err("not a bool");
-    assert_eq!(error.to_string(), "k:2: invalid type: integer `1`, expected a boolean");
+    assert_eq!(
+        error.to_string(),
+        "k:2: invalid type: integer `1`, expected a boolean"
+    );
     let error = parse(Path::new("k"), "[partition\n").expect_err("not TOML");
     assert!(error.to_string().starts_with("k:1: "), "{error}");
 }
@@ -44,12 +49,23 @@ fn values_out_of_range_are_refused() {
 
 #[test]
 fn later_files_lie_over_earlier_ones_and_show_reads_back() {
-    let mut file = parse(Path::new("a"), "[launch]\nnamespace = \"a\"\nhost_network = true\n")
-        .expect("first file");
+    let mut file = parse(
+        Path::new("a"),
+        "[launch]\nnamespace = \"a\"\nhost_network = true\n",
+    )
+    .expect("first file");
     file.merge(parse(Path::new("b"), "[launch]\nnamespace = \"b\"\n").expect("second file"));
-    let config = file.resolve(Path::new("/usr/bin"), "h").expect("good values");
-    assert_eq!((config.launch.namespace.as_str(), config.launch.host_network), ("b", true));
+    let config = file
+        .resolve(Path::new("/usr/bin"), "h")
+        .expect("good values");
+    assert_eq!(
+        (config.launch.namespace.as_str(), config.launch.host_network),
+        ("b", true)
+    );
     let shown = toml::to_string(&FileConfig::from(&config)).expect("it can be shown");
     let again = parse(Path::new("shown"), &shown).expect("what is shown reads");
-    assert_eq!(again.resolve(Path::new("/x"), "y").expect("good values"), config);
+    assert_eq!(
+        again.resolve(Path::new("/x"), "y").expect("good values"),
+        config
+    );
 }

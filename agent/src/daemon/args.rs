@@ -67,7 +67,11 @@ impl Args {
         replace(&mut file.paths.state_dir, absolute(&self.state_dir)?);
         replace(&mut file.paths.sysroot, absolute(&self.sysroot)?);
         let no_library = self.nvml.as_deref() == Some(std::path::Path::new("none"));
-        let nvml = if no_library { self.nvml.clone() } else { absolute(&self.nvml)? };
+        let nvml = if no_library {
+            self.nvml.clone()
+        } else {
+            absolute(&self.nvml)?
+        };
         replace(&mut file.paths.nvml, nvml);
         replace(&mut file.paths.cdi_dir, absolute(&self.cdi_dir)?);
         replace(&mut file.paths.runtime, absolute(&self.runtime)?);
@@ -76,14 +80,20 @@ impl Args {
         replace(&mut file.metrics.listen, self.metrics.clone());
         replace(&mut file.host.name, self.host.clone());
         let program = std::env::current_exe().context("kerfd's own path cannot be read")?;
-        let programs = program.parent().unwrap_or(std::path::Path::new("/")).to_owned();
+        let programs = program
+            .parent()
+            .unwrap_or(std::path::Path::new("/"))
+            .to_owned();
         let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
         let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
         if let Some(machine) = &self.simulate {
             self.simulate(machine, &mut config)?;
         }
         config.paths.runtime = programs::private_runtime(&config)?;
-        let files = files.iter().map(|file| file.display().to_string()).collect();
+        let files = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
         Ok(LoadedConfig { config, files })
     }
 

@@ -44,8 +44,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
     let jobs_store = store.jobs()?;
     // A first fence written before anything is granted shows at once whether the store can be written.
-    store.next_generation().context("the state store cannot be written")?;
+    store
+        .next_generation()
+        .context("the state store cannot be written")?;
     let events = Events::default();
+    let metrics = Arc::new(SelfMetrics::try_new()?);
     let hardware = Arc::new(Hardware::new(
         WorkerProgram {
             program: paths.partitioner.clone(),
@@ -53,13 +56,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             sysroot: paths.sysroot.clone(),
             records: paths.run_dir.join("workers"),
         },
-        Deadlines { call: config.driver.call_deadline, step: config.driver.step_deadline },
+        Deadlines {
+            call: config.driver.call_deadline,
+            step: config.driver.step_deadline,
+        },
+        Arc::clone(&metrics),
     ));
     let parts = Parts {
         config: Arc::clone(&config),
         hardware: Arc::clone(&hardware),
         store,
         events: events.clone(),
+        metrics: Arc::clone(&metrics),
     };
     let (host, _owner) = host::start(parts).await?;
     let launcher = Arc::new(Launcher::new(programs::launcher_config(&config)?)?);
@@ -69,8 +77,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         launcher,
         jobs_store,
         events.clone(),
+        Arc::clone(&metrics),
     )?;
-    let daemon = Daemon { config, loaded, args, host, hardware, jobs, events };
+    let daemon = Daemon {
+        config,
+        loaded,
+        args,
+        host,
+        hardware,
+        jobs,
+        events,
+        metrics,
+    };
     daemon.serve().await
 }
 
@@ -82,11 +100,12 @@ struct Daemon {
     hardware: Arc<Hardware>,
     jobs: Jobs,
     events: Events,
+    metrics: Arc<SelfMetrics>,
 }
 
 impl Daemon {
     async fn serve(self) -> anyhow::Result<()> {
-        let metrics = Arc::new(SelfMetrics::try_new()?);
+        let metrics = Arc::clone(&self.metrics);
         let exporter = Arc::new(Exporter::new(Arc::clone(&metrics)));
         let (stop, stopped) = watch::channel(false);
         let until_stopped = move || {
@@ -107,7 +126,11 @@ impl Daemon {
                 .with_context(|| format!("cannot listen on {address} for metrics"))?;
             metrics_address = listener.local_addr()?.to_string();
             let router = kerf_telemetry::http::router(Arc::clone(&exporter));
-            tasks.spawn(kerf_telemetry::http::serve(listener, router, until_stopped()));
+            tasks.spawn(kerf_telemetry::http::serve(
+                listener,
+                router,
+                until_stopped(),
+            ));
         }
         let (config_sender, config) = watch::channel(Arc::new(self.loaded.clone()));
         let service = Service {
@@ -135,7 +158,12 @@ impl Daemon {
         self.until_signal(&config_sender).await?;
         self.host.drain().await;
         stop.send_replace(true);
-        drop(tokio::time::timeout(STOP_PATIENCE, async { while tasks.join_next().await.is_some() {} }).await);
+        drop(
+            tokio::time::timeout(STOP_PATIENCE, async {
+                while tasks.join_next().await.is_some() {}
+            })
+            .await,
+        );
         shim.abort();
         sampler.abort();
         for socket in [api, runtime] {
@@ -156,10 +184,7 @@ impl Daemon {
         }
     }
 
-    async fn until_signal(
-        &self,
-        config: &watch::Sender<Arc<LoadedConfig>>,
-    ) -> anyhow::Result<()> {
+    async fn until_signal(&self, config: &watch::Sender<Arc<LoadedConfig>>) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -188,9 +213,7 @@ fn prepare_folders(config: &Config) -> anyhow::Result<Flock<File>> {
     let paths = &config.paths;
     for (folder, mode) in [(&paths.run_dir, 0o755), (&paths.state_dir, 0o700)] {
         std::fs::create_dir_all(folder)
-            .and_then(|()| {
-                std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
-            })
+            .and_then(|()| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)))
             .with_context(|| format!("cannot prepare the folder {}", folder.display()))?;
     }
     let path: PathBuf = paths.state_dir.join("kerfd.lock");

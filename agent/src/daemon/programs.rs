@@ -34,7 +34,11 @@ pub fn private_runtime(config: &Config) -> anyhow::Result<PathBuf> {
         "socket".to_owned(),
         toml::Value::String(socket.display().to_string()),
     )]))?;
-    files::replace(&folder.join("kerf-runtime.toml"), settings.as_bytes(), Durability::Volatile)?;
+    files::replace(
+        &folder.join("kerf-runtime.toml"),
+        settings.as_bytes(),
+        Durability::Volatile,
+    )?;
     Ok(copy)
 }
 
@@ -45,8 +49,11 @@ pub fn launcher_config(config: &Config) -> anyhow::Result<LauncherConfig> {
         let (path, writable) = (volume.path.clone(), volume.writable);
         (name.clone(), VolumePolicy { path, writable })
     });
-    let images: Result<Vec<ImagePattern>, _> =
-        launch.images.iter().map(|pattern| pattern.parse()).collect();
+    let images: Result<Vec<ImagePattern>, _> = launch
+        .images
+        .iter()
+        .map(|pattern| pattern.parse())
+        .collect();
     let policy = LaunchPolicy {
         images: images?,
         volumes: volumes.collect(),

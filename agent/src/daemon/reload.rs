@@ -29,8 +29,14 @@ pub async fn reload(
     let old = current.borrow().config.clone();
     let mut config = loaded.config.clone();
     let waiting = keep_fixed(&old, &mut config);
-    host.tell(Command::Reconfigure { config: Arc::new(config.clone()) }).await;
-    current.send_replace(Arc::new(LoadedConfig { config, files: loaded.files }));
+    host.tell(Command::Reconfigure {
+        config: Arc::new(config.clone()),
+    })
+    .await;
+    current.send_replace(Arc::new(LoadedConfig {
+        config,
+        files: loaded.files,
+    }));
     let text = if waiting.is_empty() {
         "taken".to_owned()
     } else {
@@ -52,8 +58,14 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     keep(old.paths != new.paths, "paths");
     keep(old.driver != new.driver, "driver");
     keep(old.metrics != new.metrics, "metrics");
-    keep(old.launch.containerd != new.launch.containerd, "launch.containerd");
-    keep(old.launch.namespace != new.launch.namespace, "launch.namespace");
+    keep(
+        old.launch.containerd != new.launch.containerd,
+        "launch.containerd",
+    );
+    keep(
+        old.launch.namespace != new.launch.namespace,
+        "launch.namespace",
+    );
     keep(old.launch.images != new.launch.images, "launch.images");
     keep(old.launch.volumes != new.launch.volumes, "launch.volumes");
     new.host = old.host.clone();

@@ -9,9 +9,11 @@ mod pool;
 mod tests;
 pub mod worker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_api::partitioner::v1 as wire;
+use kerf_telemetry::SelfMetrics;
 use kerf_types::sample::{GpuSample, SampleCost};
 use kerf_types::{Gpu, Step};
 use tokio::sync::Mutex;
@@ -73,17 +75,32 @@ pub enum HardwareError {
 impl HardwareError {
     /// Whether the GPU has fallen off the bus.
     pub fn is_lost(&self) -> bool {
-        matches!(self, Self::Failed { code: wire::failure::Code::Lost, .. })
+        matches!(
+            self,
+            Self::Failed {
+                code: wire::failure::Code::Lost,
+                ..
+            }
+        )
     }
 
     /// Whether a process or a child instance stands in the way.
     pub fn is_in_use(&self) -> bool {
-        matches!(self, Self::Failed { code: wire::failure::Code::InUse, .. })
+        matches!(
+            self,
+            Self::Failed {
+                code: wire::failure::Code::InUse,
+                ..
+            }
+        )
     }
 
     /// Whether the outcome of the call is unknown, so that the hardware must be read again.
     pub fn is_unknown_outcome(&self) -> bool {
-        matches!(self, Self::Deadline { .. } | Self::Worker { .. } | Self::Protocol { .. })
+        matches!(
+            self,
+            Self::Deadline { .. } | Self::Worker { .. } | Self::Protocol { .. }
+        )
     }
 }
 
@@ -120,14 +137,21 @@ pub struct Hardware {
 
 impl Hardware {
     /// Nothing is started before the first call.
-    pub fn new(program: WorkerProgram, deadlines: Deadlines) -> Self {
-        let pool = Mutex::new(Pool::new(program, deadlines.call));
-        Self { pool, deadlines, last_status: std::sync::Mutex::default() }
+    pub fn new(program: WorkerProgram, deadlines: Deadlines, metrics: Arc<SelfMetrics>) -> Self {
+        let pool = Mutex::new(Pool::new(program, deadlines.call, metrics));
+        Self {
+            pool,
+            deadlines,
+            last_status: std::sync::Mutex::default(),
+        }
     }
 
     /// How the pool is. Never waits: while a call is under way, it is the state before that call.
     pub fn status(&self) -> PoolStatus {
-        let mut last = self.last_status.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self
+            .last_status
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Ok(mut pool) = self.pool.try_lock() {
             *last = pool.status();
         }
@@ -142,7 +166,10 @@ impl Hardware {
     /// NUMA nodes and network interfaces; works beside a hung driver.
     pub async fn observe_host(&self) -> Result<wire::HostFacts, HardwareError> {
         let call = wire::request::Call::ObserveHost(wire::ObserveHost {});
-        match self.call(Scope::Host, "reading /sys", call, self.deadlines.call).await? {
+        match self
+            .call(Scope::Host, "reading /sys", call, self.deadlines.call)
+            .await?
+        {
             wire::response::Outcome::Host(facts) => Ok(facts),
             other => Err(unexpected("reading /sys", &other)),
         }
@@ -152,18 +179,21 @@ impl Hardware {
     pub async fn observe(&self, index: u32) -> Result<Gpu, HardwareError> {
         let call = wire::request::Call::ObserveGpu(wire::ObserveGpu { index });
         let operation = format!("observing GPU {index}");
-        let outcome =
-            self.call(Scope::Gpu(index), &operation, call, self.deadlines.call).await?;
+        let outcome = self
+            .call(Scope::Gpu(index), &operation, call, self.deadlines.call)
+            .await?;
         gpu_of(&operation, outcome)
     }
 
     /// Carries out one step on the GPU with this index; returns the GPU as it is after it.
     pub async fn apply(&self, index: u32, step: &Step) -> Result<Gpu, HardwareError> {
-        let call =
-            wire::request::Call::Apply(wire::Apply { step: Some(kerf_api::v1::Step::from(step)) });
+        let call = wire::request::Call::Apply(wire::Apply {
+            step: Some(kerf_api::v1::Step::from(step)),
+        });
         let operation = step.to_string();
-        let outcome =
-            self.call(Scope::Gpu(index), &operation, call, self.deadlines.step).await?;
+        let outcome = self
+            .call(Scope::Gpu(index), &operation, call, self.deadlines.step)
+            .await?;
         gpu_of(&operation, outcome)
     }
 
@@ -171,8 +201,9 @@ impl Hardware {
     pub async fn sample(&self, index: u32) -> Result<(GpuSample, SampleCost), HardwareError> {
         let call = wire::request::Call::Sample(wire::Sample { index });
         let operation = format!("sampling GPU {index}");
-        let outcome =
-            self.call(Scope::Gpu(index), &operation, call, self.deadlines.call).await?;
+        let outcome = self
+            .call(Scope::Gpu(index), &operation, call, self.deadlines.call)
+            .await?;
         let wire::response::Outcome::Sampled(sampled) = outcome else {
             return Err(unexpected(&operation, &outcome));
         };
@@ -183,7 +214,10 @@ impl Hardware {
         let sample = sampled.sample.unwrap_or_default();
         match GpuSample::try_from(sample) {
             Ok(sample) => Ok((sample, cost)),
-            Err(error) => Err(HardwareError::Protocol { operation, why: error.to_string() }),
+            Err(error) => Err(HardwareError::Protocol {
+                operation,
+                why: error.to_string(),
+            }),
         }
     }
 
@@ -194,7 +228,10 @@ impl Hardware {
     ) -> Result<Vec<wire::DeviceNode>, HardwareError> {
         let operation = "making device nodes";
         let call = wire::request::Call::EnsureNodes(wire::EnsureNodes { capability_minors });
-        match self.call(Scope::Host, operation, call, self.deadlines.call).await? {
+        match self
+            .call(Scope::Host, operation, call, self.deadlines.call)
+            .await?
+        {
             wire::response::Outcome::Nodes(nodes) => Ok(nodes.nodes),
             other => Err(unexpected(operation, &other)),
         }
@@ -207,7 +244,11 @@ impl Hardware {
         call: wire::request::Call,
         deadline: Duration,
     ) -> Result<wire::response::Outcome, HardwareError> {
-        self.pool.lock().await.call(scope, operation, call, deadline).await
+        self.pool
+            .lock()
+            .await
+            .call(scope, operation, call, deadline)
+            .await
     }
 }
 
@@ -230,5 +271,8 @@ fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareErr
         wire::response::Outcome::Sampled(_) => "a sample",
         wire::response::Outcome::Nodes(_) => "device nodes",
     };
-    HardwareError::Protocol { operation: operation.to_owned(), why: format!("it sent {kind}") }
+    HardwareError::Protocol {
+        operation: operation.to_owned(),
+        why: format!("it sent {kind}"),
+    }
 }

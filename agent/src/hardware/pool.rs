@@ -1,9 +1,11 @@
 //! Which worker is asked, and which are stuck.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kerf_api::partitioner::v1::{Opened, Response, request, response};
+use kerf_telemetry::SelfMetrics;
 use tokio::sync::mpsc;
 
 use super::worker::{Worker, WorkerProgram};
@@ -31,6 +33,7 @@ pub enum Scope {
 pub struct Pool {
     program: WorkerProgram,
     open_deadline: Duration,
+    metrics: Arc<SelfMetrics>,
     active: Option<(Worker, Option<Opened>)>,
     /// Stuck workers by number, with the call that they are stuck in.
     stuck: BTreeMap<u64, (Scope, String)>,
@@ -41,19 +44,32 @@ pub struct Pool {
 }
 
 impl Pool {
-    pub fn new(program: WorkerProgram, open_deadline: Duration) -> Self {
+    pub fn new(program: WorkerProgram, open_deadline: Duration, metrics: Arc<SelfMetrics>) -> Self {
         let (late_sender, late) = mpsc::channel(LATE_BOUND);
         let stuck = BTreeMap::new();
         let (active, spawned, timeouts) = (None, 0, 0);
-        Self { program, open_deadline, active, stuck, spawned, timeouts, late_sender, late }
+        Self {
+            program,
+            open_deadline,
+            metrics,
+            active,
+            stuck,
+            spawned,
+            timeouts,
+            late_sender,
+            late,
+        }
     }
 
     pub fn status(&mut self) -> PoolStatus {
         self.readmit();
-        let unresponsive = self.stuck.values().filter_map(|(scope, operation)| match scope {
-            Scope::Gpu(index) => Some((*index, operation.clone())),
-            Scope::Host | Scope::Driver => None,
-        });
+        let unresponsive = self
+            .stuck
+            .values()
+            .filter_map(|(scope, operation)| match scope {
+                Scope::Gpu(index) => Some((*index, operation.clone())),
+                Scope::Host | Scope::Driver => None,
+            });
         PoolStatus {
             stuck: self.stuck.len(),
             unresponsive: unresponsive.collect(),
@@ -68,8 +84,14 @@ impl Pool {
         if let Some((_, Some(opened))) = &self.active {
             return Ok(opened.clone());
         }
-        let (call, operation) = (request::Call::Open(Default::default()), "loading the driver");
-        match self.run(Scope::Driver, operation, call, self.open_deadline).await? {
+        let (call, operation) = (
+            request::Call::Open(Default::default()),
+            "loading the driver",
+        );
+        match self
+            .run(Scope::Driver, operation, call, self.open_deadline)
+            .await?
+        {
             response::Outcome::Opened(opened) => {
                 if let Some((_, slot)) = &mut self.active {
                     *slot = Some(opened.clone());
@@ -91,7 +113,10 @@ impl Pool {
         if let Scope::Gpu(index) = scope
             && let Some((_, operation)) = self.stuck.values().find(|(stuck, _)| *stuck == scope)
         {
-            return Err(HardwareError::Unresponsive { index, operation: operation.clone() });
+            return Err(HardwareError::Unresponsive {
+                index,
+                operation: operation.clone(),
+            });
         }
         if scope != Scope::Host {
             self.opened().await?;
@@ -100,7 +125,9 @@ impl Pool {
     }
 
     fn driver_hangs(&self) -> bool {
-        self.stuck.values().any(|(scope, _)| *scope == Scope::Driver)
+        self.stuck
+            .values()
+            .any(|(scope, _)| *scope == Scope::Driver)
             || self.stuck.len() >= STUCK_LIMIT
     }
 
@@ -115,20 +142,38 @@ impl Pool {
         let failed = |source| HardwareError::Worker { program, source };
         if self.active.is_none() {
             if self.stuck.len() >= STUCK_LIMIT {
-                return Err(HardwareError::DriverHangs { stuck: self.stuck.len() });
+                return Err(HardwareError::DriverHangs {
+                    stuck: self.stuck.len(),
+                });
             }
             self.active = Some((Worker::spawn(&self.program).map_err(failed.clone())?, None));
             self.spawned += 1;
+            self.metrics.worker_starts.inc();
         }
-        let Some((worker, _)) = &mut self.active else { unreachable!("it was just started") };
-        match tokio::time::timeout(deadline, worker.call(call)).await {
-            Ok(Ok(response)) => outcome_of(operation, response),
+        let (kind, begun) = (kind(&call), Instant::now());
+        let Some((worker, _)) = &mut self.active else {
+            unreachable!("it was just started")
+        };
+        let answer = tokio::time::timeout(deadline, worker.call(call)).await;
+        self.metrics
+            .driver_call_duration
+            .observe([kind], begun.elapsed().as_secs_f64());
+        match answer {
+            Ok(Ok(response)) => {
+                let outcome = outcome_of(operation, response);
+                if outcome.is_err() {
+                    self.metrics.driver_errors.inc([kind]);
+                }
+                outcome
+            }
             Ok(Err(source)) => {
+                self.metrics.driver_errors.inc([kind]);
                 // A worker that has ended takes nothing with it: the next call starts another.
                 self.active = None;
                 Err(failed(source))
             }
             Err(_) => {
+                self.metrics.driver_timeouts.inc([kind]);
                 self.abandon(scope, operation);
                 Err(HardwareError::Deadline {
                     operation: operation.to_owned(),
@@ -139,16 +184,24 @@ impl Pool {
     }
 
     fn abandon(&mut self, scope: Scope, operation: &str) {
-        let Some((mut worker, _)) = self.active.take() else { return };
+        let Some((mut worker, _)) = self.active.take() else {
+            return;
+        };
         self.timeouts += 1;
         let number = self.spawned;
         self.stuck.insert(number, (scope, operation.to_owned()));
-        tracing::warn!(step = operation, stuck = self.stuck.len(), "driver call past its deadline");
+        tracing::warn!(
+            step = operation,
+            stuck = self.stuck.len(),
+            "driver call past its deadline"
+        );
         let late = self.late_sender.clone();
         tokio::spawn(async move {
             // An answer and an end of the process mean the same: it is no longer inside the driver.
             drop(worker.late_answer().await);
-            drop(late.send(number).await);
+            if late.send(number).await.is_err() {
+                tracing::debug!("the pool has ended");
+            }
         });
     }
 
@@ -159,6 +212,18 @@ impl Pool {
                 tracing::info!(?scope, step = operation, "driver call came back");
             }
         }
+    }
+}
+
+/// The kind of a call, as a label of metrics.
+fn kind(call: &request::Call) -> &'static str {
+    match call {
+        request::Call::Open(_) => "open",
+        request::Call::ObserveHost(_) => "observe_host",
+        request::Call::ObserveGpu(_) => "observe_gpu",
+        request::Call::Apply(_) => "apply",
+        request::Call::Sample(_) => "sample",
+        request::Call::EnsureNodes(_) => "ensure_nodes",
     }
 }
 

@@ -1,7 +1,10 @@
 //! The pool against workers that misbehave on purpose.
 
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use kerf_telemetry::SelfMetrics;
 
 use super::{Deadlines, Hardware, HardwareError, WorkerProgram};
 
@@ -19,6 +22,7 @@ fn pool(folder: &std::path::Path, script: &str) -> Hardware {
             records: folder.join("workers"),
         },
         Deadlines { call, step: call },
+        Arc::new(SelfMetrics::try_new().expect("metrics")),
     )
 }
 
@@ -33,13 +37,19 @@ async fn a_hung_driver_stops_the_spawning_and_comes_back() {
         assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
     }
     let error = hardware.open().await.expect_err("no fourth worker");
-    assert!(matches!(error, HardwareError::DriverHangs { stuck: 3 }), "{error}");
+    assert!(
+        matches!(error, HardwareError::DriverHangs { stuck: 3 }),
+        "{error}"
+    );
     assert!(hardware.status().driver_hangs);
 
     std::fs::write(&gate, "").expect("the gate opens");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while hardware.status().stuck > 0 {
-        assert!(tokio::time::Instant::now() < deadline, "they did not come back");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "they did not come back"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(hardware.status().timeouts, 3);
@@ -63,10 +73,17 @@ async fn a_worker_that_dies_or_lies_is_replaced() {
 async fn workers_of_an_earlier_kerfd_are_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let records = folder.path().to_owned();
-    let mut child = tokio::process::Command::new("sleep").arg("0.3").spawn().expect("sleep");
+    let mut child = tokio::process::Command::new("sleep")
+        .arg("0.3")
+        .spawn()
+        .expect("sleep");
     let pid = child.id().expect("a pid");
     let process = crate::process::identify(pid).expect("it runs");
-    std::fs::write(records.join(pid.to_string()), process.start_ticks.to_string()).expect("record");
+    std::fs::write(
+        records.join(pid.to_string()),
+        process.start_ticks.to_string(),
+    )
+    .expect("record");
     std::fs::write(records.join("999999999"), "5").expect("a stale record");
     let stuck = super::worker::await_earlier(&records, Duration::from_millis(20)).await;
     assert_eq!(stuck, [pid]);

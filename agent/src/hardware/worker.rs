@@ -5,16 +5,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use kerf_api::frame::{FrameDecoder, encode_frame};
 use kerf_api::partitioner::v1::{Request, Response, request};
-use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use crate::process;
 
-/// Largest frame in either direction: a GPU with every profile is about 20 KiB.
-const FRAME_LIMIT: u32 = 4 << 20;
+/// Bytes taken from the socket at once; a GPU with every profile is about 20 KiB.
+const READ_SIZE: usize = 32 << 10;
 
 /// What a worker is started with.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct WorkerProgram {
 #[derive(Debug)]
 pub struct Worker {
     stream: UnixStream,
-    buffer: Vec<u8>,
+    decoder: FrameDecoder,
     next_id: u64,
     record: PathBuf,
     child: Child,
@@ -61,7 +61,13 @@ impl Worker {
         let child = command.spawn()?;
         let record = record(program, &child)?;
         let stream = UnixStream::from_std(ours)?;
-        Ok(Self { stream, buffer: Vec::new(), next_id: 1, record, child })
+        Ok(Self {
+            stream,
+            decoder: FrameDecoder::new(),
+            next_id: 1,
+            record,
+            child,
+        })
     }
 
     /// Sends a call and waits for its answer. Cancel-safe: when the caller gives up, a later
@@ -69,9 +75,12 @@ impl Worker {
     pub async fn call(&mut self, call: request::Call) -> io::Result<Response> {
         let id = self.next_id;
         self.next_id += 1;
-        let message = Request { id, call: Some(call) }.encode_to_vec();
-        let length = u32::try_from(message.len()).map_err(io::Error::other)?;
-        self.stream.write_all(&[&length.to_be_bytes(), message.as_slice()].concat()).await?;
+        let frame = encode_frame(&Request {
+            id,
+            call: Some(call),
+        })
+        .map_err(io::Error::other)?;
+        self.stream.write_all(&frame).await?;
         loop {
             let response = self.read().await?;
             if response.id == id {
@@ -86,27 +95,18 @@ impl Worker {
     }
 
     async fn read(&mut self) -> io::Result<Response> {
+        let mut part = vec![0; READ_SIZE];
         loop {
-            if let Some(response) = self.take_frame()? {
+            if let Some(response) = self.decoder.pop().map_err(io::Error::other)? {
                 return Ok(response);
             }
-            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            let count = self.stream.read(&mut part).await?;
+            if count == 0 {
+                self.decoder.finish().map_err(io::Error::other)?;
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
             }
+            self.decoder.push(part.get(..count).unwrap_or_default());
         }
-    }
-
-    fn take_frame(&mut self) -> io::Result<Option<Response>> {
-        let Some((head, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
-        let length = u32::from_be_bytes(*head);
-        if length > FRAME_LIMIT {
-            return Err(io::Error::other(format!("the worker announced {length} bytes")));
-        }
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let Some(body) = rest.get(..length) else { return Ok(None) };
-        let response = Response::decode(body).map_err(io::Error::other)?;
-        self.buffer.drain(..4 + length);
-        Ok(Some(response))
     }
 }
 
@@ -120,9 +120,13 @@ impl Drop for Worker {
 }
 
 fn record(program: &WorkerProgram, child: &Child) -> io::Result<PathBuf> {
-    let pid = child.id().ok_or_else(|| io::Error::other("the worker ended at once"))?;
+    let pid = child
+        .id()
+        .ok_or_else(|| io::Error::other("the worker ended at once"))?;
     let path = program.records.join(pid.to_string());
-    let start = process::identify(pid).map(|process| process.start_ticks).unwrap_or_default();
+    let start = process::identify(pid)
+        .map(|process| process.start_ticks)
+        .unwrap_or_default();
     let volatile = crate::files::Durability::Volatile;
     crate::files::replace(&path, start.to_string().as_bytes(), volatile)?;
     Ok(path)
@@ -132,13 +136,19 @@ fn record(program: &WorkerProgram, child: &Child) -> io::Result<PathBuf> {
 /// would not see yet. Returns the pids of those that did not end in time.
 pub async fn await_earlier(records: &Path, patience: std::time::Duration) -> Vec<u32> {
     let mut stuck = Vec::new();
-    let Ok(entries) = std::fs::read_dir(records) else { return stuck };
+    let Ok(entries) = std::fs::read_dir(records) else {
+        return stuck;
+    };
     let deadline = tokio::time::Instant::now() + patience;
     for entry in entries.flatten() {
         let path = entry.path();
-        let pid: Option<u32> = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        let start: Option<u64> =
-            std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        let pid: Option<u32> = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let start: Option<u64> = std::fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
         if let (Some(pid), Some(start)) = (pid, start)
             && process::identify(pid).is_some_and(|found| found.start_ticks == start)
         {

@@ -135,10 +135,7 @@ pub struct HostHandle {
 }
 
 impl HostHandle {
-    pub(super) fn new(
-        sender: mpsc::Sender<Command>,
-        view: watch::Receiver<Arc<HostView>>,
-    ) -> Self {
+    pub(super) fn new(sender: mpsc::Sender<Command>, view: watch::Receiver<Arc<HostView>>) -> Self {
         Self { sender, view }
     }
 
@@ -159,12 +156,12 @@ impl HostHandle {
     }
 
     /// Sends a command and waits for its answer.
-    pub async fn ask<T>(
-        &self,
-        command: impl FnOnce(Reply<T>) -> Command,
-    ) -> Result<T, HostError> {
+    pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, HostError> {
         let (reply, answer) = oneshot::channel();
-        self.sender.send(command(reply)).await.map_err(|_| HostError::Ended)?;
+        self.sender
+            .send(command(reply))
+            .await
+            .map_err(|_| HostError::Ended)?;
         answer.await.map_err(|_| HostError::Ended)?
     }
 
@@ -186,5 +183,9 @@ impl HostHandle {
 
 /// Where the copy of a lease lies that a rebuilt store is filled from.
 pub(super) fn mirror_path(config: &Config, lease: LeaseId) -> PathBuf {
-    config.paths.run_dir.join("leases").join(format!("{lease}.json"))
+    config
+        .paths
+        .run_dir
+        .join("leases")
+        .join(format!("{lease}.json"))
 }

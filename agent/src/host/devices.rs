@@ -59,10 +59,19 @@ impl Host {
                     self.gpu_device(*gpu)?
                 }
             };
-            nodes.extend(device.nodes.into_iter().map(|node| (node.path.clone(), node)));
+            nodes.extend(
+                device
+                    .nodes
+                    .into_iter()
+                    .map(|node| (node.path.clone(), node)),
+            );
         }
         let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","))];
-        Ok(CdiDevice { nodes: nodes.into_values().collect(), mounts: self.mounts(), env })
+        Ok(CdiDevice {
+            nodes: nodes.into_values().collect(),
+            mounts: self.mounts(),
+            env,
+        })
     }
 
     /// The device of one slice: its GPU, and the capabilities of its GI and CI; nothing of its siblings.
@@ -72,7 +81,10 @@ impl Host {
         instance: &GpuInstance,
     ) -> Result<CdiDevice, HostError> {
         let mut device = self.gpu_device(gpu.pci)?;
-        let compute = instance.compute.iter().map(|compute| compute.capability_minor);
+        let compute = instance
+            .compute
+            .iter()
+            .map(|compute| compute.capability_minor);
         let minors: Option<Vec<u32>> = [instance.capability_minor]
             .into_iter()
             .chain(compute)
@@ -84,7 +96,9 @@ impl Host {
         })?;
         for node in self.hardware.ensure_nodes(minors).await? {
             let path = PathBuf::from(&node.path);
-            device.nodes.push(self.node(&path, Some((node.major, node.minor)))?);
+            device
+                .nodes
+                .push(self.node(&path, Some((node.major, node.minor)))?);
         }
         if let Some(compute) = instance.compute.first() {
             device.env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", compute.uuid)];
@@ -100,11 +114,18 @@ impl Host {
         let nodes: Result<Vec<DeviceNode>, HostError> =
             paths.map(|path| self.node(&path, None)).collect();
         let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", gpu.uuid)];
-        Ok(CdiDevice { nodes: nodes?, mounts: self.mounts(), env })
+        Ok(CdiDevice {
+            nodes: nodes?,
+            mounts: self.mounts(),
+            env,
+        })
     }
 
     fn node(&self, path: &Path, expected: Option<(u32, u32)>) -> Result<DeviceNode, HostError> {
-        let bad = |why: String| HostError::Node { path: path.display().to_string(), why };
+        let bad = |why: String| HostError::Node {
+            path: path.display().to_string(),
+            why,
+        };
         let host_path = under(&self.config.paths.sysroot, path);
         let metadata =
             std::fs::symlink_metadata(&host_path).map_err(|error| bad(error.to_string()))?;
@@ -112,9 +133,14 @@ impl Host {
             return Err(bad("it is not a character device".to_owned()));
         }
         let number = |value: u64| u32::try_from(value).map_err(|error| bad(error.to_string()));
-        let found = (number(major(metadata.rdev()))?, number(minor(metadata.rdev()))?);
+        let found = (
+            number(major(metadata.rdev()))?,
+            number(minor(metadata.rdev()))?,
+        );
         if expected.is_some_and(|expected| expected != found) {
-            return Err(bad(format!("it is {found:?}, the driver says {expected:?}")));
+            return Err(bad(format!(
+                "it is {found:?}, the driver says {expected:?}"
+            )));
         }
         Ok(DeviceNode {
             path: path.to_owned(),
@@ -131,14 +157,18 @@ impl Host {
     fn mounts(&self) -> Vec<MountEntry> {
         let mut mounts = Vec::new();
         for library in &self.libraries {
-            let Ok(inside) = library.strip_prefix(&self.config.paths.sysroot) else { continue };
+            let Ok(inside) = library.strip_prefix(&self.config.paths.sysroot) else {
+                continue;
+            };
             let inside = Path::new("/").join(inside);
             let short = observe::soname(library).map(|name| inside.with_file_name(name));
             for destination in [Some(inside), short].into_iter().flatten() {
                 mounts.push(MountEntry {
                     source: library.clone(),
                     destination,
-                    options: ["ro", "nosuid", "nodev", "bind"].map(str::to_owned).to_vec(),
+                    options: ["ro", "nosuid", "nodev", "bind"]
+                        .map(str::to_owned)
+                        .to_vec(),
                     kind: "bind".to_owned(),
                 });
             }
@@ -156,7 +186,9 @@ impl Host {
             .collect();
         nodes.sort_unstable();
         nodes.dedup();
-        let Some((allowed_cpus, allowed_mems)) = process::allowed() else { return (None, None) };
+        let Some((allowed_cpus, allowed_mems)) = process::allowed() else {
+            return (None, None);
+        };
         let cpus = self
             .inventory
             .numa_nodes
@@ -167,7 +199,11 @@ impl Host {
         let cpus = common(cpus, &allowed_cpus);
         let mems = common(nodes, &allowed_mems);
         // Memory nodes without their CPUs would pin a container away from its own memory.
-        if cpus.is_empty() { (None, None) } else { (Some(cpus), non_empty(mems)) }
+        if cpus.is_empty() {
+            (None, None)
+        } else {
+            (Some(cpus), non_empty(mems))
+        }
     }
 
     /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut.
@@ -176,8 +212,12 @@ impl Host {
         let leases: Vec<Lease> = self.leases.values().map(|row| row.lease.clone()).collect();
         let slices = view::slices(&self.inventory, leases.iter());
         for slice in slices {
-            let Ok(gpu) = self.gpu(slice.id.gpu).cloned() else { continue };
-            let Some((_, uuid)) = slice.device() else { continue };
+            let Ok(gpu) = self.gpu(slice.id.gpu).cloned() else {
+                continue;
+            };
+            let Some((_, uuid)) = slice.device() else {
+                continue;
+            };
             if !gpu.health.is_ok() {
                 continue;
             }
@@ -244,7 +284,13 @@ fn common(wanted: Vec<u32>, allowed: &str) -> String {
     }
     let words: Vec<String> = ranges
         .into_iter()
-        .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") })
+        .map(|(from, to)| {
+            if from == to {
+                from.to_string()
+            } else {
+                format!("{from}-{to}")
+            }
+        })
         .collect();
     words.join(",")
 }

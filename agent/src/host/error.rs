@@ -77,7 +77,7 @@ pub enum HostError {
     },
     /// The layout cannot be planned.
     #[error("the layout cannot be planned")]
-    Plan(#[from] PlanError),
+    Plan(#[source] Box<PlanError>),
     /// The checker found fault with a plan of ours.
     #[error("the plan was rejected by its check: {violations}")]
     Unsafe {
@@ -127,6 +127,12 @@ pub enum HostError {
     Ended,
 }
 
+impl From<PlanError> for HostError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
+}
+
 impl HostError {
     /// Its kind, as a label of metrics.
     pub fn kind(&self) -> &'static str {
@@ -152,17 +158,25 @@ impl HostError {
             Self::NotAllowed { .. } => {
                 "add it to [launch.asks] of kerf.toml, or give the container a lease by kerf.dev/lease"
             }
-            Self::NoLease { .. } => "see `kerf lease list`, and make a new one with `kerf lease create`",
+            Self::NoLease { .. } => {
+                "see `kerf lease list`, and make a new one with `kerf lease create`"
+            }
             Self::ForeignLease { .. } => "a lease serves only the container that it was made for",
             Self::NotFound { .. } => "see `kerf slices` and `kerf inventory`",
             Self::Busy { .. } => "see `kerf lease list` for who has it",
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Plan(_) => "see `kerf profiles` and `kerf slices`",
-            Self::Unsafe { .. } => "this is a fault of kerf: please report it with the output of `kerf inventory -o json`",
+            Self::Unsafe { .. } => {
+                "this is a fault of kerf: please report it with the output of `kerf inventory -o json`"
+            }
             Self::Stale { .. } => "run `kerf plan` again",
-            Self::Step { .. } | Self::Hardware(_) => "see `kerf status`; run the command again once it is well",
+            Self::Step { .. } | Self::Hardware(_) => {
+                "see `kerf status`; run the command again once it is well"
+            }
             Self::Store(_) => "see `kerf status`: nothing was granted",
-            Self::Node { .. } => "see `kerf status`; the driver's device nodes must exist under /dev",
+            Self::Node { .. } => {
+                "see `kerf status`; the driver's device nodes must exist under /dev"
+            }
             Self::Cdi(_) => "check the folder of CDI files (paths.cdi_dir)",
         }
     }

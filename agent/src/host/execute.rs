@@ -21,15 +21,24 @@ impl Host {
             let index = self.gpu(step.gpu())?.index;
             let begun = std::time::Instant::now();
             match self.hardware.apply(index, step).await {
-                Ok(gpu) => self.take_gpu(gpu),
+                Ok(gpu) => {
+                    self.metrics.apply_steps.inc([kind(step), "done"]);
+                    self.take_gpu(gpu);
+                }
                 Err(source) => {
+                    self.metrics.apply_steps.inc([kind(step), "failed"]);
                     if source.is_unknown_outcome() || source.is_lost() {
                         self.gpu_failed(index, &source);
                     } else {
                         self.observe_gpu(index).await;
                     }
                     let (number, step) = (at + 1, step.to_string());
-                    return Err(HostError::Step { number, of, step, source });
+                    return Err(HostError::Step {
+                        number,
+                        of,
+                        step,
+                        source,
+                    });
                 }
             }
             tracing::debug!(step = %step, "step done");
@@ -37,7 +46,12 @@ impl Host {
                 let took = begun.elapsed();
                 let (number, step) = (at + 1, step.clone());
                 // A listener that is slow or gone does not hold up the hardware.
-                drop(progress.try_send(Progress::Step { number, of, step, took }));
+                drop(progress.try_send(Progress::Step {
+                    number,
+                    of,
+                    step,
+                    took,
+                }));
             }
         }
         Ok(())
@@ -56,8 +70,7 @@ impl Host {
             placement: placement.to_string(),
             profile: profile.0,
         };
-        let begun = self.store.begin_work(&work);
-        let number = self.stored(begun)?;
+        let number = self.write(|store| store.begin_work(&work))?;
         if let Err(error) = self.run_steps(steps, None).await {
             self.undo_cut(number, gpu, profile, placement).await;
             return Err(error);
@@ -76,15 +89,18 @@ impl Host {
     ) {
         match self.destroy_at(gpu, profile, placement).await {
             Ok(()) => {
-                let ended = self.store.end_work(work);
-                if self.stored(ended).is_ok() {
+                if self.write(|store| store.end_work(work)).is_ok() {
                     tracing::info!(gpu.pci = %gpu, %placement, "half-made slice removed");
                 }
             }
             Err(error) => {
                 let why = crate::errors::chain(&error);
                 let what = format!("slice {gpu}-{}-{}", placement.start, placement.size);
-                self.degrade(&what, why, "it is removed when kerfd starts again and the GPU answers");
+                self.degrade(
+                    &what,
+                    why,
+                    "it is removed when kerfd starts again and the GPU answers",
+                );
             }
         }
     }
@@ -104,7 +120,9 @@ impl Host {
             .instances
             .iter()
             .find(|known| known.profile == profile && known.placement == placement);
-        let Some(instance) = instance else { return Ok(()) };
+        let Some(instance) = instance else {
+            return Ok(());
+        };
         let mut steps: Vec<Step> = instance
             .compute
             .iter()
@@ -115,7 +133,23 @@ impl Host {
                 uuid: compute.uuid.clone(),
             })
             .collect();
-        steps.push(Step::DestroyGpuInstance { gpu, gi: instance.id, profile, placement });
+        steps.push(Step::DestroyGpuInstance {
+            gpu,
+            gi: instance.id,
+            profile,
+            placement,
+        });
         self.run_steps(&steps, None).await
+    }
+}
+
+/// The kind of a step, as a label of metrics.
+fn kind(step: &Step) -> &'static str {
+    match step {
+        Step::SetMigMode { .. } => "set_mig_mode",
+        Step::CreateGpuInstance { .. } => "create_gpu_instance",
+        Step::CreateComputeInstance { .. } => "create_compute_instance",
+        Step::DestroyComputeInstance { .. } => "destroy_compute_instance",
+        Step::DestroyGpuInstance { .. } => "destroy_gpu_instance",
     }
 }

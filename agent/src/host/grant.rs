@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use kerf_planner::check::check_choice;
 use kerf_planner::host::profiles_of;
-use kerf_planner::{Choice, Grid, GpuView, Pick, choose};
+use kerf_planner::{Choice, GpuView, Grid, Pick, choose};
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, PciAddress, Placement, ProfileId, SliceId, Timestamp};
 
 use super::{Host, HostError, now, view};
-use crate::store::LeaseRow;
+use crate::store::{LeaseRow, Store};
 
 /// A wish for devices.
 #[derive(Debug, Clone)]
@@ -55,8 +55,7 @@ impl Host {
         match outcome {
             Ok(lease) => {
                 for (work, ..) in cuts {
-                    let ended = self.store.end_work(work);
-                    self.stored(ended)?;
+                    self.write(|store| store.end_work(work))?;
                 }
                 self.settle().await;
                 Ok(lease)
@@ -94,7 +93,10 @@ impl Host {
                 }
                 Pick::Gpu { gpu, uuid, .. } => {
                     self.run_steps(&pick.steps(), None).await?;
-                    subjects.push(Subject::Gpu { gpu: *gpu, uuid: uuid.clone() });
+                    subjects.push(Subject::Gpu {
+                        gpu: *gpu,
+                        uuid: uuid.clone(),
+                    });
                 }
             }
         }
@@ -102,14 +104,19 @@ impl Host {
     }
 
     fn choose(&self, ask: &Ask) -> Result<Choice, HostError> {
-        let no_room = |why: String| HostError::NoRoom { ask: ask.to_string(), why };
+        let no_room = |why: String| HostError::NoRoom {
+            ask: ask.to_string(),
+            why,
+        };
         let grids: Vec<Option<Grid>> = self
             .inventory
             .gpus
             .iter()
             .map(|gpu| {
                 let profiles = profiles_of(gpu, &self.inventory);
-                Grid::from_profiles(profiles).ok().filter(|grid| grid.units() > 0)
+                Grid::from_profiles(profiles)
+                    .ok()
+                    .filter(|grid| grid.units() > 0)
             })
             .collect();
         let policy = self.config.partition;
@@ -128,15 +135,21 @@ impl Host {
             })
             .collect();
         let usage = self.usage();
-        let choice =
-            choose(&views, &usage, ask).map_err(|refusal| no_room(refusal.to_string()))?;
+        let choice = choose(&views, &usage, ask).map_err(|refusal| no_room(refusal.to_string()))?;
         let violations = check_choice(&views, &usage, &choice);
         if !violations.is_empty() {
-            let words: Vec<String> =
-                violations.iter().map(|(index, fault)| format!("GPU {index}: {fault}")).collect();
-            return Err(HostError::Unsafe { violations: words.join("; ") });
+            let words: Vec<String> = violations
+                .iter()
+                .map(|(index, fault)| format!("GPU {index}: {fault}"))
+                .collect();
+            return Err(HostError::Unsafe {
+                violations: words.join("; "),
+            });
         }
-        let cuts = choice.picks.iter().any(|pick| matches!(pick, Pick::Cut { .. }));
+        let cuts = choice
+            .picks
+            .iter()
+            .any(|pick| matches!(pick, Pick::Cut { .. }));
         if cuts && !policy.on_demand {
             let why = "no such slice is free, and cutting on demand is off (partition.on_demand)";
             return Err(no_room(why.to_owned()));
@@ -148,7 +161,10 @@ impl Host {
         let id = SliceId { gpu, placement };
         let slices = self.slices();
         let slice = slices.iter().find(|slice| slice.id == id);
-        let missing = || HostError::NotFound { what: "slice", name: id.to_string() };
+        let missing = || HostError::NotFound {
+            what: "slice",
+            name: id.to_string(),
+        };
         let slice = slice.ok_or_else(missing)?;
         let (_, uuid) = slice.device().ok_or_else(missing)?;
         Ok(Subject::Slice {
@@ -165,9 +181,14 @@ impl Host {
             .iter()
             .find(|slice| {
                 slice.id.to_string() == name
-                    || slice.device().is_some_and(|(_, uuid)| uuid.as_str() == name)
+                    || slice
+                        .device()
+                        .is_some_and(|(_, uuid)| uuid.as_str() == name)
             })
-            .ok_or_else(|| HostError::NotFound { what: "slice", name: name.to_owned() })?;
+            .ok_or_else(|| HostError::NotFound {
+                what: "slice",
+                name: name.to_owned(),
+            })?;
         if slice.state != kerf_types::lease::SliceState::Free {
             let holder = slice.lease.as_ref().map(|lease| lease.holder.to_string());
             return Err(HostError::Busy {
@@ -189,7 +210,10 @@ impl Host {
                     || gpu.uuid.as_str() == name
                     || gpu.index.to_string() == name
             })
-            .ok_or_else(|| HostError::NotFound { what: "GPU", name: name.to_owned() })?;
+            .ok_or_else(|| HostError::NotFound {
+                what: "GPU",
+                name: name.to_owned(),
+            })?;
         let busy = |state: &str, by: Option<String>| HostError::Busy {
             what: format!("GPU {} ({})", gpu.index, gpu.pci),
             state: state.to_owned(),
@@ -197,7 +221,10 @@ impl Host {
         };
         let leases = self.leases.values().map(|row| &row.lease);
         let on_it = leases.into_iter().find(|lease| {
-            lease.subjects.iter().any(|subject| subject.gpu() == gpu.pci)
+            lease
+                .subjects
+                .iter()
+                .any(|subject| subject.gpu() == gpu.pci)
         });
         if let Some(lease) = on_it {
             return Err(busy("leased", Some(lease.holder.to_string())));
@@ -211,7 +238,10 @@ impl Host {
         if let Some(process) = gpu.processes.first() {
             return Err(busy("in use", Some(format!("process {}", process.pid))));
         }
-        Ok(Subject::Gpu { gpu: gpu.pci, uuid: gpu.uuid.clone() })
+        Ok(Subject::Gpu {
+            gpu: gpu.pci,
+            uuid: gpu.uuid.clone(),
+        })
     }
 
     /// Writes down a new lease: store first, then its copy and its CDI name.
@@ -222,7 +252,10 @@ impl Host {
         on_demand: bool,
     ) -> Result<Lease, HostError> {
         let conflict = self.leases.values().map(|row| &row.lease).find(|lease| {
-            lease.subjects.iter().any(|a| subjects.iter().any(|b| a.conflicts(b)))
+            lease
+                .subjects
+                .iter()
+                .any(|a| subjects.iter().any(|b| a.conflicts(b)))
         });
         if let Some(lease) = conflict {
             // The choice was made from the same table, so this is a fault of ours; better refuse than share.
@@ -233,11 +266,11 @@ impl Host {
             });
         }
         let created = now();
-        let fence = self.store.next_fence();
+        let fence = self.write(Store::next_fence)?;
         let ttl_ms = u64::try_from(request.ttl.as_millis()).unwrap_or(u64::MAX);
         let lease = Lease {
             id: new_lease_id(created)?,
-            fence: self.stored(fence)?,
+            fence,
             subjects,
             holder: request.holder.clone(),
             state: LeaseState::Reserved,
@@ -248,7 +281,10 @@ impl Host {
             expires: Some(Timestamp(created.0.saturating_add(ttl_ms))),
         };
         let device = self.lease_device(&lease).await?;
-        let row = LeaseRow { lease: lease.clone(), pending: None };
+        let row = LeaseRow {
+            lease: lease.clone(),
+            pending: None,
+        };
         self.put(row)?;
         if let Err(error) = self.cdi.write_lease(&lease.id.to_string(), &device) {
             self.forget(&lease)?;

@@ -35,14 +35,25 @@ impl Host {
     ) -> Result<Grant, HostError> {
         if let Some(row) = self.lease_of(&container) {
             let first = format!("lease {}", row.lease.id);
-            let second = request.ask.clone().or(request.lease.clone()).unwrap_or_default();
-            return Err(HostError::TwoAsks { container: container.to_string(), first, second });
+            let second = request
+                .ask
+                .clone()
+                .or(request.lease.clone())
+                .unwrap_or_default();
+            return Err(HostError::TwoAsks {
+                container: container.to_string(),
+                first,
+                second,
+            });
         }
         let lease = match (&request.ask, &request.lease) {
             (Some(ask), None) => {
                 if !policy::may_ask(&self.config.launch, &container.namespace, ask) {
                     let namespace = container.namespace.clone();
-                    return Err(HostError::NotAllowed { namespace, ask: ask.clone() });
+                    return Err(HostError::NotAllowed {
+                        namespace,
+                        ask: ask.clone(),
+                    });
                 }
                 let wanted = Wanted::Ask(ask.parse::<Ask>()?);
                 self.reserve_for(wanted, &container).await?
@@ -56,7 +67,10 @@ impl Host {
                 });
             }
             (None, None) => {
-                return Err(HostError::NotFound { what: "ask", name: container.to_string() });
+                return Err(HostError::NotFound {
+                    what: "ask",
+                    name: container.to_string(),
+                });
             }
         };
         let pending = PendingLaunch {
@@ -83,7 +97,9 @@ impl Host {
                 what: "running container process of",
                 name: container.to_string(),
             })?;
-        let granted = self.lease_of(&container).filter(|row| row.pending.is_some());
+        let granted = self
+            .lease_of(&container)
+            .filter(|row| row.pending.is_some());
         if let Some(row) = granted {
             // Its annotation was served already; the CDI name of that very lease may come with it.
             if device == format!("lease={}", row.lease.id) {
@@ -102,7 +118,10 @@ impl Host {
             Some((class @ ("slice" | "gpu"), name)) => {
                 if !policy::may_ask(&self.config.launch, &container.namespace, &device) {
                     let namespace = container.namespace.clone();
-                    return Err(HostError::NotAllowed { namespace, ask: device.clone() });
+                    return Err(HostError::NotAllowed {
+                        namespace,
+                        ask: device.clone(),
+                    });
                 }
                 let wanted = match class {
                     "slice" => Wanted::Slice(name.to_owned()),
@@ -110,7 +129,12 @@ impl Host {
                 };
                 self.reserve_for(wanted, &container).await?
             }
-            _ => return Err(HostError::NotFound { what: "device", name: device }),
+            _ => {
+                return Err(HostError::NotFound {
+                    what: "device",
+                    name: device,
+                });
+            }
         };
         let grant = self.grant_of(&lease).await?;
         self.activate(lease, container, None, Some(init))?;
@@ -124,7 +148,12 @@ impl Host {
     ) -> Result<Lease, HostError> {
         let holder = Holder::Container(container.clone());
         let ttl = self.config.launch.reservation_ttl;
-        self.reserve(&Reserve { wanted, holder, ttl }).await
+        self.reserve(&Reserve {
+            wanted,
+            holder,
+            ttl,
+        })
+        .await
     }
 
     /// The lease of this id, if this container may take it up.
@@ -175,7 +204,9 @@ impl Host {
 
     /// The first process of a container is known: from now on the lease lives as long as it.
     pub(super) fn container_started(&mut self, lease: LeaseId, init: InitProcess) {
-        let Some(row) = self.leases.get(&lease) else { return };
+        let Some(row) = self.leases.get(&lease) else {
+            return;
+        };
         let mut row = row.clone();
         row.pending = None;
         row.lease.init = Some(init);
@@ -188,14 +219,15 @@ impl Host {
     /// The lease that a container has now.
     fn lease_of(&self, container: &ContainerRef) -> Option<&LeaseRow> {
         self.leases.values().find(|row| {
-            row.lease.container.as_ref() == Some(container)
-                && row.lease.state == LeaseState::Active
+            row.lease.container.as_ref() == Some(container) && row.lease.state == LeaseState::Active
         })
     }
 
     /// An earlier launch of the same name may have failed a moment ago, before its watcher told us.
     async fn release_leftover(&mut self, container: &ContainerRef) {
-        let Some(row) = self.lease_of(container) else { return };
+        let Some(row) = self.lease_of(container) else {
+            return;
+        };
         let ended = match (&row.lease.init, &row.pending) {
             (Some(init), _) => !process::is_alive(init),
             (None, Some(pending)) => {
@@ -205,7 +237,7 @@ impl Host {
         };
         if ended {
             let lease = row.lease.id;
-            self.container_gone(lease).await;
+            self.release(lease, "container_ended").await;
         }
     }
 }

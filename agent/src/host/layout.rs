@@ -22,9 +22,13 @@ impl Host {
         let plan = plan_host(&question)?;
         let violations = kerf_planner::check::check_host(&question, &plan);
         if !violations.is_empty() {
-            let words: Vec<String> =
-                violations.iter().map(|(index, fault)| format!("GPU {index}: {fault}")).collect();
-            return Err(HostError::Unsafe { violations: words.join("; ") });
+            let words: Vec<String> = violations
+                .iter()
+                .map(|(index, fault)| format!("GPU {index}: {fault}"))
+                .collect();
+            return Err(HostError::Unsafe {
+                violations: words.join("; "),
+            });
         }
         Ok((self.generation, plan))
     }
@@ -45,21 +49,27 @@ impl Host {
             return Err(HostError::Stale { found, expected });
         }
         // A listener that is gone does not stop an apply: half a layout would help nobody.
-        drop(progress.send(Progress::Planned(found, Box::new(plan.clone()))).await);
+        drop(
+            progress
+                .send(Progress::Planned(found, Box::new(plan.clone())))
+                .await,
+        );
         if plan.is_empty() {
             return Ok((self.generation, 0));
         }
-        let next = self.store.next_generation();
-        self.generation = self.stored(next)?;
+        self.generation = self.write(|store| store.next_generation())?;
         let work = Work::Layout {
             generation: self.generation,
             layout: layout_text(&request.layout)?,
             allow_reset: request.allow_reset,
         };
-        let begun = self.store.begin_work(&work);
-        let number = self.stored(begun)?;
+        let number = self.write(|store| store.begin_work(&work))?;
         let steps: Vec<_> = plan.steps().cloned().collect();
-        tracing::info!(plan.generation = self.generation, steps = steps.len(), "apply begins");
+        tracing::info!(
+            plan.generation = self.generation,
+            steps = steps.len(),
+            "apply begins"
+        );
         let outcome = self.run_steps(&steps, Some(progress)).await;
         self.settle().await;
         // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
@@ -67,8 +77,7 @@ impl Host {
         let open = matches!(&outcome, Err(HostError::Step { source, .. })
             if source.is_unknown_outcome());
         if !open {
-            let ended = self.store.end_work(number);
-            self.stored(ended)?;
+            self.write(|store| store.end_work(number))?;
         }
         outcome?;
         let text = format!("layout applied in {} steps", steps.len());
@@ -84,20 +93,27 @@ impl Host {
         layout: &str,
         allow_reset: bool,
     ) -> Result<(), HostError> {
-        let layout = kerf_api::json::layout::parse(layout)
-            .map_err(|error| StoreError::Row { what: "layout", why: chain(&error) })?;
-        let request = LayoutRequest { layout, allow_reset, expected_generation: 0 };
+        let layout = kerf_api::json::layout::parse(layout).map_err(|error| StoreError::Row {
+            what: "layout",
+            why: chain(&error),
+        })?;
+        let request = LayoutRequest {
+            layout,
+            allow_reset,
+            expected_generation: 0,
+        };
         let (_, plan) = self.plan(&request)?;
         let steps: Vec<_> = plan.steps().cloned().collect();
         tracing::info!(steps = steps.len(), "interrupted apply goes on");
         self.run_steps(&steps, None).await?;
-        let ended = self.store.end_work(number);
-        self.stored(ended)
+        self.write(|store| store.end_work(number))
     }
 }
 
 /// The layout as the document that the store keeps.
 fn layout_text(layout: &Layout) -> Result<String, StoreError> {
-    serde_json::to_string(&LayoutDocument::from(layout))
-        .map_err(|error| StoreError::Row { what: "layout", why: error.to_string() })
+    serde_json::to_string(&LayoutDocument::from(layout)).map_err(|error| StoreError::Row {
+        what: "layout",
+        why: error.to_string(),
+    })
 }

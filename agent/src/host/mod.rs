@@ -17,15 +17,15 @@ pub mod policy;
 mod publish;
 mod recover;
 mod release;
-#[cfg(test)]
-mod tests;
 pub mod view;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use kerf_planner::Usage;
+use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, Timestamp};
 use tokio::sync::{mpsc, watch as channel};
 
@@ -38,7 +38,7 @@ use crate::cdi::CdiFolder;
 use crate::config::Config;
 use crate::events::Events;
 use crate::hardware::Hardware;
-use crate::store::{LeaseRow, Store};
+use crate::store::{LeaseRow, Store, StoreError};
 
 /// Commands that may wait. A launch waits for its answer, so this bounds the launches under way; beyond it
 /// the sender waits, and the runtime's own deadline ends that.
@@ -59,6 +59,8 @@ pub struct Parts {
     pub store: Store,
     /// Where events go.
     pub events: Events,
+    /// Counters.
+    pub metrics: Arc<SelfMetrics>,
 }
 
 /// The owner's state.
@@ -69,6 +71,7 @@ pub struct Host {
     store: Store,
     cdi: CdiFolder,
     events: Events,
+    metrics: Arc<SelfMetrics>,
     inventory: Inventory,
     pci_paths: BTreeMap<String, String>,
     libraries: Vec<std::path::PathBuf>,
@@ -109,13 +112,18 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
     }));
     let handle = HostHandle::new(sender, receiver);
     let paths = &parts.config.paths;
-    let cdi = CdiFolder::new(&paths.cdi_dir, &paths.runtime, &paths.run_dir.join("runtime.sock"));
+    let cdi = CdiFolder::new(
+        &paths.cdi_dir,
+        &paths.runtime,
+        &paths.run_dir.join("runtime.sock"),
+    );
     let mut host = Host {
         config: parts.config,
         hardware: parts.hardware,
         store: parts.store,
         cdi,
         events: parts.events,
+        metrics: parts.metrics,
         inventory,
         pci_paths: BTreeMap::new(),
         libraries: Vec::new(),
@@ -141,8 +149,7 @@ impl Host {
                     Some(Command::Drain { done }) => {
                         self.draining = true;
                         self.publish();
-                        // Whoever waits for the end of draining may have gone.
-                        drop(done.send(()));
+                        tell(done);
                     }
                     Some(command) => self.handle_command(command).await,
                     None => return,
@@ -158,10 +165,14 @@ impl Host {
             Command::Drain { .. } => {}
             Command::Refresh { reply } => {
                 self.observe_all().await;
-                drop(reply.send(()));
+                tell(reply);
             }
             Command::Plan { request, reply } => drop(reply.send(self.plan(&request))),
-            Command::Apply { request, progress, reply } => {
+            Command::Apply {
+                request,
+                progress,
+                reply,
+            } => {
                 let outcome = self.apply_layout(&request, &progress).await;
                 drop(reply.send(outcome));
             }
@@ -173,22 +184,36 @@ impl Host {
                 let outcome = self.release_by_request(lease).await;
                 drop(reply.send(outcome));
             }
-            Command::Launch { request, peer, reply } => {
+            Command::Launch {
+                request,
+                peer,
+                reply,
+            } => {
                 let outcome = self.launch(&request, &peer).await;
                 drop(reply.send(outcome));
             }
             Command::Started { lease, init } => self.container_started(lease, init),
-            Command::Gone { lease } => self.container_gone(lease).await,
+            Command::Gone { lease } => self.release(lease, "container_ended").await,
             Command::Reconfigure { config } => self.config = config,
         }
     }
 
     /// The periodic look: what is there, what has expired, what is still to be made clean.
     async fn reconcile(&mut self) {
+        let begun = Instant::now();
         self.observe_all().await;
         self.expire_reservations().await;
         self.retry_releases().await;
-        self.publish();
+        self.settle().await;
+        let outcome = if self.degraded.is_empty() {
+            "well"
+        } else {
+            "degraded"
+        };
+        self.metrics.reconcile_runs.inc([outcome]);
+        self.metrics
+            .reconcile_duration
+            .observe(begun.elapsed().as_secs_f64());
     }
 
     /// Who uses what, in the planner's words.
@@ -216,11 +241,14 @@ impl Host {
     fn degrade(&mut self, what: &str, why: String, hint: &str) {
         let now = now();
         let fresh = !self.degraded.contains_key(what);
-        let entry = self.degraded.entry(what.to_owned()).or_insert_with(|| Degraded {
-            why: String::new(),
-            hint: hint.to_owned(),
-            since: now,
-        });
+        let entry = self
+            .degraded
+            .entry(what.to_owned())
+            .or_insert_with(|| Degraded {
+                why: String::new(),
+                hint: hint.to_owned(),
+                since: now,
+            });
         if fresh || entry.why != why {
             tracing::warn!(what, error = %why, "degraded");
             self.events.add("health", what, &why);
@@ -235,14 +263,26 @@ impl Host {
         }
     }
 
-    /// Notes how the store took a write; a full disk is a state of the host, not only of one request.
-    fn stored<T>(&mut self, outcome: Result<T, crate::store::StoreError>) -> Result<T, HostError> {
+    /// Writes to the store. What it says is a state of the host, not only of one request: a full disk shows
+    /// in `kerf status` until a write succeeds.
+    fn write<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, HostError> {
+        let begun = Instant::now();
+        // An fsync takes milliseconds; the other tasks of this thread go on meanwhile.
+        let outcome = tokio::task::block_in_place(|| operation(&mut self.store));
+        self.metrics
+            .store_write_duration
+            .observe(begun.elapsed().as_secs_f64());
         match outcome {
             Ok(value) => {
+                self.metrics.store_writes.inc();
                 self.recovered("store");
                 Ok(value)
             }
             Err(error) => {
+                self.metrics.store_write_errors.inc();
                 let hint = if error.is_disk_full() {
                     "free space under the state folder; nothing is granted until the store can be written"
                 } else {
@@ -256,10 +296,19 @@ impl Host {
     }
 }
 
+/// Says that something is done, to one who may have gone meanwhile.
+fn tell(waiter: tokio::sync::oneshot::Sender<()>) {
+    if waiter.send(()).is_err() {
+        tracing::debug!("nobody waits for the answer any more");
+    }
+}
+
 /// The time for records. Safety never rests on it.
 pub fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Timestamp(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
+    Timestamp(since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }))
 }
 
 /// The highest fence that a runtime has seen, from the file that it keeps beside the socket.

@@ -15,8 +15,7 @@ impl Host {
         self.observe_platform().await;
         match self.hardware.open().await {
             Ok(opened) => {
-                self.inventory.driver =
-                    opened.driver.and_then(|driver| driver.try_into().ok());
+                self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());
                 self.recovered("driver");
                 for index in 0..opened.gpu_count {
                     self.observe_gpu(index).await;
@@ -28,7 +27,11 @@ impl Host {
         let status = self.hardware.status();
         if status.driver_hangs {
             let why = format!("{} workers are stuck in driver calls", status.stuck);
-            self.degrade("driver", why, "running containers go on; kerfd recovers when the driver answers");
+            self.degrade(
+                "driver",
+                why,
+                "running containers go on; kerfd recovers when the driver answers",
+            );
         }
         self.publish();
     }
@@ -42,8 +45,11 @@ impl Host {
             }
         };
         self.recovered("worker");
-        let nodes: Result<Vec<NumaNode>, _> =
-            facts.numa_nodes.into_iter().map(NumaNode::try_from).collect();
+        let nodes: Result<Vec<NumaNode>, _> = facts
+            .numa_nodes
+            .into_iter()
+            .map(NumaNode::try_from)
+            .collect();
         let nics: Result<Vec<Nic>, _> = facts.nics.into_iter().map(Nic::try_from).collect();
         self.inventory.problems = facts.problems;
         match (nodes, nics) {
@@ -88,9 +94,18 @@ impl Host {
             self.recovered(&name);
         } else {
             let why = health_text(&gpu.health);
-            self.degrade(&name, why, "its neighbours go on; drain and reset or replace it");
+            self.degrade(
+                &name,
+                why,
+                "its neighbours go on; drain and reset or replace it",
+            );
         }
-        match self.inventory.gpus.iter_mut().find(|known| known.pci == gpu.pci) {
+        match self
+            .inventory
+            .gpus
+            .iter_mut()
+            .find(|known| known.pci == gpu.pci)
+        {
             Some(known) => *known = gpu,
             None => {
                 let text = format!("{} ({}) found", gpu.name, gpu.uuid);
@@ -104,7 +119,12 @@ impl Host {
     /// Notes that a GPU could not be read; what was known of it stays.
     pub(super) fn gpu_failed(&mut self, index: u32, error: &HardwareError) {
         let now = now();
-        let Some(gpu) = self.inventory.gpus.iter_mut().find(|gpu| gpu.index == index) else {
+        let Some(gpu) = self
+            .inventory
+            .gpus
+            .iter_mut()
+            .find(|gpu| gpu.index == index)
+        else {
             let why = format!("GPU {index} has never been read: {}", chain(error));
             self.degrade(&format!("gpu {index}"), why, "its neighbours go on");
             return;
@@ -118,23 +138,38 @@ impl Host {
             error if error.is_lost() => gpu.health = Health::Lost { since },
             HardwareError::Unresponsive { operation, .. }
             | HardwareError::Deadline { operation, .. } => {
-                gpu.health = Health::Unresponsive { since, operation: operation.clone() };
+                gpu.health = Health::Unresponsive {
+                    since,
+                    operation: operation.clone(),
+                };
             }
             // The worker or the whole driver is at fault, which has an entry of its own.
             _ => return,
         }
         let why = health_text(&gpu.health);
-        self.degrade(&name, why, "its neighbours go on; it is let in again when it answers");
+        self.degrade(
+            &name,
+            why,
+            "its neighbours go on; it is let in again when it answers",
+        );
     }
 
     /// Files that the driver offers to containers: its libraries carry its version in their names.
     fn find_libraries(&mut self) {
-        let Some(driver) = &self.inventory.driver else { return };
+        let Some(driver) = &self.inventory.driver else {
+            return;
+        };
         let ending = format!(".so.{}", driver.version);
         let mut found = Vec::new();
-        for folder in ["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "usr/lib64"] {
+        for folder in [
+            "usr/lib/x86_64-linux-gnu",
+            "usr/lib/aarch64-linux-gnu",
+            "usr/lib64",
+        ] {
             let folder = self.config.paths.sysroot.join(folder);
-            let Ok(entries) = std::fs::read_dir(folder) else { continue };
+            let Ok(entries) = std::fs::read_dir(folder) else {
+                continue;
+            };
             let files = entries.flatten().map(|entry| entry.path());
             found.extend(files.filter(|path| is_driver_library(path, &ending)));
         }
@@ -148,7 +183,10 @@ impl Host {
             .gpus
             .iter()
             .find(|gpu| gpu.pci == pci)
-            .ok_or_else(|| HostError::NotFound { what: "GPU", name: pci.to_string() })
+            .ok_or_else(|| HostError::NotFound {
+                what: "GPU",
+                name: pci.to_string(),
+            })
     }
 }
 

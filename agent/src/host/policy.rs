@@ -11,7 +11,8 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         None => pattern == text,
         Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
             let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            ends.into_iter().any(|at| rest.get(at..).is_some_and(|rest| matches(tail, rest)))
+            ends.into_iter()
+                .any(|at| rest.get(at..).is_some_and(|rest| matches(tail, rest)))
         }),
     }
 }
@@ -39,7 +40,7 @@ pub fn may_claim(holder: &Holder, container: &ContainerRef, runtime_uid: u32) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{may_claim, matches};
+    use super::{matches, may_claim};
     use kerf_types::ContainerRef;
     use kerf_types::lease::Holder;
 

@@ -32,7 +32,11 @@ impl Host {
         self.resume_leases().await;
         let ids: BTreeSet<String> = self.leases.keys().map(ToString::to_string).collect();
         if let Err(error) = self.cdi.keep_only_leases(&ids) {
-            self.degrade("cdi", chain(&error), "check the folder of CDI files (paths.cdi_dir)");
+            self.degrade(
+                "cdi",
+                chain(&error),
+                "check the folder of CDI files (paths.cdi_dir)",
+            );
         }
         self.settle().await;
         Ok(())
@@ -45,19 +49,36 @@ impl Host {
         match &origin {
             Origin::Kept => return,
             Origin::Rebuilt { quarantined, why } => {
-                let text = format!("it could not be read ({why}) and lies at {}", quarantined.display());
-                self.degrade("state store", text, "it was rebuilt from running containers; jobs that had ended are forgotten");
+                let text = format!(
+                    "it could not be read ({why}) and lies at {}",
+                    quarantined.display()
+                );
+                self.degrade(
+                    "state store",
+                    text,
+                    "it was rebuilt from running containers; jobs that had ended are forgotten",
+                );
             }
             Origin::RolledBack => {
                 let text = "it is older than what this host has granted".to_owned();
-                self.degrade("state store", text, "a new epoch was begun; fences of the old one stay below it");
+                self.degrade(
+                    "state store",
+                    text,
+                    "a new epoch was begun; fences of the old one stay below it",
+                );
             }
         }
         let folder = self.config.paths.run_dir.join("leases");
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            return;
+        };
         for entry in entries.flatten() {
-            let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
-            let Ok(row) = LeaseRow::from_json(&text) else { continue };
+            let Ok(text) = std::fs::read_to_string(entry.path()) else {
+                continue;
+            };
+            let Ok(row) = LeaseRow::from_json(&text) else {
+                continue;
+            };
             let running = row.lease.init.as_ref().is_some_and(process::is_alive)
                 || row.pending.as_ref().is_some_and(|pending| {
                     process::is_alive(&pending.runtime) || watch::init_of(pending).is_some()
@@ -72,24 +93,32 @@ impl Host {
 
     async fn resume(&mut self, row: WorkRow) {
         let outcome = match &row.work {
-            Work::Layout { layout, allow_reset, .. } => {
-                self.resume_layout(row.number, layout, *allow_reset).await
-            }
-            Work::Cut { gpu, placement, profile } => {
-                self.resume_cut(row.number, gpu, placement, *profile).await
-            }
+            Work::Layout {
+                layout,
+                allow_reset,
+                ..
+            } => self.resume_layout(row.number, layout, *allow_reset).await,
+            Work::Cut {
+                gpu,
+                placement,
+                profile,
+            } => self.resume_cut(row.number, gpu, placement, *profile).await,
         };
         let Err(error) = outcome else { return };
         let why = chain(&error);
         // What cannot be planned any more is given up; what the hardware refused is tried at the next start.
         if matches!(error, HostError::Plan(_) | HostError::Invalid(_)) {
             tracing::warn!(error = %why, "interrupted work given up");
-            self.events.add("plan", "interrupted work", &format!("given up: {why}"));
-            let ended = self.store.end_work(row.number);
-            drop(self.stored(ended));
+            self.events
+                .add("plan", "interrupted work", &format!("given up: {why}"));
+            drop(self.write(|store| store.end_work(row.number)));
             return;
         }
-        self.degrade("interrupted work", why, "kerfd finishes it when it starts again");
+        self.degrade(
+            "interrupted work",
+            why,
+            "kerfd finishes it when it starts again",
+        );
     }
 
     /// A slice that was being cut when kerfd died: a lease that covers it was written after it was whole,
@@ -110,8 +139,7 @@ impl Host {
         if !leased {
             self.destroy_at(gpu, ProfileId(profile), placement).await?;
         }
-        let ended = self.store.end_work(number);
-        self.stored(ended)
+        self.write(|store| store.end_work(number))
     }
 
     async fn resume_leases(&mut self) {
@@ -134,7 +162,9 @@ impl Host {
                         self.degrade("run folder", error.to_string(), "check its space");
                     }
                 }
-                LeaseState::Active | LeaseState::Releasing => self.container_gone(id).await,
+                LeaseState::Active | LeaseState::Releasing => {
+                    self.release(id, "container_ended").await
+                }
                 LeaseState::Reserved => {}
             }
         }

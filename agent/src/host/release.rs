@@ -9,9 +9,11 @@ use crate::files::{self, Durability};
 use crate::store::LeaseRow;
 
 impl Host {
-    /// A container has ended, or never came to be.
-    pub(super) async fn container_gone(&mut self, id: LeaseId) {
-        let Some(row) = self.leases.get(&id) else { return };
+    /// Begins the end of a lease; `cause` is a label of metrics.
+    pub(super) async fn release(&mut self, id: LeaseId, cause: &'static str) {
+        let Some(row) = self.leases.get(&id) else {
+            return;
+        };
         if row.lease.state != LeaseState::Releasing {
             let mut row = row.clone();
             row.lease.state = LeaseState::Releasing;
@@ -19,6 +21,7 @@ impl Host {
             // A full store keeps the row as Active; a restarted kerfd then finds its process gone.
             drop(self.put(row.clone()));
             self.leases.insert(id, row);
+            self.metrics.lease_releases.inc([cause]);
             self.publish();
         }
         self.finish_release(id).await;
@@ -26,18 +29,24 @@ impl Host {
 
     /// Ends a lease that nobody uses, because its holder or an operator says so.
     pub(super) async fn release_by_request(&mut self, id: LeaseId) -> Result<Lease, HostError> {
-        let row = self.leases.get(&id).ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
+        let row = self
+            .leases
+            .get(&id)
+            .ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
         let lease = row.lease.clone();
         if lease.state == LeaseState::Active {
-            let container =
-                lease.container.as_ref().map(ToString::to_string).unwrap_or_default();
+            let container = lease
+                .container
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             return Err(HostError::Busy {
                 what: format!("lease {id}"),
                 state: "active".to_owned(),
                 by: Some(format!("container {container}, which must end first")),
             });
         }
-        self.container_gone(id).await;
+        self.release(id, "requested").await;
         Ok(lease)
     }
 
@@ -53,8 +62,9 @@ impl Host {
             .map(|lease| lease.id)
             .collect();
         for id in expired {
-            self.events.add("lease", &id.to_string(), "expired: no container came");
-            self.container_gone(id).await;
+            self.events
+                .add("lease", &id.to_string(), "expired: no container came");
+            self.release(id, "expired").await;
         }
     }
 
@@ -72,7 +82,9 @@ impl Host {
     }
 
     async fn finish_release(&mut self, id: LeaseId) {
-        let Some(row) = self.leases.get(&id) else { return };
+        let Some(row) = self.leases.get(&id) else {
+            return;
+        };
         let lease = row.lease.clone();
         let what = format!("lease {id}");
         if let Err(error) = self.cdi.remove_lease(&id.to_string()) {
@@ -81,7 +93,11 @@ impl Host {
         }
         for subject in &lease.subjects {
             if let Err(error) = self.clean(subject, lease.on_demand).await {
-                self.degrade(&what, chain(&error), "its slice is not given again until it is clean");
+                self.degrade(
+                    &what,
+                    chain(&error),
+                    "its slice is not given again until it is clean",
+                );
                 self.settle().await;
                 return;
             }
@@ -120,16 +136,21 @@ impl Host {
         let half = gpu.instances.iter().find(|instance| {
             on_demand && instance.placement == slice.placement && instance.compute.is_empty()
         });
-        let Some(instance) = live.or(half) else { return Ok(()) };
-        if let Some(process) =
-            gpu.processes.iter().find(|process| process.gi == Some(instance.id))
+        let Some(instance) = live.or(half) else {
+            return Ok(());
+        };
+        if let Some(process) = gpu
+            .processes
+            .iter()
+            .find(|process| process.gi == Some(instance.id))
         {
             return Err(still_used(slice.to_string(), process.pid));
         }
         let profile = instance.profile;
         if on_demand {
             self.destroy_at(slice.gpu, profile, slice.placement).await?;
-            self.events.add("slice", &slice.to_string(), "destroyed with its lease");
+            self.events
+                .add("slice", &slice.to_string(), "destroyed with its lease");
         }
         Ok(())
     }
@@ -149,12 +170,15 @@ impl Host {
 
     /// Writes a lease to the store and its copy beside the sockets, and takes it over.
     pub(super) fn put(&mut self, row: LeaseRow) -> Result<(), HostError> {
-        let written = self.store.put_lease(&row);
-        self.stored(written)?;
+        self.write(|store| store.put_lease(&row))?;
         let path = command::mirror_path(&self.config, row.lease.id);
         if let Err(error) = files::replace(&path, row.to_json().as_bytes(), Durability::Volatile) {
             // The copy matters only when the store is lost; its loss alone is no reason to refuse.
-            self.degrade("run folder", error.to_string(), "check the space under the run folder");
+            self.degrade(
+                "run folder",
+                error.to_string(),
+                "check the space under the run folder",
+            );
         }
         self.leases.insert(row.lease.id, row);
         Ok(())
@@ -162,8 +186,7 @@ impl Host {
 
     /// Removes an ended lease everywhere.
     pub(super) fn forget(&mut self, lease: &Lease) -> Result<(), HostError> {
-        let deleted = self.store.delete_lease(lease);
-        self.stored(deleted)?;
+        self.write(|store| store.delete_lease(lease))?;
         self.leases.remove(&lease.id);
         if let Err(error) = files::remove(&command::mirror_path(&self.config, lease.id)) {
             tracing::warn!(lease.id = %lease.id, %error, "copy of an ended lease remains");
@@ -173,5 +196,9 @@ impl Host {
 }
 
 fn still_used(what: String, pid: u32) -> HostError {
-    HostError::Busy { what, state: "still in use".to_owned(), by: Some(format!("process {pid}")) }
+    HostError::Busy {
+        what,
+        state: "still in use".to_owned(),
+        by: Some(format!("process {pid}")),
+    }
 }

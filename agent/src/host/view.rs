@@ -107,7 +107,9 @@ pub fn slices<'a>(
 fn covers(lease: &Lease, id: SliceId) -> bool {
     lease.subjects.iter().any(|subject| {
         subject.gpu() == id.gpu
-            && subject.placement().is_none_or(|own| own.mask().overlaps(id.placement.mask()))
+            && subject
+                .placement()
+                .is_none_or(|own| own.mask().overlaps(id.placement.mask()))
     })
 }
 
@@ -127,16 +129,29 @@ fn state_of(
         None => {}
     }
     if !gpu.health.is_ok() {
-        return (SliceState::Quarantined, Some("its GPU is not well".to_owned()));
+        return (
+            SliceState::Quarantined,
+            Some("its GPU is not well".to_owned()),
+        );
     }
-    if let Some(process) = gpu.processes.iter().find(|process| process.gi == Some(instance.id)) {
+    if let Some(process) = gpu
+        .processes
+        .iter()
+        .find(|process| process.gi == Some(instance.id))
+    {
         let reason = format!("process {} uses it without a lease", process.pid);
         return (SliceState::Quarantined, Some(reason));
     }
     match instance.compute.len() {
         1 => (SliceState::Free, None),
-        0 => (SliceState::Quarantined, Some("it has no compute instance".to_owned())),
-        count => (SliceState::Quarantined, Some(format!("it has {count} compute instances"))),
+        0 => (
+            SliceState::Quarantined,
+            Some("it has no compute instance".to_owned()),
+        ),
+        count => (
+            SliceState::Quarantined,
+            Some(format!("it has {count} compute instances")),
+        ),
     }
 }
 

@@ -3,17 +3,17 @@
 //! Every job has one task that moves it along; the table here is what readers see, the store is what
 //! outlives kerfd. A container goes on while kerfd is away, and its task takes it up again.
 
+mod container;
 mod error;
 mod run;
 mod submit;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kerf_telemetry::SelfMetrics;
 use kerf_telemetry::snapshot::JobFacts;
 use kerf_types::JobId;
 use kerf_types::job::{JobSpec, JobState};
@@ -44,6 +44,7 @@ struct Inner {
     host: HostHandle,
     launcher: Arc<Launcher>,
     events: Events,
+    metrics: Arc<SelfMetrics>,
     store: Mutex<JobStore>,
     table: Mutex<BTreeMap<JobId, Entry>>,
     facts: watch::Sender<JobFacts>,
@@ -66,6 +67,7 @@ impl Jobs {
         launcher: Arc<Launcher>,
         store: JobStore,
         events: Events,
+        metrics: Arc<SelfMetrics>,
     ) -> Result<Self, StoreError> {
         let rows = store.all()?;
         let inner = Arc::new(Inner {
@@ -73,6 +75,7 @@ impl Jobs {
             host,
             launcher,
             events,
+            metrics,
             store: Mutex::new(store),
             table: Mutex::default(),
             facts: watch::Sender::new(JobFacts::default()),
@@ -87,11 +90,16 @@ impl Jobs {
     }
 
     fn take_up(&self, row: JobRow) -> Result<(), StoreError> {
-        let spec = kerf_api::json::job::parse(&row.spec)
-            .map_err(|error| StoreError::Row { what: "job", why: error.to_string() })?;
+        let spec = kerf_api::json::job::parse(&row.spec).map_err(|error| StoreError::Row {
+            what: "job",
+            why: error.to_string(),
+        })?;
         let (id, active) = (row.id, !row.state.is_final());
-        let entry =
-            Entry { spec: Arc::new(spec), row: watch::Sender::new(row), terminal: None };
+        let entry = Entry {
+            spec: Arc::new(spec),
+            row: watch::Sender::new(row),
+            terminal: None,
+        };
         self.inner.table().insert(id, entry);
         if active {
             tokio::spawn(run::resume(Arc::clone(&self.inner), id));
@@ -118,13 +126,18 @@ impl Jobs {
         let mut row = self.watch(id)?;
         // The sender lives in the table, which forgets only jobs that have ended.
         let ended = row.wait_for(|row| row.state.is_final()).await;
-        ended.map(|row| row.clone()).map_err(|_| JobError::Unknown { id })
+        ended
+            .map(|row| row.clone())
+            .map_err(|_| JobError::Unknown { id })
     }
 
     /// Changes of a job.
     pub fn watch(&self, id: JobId) -> Result<watch::Receiver<JobRow>, JobError> {
         let table = self.inner.table();
-        table.get(&id).map(|entry| entry.row.subscribe()).ok_or(JobError::Unknown { id })
+        table
+            .get(&id)
+            .map(|entry| entry.row.subscribe())
+            .ok_or(JobError::Unknown { id })
     }
 
     /// Asks for the end of a job.
@@ -133,7 +146,9 @@ impl Jobs {
             return self.get(id);
         }
         self.inner.update(id, |row| row.cancel_requested = true)?;
-        self.inner.events.add("job", &id.to_string(), "cancel requested");
+        self.inner
+            .events
+            .add("job", &id.to_string(), "cancel requested");
         self.get(id)
     }
 
@@ -170,7 +185,9 @@ impl Inner {
     }
 
     fn row(&self, id: JobId) -> Option<JobRow> {
-        self.table().get(&id).map(|entry| entry.row.borrow().clone())
+        self.table()
+            .get(&id)
+            .map(|entry| entry.row.borrow().clone())
     }
 
     fn spec(&self, id: JobId) -> Option<Arc<JobSpec>> {
@@ -178,7 +195,11 @@ impl Inner {
     }
 
     fn log_dir(&self, id: JobId) -> PathBuf {
-        self.config.paths.state_dir.join("jobs").join(id.to_string())
+        self.config
+            .paths
+            .state_dir
+            .join("jobs")
+            .join(id.to_string())
     }
 
     /// Changes a job, in the store first: what was not written down did not happen.
@@ -209,6 +230,7 @@ impl Inner {
             tracing::error!(job.id = %id, error = crate::errors::chain(&error), "job end not kept");
             return;
         }
+        self.metrics.job_ends.inc([state.as_str()]);
         let text = format!("{} ({reason})", state.as_str());
         self.events.add("job", &id.to_string(), &text);
         self.prune();
@@ -216,7 +238,10 @@ impl Inner {
 
     fn prune(&self) {
         let pruned = tokio::task::block_in_place(|| {
-            self.store.lock().unwrap_or_else(PoisonError::into_inner).prune_jobs(KEPT)
+            self.store
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .prune_jobs(KEPT)
         });
         for id in pruned.unwrap_or_default() {
             self.table().remove(&id);

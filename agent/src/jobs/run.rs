@@ -9,29 +9,22 @@
 //! same place.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kerf_types::job::{JobSpec, JobState, RestartPolicy};
 use kerf_types::lease::{Holder, Lease};
 use kerf_types::{Ask, ContainerRef, JobId, LeaseId};
 
 use super::Inner;
+use super::container::{End, exists, find, remove, wait_for_exit};
 use crate::errors::chain;
 use crate::host::{Command, HostError, Reserve, Wanted, now};
-use crate::launcher::{ContainerStatus, Exit, LauncherError, StartRequest};
+use crate::launcher::StartRequest;
 use crate::store::JobRow;
 
 /// Time between two tries of a waiting job when nothing changes on the host, and between two tries to
 /// reach containerd.
-const RETRY: Duration = Duration::from_secs(2);
-
-/// How a container ended.
-enum End {
-    Exit(i32),
-    Cancelled,
-    TimeLimit,
-    Lost(String),
-}
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 /// Moves a job along until it has ended.
 pub(super) async fn resume(inner: Arc<Inner>, id: JobId) {
@@ -46,7 +39,12 @@ pub(super) async fn resume(inner: Arc<Inner>, id: JobId) {
             (JobState::Starting, Some(container)) if !exists(&inner, id, container).await => {
                 // kerfd ended before the container was made: nothing of it ran.
                 give_back(&inner, row.lease).await;
-                note(&inner, id, JobState::Pending, "its container was not made; it tries again");
+                note(
+                    &inner,
+                    id,
+                    JobState::Pending,
+                    "its container was not made; it tries again",
+                );
                 continue;
             }
             (JobState::Starting | JobState::Running, Some(container)) => {
@@ -153,7 +151,18 @@ async fn wait_for_slice(
         };
         let outcome = {
             let _turn = inner.turn.lock().await;
-            inner.host.ask(|reply| Command::Reserve { request, reply }).await
+            let begun = Instant::now();
+            let outcome = inner
+                .host
+                .ask(|reply| Command::Reserve { request, reply })
+                .await;
+            let word = if outcome.is_ok() { "placed" } else { "waits" };
+            inner.metrics.decisions.inc([word]);
+            inner
+                .metrics
+                .decision_duration
+                .observe(begun.elapsed().as_secs_f64());
+            outcome
         };
         match outcome {
             Ok(lease) => return Ok(lease),
@@ -197,67 +206,6 @@ async fn watch(inner: &Inner, id: JobId, spec: &JobSpec, container: &str) -> End
     end
 }
 
-/// Whether a container was started; one that was only prepared is removed.
-async fn exists(inner: &Inner, id: JobId, container: &str) -> bool {
-    loop {
-        match inner.launcher.list().await {
-            Ok(views) => {
-                let found = views.into_iter().find(|view| view.container.id == container);
-                if found.is_some_and(|view| !is_unstarted(view.status)) {
-                    return true;
-                }
-                if let Err(error) = remove(inner, container).await {
-                    tracing::warn!(job.id = %id, error = chain(&error), "container remains");
-                }
-                return false;
-            }
-            Err(error) => {
-                note(inner, id, JobState::Starting, &chain(&error));
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
-}
-
-/// Looks for the container, which an earlier kerfd may have started: `None` when it runs.
-async fn find(inner: &Inner, id: JobId, container: &str) -> Option<End> {
-    loop {
-        match inner.launcher.list().await {
-            Ok(views) => {
-                let found = views.into_iter().find(|view| view.container.id == container);
-                return match found.map(|view| view.status) {
-                    Some(ContainerStatus::Running | ContainerStatus::Paused) => {
-                        mark_running(inner, id);
-                        None
-                    }
-                    Some(ContainerStatus::Ended(exit)) => Some(End::Exit(code(exit))),
-                    Some(ContainerStatus::Created | ContainerStatus::Dead) | None => {
-                        Some(End::Lost("its container is gone, and nobody saw its end".to_owned()))
-                    }
-                };
-            }
-            Err(error) => {
-                note(inner, id, JobState::Running, &chain(&error));
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
-}
-
-async fn wait_for_exit(inner: &Inner, container: &str) -> End {
-    let container = match inner.launcher.container(container) {
-        Ok(container) => container,
-        Err(error) => return End::Lost(chain(&error)),
-    };
-    loop {
-        match inner.launcher.wait(&container).await {
-            Ok(exit) => return End::Exit(code(exit)),
-            Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
-            Err(error) => return End::Lost(chain(&error)),
-        }
-    }
-}
-
 async fn cancelled(inner: &Inner, id: JobId) {
     let receiver = inner.table().get(&id).map(|entry| entry.row.subscribe());
     if let Some(mut row) = receiver
@@ -269,7 +217,9 @@ async fn cancelled(inner: &Inner, id: JobId) {
 }
 
 async fn time_is_up(inner: &Inner, id: JobId, spec: &JobSpec) {
-    let Some(limit) = spec.time_limit_seconds else { return std::future::pending().await };
+    let Some(limit) = spec.time_limit_seconds else {
+        return std::future::pending().await;
+    };
     let started = inner.row(id).and_then(|row| row.started).unwrap_or(now());
     let left = limit.saturating_sub(started.seconds_until(now()));
     tokio::time::sleep(Duration::from_secs(left)).await;
@@ -277,7 +227,9 @@ async fn time_is_up(inner: &Inner, id: JobId, spec: &JobSpec) {
 
 /// Clears up after a container. Returns whether the job goes on with another one.
 async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
-    let Some(row) = inner.row(id) else { return false };
+    let Some(row) = inner.row(id) else {
+        return false;
+    };
     if let Some(container) = &row.container
         && let Err(error) = remove(inner, container).await
     {
@@ -307,7 +259,12 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     match end {
         End::Exit(0) => inner.end(id, JobState::Succeeded, Some(0), "exit code 0"),
         End::Exit(code) => {
-            inner.end(id, JobState::Failed, Some(code), &format!("exit code {code}"));
+            inner.end(
+                id,
+                JobState::Failed,
+                Some(code),
+                &format!("exit code {code}"),
+            );
         }
         End::Cancelled => inner.end(id, JobState::Cancelled, None, "cancelled"),
         End::TimeLimit => inner.end(id, JobState::Failed, None, "its time limit has passed"),
@@ -316,42 +273,25 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     false
 }
 
-async fn remove(inner: &Inner, container: &str) -> Result<(), LauncherError> {
-    let container = inner.launcher.container(container)?;
-    loop {
-        match inner.launcher.remove(&container).await {
-            Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
-            outcome => return outcome,
-        }
-    }
-}
-
 /// A promised slice whose container does not come is given back at once; one that a container had ends with
 /// that container, and the owner of leases sees to it.
 async fn give_back(inner: &Inner, lease: Option<LeaseId>) {
     if let Some(lease) = lease {
-        let ended: Result<Lease, HostError> =
-            inner.host.ask(|reply| Command::Release { lease, reply }).await;
+        let ended: Result<Lease, HostError> = inner
+            .host
+            .ask(|reply| Command::Release { lease, reply })
+            .await;
         if let Err(error) = ended {
             tracing::debug!(lease.id = %lease, %error, "lease ends with its container");
         }
     }
 }
 
-fn is_unstarted(status: ContainerStatus) -> bool {
-    matches!(status, ContainerStatus::Created | ContainerStatus::Dead)
-}
-
-/// The kernel's exit codes have eight bits.
-fn code(exit: Exit) -> i32 {
-    i32::try_from(exit.code).unwrap_or(i32::MAX)
-}
-
 fn is_cancelled(inner: &Inner, id: JobId) -> bool {
     inner.row(id).is_none_or(|row| row.cancel_requested)
 }
 
-fn mark_running(inner: &Inner, id: JobId) {
+pub(super) fn mark_running(inner: &Inner, id: JobId) {
     let kept = inner.update(id, |row| {
         if row.state != JobState::Running {
             row.state = JobState::Running;
@@ -365,8 +305,10 @@ fn mark_running(inner: &Inner, id: JobId) {
 }
 
 /// Says why a job is where it is, without writing the same words again.
-fn note(inner: &Inner, id: JobId, state: JobState, why: &str) {
-    let known = inner.row(id).is_some_and(|row| row.state == state && row.reason == why);
+pub(super) fn note(inner: &Inner, id: JobId, state: JobState, why: &str) {
+    let known = inner
+        .row(id)
+        .is_some_and(|row| row.state == state && row.reason == why);
     if !known
         && let Err(error) = inner.update(id, |row| {
             row.state = state;

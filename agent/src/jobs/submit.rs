@@ -16,7 +16,9 @@ impl Jobs {
     pub fn submit(&self, uid: u32, id: JobId, document: &str) -> Result<JobRow, JobError> {
         let spec = job::parse(document).map_err(JobError::Spec)?;
         if spec.members != 1 {
-            return Err(JobError::Members { members: spec.members });
+            return Err(JobError::Members {
+                members: spec.members,
+            });
         }
         let spec_hash = job::hash_text(&job::spec_hash(&spec));
         let row = JobRow {
@@ -40,10 +42,16 @@ impl Jobs {
             if let Some(known) = table.get(&id) {
                 let known = known.row.borrow().clone();
                 let same = known.spec_hash == row.spec_hash && known.uid == uid;
-                return if same { Ok(known) } else { Err(JobError::OtherSpec { id }) };
+                return if same {
+                    Ok(known)
+                } else {
+                    Err(JobError::OtherSpec { id })
+                };
             }
-            let active =
-                table.values().filter(|entry| !entry.row.borrow().state.is_final()).count();
+            let active = table
+                .values()
+                .filter(|entry| !entry.row.borrow().state.is_final())
+                .count();
             if active >= ACTIVE_LIMIT {
                 return Err(JobError::TooMany { active });
             }

@@ -28,7 +28,8 @@ mod policy;
 mod terminal;
 mod user;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kerf_types::ContainerRef;
@@ -62,6 +63,8 @@ pub struct EngineVersion {
 pub struct Launcher {
     config: Arc<LauncherConfig>,
     engine: Engine,
+    /// Names of containers that are being started: two starts of one name would undo each other.
+    starting: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Launcher {
@@ -77,6 +80,7 @@ impl Launcher {
         Ok(Self {
             config: Arc::new(config),
             engine,
+            starting: Arc::default(),
         })
     }
 
@@ -94,7 +98,7 @@ impl Launcher {
         };
         Self {
             config: Arc::new(config),
-            engine: self.engine.clone(),
+            ..self.clone()
         }
     }
 
@@ -150,11 +154,13 @@ impl Launcher {
     /// but the log folder.
     pub async fn start(&self, request: StartRequest) -> Result<Started, LauncherError> {
         self.check_own(&request.container)?;
+        let name = Name::take(&self.starting, &request.container)?;
         let this = self.clone();
-        let work =
-            tokio::spawn(
-                async move { container::start(&this.engine, &this.config, request).await },
-            );
+        let work = tokio::spawn(async move {
+            let started = container::start(&this.engine, &this.config, request).await;
+            drop(name);
+            started
+        });
         work.await.map_err(|_| LauncherError::Stopped {
             operation: "start a container",
         })?
@@ -237,5 +243,36 @@ impl Launcher {
             container: container.clone(),
             namespace: self.config.namespace.clone(),
         })
+    }
+}
+
+/// The right to start a container of one name; it ends when this is dropped.
+struct Name {
+    taken: Arc<Mutex<BTreeSet<String>>>,
+    id: String,
+}
+
+impl Name {
+    fn take(
+        taken: &Arc<Mutex<BTreeSet<String>>>,
+        container: &ContainerRef,
+    ) -> Result<Self, LauncherError> {
+        let mut names = taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names.insert(container.id.clone()) {
+            return Err(LauncherError::Exists {
+                container: container.clone(),
+            });
+        }
+        Ok(Self {
+            taken: Arc::clone(taken),
+            id: container.id.clone(),
+        })
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let mut names = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        names.remove(&self.id);
     }
 }

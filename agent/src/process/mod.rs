@@ -16,7 +16,11 @@ pub fn identify(pid: u32) -> Option<InitProcess> {
     if stat.state == 'Z' || stat.state == 'X' {
         return None;
     }
-    Some(InitProcess { pid, start_ticks: stat.starttime, boot_id: boot_id() })
+    Some(InitProcess {
+        pid,
+        start_ticks: stat.starttime,
+        boot_id: boot_id(),
+    })
 }
 
 /// Whether this very process still runs.
@@ -71,9 +75,18 @@ pub fn allowed() -> Option<(String, String)> {
     let list = |ranges: Vec<(u32, u32)>| {
         let parts: Vec<String> = ranges
             .into_iter()
-            .map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") })
+            .map(|(from, to)| {
+                if from == to {
+                    from.to_string()
+                } else {
+                    format!("{from}-{to}")
+                }
+            })
             .collect();
         parts.join(",")
     };
-    Some((list(status.cpus_allowed_list?), list(status.mems_allowed_list?)))
+    Some((
+        list(status.cpus_allowed_list?),
+        list(status.mems_allowed_list?),
+    ))
 }

@@ -40,7 +40,10 @@ impl Peer {
             .and_then(|info| info.peer_cred)
             .ok_or_else(|| Status::unauthenticated("the peer has no credentials"))?;
         let uid = credentials.uid();
-        Ok(Self { uid, role: role_of(uid, credentials.gid(), access) })
+        Ok(Self {
+            uid,
+            role: role_of(uid, credentials.gid(), access),
+        })
     }
 
     /// Refuses a peer whose role does not include `least`.
@@ -53,7 +56,10 @@ impl Peer {
             Role::Submit => "access.submit",
             Role::Read => "access",
         };
-        Err(Status::permission_denied(format!("uid {} is not named in {who}", self.uid)))
+        Err(Status::permission_denied(format!(
+            "uid {} is not named in {who}",
+            self.uid
+        )))
     }
 
     /// Whether it may change what belongs to `owner`.
@@ -84,7 +90,9 @@ fn is_named(uid: u32, gid: u32, names: &[String]) -> bool {
 /// Membership by the peer's own gid or by the user database; `/proc` is not asked, since the peer may have
 /// changed itself since it connected.
 fn is_member(user: Option<&User>, gid: u32, group: &str) -> bool {
-    let Ok(Some(group)) = Group::from_name(group) else { return false };
+    let Ok(Some(group)) = Group::from_name(group) else {
+        return false;
+    };
     if group.gid == Gid::from_raw(gid) {
         return true;
     }
@@ -108,8 +116,14 @@ mod tests {
         };
         let own = nix::unistd::geteuid().as_raw();
         assert_eq!(role_of(own, 0, &access(&[], &[])), Role::Admin);
-        assert_eq!(role_of(54_321, 54_321, &access(&["54321"], &[])), Role::Admin);
+        assert_eq!(
+            role_of(54_321, 54_321, &access(&["54321"], &[])),
+            Role::Admin
+        );
         assert_eq!(role_of(54_321, 0, &access(&[], &["@root"])), Role::Submit);
-        assert_eq!(role_of(54_321, 54_321, &access(&["root"], &["@root"])), Role::Read);
+        assert_eq!(
+            role_of(54_321, 54_321, &access(&["root"], &["@root"])),
+            Role::Read
+        );
     }
 }

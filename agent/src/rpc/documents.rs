@@ -5,8 +5,8 @@ use kerf_partitioner::topology::{PciTree, matrix};
 use kerf_planner::host::Change;
 use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::lease::{Lease, SliceState};
-use kerf_types::{MigMode, PciAddress};
 use kerf_types::profile::cdi_name;
+use kerf_types::{MigMode, PciAddress};
 
 use crate::events::Event;
 use crate::host::{HostView, Progress, SliceView};
@@ -20,7 +20,11 @@ pub fn slice(view: &SliceView) -> v1::Slice {
         gpu_index: view.gpu_index,
         gpu_uuid: view.parent.to_string(),
         gpu_pci: view.id.gpu.to_string(),
-        profile: view.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
+        profile: view
+            .profile
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         placement: Some(v1::Placement::from(&view.id.placement)),
         gi: view.instance.id.0,
         ci: device.map(|(ci, _)| ci.0),
@@ -46,12 +50,15 @@ fn holder_text(lease: &Lease) -> String {
 
 /// The state of the host in one message.
 pub fn status(view: &HostView, facts: &StatusFacts) -> v1::Status {
-    let degraded = view.degraded.iter().map(|(what, degraded)| v1::Degradation {
-        what: what.clone(),
-        why: degraded.why.clone(),
-        hint: degraded.hint.clone(),
-        since_ms: degraded.since.0,
-    });
+    let degraded = view
+        .degraded
+        .iter()
+        .map(|(what, degraded)| v1::Degradation {
+            what: what.clone(),
+            why: degraded.why.clone(),
+            hint: degraded.hint.clone(),
+            since_ms: degraded.since.0,
+        });
     let leased = |slice: &&SliceView| slice.state == SliceState::Leased;
     let well = view.inventory.gpus.iter().filter(|gpu| gpu.health.is_ok());
     v1::Status {
@@ -131,7 +138,10 @@ pub fn plan(generation: u64, plan: &HostPlan) -> v1::Plan {
 
 fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
     let lines = |kinds: &[Change]| -> Vec<v1::PlannedSlice> {
-        let of_kind = change.diff.iter().filter(|line| kinds.contains(&line.change));
+        let of_kind = change
+            .diff
+            .iter()
+            .filter(|line| kinds.contains(&line.change));
         of_kind
             .map(|line| v1::PlannedSlice {
                 profile: line.profile.clone(),
@@ -159,7 +169,12 @@ pub fn progress(progress: Progress) -> v1::ApplyProgress {
     use v1::apply_progress::{Event, StepDone};
     let event = match progress {
         Progress::Planned(generation, host_plan) => Event::Planned(plan(generation, &host_plan)),
-        Progress::Step { number, of, step, took } => Event::Step(StepDone {
+        Progress::Step {
+            number,
+            of,
+            step,
+            took,
+        } => Event::Step(StepDone {
             number: count(number),
             of: count(of),
             step: Some(v1::Step::from(&step)),

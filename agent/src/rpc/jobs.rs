@@ -31,7 +31,11 @@ impl Service {
 
     pub(super) async fn find_job(&self, request: &v1::GetJobRequest) -> Result<v1::Job, Status> {
         let id = parse(&request.id)?;
-        let row = if request.wait { self.jobs.wait(id).await? } else { self.jobs.get(id)? };
+        let row = if request.wait {
+            self.jobs.wait(id).await?
+        } else {
+            self.jobs.get(id)?
+        };
         Ok(documents::job(&row))
     }
 
@@ -52,7 +56,10 @@ impl Service {
         let ended = request.follow.then(|| self.ended(id)).transpose()?;
         let chunks = logs::follow(self.jobs.log_dir(id), ended);
         Ok(Box::pin(chunks.map(|chunk| match chunk {
-            Ok(chunk) => Ok(v1::LogChunk { stream: number(chunk.stream), data: chunk.bytes }),
+            Ok(chunk) => Ok(v1::LogChunk {
+                stream: number(chunk.stream),
+                data: chunk.bytes,
+            }),
             Err(error) => Err(Status::internal(format!("the log cannot be read: {error}"))),
         })))
     }
@@ -62,11 +69,16 @@ impl Service {
         parts: Streaming<v1::ImportImageRequest>,
     ) -> Result<v1::ImportImageResponse, Status> {
         let parts = parts.map(|part| {
-            part.map(|part| Cursor::new(part.data)).map_err(std::io::Error::other)
+            part.map(|part| Cursor::new(part.data))
+                .map_err(std::io::Error::other)
         });
         let archive = StreamReader::new(parts);
-        let images =
-            self.jobs.launcher().import_image(archive, None).await.map_err(JobError::from)?;
+        let images = self
+            .jobs
+            .launcher()
+            .import_image(archive, None)
+            .await
+            .map_err(JobError::from)?;
         Ok(v1::ImportImageResponse { images })
     }
 
@@ -77,17 +89,25 @@ impl Service {
     ) -> Result<Answers<v1::AttachOutput>, Status> {
         let first = input.message().await?.and_then(|message| message.input);
         let Some(Input::Job(id)) = first else {
-            return Err(Status::invalid_argument("the first message must name the job"));
+            return Err(Status::invalid_argument(
+                "the first message must name the job",
+            ));
         };
         let id = parse(&id)?;
         self.owned(peer, id)?;
         let mut row = self.jobs.watch(id)?;
-        let settled = row.wait_for(|row| row.started.is_some() || row.state.is_final()).await;
+        let settled = row
+            .wait_for(|row| row.started.is_some() || row.state.is_final())
+            .await;
         drop(settled.map_err(|_| JobError::Unknown { id })?);
         let terminal = self.terminal(id).await?;
         if terminal.is_none() && !self.jobs.get(id)?.state.is_final() {
             let text = format!("job {id} has no terminal, or somebody is attached to it");
-            return Err(with_hint(Code::FailedPrecondition, text, "see `kerf logs -f`"));
+            return Err(with_hint(
+                Code::FailedPrecondition,
+                text,
+                "see `kerf logs -f`",
+            ));
         }
         let (answers, stream) = streams::channel();
         let jobs = self.jobs.clone();
@@ -148,7 +168,10 @@ async fn relay(
     mut input: Streaming<v1::AttachInput>,
     answers: &tokio::sync::mpsc::Sender<Result<v1::AttachOutput, Status>>,
 ) {
-    let TerminalIo { mut output, input: stdin } = terminal;
+    let TerminalIo {
+        mut output,
+        input: stdin,
+    } = terminal;
     let mut stdin = Some(stdin);
     let to_container = async {
         while let Ok(Some(message)) = input.message().await {
@@ -189,7 +212,10 @@ async fn relay(
 
 fn terminal_size(size: Size) -> TerminalSize {
     let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-    TerminalSize { rows: narrow(size.rows), columns: narrow(size.columns) }
+    TerminalSize {
+        rows: narrow(size.rows),
+        columns: narrow(size.columns),
+    }
 }
 
 /// The number of an output as programs know it.
@@ -201,7 +227,8 @@ fn number(stream: LogStream) -> u32 {
 }
 
 fn parse(id: &str) -> Result<JobId, Status> {
-    id.parse().map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))
+    id.parse()
+        .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))
 }
 
 impl From<JobError> for Status {
@@ -221,5 +248,9 @@ impl From<JobError> for Status {
 }
 
 fn launcher_code(error: &LauncherError) -> Code {
-    if error.is_transient() { Code::Unavailable } else { Code::FailedPrecondition }
+    if error.is_transient() {
+        Code::Unavailable
+    } else {
+        Code::FailedPrecondition
+    }
 }

@@ -40,8 +40,15 @@ impl Service {
                 return Err(Status::invalid_argument(text));
             }
         };
-        let request = Reserve { wanted, holder, ttl };
-        let lease = self.host.ask(|reply| Command::Reserve { request, reply }).await?;
+        let request = Reserve {
+            wanted,
+            holder,
+            ttl,
+        };
+        let lease = self
+            .host
+            .ask(|reply| Command::Reserve { request, reply })
+            .await?;
         Ok(v1::Lease::from(&lease))
     }
 
@@ -54,10 +61,15 @@ impl Service {
             let known = view.leases.iter().find(|known| known.id == lease);
             let own = known.is_some_and(|known| known.holder == Holder::User { uid: peer.uid });
             if !own {
-                return Err(Status::permission_denied(format!("lease {id} is not yours")));
+                return Err(Status::permission_denied(format!(
+                    "lease {id} is not yours"
+                )));
             }
         }
-        let lease = self.host.ask(|reply| Command::Release { lease, reply }).await?;
+        let lease = self
+            .host
+            .ask(|reply| Command::Release { lease, reply })
+            .await?;
         let mut message = v1::Lease::from(&lease);
         "released".clone_into(&mut message.state);
         Ok(message)

@@ -97,7 +97,9 @@ impl Service {
             Err(status) => status.code().description_word(),
         };
         self.metrics.rpc_calls.inc([method, code]);
-        self.metrics.rpc_duration.observe([method], begun.elapsed().as_secs_f64());
+        self.metrics
+            .rpc_duration
+            .observe([method], begun.elapsed().as_secs_f64());
         outcome.map(Response::new)
     }
 
@@ -112,7 +114,11 @@ impl Service {
             .map_err(|error: kerf_api::convert::ConvertError| {
                 Status::invalid_argument(crate::errors::chain(&error))
             })?;
-        Ok(LayoutRequest { layout, allow_reset, expected_generation })
+        Ok(LayoutRequest {
+            layout,
+            allow_reset,
+            expected_generation,
+        })
     }
 }
 
@@ -149,7 +155,11 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let mut facts = self.facts.clone();
         facts.jobs_active = u32::try_from(self.jobs.list(false).len()).unwrap_or(u32::MAX);
-        self.counted("get_status", begun, Ok(documents::status(&self.host.view(), &facts)))
+        self.counted(
+            "get_status",
+            begun,
+            Ok(documents::status(&self.host.view(), &facts)),
+        )
     }
 
     async fn get_inventory(
@@ -158,9 +168,16 @@ impl Kerf for Service {
     ) -> Result<Response<v1::Inventory>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let view =
-            if request.get_ref().refresh { self.host.refresh().await } else { self.host.view() };
-        self.counted("get_inventory", begun, Ok(v1::Inventory::from(&view.inventory)))
+        let view = if request.get_ref().refresh {
+            self.host.refresh().await
+        } else {
+            self.host.view()
+        };
+        self.counted(
+            "get_inventory",
+            begun,
+            Ok(v1::Inventory::from(&view.inventory)),
+        )
     }
 
     async fn get_topology(
@@ -181,7 +198,10 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let loaded = self.config.borrow().clone();
         let shown = toml::to_string(&FileConfig::from(&loaded.config))
-            .map(|toml| v1::Config { toml, files: loaded.files.clone() })
+            .map(|toml| v1::Config {
+                toml,
+                files: loaded.files.clone(),
+            })
             .map_err(|error| Status::internal(error.to_string()));
         self.counted("get_config", begun, shown)
     }
@@ -192,7 +212,13 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListSlicesResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let slices = self.host.view().slices.iter().map(documents::slice).collect();
+        let slices = self
+            .host
+            .view()
+            .slices
+            .iter()
+            .map(documents::slice)
+            .collect();
         self.counted("list_slices", begun, Ok(v1::ListSlicesResponse { slices }))
     }
 
@@ -204,8 +230,13 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let request = request.into_inner();
         let request = Self::layout(request.layout, request.allow_reset, 0)?;
-        let plan = self.host.ask(|reply| Command::Plan { request, reply }).await;
-        self.metrics.plan_duration.observe(begun.elapsed().as_secs_f64());
+        let plan = self
+            .host
+            .ask(|reply| Command::Plan { request, reply })
+            .await;
+        self.metrics
+            .plan_duration
+            .observe(begun.elapsed().as_secs_f64());
         let plan = plan.map(|(generation, plan)| documents::plan(generation, &plan));
         self.counted("plan_layout", begun, plan.map_err(Status::from))
     }
@@ -219,8 +250,11 @@ impl Kerf for Service {
         let begun = Instant::now();
         self.admit(&request, Role::Admin)?;
         let request = request.into_inner();
-        let request =
-            Self::layout(request.layout, request.allow_reset, request.expected_generation)?;
+        let request = Self::layout(
+            request.layout,
+            request.allow_reset,
+            request.expected_generation,
+        )?;
         let stream = streams::apply(self.host.clone(), request, Arc::clone(&self.metrics));
         self.counted("apply_layout", begun, Ok(stream))
     }
@@ -241,7 +275,13 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListLeasesResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let leases = self.host.view().leases.iter().map(v1::Lease::from).collect();
+        let leases = self
+            .host
+            .view()
+            .leases
+            .iter()
+            .map(v1::Lease::from)
+            .collect();
         self.counted("list_leases", begun, Ok(v1::ListLeasesResponse { leases }))
     }
 
@@ -291,7 +331,12 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let jobs = self.jobs.list(request.get_ref().all).iter().map(documents::job).collect();
+        let jobs = self
+            .jobs
+            .list(request.get_ref().all)
+            .iter()
+            .map(documents::job)
+            .collect();
         self.counted("list_jobs", begun, Ok(v1::ListJobsResponse { jobs }))
     }
 

@@ -24,9 +24,7 @@ impl From<HostError> for Status {
         let code = match &error {
             HostError::Draining | HostError::Ended => Code::Unavailable,
             HostError::Invalid(_) | HostError::TwoAsks { .. } => Code::InvalidArgument,
-            HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => {
-                Code::PermissionDenied
-            }
+            HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
             HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
             HostError::Busy { .. } | HostError::Plan(_) | HostError::Stale { .. } => {
                 Code::FailedPrecondition

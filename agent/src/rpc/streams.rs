@@ -45,10 +45,16 @@ pub fn apply(
     };
     tokio::spawn(async move {
         let begun = Instant::now();
-        let work = host.ask(|reply| Command::Apply { request, progress, reply });
+        let work = host.ask(|reply| Command::Apply {
+            request,
+            progress,
+            reply,
+        });
         // The owner drops its end of the progress with the answer, so both end together.
         let (outcome, ()) = tokio::join!(work, forward);
-        metrics.apply_duration.observe(begun.elapsed().as_secs_f64());
+        metrics
+            .apply_duration
+            .observe(begun.elapsed().as_secs_f64());
         let last = match outcome {
             Ok((generation, steps)) => Ok(v1::ApplyProgress {
                 event: Some(ApplyEvent::Done(Applied {

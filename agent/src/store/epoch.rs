@@ -46,12 +46,22 @@ fn read_file(path: &Path) -> Result<Option<u16>, StoreError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(text.trim().parse().ok()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(StoreError::Io { path: path.to_owned(), source }),
+        Err(source) => Err(StoreError::Io {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
 /// Writes the file so that a crash leaves the old or the new number, and both before any grant is made.
 fn write_file(path: &Path, epoch: u16) -> Result<(), StoreError> {
-    crate::files::replace(path, format!("{epoch}\n").as_bytes(), crate::files::Durability::Synced)
-        .map_err(|source| StoreError::Io { path: path.to_owned(), source })
+    crate::files::replace(
+        path,
+        format!("{epoch}\n").as_bytes(),
+        crate::files::Durability::Synced,
+    )
+    .map_err(|source| StoreError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }

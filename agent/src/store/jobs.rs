@@ -55,7 +55,9 @@ impl Store {
     /// A second connection, for jobs.
     pub fn jobs(&self) -> Result<JobStore, StoreError> {
         let path = self.connection.path().unwrap_or_default();
-        Ok(JobStore { connection: schema::open(Path::new(path))? })
+        Ok(JobStore {
+            connection: schema::open(Path::new(path))?,
+        })
     }
 }
 
@@ -64,7 +66,9 @@ impl JobStore {
     pub fn all(&self) -> Result<Vec<JobRow>, StoreError> {
         let query = format!("SELECT {COLUMNS} FROM jobs ORDER BY submitted_ms, id");
         let mut statement = self.connection.prepare(&query).doing("read jobs")?;
-        let rows = statement.query_map([], |row| Ok(read(row))).doing("read jobs")?;
+        let rows = statement
+            .query_map([], |row| Ok(read(row)))
+            .doing("read jobs")?;
         rows.map(|row| row.doing("read jobs")?).collect()
     }
 
@@ -109,13 +113,15 @@ impl JobStore {
                  ORDER BY ended_ms DESC LIMIT -1 OFFSET ?1) RETURNING id",
             )
             .doing("forget old jobs")?;
-        let ids =
-            statement.query_map([keep], |row| row.get::<_, String>(0)).doing("forget old jobs")?;
+        let ids = statement
+            .query_map([keep], |row| row.get::<_, String>(0))
+            .doing("forget old jobs")?;
         let bad = |error: kerf_types::ParseError| StoreError::Row {
             what: "job",
             why: error.to_string(),
         };
-        ids.map(|id| id.doing("forget old jobs")?.parse().map_err(bad)).collect()
+        ids.map(|id| id.doing("forget old jobs")?.parse().map_err(bad))
+            .collect()
     }
 }
 
@@ -130,7 +136,9 @@ fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
     let state: String = row.get(4).doing(doing)?;
     let lease: Option<String> = row.get(8).doing(doing)?;
     Ok(JobRow {
-        id: id.parse().map_err(|error: kerf_types::ParseError| bad(error.to_string()))?,
+        id: id
+            .parse()
+            .map_err(|error: kerf_types::ParseError| bad(error.to_string()))?,
         uid: row.get(1).doing(doing)?,
         spec: row.get(2).doing(doing)?,
         spec_hash: row.get(3).doing(doing)?,

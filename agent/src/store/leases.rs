@@ -44,8 +44,17 @@ struct Document {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum SubjectDocument {
-    Slice { gpu: String, placement: String, profile: String, parent: String, uuid: String },
-    Gpu { gpu: String, uuid: String },
+    Slice {
+        gpu: String,
+        placement: String,
+        profile: String,
+        parent: String,
+        uuid: String,
+    },
+    Gpu {
+        gpu: String,
+        uuid: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -92,9 +101,11 @@ impl Store {
             .connection
             .prepare("SELECT document FROM leases ORDER BY fence")
             .doing("read leases")?;
-        let rows =
-            statement.query_map([], |row| row.get::<_, String>(0)).doing("read leases")?;
-        rows.map(|row| LeaseRow::from_json(&row.doing("read leases")?)).collect()
+        let rows = statement
+            .query_map([], |row| row.get::<_, String>(0))
+            .doing("read leases")?;
+        rows.map(|row| LeaseRow::from_json(&row.doing("read leases")?))
+            .collect()
     }
 
     /// Writes a lease, new or changed.
@@ -133,7 +144,10 @@ impl From<&LeaseRow> for Document {
             state: lease.state.as_str().to_owned(),
             subjects: lease.subjects.iter().map(SubjectDocument::from).collect(),
             holder: HolderDocument::from(&lease.holder),
-            container: lease.container.as_ref().map(|c| (c.namespace.clone(), c.id.clone())),
+            container: lease
+                .container
+                .as_ref()
+                .map(|c| (c.namespace.clone(), c.id.clone())),
             init: lease.init.as_ref().map(ProcessDocument::from),
             pending: row.pending.as_ref().map(|pending| PendingDocument {
                 runtime: ProcessDocument::from(&pending.runtime),
@@ -150,8 +164,11 @@ impl TryFrom<Document> for LeaseRow {
     type Error = ParseError;
 
     fn try_from(document: Document) -> Result<Self, ParseError> {
-        let subjects: Result<Vec<_>, _> =
-            document.subjects.into_iter().map(Subject::try_from).collect();
+        let subjects: Result<Vec<_>, _> = document
+            .subjects
+            .into_iter()
+            .map(Subject::try_from)
+            .collect();
         let container = document
             .container
             .map(|(namespace, id)| ContainerRef::try_new(&namespace, &id))
@@ -179,16 +196,22 @@ impl TryFrom<Document> for LeaseRow {
 impl From<&Subject> for SubjectDocument {
     fn from(subject: &Subject) -> Self {
         match subject {
-            Subject::Slice { slice, profile, parent, uuid } => Self::Slice {
+            Subject::Slice {
+                slice,
+                profile,
+                parent,
+                uuid,
+            } => Self::Slice {
                 gpu: slice.gpu.to_string(),
                 placement: slice.placement.to_string(),
                 profile: profile.to_string(),
                 parent: parent.to_string(),
                 uuid: uuid.to_string(),
             },
-            Subject::Gpu { gpu, uuid } => {
-                Self::Gpu { gpu: gpu.to_string(), uuid: uuid.to_string() }
-            }
+            Subject::Gpu { gpu, uuid } => Self::Gpu {
+                gpu: gpu.to_string(),
+                uuid: uuid.to_string(),
+            },
         }
     }
 }
@@ -198,15 +221,25 @@ impl TryFrom<SubjectDocument> for Subject {
 
     fn try_from(document: SubjectDocument) -> Result<Self, ParseError> {
         Ok(match document {
-            SubjectDocument::Slice { gpu, placement, profile, parent, uuid } => Self::Slice {
-                slice: SliceId { gpu: gpu.parse()?, placement: placement.parse::<Placement>()? },
+            SubjectDocument::Slice {
+                gpu,
+                placement,
+                profile,
+                parent,
+                uuid,
+            } => Self::Slice {
+                slice: SliceId {
+                    gpu: gpu.parse()?,
+                    placement: placement.parse::<Placement>()?,
+                },
                 profile: profile.parse()?,
                 parent: parent.parse()?,
                 uuid: uuid.parse()?,
             },
-            SubjectDocument::Gpu { gpu, uuid } => {
-                Self::Gpu { gpu: gpu.parse()?, uuid: uuid.parse()? }
-            }
+            SubjectDocument::Gpu { gpu, uuid } => Self::Gpu {
+                gpu: gpu.parse()?,
+                uuid: uuid.parse()?,
+            },
         })
     }
 }

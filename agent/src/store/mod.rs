@@ -112,19 +112,31 @@ impl Store {
     /// `highest_fence` is the highest fence that somebody outside the store has seen.
     pub fn open(folder: &Path, now: Timestamp, highest_fence: Fence) -> Result<Self, StoreError> {
         let path = folder.join("state.db");
-        std::fs::create_dir_all(folder)
-            .map_err(|source| StoreError::Io { path: folder.to_owned(), source })?;
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
         let (connection, mut origin) = match schema::open(&path) {
             Ok(connection) => (connection, Origin::Kept),
             Err(error @ StoreError::Newer { .. }) => return Err(error),
             Err(error) if schema::is_damage(&error) => {
                 let quarantined = schema::set_aside(&path, now)?;
-                (schema::open(&path)?, Origin::Rebuilt { quarantined, why: crate::errors::chain(&error) })
+                (
+                    schema::open(&path)?,
+                    Origin::Rebuilt {
+                        quarantined,
+                        why: crate::errors::chain(&error),
+                    },
+                )
             }
             Err(error) => return Err(error),
         };
         let epoch = epoch::settle(&connection, folder, &mut origin, highest_fence)?;
-        Ok(Self { connection, epoch, origin })
+        Ok(Self {
+            connection,
+            epoch,
+            origin,
+        })
     }
 
     /// How it came to be opened.
@@ -161,7 +173,9 @@ impl Store {
 
 fn read_meta(connection: &Connection, key: &str) -> Result<Option<u64>, StoreError> {
     let value: Option<i64> = connection
-        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+            row.get(0)
+        })
         .optional()
         .doing("read a counter")?;
     Ok(value.map(i64::cast_unsigned))

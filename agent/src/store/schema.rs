@@ -42,28 +42,43 @@ CREATE TABLE jobs (
 /// Opens a file and brings its schema up to date.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).doing("open")?;
-    connection.busy_timeout(Duration::from_secs(5)).doing("set its lock time")?;
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .doing("set its lock time")?;
     let found: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .doing("read its version")?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+        return Err(StoreError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        });
     }
     let check: String = connection
         .pragma_query_value(None, "quick_check", |row| row.get(0))
         .doing("check itself")?;
     if check != "ok" {
-        return Err(StoreError::Row { what: "database page", why: check });
+        return Err(StoreError::Row {
+            what: "database page",
+            why: check,
+        });
     }
-    connection.pragma_update(None, "journal_mode", "WAL").doing("set its journal")?;
-    connection.pragma_update(None, "synchronous", "FULL").doing("set its durability")?;
+    connection
+        .pragma_update(None, "journal_mode", "WAL")
+        .doing("set its journal")?;
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .doing("set its durability")?;
     let transaction = connection.transaction().doing("begin a migration")?;
     for (index, migration) in MIGRATIONS.iter().enumerate() {
         let version = i64::try_from(index).unwrap_or(i64::MAX) + 1;
         if version > found {
             transaction.execute_batch(migration).doing("migrate")?;
-            transaction.pragma_update(None, "user_version", version).doing("migrate")?;
+            transaction
+                .pragma_update(None, "user_version", version)
+                .doing("migrate")?;
         }
     }
     transaction.commit().doing("migrate")?;
@@ -74,8 +89,14 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
 pub fn is_damage(error: &StoreError) -> bool {
     match error {
         StoreError::Row { .. } => true,
-        StoreError::Sqlite { source: rusqlite::Error::SqliteFailure(failure, _), .. } => {
-            matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        StoreError::Sqlite {
+            source: rusqlite::Error::SqliteFailure(failure, _),
+            ..
+        } => {
+            matches!(
+                failure.code,
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase
+            )
         }
         _ => false,
     }

@@ -10,8 +10,11 @@ fn lease(store: &mut Store) -> LeaseRow {
         gpu: "0000:1b:00.0".parse().expect("an address"),
         placement: Placement::try_new(4, 4).expect("a placement"),
     };
-    let process =
-        |pid| InitProcess { pid, start_ticks: 77, boot_id: "b".to_owned() };
+    let process = |pid| InitProcess {
+        pid,
+        start_ticks: 77,
+        boot_id: "b".to_owned(),
+    };
     let lease = Lease {
         id: LeaseId::new(1_000, [7; 10]),
         fence: store.next_fence().expect("a fence"),
@@ -22,7 +25,10 @@ fn lease(store: &mut Store) -> LeaseRow {
                 parent: "GPU-1".parse().expect("a UUID"),
                 uuid: "MIG-1".parse().expect("a UUID"),
             },
-            Subject::Gpu { gpu: slice.gpu, uuid: "GPU-2".parse().expect("a UUID") },
+            Subject::Gpu {
+                gpu: slice.gpu,
+                uuid: "GPU-2".parse().expect("a UUID"),
+            },
         ],
         holder: Holder::User { uid: 1000 },
         state: LeaseState::Active,
@@ -32,8 +38,14 @@ fn lease(store: &mut Store) -> LeaseRow {
         created: Timestamp(5),
         expires: Some(Timestamp(9)),
     };
-    let pending = PendingLaunch { runtime: process(43), pid_file: Some("/run/x/init.pid".into()) };
-    LeaseRow { lease, pending: Some(pending) }
+    let pending = PendingLaunch {
+        runtime: process(43),
+        pid_file: Some("/run/x/init.pid".into()),
+    };
+    LeaseRow {
+        lease,
+        pending: Some(pending),
+    }
 }
 
 #[test]
@@ -42,13 +54,17 @@ fn rows_survive_a_reopen() {
     let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
     let row = lease(&mut store);
     store.put_lease(&row).expect("it is written");
-    let cut = Work::Cut { gpu: "0000:1b:00.0".to_owned(), placement: "4:4".to_owned(), profile: 9 };
+    let cut = Work::Cut {
+        gpu: "0000:1b:00.0".to_owned(),
+        placement: "4:4".to_owned(),
+        profile: 9,
+    };
     let number = store.begin_work(&cut).expect("it is written");
     drop(store);
 
     let mut store = Store::open(folder.path(), Timestamp(2), row.lease.fence).expect("it opens");
     assert_eq!(store.origin(), &Origin::Kept);
-    assert_eq!(store.leases().expect("leases"), [row.clone()]);
+    assert_eq!(store.leases().expect("leases"), std::slice::from_ref(&row));
     assert_eq!(store.open_work().expect("work")[0].work, cut);
     assert!(store.next_fence().expect("a fence") > row.lease.fence);
     store.end_work(number).expect("it ends");
@@ -92,10 +108,15 @@ fn a_newer_store_is_left_alone() {
     drop(Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store"));
     let connection =
         rusqlite::Connection::open(folder.path().join("state.db")).expect("the database");
-    connection.pragma_update(None, "user_version", 99).expect("a newer version");
+    connection
+        .pragma_update(None, "user_version", 99)
+        .expect("a newer version");
     drop(connection);
     let error = Store::open(folder.path(), Timestamp(2), Fence(0)).expect_err("refused");
-    assert!(matches!(error, StoreError::Newer { found: 99, .. }), "{error}");
+    assert!(
+        matches!(error, StoreError::Newer { found: 99, .. }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -104,10 +125,19 @@ fn a_full_disk_is_told_apart_and_loses_nothing() {
     let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
     let row = lease(&mut store);
     store.put_lease(&row).expect("it is written");
-    let pages: i64 =
-        store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).expect("pages");
-    store.connection.pragma_update(None, "max_page_count", pages).expect("no more pages");
-    let long = Work::Layout { generation: 1, layout: "x".repeat(100_000), allow_reset: false };
+    let pages: i64 = store
+        .connection
+        .pragma_query_value(None, "page_count", |row| row.get(0))
+        .expect("pages");
+    store
+        .connection
+        .pragma_update(None, "max_page_count", pages)
+        .expect("no more pages");
+    let long = Work::Layout {
+        generation: 1,
+        layout: "x".repeat(100_000),
+        allow_reset: false,
+    };
     let error = store.begin_work(&long).expect_err("no room");
     assert!(error.is_disk_full(), "{error}");
     assert_eq!(store.leases().expect("leases"), [row]);

@@ -41,8 +41,10 @@ pub struct WorkRow {
 impl Store {
     /// Writes down that work begins.
     pub fn begin_work(&mut self, work: &Work) -> Result<i64, StoreError> {
-        let document = serde_json::to_string(work)
-            .map_err(|error| StoreError::Row { what: "piece of work", why: error.to_string() })?;
+        let document = serde_json::to_string(work).map_err(|error| StoreError::Row {
+            what: "piece of work",
+            why: error.to_string(),
+        })?;
         self.connection
             .execute("INSERT INTO work (document) VALUES (?1)", [document])
             .doing("write an intent")?;
@@ -64,7 +66,9 @@ impl Store {
             .prepare("SELECT number, document FROM work ORDER BY number")
             .doing("read intents")?;
         let rows = statement
-            .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+            .query_map([], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            })
             .doing("read intents")?;
         rows.map(|row| {
             let (number, document) = row.doing("read intents")?;

@@ -97,7 +97,7 @@ pub fn observe(nvml: &Nvml, root: &Root, access: GpuAccess) -> Result<Gpu, NvmlE
 pub(super) fn mig_mode(device: &Device<'_>) -> Result<MigMode, NvmlError> {
     let mode = match called("nvmlDeviceGetMigMode", device.mig_mode()) {
         Ok(mode) => mode,
-        Err(error) if matches!(error, NvmlError::Missing { .. }) => {
+        Err(NvmlError::Missing { .. }) => {
             return Ok(MigMode::Unsupported);
         }
         Err(error) if error.code() == Some(ReturnCode::NOT_SUPPORTED) => {

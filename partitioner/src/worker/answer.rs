@@ -66,7 +66,7 @@ impl<'a> Worker<'a> {
                     return Err(FailureOf(refusal(Code::Invalid, "no step is named")));
                 };
                 let step = Step::try_from(step)?;
-                tracing::info!(step = %step, gpu.pci = %step.gpu(), "apply step");
+                tracing::debug!(step = %step, gpu.pci = %step.gpu(), "apply step");
                 Outcome::Gpu((&apply::apply(self.nvml()?, self.root, &step)?).into())
             }
             Call::Sample(ask) => Outcome::Sampled(self.sample(ask.index)?),

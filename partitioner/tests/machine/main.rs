@@ -1,4 +1,11 @@
 //! The worker against simulated machines, through the real library ABI and the real socket.
 
+mod crash;
+mod faults;
+mod mode;
+mod nodes;
 mod observe;
+mod process;
+mod sampling;
+mod steps;
 mod world;

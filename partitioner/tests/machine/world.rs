@@ -1,6 +1,7 @@
 //! A simulated machine in a folder of its own, and a worker that serves it.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use kerf_partitioner::client::{Client, ClientError, WorkerCommand};
@@ -58,6 +59,25 @@ impl World {
         let mut client = self.spawn();
         client.open(PATIENCE).expect("the simulated driver");
         client
+    }
+
+    /// What `kerf-partitioner discover` prints.
+    pub fn run_discover(&self, arguments: &[&str]) -> String {
+        let output = Command::new(program())
+            .arg("discover")
+            .arg("--nvml")
+            .arg(&self.info.library)
+            .arg("--sysroot")
+            .arg(&self.info.sysroot)
+            .args(arguments)
+            .output()
+            .expect("started");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).expect("text")
     }
 
     pub fn discover(&self, deadline: Duration) -> Discovery {

@@ -1,6 +1,6 @@
 //! What the shim and kerfd say to each other: one request and one reply over `<run-dir>/runtime.sock`.
 //!
-//! Owns the documents ([`LaunchRequest`], [`LaunchReply`]) and, in [`codec`], their framing. Fields that a
+//! Owns the documents ([`LaunchRequest`], [`LaunchReply`]) and their framing. Fields that a
 //! reader does not know are skipped, so that kerfd and a shim of another version understand each other;
 //! a field may be added with a default, and none may change its meaning under the same schema name.
 //! Nothing here trusts the other side: the shim vets a grant in [`crate::vet`], kerfd checks the ask.

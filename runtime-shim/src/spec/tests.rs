@@ -38,23 +38,18 @@ pub(in crate::spec) fn grant() -> Grant {
     }
 }
 
+/// A spec as text, so that the order of its keys is ours to see.
+const CONFIG: &str = r#"{"ociVersion":"1.0.2",
+"process":{"user":{"uid":0,"gid":0,"additionalGids":[7]},"args":["true"],
+"env":["PATH=/bin","NVIDIA_VISIBLE_DEVICES=all","NVIDIA_VISIBLE_DEVICES=0"],"cwd":"/"},
+"root":{"path":"rootfs"},
+"mounts":[{"destination":"/proc","type":"proc","source":"proc"}],
+"annotations":{"kerf.dev/accelerator":"1g.10gb"},
+"linux":{"resources":{"devices":[{"allow":false,"access":"rwm"}]},
+"namespaces":[{"type":"mount"}]}}"#;
+
 fn config() -> Value {
-    json!({
-        "ociVersion": "1.0.2",
-        "process": {
-            "user": {"uid": 0, "gid": 0, "additionalGids": [7]},
-            "args": ["true"],
-            "env": ["PATH=/bin", "NVIDIA_VISIBLE_DEVICES=all", "NVIDIA_VISIBLE_DEVICES=0"],
-            "cwd": "/",
-        },
-        "root": {"path": "rootfs"},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
-        "annotations": {"kerf.dev/accelerator": "1g.10gb"},
-        "linux": {
-            "resources": {"devices": [{"allow": false, "access": "rwm"}]},
-            "namespaces": [{"type": "mount"}],
-        },
-    })
+    serde_json::from_str(CONFIG).expect("json")
 }
 
 /// The spec with `value` at a JSON pointer.
@@ -78,29 +73,35 @@ pub(in crate::spec) fn told(error: &SpecError) -> String {
 
 #[test]
 fn the_grant_stands_in_the_spec() {
-    let text = apply(&config().to_string(), &grant()).expect("applied");
-    let edited: Value = serde_json::from_str(&text).expect("json");
-    let parts = [
-        "/annotations",
-        "/linux/devices",
-        "/linux/namespaces",
-        "/linux/resources",
-        "/mounts",
-        "/ociVersion",
-        "/process",
-        "/root",
-    ];
-    let lines: Vec<String> = parts
-        .iter()
-        .map(|part| format!("{part} {}", edited.pointer(part).expect(part)))
-        .collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    let text = apply(CONFIG, &grant()).expect("applied");
+    // A break before each object and each key of the parts that matter, for the reader.
+    let lines = text
+        .replace(",{", ",\n  {")
+        .replace("],\"", "],\n\"")
+        .replace("},\"", "},\n\"");
+    insta::assert_snapshot!(lines, @r#"
+    {"ociVersion":"1.0.2","process":{"user":{"uid":0,"gid":0,"additionalGids":[7,44]},
+    "args":["true"],
+    "env":["PATH=/bin","NVIDIA_VISIBLE_DEVICES=void","NEW=1"],
+    "cwd":"/"},
+    "root":{"path":"rootfs"},
+    "mounts":[{"destination":"/proc","type":"proc","source":"proc"},
+      {"destination":"/usr/lib/libcuda.so.1","type":"bind","source":"/usr/lib/libcuda.so.1","options":["bind","ro","nosuid"]}],
+    "annotations":{"kerf.dev/accelerator":"1g.10gb","kerf.dev/applied":"0198c0de-0000-7000-8000-000000000001"},
+    "linux":{"resources":{"devices":[{"allow":false,"access":"rwm"},
+      {"allow":true,"type":"c","major":400,"minor":0,"access":"rw"},
+      {"allow":true,"type":"c","major":400,"minor":3,"access":"rw"}],
+    "cpu":{"cpus":"0-1","mems":"0"}},
+    "namespaces":[{"type":"mount"}],
+    "devices":[{"path":"/dev/nvidia0","type":"c","major":400,"minor":0,"fileMode":438,"uid":0,"gid":44},
+      {"path":"/dev/nvidia-caps/nvidia-cap3","type":"c","major":400,"minor":3,"fileMode":438,"uid":0,"gid":44}]}}
+    "#);
 }
 
 #[test]
 fn another_implementation_reads_the_same_devices() {
     use oci_spec::runtime::{LinuxDeviceType, Spec};
-    let text = apply(&config().to_string(), &grant()).expect("applied");
+    let text = apply(CONFIG, &grant()).expect("applied");
     let spec: Spec = serde_json::from_str(&text).expect("oci-spec reads it");
     let linux = spec.linux().as_ref().expect("linux");
     let nodes = linux.devices().as_ref().expect("devices");
@@ -144,7 +145,7 @@ fn another_implementation_reads_the_same_devices() {
 
 #[test]
 fn an_edit_that_is_repeated_changes_nothing() {
-    let once = apply(&config().to_string(), &grant()).expect("applied");
+    let once = apply(CONFIG, &grant()).expect("applied");
     assert_eq!(apply(&once, &grant()).expect("again"), once);
     let mut other = grant();
     other.lease_id = LEASE.replace('1', "2");
@@ -287,8 +288,7 @@ proptest! {
     #[test]
     fn any_unknown_part_stays_byte_for_byte(part in any_json()) {
         let part = part.to_string();
-        let text = config().to_string();
-        let open = text.strip_prefix('{').expect("an object");
+        let open = CONFIG.strip_prefix('{').expect("an object");
         let text = format!("{{\"unknown\":{part},{open}");
         let edited = apply(&text, &grant()).expect("applied");
         let expected = format!("\"unknown\":{part},");

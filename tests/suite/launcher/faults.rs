@@ -80,6 +80,10 @@ fn a_stuck_containerd_does_not_hold_the_launcher_for_ever() {
     world.run(world.launcher.version()).expect("a version");
     let pid = i32::try_from(world.containerd.pid()).expect("a process id");
     kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it stands still");
+    poll::until_true("all of its threads to stand still", LIMIT, || {
+        is_stopped(pid)
+    })
+    .expect("it stands still");
     let start = Instant::now();
     let answer = world.run(world.launcher.version());
     kill(Pid::from_raw(pid), Signal::SIGCONT).expect("it goes on");
@@ -91,6 +95,17 @@ fn a_stuck_containerd_does_not_hold_the_launcher_for_ever() {
     world
         .run(world.launcher.version())
         .expect("a version again");
+}
+
+/// Whether the kernel has stopped every thread of a process.
+fn is_stopped(pid: i32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it is there");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')')
+            .next()
+            .is_some_and(|rest| rest.starts_with(" T"))
+    })
 }
 
 #[test]
@@ -152,6 +167,32 @@ fn a_start_is_finished_or_undone_when_its_caller_goes_away() {
             .is_some_and(|view| view.pid.is_some())
     })
     .expect("it runs");
+    world
+        .run(world.launcher.remove(&container))
+        .expect("it goes");
+    world.assert_empty();
+}
+
+#[test]
+fn two_starts_of_one_name_do_not_undo_each_other() {
+    let Some(world) = World::new() else { return };
+    let request = || world.request("twin", "sleep 600");
+    let starts = [
+        world.launcher.start(request()),
+        world.launcher.start(request()),
+    ];
+    let [one, other] = starts;
+    let (one, other) = world.run(async { tokio::join!(one, other) });
+    assert!(one.is_ok(), "{one:?}");
+    assert!(
+        matches!(other, Err(LauncherError::Exists { .. })),
+        "{other:?}"
+    );
+    let container = world.container("twin");
+    let view = world
+        .run(world.launcher.inspect(&container))
+        .expect("an answer");
+    assert!(view.is_some_and(|view| view.pid.is_some()));
     world
         .run(world.launcher.remove(&container))
         .expect("it goes");

@@ -13,7 +13,7 @@ use kerf_tests::world::IMAGE;
 use kerf_types::Ask;
 use kerf_types::job::VolumeMount;
 
-use super::archives::{Layer, Parts};
+use super::parts::{Layer, Parts};
 use super::{World, chain, config};
 
 #[test]

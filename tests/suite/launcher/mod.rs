@@ -4,6 +4,7 @@ mod archives;
 mod faults;
 mod images;
 mod lifecycle;
+mod parts;
 mod terminals;
 
 use std::path::{Path, PathBuf};

@@ -10,7 +10,9 @@
 //! containerd. Every step takes away what it made when it fails.
 
 mod end;
+mod record;
 mod start;
+mod task;
 mod view;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use prost_types::Timestamp as WireTimestamp;
 
-use super::start::clear;
+use super::task::clear;
 use super::timestamp;
 
 #[test]

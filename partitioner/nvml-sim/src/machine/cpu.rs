@@ -77,6 +77,11 @@ fn write_cpu(tree: &Tree, spec: &MachineSpec, cpu: u32) -> Result<(), CreateErro
             ("physical_package_id", socket.to_string()),
             ("core_id", (core % spec.cores_per_socket).to_string()),
             ("thread_siblings_list", format!("{core},{}", core + cores)),
+            (
+                "core_cpus",
+                mask(spec, &[(core, core), (core + cores, core + cores)]),
+            ),
+            ("package_cpus", cpu_mask(spec, socket)),
         ],
     )?;
     tree.link(format!("{NODE}/node{socket}/cpu{cpu}"), folder)
@@ -89,13 +94,16 @@ pub fn cpu_list(spec: &MachineSpec, node: u32) -> String {
         .join(",")
 }
 
-/// A node's CPUs as `cpumap` and `local_cpus` print them: groups of 32 bits, highest first.
+/// A node's CPUs as `cpumap` and `local_cpus` print them.
 pub fn cpu_mask(spec: &MachineSpec, node: u32) -> String {
+    mask(spec, &spec.node_cpus(node))
+}
+
+/// CPUs as the kernel prints a mask: groups of 32 bits, highest first.
+fn mask(spec: &MachineSpec, ranges: &[(u32, u32)]) -> String {
     let mut words = vec![0u32; super::words(spec.cpu_count())];
-    for (first, last) in spec.node_cpus(node) {
-        for cpu in first..=last {
-            words[super::words(cpu + 1) - 1] |= 1 << (cpu % 32);
-        }
+    for cpu in ranges.iter().flat_map(|&(first, last)| first..=last) {
+        words[super::words(cpu + 1) - 1] |= 1 << (cpu % 32);
     }
     let words: Vec<String> = words
         .iter()

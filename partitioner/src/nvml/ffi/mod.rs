@@ -81,3 +81,6 @@ fn list<T: Copy>(
     entries.truncate(usize::try_from(count).unwrap_or(length));
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub struct ComputeProfile {
 
 /// Forms of the question, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     V3,
     V2,
     V1,
@@ -118,7 +118,11 @@ fn is_form_refused(error: &NvmlError) -> bool {
         )
 }
 
-fn ask(device: &Device<'_>, enumerator: u32, form: Form) -> Result<InstanceProfile, NvmlError> {
+pub(super) fn ask(
+    device: &Device<'_>,
+    enumerator: u32,
+    form: Form,
+) -> Result<InstanceProfile, NvmlError> {
     match form {
         Form::V3 => ask_v3(device, enumerator),
         Form::V2 => ask_v2(device, enumerator),

@@ -7,8 +7,13 @@ use crate::example::{cut_gpu, inventory, lost_gpu};
 use crate::json::show::pretty;
 
 #[test]
-fn a_cut_gpu_is_shown_whole() {
-    insta::assert_snapshot!(pretty(&super::Gpu::from(&cut_gpu())), @r#"
+fn a_gpu_is_shown_with_its_links() {
+    let gpu = Gpu {
+        profiles: Vec::new(),
+        instances: Vec::new(),
+        ..cut_gpu()
+    };
+    insta::assert_snapshot!(pretty(&super::Gpu::from(&gpu)), @r#"
     {
       "index": 0,
       "uuid": "GPU-5d4c3b2a-0000-4000-8000-000000000001",
@@ -47,38 +52,49 @@ fn a_cut_gpu_is_shown_whole() {
         { "link": 2, "active": false, "version": 4, "remote": { "kind": "unknown" } }
       ],
       "mig_mode": "enabled",
-      "profiles": [
-        {
-          "id": 19,
-          "name": "1g.10gb",
-          "slices": 1,
-          "memory_bytes": 10468982784,
-          "sm_count": 16,
-          "engines": { "copy": 1, "decoder": 1, "encoder": 0, "jpeg": 1, "ofa": 0 },
-          "max_count": 7,
-          "placements": [ { "start": 0, "size": 1 }, { "start": 6, "size": 1 } ],
-          "full_compute_profile": 0
-        }
-      ],
-      "instances": [
-        {
-          "id": 7,
-          "profile": 19,
-          "placement": { "start": 6, "size": 1 },
-          "capability_minor": 66,
-          "compute": [
-            {
-              "id": 0,
-              "profile": 0,
-              "uuid": "MIG-0a1b2c3d-0000-5000-8000-000000000007",
-              "capability_minor": 67
-            }
-          ]
-        }
-      ],
+      "profiles": [],
+      "instances": [],
       "processes": [ { "pid": 4242, "memory_bytes": 1073741824, "gi": 7, "ci": 0 } ],
       "health": { "state": "ok" }
     }
+    "#);
+}
+
+#[test]
+fn profiles_and_instances_are_shown() {
+    let gpu = super::Gpu::from(&cut_gpu());
+    insta::assert_snapshot!(pretty(&gpu.profiles), @r#"
+    [
+      {
+        "id": 19,
+        "name": "1g.10gb",
+        "slices": 1,
+        "memory_bytes": 10468982784,
+        "sm_count": 16,
+        "engines": { "copy": 1, "decoder": 1, "encoder": 0, "jpeg": 1, "ofa": 0 },
+        "max_count": 7,
+        "placements": [ { "start": 0, "size": 1 }, { "start": 6, "size": 1 } ],
+        "full_compute_profile": 0
+      }
+    ]
+    "#);
+    insta::assert_snapshot!(pretty(&gpu.instances), @r#"
+    [
+      {
+        "id": 7,
+        "profile": 19,
+        "placement": { "start": 6, "size": 1 },
+        "capability_minor": 66,
+        "compute": [
+          {
+            "id": 0,
+            "profile": 0,
+            "uuid": "MIG-0a1b2c3d-0000-5000-8000-000000000007",
+            "capability_minor": 67
+          }
+        ]
+      }
+    ]
     "#);
 }
 

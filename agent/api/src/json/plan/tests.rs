@@ -63,7 +63,10 @@ fn plan_message() -> v1::Plan {
 
 #[test]
 fn plan() {
-    insta::assert_snapshot!(pretty(&message::<Plan, _>(&plan_message())), @r#"
+    let mut plan: Plan = message(&plan_message());
+    assert!(plan.changes);
+    plan.gpus[0].steps.clear();
+    insta::assert_snapshot!(pretty(&plan), @r#"
     {
       "schema": "kerf.v1.Plan",
       "generation": 42,
@@ -102,44 +105,54 @@ fn plan() {
               "holder": null
             }
           ],
-          "steps": [
-            {
-              "action": "set_mig_mode",
-              "gpu": "0000:1b:00.0",
-              "enabled": true,
-              "allow_reset": false
-            },
-            {
-              "action": "destroy_compute_instance",
-              "gpu": "0000:1b:00.0",
-              "gi": 7,
-              "ci": 0,
-              "uuid": "MIG-7"
-            },
-            {
-              "action": "destroy_gpu_instance",
-              "gpu": "0000:1b:00.0",
-              "gi": 7,
-              "profile": 9,
-              "placement": { "start": 0, "size": 4 }
-            },
-            {
-              "action": "create_gpu_instance",
-              "gpu": "0000:1b:00.0",
-              "profile": 9,
-              "placement": { "start": 0, "size": 4 }
-            },
-            {
-              "action": "create_compute_instance",
-              "gpu": "0000:1b:00.0",
-              "profile": 2,
-              "placement": { "start": 0, "size": 4 }
-            }
-          ]
+          "steps": []
         }
       ]
     }
     "#);
+}
+
+#[test]
+fn steps() {
+    let plan: Plan = message(&plan_message());
+    insta::assert_snapshot!(pretty(&plan.gpus[0].steps), @r#"
+    [
+      { "action": "set_mig_mode", "gpu": "0000:1b:00.0", "enabled": true, "allow_reset": false },
+      {
+        "action": "destroy_compute_instance",
+        "gpu": "0000:1b:00.0",
+        "gi": 7,
+        "ci": 0,
+        "uuid": "MIG-7"
+      },
+      {
+        "action": "destroy_gpu_instance",
+        "gpu": "0000:1b:00.0",
+        "gi": 7,
+        "profile": 9,
+        "placement": { "start": 0, "size": 4 }
+      },
+      {
+        "action": "create_gpu_instance",
+        "gpu": "0000:1b:00.0",
+        "profile": 9,
+        "placement": { "start": 0, "size": 4 }
+      },
+      {
+        "action": "create_compute_instance",
+        "gpu": "0000:1b:00.0",
+        "profile": 2,
+        "placement": { "start": 0, "size": 4 }
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn a_plan_without_steps_changes_nothing() {
+    let mut nothing = plan_message();
+    nothing.gpus[0].steps.clear();
+    assert!(!message::<Plan, _>(&nothing).changes);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Shared by the tests that go through the real library: a machine of one's own, and NVML's raw
 //! functions loaded from it by path, as nvml-wrapper loads them.
-#![expect(dead_code, reason = "each test binary uses its own part")]
 
 use std::ffi::{CStr, c_char};
 use std::path::{Path, PathBuf};
@@ -51,6 +50,12 @@ macro_rules! get {
     }};
 }
 pub(crate) use get;
+
+/// A structure of NVML's before it is filled.
+pub fn zero<T: Copy>() -> T {
+    // SAFETY: the tests ask for NVML's plain C structures only, for which all-zero is a value.
+    unsafe { std::mem::zeroed() }
+}
 
 /// Turns a return code into a result.
 pub fn check(code: u32) -> Result<()> {
@@ -134,23 +139,11 @@ impl Nvml {
     }
 
     pub fn gi_info(&self, gi: nvmlGpuInstance_t) -> Result<nvmlGpuInstanceInfo_t> {
-        // SAFETY: all-zero is a valid value of this plain structure.
-        get!(
-            self,
-            nvmlGpuInstanceGetInfo,
-            unsafe { std::mem::zeroed() },
-            gi
-        )
+        get!(self, nvmlGpuInstanceGetInfo, zero(), gi)
     }
 
     pub fn ci_info(&self, ci: nvmlComputeInstance_t) -> Result<nvmlComputeInstanceInfo_t> {
-        // SAFETY: all-zero is a valid value of this plain structure.
-        get!(
-            self,
-            nvmlComputeInstanceGetInfo_v2,
-            unsafe { std::mem::zeroed() },
-            ci
-        )
+        get!(self, nvmlComputeInstanceGetInfo_v2, zero(), ci)
     }
 
     /// A whole slice: instance, compute instance, MIG device.
@@ -185,14 +178,4 @@ pub fn string(buffer: &[c_char]) -> String {
     unsafe { CStr::from_ptr(buffer.as_ptr()) }
         .to_string_lossy()
         .into_owned()
-}
-
-/// Fails when a variable that asks for it makes this skip a failure.
-pub fn skip(word: &str, why: &str) {
-    println!("skipped: {why}");
-    let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|required| required == word),
-        "{word} is required"
-    );
 }

@@ -1,10 +1,8 @@
 //! MIG through the C ABI: the raw functions as a partitioner calls them.
 
-mod common;
-
 use std::ptr;
 
-use common::{Nvml, World, check, get, string};
+use crate::common::{Nvml, World, check, get, string, zero};
 use nvidia_ml::control::{self, LoadRequest, LoadSelector};
 use nvml_wrapper_sys::bindings::*;
 
@@ -25,8 +23,7 @@ fn mig_gpu(nvml: &Nvml) -> nvmlDevice_t {
 fn profiles(nvml: &Nvml, gpu: nvmlDevice_t) -> Vec<(u32, u32, String, u32, u64)> {
     (0..=0x1f)
         .filter_map(|index| {
-            // SAFETY: all-zero is a valid value of this plain structure.
-            let mut info: nvmlGpuInstanceProfileInfo_v2_t = unsafe { std::mem::zeroed() };
+            let mut info: nvmlGpuInstanceProfileInfo_v2_t = zero();
             info.version = profile_v2();
             match get!(nvml, nvmlDeviceGetGpuInstanceProfileInfoV, info, gpu, index) {
                 Ok(info) => Some((
@@ -84,12 +81,11 @@ fn every_version_of_a_profile_says_the_same() {
     let world = World::new("h100x1");
     let nvml = world.nvml();
     let gpu = mig_gpu(&nvml);
-    // SAFETY: all-zero is a valid value of these plain structures.
     let (zero_v1, mut v2, mut v3): (
         nvmlGpuInstanceProfileInfo_t,
         nvmlGpuInstanceProfileInfo_v2_t,
         nvmlGpuInstanceProfileInfo_v3_t,
-    ) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+    ) = (zero(), zero(), zero());
     let v1 = get!(nvml, nvmlDeviceGetGpuInstanceProfileInfo, zero_v1, gpu, 2).expect("v1");
     v2.version = profile_v2();
     let by_id = get!(nvml, nvmlDeviceGetGpuInstanceProfileInfoByIdV, v2, gpu, 9).expect("by id");
@@ -169,9 +165,8 @@ fn ampere_describes_its_profiles_in_mig_mode_only() {
     let world = World::new("a100x1");
     let nvml = world.nvml();
     let gpu = nvml.gpu(0).expect("a GPU");
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let zero: nvmlGpuInstanceProfileInfo_t = unsafe { std::mem::zeroed() };
-    let off = get!(nvml, nvmlDeviceGetGpuInstanceProfileInfo, zero, gpu, 0);
+    let empty: nvmlGpuInstanceProfileInfo_t = zero();
+    let off = get!(nvml, nvmlDeviceGetGpuInstanceProfileInfo, empty, gpu, 0);
     assert_eq!(off.err(), Some(NOT_SUPPORTED));
     mig_gpu(&nvml);
     assert_eq!(profiles(&nvml, gpu).len(), 7);
@@ -246,9 +241,8 @@ fn a_slice_is_made_found_described_and_destroyed() {
         slice.device
     );
     assert_eq!(parent, Ok(gpu));
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let zero: nvmlDeviceAttributes_t = unsafe { std::mem::zeroed() };
-    let attributes = get!(nvml, nvmlDeviceGetAttributes_v2, zero, slice.device).expect("a slice");
+    let empty: nvmlDeviceAttributes_t = zero();
+    let attributes = get!(nvml, nvmlDeviceGetAttributes_v2, empty, slice.device).expect("a slice");
     assert_eq!(
         (attributes.multiprocessorCount, attributes.memorySizeMB),
         (60, 40_448)
@@ -360,12 +354,10 @@ fn a_slice_with_a_process_is_in_use_until_it_ends() {
         Err(IN_USE),
         "Hopper refuses while busy"
     );
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let zero: nvmlMemory_t = unsafe { std::mem::zeroed() };
-    let memory = get!(nvml, nvmlDeviceGetMemoryInfo, zero, slice.device).expect("a slice");
-    assert_eq!(memory.used, (4 << 30) + (2 * 8_576 << 10));
-    // SAFETY: all-zero is a valid value of this plain structure.
-    let mut records: [nvmlProcessInfo_t; 2] = unsafe { std::mem::zeroed() };
+    let empty: nvmlMemory_t = zero();
+    let memory = get!(nvml, nvmlDeviceGetMemoryInfo, empty, slice.device).expect("a slice");
+    assert_eq!(memory.used, (4 << 30) + ((2 * 8_576) << 10));
+    let mut records: [nvmlProcessInfo_t; 2] = zero();
     let mut count = 2;
     // SAFETY: the array has room for `count` records.
     let listed = check(unsafe {

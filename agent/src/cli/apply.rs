@@ -1,0 +1,140 @@
+//! `kerf apply`: cuts the GPUs as a layout says, and shows each step as it is done.
+
+use kerf_api::convert::ConvertError;
+use kerf_api::json::{Applied, GpuPlan, Placement, Plan, PlannedSlice, Step};
+use kerf_api::v1;
+use kerf_api::v1::apply_progress::{Event, StepDone};
+
+use super::fail::Failure;
+use super::layout::LayoutArgs;
+use super::plan;
+use super::style::{Ink, Style};
+use super::words::{count, micros};
+use super::{Context, Exit};
+
+/// What a call is called when it fails.
+const WHAT: &str = "apply the layout";
+
+/// `kerf apply`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    layout: LayoutArgs,
+    /// Refuse unless the host is still in this generation, as `kerf plan` printed it
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    expected_generation: u64,
+}
+
+/// Applies a layout. Once kerfd has begun it goes on to the end, also when nobody watches any more.
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut client = context.connect().await?;
+    let layout = args.layout.layout(&mut client).await?;
+    let request = v1::ApplyLayoutRequest {
+        layout: Some(layout),
+        allow_reset: args.layout.allow_reset,
+        expected_generation: args.expected_generation,
+    };
+    let answers = client.apply_layout(request).await.map_err(Failure::call(WHAT))?;
+    let mut answers = answers.into_inner();
+    let mut plan = None;
+    while let Some(answer) = answers.message().await.map_err(Failure::call(WHAT))? {
+        match answer.event {
+            Some(Event::Planned(planned)) => {
+                let planned = Plan::try_from(&planned)?;
+                if context.print.is_table() {
+                    context.print.styled(|style| plan::render(&planned, style))?;
+                }
+                plan = Some(planned);
+            }
+            Some(Event::Step(done)) if context.print.is_table() => {
+                let line = step_line(&done, plan.as_ref())?;
+                context.print.styled(|style| line.show(style))?;
+            }
+            Some(Event::Done(applied)) => {
+                context.print.document(&Applied::from(&applied), render)?;
+                return Ok(Exit::Done);
+            }
+            Some(Event::Step(_)) | None => {}
+        }
+    }
+    Err(Failure::Unfinished { what: WHAT })
+}
+
+/// The last line.
+pub fn render(applied: &Applied, style: Style) -> String {
+    let done = match applied.steps {
+        0 => "Nothing was to be done".to_owned(),
+        steps => format!("Applied: {} in {}", count(steps, "step"), micros(applied.duration_us)),
+    };
+    format!("{}; generation {}\n", style.paint(Ink::Green, done), applied.generation)
+}
+
+/// One step that was carried out, in words.
+#[derive(Debug)]
+pub struct StepLine {
+    number: String,
+    what: String,
+    took: String,
+}
+
+impl StepLine {
+    /// The line.
+    pub fn show(&self, style: Style) -> String {
+        let Self { number, what, took } = self;
+        format!("{} {what}  {}\n", style.paint(Ink::Dim, number), style.paint(Ink::Dim, took))
+    }
+}
+
+/// The words of a step; the plan knows the names that the step has only numbers for.
+pub fn step_line(done: &StepDone, plan: Option<&Plan>) -> Result<StepLine, ConvertError> {
+    let step = kerf_types::Step::try_from(done.step.clone().unwrap_or_default())?;
+    let gpus = plan.map(|plan| plan.gpus.as_slice()).unwrap_or_default();
+    let width = done.of.to_string().len();
+    Ok(StepLine {
+        number: format!("[{:>width$}/{}]", done.number, done.of),
+        what: step_words(&step.into(), gpus),
+        took: micros(done.microseconds),
+    })
+}
+
+fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
+    let on = |pci: &str| match gpus.iter().find(|gpu| gpu.pci == pci) {
+        Some(gpu) => format!("on GPU {}", gpu.index),
+        None => format!("on {pci}"),
+    };
+    match step {
+        Step::SetMigMode { gpu, enabled: true, .. } => format!("turn MIG on {}", on(gpu)),
+        Step::SetMigMode { gpu, enabled: false, .. } => format!("turn MIG off {}", on(gpu)),
+        Step::CreateGpuInstance { gpu, profile, placement } => {
+            let name = name_of(gpus, gpu, |gpu| &gpu.create, *placement, *profile);
+            format!("create {name} at {} {}", place(*placement), on(gpu))
+        }
+        Step::CreateComputeInstance { gpu, placement, .. } => {
+            format!("create its compute instance at {} {}", place(*placement), on(gpu))
+        }
+        Step::DestroyComputeInstance { gpu, uuid, .. } => {
+            format!("destroy the compute instance {uuid} {}", on(gpu))
+        }
+        Step::DestroyGpuInstance { gpu, profile, placement, .. } => {
+            let name = name_of(gpus, gpu, |gpu| &gpu.destroy, *placement, *profile);
+            format!("destroy {name} at {} {}", place(*placement), on(gpu))
+        }
+    }
+}
+
+fn place(placement: Placement) -> String {
+    format!("{}:{}", placement.start, placement.size)
+}
+
+/// The name of a profile that a step knows by number: that of the plan's slice in the same place.
+fn name_of(
+    gpus: &[GpuPlan],
+    pci: &str,
+    part: fn(&GpuPlan) -> &Vec<PlannedSlice>,
+    placement: Placement,
+    profile: u32,
+) -> String {
+    let slices = gpus.iter().filter(|gpu| gpu.pci == pci).flat_map(part);
+    let mut here = slices.filter(|slice| slice.placement == placement);
+    here.next().map_or_else(|| format!("profile {profile}"), |slice| slice.profile.clone())
+}

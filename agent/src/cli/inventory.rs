@@ -1,0 +1,134 @@
+//! `kerf inventory`: what the host has, as kerfd last saw it.
+
+use kerf_api::json::Inventory;
+use kerf_api::json::inventory::{Gpu, Health, MigMode};
+use kerf_api::v1;
+use kerf_types::Bytes;
+
+use super::client::{Client, soon};
+use super::fail::Failure;
+use super::style::{Ink, Style};
+use super::table::{Cell, Table, row};
+use super::words::count;
+use super::{Context, Exit};
+
+/// `kerf inventory`
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Asks kerfd for its last observation.
+pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut client = context.connect().await?;
+    let inventory = ask(&mut client, false).await?;
+    context.print.document(&Inventory::from(&inventory), render)?;
+    Ok(Exit::Done)
+}
+
+/// The inventory, checked; with `refresh` the driver is asked anew.
+pub async fn ask(client: &mut Client, refresh: bool) -> Result<kerf_types::Inventory, Failure> {
+    let answer = client.get_inventory(soon(v1::GetInventoryRequest { refresh })).await;
+    let inventory = answer.map_err(Failure::call("read the inventory"))?.into_inner();
+    Ok(inventory.try_into()?)
+}
+
+/// GPUs, NUMA nodes, network interfaces, and what could not be read.
+pub fn render(inventory: &Inventory, style: Style) -> String {
+    let mut text = format!("{}  {}\n", style.paint(Ink::Bold, &inventory.host), driver(inventory));
+    for problem in &inventory.problems {
+        text.push_str(&format!("{} {problem}\n", style.paint(Ink::Red, "PROBLEM:")));
+    }
+    if inventory.gpus.is_empty() {
+        text.push_str("no GPUs\n");
+    } else {
+        text.push_str(&format!("\n{}", gpus(inventory).render(style, "")));
+    }
+    let nodes = numa_nodes(inventory);
+    if !nodes.is_empty() {
+        text.push_str(&format!("\n{}", nodes.render(style, "")));
+    }
+    let nics = nics(inventory);
+    if !nics.is_empty() {
+        text.push_str(&format!("\n{}", nics.render(style, "")));
+    }
+    text
+}
+
+fn driver(inventory: &Inventory) -> String {
+    let Some(driver) = &inventory.driver else { return "no driver answers".to_owned() };
+    let cuda = driver.cuda_version.as_ref().map(|version| format!(", CUDA {version}"));
+    format!("driver {}, NVML {}{}", driver.version, driver.nvml_version, cuda.unwrap_or_default())
+}
+
+fn gpus(inventory: &Inventory) -> Table {
+    let mut table = Table::new(&[
+        ">GPU", "PCI", "NAME", ">MEMORY", ">NUMA", "MIG", "NVLINKS", "PROCESSES", "HEALTH", "UUID",
+    ]);
+    for gpu in &inventory.gpus {
+        let links = gpu.nvlinks.iter().filter(|link| link.active).count();
+        let all = gpu.nvlinks.len();
+        table.push(vec![
+            gpu.index.into(),
+            (&gpu.pci).into(),
+            (&gpu.name).into(),
+            known_bytes(gpu.memory_bytes),
+            Cell::optional(gpu.numa_node),
+            mig(gpu),
+            if links == all { all.into() } else { Cell::new(Ink::Red, format!("{links}/{all}")) },
+            gpu.processes.len().into(),
+            health(&gpu.health),
+            Cell::new(Ink::Dim, &gpu.uuid),
+        ]);
+    }
+    table
+}
+
+/// A GPU that does not answer is listed without its figures.
+fn known_bytes(bytes: u64) -> Cell {
+    Cell::optional((bytes > 0).then_some(Bytes(bytes)))
+}
+
+fn mig(gpu: &Gpu) -> Cell {
+    match gpu.mig_mode {
+        MigMode::Unsupported => Cell::new(Ink::Dim, "-"),
+        MigMode::Disabled => Cell::new(Ink::Dim, "off"),
+        MigMode::Enabled => Cell::new(Ink::Cyan, count(gpu.instances.len(), "slice")),
+        MigMode::EnablePending => Cell::new(Ink::Yellow, "on after a reset"),
+        MigMode::DisablePending => Cell::new(Ink::Yellow, "off after a reset"),
+    }
+}
+
+fn health(health: &Health) -> Cell {
+    match health {
+        Health::Ok => Cell::new(Ink::of_state("ok"), "ok"),
+        Health::Lost { since_at } => Cell::new(Ink::Red, format!("lost since {since_at}")),
+        Health::Unresponsive { since_at, operation } => {
+            Cell::new(Ink::Red, format!("unresponsive since {since_at} ({operation})"))
+        }
+        Health::Xid { since_at, code } => Cell::new(Ink::Red, format!("XID {code} at {since_at}")),
+    }
+}
+
+fn numa_nodes(inventory: &Inventory) -> Table {
+    let mut table = Table::new(&[">NODE", "CPUS", ">MEMORY", "DISTANCES"]);
+    for node in &inventory.numa_nodes {
+        let distances: Vec<String> = node.distances.iter().map(ToString::to_string).collect();
+        let memory = Bytes(node.memory_bytes);
+        table.push(row![node.id, &node.cpus, memory, distances.join(" ")]);
+    }
+    table
+}
+
+fn nics(inventory: &Inventory) -> Table {
+    let mut table = Table::new(&["NIC", "PCI", ">NUMA", "LINK", ">RATE"]);
+    for nic in &inventory.nics {
+        let rate = (nic.rate_gbps > 0).then(|| format!("{} Gb/s", nic.rate_gbps));
+        table.push(vec![
+            (&nic.name).into(),
+            Cell::optional(nic.pci.as_ref()),
+            Cell::optional(nic.numa_node),
+            (&nic.link_layer).into(),
+            rate.map_or_else(|| Cell::new(Ink::Red, "down"), Cell::from),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,235 @@
+//! The wanted layout, as `kerf plan` and `kerf apply` take it: a file of ours, a file of mig-parted, or flags.
+
+mod mig_parted;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use kerf_api::convert::ConvertError;
+use kerf_api::json::layout::{GpuName, Gpus, LayoutDocument, LayoutRuleDocument, LayoutSchema};
+use kerf_api::v1;
+use kerf_types::ParseError;
+use kerf_types::layout::Layout;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::client::{Client, soon};
+use super::fail::Failure;
+use super::input::{InputError, Source};
+
+/// The wanted layout.
+#[derive(Debug, clap::Args)]
+#[group(id = "wanted", required = true, multiple = false, args = ["file", "slices", "mig_off"])]
+pub struct LayoutArgs {
+    /// A kerf.v1.Layout or a mig-parted file, in YAML, TOML or JSON; - for standard input
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Which configuration of a mig-parted file, where it has several
+    #[arg(long, value_name = "NAME", requires = "file")]
+    select: Option<String>,
+    /// GPUs by index, UUID or PCI address, or all; may be given several times
+    #[arg(long, value_name = "GPU", value_delimiter = ',', conflicts_with = "file")]
+    gpu: Vec<String>,
+    /// Turn MIG on with exactly these slices on each of the GPUs (1g.10gb:2,3g.40gb:1), or none
+    #[arg(long, value_name = "SLICES", requires = "gpu")]
+    slices: Option<SliceList>,
+    /// Turn MIG off on the GPUs
+    #[arg(long, requires = "gpu")]
+    mig_off: bool,
+    /// Accept the reset of a GPU where a change of MIG mode needs one
+    #[arg(long)]
+    pub allow_reset: bool,
+}
+
+/// Profiles and how many of each, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SliceList(BTreeMap<String, u32>);
+
+impl FromStr for SliceList {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || {
+            ParseError::new("a list of slices", text, "write it as 1g.10gb:2,3g.40gb:1, or none")
+        };
+        if text == "none" {
+            return Ok(Self(BTreeMap::new()));
+        }
+        let mut slices = BTreeMap::new();
+        for part in text.split(',') {
+            let (profile, count) = part.split_once(':').unwrap_or((part, "1"));
+            let count = count.parse().map_err(|_| error())?;
+            if profile.is_empty() || slices.insert(profile.to_owned(), count).is_some() {
+                return Err(error());
+            }
+        }
+        Ok(Self(slices))
+    }
+}
+
+/// Why there is no layout.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutInputError {
+    /// The file does not read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// It reads, and asks for what cannot be.
+    #[error("{name} is not a right layout")]
+    Document {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        source: ConvertError,
+    },
+    /// A mig-parted file of a version that nobody knows.
+    #[error("{name} is a mig-parted file of version {version:?}, and kerf reads v1")]
+    Version {
+        /// The file.
+        name: String,
+        /// Its version.
+        version: String,
+    },
+    /// The file has several configurations and none was chosen.
+    #[error("{name} has {} configurations, and none is selected", names.len())]
+    NotSelected {
+        /// The file.
+        name: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// The file has no such configuration.
+    #[error("{name} has no configuration {selected:?}")]
+    NoSuchConfig {
+        /// The file.
+        name: String,
+        /// What was asked for.
+        selected: String,
+        /// What there is.
+        names: Vec<String>,
+    },
+    /// `--select` for a file of ours.
+    #[error("{name} is a kerf.v1.Layout, which has no configurations to select from")]
+    NothingToSelect {
+        /// The file.
+        name: String,
+    },
+    /// A device filter that is no PCI id.
+    #[error("device filter {filter:?} of configuration {config:?} is no PCI id like 0x233010DE")]
+    Filter {
+        /// The configuration.
+        config: String,
+        /// The filter.
+        filter: String,
+    },
+    /// Two entries want different things of one GPU.
+    #[error("two entries of configuration {config:?} want different things of GPU {gpu}")]
+    Conflict {
+        /// The configuration.
+        config: String,
+        /// The GPU's index.
+        gpu: u32,
+    },
+    /// The configuration is for other GPUs.
+    #[error("no GPU of this host passes a device filter of configuration {config:?}")]
+    NoMatch {
+        /// The configuration.
+        config: String,
+    },
+}
+
+impl LayoutInputError {
+    /// Whether the file could be read, and is wrong.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Input(error) => error.is_usage(),
+            Self::NoMatch { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotSelected { names, .. } | Self::NoSuchConfig { names, .. } => {
+                Some(format!("choose one with --select: {}", names.join(", ")))
+            }
+            Self::Document { .. } => Some("see `kerf schema layout` and `kerf profiles`".to_owned()),
+            Self::NoMatch { .. } => Some("see the PCI ids in `kerf inventory -o json`".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// What a file may be, told by the keys that only the other kind has.
+#[derive(Debug, Deserialize)]
+struct Probe {
+    #[serde(rename = "mig-configs")]
+    mig_configs: Option<IgnoredAny>,
+}
+
+impl LayoutArgs {
+    /// The layout as kerfd takes it. kerfd is asked only where a file speaks of GPUs by their model.
+    pub async fn layout(&self, client: &mut Client) -> Result<v1::Layout, Failure> {
+        let layout = match &self.file {
+            None => self.from_flags()?,
+            Some(path) => {
+                let source = Source::read(path)?;
+                match read(&source, self.select.as_deref())? {
+                    Read::Layout(layout) => layout,
+                    Read::MigParted(config) if !config.has_filters() => config.layout(&[])?,
+                    Read::MigParted(config) => {
+                        let request = soon(v1::GetInventoryRequest { refresh: false });
+                        let inventory = client.get_inventory(request).await;
+                        let inventory = inventory.map_err(Failure::call("read the inventory"))?;
+                        config.layout(&inventory.into_inner().gpus)?
+                    }
+                }
+            }
+        };
+        Ok(v1::Layout::from(&layout))
+    }
+
+    fn from_flags(&self) -> Result<Layout, LayoutInputError> {
+        let named = |name: &String| GpuName::Text(name.clone());
+        let gpus = match self.gpu.as_slice() {
+            [all] if all == "all" => Gpus::All,
+            names => Gpus::List(names.iter().map(named).collect()),
+        };
+        let slices = self.slices.clone().map(|slices| slices.0).unwrap_or_default();
+        let rule = LayoutRuleDocument { gpus, mig: Some(!self.mig_off), slices };
+        check("the command line", vec![rule])
+    }
+}
+
+/// What was read from a file.
+#[derive(Debug)]
+enum Read {
+    /// Ready.
+    Layout(Layout),
+    /// To be matched with the GPUs of the host.
+    MigParted(mig_parted::Config),
+}
+
+fn read(source: &Source, select: Option<&str>) -> Result<Read, LayoutInputError> {
+    let name = source.name();
+    if source.parse::<Probe>().is_ok_and(|probe| probe.mig_configs.is_some()) {
+        let file: mig_parted::File = source.parse()?;
+        return file.select(name, select).map(Read::MigParted);
+    }
+    let document: LayoutDocument = source.parse()?;
+    if select.is_some() {
+        return Err(LayoutInputError::NothingToSelect { name: name.to_owned() });
+    }
+    check(name, document.rules).map(Read::Layout)
+}
+
+/// The one check that every layout goes through, wherever it comes from.
+fn check(name: &str, rules: Vec<LayoutRuleDocument>) -> Result<Layout, LayoutInputError> {
+    let document = LayoutDocument { schema: LayoutSchema::V1, rules };
+    let error = |source| LayoutInputError::Document { name: name.to_owned(), source };
+    Layout::try_from(document).map_err(error)
+}
+
+#[cfg(test)]
+mod tests;

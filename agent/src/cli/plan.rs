@@ -1,0 +1,132 @@
+//! `kerf plan`: what a layout would change, and what stays.
+
+use kerf_api::json::inventory::MigMode;
+use kerf_api::json::{GpuPlan, Plan, PlannedSlice};
+use kerf_api::v1;
+
+use super::client::soon;
+use super::fail::Failure;
+use super::layout::LayoutArgs;
+use super::style::{Ink, Style};
+use super::table::{Cell, Table};
+use super::words::count;
+use super::{Context, Exit};
+
+/// `kerf plan`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    layout: LayoutArgs,
+    /// Exit with 3 when the host differs from the layout
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Asks kerfd for a plan and shows it; nothing is changed.
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut client = context.connect().await?;
+    let layout = args.layout.layout(&mut client).await?;
+    let allow_reset = args.layout.allow_reset;
+    let request = soon(v1::PlanLayoutRequest { layout: Some(layout), allow_reset });
+    let plan = client.plan_layout(request).await.map_err(Failure::call("plan the layout"))?;
+    let plan = Plan::try_from(plan.get_ref())?;
+    context.print.document(&plan, render)?;
+    Ok(if args.exit_code && plan.changes { Exit::Differs } else { Exit::Done })
+}
+
+/// The plan as a diff, GPU by GPU.
+pub fn render(plan: &Plan, style: Style) -> String {
+    let gpus = plan.gpus.iter().map(|gpu| gpu_diff(gpu, style));
+    let mut text: String = gpus.collect();
+    text.push_str(&summary(plan, style));
+    text
+}
+
+fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
+    let name = style.paint(Ink::Bold, format!("GPU {}", gpu.index));
+    let mut text = format!("{name}  {}  {}\n", gpu.pci, mode(gpu, style));
+    if gpu.steps.is_empty() {
+        let stay = match gpu.keep.len() {
+            0 => "nothing to do".to_owned(),
+            kept => format!("nothing to do, {} as wanted", count(kept, "slice")),
+        };
+        text.push_str(&format!("  {}\n", style.paint(Ink::Dim, stay)));
+        return text;
+    }
+    let mut table = Table::new(&["", "", "", "", ""]);
+    let parts = [
+        ("=", Ink::Plain, &gpu.keep),
+        ("-", Ink::Red, &gpu.destroy),
+        ("+", Ink::Green, &gpu.create),
+    ];
+    for (sign, ink, slices) in parts {
+        for slice in slices {
+            table.push(line(sign, ink, slice));
+        }
+    }
+    text + &table.render(style, "  ")
+}
+
+fn line(sign: &str, ink: Ink, slice: &PlannedSlice) -> Vec<Cell> {
+    let place = format!("{}:{}", slice.placement.start, slice.placement.size);
+    let uuid = slice.uuid.clone().unwrap_or_default();
+    let holder = slice.holder.as_ref().map(|holder| format!("in use: {holder}"));
+    vec![
+        Cell::new(ink, sign),
+        Cell::new(ink, &slice.profile),
+        Cell::new(ink, place),
+        Cell::new(Ink::Dim, uuid),
+        Cell::new(Ink::Cyan, holder.unwrap_or_default()),
+    ]
+}
+
+fn mode(gpu: &GpuPlan, style: Style) -> String {
+    let wanted = if gpu.mig_wanted { "on" } else { "off" };
+    let found = match gpu.mig_mode {
+        MigMode::Unsupported => "unsupported",
+        MigMode::Disabled => "off",
+        MigMode::Enabled => "on",
+        MigMode::EnablePending => "on after a reset",
+        MigMode::DisablePending => "off after a reset",
+    };
+    if found == wanted || (gpu.mig_mode == MigMode::Unsupported && !gpu.mig_wanted) {
+        return format!("MIG {found}");
+    }
+    style.paint(Ink::Yellow, format!("MIG {found} -> {wanted}"))
+}
+
+fn summary(plan: &Plan, style: Style) -> String {
+    if !plan.changes {
+        let text = "The host is as the layout wants it: nothing to do.";
+        return format!("{}\n", style.paint(Ink::Green, text));
+    }
+    let changed = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty()).count();
+    let steps: usize = plan.gpus.iter().map(|gpu| gpu.steps.len()).sum();
+    let sum = |part: fn(&GpuPlan) -> &Vec<PlannedSlice>| -> usize {
+        plan.gpus.iter().map(|gpu| part(gpu).len()).sum()
+    };
+    let (kept, gone, new) =
+        (sum(|gpu| &gpu.keep), sum(|gpu| &gpu.destroy), sum(|gpu| &gpu.create));
+    let head = style.paint(Ink::Bold, "Plan:");
+    format!(
+        "{head} {} on {}: {} to create, {gone} to destroy, {kept} kept\n{}\n",
+        count(steps, "step"),
+        count(changed, "GPU"),
+        count(new, "slice"),
+        cost(plan, style),
+    )
+}
+
+/// What it disturbs, and how sure the planner is that nothing disturbs less.
+fn cost(plan: &Plan, style: Style) -> String {
+    let disturbs = match plan.cost {
+        0 => style.paint(Ink::Green, "disturbs nothing that is in use"),
+        cost => style.paint(Ink::Yellow, format!("disturbs live instances of weight {cost}")),
+    };
+    let proof = if plan.proof {
+        "proven: no plan disturbs less".to_owned()
+    } else {
+        format!("not proven best: at least {} is unavoidable", plan.lower_bound)
+    };
+    format!("      {disturbs} ({proof}); made from generation {}", plan.generation)
+}

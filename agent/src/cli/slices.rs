@@ -1,0 +1,141 @@
+//! `kerf slices`: the slices of each GPU with a picture of its grid, and who has them.
+
+use std::collections::BTreeMap;
+
+use kerf_api::json::inventory::MigMode;
+use kerf_api::json::{GpuProfiles, Profiles, Slice, Slices};
+use kerf_api::v1;
+use kerf_types::Bytes;
+
+use super::client::soon;
+use super::fail::Failure;
+use super::style::{Ink, Style};
+use super::table::{Cell, Table};
+use super::words::ranges;
+use super::{Context, Exit, inventory};
+
+/// Characters of one unit of a grid in the picture; one of them is the border to the next.
+const UNIT_WIDTH: usize = 3;
+
+/// `kerf slices`
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// Asks kerfd for the slices, and for people also for the grids that they lie on.
+pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut client = context.connect().await?;
+    let answer = client.list_slices(soon(v1::ListSlicesRequest {})).await;
+    let answer = answer.map_err(Failure::call("list the slices"))?;
+    let slices = Slices::try_from(answer.get_ref())?;
+    if context.print.is_table() {
+        let grids = Profiles::from(&inventory::ask(&mut client, false).await?);
+        context.print.styled(|style| render(&slices, &grids, style))?;
+    } else {
+        context.print.document(&slices, |_, _| String::new())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Each GPU in MIG mode with its picture and its slices; the others in one line.
+pub fn render(slices: &Slices, grids: &Profiles, style: Style) -> String {
+    let mut by_gpu: BTreeMap<&str, Vec<&Slice>> = BTreeMap::new();
+    for slice in &slices.slices {
+        by_gpu.entry(&slice.gpu_pci).or_default().push(slice);
+    }
+    let mut text = String::new();
+    let mut whole = Vec::new();
+    for gpu in &grids.gpus {
+        let here = by_gpu.remove(gpu.pci.as_str()).unwrap_or_default();
+        if here.is_empty() && gpu.mig_mode != MigMode::Enabled {
+            whole.push(gpu.index);
+            continue;
+        }
+        text.push_str(&one_gpu(gpu, &here, style));
+        text.push('\n');
+    }
+    // A GPU may be lost between the two answers; its slices are shown all the same.
+    let homeless: Vec<&Slice> = by_gpu.into_values().flatten().collect();
+    if !homeless.is_empty() {
+        text.push_str(&table(&homeless).render(style, "  "));
+    }
+    if !whole.is_empty() {
+        text.push_str(&format!("GPU {}: not cut\n", ranges(&whole)));
+    } else if text.is_empty() {
+        text.push_str("no GPUs\n");
+    }
+    text
+}
+
+fn one_gpu(gpu: &GpuProfiles, slices: &[&Slice], style: Style) -> String {
+    let name = style.paint(Ink::Bold, format!("GPU {}", gpu.index));
+    let picture = picture(units(gpu, slices), slices, style);
+    let mut text = format!("{name}  {}  {}  {picture}\n", gpu.pci, gpu.name);
+    if slices.is_empty() {
+        text.push_str(&format!("  {}\n", style.paint(Ink::Dim, "no slices")));
+        return text;
+    }
+    text + &table(slices).render(style, "  ")
+}
+
+/// Units of a GPU's grid: as far as any legal place reaches.
+fn units(gpu: &GpuProfiles, slices: &[&Slice]) -> usize {
+    let legal = gpu.profiles.iter().flat_map(|profile| &profile.placements);
+    let taken = slices.iter().map(|slice| &slice.placement);
+    let ends = legal.chain(taken).map(|place| usize::from(place.start) + usize::from(place.size));
+    ends.max().unwrap_or(0)
+}
+
+/// `│██│░░│··│··│`: each unit of the grid, a slice as one field, filled by its state.
+fn picture(units: usize, slices: &[&Slice], style: Style) -> String {
+    let width = units * UNIT_WIDTH + 1;
+    let mut cells: Vec<(char, Ink)> = (0..width).map(|_| ('·', Ink::Dim)).collect();
+    for at in (0..width).step_by(UNIT_WIDTH) {
+        if let Some(cell) = cells.get_mut(at) {
+            *cell = ('│', Ink::Dim);
+        }
+    }
+    for slice in slices {
+        let start = usize::from(slice.placement.start) * UNIT_WIDTH;
+        let end = start + usize::from(slice.placement.size) * UNIT_WIDTH;
+        let fill = (fill(&slice.state), Ink::of_state(&slice.state));
+        for cell in cells.iter_mut().take(end).skip(start + 1) {
+            *cell = fill;
+        }
+    }
+    cells.into_iter().map(|(cell, ink)| style.paint(ink, cell)).collect()
+}
+
+fn fill(state: &str) -> char {
+    match state {
+        "free" => '░',
+        "reserved" => '▒',
+        "leased" => '█',
+        "draining" => '▓',
+        _ => '×',
+    }
+}
+
+fn table(slices: &[&Slice]) -> Table {
+    let mut table = Table::new(&[
+        "PROFILE", ">AT", "STATE", "HOLDER", ">MEMORY", ">SM", ">GI", ">CI", "UUID", "ID",
+    ]);
+    for slice in slices {
+        let state = match &slice.reason {
+            Some(reason) => format!("{} ({reason})", slice.state),
+            None => slice.state.clone(),
+        };
+        table.push(vec![
+            (&slice.profile).into(),
+            format!("{}:{}", slice.placement.start, slice.placement.size).into(),
+            Cell::new(Ink::of_state(&slice.state), state),
+            Cell::optional(slice.holder.as_ref()),
+            Bytes(slice.memory_bytes).into(),
+            slice.sm_count.into(),
+            slice.gi.into(),
+            Cell::optional(slice.ci),
+            Cell::optional(slice.uuid.as_ref()),
+            Cell::new(Ink::Dim, &slice.id),
+        ]);
+    }
+    table
+}

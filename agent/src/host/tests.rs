@@ -1,1 +1,0 @@
-//! The owner against the simulated machine.

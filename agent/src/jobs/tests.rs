@@ -1,1 +1,0 @@
-//! Jobs without a container engine: what is refused at the door.

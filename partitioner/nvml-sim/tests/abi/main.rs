@@ -1,0 +1,7 @@
+//! The library as other programs use it: loaded from a machine's folder, called through the C ABI.
+
+mod common;
+mod inventory;
+mod mig;
+mod processes;
+mod telemetry;

@@ -1,0 +1,68 @@
+//! Capability nodes of slices that the driver has and `/dev` has not.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::world::{Asks, Code, PATIENCE, World, create, failure, fill, mig};
+
+#[test]
+fn nodes_of_a_slice_are_made_and_foreign_ones_refused() {
+    let world = World::new("h100x1");
+    if !world.info.real_nodes {
+        let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|word| word == "root"),
+            "required, but no nodes here"
+        );
+        println!("skipped: device nodes need root");
+        return;
+    }
+    let mut worker = world.worker();
+    let pci = worker.gpu(0).pci;
+    for step in [mig(pci, true), create(pci, 19, 0, 1), fill(pci, 0, 1, 0)] {
+        worker.step(&step);
+    }
+    let gi = worker.gpu(0).instances.remove(0);
+    let minors: Vec<u32> = [gi.capability_minor, gi.compute[0].capability_minor]
+        .map(|minor| minor.expect("a minor").0)
+        .into();
+    let folder = world.info.sysroot.join("dev/nvidia-caps");
+    for minor in &minors {
+        let node = folder.join(format!("nvidia-cap{minor}"));
+        if node.exists() {
+            fs::remove_file(node).expect("ours");
+        }
+    }
+    let host = worker.observe_host(PATIENCE).expect("the host");
+    let nodes = worker
+        .ensure_nodes(minors.clone(), PATIENCE)
+        .expect("nodes");
+    for (node, minor) in nodes.iter().zip(&minors) {
+        assert_eq!(
+            (node.major, node.minor),
+            (host.majors["nvidia-caps"], *minor)
+        );
+        let facts = fs::metadata(world.info.sysroot.join(&node.path[1..])).expect("a node");
+        assert_eq!(nix::sys::stat::minor(facts.rdev()), u64::from(*minor));
+        assert_eq!(nix::sys::stat::major(facts.rdev()), u64::from(node.major));
+    }
+    assert_eq!(
+        worker
+            .ensure_nodes(minors.clone(), PATIENCE)
+            .expect("nodes"),
+        nodes,
+        "again"
+    );
+    assert_eq!(
+        failure(worker.ensure_nodes(vec![1], PATIENCE)).0,
+        Code::NotFound,
+        "config"
+    );
+    let node = folder.join(format!("nvidia-cap{}", minors[0]));
+    fs::remove_file(&node).expect("ours");
+    fs::write(&node, "").expect("a file");
+    assert_eq!(
+        failure(worker.ensure_nodes(minors, PATIENCE)).0,
+        Code::Conflict
+    );
+}
