@@ -4,6 +4,7 @@
 //! in this crate, decisions in the pure crates that it drives.
 
 pub mod cdi;
+pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod errors;

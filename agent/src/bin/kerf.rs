@@ -1,3 +1,7 @@
-//! kerf: the command line.
+//! kerf: the command line. See `kerf_agent::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kerf_agent::cli::main(std::env::args_os())
+}

@@ -94,16 +94,44 @@ impl Host {
             path: "/proc/driver/nvidia-caps/mig-minors".to_owned(),
             why: format!("it names no capability for GPU instance {}", instance.id),
         })?;
-        for node in self.hardware.ensure_nodes(minors).await? {
-            let path = PathBuf::from(&node.path);
-            device
-                .nodes
-                .push(self.node(&path, Some((node.major, node.minor)))?);
-        }
+        device.nodes.extend(self.capability_nodes(&minors).await?);
         if let Some(compute) = instance.compute.first() {
             device.env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", compute.uuid)];
         }
         Ok(device)
+    }
+
+    /// Nodes of capabilities. The worker is asked only for those that are not known or no longer there.
+    async fn capability_nodes(&mut self, minors: &[u32]) -> Result<Vec<DeviceNode>, HostError> {
+        let missing: Vec<u32> = minors
+            .iter()
+            .filter(|minor| !self.has_capability(**minor))
+            .copied()
+            .collect();
+        if !missing.is_empty() {
+            for node in self.hardware.ensure_nodes(missing).await? {
+                let numbers = (node.major, node.minor);
+                self.capabilities
+                    .insert(node.minor, (PathBuf::from(node.path), numbers));
+            }
+        }
+        let known = |minor: &u32| {
+            let (path, numbers) = self
+                .capabilities
+                .get(minor)
+                .ok_or_else(|| HostError::Node {
+                    path: format!("/dev/nvidia-caps/nvidia-cap{minor}"),
+                    why: "the driver does not have it".to_owned(),
+                })?;
+            self.node(path, Some(*numbers))
+        };
+        minors.iter().map(known).collect()
+    }
+
+    fn has_capability(&self, minor: u32) -> bool {
+        self.capabilities
+            .get(&minor)
+            .is_some_and(|(path, numbers)| self.node(path, Some(*numbers)).is_ok())
     }
 
     /// The device of a whole GPU.

@@ -77,9 +77,32 @@ impl Host {
             runtime: peer.process.clone(),
             pid_file: request.pid_file.clone(),
         };
-        let grant = self.grant_of(&lease).await?;
-        self.activate(lease, container, Some(pending), None)?;
-        Ok(grant)
+        let made_now = request.ask.is_some();
+        self.give(lease, container, Some(pending), None, made_now)
+            .await
+    }
+
+    /// Hands a lease over together with its devices. One that was made for this launch ends at once when
+    /// that fails; one that was promised before stays promised.
+    async fn give(
+        &mut self,
+        lease: Lease,
+        container: ContainerRef,
+        pending: Option<PendingLaunch>,
+        init: Option<InitProcess>,
+        made_now: bool,
+    ) -> Result<Grant, HostError> {
+        let id = lease.id;
+        let outcome = match self.grant_of(&lease).await {
+            Ok(grant) => self
+                .activate(lease, container, pending, init)
+                .map(|()| grant),
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() && made_now {
+            self.release(id, "launch_failed").await;
+        }
+        outcome
     }
 
     async fn claim(
@@ -136,9 +159,9 @@ impl Host {
                 });
             }
         };
-        let grant = self.grant_of(&lease).await?;
-        self.activate(lease, container, None, Some(init))?;
-        Ok(grant)
+        let made_now = !device.starts_with("lease=");
+        self.give(lease, container, None, Some(init), made_now)
+            .await
     }
 
     async fn reserve_for(

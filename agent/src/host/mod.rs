@@ -75,6 +75,8 @@ pub struct Host {
     inventory: Inventory,
     pci_paths: BTreeMap<String, String>,
     libraries: Vec<std::path::PathBuf>,
+    /// Device nodes of capabilities that were seen, by minor: path and numbers.
+    capabilities: BTreeMap<u32, (std::path::PathBuf, (u32, u32))>,
     leases: BTreeMap<LeaseId, LeaseRow>,
     /// Slices and GPUs with a CDI entry, to see what is added and what goes.
     standing: publish::Standing,
@@ -127,6 +129,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         inventory,
         pci_paths: BTreeMap::new(),
         libraries: Vec::new(),
+        capabilities: BTreeMap::new(),
         leases: BTreeMap::new(),
         standing: publish::Standing::default(),
         degraded: BTreeMap::new(),

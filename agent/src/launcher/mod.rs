@@ -29,12 +29,15 @@ mod terminal;
 mod user;
 
 use std::collections::BTreeSet;
+use std::{fmt, io};
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kerf_types::ContainerRef;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
+use tokio_stream::Stream;
 
 pub use config::{ImportLimits, LauncherConfig};
 pub use container::{ContainerStatus, ContainerView, Exit, StartRequest, Started};
@@ -65,6 +68,14 @@ pub struct Launcher {
     engine: Engine,
     /// Names of containers that are being started: two starts of one name would undo each other.
     starting: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl fmt::Debug for Launcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launcher")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Launcher {
@@ -139,10 +150,24 @@ impl Launcher {
         image::import(&self.engine, &self.config, &mut archive, name).await
     }
 
+    /// [`Launcher::import_image`] from pieces, as they come over gRPC. An error among them means that
+    /// the sender broke off.
+    ///
+    /// # Errors
+    /// As [`Launcher::import_image`].
+    pub async fn import_chunks(
+        &self,
+        chunks: impl Stream<Item = io::Result<Vec<u8>>> + Unpin,
+        name: Option<&str>,
+    ) -> Result<Vec<String>, LauncherError> {
+        self.import_image(image::Chunks::new(chunks), name).await
+    }
+
     /// Pulls an image from its registry and gives its full name.
     ///
     /// # Errors
-    /// [`LauncherError::NoTransfer`] where containerd is older than 1.7.
+    /// [`LauncherError::NoTransfer`] where containerd is older than 1.7, and when the policy does not
+    /// allow the image.
     pub async fn pull_image(&self, name: &str) -> Result<String, LauncherError> {
         image::pull(&self.engine, &self.config, name).await
     }
@@ -151,7 +176,8 @@ impl Launcher {
     ///
     /// # Errors
     /// When the policy forbids it, the image is not here, or the runtime fails; nothing is left then
-    /// but the log folder.
+    /// but the log folder. After an error that is [transient](LauncherError::is_transient) containerd
+    /// may have made it all the same: [remove](Launcher::remove) it once containerd answers again.
     pub async fn start(&self, request: StartRequest) -> Result<Started, LauncherError> {
         self.check_own(&request.container)?;
         let name = Name::take(&self.starting, &request.container)?;
@@ -207,6 +233,15 @@ impl Launcher {
     /// When containerd does not answer.
     pub async fn list(&self) -> Result<Vec<ContainerView>, LauncherError> {
         container::list(&self.engine, &self.config.namespace).await
+    }
+
+    /// Takes away what starts and imports left in containerd that kerfd or containerd did not survive:
+    /// for a kerfd that starts, and after containerd was away. Gives how many there were.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub async fn reclaim(&self) -> Result<usize, LauncherError> {
+        self.engine.reclaim().await
     }
 
     /// Looks at one container of any namespace; `None` if there is none of that name.

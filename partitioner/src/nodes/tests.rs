@@ -7,7 +7,7 @@ use kerf_types::DeviceMinor;
 use nix::sys::stat::{major, minor};
 use tempfile::TempDir;
 
-use super::{NodeError, ensure};
+use super::{DeviceNode, NodeError, ensure, ensure_link};
 use crate::sysfs::Root;
 
 const MINORS: &str = "config 1\nmonitor 2\ngpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n";
@@ -106,4 +106,37 @@ fn a_driver_without_tables_makes_no_nodes() {
         ensure(&root, &[DeviceMinor(66)]),
         Err(NodeError::Table { .. })
     ));
+}
+
+#[test]
+fn the_kernels_name_of_a_node_leads_to_it() {
+    if !may_make_nodes() {
+        return;
+    }
+    let (folder, root) = machine();
+    let nodes = ensure(&root, &[DeviceMinor(66), DeviceMinor(67)]).expect("nodes");
+    ensure_link(&root, &nodes[0]).expect("no folder, and nobody who looks there");
+    let char = folder.path().join("dev/char");
+    fs::create_dir(&char).expect("a folder");
+    for _ in 0..2 {
+        ensure_link(&root, &nodes[0]).expect("a link");
+    }
+    let target = fs::read_link(char.join(format!("{MAJOR}:66"))).expect("a link");
+    assert_eq!(target.to_str(), Some("../nvidia-caps/nvidia-cap66"));
+    symlink(
+        "../nvidia-caps/nvidia-cap66",
+        char.join(format!("{MAJOR}:67")),
+    )
+    .expect("a wrong link");
+    let error = ensure_link(&root, &nodes[1]).expect_err("leads elsewhere");
+    assert!(matches!(error, NodeError::Foreign { .. }), "{error}");
+    let other = DeviceNode {
+        minor: 5,
+        ..nodes[0].clone()
+    };
+    symlink("nowhere", char.join(format!("{MAJOR}:5"))).expect("a dangling link");
+    assert!(
+        ensure_link(&root, &other).is_ok(),
+        "left to whoever made it: it opens nothing"
+    );
 }

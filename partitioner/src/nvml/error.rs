@@ -1,6 +1,7 @@
 //! What a driver call can fail with: the driver's own return code, a function that this driver's
 //! library lacks, or an answer that makes no sense.
 
+use std::cell::Cell;
 use std::fmt;
 
 use kerf_types::ParseError;
@@ -140,11 +141,34 @@ impl NvmlError {
     }
 }
 
+thread_local! {
+    /// Driver calls of this thread. Every call ends in [`called`] or in [`checked`], so counting there
+    /// spares every function in between a parameter that only the cost of a reading needs.
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Driver calls that this thread has made so far; a list that the wrapper gets in two calls counts once.
+pub(super) fn calls_made() -> u64 {
+    CALLS.get()
+}
+
+/// The driver's verdict on a raw call.
+pub(super) fn checked(call: &'static str, code: u32) -> Result<(), NvmlError> {
+    CALLS.set(CALLS.get() + 1);
+    if code == 0 {
+        Ok(())
+    } else {
+        let code = ReturnCode(code);
+        Err(NvmlError::Call { call, code })
+    }
+}
+
 /// Gives a wrapper's result the name of the function that was called.
 pub(super) fn called<T>(
     call: &'static str,
     result: Result<T, WrapperError>,
 ) -> Result<T, NvmlError> {
+    CALLS.set(CALLS.get() + 1);
     result.map_err(|error| wrapped(call, error))
 }
 

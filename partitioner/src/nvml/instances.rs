@@ -8,55 +8,60 @@ use kerf_types::{
 use nvml_wrapper::Device;
 
 use super::error::{NvmlError, ReturnCode, called};
-use super::ffi::{self, ComputeProfile, InstanceHandle, InstanceProfile};
+use super::ffi::{self, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile};
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
 
 /// Compute instance profiles by GPU instance profile: instances of one profile have the same ones, and
 /// asking costs 32 calls.
 pub type ComputeProfiles = BTreeMap<u32, Vec<ComputeProfile>>;
 
-/// Every GPU instance, by id.
-pub fn instances(
-    device: &Device<'_>,
+/// A GPU instance that exists.
+#[derive(Debug)]
+pub struct FoundInstance<'n> {
+    /// What it is and where it lies.
+    pub info: InstanceInfo,
+    /// Its compute instances, by id.
+    pub compute: Vec<FoundCompute<'n>>,
+}
+
+/// A compute instance that exists.
+#[derive(Debug)]
+pub struct FoundCompute<'n> {
+    /// Its id in the GPU instance.
+    pub id: CiId,
+    /// Its profile.
+    pub profile: ProfileId,
+    /// UUID of its MIG device.
+    pub uuid: MigUuid,
+    /// Its MIG device.
+    pub device: Device<'n>,
+}
+
+/// Every GPU instance with its compute instances, by id. Goes through the profiles and never through the
+/// MIG device indices: under load the latter was measured to take seconds.
+pub fn walk<'n>(
+    device: &Device<'n>,
     profiles: &[InstanceProfile],
-    minor: DeviceMinor,
-    capabilities: &CapabilityTable,
-) -> Result<(Vec<GpuInstance>, ComputeProfiles), NvmlError> {
-    let mut known = ComputeProfiles::new();
+    known: &mut ComputeProfiles,
+) -> Result<Vec<FoundInstance<'n>>, NvmlError> {
     let mut found = BTreeMap::new();
     for profile in profiles {
         for handle in ffi::instances(device, profile.id, profile.max_count)? {
             // Another process may destroy it between the list and the question.
-            let Some(info) = if_there(handle.info())? else {
-                continue;
-            };
-            let gi = GiId(info.id);
-            let compute = compute_instances(&handle, info.profile, &mut known)?;
-            let instance = GpuInstance {
-                id: gi,
-                profile: ProfileId(info.profile),
-                placement: info.placement,
-                capability_minor: capabilities.minor(Capability::Gi(minor, gi)),
-                compute: compute
-                    .into_iter()
-                    .map(|ci| ComputeInstance {
-                        capability_minor: capabilities.minor(Capability::Ci(minor, gi, ci.id)),
-                        ..ci
-                    })
-                    .collect(),
-            };
-            found.insert(gi, instance);
+            if let Some(info) = if_there(handle.info())? {
+                let compute = walk_compute(&handle, info.profile, known)?;
+                found.insert(info.id, FoundInstance { info, compute });
+            }
         }
     }
-    Ok((found.into_values().collect(), known))
+    Ok(found.into_values().collect())
 }
 
-/// Compute instances of one GPU instance, by id, without the minors of their nodes.
-fn compute_instances(
-    instance: &InstanceHandle<'_>,
+fn walk_compute<'n>(
+    instance: &InstanceHandle<'n>,
     profile: u32,
     known: &mut ComputeProfiles,
-) -> Result<Vec<ComputeInstance>, NvmlError> {
+) -> Result<Vec<FoundCompute<'n>>, NvmlError> {
     let profiles = match known.get(&profile) {
         Some(profiles) => profiles,
         None => {
@@ -70,16 +75,16 @@ fn compute_instances(
             let Some(info) = if_there(handle.info())? else {
                 continue;
             };
-            if let Some(uuid) = if_there(mig_uuid(&info.mig_device))? {
-                let (id, profile) = (CiId(info.id), ProfileId(info.profile));
-                let ci = ComputeInstance {
-                    id,
-                    profile,
-                    uuid,
-                    capability_minor: None,
-                };
-                found.insert(id, ci);
-            }
+            let Some(uuid) = if_there(mig_uuid(&info.mig_device))? else {
+                continue;
+            };
+            let compute = FoundCompute {
+                id: CiId(info.id),
+                profile: ProfileId(info.profile),
+                uuid,
+                device: info.mig_device,
+            };
+            found.insert(info.id, compute);
         }
     }
     Ok(found.into_values().collect())
@@ -91,6 +96,31 @@ pub fn mig_uuid(mig_device: &Device<'_>) -> Result<MigUuid, NvmlError> {
     let uuid = called(call, mig_device.uuid())?;
     uuid.parse()
         .map_err(|cause| NvmlError::Answer { call, cause })
+}
+
+/// Instances in kerf's words, with the minors of their nodes on the GPU of this minor.
+pub fn described(
+    found: &[FoundInstance<'_>],
+    minor: DeviceMinor,
+    capabilities: &CapabilityTable,
+) -> Vec<GpuInstance> {
+    let describe = |instance: &FoundInstance<'_>| {
+        let gi = GiId(instance.info.id);
+        let compute = instance.compute.iter().map(|ci| ComputeInstance {
+            id: ci.id,
+            profile: ci.profile,
+            uuid: ci.uuid.clone(),
+            capability_minor: capabilities.minor(Capability::Ci(minor, gi, ci.id)),
+        });
+        GpuInstance {
+            id: gi,
+            profile: ProfileId(instance.info.profile),
+            placement: instance.info.placement,
+            capability_minor: capabilities.minor(Capability::Gi(minor, gi)),
+            compute: compute.collect(),
+        }
+    };
+    found.iter().map(describe).collect()
 }
 
 /// The compute instance profile that fills a GPU instance of so many slices: the first of that size.

@@ -7,8 +7,9 @@ use super::error::{NvmlError, called, optional};
 use super::ffi::{self, LinkEnd};
 use super::identity;
 
-/// Link numbers to ask for. nvml.h of 2026 has 18 links; the driver refuses the numbers past the last.
-const LINK_NUMBERS: std::ops::Range<u32> = 0..32;
+/// Link numbers to ask for. nvml.h of 2026 has 18 links, and generations have doubled them before; the
+/// driver refuses those that a GPU lacks, which need not be the last ones.
+const LINK_NUMBERS: std::ops::Range<u32> = 0..36;
 
 /// Every link that the GPU has, by number.
 pub fn nvlinks(device: &Device<'_>) -> Result<Vec<NvLink>, NvmlError> {
@@ -19,7 +20,7 @@ pub fn nvlinks(device: &Device<'_>) -> Result<Vec<NvLink>, NvmlError> {
             device.link_wrapper_for(link).is_active(),
         );
         let Some(active) = optional(state)? else {
-            break;
+            continue;
         };
         let version = device.link_wrapper_for(link).version();
         links.push(NvLink {

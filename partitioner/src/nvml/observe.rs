@@ -5,6 +5,7 @@ use kerf_types::{MigMode, PciAddress};
 use nvml_wrapper::{Device, Nvml};
 
 use super::error::{NvmlError, ReturnCode, called, optional};
+use super::instances::ComputeProfiles;
 use super::{ffi, identity, instances, links, processes, profiles};
 use crate::sysfs::capabilities::CapabilityTable;
 use crate::sysfs::{Root, numa, pci};
@@ -65,10 +66,10 @@ pub fn observe(nvml: &Nvml, root: &Root, access: GpuAccess) -> Result<Gpu, NvmlE
     let mut profiles = profiles::profiles(&device, &raw, identity.memory)?;
     let mut existing = Vec::new();
     if mig_mode.is_on() {
-        let (found, known) =
-            instances::instances(&device, &raw, identity.minor, &capabilities(root))?;
+        let mut known = ComputeProfiles::new();
+        let found = instances::walk(&device, &raw, &mut known)?;
         instances::learn_full_compute(&mut profiles, &known);
-        existing = found;
+        existing = instances::described(&found, identity.minor, &capabilities(root));
     }
     Ok(Gpu {
         index: called("nvmlDeviceGetIndex", device.index())?,

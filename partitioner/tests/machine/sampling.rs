@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use kerf_api::partitioner::v1::Sample;
+use kerf_api::partitioner::v1::request::Call;
+use kerf_api::partitioner::v1::response::Outcome;
 use kerf_types::Bytes;
 use kerf_types::sample::GpuSample;
 use nvidia_ml::control::{FaultRequest, LoadRequest, fault, load};
@@ -134,6 +137,35 @@ fn slices_have_readings_of_their_own() {
     assert_eq!(
         sample.sm_activity_ratio, None,
         "the driver refuses it while MIG is on"
+    );
+}
+
+/// One reading of a GPU cut into seven costs a bounded number of driver calls, since each may wait for a
+/// lock that jobs hold too.
+#[test]
+fn a_reading_is_cheap() {
+    let world = World::new("h100x1");
+    let mut worker = world.worker();
+    let pci = worker.gpu(0).pci;
+    worker.step(&mig(pci, true));
+    for start in 0..7 {
+        worker.step(&create(pci, 19, start, 1));
+        worker.step(&fill(pci, start, 1, 0));
+    }
+    worker
+        .sample(0, PATIENCE)
+        .expect("the first reading learns the profiles");
+    let call = Call::Sample(Sample { index: 0 });
+    let Ok(Outcome::Sampled(sampled)) = worker.call(call, PATIENCE) else {
+        panic!("no reading")
+    };
+    let sample = sampled.sample.expect("a reading");
+    assert_eq!(sample.slices.len(), 7);
+    assert!(sampled.driver_microseconds > 0);
+    assert!(
+        (60..=110).contains(&sampled.driver_calls),
+        "{} calls",
+        sampled.driver_calls
     );
 }
 

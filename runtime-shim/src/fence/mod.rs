@@ -7,12 +7,13 @@
 //!
 //! One number per set of devices and not one for the host: of two launches that are granted at the same
 //! time either may come first here, and a lease that was made early may be used late. Both are right, and a
-//! single number would refuse one of them.
+//! single number would refuse one of them. The highest of all is written down beside, in [`HIGHEST`], where
+//! a kerfd that lost its store reads how far its fences had come; it refuses nothing.
 
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ use std::time::{Duration, Instant};
 
 use crate::frame::{DeviceNode, Grant};
 use crate::sys;
+
+/// Name of the file with the highest fence of all, in kerfd's run folder.
+pub const HIGHEST: &str = "runtime.fence";
 
 /// How long another shim may hold a file. It holds it for one read and one write of 21 bytes, so a longer
 /// wait means a stopped process, and a launch must not hang on that.
@@ -66,30 +70,42 @@ pub enum FenceError {
 ///
 /// `run_dir` is the folder of kerfd's socket. A grant without devices has nothing to fence.
 pub fn pass(run_dir: &Path, grant: &Grant) -> Result<(), FenceError> {
-    if grant.devices.is_empty() {
-        return Ok(());
+    if !grant.devices.is_empty() {
+        let folder = run_dir.join("fences");
+        let file = folder.join(key(&grant.devices));
+        let highest = match raise(&file, grant.fence) {
+            Err(FenceError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                make(&folder).map_err(|source| failed(&folder, source))?;
+                raise(&file, grant.fence)?
+            }
+            raised => raised?,
+        };
+        check_folder(&folder)?;
+        if grant.fence < highest {
+            return Err(FenceError::Stale {
+                fence: grant.fence,
+                highest,
+                file,
+            });
+        }
     }
-    let folder = run_dir.join("fences");
-    let path = folder.join(key(&grant.devices));
-    let mut file = open(&folder, &path)?;
-    lock(&file, &path)?;
-    let highest = read(&mut file, &path)?;
-    if grant.fence < highest {
-        return Err(FenceError::Stale {
-            fence: grant.fence,
-            highest,
-            file: path,
-        });
-    }
-    if grant.fence > highest {
-        let digits = format!("{:020}\n", grant.fence);
+    raise(&run_dir.join(HIGHEST), grant.fence).map(drop)
+}
+
+/// Makes the number in `path` at least `fence` and gives the higher one.
+fn raise(path: &Path, fence: u64) -> Result<u64, FenceError> {
+    let mut file = open(path)?;
+    lock(&file, path)?;
+    let highest = read(&mut file, path)?;
+    if fence > highest {
+        let digits = format!("{fence:020}\n");
         // Always 21 bytes in one write over the old ones: a killed shim leaves the old number or the new.
         let written = file
             .seek(SeekFrom::Start(0))
             .and_then(|_| file.write_all(digits.as_bytes()));
-        written.map_err(|source| failed(&path, source))?;
+        written.map_err(|source| failed(path, source))?;
     }
-    Ok(())
+    Ok(highest.max(fence))
 }
 
 /// A file name for a set of devices: FNV-1a over its sorted numbers. Two sets with one hash would share a
@@ -106,36 +122,32 @@ fn key(devices: &[DeviceNode]) -> String {
     format!("{hash:016x}")
 }
 
-fn open(folder: &Path, path: &Path) -> Result<File, FenceError> {
-    let open = || {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
-        options.open(path)
-    };
-    let file = match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(folder).map_err(|source| failed(folder, source))?;
-            open()
-        }
-        opened => opened,
-    };
-    let file = file.map_err(|source| failed(path, source))?;
-    let of_folder = fs::symlink_metadata(folder).map_err(|source| failed(folder, source))?;
-    let of_file = file.metadata().map_err(|source| failed(path, source))?;
-    let us = sys::effective_uid();
-    let is_ours = |uid: u32, mode: u32| uid == us && mode & 0o022 == 0;
-    if !of_file.is_file() || !is_ours(of_file.uid(), of_file.mode()) {
-        return Err(FenceError::Foreign {
+fn open(path: &Path) -> Result<File, FenceError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    let file = options.open(path).map_err(|source| failed(path, source))?;
+    let metadata = file.metadata().map_err(|source| failed(path, source))?;
+    match metadata.is_file() && is_ours(&metadata) {
+        true => Ok(file),
+        false => Err(FenceError::Foreign {
             file: path.to_owned(),
-        });
+        }),
     }
-    if !of_folder.is_dir() || !is_ours(of_folder.uid(), of_folder.mode()) {
-        return Err(FenceError::Foreign {
+}
+
+fn check_folder(folder: &Path) -> Result<(), FenceError> {
+    let metadata = fs::symlink_metadata(folder).map_err(|source| failed(folder, source))?;
+    match metadata.is_dir() && is_ours(&metadata) {
+        true => Ok(()),
+        false => Err(FenceError::Foreign {
             file: folder.to_owned(),
-        });
+        }),
     }
-    Ok(file)
+}
+
+fn is_ours(metadata: &Metadata) -> bool {
+    metadata.uid() == sys::effective_uid() && metadata.mode() & 0o022 == 0
 }
 
 fn make(folder: &Path) -> io::Result<()> {

@@ -40,6 +40,18 @@ fn a_lower_fence_is_refused_for_the_same_devices_alone() {
 }
 
 #[test]
+fn the_highest_of_all_is_written_down() {
+    let run = tempfile::tempdir().expect("folder");
+    let highest = || fs::read_to_string(run.path().join(HIGHEST)).expect("the file");
+    pass(run.path(), &grant(7, &[0])).expect("first");
+    pass(run.path(), &grant(5, &[1])).expect("other devices");
+    assert_eq!(highest(), "00000000000000000007\n");
+    pass(run.path(), &grant(4, &[1])).expect_err("lower");
+    pass(run.path(), &grant(9, &[])).expect("no device");
+    assert_eq!(highest().trim().parse(), Ok(9));
+}
+
+#[test]
 fn a_memory_that_is_not_ours_is_an_error() {
     let run = tempfile::tempdir().expect("folder");
     let grant = grant(5, &[0]);

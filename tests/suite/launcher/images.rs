@@ -14,7 +14,7 @@ use kerf_types::Ask;
 use kerf_types::job::VolumeMount;
 
 use super::parts::{Layer, Parts};
-use super::{World, chain, config};
+use super::{World, chain, config, registry};
 
 #[test]
 fn an_imported_image_is_held_by_its_record_alone() {
@@ -234,21 +234,36 @@ fn the_policy_is_checked_whoever_asks() {
 }
 
 #[test]
-fn an_old_containerd_says_that_it_cannot_pull() {
+fn a_registry_is_pulled_from_where_containerd_can() {
     let Some(world) = World::without_image() else {
         return;
     };
     let version = world.run(world.launcher.version()).expect("a version");
     let program = process::run(Command::new("containerd").arg("--version")).expect("it runs");
-    assert!(program.contains(&version.version), "{version:?}");
-    let pulled = world.run(world.launcher.pull_image("127.0.0.1:1/none:1"));
-    let text = chain(&pulled.expect_err("nobody listens there"));
-    let old = ["1.4.", "1.5.", "1.6."]
+    let number = version.version.split(['~', '+']).next().unwrap_or_default();
+    assert!(program.contains(number), "{version:?}");
+    let image = Parts::new("", vec![Layer::busybox(), Layer::file("etc/x", b"pulled")]);
+    let name = format!("{}/team/tool:1", registry::serve(&image));
+    let pulled = world.run(world.launcher.pull_image(&name));
+    if ["1.4.", "1.5.", "1.6."]
         .iter()
-        .any(|old| version.version.starts_with(old));
-    assert_eq!(
-        old,
-        text.contains("import 127.0.0.1:1/none:1 from an archive instead"),
+        .any(|old| number.starts_with(old))
+    {
+        let text = chain(&pulled.expect_err("it has no transfer service"));
+        let expected = format!("cannot pull images: import {name} from an archive instead");
+        assert!(text.ends_with(&expected), "{text}");
+        return;
+    }
+    assert_eq!(pulled.expect("it is pulled"), name);
+    let mut request = world.request("pulled", "cat /etc/x");
+    request.spec.image = name;
+    world.start(request).expect("it starts");
+    assert_eq!(world.finish("pulled"), (0, "pulled".to_owned()));
+    let none = world.run(world.launcher.pull_image("127.0.0.1:1/none:1"));
+    let text = chain(&none.expect_err("nobody listens there"));
+    assert!(
+        text.contains("could not pull the image") && text.contains("refused"),
         "{text}"
     );
+    world.assert_empty();
 }

@@ -139,6 +139,22 @@ fn a_new_launcher_takes_up_what_the_old_one_started() {
     world.assert_empty();
 }
 
+/// Where a container's shim listens: containerd 1 writes the bare address into the bundle, 2 a JSON
+/// document with it.
+fn shim_socket(world: &World, id: &str) -> String {
+    let bundles = world.scratch.join("c/state/io.containerd.runtime.v2.task");
+    let bundle = bundles.join(world.containerd.namespace()).join(id);
+    let files = ["address", "bootstrap.json"].map(|file| bundle.join(file));
+    let texts = files
+        .iter()
+        .filter_map(|file| std::fs::read_to_string(file).ok());
+    let address = texts.filter_map(|text| {
+        let (_, address) = text.split_once("unix://")?;
+        address.split('"').next().map(str::to_owned)
+    });
+    address.last().expect("an address")
+}
+
 #[test]
 fn a_dead_shim_ends_the_wait_and_leaves_nothing() {
     let Some(world) = World::new() else { return };
@@ -148,11 +164,7 @@ fn a_dead_shim_ends_the_wait_and_leaves_nothing() {
     let status = std::fs::read_to_string(format!("/proc/{}/status", started.pid)).expect("alive");
     let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
     let shim: i32 = parent.expect("a parent").trim().parse().expect("its id");
-    let bundle = format!(
-        "c/state/io.containerd.runtime.v2.task/{}/orphan/address",
-        world.containerd.namespace()
-    );
-    let address = std::fs::read_to_string(world.scratch.join(bundle)).expect("its address");
+    let socket = shim_socket(&world, "orphan");
     kill(Pid::from_raw(shim), Signal::SIGKILL).expect("the shim goes");
     let container = world.container("orphan");
     let ended = world.run(world.launcher.wait(&container));
@@ -165,7 +177,7 @@ fn a_dead_shim_ends_the_wait_and_leaves_nothing() {
         .expect("it goes");
     let alive = || std::path::Path::new(&format!("/proc/{}", started.pid)).exists();
     poll::until_true("the end of the process", LIMIT, || !alive()).expect("it is killed");
-    // The socket of a shim that was killed is removed by nobody else.
-    drop(std::fs::remove_file(address.trim().replace("unix://", "")));
+    // Of a shim that was killed nobody else removes it.
+    std::fs::remove_file(socket).expect("it was there");
     world.assert_empty();
 }

@@ -5,6 +5,7 @@ mod faults;
 mod images;
 mod lifecycle;
 mod parts;
+mod registry;
 mod terminals;
 
 use std::path::{Path, PathBuf};

@@ -76,7 +76,7 @@ impl Parts {
         }))
     }
 
-    fn manifest_bytes(&self) -> Vec<u8> {
+    pub fn manifest_bytes(&self) -> Vec<u8> {
         let layers = self.layers.iter().map(|layer| gzip(&layer.0));
         let layers = layers.map(|layer| descriptor(self.media_type, &layer));
         bytes(&json!({
@@ -173,7 +173,7 @@ pub fn bytes(document: &Value) -> Vec<u8> {
     document.to_string().into_bytes()
 }
 
-fn digest(data: &[u8]) -> String {
+pub fn digest(data: &[u8]) -> String {
     let hex = Sha256::digest(data);
     let hex: String = hex.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use containerd_client::services::v1::snapshots::RemoveSnapshotRequest;
 use containerd_client::services::v1::{
     DeleteContainerRequest, DeleteTaskRequest, GetContainerRequest, GetRequest, KillRequest,
-    WaitRequest,
+    ResumeTaskRequest, WaitRequest,
 };
 use containerd_client::types::v1::{Process, Status};
 use kerf_types::ContainerRef;
@@ -141,11 +141,27 @@ pub(in crate::launcher) async fn stop(
 /// Ends a container at once.
 async fn kill(engine: &Engine, container: &ContainerRef) -> Result<Exit, LauncherError> {
     signal(engine, container, Signal::SIGKILL).await?;
+    resume(engine, container).await?;
     let ended = tokio::time::timeout(KILL_LIMIT, wait(engine, container)).await;
     ended.map_err(|_| LauncherError::TimedOut {
         operation: "kill the container",
         limit: KILL_LIMIT,
     })?
+}
+
+/// Lets a frozen container run on, since it cannot die before; one that is not frozen is fine.
+async fn resume(engine: &Engine, container: &ContainerRef) -> Result<(), LauncherError> {
+    let frozen = process(engine, container).await?;
+    let frozen = frozen.is_some_and(|process| process.status() == Status::Paused);
+    if !frozen {
+        return Ok(());
+    }
+    let request = ResumeTaskRequest {
+        container_id: container.id.clone(),
+    };
+    let mut tasks = engine.tasks();
+    let resumed = engine.ask("thaw the container", QUICK, tasks.resume(request));
+    optional(resumed.await).map(drop)
 }
 
 /// Sends a signal; a container that has ended meanwhile is what was wanted.

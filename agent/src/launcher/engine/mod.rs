@@ -79,6 +79,7 @@ pub(super) struct Engine {
     socket: PathBuf,
     channel: Arc<OnceLock<Channel>>,
     scope: Scope,
+    leases: lease::Live,
 }
 
 macro_rules! clients {
@@ -101,6 +102,7 @@ impl Engine {
                 namespace: header(namespace),
                 lease: None,
             },
+            leases: lease::Live::default(),
         }
     }
 

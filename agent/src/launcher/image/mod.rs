@@ -18,6 +18,7 @@ mod upload;
 use std::io;
 
 pub use archive::ArchiveError;
+pub(super) use archive::Chunks;
 pub(super) use documents::ImageConfig;
 pub(super) use find::{LocalImage, find};
 pub(super) use import::{import, prepare};

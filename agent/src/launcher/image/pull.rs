@@ -11,6 +11,7 @@ use tonic::Code;
 use super::super::config::LauncherConfig;
 use super::super::engine::{Engine, QUICK};
 use super::super::error::LauncherError;
+use super::super::policy::check_image;
 use super::documents::Platform;
 use super::{name, snapshotter};
 
@@ -25,6 +26,7 @@ pub(in crate::launcher) async fn pull(
 ) -> Result<String, LauncherError> {
     name::check(wanted)?;
     let full = name::full(wanted);
+    check_image(&config.policy, &full)?;
     let host = Platform::host();
     let platform = WirePlatform {
         os: host.os,

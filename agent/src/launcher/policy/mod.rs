@@ -176,11 +176,7 @@ pub(super) fn admit(
     spec: &JobSpec,
     lease: Option<LeaseId>,
 ) -> Result<Admitted, Refusal> {
-    if !policy.images.iter().any(|pattern| pattern.matches(image)) {
-        return Err(Refusal::Image {
-            image: image.to_owned(),
-        });
-    }
+    check_image(policy, image)?;
     if let (Some(ask), None) = (&spec.accelerator, lease) {
         return Err(Refusal::NoLease {
             ask: ask.to_string(),
@@ -195,6 +191,16 @@ pub(super) fn admit(
         host_network: policy.host_network,
         user: policy.user,
         lease,
+    })
+}
+
+/// Checks an image by its full name.
+pub(super) fn check_image(policy: &LaunchPolicy, image: &str) -> Result<(), Refusal> {
+    if policy.images.iter().any(|pattern| pattern.matches(image)) {
+        return Ok(());
+    }
+    Err(Refusal::Image {
+        image: image.to_owned(),
     })
 }
 

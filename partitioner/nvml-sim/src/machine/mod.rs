@@ -176,7 +176,8 @@ fn prepare(dir: &Path) -> Result<PathBuf, CreateError> {
         .canonicalize()
         .map_err(|error| failed("find", dir, error))?;
     let system = ["/dev", "/proc", "/sys"];
-    if dir == Path::new("/") || system.iter().any(|system| dir.starts_with(system)) {
+    let theirs = system.iter().any(|system| dir.starts_with(system));
+    if dir == Path::new("/") || (theirs && !dir.starts_with("/dev/shm")) {
         return Err(CreateError::Forbidden { path: dir });
     }
     let (making, root) = (dir.join(MAKING_FILE), dir.join("root"));

@@ -33,39 +33,62 @@ pub fn capability_text(minor: u32, mode: u32) -> String {
     format!("DeviceFileMinor: {minor}\nDeviceFileMode: {mode}\nDeviceFileModify: 1\n")
 }
 
-/// Adds what the state has and the tree lacks.
-pub(super) fn extend(dir: &Path, machine: &Machine) -> Result<(), StoreError> {
-    for gpu in &machine.gpus {
-        let base = gpu_folder(dir, gpu);
-        for (path, minor) in wanted(gpu) {
-            let path = base.join(path).join("access");
-            if path.exists() {
-                continue;
-            }
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent).map_err(|error| io_error("create", parent, error))?;
-            }
-            let text = capability_text(minor, 0o444);
-            fs::write(&path, text).map_err(|error| io_error("write", &path, error))?;
+/// Adds what the new state has more than the old one.
+pub(super) fn extend(dir: &Path, before: &Machine, after: &Machine) -> Result<(), StoreError> {
+    changed(before, after).try_for_each(|gpu| extend_gpu(dir, gpu))
+}
+
+/// Removes what the new state has less.
+pub(super) fn shrink(dir: &Path, before: &Machine, after: &Machine) -> Result<(), StoreError> {
+    changed(before, after).try_for_each(|gpu| shrink_gpu(dir, gpu))
+}
+
+/// Brings every GPU's files in line with the state.
+pub(super) fn repair(dir: &Path, machine: &Machine) -> Result<(), StoreError> {
+    machine.gpus.iter().try_for_each(|gpu| {
+        extend_gpu(dir, gpu)?;
+        shrink_gpu(dir, gpu)
+    })
+}
+
+/// GPUs whose layout differs, in their new state.
+fn changed<'a>(before: &'a Machine, after: &'a Machine) -> impl Iterator<Item = &'a Gpu> {
+    let pairs = before.gpus.iter().zip(&after.gpus);
+    pairs
+        .filter(|(before, after)| wanted(before) != wanted(after))
+        .map(|(_, after)| after)
+}
+
+fn extend_gpu(dir: &Path, gpu: &Gpu) -> Result<(), StoreError> {
+    let base = gpu_folder(dir, gpu);
+    // The library may stand alone with the state, as in a container: then there is no tree.
+    if !base.is_dir() {
+        return Ok(());
+    }
+    for (path, minor) in wanted(gpu) {
+        let folder = base.join(path);
+        let path = folder.join("access");
+        if path.exists() {
+            continue;
         }
+        fs::create_dir_all(&folder).map_err(|error| io_error("create", &folder, error))?;
+        let text = capability_text(minor, 0o444);
+        fs::write(&path, text).map_err(|error| io_error("write", &path, error))?;
     }
     Ok(())
 }
 
-/// Removes what the tree has and the state lacks.
-pub(super) fn shrink(dir: &Path, machine: &Machine) -> Result<(), StoreError> {
-    for gpu in &machine.gpus {
-        let base = gpu_folder(dir, gpu);
-        let wanted: BTreeSet<PathBuf> = wanted(gpu)
-            .into_iter()
-            .map(|(path, _)| base.join(path))
-            .collect();
-        for gi in folders(&base)? {
-            for ci in folders(&gi)? {
-                remove_unless(&wanted, &ci)?;
-            }
-            remove_unless(&wanted, &gi)?;
+fn shrink_gpu(dir: &Path, gpu: &Gpu) -> Result<(), StoreError> {
+    let base = gpu_folder(dir, gpu);
+    let wanted: BTreeSet<PathBuf> = wanted(gpu)
+        .into_iter()
+        .map(|(path, _)| base.join(path))
+        .collect();
+    for gi in folders(&base)? {
+        for ci in folders(&gi)? {
+            remove_unless(&wanted, &ci)?;
         }
+        remove_unless(&wanted, &gi)?;
     }
     Ok(())
 }

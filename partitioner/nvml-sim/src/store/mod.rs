@@ -1,22 +1,20 @@
 //! The state file of a machine. Owns its one lock, its atomic replacement and the cheap answer to
 //! "has it changed"; knows nothing of NVML.
 //!
-//! A change is: take the lock, read, change, write a new file, rename it over the old one. The
-//! rename is the commit, so a kill at any point leaves the old state or the new one. A reader
-//! keeps the file open that it has parsed: as long as it does, no other file can get that inode
-//! number, so one `stat` that shows the same number proves that nothing has changed. Times would
-//! not: two changes within a tick of the kernel's clock have one.
+//! A change is: take the lock, read, change, write the free one of two slots, turn the header to
+//! it (`slots`). One read of the header tells a reader whether anything has changed.
 //!
 //! Nothing is flushed to the disk. The state has to survive processes, not the machine: a real
 //! driver forgets its MIG layout with a reboot too.
 
 mod alive;
 mod caps;
+mod slots;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,13 +26,12 @@ use crate::model::machine::{FORMAT, Machine};
 
 pub use alive::start_time;
 pub use caps::{NUMBERED_CIS, NUMBERED_GIS, capability_minor, capability_text};
+use slots::Header;
 
 /// Name of the state file in a machine's folder.
 pub const STATE_FILE: &str = "machine.state";
-/// Its successor, until the rename.
+/// The first state of a new machine, until it is complete.
 const NEXT_FILE: &str = "machine.state.next";
-/// The lock; a file of its own because the state file is replaced.
-const LOCK_FILE: &str = "machine.lock";
 /// How often a reader looks whether the processes of the load still live.
 const LIFE_CHECK: Duration = Duration::from_millis(200);
 
@@ -67,34 +64,13 @@ pub struct Store {
     seen: Mutex<Option<Seen>>,
 }
 
+/// The state last seen, and the file that it was seen in.
 #[derive(Debug)]
 struct Seen {
-    /// Kept open: it pins the inode number.
-    _file: File,
-    /// Device and inode of it.
-    identity: (u64, u64),
+    file: File,
+    header: Header,
     machine: Arc<Machine>,
     lives_checked: Instant,
-}
-
-impl Seen {
-    fn new(
-        file: File,
-        path: &Path,
-        machine: Arc<Machine>,
-        lives_checked: Instant,
-    ) -> Result<Self, StoreError> {
-        let facts = file
-            .metadata()
-            .map_err(|error| io_error("stat", path, error))?;
-        let identity = (facts.dev(), facts.ino());
-        Ok(Self {
-            _file: file,
-            identity,
-            machine,
-            lives_checked,
-        })
-    }
 }
 
 impl Store {
@@ -141,23 +117,32 @@ impl Store {
 
     fn read_as_written(&self) -> Result<Arc<Machine>, StoreError> {
         let path = self.dir.join(STATE_FILE);
+        let failed = |error| io_error("read", &path, error);
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = seen.as_ref() {
-            let now = fs::metadata(&path).map_err(|error| self.unreadable(&path, error))?;
-            if (now.dev(), now.ino()) == seen.identity {
-                return Ok(Arc::clone(&seen.machine));
-            }
-        }
-        let mut file = File::open(&path).map_err(|error| self.unreadable(&path, error))?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)
-            .map_err(|error| io_error("read", &path, error))?;
-        let machine = parse(&text).ok_or_else(|| StoreError::Foreign(path.clone()))?;
-        let machine = Arc::new(machine);
         let lives_checked = seen
             .as_ref()
             .map_or_else(long_ago, |seen| seen.lives_checked);
-        *seen = Some(Seen::new(file, &path, Arc::clone(&machine), lives_checked)?);
+        // A machine that was removed, and maybe made anew, is another file.
+        let known =
+            seen.take_if(|seen| !matches!(seen.file.metadata(), Ok(facts) if facts.nlink() > 0));
+        drop(known);
+        if let Some(seen) = seen.as_ref()
+            && slots::header(&seen.file).map_err(failed)? == Some(seen.header)
+        {
+            return Ok(Arc::clone(&seen.machine));
+        }
+        let file = match seen.take() {
+            Some(seen) => seen.file,
+            None => File::open(&path).map_err(|error| self.unreadable(&path, error))?,
+        };
+        let (header, machine) = parse(&file, &path)?;
+        let machine = Arc::new(machine);
+        *seen = Some(Seen {
+            file,
+            header,
+            machine: Arc::clone(&machine),
+            lives_checked,
+        });
         Ok(machine)
     }
 
@@ -179,9 +164,10 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Machine, u64) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
-        let _lock = self.lock()?;
-        let before = self.read_as_written()?;
-        let mut machine = Machine::clone(&before);
+        let path = self.dir.join(STATE_FILE);
+        let file = self.lock(OpenOptions::new().read(true).write(true))?;
+        let (header, before) = parse(&file, &path)?;
+        let mut machine = before.clone();
         let now_us = now_us();
         let buried = machine.end_processes(now_us, |_, process| !alive::lives(process));
         let changed = change(&mut machine, now_us);
@@ -189,13 +175,15 @@ impl Store {
             if !buried {
                 return Ok(changed);
             }
-            machine = Machine::clone(&before);
+            machine = before.clone();
             machine.end_processes(now_us, |_, process| !alive::lives(process));
         }
         machine.generation += 1;
-        caps::extend(&self.dir, &machine)?;
-        self.commit(&machine)?;
-        caps::shrink(&self.dir, &machine)?;
+        caps::extend(&self.dir, &before, &machine)?;
+        let state = encode(&machine, &path)?;
+        slots::write(&file, Some(header), &state)
+            .map_err(|error| io_error("write", &path, error))?;
+        caps::shrink(&self.dir, &before, &machine)?;
         Ok(changed)
     }
 
@@ -204,58 +192,58 @@ impl Store {
     /// # Errors
     /// `Io`.
     pub fn begin(&self, machine: &Machine) -> Result<(), StoreError> {
-        let _lock = self.lock()?;
-        caps::extend(&self.dir, machine)?;
-        self.commit(machine)?;
-        caps::shrink(&self.dir, machine)
+        let (next, path) = (self.dir.join(NEXT_FILE), self.dir.join(STATE_FILE));
+        let state = encode(machine, &path)?;
+        let file = File::create(&next).map_err(|error| io_error("create", &next, error))?;
+        slots::write(&file, None, &state).map_err(|error| io_error("write", &next, error))?;
+        fs::rename(&next, &path).map_err(|error| io_error("rename", &next, error))
     }
 
     /// Brings the files under `proc` in line with the state, which a writer that was killed
     /// between its commit and its last unlink has left otherwise. Quietly gives up without the
     /// right to write: reading NVML needs none.
     pub fn repair(&self) {
-        let Ok(_lock) = self.lock() else { return };
-        if let Ok(machine) = self.read_as_written() {
-            caps::extend(&self.dir, &machine)
-                .and_then(|()| caps::shrink(&self.dir, &machine))
-                .ok();
+        let path = self.dir.join(STATE_FILE);
+        let Ok(file) = self.lock(OpenOptions::new().read(true)) else {
+            return;
+        };
+        if let Ok((_, machine)) = parse(&file, &path) {
+            caps::repair(&self.dir, &machine).ok();
         }
     }
 
-    fn lock(&self) -> Result<File, StoreError> {
-        let path = self.dir.join(LOCK_FILE);
-        // Read access is enough for a lock; creating the file needs more and happens once.
-        let file = File::open(&path)
-            .or_else(|_| fs::OpenOptions::new().create(true).append(true).open(&path));
-        let file = file.map_err(|error| io_error("open", &path, error))?;
-        file.lock()
-            .map_err(|error| io_error("lock", &path, error))?;
-        Ok(file)
-    }
-
-    fn commit(&self, machine: &Machine) -> Result<(), StoreError> {
-        let (next, state) = (self.dir.join(NEXT_FILE), self.dir.join(STATE_FILE));
-        let text = serde_json::to_vec(machine)
-            .map_err(|error| io_error("encode", &state, error.into()))?;
-        let mut file = File::create(&next).map_err(|error| io_error("create", &next, error))?;
-        file.write_all(&text)
-            .map_err(|error| io_error("write", &next, error))?;
-        fs::rename(&next, &state).map_err(|error| io_error("replace", &state, error))?;
-        let file = File::open(&state).map_err(|error| io_error("read", &state, error))?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some(Seen::new(
-            file,
-            &state,
-            Arc::new(machine.clone()),
-            Instant::now(),
-        )?);
-        Ok(())
+    /// Opens the state file and locks it; the lock goes with the file. A file that was removed
+    /// while we waited is not the machine's any more.
+    fn lock(&self, options: &OpenOptions) -> Result<File, StoreError> {
+        let path = self.dir.join(STATE_FILE);
+        loop {
+            let file = options
+                .open(&path)
+                .map_err(|error| self.unreadable(&path, error))?;
+            file.lock()
+                .map_err(|error| io_error("lock", &path, error))?;
+            let facts = file
+                .metadata()
+                .map_err(|error| io_error("stat", &path, error))?;
+            if facts.nlink() > 0 {
+                return Ok(file);
+            }
+        }
     }
 }
 
-fn parse(text: &[u8]) -> Option<Machine> {
-    let machine: Machine = serde_json::from_slice(text).ok()?;
-    (machine.format == FORMAT && machine.spec().is_some()).then_some(machine)
+/// The state in a file.
+fn parse(file: &File, path: &Path) -> Result<(Header, Machine), StoreError> {
+    let read = slots::read(file).map_err(|error| io_error("read", path, error))?;
+    let known = read.and_then(|(header, text)| {
+        let machine: Machine = serde_json::from_slice(&text).ok()?;
+        (machine.format == FORMAT && machine.spec().is_some()).then_some((header, machine))
+    });
+    known.ok_or_else(|| StoreError::Foreign(path.to_owned()))
+}
+
+fn encode(machine: &Machine, path: &Path) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(machine).map_err(|error| io_error("encode", path, error.into()))
 }
 
 /// An instant before the first check is due.

@@ -22,6 +22,8 @@ fn begun(dir: &Path) -> Store {
         uvm: 601,
         caps: 602,
     };
+    let mig = dir.join("root/proc/driver/nvidia/capabilities/gpu0/mig");
+    fs::create_dir_all(mig).expect("a writable folder");
     let store = Store::new(dir);
     store
         .begin(&Machine::new(spec, 1, nodes, now_us()))
@@ -76,30 +78,70 @@ fn without_a_machine_there_is_no_state() {
 #[test]
 fn foreign_states_are_refused_and_left_alone() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let store = begun(dir.path());
+    begun(dir.path());
     let path = dir.path().join(STATE_FILE);
-    let good = fs::read_to_string(&path).expect("the state");
-    let other_format = good.replacen("\"format\":1", "\"format\":2", 1);
-    let other_machine = good.replacen("h100x1", "z9000", 1);
-    for text in [
-        "",
-        "{",
-        "[]",
-        &good[..good.len() / 2],
-        &other_format,
-        &other_machine,
+    let good = fs::read(&path).expect("the state");
+    let replaced = |from: &str, to: &str| {
+        let at = good
+            .windows(from.len())
+            .position(|part| part == from.as_bytes());
+        let mut bytes = good.clone();
+        bytes[at.expect("it is there")..][..to.len()].copy_from_slice(to.as_bytes());
+        bytes
+    };
+    for bytes in [
+        Vec::new(),
+        b"{}".to_vec(),
+        good[..4_096].to_vec(),
+        good[..good.len() - 1].to_vec(),
+        replaced("kerfsim1", "kerfsim2"),
+        replaced("\"format\":1", "\"format\":2"),
+        replaced("h100x1", "z900x1"),
     ] {
-        fs::write(&path, text).expect("a writable state");
-        let fresh = Store::new(dir.path());
-        assert!(
-            matches!(fresh.read(), Err(StoreError::Foreign(_))),
-            "{text:.20}"
-        );
-        assert!(fresh.change(|_, _| Ok::<_, Infallible>(())).is_err());
-        assert_eq!(fs::read_to_string(&path).expect("the state"), text);
+        fs::write(&path, &bytes).expect("a writable state");
+        let store = Store::new(dir.path());
+        assert!(matches!(store.read(), Err(StoreError::Foreign(_))));
+        assert!(store.change(|_, _| Ok::<_, Infallible>(())).is_err());
+        assert_eq!(fs::read(&path).expect("the state"), bytes);
     }
-    // The first reader still has the state that it knew: the inode is the same.
-    assert!(store.read().is_ok());
+}
+
+#[test]
+fn a_half_written_change_is_none() {
+    use std::os::unix::fs::FileExt;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = begun(dir.path());
+    cut(&store, 0);
+    let before = Store::new(dir.path()).read().expect("a state");
+    // What a writer leaves that is killed before it turns the header: noise in the free slot.
+    let file = File::options()
+        .write(true)
+        .open(dir.path().join(STATE_FILE))
+        .expect("the state");
+    file.write_all_at(&[0xff; 100_000], 4_096)
+        .expect("a writable state");
+    let after = Store::new(dir.path()).read().expect("a state");
+    assert_eq!(after.generation, before.generation);
+    assert_eq!(after.gpus[0].instances.len(), 1);
+    store
+        .change(|_, _| Ok::<_, Infallible>(()))
+        .expect("a writable state")
+        .expect("no refusal");
+}
+
+#[test]
+fn a_machine_that_was_made_anew_is_another_one() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let old = begun(dir.path());
+    cut(&old, 0);
+    fs::remove_file(dir.path().join(STATE_FILE)).expect("the state");
+    assert!(matches!(old.read(), Err(StoreError::Absent(_))));
+    begun(dir.path());
+    assert!(
+        old.read().expect("the new state").gpus[0]
+            .instances
+            .is_empty()
+    );
 }
 
 #[test]
@@ -172,6 +214,16 @@ fn capability_files_are_repaired_after_a_kill() {
         expected.map(str::to_owned).into()
     );
     assert!(!base.join("gi9").exists());
+}
+
+#[test]
+fn a_state_that_stands_alone_gets_no_tree() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = begun(dir.path());
+    fs::remove_dir_all(dir.path().join("root")).expect("the tree");
+    cut(&store, 0);
+    store.repair();
+    assert!(!dir.path().join("root").exists());
 }
 
 #[test]

@@ -12,8 +12,9 @@ use kerf_types::inventory::GpuProcess;
 use kerf_types::{MigMode, PciAddress, Placement, ProfileId, Step};
 use nvml_wrapper::{Device, Nvml};
 
-use super::error::{NvmlError, optional};
+use super::error::NvmlError;
 use super::ffi::{self, InstanceHandle, InstanceInfo, InstanceProfile};
+use super::instances;
 use super::observe::{self, GpuAccess};
 use crate::sysfs::Root;
 
@@ -211,7 +212,7 @@ fn existing<'n>(
     let mut existing = Vec::new();
     for profile in profiles {
         for handle in ffi::instances(device, profile.id, profile.max_count)? {
-            if let Some(info) = optional(handle.info())? {
+            if let Some(info) = instances::if_there(handle.info())? {
                 existing.push((info, handle));
             }
         }

@@ -48,18 +48,3 @@ pub fn clock_event_reasons(device: &Device<'_>) -> Result<u64, NvmlError> {
     check(CALL, code)?;
     Ok(reasons)
 }
-
-/// Ids of the GPU and the compute instance behind a MIG device.
-pub fn instance_ids(mig_device: &Device<'_>) -> Result<(u32, u32), NvmlError> {
-    const GI: &str = "nvmlDeviceGetGpuInstanceId";
-    const CI: &str = "nvmlDeviceGetComputeInstanceId";
-    let lib = mig_device.nvml().lib();
-    let gi_function = symbol(&lib.nvmlDeviceGetGpuInstanceId, GI)?;
-    let ci_function = symbol(&lib.nvmlDeviceGetComputeInstanceId, CI)?;
-    let (mut gi, mut ci) = (0, 0);
-    // SAFETY: as in `link_end`, for `gi`.
-    check(GI, unsafe { gi_function(mig_device.handle(), &raw mut gi) })?;
-    // SAFETY: as in `link_end`, for `ci`.
-    check(CI, unsafe { ci_function(mig_device.handle(), &raw mut ci) })?;
-    Ok((gi, ci))
-}

@@ -14,7 +14,7 @@ mod gpu_instance;
 mod profile;
 
 pub use compute::ComputeHandle;
-pub use device::{LinkEnd, clock_event_reasons, instance_ids, link_end};
+pub use device::{LinkEnd, clock_event_reasons, link_end};
 pub use gpu_instance::{
     InstanceHandle, InstanceInfo, create_instance, instance, instances, placements,
 };
@@ -22,14 +22,14 @@ pub use profile::{ComputeProfile, InstanceProfile, instance_profiles};
 
 use nvml_wrapper_sys::bindings::nvmlReturn_t;
 
-use super::error::{NvmlError, ReturnCode};
+use super::error::{NvmlError, ReturnCode, checked as check};
 
 /// Profile enumerators to ask for. nvml.h of 2026 counts 18 and every release adds some, so the loop goes
 /// past any constant of today and skips what the driver refuses.
 const PROFILE_ENUMERATORS: std::ops::RangeInclusive<u32> = 0..=0x1f;
 /// Most entries that an array of instances or placements is made for: a grid has 64 units, and no
 /// profile has more places or instances than twice that. More means that the driver is not what we think.
-pub const ARRAY_LIMIT: u32 = 128;
+const ARRAY_LIMIT: u32 = 128;
 
 /// A function of the library, or the error that names it.
 fn symbol<F: Copy, E>(loaded: &Result<F, E>, call: &'static str) -> Result<F, NvmlError> {
@@ -37,18 +37,6 @@ fn symbol<F: Copy, E>(loaded: &Result<F, E>, call: &'static str) -> Result<F, Nv
         .as_ref()
         .copied()
         .map_err(|_| NvmlError::Missing { call })
-}
-
-/// The driver's verdict as a result.
-fn check(call: &'static str, code: nvmlReturn_t) -> Result<(), NvmlError> {
-    if code == 0 {
-        Ok(())
-    } else {
-        Err(NvmlError::Call {
-            call,
-            code: ReturnCode(code),
-        })
-    }
 }
 
 /// Whether the driver says that a profile, or this form of asking for it, does not exist.

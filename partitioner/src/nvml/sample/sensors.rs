@@ -5,11 +5,11 @@ use kerf_types::{Bytes, GpuUuid, Timestamp};
 use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, EccCounter, MemoryError, TemperatureSensor};
 use nvml_wrapper::enums::device::SampleValue;
+use nvml_wrapper::error::NvmlError as WrapperError;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_MEMORY_TEMP;
 
-use super::meter::Meter;
-use crate::nvml::error::{NvmlError, optional};
+use crate::nvml::error::{NvmlError, called, optional};
 use crate::nvml::ffi;
 
 /// Milliwatts and millijoules to watts and joules.
@@ -20,58 +20,45 @@ const MEGA: f64 = 1e6;
 const PERCENT: f64 = 1e-2;
 
 /// A reading with everything but slices, processes, GPM and XIDs.
-pub fn read(
-    device: &Device<'_>,
-    gpu: GpuUuid,
-    taken: Timestamp,
-    meter: &mut Meter,
-) -> Result<GpuSample, NvmlError> {
-    let temperature = meter.ask("nvmlDeviceGetTemperature", || {
-        device.temperature(TemperatureSensor::Gpu)
-    })?;
-    let power = meter.ask("nvmlDeviceGetPowerUsage", || device.power_usage())?;
-    let limit = meter.ask("nvmlDeviceGetEnforcedPowerLimit", || {
-        device.enforced_power_limit()
-    })?;
-    let energy = meter.ask("nvmlDeviceGetTotalEnergyConsumption", || {
-        device.total_energy_consumption()
-    })?;
-    let sm_clock = meter.ask("nvmlDeviceGetClockInfo", || device.clock_info(Clock::SM))?;
-    let memory_clock = meter.ask("nvmlDeviceGetClockInfo", || {
-        device.clock_info(Clock::Memory)
-    })?;
-    let utilization = meter.ask("nvmlDeviceGetUtilizationRates", || {
-        device.utilization_rates()
-    })?;
-    let memory = meter.ask("nvmlDeviceGetMemoryInfo_v2", || device.memory_info())?;
-    let ecc = |meter: &mut Meter, kind: MemoryError| {
-        meter.ask("nvmlDeviceGetTotalEccErrors", || {
-            device.total_ecc_errors(kind, EccCounter::Volatile)
-        })
-    };
-    let replays = meter.ask("nvmlDeviceGetPcieReplayCounter", || {
-        device.pcie_replay_counter()
-    })?;
+pub fn read(device: &Device<'_>, gpu: GpuUuid, taken: Timestamp) -> Result<GpuSample, NvmlError> {
+    let core = TemperatureSensor::Gpu;
+    let temperature = ask("nvmlDeviceGetTemperature", device.temperature(core))?;
+    let power = ask("nvmlDeviceGetPowerUsage", device.power_usage())?;
+    let limit = ask(
+        "nvmlDeviceGetEnforcedPowerLimit",
+        device.enforced_power_limit(),
+    )?;
+    let energy = device.total_energy_consumption();
+    let energy = ask("nvmlDeviceGetTotalEnergyConsumption", energy)?;
+    let sm_clock = ask("nvmlDeviceGetClockInfo", device.clock_info(Clock::SM))?;
+    let memory_clock = ask("nvmlDeviceGetClockInfo", device.clock_info(Clock::Memory))?;
+    let utilization = ask("nvmlDeviceGetUtilizationRates", device.utilization_rates())?;
+    let memory = ask("nvmlDeviceGetMemoryInfo_v2", device.memory_info())?;
+    let replays = ask(
+        "nvmlDeviceGetPcieReplayCounter",
+        device.pcie_replay_counter(),
+    )?;
+    let milli = |value: Option<u32>| value.map(|value| f64::from(value) * MILLI);
+    let mega = |value: Option<u32>| value.map(|value| f64::from(value) * MEGA);
+    let percent = |value: u32| f64::from(value) * PERCENT;
     Ok(GpuSample {
         gpu,
         taken,
         temperature_celsius: temperature.map(f64::from),
-        memory_temperature_celsius: memory_temperature(device, meter)?,
-        power_watts: power.map(|milliwatts| f64::from(milliwatts) * MILLI),
-        power_limit_watts: limit.map(|milliwatts| f64::from(milliwatts) * MILLI),
+        memory_temperature_celsius: memory_temperature(device)?,
+        power_watts: milli(power),
+        power_limit_watts: milli(limit),
         energy_joules: energy.map(|millijoules| float(millijoules) * MILLI),
-        sm_clock_hertz: sm_clock.map(|megahertz| f64::from(megahertz) * MEGA),
-        memory_clock_hertz: memory_clock.map(|megahertz| f64::from(megahertz) * MEGA),
-        utilization_ratio: utilization
-            .as_ref()
-            .map(|share| f64::from(share.gpu) * PERCENT),
-        memory_utilization_ratio: utilization.map(|share| f64::from(share.memory) * PERCENT),
+        sm_clock_hertz: mega(sm_clock),
+        memory_clock_hertz: mega(memory_clock),
+        utilization_ratio: utilization.as_ref().map(|share| percent(share.gpu)),
+        memory_utilization_ratio: utilization.map(|share| percent(share.memory)),
         memory_used: memory.as_ref().map(|memory| Bytes(memory.used)),
         memory_total: memory.map(|memory| Bytes(memory.total)),
-        ecc_corrected: ecc(meter, MemoryError::Corrected)?,
-        ecc_uncorrected: ecc(meter, MemoryError::Uncorrected)?,
+        ecc_corrected: ecc(device, MemoryError::Corrected)?,
+        ecc_uncorrected: ecc(device, MemoryError::Uncorrected)?,
         pcie_replays: replays.map(u64::from),
-        clock_event_reasons: optional(meter.count(1, || ffi::clock_event_reasons(device)))?,
+        clock_event_reasons: optional(ffi::clock_event_reasons(device))?,
         sm_activity_ratio: None,
         slices: Vec::new(),
         processes: Vec::new(),
@@ -79,12 +66,20 @@ pub fn read(
     })
 }
 
+/// One fact that the GPU may not tell.
+pub fn ask<T>(call: &'static str, answer: Result<T, WrapperError>) -> Result<Option<T>, NvmlError> {
+    optional(called(call, answer))
+}
+
+fn ecc(device: &Device<'_>, kind: MemoryError) -> Result<Option<u64>, NvmlError> {
+    let count = device.total_ecc_errors(kind, EccCounter::Volatile);
+    ask("nvmlDeviceGetTotalEccErrors", count)
+}
+
 /// NVML has no call for it, only a field; not every GPU has the sensor.
-fn memory_temperature(device: &Device<'_>, meter: &mut Meter) -> Result<Option<f64>, NvmlError> {
+fn memory_temperature(device: &Device<'_>) -> Result<Option<f64>, NvmlError> {
     let fields = [FieldId(NVML_FI_DEV_MEMORY_TEMP)];
-    let answer = meter.ask("nvmlDeviceGetFieldValues", || {
-        device.field_values_for(&fields)
-    })?;
+    let answer = ask("nvmlDeviceGetFieldValues", device.field_values_for(&fields))?;
     let value = answer.and_then(|fields| fields.into_iter().next()?.ok()?.value.ok());
     Ok(value.map(|value| match value {
         SampleValue::F64(celsius) => celsius,

@@ -1,0 +1,1 @@
+//! Layouts from files and flags.

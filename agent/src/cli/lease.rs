@@ -1,0 +1,139 @@
+//! `kerf lease`: promises of slices and GPUs, for containers that come later.
+
+use kerf_api::json::{Lease, LeaseEntry, LeaseSubject, Leases};
+use kerf_api::v1;
+use kerf_types::LeaseId;
+
+use super::client::soon;
+use super::fail::Failure;
+use super::style::{Ink, Style};
+use super::table::{Cell, Table, row};
+use super::words::seconds;
+use super::{Context, Exit, jobs};
+
+/// `kerf lease`
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// Promise something to a container that comes later
+    Create(Create),
+    /// Leases that are kept, and who has them
+    List,
+    /// End a lease
+    Release {
+        /// The lease, by its id or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+/// `kerf lease create`
+#[derive(Debug, clap::Args)]
+pub struct Create {
+    /// What: 1g.10gb, gpu:2, memory>=20GiB,fp8, or slice=ID or gpu=ID for one of its name
+    #[arg(value_name = "ASK")]
+    ask: String,
+    /// containerd namespace of the container that it is for
+    #[arg(long, value_name = "NAME", requires = "container", default_value = "")]
+    namespace: String,
+    /// The container that it is for; without one, the first container of yours that names the lease has it
+    #[arg(long, value_name = "ID", default_value = "")]
+    container: String,
+    /// How long it is kept for a container that does not come
+    #[arg(long, value_name = "TIME", value_parser = ttl)]
+    ttl: Option<u32>,
+}
+
+/// Makes, lists or ends leases.
+pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    let mut client = context.connect().await?;
+    match verb {
+        Verb::Create(create) => {
+            let request = v1::CreateLeaseRequest {
+                ask: create.ask.clone(),
+                namespace: create.namespace.clone(),
+                container: create.container.clone(),
+                ttl_seconds: create.ttl.unwrap_or(0),
+            };
+            let lease = client.create_lease(soon(request)).await;
+            let lease = lease.map_err(Failure::call("make the lease"))?;
+            context.print.document(&Lease::try_from(lease.get_ref())?, render_one)?;
+        }
+        Verb::List => {
+            let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
+            let leases = leases.map_err(Failure::call("list the leases"))?;
+            context.print.document(&Leases::try_from(leases.get_ref())?, render)?;
+        }
+        Verb::Release { id } => {
+            let id = if id.parse::<LeaseId>().is_ok() {
+                id.clone()
+            } else {
+                let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
+                let leases = leases.map_err(Failure::call("list the leases"))?.into_inner().leases;
+                jobs::only_one("leases", id, leases.into_iter().map(|lease| lease.id))?
+            };
+            let lease = client.release_lease(soon(v1::ReleaseLeaseRequest { id })).await;
+            let lease = lease.map_err(Failure::call("release the lease"))?;
+            context.print.document(&Lease::try_from(lease.get_ref())?, render_released)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn ttl(text: &str) -> Result<u32, String> {
+    let seconds = seconds(text).map_err(|error| error.to_string())?;
+    match u32::try_from(seconds) {
+        Ok(0) | Err(_) => Err("from 1s to a day".to_owned()),
+        Ok(seconds) => Ok(seconds),
+    }
+}
+
+/// The list.
+pub fn render(leases: &Leases, style: Style) -> String {
+    if leases.leases.is_empty() {
+        return "no leases\n".to_owned();
+    }
+    let mut table =
+        Table::new(&["ID", "STATE", "HOLDER", "CONTAINER", "GIVES", "CUT", ">PID", "EXPIRES"]);
+    for lease in &leases.leases {
+        table.push(vec![
+            (&lease.id).into(),
+            Cell::new(Ink::of_state(&lease.state), &lease.state),
+            (&lease.holder).into(),
+            Cell::optional(lease.container.as_ref()),
+            gives(lease).into(),
+            if lease.on_demand { "for it".into() } else { Cell::new(Ink::Dim, "-") },
+            Cell::optional(lease.init_pid),
+            Cell::optional(lease.expires_at.as_ref()),
+        ]);
+    }
+    table.render(style, "")
+}
+
+/// A new lease, and how a container gets it.
+pub fn render_one(lease: &Lease, style: Style) -> String {
+    let entry = &lease.lease;
+    let mut table = Table::new(&["", ""]);
+    table.push(row!["lease", &entry.id]);
+    table.push(vec!["state".into(), Cell::new(Ink::of_state(&entry.state), &entry.state)]);
+    table.push(row!["gives", gives(entry)]);
+    table.push(row!["holder", &entry.holder]);
+    if let Some(expires) = &entry.expires_at {
+        table.push(row!["expires", expires]);
+    }
+    table.push(row!["annotation", format!("{}/lease={}", kerf_types::VENDOR, entry.id)]);
+    table.push(row!["CDI name", &entry.cdi_name]);
+    table.render(style, "")
+}
+
+/// A lease that has ended.
+pub fn render_released(lease: &Lease, _: Style) -> String {
+    format!("{} is released: {}\n", lease.lease.id, gives(&lease.lease))
+}
+
+fn gives(lease: &LeaseEntry) -> String {
+    let subject = |subject: &LeaseSubject| match subject {
+        LeaseSubject::Slice { profile, id, .. } => format!("{profile} {id}"),
+        LeaseSubject::Gpu { pci, .. } => format!("gpu {pci}"),
+    };
+    lease.subjects.iter().map(subject).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,1 @@
+//! A log that is read again goes on where it was.

@@ -1,0 +1,22 @@
+//! `kerf schema`: the open description of hardware and of work.
+
+use kerf_api::json::schema::{SchemaKind, schema};
+
+use super::fail::Failure;
+use super::{Context, Exit};
+
+/// `kerf schema`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// inventory, job or layout
+    #[arg(value_name = "DOCUMENT")]
+    kind: SchemaKind,
+}
+
+/// Prints a schema. It is a JSON document also for people.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let schema = schema(args.kind);
+    let pretty = serde_json::to_string_pretty(&schema).map_err(Failure::json)?;
+    context.print.document(&schema, |_, _| pretty + "\n")?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,96 @@
+//! `kerf sim fault`: a GPU falls off the bus, hangs or reports an error; or the whole driver hangs.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use kerf_types::ParseError;
+use nvidia_ml::control::{self, FaultRequest};
+
+use super::{SimError, on};
+
+/// `kerf sim fault`
+#[derive(Debug, clap::Args)]
+#[group(id = "broken", required = true, multiple = false, args = ["gpu", "driver"])]
+pub struct Args {
+    /// The machine's folder
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// The GPU's index
+    #[arg(long, value_name = "N", requires = "fault")]
+    gpu: Option<u32>,
+    /// lost, hang, xid=CODE, ecc-corrected=COUNT, ecc-uncorrected=COUNT, or clear
+    #[arg(value_name = "FAULT", requires = "gpu")]
+    fault: Option<GpuFault>,
+    /// GPU instance that an XID is about
+    #[arg(long, value_name = "GI", requires = "fault")]
+    gi: Option<u32>,
+    /// What befalls the whole driver
+    #[arg(long, value_name = "FAULT", conflicts_with = "fault")]
+    driver: Option<DriverFault>,
+}
+
+/// What befalls a GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GpuFault {
+    Lost,
+    Hang,
+    Xid(u64),
+    EccCorrected(u64),
+    EccUncorrected(u64),
+    Clear,
+}
+
+/// What befalls the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DriverFault {
+    /// Every call blocks.
+    Hang,
+    /// It answers again.
+    Clear,
+}
+
+impl FromStr for GpuFault {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || {
+            let hint = "lost, hang, xid=79, ecc-corrected=1, ecc-uncorrected=1 or clear";
+            ParseError::new("a fault", text, hint)
+        };
+        let (word, number) = match text.split_once('=') {
+            Some((word, number)) => (word, Some(number.parse::<u64>().map_err(|_| error())?)),
+            None => (text, None),
+        };
+        match (word, number) {
+            ("lost", None) => Ok(Self::Lost),
+            ("hang", None) => Ok(Self::Hang),
+            ("clear", None) => Ok(Self::Clear),
+            ("xid", Some(code)) => Ok(Self::Xid(code)),
+            ("ecc-corrected", Some(count)) => Ok(Self::EccCorrected(count)),
+            ("ecc-uncorrected", Some(count)) => Ok(Self::EccUncorrected(count)),
+            _ => Err(error()),
+        }
+    }
+}
+
+/// Breaks or mends something. It says nothing: what follows is seen on the machine.
+pub fn run(args: &Args) -> Result<(), SimError> {
+    let request = match (args.gpu, args.fault, args.driver) {
+        (Some(gpu), Some(fault), _) => gpu_fault(gpu, fault, args.gi),
+        (_, _, Some(DriverFault::Hang)) => FaultRequest::DriverHang,
+        // The groups of the arguments leave nothing else.
+        (_, _, Some(DriverFault::Clear) | None) => FaultRequest::DriverClear,
+    };
+    control::fault(&args.dir, request).map_err(on(&args.dir))
+}
+
+fn gpu_fault(gpu: u32, fault: GpuFault, gi: Option<u32>) -> FaultRequest {
+    match fault {
+        GpuFault::Lost => FaultRequest::Lost { gpu },
+        GpuFault::Hang => FaultRequest::Hang { gpu },
+        GpuFault::Xid(number) => FaultRequest::Xid { gpu, number, gi },
+        GpuFault::EccCorrected(count) => FaultRequest::EccCorrected { gpu, count },
+        GpuFault::EccUncorrected(count) => FaultRequest::EccUncorrected { gpu, count },
+        GpuFault::Clear => FaultRequest::Clear { gpu },
+    }
+}

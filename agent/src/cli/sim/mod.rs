@@ -1,0 +1,160 @@
+//! `kerf sim`: makes simulated machines, and does to them what the world does to real ones.
+//!
+//! It works on a machine's folder alone; a kerfd on that machine sees the change at its next look.
+
+mod document;
+mod fault;
+mod load;
+
+use std::path::PathBuf;
+
+use nvidia_ml::control::{self, ControlError};
+use nvidia_ml::machine::{self, CreateError, CreateOptions};
+
+use super::fail::Failure;
+use super::style::Style;
+use super::table::{Table, row};
+use super::{Context, Exit};
+use document::{SimMachine, SimMachines, SimState};
+
+/// `kerf sim`
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// The machines that can be made
+    Machines,
+    /// Make a machine in a folder
+    Create {
+        /// Which, see `kerf sim machines`
+        #[arg(value_name = "MACHINE")]
+        machine: String,
+        /// The folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Fixes UUIDs and serial numbers, which are random otherwise
+        #[arg(long, value_name = "N")]
+        seed: Option<u64>,
+    },
+    /// What is set on a machine
+    Show {
+        /// The machine's folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Break something, or mend it
+    Fault(fault::Args),
+    /// Put a process on a GPU, or take processes away
+    Load(load::Args),
+    /// Reset a GPU, as nvidia-smi --gpu-reset does: a pending MIG mode takes hold
+    Reset {
+        /// The machine's folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// The GPU's index
+        #[arg(long, value_name = "N")]
+        gpu: u32,
+    },
+}
+
+/// Why a simulated machine could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SimError {
+    /// It could not be made.
+    #[error("cannot make the machine")]
+    Create(#[from] CreateError),
+    /// It could not be read or changed.
+    #[error("cannot change the machine in {}", dir.display())]
+    Control {
+        /// Its folder.
+        dir: PathBuf,
+        /// Why.
+        source: ControlError,
+    },
+}
+
+impl SimError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Create(CreateError::UnknownMachine { .. }) => "see `kerf sim machines`".to_owned(),
+            Self::Create(CreateError::Exists { .. }) => "choose a new or empty folder".to_owned(),
+            Self::Create(CreateError::NoLibrary { searched }) => {
+                let places: Vec<String> =
+                    searched.iter().map(|place| place.display().to_string()).collect();
+                format!("install the package kerf-sim; looked for {}", places.join(", "))
+            }
+            Self::Control { source: ControlError::Store(_), .. } => {
+                "`kerf sim create` makes a machine in a folder".to_owned()
+            }
+            Self::Create(_) | Self::Control { .. } => return None,
+        })
+    }
+}
+
+/// Makes, shows or changes simulated machines.
+pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Machines => context.print.document(&SimMachines::new(), render_machines)?,
+        Verb::Create { machine, dir, seed } => {
+            let library = machine::find_library().map_err(SimError::from)?;
+            let options = CreateOptions { seed: *seed };
+            let made = machine::create(machine, dir, &library, &options);
+            let made = SimMachine::from(&made.map_err(SimError::from)?);
+            context.print.document(&made, render_made)?;
+        }
+        Verb::Show { dir } => {
+            let shown = control::show(dir).map_err(on(dir))?;
+            context.print.document(&SimState::from(&shown), render_state)?;
+        }
+        Verb::Fault(args) => fault::run(args)?,
+        Verb::Load(args) => load::run(args, context)?,
+        Verb::Reset { dir, gpu } => control::reset(dir, *gpu).map_err(on(dir))?,
+    }
+    Ok(Exit::Done)
+}
+
+/// For `map_err`: it was the machine in this folder.
+fn on(dir: &std::path::Path) -> impl FnOnce(ControlError) -> SimError {
+    let dir = dir.to_owned();
+    |source| SimError::Control { dir, source }
+}
+
+fn render_machines(machines: &SimMachines, style: Style) -> String {
+    let mut table = Table::new(&["MACHINE", "WHAT"]);
+    for machine in &machines.machines {
+        table.push(row![machine.name, machine.summary]);
+    }
+    table.render(style, "")
+}
+
+fn render_made(made: &SimMachine, style: Style) -> String {
+    let mut table = Table::new(&["", ""]);
+    table.push(row!["machine", &made.name]);
+    table.push(row!["library", &made.library]);
+    table.push(row!["sysroot", &made.sysroot]);
+    let nodes = if made.real_nodes { "character devices" } else { "plain files (not root)" };
+    table.push(row!["nodes", nodes]);
+    let try_it = format!("kerf discover --nvml {} --sysroot {}", made.library, made.sysroot);
+    table.push(row!["try", try_it]);
+    table.render(style, "")
+}
+
+fn render_state(state: &SimState, style: Style) -> String {
+    let driver = if state.driver_hung { "the driver hangs" } else { "the driver answers" };
+    let mut text = format!("{}  {driver}\n", state.name);
+    let mut table = Table::new(&[">GPU", "PCI", "FAULT", "MIG", "INSTANCES", "PROCESSES"]);
+    for gpu in &state.gpus {
+        let mig = match (gpu.mig, gpu.mig_pending) {
+            (true, true) => "on",
+            (false, false) => "off",
+            (true, false) => "off after a reset",
+            (false, true) => "on after a reset",
+        };
+        let instances: Vec<String> = gpu.instances.iter().map(ToString::to_string).collect();
+        let processes: Vec<String> = gpu.processes.iter().map(ToString::to_string).collect();
+        let cells = [instances.join(" "), processes.join(", ")];
+        let [instances, processes] = cells;
+        table.push(row![gpu.index, &gpu.pci, gpu.fault, mig, instances, processes]);
+    }
+    text.push_str(&table.render(style, ""));
+    text
+}

@@ -1,0 +1,210 @@
+//! NUMA nodes, PCI functions and network interfaces where the firmware tells little or nonsense.
+
+use std::fs;
+
+use kerf_types::Bytes;
+use tempfile::TempDir;
+
+use super::tree;
+use crate::sysfs::{Root, nics, numa, pci};
+
+fn node(id: u32, cpus: &str, distance: &str) -> Vec<(String, String)> {
+    let file = |name: &str, text: &str| {
+        (
+            format!("sys/devices/system/node/node{id}/{name}"),
+            text.to_owned(),
+        )
+    };
+    vec![
+        file("cpulist", cpus),
+        file("distance", distance),
+        file(
+            "meminfo",
+            &format!("Node {id} MemTotal:       1024 kB\nNode {id} MemFree: 1 kB\n"),
+        ),
+    ]
+}
+
+fn tree_of(files: &[(String, String)], more: &[(&str, &str)]) -> (TempDir, Root) {
+    let mut all: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), text.as_str()))
+        .collect();
+    all.extend(more);
+    tree(&all)
+}
+
+#[test]
+fn sparse_and_broken_nodes() {
+    let mut files = node(0, "0-3\n", "10 20 30\n");
+    files.extend(node(252, "\n", "20 10 40\n"));
+    files.extend(node(8, "4-7\n", "30 40\n"));
+    let (folder, root) = tree_of(
+        &files,
+        &[
+            ("sys/devices/system/node/online", "0,8,252"),
+            ("sys/devices/system/node/nodeX", ""),
+        ],
+    );
+    let (nodes, problems) = numa::nodes(&root).expect("nodes");
+    let seen: Vec<_> = nodes
+        .iter()
+        .map(|node| (node.id, node.cpus.as_str()))
+        .collect();
+    assert_eq!(seen, [(0, "0-3"), (8, "4-7"), (252, "")]);
+    assert_eq!(nodes[2].memory, Bytes(1 << 20));
+    assert_eq!(nodes[2].distances, [20, 10, 40]);
+    assert_eq!(
+        problems,
+        ["NUMA node 8: its distances to 3 nodes are not known"]
+    );
+
+    fs::remove_file(folder.path().join("sys/devices/system/node/node0/cpulist")).expect("there");
+    fs::write(
+        folder.path().join("sys/devices/system/node/node0/cpumap"),
+        "0000000f\n",
+    )
+    .expect("a file");
+    fs::write(
+        folder.path().join("sys/devices/system/node/node8/meminfo"),
+        "nonsense",
+    )
+    .expect("a file");
+    let (nodes, problems) = numa::nodes(&root).expect("nodes");
+    assert_eq!(nodes[0].cpus, "0-3");
+    assert!(
+        problems.contains(&"NUMA node 8: its memory is not known".to_owned()),
+        "{problems:?}"
+    );
+    let (_folder, empty) = tree(&[]);
+    assert_eq!(numa::nodes(&empty).expect("none"), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_numa_node_is_found_where_the_firmware_is_silent() {
+    let mut files = node(0, "0-3", "10 20");
+    files.extend(node(1, "4-7", "20 10"));
+    let device = |name: &str, file: &str| format!("sys/devices/pci0000:00/{name}/{file}");
+    let mut add =
+        |name: &str, file: &str, text: &str| files.push((device(name, file), text.to_owned()));
+    add("0000:00:01.0", "numa_node", "1");
+    add("0000:00:01.0/0000:01:00.0", "numa_node", "-1");
+    add("0000:00:01.0/0000:01:00.0", "local_cpulist", "0-7");
+    add("0000:00:02.0", "numa_node", "-1");
+    add("0000:00:02.0", "local_cpulist", "0-1");
+    add("0000:00:03.0", "numa_node", "7");
+    add("0000:00:03.0", "local_cpus", "000000f0");
+    add("0000:00:04.0", "numa_node", "-1");
+    let links = [
+        (
+            "sys/bus/pci/devices/0000:01:00.0",
+            "->../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0",
+        ),
+        (
+            "sys/bus/pci/devices/0000:00:02.0",
+            "->../../../devices/pci0000:00/0000:00:02.0",
+        ),
+        (
+            "sys/bus/pci/devices/0000:00:03.0",
+            "->../../../devices/pci0000:00/0000:00:03.0",
+        ),
+        (
+            "sys/bus/pci/devices/0000:00:04.0",
+            "->../../../devices/pci0000:00/0000:00:04.0",
+        ),
+        // A folder where a kernel has a link.
+        ("sys/bus/pci/devices/10000:e1:00.0/numa_node", "0"),
+        ("sys/bus/pci/devices/10000:e1:00.0/class", "0x030200"),
+    ];
+    let (_folder, root) = tree_of(&files, &links);
+    let (nodes, _) = numa::nodes(&root).expect("nodes");
+    let near = |address: &str| pci::numa_node(&root, address.parse().expect(address), &nodes);
+    assert_eq!(
+        near("0000:01:00.0"),
+        Some(1),
+        "from the bridge above, since its CPUs are everywhere"
+    );
+    assert_eq!(near("0000:00:02.0"), Some(0), "from its CPUs");
+    assert_eq!(
+        near("0000:00:03.0"),
+        Some(1),
+        "from its CPUs, since node 7 does not exist"
+    );
+    assert_eq!(near("0000:00:04.0"), None);
+    assert_eq!(near("10000:e1:00.0"), Some(0));
+    assert_eq!(near("0000:77:00.0"), None, "no such device");
+    assert!(
+        pci::paths(&root).expect("paths").is_empty(),
+        "a folder has no path in /sys/devices"
+    );
+}
+
+#[test]
+fn interfaces_of_all_sorts() {
+    let bus = "sys/devices/pci0000:00/0000:00:01.0";
+    let port = |rate: &str, state: &str, layer: &str| {
+        [rate.to_owned(), state.to_owned(), layer.to_owned()]
+    };
+    let mut files = node(0, "0-3", "10");
+    let mut add = |name: &str, [rate, state, layer]: [String; 3]| {
+        for (file, text) in [("rate", rate), ("state", state), ("link_layer", layer)] {
+            files.push((format!("{bus}/infiniband/{name}/ports/1/{file}"), text));
+        }
+        files.push((
+            format!("sys/class/infiniband/{name}"),
+            format!("->../../../{bus}/infiniband/{name}"),
+        ));
+    };
+    add(
+        "mlx5_0",
+        port("400 Gb/sec (4X NDR)", "4: ACTIVE", "InfiniBand"),
+    );
+    add("mlx5_1", port("10 Gb/sec (4X)", "1: DOWN", "Ethernet"));
+    add(
+        "qib0",
+        port("2.5 Gb/sec (1X SDR)", "4: ACTIVE", "InfiniBand"),
+    );
+    for name in ["mlx5_0", "mlx5_1"] {
+        files.push((
+            format!("{bus}/infiniband/{name}/device"),
+            "->../..".to_owned(),
+        ));
+    }
+    files.push((format!("{bus}/numa_node"), "0".to_owned()));
+    files.push((format!("{bus}/class"), "0x020700".to_owned()));
+    let link = (
+        "sys/bus/pci/devices/0000:00:01.0",
+        "->../../../devices/pci0000:00/0000:00:01.0",
+    );
+    let (_folder, root) = tree_of(
+        &files,
+        &[link, ("sys/class/infiniband/bond0/ports/1/rate", "")],
+    );
+    let (nodes, _) = numa::nodes(&root).expect("nodes");
+    let nics = nics::nics(&root, &nodes).expect("interfaces");
+    let seen: Vec<_> = nics
+        .iter()
+        .map(|nic| {
+            let pci = nic.pci.map(|pci| pci.to_string()).unwrap_or_default();
+            (
+                nic.name.as_str(),
+                pci,
+                nic.numa_node,
+                nic.link_layer.as_str(),
+                nic.rate_gbps,
+            )
+        })
+        .collect();
+    let at = || "0000:00:01.0".to_owned();
+    assert_eq!(
+        seen,
+        [
+            ("bond0", String::new(), None, "", 0),
+            ("mlx5_0", at(), Some(0), "InfiniBand", 400),
+            ("mlx5_1", at(), Some(0), "Ethernet", 0),
+            ("qib0", String::new(), None, "InfiniBand", 2),
+        ]
+    );
+    let paths = pci::paths(&root).expect("paths");
+    assert_eq!(paths.values().collect::<Vec<_>>(), [&format!("/{bus}")]);
+}
