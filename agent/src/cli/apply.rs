@@ -98,27 +98,27 @@ pub fn step_line(done: &StepDone, plan: Option<&Plan>) -> Result<StepLine, Conve
 }
 
 fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
-    let on = |pci: &str| match gpus.iter().find(|gpu| gpu.pci == pci) {
-        Some(gpu) => format!("on GPU {}", gpu.index),
-        None => format!("on {pci}"),
-    };
-    match step {
-        Step::SetMigMode { gpu, enabled: true, .. } => format!("turn MIG on {}", on(gpu)),
-        Step::SetMigMode { gpu, enabled: false, .. } => format!("turn MIG off {}", on(gpu)),
+    let (pci, what) = match step {
+        Step::SetMigMode { gpu, enabled: true, .. } => (gpu, "turn MIG on".to_owned()),
+        Step::SetMigMode { gpu, enabled: false, .. } => (gpu, "turn MIG off".to_owned()),
         Step::CreateGpuInstance { gpu, profile, placement } => {
             let name = name_of(gpus, gpu, |gpu| &gpu.create, *placement, *profile);
-            format!("create {name} at {} {}", place(*placement), on(gpu))
+            (gpu, format!("create {name} at {}", place(*placement)))
         }
         Step::CreateComputeInstance { gpu, placement, .. } => {
-            format!("create its compute instance at {} {}", place(*placement), on(gpu))
+            (gpu, format!("create the compute instance at {}", place(*placement)))
         }
         Step::DestroyComputeInstance { gpu, uuid, .. } => {
-            format!("destroy the compute instance {uuid} {}", on(gpu))
+            (gpu, format!("destroy the compute instance {uuid}"))
         }
         Step::DestroyGpuInstance { gpu, profile, placement, .. } => {
             let name = name_of(gpus, gpu, |gpu| &gpu.destroy, *placement, *profile);
-            format!("destroy {name} at {} {}", place(*placement), on(gpu))
+            (gpu, format!("destroy {name} at {}", place(*placement)))
         }
+    };
+    match gpus.iter().find(|gpu| gpu.pci == *pci) {
+        Some(gpu) => format!("GPU {}: {what}", gpu.index),
+        None => format!("{pci}: {what}"),
     }
 }
 

@@ -195,6 +195,7 @@ impl Failure {
                 }
             },
             Self::Call { source, .. } => return source.hint(),
+            Self::Config(error) => return miette::Diagnostic::help(error).map(|help| help.to_string()),
             Self::Layout(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),

@@ -109,8 +109,14 @@ impl Source {
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, InputError> {
         let name = self.name.clone();
         match self.syntax {
-            Syntax::Yaml => serde_saphyr::from_str(&self.text)
-                .map_err(|error| InputError::Yaml { name, source: Box::new(error) }),
+            Syntax::Yaml => serde_saphyr::from_str(&self.text).map_err(|error| {
+                // The snippet that it brings would break the rule of one cause a line.
+                let source = match error {
+                    serde_saphyr::Error::WithSnippet { error, .. } => error,
+                    error => Box::new(error),
+                };
+                InputError::Yaml { name, source }
+            }),
             Syntax::Toml => toml::from_str(&self.text)
                 .map_err(|error| InputError::Toml { name, source: Box::new(error) }),
             Syntax::Json => serde_json::from_str(&self.text)

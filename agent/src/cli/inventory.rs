@@ -61,7 +61,7 @@ fn driver(inventory: &Inventory) -> String {
 
 fn gpus(inventory: &Inventory) -> Table {
     let mut table = Table::new(&[
-        ">GPU", "PCI", "NAME", ">MEMORY", ">NUMA", "MIG", "NVLINKS", "PROCESSES", "HEALTH", "UUID",
+        ">GPU", "PCI", "NAME", ">MEMORY", ">NUMA", "MIG", ">NVLINKS", ">PROCESSES", "HEALTH", "UUID",
     ]);
     for gpu in &inventory.gpus {
         let links = gpu.nvlinks.iter().filter(|link| link.active).count();

@@ -53,18 +53,22 @@ const DEFAULT_SOCKET: &str = "/run/kerf/kerf.sock";
 /// Names kerfd's socket when `--socket` does not.
 const SOCKET_ENV: &str = "KERF_SOCKET";
 
+/// Heading of the options that every verb has.
+const GLOBAL: &str = "For every verb";
+
 /// Finds, cuts, leases and runs on the accelerators of this host, through kerfd.
 #[derive(Debug, Parser)]
 #[command(name = "kerf", version, max_term_width = 100)]
 pub struct Cli {
     /// kerfd's socket; default: the variable KERF_SOCKET, else /run/kerf/kerf.sock
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     socket: Option<PathBuf>,
-    /// How documents and errors are written
-    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "table")]
+    /// How documents and errors are written: table, json or yaml
+    #[arg(short, long, global = true, value_name = "FORMAT", help_heading = GLOBAL)]
+    #[arg(default_value = "table", hide_possible_values = true)]
     output: Format,
     /// Write without colours, as the variable NO_COLOR asks for
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     no_color: bool,
     #[command(subcommand)]
     verb: Verb,

@@ -42,6 +42,9 @@ pub fn render(slices: &Slices, grids: &Profiles, style: Style) -> String {
     for slice in &slices.slices {
         by_gpu.entry(&slice.gpu_pci).or_default().push(slice);
     }
+    for here in by_gpu.values_mut() {
+        here.sort_by_key(|slice| slice.placement.start);
+    }
     let mut text = String::new();
     let mut whole = Vec::new();
     for gpu in &grids.gpus {

@@ -1,13 +1,14 @@
 //! `kerf topology`: the matrix that `nvidia-smi topo -m` prints, legend included.
 
-use kerf_api::json::Topology;
+use kerf_api::json::inventory::Nic;
+use kerf_api::json::{Inventory, Topology};
 use kerf_api::v1;
 
 use super::client::soon;
 use super::fail::Failure;
 use super::style::{Ink, Style};
-use super::table::{Cell, Table};
-use super::{Context, Exit};
+use super::table::{Cell, Table, row};
+use super::{Context, Exit, inventory};
 
 /// What the words mean, as nvidia-smi has it.
 const LEGEND: [(&str, &str); 8] = [
@@ -43,12 +44,17 @@ pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
     let answer = client.get_topology(soon(v1::GetTopologyRequest {})).await;
     let answer = answer.map_err(Failure::call("read the topology"))?;
     let topology = Topology::try_from(answer.get_ref())?;
-    context.print.document(&topology, render)?;
+    if context.print.is_table() {
+        let found = Inventory::from(&inventory::ask(&mut client, false).await?);
+        context.print.styled(|style| render(&topology, &found.nics, style))?;
+    } else {
+        context.print.document(&topology, |_, _| String::new())?;
+    }
     Ok(Exit::Done)
 }
 
-/// The matrix and its legend.
-pub fn render(topology: &Topology, style: Style) -> String {
+/// The matrix and its legends; the interfaces are asked for their names alone.
+pub fn render(topology: &Topology, nics: &[Nic], style: Style) -> String {
     if topology.rows.is_empty() {
         return "no GPUs and no network interfaces\n".to_owned();
     }
@@ -65,7 +71,8 @@ pub fn render(topology: &Topology, style: Style) -> String {
         cells.push(Cell::optional(row.pci.as_ref()));
         table.push(cells);
     }
-    format!("{}\n{}", table.render(style, ""), legend(topology, style))
+    let names = nic_legend(topology, nics, style);
+    format!("{}\n{}{names}", table.render(style, ""), legend(topology, style))
 }
 
 /// The nearer, the greener.
@@ -88,4 +95,19 @@ fn legend(topology: &Topology, style: Style) -> String {
         }
     }
     format!("{}\n{}", style.paint(Ink::Bold, "Legend:"), table.render(style, "  "))
+}
+
+/// Which interface each `NIC<n>` is.
+fn nic_legend(topology: &Topology, nics: &[Nic], style: Style) -> String {
+    let mut table = Table::new(&["", "", ""]);
+    for row in &topology.rows {
+        let is_it = |nic: &&Nic| nic.pci.is_some() && nic.pci == row.pci;
+        if let Some(nic) = nics.iter().find(is_it) {
+            table.push(row![&row.device, "=", &nic.name]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("\n{}\n{}", style.paint(Ink::Bold, "NIC Legend:"), table.render(style, "  "))
 }

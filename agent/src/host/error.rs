@@ -67,6 +67,14 @@ pub enum HostError {
         /// By whom.
         by: Option<String>,
     },
+    /// No GPU of this host has the profile, so that waiting does not help.
+    #[error("no GPU of this host has what {ask:?} asks for: {why}")]
+    Unknown {
+        /// The ask.
+        ask: String,
+        /// What each kind of GPU has.
+        why: String,
+    },
     /// Nothing that fits is free, and nothing can be cut.
     #[error("no room for {ask}: {why}")]
     NoRoom {
@@ -138,7 +146,7 @@ impl HostError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Draining | Self::Ended => "draining",
-            Self::Invalid(_) | Self::TwoAsks { .. } => "invalid",
+            Self::Invalid(_) | Self::Unknown { .. } | Self::TwoAsks { .. } => "invalid",
             Self::NotAllowed { .. } => "not_allowed",
             Self::NoLease { .. } | Self::ForeignLease { .. } => "lease",
             Self::NotFound { .. } => "not_found",
@@ -153,7 +161,9 @@ impl HostError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Draining | Self::Ended => "try again once kerfd runs again",
-            Self::Invalid(_) => "see `kerf profiles` for what this host offers",
+            Self::Invalid(_) | Self::Unknown { .. } => {
+                "see `kerf profiles` for what this host offers"
+            }
             Self::TwoAsks { .. } => "keep one of the annotations and CDI names",
             Self::NotAllowed { .. } => {
                 "add it to [launch.asks] of kerf.toml, or give the container a lease by kerf.dev/lease"

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use kerf_planner::check::check_choice;
+use kerf_planner::choose::Refusal;
 use kerf_planner::host::profiles_of;
-use kerf_planner::{Choice, GpuView, Grid, Pick, choose};
+use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, choose};
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, PciAddress, Placement, ProfileId, SliceId, Timestamp};
 
@@ -135,7 +136,7 @@ impl Host {
             })
             .collect();
         let usage = self.usage();
-        let choice = choose(&views, &usage, ask).map_err(|refusal| no_room(refusal.to_string()))?;
+        let choice = choose(&views, &usage, ask).map_err(|refusal| refused(ask, &refusal))?;
         let violations = check_choice(&views, &usage, &choice);
         if !violations.is_empty() {
             let words: Vec<String> = violations
@@ -299,6 +300,42 @@ impl Host {
     pub(super) fn slices(&self) -> Vec<view::SliceView> {
         view::slices(&self.inventory, self.leases.values().map(|row| &row.lease))
     }
+}
+
+/// The planner's refusal with GPUs of one reason named together.
+fn refused(ask: &Ask, refusal: &NoRoom) -> HostError {
+    let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
+    for (gpu, reason) in &refusal.reasons {
+        let reason = reason.to_string();
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, gpus)) => gpus.push(gpu.index),
+            None => groups.push((reason, vec![gpu.index])),
+        }
+    }
+    let words: Vec<String> = groups
+        .into_iter()
+        .map(|(reason, gpus)| {
+            let numbers: Vec<String> = gpus.iter().map(ToString::to_string).collect();
+            format!("GPU {}: {reason}", numbers.join(", "))
+        })
+        .collect();
+    let ask = ask.to_string();
+    let nobody = refusal
+        .reasons
+        .iter()
+        .all(|(_, reason)| matches!(reason, Refusal::Name(_)));
+    if nobody && !refusal.reasons.is_empty() {
+        return HostError::Unknown {
+            ask,
+            why: words.join("; "),
+        };
+    }
+    let why = if words.is_empty() {
+        "this host has no GPU".to_owned()
+    } else {
+        words.join("; ")
+    };
+    HostError::NoRoom { ask, why }
 }
 
 fn new_lease_id(now: Timestamp) -> Result<LeaseId, HostError> {

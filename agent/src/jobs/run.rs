@@ -166,8 +166,8 @@ async fn wait_for_slice(
         };
         match outcome {
             Ok(lease) => return Ok(lease),
-            Err(HostError::Invalid(error)) => {
-                inner.end(id, JobState::Failed, None, &error.to_string());
+            Err(error @ (HostError::Invalid(_) | HostError::Unknown { .. })) => {
+                inner.end(id, JobState::Failed, None, &chain(&error));
                 return Err(Stop::Ended);
             }
             Err(error) => note(inner, id, JobState::Pending, &chain(&error)),

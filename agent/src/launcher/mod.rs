@@ -2,7 +2,7 @@
 //!
 //! It owns the connection, images, and the containers of one containerd namespace, which is kerf's
 //! alone. Every start is checked here against the host's [`LaunchPolicy`], whoever asks for it: no
-//! caller can hand in an OCI spec, a path of the host, or a raw ask for devices. It never decides
+//! caller can hand in an OCI spec, a mount of the host, or a raw ask for devices. It never decides
 //! what runs, never opens a device, and keeps no state: containerd has it, and labels say whose it
 //! is. So it can become a privileged process of its own, and kerfd an unprivileged one.
 //!
@@ -29,10 +29,9 @@ mod terminal;
 mod user;
 
 use std::collections::BTreeSet;
-use std::{fmt, io};
-
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use kerf_types::ContainerRef;
 use tokio::io::AsyncRead;

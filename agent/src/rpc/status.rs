@@ -23,7 +23,9 @@ impl From<HostError> for Status {
     fn from(error: HostError) -> Self {
         let code = match &error {
             HostError::Draining | HostError::Ended => Code::Unavailable,
-            HostError::Invalid(_) | HostError::TwoAsks { .. } => Code::InvalidArgument,
+            HostError::Invalid(_) | HostError::Unknown { .. } | HostError::TwoAsks { .. } => {
+                Code::InvalidArgument
+            }
             HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
             HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
             HostError::Busy { .. } | HostError::Plan(_) | HostError::Stale { .. } => {

@@ -8,7 +8,7 @@ use kerf_api::partitioner::v1::failure::Code;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
 use kerf_api::partitioner::v1::{DeviceNode, DeviceNodes, Opened, Request, Response, Sampled};
-use kerf_types::{DeviceMinor, Step, Timestamp};
+use kerf_types::{DeviceMinor, Gpu, Step, Timestamp};
 use nvml_wrapper::Nvml;
 
 use super::failure::{FailureOf, about, refusal};
@@ -61,14 +61,7 @@ impl<'a> Worker<'a> {
                 let gpu = nvml::observe(self.nvml()?, self.root, access);
                 Outcome::Gpu((&gpu.map_err(|error| gpu_failure(ask.index, &error))?).into())
             }
-            Call::Apply(ask) => {
-                let Some(step) = ask.step else {
-                    return Err(FailureOf(refusal(Code::Invalid, "no step is named")));
-                };
-                let step = Step::try_from(step)?;
-                tracing::debug!(step = %step, gpu.pci = %step.gpu(), "apply step");
-                Outcome::Gpu((&apply::apply(self.nvml()?, self.root, &step)?).into())
-            }
+            Call::Apply(ask) => Outcome::Gpu((&self.apply(ask.step)?).into()),
             Call::Sample(ask) => Outcome::Sampled(self.sample(ask.index)?),
             Call::EnsureNodes(ask) => {
                 let minors: Vec<DeviceMinor> =
@@ -79,6 +72,19 @@ impl<'a> Worker<'a> {
                 })
             }
         })
+    }
+
+    fn apply(&mut self, step: Option<kerf_api::v1::Step>) -> Result<Gpu, FailureOf> {
+        let nvml = self.nvml()?;
+        let Some(step) = step else {
+            return Err(FailureOf(refusal(Code::Invalid, "no step is named")));
+        };
+        let step = Step::try_from(step)?;
+        tracing::debug!(step = %step, gpu.pci = %step.gpu(), "apply step");
+        if let (Step::SetMigMode { gpu, .. }, Some(sampler)) = (&step, &mut self.sampler) {
+            sampler.release(GpuAccess::Pci(*gpu));
+        }
+        Ok(apply::apply(nvml, self.root, &step)?)
     }
 
     /// Loads the library, unless that was done; says what it serves. Without a library there is nothing

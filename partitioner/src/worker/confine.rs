@@ -11,18 +11,16 @@ use nix::errno::Errno;
 /// - MKNOD: capability nodes are made here;
 /// - DAC_OVERRIDE: `config` and parts of `/proc/driver/nvidia` have mode 0400, and a simulated machine may
 ///   belong to the user who made it;
-/// - FOWNER, CHOWN: the mode and owner of a node in a folder that belongs to that user;
-/// - SYS_PTRACE: drivers that check who asks about other users' processes.
+/// - FOWNER, CHOWN: the mode and owner of a node in a folder that belongs to that user.
 ///
 /// Not SYS_MODULE: loading the driver is the system's business. NVML would start `nvidia-modprobe` for
 /// it, which then fails, and NVML reports that the driver is not loaded, which is the truth.
-const KEPT: [Capability; 6] = [
+const KEPT: [Capability; 5] = [
     Capability::CAP_SYS_ADMIN,
     Capability::CAP_MKNOD,
     Capability::CAP_DAC_OVERRIDE,
     Capability::CAP_FOWNER,
     Capability::CAP_CHOWN,
-    Capability::CAP_SYS_PTRACE,
 ];
 
 /// Capabilities that could not be given up.

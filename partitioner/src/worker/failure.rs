@@ -129,7 +129,9 @@ fn code_of(error: &NvmlError) -> Code {
         }
         ReturnCode::NO_PERMISSION | ReturnCode::OPERATING_SYSTEM => Code::NoPermission,
         ReturnCode::NOT_FOUND | ReturnCode::GPU_NOT_FOUND => Code::NotFound,
-        ReturnCode::DRIVER_NOT_LOADED
+        // The session with the driver is gone (it was reloaded): a fresh worker may find it again.
+        ReturnCode::UNINITIALIZED
+        | ReturnCode::DRIVER_NOT_LOADED
         | ReturnCode::LIBRARY_NOT_FOUND
         | ReturnCode::VERSION_MISMATCH => Code::NoDriver,
         ReturnCode::GPU_IS_LOST => Code::Lost,

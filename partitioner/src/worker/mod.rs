@@ -75,7 +75,7 @@ pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerErro
     SigSet::all()
         .thread_block()
         .map_err(|errno| WorkerError::Socket {
-            operation: "guard",
+            operation: "keep signals off",
             cause: errno.into(),
         })?;
     // Declared before the worker, so that what borrows from the library goes first.

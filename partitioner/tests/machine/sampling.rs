@@ -231,6 +231,10 @@ fn the_newest_xid_stays() {
             Some(94)
         );
     }
+    let gpu = worker.gpu(0).pci;
+    worker.step(&mig(gpu, true));
+    let after = worker.sample(0, PATIENCE).expect("a reading");
+    assert_eq!(after.last_xid, Some(94), "also over a change of mode");
     assert_eq!(
         worker.sample(1, PATIENCE).expect("a reading").last_xid,
         None,

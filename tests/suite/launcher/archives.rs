@@ -137,7 +137,7 @@ fn raw_entry(path: &str, kind: u8, target: &str) -> Vec<u8> {
 }
 
 /// Nothing of an import is left, neither in containerd nor in kerfd's folder.
-fn assert_clean(world: &World) {
+pub fn assert_clean(world: &World) {
     for list in ["images", "leases"] {
         assert_eq!(world.ctr(&[list, "list", "-q"]), "");
     }
@@ -195,6 +195,27 @@ fn archives_past_the_limits_are_refused() {
         header.as_bytes(),
         "larger entries than an image archive can have",
     );
+}
+
+#[test]
+fn a_sender_that_breaks_off_is_no_end() {
+    let Some(world) = World::without_image() else {
+        return;
+    };
+    let archive = good().archive();
+    let whole = || archive.chunks(1000).map(|piece| Ok(piece.to_vec()));
+    let broken = whole().chain([Err(std::io::ErrorKind::ConnectionReset.into())]);
+    let broken = tokio_stream::iter(broken);
+    let imported = world.run(world.launcher.import_chunks(broken, None));
+    let error = chain(&imported.expect_err("it broke off"));
+    assert!(
+        error.contains("it could not be received: connection reset"),
+        "{error}"
+    );
+    assert_clean(&world);
+    let pieces = tokio_stream::iter([Ok(Vec::new())].into_iter().chain(whole()));
+    let imported = world.run(world.launcher.import_chunks(pieces, None));
+    assert_eq!(imported.expect("it is taken"), ["example.org/x:1"]);
 }
 
 #[test]

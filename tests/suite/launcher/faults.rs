@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
+use super::parts::{Layer, Parts};
 use super::{LIMIT, World, chain, config};
 
 #[test]
@@ -72,6 +73,76 @@ fn containers_outlive_containerd_and_the_launcher_finds_it_again() {
     assert_eq!(world.finish("long"), (9, "done\n".to_owned()));
     assert_eq!(world.shell("next", "echo on").0, 0);
     world.assert_empty();
+}
+
+#[test]
+fn containerd_killed_in_the_middle_of_a_start_leaves_nothing_for_long() {
+    let Some(mut world) = World::new() else {
+        return;
+    };
+    for (round, delay_ms) in [5, 30, 60, 100, 150, 250].into_iter().enumerate() {
+        let id = format!("c{round}");
+        let request = world.request(&id, "sleep 600");
+        let launcher = world.launcher.clone();
+        let start = world
+            .runtime
+            .spawn(async move { launcher.start(request).await });
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        world.containerd.kill9().expect("containerd goes");
+        let started = world.run(start).expect("no panic");
+        if let Err(error) = &started {
+            assert!(error.is_transient(), "{}", chain(error));
+        }
+        world.containerd.restart().expect("it comes back");
+        let container = world.container(&id);
+        world
+            .run(world.launcher.remove(&container))
+            .expect("it goes");
+        world.run(world.launcher.reclaim()).expect("leases end");
+        world.assert_empty();
+    }
+}
+
+#[test]
+fn containerd_killed_in_the_middle_of_an_import_leaves_nothing_for_long() {
+    let Some(mut world) = World::without_image() else {
+        return;
+    };
+    let noise: Vec<u8> = (0_u32..8 << 20)
+        .map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()[3])
+        .collect();
+    let layers = vec![Layer::busybox(), Layer::file("etc/noise", &noise)];
+    let archive = Parts::new("example.org/big:1", layers).archive();
+    let mut failed = 0;
+    for delay_ms in [1, 100, 200, 400] {
+        let (launcher, archive) = (world.launcher.clone(), archive.clone());
+        let import = world
+            .runtime
+            .spawn(async move { launcher.import_image(archive.as_slice(), None).await });
+        let folder = world.scratch.join("state/import");
+        // Reading and checking the archive comes first; the kill is to meet what comes then.
+        poll::until_true("the start of the import", LIMIT, || {
+            world.ctr(&["leases", "list", "-q"]).contains("import") || import.is_finished()
+        })
+        .expect("it starts");
+        std::thread::sleep(Duration::from_millis(delay_ms));
+        world.containerd.kill9().expect("containerd goes");
+        let imported = world.run(import).expect("no panic");
+        world.containerd.restart().expect("it comes back");
+        if let Err(error) = imported {
+            assert!(error.is_transient(), "{}", chain(&error));
+            failed += 1;
+            assert_eq!(world.run(world.launcher.reclaim()).expect("an answer"), 1);
+            super::archives::assert_clean(&world);
+        } else {
+            world.run(world.launcher.reclaim()).expect("an answer");
+            world.ctr(&["images", "remove", "--sync", "example.org/big:1"]);
+        }
+        assert_eq!(std::fs::read_dir(folder).expect("it is there").count(), 0);
+    }
+    assert!(failed > 0, "no kill met an import");
+    let imported = world.run(world.launcher.import_image(archive.as_slice(), None));
+    assert_eq!(imported.expect("it works again"), ["example.org/big:1"]);
 }
 
 #[test]

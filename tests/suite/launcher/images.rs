@@ -115,6 +115,36 @@ fn archives_of_every_kind_are_taken() {
 }
 
 #[test]
+fn without_the_wanted_snapshotter_the_copying_one_serves() {
+    let Some(mut world) = World::without_image() else {
+        return;
+    };
+    let other = LauncherConfig {
+        snapshotter: "no-such".to_owned(),
+        ..config(&world.containerd, &world.scratch)
+    };
+    world.launcher = Launcher::new(other).expect("a launcher");
+    let mut image = Parts::new(
+        "example.org/copied:1",
+        vec![
+            Layer::busybox(),
+            Layer::file("etc/passwd", b"worker:x:12:34::/:/bin/sh\n"),
+        ],
+    );
+    image.config = serde_json::json!({ "User": "worker" });
+    let archive = world.scratch.join("copied.tar");
+    image.write(&archive);
+    world.import(&archive).expect("the archive is taken");
+    let mut request = world.request("copied", "id -u; id -g");
+    request.spec.image = "example.org/copied:1".to_owned();
+    world.start(request).expect("it starts");
+    assert_eq!(world.finish("copied"), (0, "12\n34\n".to_owned()));
+    let native = world.ctr(&["snapshots", "--snapshotter", "native", "list"]);
+    assert_eq!(native.matches("Committed").count(), 2, "{native}");
+    assert_eq!(native.matches("Active").count(), 0, "{native}");
+}
+
+#[test]
 fn an_image_of_another_client_is_used_and_unpacked_if_need_be() {
     let Some(world) = World::without_image() else {
         return;
@@ -219,6 +249,9 @@ fn the_policy_is_checked_whoever_asks() {
     request.spec.accelerator = Some("gpu".parse::<Ask>().expect("an ask"));
     assert!(refused(request.clone()).ends_with("the job asks for gpu:1 and no lease was given"));
     request.spec.accelerator = None;
+    let pulled = world.run(world.launcher.pull_image("evil.example/x:1"));
+    let error = chain(&pulled.expect_err("it is refused"));
+    assert!(error.ends_with("image evil.example/x:1 is not among the allowed images"));
     request.container.namespace = "k8s.io".to_owned();
     assert!(refused(request).contains("is not in the namespace"));
     let other = LauncherConfig {

@@ -113,6 +113,23 @@ fn stop_asks_first_and_kills_then() {
 }
 
 #[test]
+fn a_frozen_container_goes_too() {
+    let Some(world) = World::new() else { return };
+    world
+        .start(world.request("ice", "sleep 600"))
+        .expect("it starts");
+    world.ctr(&["tasks", "pause", "ice"]);
+    let container = world.container("ice");
+    let view = world.run(world.launcher.inspect(&container));
+    let status = view.expect("an answer").map(|view| view.status);
+    assert_eq!(status, Some(ContainerStatus::Paused));
+    world
+        .run(world.launcher.remove(&container))
+        .expect("it is thawed and killed");
+    world.assert_empty();
+}
+
+#[test]
 fn a_new_launcher_takes_up_what_the_old_one_started() {
     let Some(mut world) = World::new() else {
         return;
@@ -148,11 +165,11 @@ fn shim_socket(world: &World, id: &str) -> String {
     let texts = files
         .iter()
         .filter_map(|file| std::fs::read_to_string(file).ok());
-    let address = texts.filter_map(|text| {
+    let mut addresses = texts.filter_map(|text| {
         let (_, address) = text.split_once("unix://")?;
         address.split('"').next().map(str::to_owned)
     });
-    address.last().expect("an address")
+    addresses.next_back().expect("an address")
 }
 
 #[test]

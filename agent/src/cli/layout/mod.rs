@@ -20,10 +20,11 @@ use super::input::{InputError, Source};
 
 /// The wanted layout.
 #[derive(Debug, clap::Args)]
-#[group(id = "wanted", required = true, multiple = false, args = ["file", "slices", "mig_off"])]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("wanted").required(true))]
 pub struct LayoutArgs {
     /// A kerf.v1.Layout or a mig-parted file, in YAML, TOML or JSON; - for standard input
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", group = "wanted")]
     file: Option<PathBuf>,
     /// Which configuration of a mig-parted file, where it has several
     #[arg(long, value_name = "NAME", requires = "file")]
@@ -32,10 +33,10 @@ pub struct LayoutArgs {
     #[arg(long, value_name = "GPU", value_delimiter = ',', conflicts_with = "file")]
     gpu: Vec<String>,
     /// Turn MIG on with exactly these slices on each of the GPUs (1g.10gb:2,3g.40gb:1), or none
-    #[arg(long, value_name = "SLICES", requires = "gpu")]
+    #[arg(long, value_name = "SLICES", requires = "gpu", group = "wanted")]
     slices: Option<SliceList>,
     /// Turn MIG off on the GPUs
-    #[arg(long, requires = "gpu")]
+    #[arg(long, requires = "gpu", group = "wanted")]
     mig_off: bool,
     /// Accept the reset of a GPU where a change of MIG mode needs one
     #[arg(long)]

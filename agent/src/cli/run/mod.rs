@@ -22,6 +22,7 @@ use super::fail::Failure;
 use super::spec::SpecArgs;
 use super::submit;
 use super::{Context, Exit};
+pub use follow::{cancel, write_chunk};
 use signals::Signals;
 
 /// Exit code of kerf's own failures: no shell gives it to a command that it could run (126 and 127 are taken).

@@ -38,7 +38,8 @@ impl RawMode {
 impl Drop for RawMode {
     fn drop(&mut self) {
         // TCSADRAIN and not TCSAFLUSH: what was typed ahead belongs to the shell.
-        drop(tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before));
+        // A terminal that has gone away meanwhile needs none of it.
+        tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before).ok();
     }
 }
 

@@ -10,13 +10,14 @@ use super::{SimError, on};
 
 /// `kerf sim fault`
 #[derive(Debug, clap::Args)]
-#[group(id = "broken", required = true, multiple = false, args = ["gpu", "driver"])]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("broken").required(true))]
 pub struct Args {
     /// The machine's folder
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// The GPU's index
-    #[arg(long, value_name = "N", requires = "fault")]
+    #[arg(long, value_name = "N", requires = "fault", group = "broken")]
     gpu: Option<u32>,
     /// lost, hang, xid=CODE, ecc-corrected=COUNT, ecc-uncorrected=COUNT, or clear
     #[arg(value_name = "FAULT", requires = "gpu")]
@@ -25,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "GI", requires = "fault")]
     gi: Option<u32>,
     /// What befalls the whole driver
-    #[arg(long, value_name = "FAULT", conflicts_with = "fault")]
+    #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
     driver: Option<DriverFault>,
 }
 

@@ -2,6 +2,7 @@
 //! or one GPU instance. Hopper and later. Owns the samples of this process.
 
 use std::collections::BTreeMap;
+use std::ffi::{CStr, c_char};
 use std::sync::{Mutex, PoisonError};
 
 use super::call::{self, View};
@@ -97,14 +98,14 @@ pub struct MetricsHead {
     to: SampleHandle,
 }
 
-/// `nvmlGpmMetric_t`; the three names at its end are constant strings of ours or null.
+/// `nvmlGpmMetric_t`: at its end short name, long name and unit.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Metric {
     id: u32,
     status: u32,
     value: f64,
-    names: [usize; 3],
+    names: [*const c_char; 3],
 }
 
 /// What a sample holds.
@@ -180,7 +181,7 @@ fn metrics(request: &HeadAndArray<MetricsHead, Metric>) -> Result<(), Status> {
     let entries = request.items();
     for index in 0..usize::try_from(head.count).unwrap_or(0) {
         let mut metric = entries.get(index)?;
-        metric.names = [0; 3];
+        metric.names = names(metric.id).map(CStr::as_ptr);
         match value(metric.id, busy.min(1.0), &to) {
             Some(value) => (metric.status, metric.value) = (0, value),
             None => (metric.status, metric.value) = (Status::NotSupported.code(), 0.0),
@@ -188,6 +189,32 @@ fn metrics(request: &HeadAndArray<MetricsHead, Metric>) -> Result<(), Status> {
         entries.set(index, metric)?;
     }
     Ok(())
+}
+
+/// Short name, long name and unit.
+fn names(id: u32) -> [&'static CStr; 3] {
+    match id {
+        1 => [c"Graphics", c"Graphics engine activity", c"%"],
+        2 => [c"SM", c"SM activity", c"%"],
+        3 => [c"SM Occ", c"SM occupancy", c"%"],
+        4 => [c"Integer", c"Integer pipe activity", c"%"],
+        5 => [c"Tensor", c"Tensor pipe activity", c"%"],
+        6 => [c"DFMA", c"Tensor pipe activity, double precision", c"%"],
+        7 => [c"HMMA", c"Tensor pipe activity, half precision", c"%"],
+        9 => [c"IMMA", c"Tensor pipe activity, integer", c"%"],
+        10 => [c"DRAM BW", c"Memory bandwidth in use", c"%"],
+        11 => [c"FP64", c"FP64 pipe activity", c"%"],
+        12 => [c"FP32", c"FP32 pipe activity", c"%"],
+        13 => [c"FP16", c"FP16 pipe activity", c"%"],
+        20 => [c"PCIe Tx", c"PCIe traffic sent", c"MiB/s"],
+        21 => [c"PCIe Rx", c"PCIe traffic received", c"MiB/s"],
+        30..=37 => [c"NVDEC", c"Video decoder activity", c"%"],
+        40..=47 => [c"NVJPG", c"JPEG engine activity", c"%"],
+        50 | 51 => [c"NVOFA", c"Optical flow engine activity", c"%"],
+        60..=97 if id.is_multiple_of(2) => [c"NVLink Rx", c"NVLink traffic received", c"MiB/s"],
+        60..=97 => [c"NVLink Tx", c"NVLink traffic sent", c"MiB/s"],
+        _ => [c"", c"", c""],
+    }
 }
 
 /// A metric for an SM activity of `busy` (0 to 1): percentages of the pipes as a mixed-precision

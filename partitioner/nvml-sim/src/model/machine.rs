@@ -119,18 +119,17 @@ impl Machine {
     }
 }
 
-/// The numbered PCI functions of a machine, computed once in a process.
-///
-/// # Panics
-/// Never: `spec` is an element of the table.
+/// The numbered PCI functions of a machine, computed once in a process. Empty for a machine that
+/// is not in the table, of which there is none.
 #[must_use]
 pub fn functions(spec: &'static MachineSpec) -> &'static [PciFunction] {
     static CACHE: [OnceLock<Vec<PciFunction>>; tables::MACHINES.len()] =
         [const { OnceLock::new() }; tables::MACHINES.len()];
-    let at = tables::MACHINES
-        .iter()
-        .position(|known| known.name == spec.name);
-    CACHE[at.expect("a spec comes from the table")].get_or_init(|| spec.functions())
+    let mut known = CACHE.iter().zip(&tables::MACHINES);
+    let cached = known.find(|(_, known)| known.name == spec.name);
+    cached.map_or(&[], |(functions, _)| {
+        functions.get_or_init(|| spec.functions())
+    })
 }
 
 /// The PCI function with that role.

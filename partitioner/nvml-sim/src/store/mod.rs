@@ -166,8 +166,8 @@ impl Store {
     ) -> Result<Result<T, E>, StoreError> {
         let path = self.dir.join(STATE_FILE);
         let file = self.lock(OpenOptions::new().read(true).write(true))?;
-        let (header, before) = parse(&file, &path)?;
-        let mut machine = before.clone();
+        let (header, before) = self.current(&file, &path)?;
+        let mut machine = Machine::clone(&before);
         let now_us = now_us();
         let buried = machine.end_processes(now_us, |_, process| !alive::lives(process));
         let changed = change(&mut machine, now_us);
@@ -175,16 +175,44 @@ impl Store {
             if !buried {
                 return Ok(changed);
             }
-            machine = before.clone();
+            machine = Machine::clone(&before);
             machine.end_processes(now_us, |_, process| !alive::lives(process));
         }
         machine.generation += 1;
         caps::extend(&self.dir, &before, &machine)?;
         let state = encode(&machine, &path)?;
-        slots::write(&file, Some(header), &state)
-            .map_err(|error| io_error("write", &path, error))?;
+        let header = slots::write(&file, Some(header), &state);
+        let header = header.map_err(|error| io_error("write", &path, error))?;
         caps::shrink(&self.dir, &before, &machine)?;
+        self.remember(header, machine);
         Ok(changed)
+    }
+
+    /// The state in a file that we have locked; not parsed again if it is the one last seen.
+    fn current(&self, file: &File, path: &Path) -> Result<(Header, Arc<Machine>), StoreError> {
+        let machine = self.read_as_written()?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error| io_error("read", path, error);
+        if let Some(seen) = seen.as_ref()
+            && Arc::ptr_eq(&seen.machine, &machine)
+            && identity(&seen.file).map_err(failed)? == identity(file).map_err(failed)?
+            && slots::header(file).map_err(failed)? == Some(seen.header)
+        {
+            return Ok((seen.header, machine));
+        }
+        let (header, machine) = parse(file, path)?;
+        Ok((header, Arc::new(machine)))
+    }
+
+    /// Keeps what we have just written, so that the next read need not parse it.
+    fn remember(&self, header: Header, machine: Machine) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = seen.as_mut()
+            && seen.header.sequence + 1 == header.sequence
+        {
+            seen.header = header;
+            seen.machine = Arc::new(machine);
+        }
     }
 
     /// Writes the first state of a new machine.
@@ -240,6 +268,12 @@ fn parse(file: &File, path: &Path) -> Result<(Header, Machine), StoreError> {
         (machine.format == FORMAT && machine.spec().is_some()).then_some((header, machine))
     });
     known.ok_or_else(|| StoreError::Foreign(path.to_owned()))
+}
+
+/// Device and inode.
+fn identity(file: &File) -> io::Result<(u64, u64)> {
+    let facts = file.metadata()?;
+    Ok((facts.dev(), facts.ino()))
 }
 
 fn encode(machine: &Machine, path: &Path) -> Result<Vec<u8>, StoreError> {

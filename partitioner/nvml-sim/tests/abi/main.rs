@@ -1,5 +1,6 @@
 //! The library as other programs use it: loaded from a machine's folder, called through the C ABI.
 
+mod busy;
 mod common;
 mod inventory;
 mod mig;

@@ -3,7 +3,6 @@
 use std::ptr;
 
 use crate::common::{Nvml, World, check, get, string, zero};
-use nvidia_ml::control::{self, LoadRequest, LoadSelector};
 use nvml_wrapper_sys::bindings::*;
 
 const INVALID_ARGUMENT: u32 = 2;
@@ -173,7 +172,7 @@ fn ampere_describes_its_profiles_in_mig_mode_only() {
 }
 
 #[test]
-fn a_slice_is_made_found_described_and_destroyed() {
+fn a_slice_is_found_by_every_name() {
     let world = World::new("h100x8");
     let nvml = world.nvml();
     let gpu = mig_gpu(&nvml);
@@ -241,6 +240,14 @@ fn a_slice_is_made_found_described_and_destroyed() {
         slice.device
     );
     assert_eq!(parent, Ok(gpu));
+}
+
+#[test]
+fn a_slice_is_described_and_dies_from_the_inside_out() {
+    let world = World::new("h100x1");
+    let nvml = world.nvml();
+    let gpu = mig_gpu(&nvml);
+    let slice = nvml.cut(gpu, 9, 4, 4);
     let empty: nvmlDeviceAttributes_t = zero();
     let attributes = get!(nvml, nvmlDeviceGetAttributes_v2, empty, slice.device).expect("a slice");
     assert_eq!(
@@ -331,70 +338,4 @@ fn refusals_have_the_drivers_codes() {
     assert_eq!(nvml.destroy_gi(gpu.cast()), Err(INVALID_ARGUMENT));
     let null: nvmlGpuInstance_t = ptr::null_mut();
     assert_eq!(nvml.destroy_gi(null), Err(INVALID_ARGUMENT));
-}
-
-#[test]
-fn a_slice_with_a_process_is_in_use_until_it_ends() {
-    let world = World::new("h100x1");
-    let nvml = world.nvml();
-    let gpu = mig_gpu(&nvml);
-    let slice = nvml.cut(gpu, 14, 2, 2);
-    let request = LoadRequest {
-        gpu: 0,
-        gi: Some(4),
-        ci: None,
-        sm_percent: 80,
-        memory_bytes: 4 << 30,
-        pid: u32::MAX,
-    };
-    control::load(world.dir(), request).expect("it fits");
-    assert_eq!(nvml.destroy_ci(slice.ci), Err(IN_USE));
-    assert_eq!(
-        nvml.set_mig(gpu, false),
-        Err(IN_USE),
-        "Hopper refuses while busy"
-    );
-    let empty: nvmlMemory_t = zero();
-    let memory = get!(nvml, nvmlDeviceGetMemoryInfo, empty, slice.device).expect("a slice");
-    assert_eq!(memory.used, (4 << 30) + ((2 * 8_576) << 10));
-    let mut records: [nvmlProcessInfo_t; 2] = zero();
-    let mut count = 2;
-    // SAFETY: the array has room for `count` records.
-    let listed = check(unsafe {
-        nvml.0
-            .nvmlDeviceGetComputeRunningProcesses_v3(gpu, &mut count, records.as_mut_ptr())
-    });
-    assert_eq!((listed, count), (Ok(()), 1));
-    let record = records[0];
-    assert_eq!(
-        (record.pid, record.gpuInstanceId, record.computeInstanceId),
-        (u32::MAX, 4, 0)
-    );
-    control::clear_load(world.dir(), LoadSelector::default()).expect("a machine");
-    assert_eq!(nvml.destroy_ci(slice.ci), Ok(()));
-}
-
-#[test]
-fn ampere_mode_waits_while_busy() {
-    let world = World::new("a100x1");
-    let nvml = world.nvml();
-    let gpu = nvml.gpu(0).expect("a GPU");
-    let request = LoadRequest {
-        gpu: 0,
-        gi: None,
-        ci: None,
-        sm_percent: 1,
-        memory_bytes: 0,
-        pid: u32::MAX,
-    };
-    control::load(world.dir(), request).expect("it fits");
-    assert_eq!(nvml.set_mig(gpu, true), Ok(IN_USE), "accepted, not active");
-    let mut pending = 9;
-    let current = get!(nvml, nvmlDeviceGetMigMode, 9u32, gpu, &mut pending);
-    // The first out argument is the current mode; `get!` hands over the last.
-    assert_eq!((pending, current), (0, Ok(1)));
-    control::clear_load(world.dir(), LoadSelector::default()).expect("a machine");
-    control::reset(world.dir(), 0).expect("idle");
-    let current = get!(nvml, nvmlDeviceGetMigMode, 9u32, gpu, &mut pending);
-    assert_eq!((pending, current), (1, Ok(1)));
 }

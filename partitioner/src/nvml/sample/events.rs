@@ -38,6 +38,11 @@ impl<'n> Events<'n> {
         }
     }
 
+    /// Drops a GPU's event set; the next reading registers a new one.
+    pub fn forget(&mut self, gpu: &GpuUuid) {
+        self.sets.remove(gpu);
+    }
+
     /// Code of the newest XID since the first reading of this GPU.
     pub fn last_xid(
         &mut self,

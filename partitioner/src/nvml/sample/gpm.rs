@@ -73,6 +73,11 @@ impl<'n> Gpm<'n> {
         Ok(ratio)
     }
 
+    /// Drops every sample of a GPU.
+    pub fn forget(&mut self, gpu: &GpuUuid) {
+        self.kept.retain(|(owner, _), _| owner != gpu);
+    }
+
     /// Drops what was kept of slices of `gpu` that are no more.
     pub fn forget_others(&mut self, gpu: &GpuUuid, live: &[SliceSample]) {
         let is_live = |(owner, slice): &Key| match slice {

@@ -43,6 +43,18 @@ impl<'n> Sampler<'n> {
         }
     }
 
+    /// Lets go of what is held of a GPU in the driver, before a change that may renew the device. The
+    /// newest XID is remembered.
+    pub fn release(&mut self, access: GpuAccess) {
+        // A GPU that does not answer makes the change itself fail, and with a better word.
+        let device = access.device(self.nvml);
+        if let Ok(gpu) = device.and_then(|device| identity::uuid(&device)) {
+            self.gpm.forget(&gpu);
+            self.events.forget(&gpu);
+            self.slices.forget(&gpu);
+        }
+    }
+
     /// Reads one GPU. `now` is the host's clock, `at` the same moment on a clock that never jumps.
     pub fn sample(
         &mut self,

@@ -21,6 +21,11 @@ pub struct Slices {
 }
 
 impl Slices {
+    /// Drops a GPU's profiles.
+    pub fn forget(&mut self, gpu: &GpuUuid) {
+        self.profiles.remove(gpu);
+    }
+
     /// Reads every slice of a GPU, by its instances' ids.
     pub fn read<'n>(
         &mut self,
