@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+use std::error::Error;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -48,13 +50,15 @@ struct MachineArgs {
     sysroot: PathBuf,
 }
 
-impl From<MachineArgs> for Machine {
-    fn from(args: MachineArgs) -> Self {
-        let library = (args.nvml.as_os_str() != "none").then_some(args.nvml);
-        Self {
-            library,
-            sysroot: args.sysroot,
-        }
+impl MachineArgs {
+    /// Paths are taken from the present folder once, here; the worker itself believes absolute ones only.
+    fn machine(self) -> io::Result<Machine> {
+        let library = match self.nvml.as_os_str() == "none" {
+            true => None,
+            false => Some(std::path::absolute(self.nvml)?),
+        };
+        let sysroot = std::path::absolute(self.sysroot)?;
+        Ok(Machine { library, sysroot })
     }
 }
 
@@ -70,55 +74,57 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_writer(io::stderr)
         .init();
     let result = match cli.verb {
-        Verb::Worker(machine) => serve(&machine.into()),
+        Verb::Worker(machine) => serve(machine),
         Verb::Discover {
             machine,
             output,
             deadline_ms,
-        } => discover(machine.into(), output, Duration::from_millis(deadline_ms)),
+        } => discover(machine, output, Duration::from_millis(deadline_ms)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{}", in_words(error.as_ref()));
+            tracing::error!(error = in_words(error.as_ref()), "ended with an error");
             ExitCode::FAILURE
         }
     }
 }
 
-fn serve(machine: &Machine) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(machine: MachineArgs) -> Result<(), Box<dyn Error>> {
+    let machine = machine.machine()?;
     worker::confine()?;
-    let stream = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // Fails on anything but a connected socket.
     stream.peer_addr()?;
-    Ok(worker::serve(stream, machine)?)
+    Ok(worker::serve(stream, &machine)?)
 }
 
 fn discover(
-    machine: Machine,
+    machine: MachineArgs,
     output: Output,
     deadline: Duration,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let command = WorkerCommand {
-        executable: std::env::current_exe()?,
-        machine,
-    };
-    let found = discover::discover(&command, deadline)?;
-    out(&match output {
+) -> Result<(), Box<dyn Error>> {
+    let machine = machine.machine()?;
+    let executable = std::env::current_exe()?;
+    let found = discover::discover(
+        &WorkerCommand {
+            executable,
+            machine,
+        },
+        deadline,
+    )?;
+    let text = match output {
         Output::Table => discover::table(&found),
         Output::Json => json(&found)?,
-    })?;
-    Ok(())
+    };
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
 fn json(found: &Discovery) -> Result<String, serde_json::Error> {
     let document = kerf_api::json::Inventory::from(&found.inventory);
     serde_json::to_string_pretty(&document).map(|text| text + "\n")
-}
-
-fn out(text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    std::io::stdout().lock().write_all(text.as_bytes())
 }

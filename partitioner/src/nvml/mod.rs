@@ -18,7 +18,7 @@ pub mod sample;
 
 pub use error::{NvmlError, ReturnCode};
 pub use library::{LibraryError, load};
-pub use observe::{GpuAccess, driver, gpu_count, observe};
+pub use observe::{GpuAccess, Site, driver, gpu_count, observe};
 
 #[cfg(test)]
 mod tests;

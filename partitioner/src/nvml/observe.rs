@@ -1,5 +1,7 @@
 //! One GPU as it is now, and what the driver says of itself.
 
+use std::rc::Rc;
+
 use kerf_types::inventory::{Driver, Gpu, Health, NumaNode};
 use kerf_types::{MigMode, PciAddress};
 use nvml_wrapper::{Device, Nvml};
@@ -7,8 +9,9 @@ use nvml_wrapper::{Device, Nvml};
 use super::error::{NvmlError, ReturnCode, called, optional};
 use super::instances::ComputeProfiles;
 use super::{ffi, identity, instances, links, processes, profiles};
-use crate::sysfs::capabilities::CapabilityTable;
+use crate::sysfs::capabilities::{CapabilityCache, CapabilityTable};
 use crate::sysfs::{Root, numa, pci};
+use crate::worker::in_words;
 
 /// How a GPU is named in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +57,21 @@ pub fn gpu_count(nvml: &Nvml) -> Result<u32, NvmlError> {
     called("nvmlDeviceGetCount_v2", nvml.device_count())
 }
 
+/// Where observations are made: the driver, the tree beside it, and the tree's table of minors.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The driver.
+    pub nvml: &'a Nvml,
+    /// The folder that stands for `/`.
+    pub root: &'a Root,
+    /// Minors of capability nodes.
+    pub capabilities: &'a CapabilityCache,
+}
+
 /// Everything about one GPU.
-pub fn observe(nvml: &Nvml, root: &Root, access: GpuAccess) -> Result<Gpu, NvmlError> {
-    let device = access.device(nvml)?;
+pub fn observe(site: Site<'_>, access: GpuAccess) -> Result<Gpu, NvmlError> {
+    let root = site.root;
+    let device = access.device(site.nvml)?;
     let identity = identity::identity(&device)?;
     let mig_mode = mig_mode(&device)?;
     let raw = match mig_mode {
@@ -69,7 +84,7 @@ pub fn observe(nvml: &Nvml, root: &Root, access: GpuAccess) -> Result<Gpu, NvmlE
         let mut known = ComputeProfiles::new();
         let found = instances::walk(&device, &raw, &mut known)?;
         instances::learn_full_compute(&mut profiles, &known);
-        existing = instances::described(&found, identity.minor, &capabilities(root));
+        existing = instances::described(&found, identity.minor, &capabilities(site));
     }
     Ok(Gpu {
         index: called("nvmlDeviceGetIndex", device.index())?,
@@ -115,13 +130,10 @@ pub(super) fn mig_mode(device: &Device<'_>) -> Result<MigMode, NvmlError> {
 }
 
 /// A table that cannot be read leaves every minor unknown, and so nothing can be handed out by it.
-fn capabilities(root: &Root) -> CapabilityTable {
-    CapabilityTable::read(root).unwrap_or_else(|error| {
-        tracing::error!(
-            error = &error as &dyn std::error::Error,
-            "capability minors not readable"
-        );
-        CapabilityTable::default()
+fn capabilities(site: Site<'_>) -> Rc<CapabilityTable> {
+    site.capabilities.read(site.root).unwrap_or_else(|error| {
+        tracing::error!(error = in_words(&error), "capability minors not readable");
+        Rc::default()
     })
 }
 

@@ -3,7 +3,9 @@
 //! The table decides which device node opens which slice. One malformed line therefore voids it whole:
 //! a wrong minor would open somebody else's slice.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use kerf_types::{CiId, DeviceMinor, GiId};
 
@@ -68,6 +70,30 @@ impl CapabilityTable {
             .iter()
             .find(|(_, known)| **known == minor)
             .map(|(capability, _)| *capability)
+    }
+}
+
+/// The table as it was read last. Its 4,000 lines are read anew each time, for the driver may have been
+/// loaded anew, and parsed only when they differ: parsing costs ten times what the rest of observing a
+/// GPU does.
+#[derive(Debug, Default)]
+pub struct CapabilityCache {
+    last: RefCell<Option<(String, Rc<CapabilityTable>)>>,
+}
+
+impl CapabilityCache {
+    /// As [`CapabilityTable::read`].
+    pub fn read(&self, root: &Root) -> Result<Rc<CapabilityTable>, SysfsError> {
+        let text = root.read(TABLE)?.unwrap_or_default();
+        let mut last = self.last.borrow_mut();
+        if let Some((known, table)) = last.as_ref()
+            && *known == text
+        {
+            return Ok(Rc::clone(table));
+        }
+        let table = Rc::new(CapabilityTable::parse(&text)?);
+        *last = Some((text, Rc::clone(&table)));
+        Ok(table)
     }
 }
 

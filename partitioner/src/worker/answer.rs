@@ -15,14 +15,16 @@ use super::failure::{FailureOf, about, refusal};
 use super::host;
 use crate::nodes;
 use crate::nvml::sample::Sampler;
-use crate::nvml::{self, GpuAccess, apply};
+use crate::nvml::{self, GpuAccess, Site, apply};
 use crate::sysfs::Root;
+use crate::sysfs::capabilities::CapabilityCache;
 
 /// What a worker works with. The library lies outside, so that what borrows from it can lie here.
 pub struct Worker<'a> {
     path: Option<&'a Path>,
     root: &'a Root,
     library: &'a OnceCell<Nvml>,
+    capabilities: CapabilityCache,
     sampler: Option<Sampler<'a>>,
 }
 
@@ -33,6 +35,7 @@ impl<'a> Worker<'a> {
             path,
             root,
             library,
+            capabilities: CapabilityCache::default(),
             sampler: None,
         }
     }
@@ -58,7 +61,7 @@ impl<'a> Worker<'a> {
             Call::ObserveHost(_) => Outcome::Host(host::facts(self.root)),
             Call::ObserveGpu(ask) => {
                 let access = GpuAccess::Index(ask.index);
-                let gpu = nvml::observe(self.nvml()?, self.root, access);
+                let gpu = nvml::observe(self.site()?, access);
                 Outcome::Gpu((&gpu.map_err(|error| gpu_failure(ask.index, &error))?).into())
             }
             Call::Apply(ask) => Outcome::Gpu((&self.apply(ask.step)?).into()),
@@ -75,7 +78,6 @@ impl<'a> Worker<'a> {
     }
 
     fn apply(&mut self, step: Option<kerf_api::v1::Step>) -> Result<Gpu, FailureOf> {
-        let nvml = self.nvml()?;
         let Some(step) = step else {
             return Err(FailureOf(refusal(Code::Invalid, "no step is named")));
         };
@@ -84,7 +86,7 @@ impl<'a> Worker<'a> {
         if let (Step::SetMigMode { gpu, .. }, Some(sampler)) = (&step, &mut self.sampler) {
             sampler.release(GpuAccess::Pci(*gpu));
         }
-        Ok(apply::apply(nvml, self.root, &step)?)
+        Ok(apply::apply(self.site()?, &step)?)
     }
 
     /// Loads the library, unless that was done; says what it serves. Without a library there is nothing
@@ -109,6 +111,15 @@ impl<'a> Worker<'a> {
         Ok(Opened {
             driver: Some((&driver).into()),
             gpu_count,
+        })
+    }
+
+    fn site(&self) -> Result<Site<'_>, FailureOf> {
+        let (root, capabilities) = (self.root, &self.capabilities);
+        self.nvml().map(|nvml| Site {
+            nvml,
+            root,
+            capabilities,
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod measure;
 mod mode;
 mod nodes;
 mod observe;

@@ -38,7 +38,7 @@ fn a_container_has_what_the_spec_says_and_no_more() {
         "echo $GREETING; pwd; hostname; id -u; ls /sys/class/net; ulimit -n; ulimit -c; \
          grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/self/status; \
          cat /proc/kcore 2>&1 | head -c 9; echo; \
-         mknod /dev/x c 195 0 2>&1; unshare -U true 2>&1; mount -t tmpfs x /tmp 2>&1; sleep 600",
+         mknod /dev/x c 195 0 2>&1; unshare -U true 2>&1; mount -t tmpfs x /tmp 2>&1; echo end; sleep 600",
     );
     request.lease = Some(lease);
     request.spec.env = [("GREETING".to_owned(), "hello".to_owned())].into();
@@ -46,8 +46,8 @@ fn a_container_has_what_the_spec_says_and_no_more() {
     request.spec.memory = Some(kerf_types::Bytes(64 << 20));
     request.spec.cpu_milli = Some(500);
     let started = world.start(request).expect("it starts");
-    let lines = || world.log("spec", "stdout.log").lines().count();
-    poll::until_true("the script's output", LIMIT, || lines() >= 13).expect("it prints");
+    let over = || world.log("spec", "stdout.log").ends_with("\nend\n");
+    poll::until_true("the script's output", LIMIT, over).expect("it prints");
     let expected = "hello\n/tmp\nspec\n0\nlo\n";
     let text = world.log("spec", "stdout.log");
     assert!(text.starts_with(expected), "{text}");

@@ -14,8 +14,8 @@ use std::time::Duration;
 use kerf_agent::launcher::{
     ImagePattern, LaunchPolicy, Launcher, LauncherConfig, LauncherError, StartRequest, Started,
 };
-use kerf_tests::world::{Containerd, IMAGE, busybox_image};
-use kerf_tests::{Capability, Scratch, bins, process, require};
+use kerf_tests::world::{Containerd, IMAGE, busybox_image, leftovers};
+use kerf_tests::{Capability, Scratch, bins, poll, process, require};
 use kerf_types::job::JobSpec;
 use kerf_types::{ContainerRef, JobId};
 use tokio::runtime::Runtime;
@@ -140,6 +140,15 @@ impl World {
             .collect();
         assert_eq!(active, Vec::<&str>::new());
         let namespace = self.containerd.namespace();
+        // A shim ends by itself a moment after its task was deleted.
+        let shims = || leftovers::processes_naming(namespace);
+        poll::until_true("the end of shims", LIMIT, || shims().is_empty()).expect("none is left");
+        let bundles = self.scratch.join("c/state/io.containerd.runtime.v2.task");
+        assert_eq!(leftovers::mounts_below(&bundles), Vec::<PathBuf>::new());
+        let bundles = std::fs::read_dir(bundles.join(namespace))
+            .into_iter()
+            .flatten();
+        assert_eq!(bundles.count(), 0, "containerd has bundles");
         let state = Path::new("/run/containerd/runc").join(namespace);
         let states = std::fs::read_dir(state).into_iter().flatten().count();
         assert_eq!(states, 0, "runc has containers");

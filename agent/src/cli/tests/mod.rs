@@ -1,1 +1,17 @@
-//! x
+//! How documents look, and how arguments read. Both are pure, so no kerfd is needed; what verbs do on a host
+//! that changes stands in the scripted tests of `kerf-tests`.
+
+mod arguments;
+mod failures;
+mod hardware;
+mod layouts;
+mod leases;
+mod spec;
+mod status;
+mod words;
+mod work;
+
+use super::style::Style;
+
+/// How tests look at documents.
+const PLAIN: Style = Style { color: false };

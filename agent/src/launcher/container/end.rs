@@ -17,7 +17,7 @@ use super::super::engine::{Engine, LAUNCH, QUICK, optional};
 use super::super::error::{LauncherError, chain};
 use super::super::image;
 use super::super::terminal::Files;
-use super::{Exit, StartRequest, labels, timestamp};
+use super::{Exit, StartRequest, labels, orphan, timestamp};
 
 /// Pauses while containerd is away, growing: a restart takes a second, an upgrade minutes.
 const RETRY: [Duration; 3] = [
@@ -141,7 +141,7 @@ pub(in crate::launcher) async fn stop(
 /// Ends a container at once.
 async fn kill(engine: &Engine, container: &ContainerRef) -> Result<Exit, LauncherError> {
     signal(engine, container, Signal::SIGKILL).await?;
-    resume(engine, container).await?;
+    resume(engine, container).await;
     let ended = tokio::time::timeout(KILL_LIMIT, wait(engine, container)).await;
     ended.map_err(|_| LauncherError::TimedOut {
         operation: "kill the container",
@@ -149,19 +149,23 @@ async fn kill(engine: &Engine, container: &ContainerRef) -> Result<Exit, Launche
     })?
 }
 
-/// Lets a frozen container run on, since it cannot die before; one that is not frozen is fine.
-async fn resume(engine: &Engine, container: &ContainerRef) -> Result<(), LauncherError> {
-    let frozen = process(engine, container).await?;
-    let frozen = frozen.is_some_and(|process| process.status() == Status::Paused);
+/// Lets a container that somebody froze run on, since it cannot die before. Not every runtime needs
+/// that: what it says is of no interest, and whether the container ends is seen by waiting.
+async fn resume(engine: &Engine, container: &ContainerRef) {
+    let found = process(engine, container).await;
+    let frozen = matches!(found, Ok(Some(process)) if process.status() == Status::Paused);
     if !frozen {
-        return Ok(());
+        return;
     }
     let request = ResumeTaskRequest {
         container_id: container.id.clone(),
     };
     let mut tasks = engine.tasks();
     let resumed = engine.ask("thaw the container", QUICK, tasks.resume(request));
-    optional(resumed.await).map(drop)
+    if let Err(error) = resumed.await {
+        let error = chain(&error);
+        tracing::debug!(container.id = container.id, error, "container not thawed");
+    }
 }
 
 /// Sends a signal; a container that has ended meanwhile is what was wanted.
@@ -203,7 +207,7 @@ pub(in crate::launcher) async fn remove(
         ),
         None => (image::snapshotter(engine, config).await?, None),
     };
-    let mut left = remove_parts(engine, container, &snapshotter).await?;
+    let mut left = remove_parts(engine, config, container, &snapshotter).await?;
     if let Some(log_dir) = log_dir
         && let Err(error) = Files::new(log_dir.as_ref()).clear()
     {
@@ -221,11 +225,12 @@ pub(in crate::launcher) async fn remove(
 /// Takes away all that a failed start has made; gives what could not be.
 pub(super) async fn remove_all(
     engine: &Engine,
+    config: &LauncherConfig,
     request: &StartRequest,
     snapshotter: &str,
 ) -> Vec<String> {
     let files = Files::new(&request.log_dir).clear();
-    let parts = remove_parts(engine, &request.container, snapshotter).await;
+    let parts = remove_parts(engine, config, &request.container, snapshotter).await;
     let mut left = parts.unwrap_or_else(|error| vec![chain(&error)]);
     left.extend(files.err().map(|error| chain(&error)));
     left
@@ -235,11 +240,34 @@ pub(super) async fn remove_all(
 /// containerd that does not answer ends it.
 async fn remove_parts(
     engine: &Engine,
+    config: &LauncherConfig,
     container: &ContainerRef,
     snapshotter: &str,
 ) -> Result<Vec<String>, LauncherError> {
     let mut left = Vec::new();
-    let mut note = |result: Result<(), LauncherError>| match result {
+    let known = process(engine, container).await?;
+    match known {
+        Some(found) => note(remove_task(engine, container, &found).await, &mut left)?,
+        None => left.extend(orphan::sweep(config, container).await),
+    }
+    let id = container.id.clone();
+    let request = DeleteContainerRequest { id: id.clone() };
+    let mut containers = engine.containers();
+    let deleted = engine.ask("delete the container", QUICK, containers.delete(request));
+    note(deleted.await, &mut left)?;
+    let request = RemoveSnapshotRequest {
+        snapshotter: snapshotter.to_owned(),
+        key: id,
+    };
+    let mut snapshots = engine.snapshots();
+    let removed = engine.ask("remove the snapshot", LAUNCH, snapshots.remove(request));
+    note(removed.await, &mut left)?;
+    Ok(left)
+}
+
+/// Adds a failure to the list; that something is not there is none.
+fn note(result: Result<(), LauncherError>, left: &mut Vec<String>) -> Result<(), LauncherError> {
+    match result {
         Err(error) if error.is_transient() => Err(error),
         Err(error) if error.has_code(Code::NotFound) => Ok(()),
         Err(error) => {
@@ -247,29 +275,15 @@ async fn remove_parts(
             Ok(())
         }
         Ok(()) => Ok(()),
-    };
-    note(remove_task(engine, container).await)?;
-    let id = container.id.clone();
-    let request = DeleteContainerRequest { id: id.clone() };
-    let mut containers = engine.containers();
-    let deleted = engine.ask("delete the container", QUICK, containers.delete(request));
-    note(deleted.await)?;
-    let request = RemoveSnapshotRequest {
-        snapshotter: snapshotter.to_owned(),
-        key: id,
-    };
-    let mut snapshots = engine.snapshots();
-    let removed = engine.ask("remove the snapshot", LAUNCH, snapshots.remove(request));
-    note(removed.await)?;
-    Ok(left)
+    }
 }
 
-async fn remove_task(engine: &Engine, container: &ContainerRef) -> Result<(), LauncherError> {
-    let Some(found) = process(engine, container).await? else {
-        return Ok(());
-    };
-    // A container that was made and never started is ended by the deletion itself.
-    if exit_of(&found).is_none() && found.status() != Status::Created {
+async fn remove_task(
+    engine: &Engine,
+    container: &ContainerRef,
+    found: &Process,
+) -> Result<(), LauncherError> {
+    if exit_of(found).is_none() {
         match kill(engine, container).await {
             Ok(_) | Err(LauncherError::ExitUnknown { .. } | LauncherError::NotFound { .. }) => {}
             Err(error) => return Err(error),

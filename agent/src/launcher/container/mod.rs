@@ -10,6 +10,7 @@
 //! containerd. Every step takes away what it made when it fails.
 
 mod end;
+mod orphan;
 mod record;
 mod start;
 mod task;

@@ -99,7 +99,9 @@ impl Launch<'_> {
             // Another client of containerd took the name meanwhile: what is there is not ours.
             Err(error @ LauncherError::Exists { .. }) => Err(error),
             Err(error) => {
-                let left = end::remove_all(&self.engine, self.request, self.snapshotter).await;
+                let left =
+                    end::remove_all(&self.engine, self.config, self.request, self.snapshotter);
+                let left = left.await;
                 if !left.is_empty() {
                     let (id, left) = (&self.request.container.id, left.join("; "));
                     tracing::error!(

@@ -1,9 +1,39 @@
 //! The words of runtimes, and containerd's times.
 
+use std::path::Path;
+
+use kerf_types::ContainerRef;
 use prost_types::Timestamp as WireTimestamp;
 
+use super::orphan::is_shim;
 use super::task::clear;
 use super::timestamp;
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn only_the_containers_own_shim_is_taken_for_it() {
+    let container = ContainerRef::try_new("kerf", "job-1").expect("a name");
+    let socket = Path::new("/run/containerd/containerd.sock");
+    let shim = "/usr/bin/containerd-shim-runc-v2 -namespace kerf -id job-1 -address \
+        /run/containerd/containerd.sock";
+    assert!(is_shim(&words(shim), socket, &container));
+    for (part, other) in [
+        ("-runc-v2 ", "-kata-v2 "),
+        ("-namespace kerf", "-namespace k8s.io"),
+        ("-id job-1", "-id job-10"),
+        ("containerd.sock", "other.sock"),
+        ("-id job-1 ", ""),
+        ("/usr/bin/containerd-shim", "vi /usr/bin/containerd-shim"),
+    ] {
+        let line = shim.replacen(part, other, 1);
+        assert_ne!(line, shim);
+        assert!(!is_shim(&words(&line), socket, &container), "{line}");
+    }
+    assert!(!is_shim(&[], socket, &container));
+}
 
 #[test]
 fn the_words_of_the_runtime_stand_alone() {

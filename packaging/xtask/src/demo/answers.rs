@@ -44,7 +44,7 @@ pub fn text(value: &Value, key: &str) -> Result<String> {
     found.with_context(|| format!("no text {key:?} in {value}"))
 }
 
-/// The slices of a `SliceList`.
+/// The slices of a `Slices`.
 pub fn slices(document: &Value) -> Result<Vec<Slice>> {
     let slice = |value: &Value| {
         let gpu = value.get("gpu_index").and_then(Value::as_u64);

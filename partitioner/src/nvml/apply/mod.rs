@@ -15,8 +15,7 @@ use nvml_wrapper::{Device, Nvml};
 use super::error::NvmlError;
 use super::ffi::{self, InstanceHandle, InstanceInfo, InstanceProfile};
 use super::instances;
-use super::observe::{self, GpuAccess};
-use crate::sysfs::Root;
+use super::observe::{self, GpuAccess, Site};
 
 /// Why a step was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -87,9 +86,12 @@ pub enum StepError {
 }
 
 /// Carries out a step and returns the GPU as it is then.
-pub fn apply(nvml: &Nvml, root: &Root, step: &Step) -> Result<kerf_types::Gpu, StepError> {
+pub fn apply(site: Site<'_>, step: &Step) -> Result<kerf_types::Gpu, StepError> {
     let access = GpuAccess::Pci(step.gpu());
-    let scene = Scene { nvml, step };
+    let scene = Scene {
+        nvml: site.nvml,
+        step,
+    };
     match step {
         Step::SetMigMode {
             enabled,
@@ -118,7 +120,7 @@ pub fn apply(nvml: &Nvml, root: &Root, step: &Step) -> Result<kerf_types::Gpu, S
             destroy::gpu_instance(&scene, *gi, *profile, *placement)?;
         }
     }
-    observe::observe(nvml, root, access).map_err(|cause| scene.driver(cause))
+    observe::observe(site, access).map_err(|cause| scene.driver(cause))
 }
 
 /// Where a step plays: the driver, and the step itself, which every error names.

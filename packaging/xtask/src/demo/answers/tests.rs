@@ -4,9 +4,9 @@ use super::{Slice, document, slices};
 
 #[test]
 fn slices_are_read() {
-    let text = r#"{"schema":"kerf.v1.SliceList","slices":[
+    let text = r#"{"schema":"kerf.v1.Slices","slices":[
         {"gpu_index":0,"profile":"1g.10gb","state":"free","uuid":"MIG-1","new":1}]}"#;
-    let found = slices(&document(text, "SliceList").expect("the kind is right")).expect("a list");
+    let found = slices(&document(text, "Slices").expect("the kind is right")).expect("a list");
     let slice = Slice {
         gpu: 0,
         profile: "1g.10gb".to_owned(),
@@ -18,8 +18,8 @@ fn slices_are_read() {
 
 #[test]
 fn another_kind_is_an_error() {
-    assert!(document(r#"{"schema":"kerf.v1.Job"}"#, "SliceList").is_err());
-    assert!(document("", "SliceList").is_err());
+    assert!(document(r#"{"schema":"kerf.v1.Job"}"#, "Slices").is_err());
+    assert!(document("", "Slices").is_err());
 }
 
 #[test]

@@ -138,7 +138,7 @@ pub fn free(stage: &mut Stage, host: &mut Host) -> Result<()> {
     stage.run(&mut host.kerf(&["slices"])?)?;
     stage.check("all four slices are free", true)?;
     let text = process::run(&mut host.kerf(&["lease", "list", "-o", "json"])?)?;
-    let leases = answers::document(&text, "LeaseList")?;
+    let leases = answers::document(&text, "Leases")?;
     let held = answers::list(&leases, "leases")?.iter();
     let held =
         held.filter(|lease| answers::text(lease, "state").as_deref().ok() != Some("released"));

@@ -8,19 +8,17 @@ use super::super::host::Host;
 use super::super::stage::Stage;
 use super::slices;
 
-/// An unchanged mig-parted file: GPU 0 is cut into four slices, the others stay whole.
+/// GPU 0 is cut into four slices, the others stay whole.
 const LAYOUT: &str = "\
-version: v1
-mig-configs:
-  demo:
-    - devices: [0]
-      mig-enabled: true
-      mig-devices:
-        1g.10gb: 2
-        2g.20gb: 1
-        3g.40gb: 1
-    - devices: [1, 2, 3, 4, 5, 6, 7]
-      mig-enabled: false
+schema: kerf.v1.Layout
+rules:
+  - gpus: [0]
+    slices:
+      1g.10gb: 2
+      2g.20gb: 1
+      3g.40gb: 1
+  - gpus: [1, 2, 3, 4, 5, 6, 7]
+    mig: false
 ";
 
 /// The profiles that the layout asks for, in order of name.
@@ -33,7 +31,7 @@ const DIFFERENT: i32 = 3;
 pub fn plan(stage: &mut Stage, host: &mut Host) -> Result<()> {
     let path = host.layout();
     fs::write(&path, LAYOUT).with_context(|| format!("cannot write {}", path.display()))?;
-    stage.say("The layout is a mig-parted file:");
+    stage.say("The layout:");
     stage.print(LAYOUT);
     let path = path.display().to_string();
     let (code, text) = stage.run_any(&mut host.kerf(&["plan", "--exit-code", &path])?)?;

@@ -67,5 +67,5 @@ fn containerd(stage: &mut Stage, host: &mut Host) -> Result<()> {
 /// The slices of the host, asked without showing it.
 fn slices(host: &Host) -> Result<Vec<Slice>> {
     let text = kerf_tests::process::run(&mut host.kerf(&["slices", "-o", "json"])?)?;
-    answers::slices(&answers::document(&text, "SliceList")?)
+    answers::slices(&answers::document(&text, "Slices")?)
 }

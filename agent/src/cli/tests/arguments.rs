@@ -1,0 +1,111 @@
+//! The grammar of the command line.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, usage_code};
+
+#[test]
+fn the_grammar_is_whole() {
+    Cli::command().debug_assert();
+}
+
+fn check(line: &str, is_right: bool) {
+    let words = std::iter::once("kerf").chain(line.split_whitespace());
+    let outcome = Cli::try_parse_from(words);
+    assert_eq!(outcome.is_ok(), is_right, "kerf {line}: {outcome:?}");
+}
+
+#[test]
+fn every_spelling_of_the_manual_reads() {
+    for line in [
+        "status",
+        "-o json status",
+        "status -o yaml --no-color --socket /run/x.sock",
+        "discover --nvml none --sysroot /tmp/x",
+        "plan layout.yaml",
+        "plan -",
+        "plan --exit-code --allow-reset layout.yaml --select all-balanced",
+        "plan --gpu 0 --gpu 1 --slices 1g.10gb:2,3g.40gb:1",
+        "plan --gpu 0,GPU-1234 --slices none",
+        "apply --gpu all --mig-off --expected-generation 7",
+        "run --accel 1g.10gb --image busybox -- sleep 1",
+        "run -it --image busybox -e A=1 -e B -v data:/mnt:rw --cpu 0.5 --memory 4GiB -- sh",
+        "run --image a --restart on-failure:3 --time-limit 1h --grace 30s --label k=v --kind train",
+        "run --image-archive a.tar --communication all-to-all --priority -5 --cost-limit 12.50EUR",
+        "submit -f job.yaml",
+        "submit --image busybox -o json -- sleep 600",
+        "jobs --all",
+        "jobs 0192",
+        "logs -f 0192",
+        "cancel 0192",
+        "lease create 1g.10gb --namespace default --container c1 --ttl 60s",
+        "lease list",
+        "lease release 0192",
+        "events -f --after 12",
+        "config check kerf.toml",
+        "config show",
+        "sim machines",
+        "sim create h100x8 /tmp/m --seed 7",
+        "sim show /tmp/m",
+        "sim fault /tmp/m --gpu 3 lost",
+        "sim fault /tmp/m --gpu 3 xid=79 --gi 2",
+        "sim fault /tmp/m --driver hang",
+        "sim load /tmp/m --gpu 0 --gi 1 --sm 80 --memory 4GiB --pid 42",
+        "sim load /tmp/m --clear",
+        "sim reset /tmp/m --gpu 0",
+        "schema job",
+        "completion bash",
+    ] {
+        check(line, true);
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    for line in [
+        "",
+        "statsu",
+        "plan",
+        "plan layout.yaml --gpu 0",
+        "plan --gpu 0",
+        "plan --slices 1g.10gb",
+        "plan --gpu 0 --slices 1g.10gb --mig-off",
+        "plan --gpu 0 --mig-off --select x",
+        "run --image a -i -- sh",
+        "run --image a sleep",
+        "run --accel 1g.banana --image a",
+        "submit -f job.yaml --image a",
+        "jobs --all 0192",
+        "lease create 1g.10gb --namespace default",
+        "lease create 1g.10gb --ttl 0s",
+        "sim fault /tmp/m",
+        "sim fault /tmp/m lost",
+        "sim fault /tmp/m --gpu 3",
+        "sim fault /tmp/m --gpu 3 lost --driver hang",
+        "sim fault /tmp/m --gpu 3 xid",
+        "sim load /tmp/m --gpu 0",
+        "schema slice",
+        "completion tcsh",
+    ] {
+        check(line, false);
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_exit_code_and_run_has_its_own() {
+    let code = |line: &str| {
+        let words: Vec<OsString> =
+            std::iter::once("kerf").chain(line.split_whitespace()).map(Into::into).collect();
+        let error = Cli::try_parse_from(&words).expect_err("it is wrong, or help");
+        format!("{:?}", usage_code(&error, &words))
+    };
+    let expected = |code: u8| format!("{:?}", std::process::ExitCode::from(code));
+    assert_eq!(code("plan"), expected(2));
+    assert_eq!(code("--socket /x jobs --all 1"), expected(2));
+    assert_eq!(code("run --wrong"), expected(125));
+    assert_eq!(code("--socket /x -o json run --image"), expected(125));
+    assert_eq!(code("run --help"), expected(0));
+    assert_eq!(code("--version"), expected(0));
+}

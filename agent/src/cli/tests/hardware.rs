@@ -1,0 +1,157 @@
+//! Inventory, topology, profiles and slices.
+
+use kerf_api::json::{Inventory, Profiles, Slices, Topology};
+use kerf_api::v1;
+
+use super::PLAIN;
+use crate::cli::{inventory, profiles, slices, topology};
+
+/// A host with a cut GPU, a whole one and one that is lost.
+fn host() -> kerf_types::Inventory {
+    let message = v1::Inventory {
+        host: "node-1".to_owned(),
+        driver: Some(v1::Driver {
+            version: "590.48.01".to_owned(),
+            nvml_version: "13.590.48.01".to_owned(),
+            cuda_version: Some("13.1".to_owned()),
+        }),
+        gpus: vec![
+            v1::Gpu { mig_mode: v1::MigMode::Enabled.into(), ..gpu(0) },
+            gpu(1),
+            v1::Gpu { health: Some(lost()), memory_bytes: 0, numa_node: None, ..gpu(2) },
+        ],
+        numa_nodes: vec![v1::NumaNode {
+            id: 0,
+            cpus: "0-55".to_owned(),
+            memory_bytes: 512 << 30,
+            distances: vec![10],
+        }],
+        nics: vec![v1::Nic {
+            name: "mlx5_0".to_owned(),
+            pci: Some("0000:18:00.0".to_owned()),
+            numa_node: Some(0),
+            link_layer: "InfiniBand".to_owned(),
+            rate_gbps: 400,
+        }],
+        problems: vec!["gpu 2 does not answer".to_owned()],
+    };
+    message.try_into().expect("a right inventory")
+}
+
+fn gpu(index: u32) -> v1::Gpu {
+    v1::Gpu {
+        index,
+        uuid: format!("GPU-0000-{index}"),
+        pci: format!("0000:1{index}:00.0"),
+        minor: index,
+        name: "NVIDIA H100 80GB HBM3".to_owned(),
+        architecture: 9,
+        compute_capability_major: 9,
+        memory_bytes: 80 << 30,
+        numa_node: Some(0),
+        pcie: Some(v1::PcieLink::default()),
+        mig_mode: v1::MigMode::Disabled.into(),
+        profiles: vec![profile(19, "1g.10gb", 7, 1, &[0, 1, 2]), profile(9, "3g.40gb", 2, 4, &[0, 4])],
+        health: Some(v1::Health { state: Some(v1::health::State::Ok(v1::health::Ok {})) }),
+        ..v1::Gpu::default()
+    }
+}
+
+fn lost() -> v1::Health {
+    let lost = v1::health::Lost { since_ms: 1_795_608_000_000 };
+    v1::Health { state: Some(v1::health::State::Lost(lost)) }
+}
+
+fn profile(id: u32, name: &str, max_count: u32, size: u32, starts: &[u32]) -> v1::Profile {
+    let place = |start: &u32| v1::Placement { start: *start, size };
+    v1::Profile {
+        id,
+        name: name.to_owned(),
+        slices: 1,
+        memory_bytes: 9_984 << 20,
+        sm_count: 16,
+        engines: Some(v1::Engines { copy: 1, decoder: 1, encoder: 0, jpeg: 1, ofa: 0 }),
+        max_count,
+        placements: starts.iter().map(place).collect(),
+        full_compute_profile: Some(0),
+    }
+}
+
+#[test]
+fn an_inventory_names_what_is_wrong() {
+    insta::assert_snapshot!(inventory::render(&Inventory::from(&host()), PLAIN), @"");
+    let empty = kerf_types::Inventory {
+        gpus: Vec::new(),
+        driver: None,
+        numa_nodes: Vec::new(),
+        nics: Vec::new(),
+        problems: Vec::new(),
+        ..host()
+    };
+    insta::assert_snapshot!(inventory::render(&Inventory::from(&empty), PLAIN), @"");
+}
+
+#[test]
+fn gpus_that_are_alike_share_a_table_of_profiles() {
+    let mut host = host();
+    if let Some(last) = host.gpus.last_mut() {
+        last.profiles.clear();
+        last.mig_mode = kerf_types::MigMode::Unsupported;
+    }
+    insta::assert_snapshot!(profiles::render(&Profiles::from(&host), PLAIN), @"");
+}
+
+#[test]
+fn a_topology_has_its_legends() {
+    let row = |device: &str, pci: &str, links: [&str; 2]| v1::TopologyRow {
+        device: device.to_owned(),
+        links: links.map(str::to_owned).into(),
+        cpu_affinity: "0-55".to_owned(),
+        numa_node: Some(0),
+        pci: pci.to_owned(),
+    };
+    let message = v1::Topology {
+        header: ["GPU0", "NIC0"].map(str::to_owned).into(),
+        rows: vec![
+            row("GPU0", "0000:10:00.0", ["X", "PIX"]),
+            row("NIC0", "0000:18:00.0", ["PIX", "X"]),
+        ],
+    };
+    let topology = Topology::try_from(&message).expect("a right matrix");
+    let nics = Inventory::from(&host()).nics;
+    insta::assert_snapshot!(topology::render(&topology, &nics, PLAIN), @"");
+}
+
+#[test]
+fn slices_are_drawn_on_their_grid() {
+    let slice = |profile: &str, start, size, state: &str| v1::Slice {
+        id: format!("0000:10:00.0-{start}-{size}"),
+        gpu_uuid: "GPU-0000-0".to_owned(),
+        gpu_pci: "0000:10:00.0".to_owned(),
+        profile: profile.to_owned(),
+        placement: Some(v1::Placement { start, size }),
+        gi: start + 7,
+        ci: Some(0),
+        uuid: Some(format!("MIG-{start}")),
+        memory_bytes: 9_984 << 20,
+        sm_count: 16,
+        state: state.to_owned(),
+        cdi_name: format!("kerf.dev/slice=0000:10:00.0-{start}-{size}"),
+        ..v1::Slice::default()
+    };
+    let held = v1::Slice {
+        holder: Some("container default/c1".to_owned()),
+        ..slice("3g.40gb", 4, 4, "leased")
+    };
+    let sick = v1::Slice {
+        reason: Some("its process does not end".to_owned()),
+        ..slice("1g.10gb", 1, 1, "quarantined")
+    };
+    let message =
+        v1::ListSlicesResponse { slices: vec![held, sick, slice("1g.10gb", 0, 1, "free")] };
+    let all = Slices::try_from(&message).expect("right slices");
+    let grids = Profiles::from(&host());
+    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"");
+    let none = Slices::try_from(&v1::ListSlicesResponse::default()).expect("no slices");
+    insta::assert_snapshot!(slices::render(&none, &grids, PLAIN), @"");
+}

@@ -1,0 +1,117 @@
+//! Plans as diffs, and steps as lines.
+
+use kerf_api::json::{Applied, Plan};
+use kerf_api::v1;
+use kerf_api::v1::apply_progress::{Applied as AppliedMessage, StepDone};
+use kerf_api::v1::step::{CreateGpuInstance, Kind};
+
+use super::PLAIN;
+use crate::cli::style::Style;
+use crate::cli::{apply, plan};
+
+const PCI: &str = "0000:10:00.0";
+
+fn slice(profile: &str, start: u32, size: u32) -> v1::PlannedSlice {
+    v1::PlannedSlice {
+        profile: profile.to_owned(),
+        placement: Some(v1::Placement { start, size }),
+        ..v1::PlannedSlice::default()
+    }
+}
+
+fn create(profile: u32, start: u32, size: u32) -> v1::Step {
+    let kind = CreateGpuInstance {
+        gpu: PCI.to_owned(),
+        profile,
+        placement: Some(v1::Placement { start, size }),
+    };
+    v1::Step { kind: Some(Kind::CreateGpuInstance(kind)) }
+}
+
+fn message() -> v1::Plan {
+    let kept = v1::PlannedSlice {
+        uuid: Some("MIG-4".to_owned()),
+        holder: Some("container default/c1".to_owned()),
+        ..slice("3g.40gb", 4, 4)
+    };
+    let gone = v1::PlannedSlice { uuid: Some("MIG-0".to_owned()), ..slice("1g.20gb", 0, 2) };
+    v1::Plan {
+        generation: 7,
+        gpus: vec![
+            v1::GpuPlan {
+                pci: PCI.to_owned(),
+                mig_from: v1::MigMode::Enabled.into(),
+                mig_to: true,
+                keep: vec![kept],
+                destroy: vec![gone],
+                create: vec![slice("2g.20gb", 0, 2)],
+                steps: vec![create(14, 0, 2)],
+                ..v1::GpuPlan::default()
+            },
+            v1::GpuPlan {
+                index: 1,
+                pci: "0000:11:00.0".to_owned(),
+                mig_from: v1::MigMode::Disabled.into(),
+                ..v1::GpuPlan::default()
+            },
+        ],
+        cost: 0,
+        lower_bound: 0,
+        proof: true,
+    }
+}
+
+#[test]
+fn a_plan_is_a_diff() {
+    let plan = Plan::try_from(&message()).expect("a right plan");
+    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"");
+}
+
+#[test]
+fn what_goes_is_red_and_what_comes_is_green() {
+    let plan = Plan::try_from(&message()).expect("a right plan");
+    let text = plan::render(&plan, Style { color: true });
+    assert!(text.contains("\x1b[31m-\x1b[0m  \x1b[31m1g.20gb"), "{text}");
+    assert!(text.contains("\x1b[32m+\x1b[0m  \x1b[32m2g.20gb"), "{text}");
+}
+
+#[test]
+fn a_plan_says_what_it_disturbs_and_what_is_not_proven() {
+    let mut message = message();
+    (message.cost, message.lower_bound, message.proof) = (3, 2, false);
+    let plan = Plan::try_from(&message).expect("a right plan");
+    let text = plan::render(&plan, PLAIN);
+    insta::assert_snapshot!(text.lines().last().unwrap_or_default(), @"");
+}
+
+#[test]
+fn a_plan_without_steps_says_so() {
+    let mut message = message();
+    message.gpus.remove(0);
+    let plan = Plan::try_from(&message).expect("a right plan");
+    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"");
+}
+
+#[test]
+fn a_step_has_the_name_that_the_plan_knows() {
+    let plan = Plan::try_from(&message()).expect("a right plan");
+    let line = |step: v1::Step, plan: Option<&Plan>| {
+        let done = StepDone { number: 3, of: 12, step: Some(step), microseconds: 3_456 };
+        apply::step_line(&done, plan).expect("a right step").show(PLAIN)
+    };
+    let lines = [
+        line(create(14, 0, 2), Some(&plan)),
+        line(create(14, 2, 2), Some(&plan)),
+        line(create(14, 0, 2), None),
+    ];
+    insta::assert_snapshot!(lines.concat(), @"");
+}
+
+#[test]
+fn the_end_of_an_apply() {
+    let show = |steps| {
+        let message = AppliedMessage { generation: 8, steps, microseconds: 35_200 };
+        apply::render(&Applied::from(&message), PLAIN)
+    };
+    insta::assert_snapshot!(show(12) + &show(0), @"");
+}

@@ -1,0 +1,61 @@
+//! Leases.
+
+use kerf_api::json::{Lease, Leases};
+use kerf_api::v1;
+use kerf_api::v1::lease_subject::{LeasedGpu, LeasedSlice, Subject};
+
+use super::PLAIN;
+use crate::cli::lease;
+
+fn slice() -> v1::Lease {
+    let subject = Subject::Slice(LeasedSlice {
+        id: "0000:10:00.0-0-1".to_owned(),
+        profile: "1g.10gb".to_owned(),
+        parent_uuid: "GPU-1".to_owned(),
+        uuid: "MIG-1".to_owned(),
+    });
+    v1::Lease {
+        id: "01938f5c-0000-7000-8000-000000000001".to_owned(),
+        fence: (1 << 48) + 5,
+        state: "reserved".to_owned(),
+        holder: "user 1000".to_owned(),
+        subjects: vec![v1::LeaseSubject { subject: Some(subject) }],
+        created_ms: 1_795_608_000_000,
+        expires_ms: Some(1_795_608_060_000),
+        cdi_name: "kerf.dev/lease=01938f5c-0000-7000-8000-000000000001".to_owned(),
+        ..v1::Lease::default()
+    }
+}
+
+fn gpus() -> v1::Lease {
+    let gpu = |pci: &str| v1::LeaseSubject {
+        subject: Some(Subject::Gpu(LeasedGpu { pci: pci.to_owned(), uuid: "GPU-2".to_owned() })),
+    };
+    v1::Lease {
+        id: "01938f5c-0000-7000-8000-000000000002".to_owned(),
+        state: "active".to_owned(),
+        holder: "container default/c1".to_owned(),
+        container: Some("default/c1".to_owned()),
+        subjects: vec![gpu("0000:11:00.0"), gpu("0000:12:00.0")],
+        on_demand: true,
+        init_pid: Some(4_242),
+        expires_ms: None,
+        ..slice()
+    }
+}
+
+#[test]
+fn a_list_says_who_has_what() {
+    let message = v1::ListLeasesResponse { leases: vec![slice(), gpus()] };
+    let leases = Leases::try_from(&message).expect("right leases");
+    insta::assert_snapshot!(lease::render(&leases, PLAIN), @"");
+    let none = Leases::try_from(&v1::ListLeasesResponse::default()).expect("no leases");
+    insta::assert_snapshot!(lease::render(&none, PLAIN), @"");
+}
+
+#[test]
+fn a_new_lease_says_how_a_container_gets_it() {
+    let lease = Lease::try_from(&slice()).expect("a right lease");
+    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @"");
+    insta::assert_snapshot!(lease::render_released(&lease, PLAIN), @"");
+}

@@ -1,0 +1,78 @@
+//! Jobs.
+
+use kerf_api::json::{Job, Jobs};
+use kerf_api::v1;
+
+use super::PLAIN;
+use crate::cli::{cancel, jobs, submit};
+
+const ID: &str = "01938f5c-0000-7000-8000-000000000001";
+
+fn running() -> v1::Job {
+    v1::Job {
+        id: ID.to_owned(),
+        spec_json: r#"{"image":"busybox:kerf","args":["sleep","600"],"accelerator":"1g.10gb"}"#.to_owned(),
+        spec_hash: "ab".repeat(32),
+        state: "running".to_owned(),
+        reason: "its container runs".to_owned(),
+        container: Some(format!("kerf-{ID}-0")),
+        uid: 1_000,
+        submitted_ms: 1_795_608_000_000,
+        started_ms: Some(1_795_608_001_000),
+        ..v1::Job::default()
+    }
+}
+
+fn failed() -> v1::Job {
+    v1::Job {
+        id: ID.replace('1', "2"),
+        spec_json: r#"{"image":"busybox:kerf","name":"mnist"}"#.to_owned(),
+        state: "failed".to_owned(),
+        reason: "exit code 7".to_owned(),
+        exit_code: Some(7),
+        ended_ms: Some(1_795_608_002_000),
+        restarts: 2,
+        ..running()
+    }
+}
+
+fn job(message: &v1::Job) -> Job {
+    Job::try_from(message).expect("a right job")
+}
+
+#[test]
+fn a_list_of_jobs() {
+    let message = v1::ListJobsResponse { jobs: vec![running(), failed()] };
+    let all = Jobs::try_from(&message).expect("right jobs");
+    insta::assert_snapshot!(jobs::render(&all, PLAIN), @"");
+    let none = Jobs::try_from(&v1::ListJobsResponse::default()).expect("no jobs");
+    insta::assert_snapshot!(jobs::render(&none, PLAIN), @"");
+}
+
+#[test]
+fn one_job_says_what_it_knows() {
+    insta::assert_snapshot!(jobs::render_one(&job(&failed()), PLAIN), @"");
+}
+
+#[test]
+fn submit_prints_the_id_alone() {
+    assert_eq!(submit::render(&job(&running()), PLAIN), format!("{ID}\n"));
+}
+
+#[test]
+fn cancel_says_what_became_of_it() {
+    let text = cancel::render(&job(&running()), PLAIN) + &cancel::render(&job(&failed()), PLAIN);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[test]
+fn an_id_may_be_given_by_its_only_beginning() {
+    let find = |prefix: &str| {
+        let ids = ["0192-a", "0192-b", "0193-c"].map(str::to_owned).into_iter();
+        jobs::only_one("jobs", prefix, ids).map_err(|failure| failure.to_string())
+    };
+    assert_eq!(find("0193"), Ok("0193-c".to_owned()));
+    let wrong = [find("0192"), find("02"), find("")];
+    let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).collect();
+    insta::assert_snapshot!(wrong.join("\n"), @"");
+}
