@@ -101,11 +101,7 @@ impl Sampler {
             allow_names: self.allow_names,
             host: host_facts(view),
             gpus: gpus.collect(),
-            slices: view
-                .slices
-                .iter()
-                .filter_map(|slice| slice_entry(view, slice))
-                .collect(),
+            slices: view.slices.iter().filter_map(slice_entry).collect(),
             leases: view.leases.iter().map(LeaseEntry::from).collect(),
             jobs: self.jobs.borrow().clone(),
             driver: DriverFacts {
@@ -128,14 +124,14 @@ impl Sampler {
     }
 }
 
-fn slice_entry(view: &HostView, slice: &crate::host::SliceView) -> Option<SliceEntry> {
+fn slice_entry(slice: &crate::host::SliceView) -> Option<SliceEntry> {
     let (ci, uuid) = slice.device()?;
     Some(SliceEntry {
         gpu: slice.parent.clone(),
         gi: slice.instance.id,
         ci,
         uuid: uuid.clone(),
-        generation: view.generation,
+        generation: slice.generation,
         profile: slice.profile.clone()?,
         placement: slice.id.placement,
         state: slice.state,

@@ -11,4 +11,7 @@ pub mod nodes;
 pub mod nvml;
 pub mod sysfs;
 pub mod topology;
+mod words;
 pub mod worker;
+
+pub use words::in_words;

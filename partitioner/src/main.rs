@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kerf_partitioner::client::WorkerCommand;
-use kerf_partitioner::discover::{self, Discovery};
-use kerf_partitioner::worker::{self, Machine, in_words};
+use kerf_partitioner::discover;
+use kerf_partitioner::in_words;
+use kerf_partitioner::worker::{self, Machine};
 
 /// Finds and changes accelerators. Only root can change anything.
 #[derive(Debug, Parser)]
@@ -28,16 +29,23 @@ enum Verb {
     /// Answer kerfd's requests on file descriptor 0, a connected unix socket.
     Worker(MachineArgs),
     /// Print what this host has.
-    Discover {
-        #[command(flatten)]
-        machine: MachineArgs,
-        /// How to print it.
-        #[arg(short, long, default_value = "table")]
-        output: Output,
-        /// How long one GPU may take to answer before it is left out.
-        #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
-        deadline_ms: u64,
-    },
+    Discover(Look),
+    /// Print how near its devices are to each other.
+    Topology(Look),
+    /// Print what the sensors of its GPUs read now.
+    Sample(Look),
+}
+
+#[derive(Debug, Args)]
+struct Look {
+    #[command(flatten)]
+    machine: MachineArgs,
+    /// How to print it.
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+    /// How long one GPU may take to answer before it is left out.
+    #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    deadline_ms: u64,
 }
 
 #[derive(Debug, Args)]
@@ -79,11 +87,9 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.verb {
         Verb::Worker(machine) => serve(machine),
-        Verb::Discover {
-            machine,
-            output,
-            deadline_ms,
-        } => discover(machine, output, Duration::from_millis(deadline_ms)),
+        Verb::Discover(look) => look.print(discover),
+        Verb::Topology(look) => look.print(topology),
+        Verb::Sample(look) => look.print(sample),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -103,28 +109,47 @@ fn serve(machine: MachineArgs) -> Result<(), Box<dyn Error>> {
     Ok(worker::serve(stream, &machine)?)
 }
 
-fn discover(
-    machine: MachineArgs,
-    output: Output,
-    deadline: Duration,
-) -> Result<(), Box<dyn Error>> {
-    let machine = machine.machine()?;
-    let executable = std::env::current_exe()?;
-    let found = discover::discover(
-        &WorkerCommand {
-            executable,
-            machine,
-        },
-        deadline,
-    )?;
-    let text = match output {
-        Output::Table => discover::table(&found),
-        Output::Json => json(&found)?,
-    };
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+impl Look {
+    /// Prints what `find` makes of the machine.
+    fn print(
+        self,
+        find: fn(&WorkerCommand, Duration, Output) -> Text,
+    ) -> Result<(), Box<dyn Error>> {
+        let command = WorkerCommand {
+            executable: std::env::current_exe()?,
+            machine: self.machine.machine()?,
+        };
+        let text = find(&command, Duration::from_millis(self.deadline_ms), self.output)?;
+        Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    }
 }
 
-fn json(found: &Discovery) -> Result<String, serde_json::Error> {
-    let document = kerf_api::json::Inventory::from(&found.inventory);
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+type Text = Result<String, Box<dyn Error>>;
+
+fn discover(command: &WorkerCommand, deadline: Duration, output: Output) -> Text {
+    let found = discover::discover(command, deadline)?;
+    match output {
+        Output::Table => Ok(discover::table(&found)),
+        Output::Json => json(&kerf_api::json::Inventory::from(&found.inventory)),
+    }
+}
+
+fn topology(command: &WorkerCommand, deadline: Duration, output: Output) -> Text {
+    let found = discover::discover(command, deadline)?;
+    match output {
+        Output::Table => Ok(discover::topology_table(&found)),
+        Output::Json => json(&discover::topology(&found)),
+    }
+}
+
+fn sample(command: &WorkerCommand, deadline: Duration, output: Output) -> Text {
+    let samples = discover::samples(command, deadline)?;
+    match output {
+        Output::Table => Ok(discover::samples_table(&samples)),
+        Output::Json => json(&samples),
+    }
+}
+
+fn json(document: &impl serde::Serialize) -> Text {
+    Ok(serde_json::to_string_pretty(document)? + "\n")
 }

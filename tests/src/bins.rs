@@ -13,6 +13,9 @@ pub const RUNTIME_TARGET: &str = "x86_64-unknown-linux-musl";
 /// Names the static `kerf-runtime` to test; `cargo xtask test` sets it.
 pub const RUNTIME_ENV: &str = "KERF_RUNTIME_BIN";
 
+/// Names a folder with other programs to test than those of this build: an installed or a kept one.
+pub const PROGRAMS_ENV: &str = "KERF_PROGRAMS";
+
 /// The host daemon.
 ///
 /// # Errors
@@ -52,6 +55,12 @@ pub fn simulator_library() -> Result<PathBuf> {
 pub fn runtime() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(RUNTIME_ENV) {
         return existing(PathBuf::from(path), "KERF_RUNTIME_BIN names it");
+    }
+    if let Some(folder) = std::env::var_os(PROGRAMS_ENV) {
+        return existing(
+            Path::new(&folder).join("kerf-runtime"),
+            "KERF_PROGRAMS names its folder",
+        );
     }
     let path = tree::target_dir()?
         .join(RUNTIME_TARGET)
@@ -101,6 +110,12 @@ fn is_executable(path: &Path) -> bool {
 }
 
 fn built(name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(PROGRAMS_ENV) {
+        return existing(
+            Path::new(&folder).join(name),
+            "KERF_PROGRAMS names its folder",
+        );
+    }
     existing(tree::profile_dir()?.join(name), "cargo build --workspace")
 }
 

@@ -3,7 +3,7 @@
 //! Written by hand since a client library would have to be built before `cargo xtask setup` runs.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -24,12 +24,20 @@ pub struct Answer {
 /// # Errors
 /// When nobody answers in time or the answer is no HTTP.
 pub fn get(address: SocketAddr, path: &str, limit: Duration) -> Result<Answer> {
+    get_as(address, path, "*/*", limit)
+}
+
+/// [`get`] for a client that takes only some media types.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_as(address: SocketAddr, path: &str, accept: &str, limit: Duration) -> Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, limit)
         .with_context(|| format!("cannot connect to {address}"))?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
     // In one piece: a server that reads once sees all of it.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
     stream
         .write_all(request.as_bytes())
         .with_context(|| format!("cannot ask {address} for {path}"))?;
@@ -53,20 +61,6 @@ fn parse(text: &str) -> Option<Answer> {
         status,
         body: body.to_owned(),
     })
-}
-
-/// A TCP address on loopback that nobody listens on now.
-///
-/// Another process can take it before it is used: only for programs that cannot bind port 0 and
-/// say which port they got.
-///
-/// # Errors
-/// When loopback takes no listener.
-pub fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("cannot bind on loopback")?;
-    listener
-        .local_addr()
-        .context("cannot read the address of a listener")
 }
 
 #[cfg(test)]

@@ -84,6 +84,17 @@ impl HardwareError {
         )
     }
 
+    /// Whether there is no driver to talk to.
+    pub fn is_no_driver(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                code: wire::failure::Code::NoDriver,
+                ..
+            }
+        )
+    }
+
     /// Whether a process or a child instance stands in the way.
     pub fn is_in_use(&self) -> bool {
         matches!(

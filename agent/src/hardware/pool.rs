@@ -161,8 +161,13 @@ impl Pool {
         match answer {
             Ok(Ok(response)) => {
                 let outcome = outcome_of(operation, response);
-                if outcome.is_err() {
+                if let Err(error) = &outcome {
                     self.metrics.driver_errors.inc([kind]);
+                    if error.is_no_driver() {
+                        // The driver may have been unloaded or reloaded under this worker, whose library
+                        // would never find it again: the next call starts another.
+                        self.active = None;
+                    }
                 }
                 outcome
             }

@@ -238,7 +238,7 @@ impl Host {
     pub(super) async fn standing_devices(&mut self) -> super::publish::Standing {
         let mut standing = super::publish::Standing::default();
         let leases: Vec<Lease> = self.leases.values().map(|row| row.lease.clone()).collect();
-        let slices = view::slices(&self.inventory, leases.iter());
+        let slices = view::slices(&self.inventory, &self.lives, leases.iter());
         for slice in slices {
             let Ok(gpu) = self.gpu(slice.id.gpu).cloned() else {
                 continue;

@@ -298,7 +298,11 @@ impl Host {
 
     /// Slices with their states, from what is known now.
     pub(super) fn slices(&self) -> Vec<view::SliceView> {
-        view::slices(&self.inventory, self.leases.values().map(|row| &row.lease))
+        view::slices(
+            &self.inventory,
+            &self.lives,
+            self.leases.values().map(|row| &row.lease),
+        )
     }
 }
 

@@ -78,6 +78,7 @@ pub struct Host {
     /// Device nodes of capabilities that were seen, by minor: path and numbers.
     capabilities: BTreeMap<u32, (std::path::PathBuf, (u32, u32))>,
     leases: BTreeMap<LeaseId, LeaseRow>,
+    lives: view::Lives,
     /// Slices and GPUs with a CDI entry, to see what is added and what goes.
     standing: publish::Standing,
     degraded: BTreeMap<String, Degraded>,
@@ -130,6 +131,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         pci_paths: BTreeMap::new(),
         libraries: Vec::new(),
         capabilities: BTreeMap::new(),
+        lives: view::Lives::default(),
         leases: BTreeMap::new(),
         standing: publish::Standing::default(),
         degraded: BTreeMap::new(),
@@ -222,7 +224,11 @@ impl Host {
     /// Who uses what, in the planner's words.
     fn usage(&self) -> Usage {
         let mut usage = Usage::default();
-        for slice in view::slices(&self.inventory, self.leases.values().map(|row| &row.lease)) {
+        for slice in view::slices(
+            &self.inventory,
+            &self.lives,
+            self.leases.values().map(|row| &row.lease),
+        ) {
             let used = match (&slice.lease, slice.state) {
                 (Some(lease), _) => kerf_planner::Use::Leased(lease.holder.to_string()),
                 (None, kerf_types::lease::SliceState::Free) => continue,

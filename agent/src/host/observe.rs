@@ -63,14 +63,7 @@ impl Host {
     }
 
     fn driver_failed(&mut self, error: &HardwareError) {
-        let no_driver = matches!(
-            error,
-            HardwareError::Failed {
-                code: kerf_api::partitioner::v1::failure::Code::NoDriver,
-                ..
-            }
-        );
-        if no_driver && self.config.paths.nvml.is_none() {
+        if error.is_no_driver() && self.config.paths.nvml.is_none() {
             // A host without NVIDIA GPUs is a healthy host.
             self.recovered("driver");
             return;
@@ -89,6 +82,7 @@ impl Host {
 
     /// Takes over what was read of a GPU.
     pub(super) fn take_gpu(&mut self, gpu: Gpu) {
+        self.lives.note(&gpu);
         let name = gpu_name(gpu.index, gpu.pci);
         if gpu.health.is_ok() {
             self.recovered(&name);

@@ -63,6 +63,43 @@ pub struct SliceView {
     pub reason: Option<String>,
     /// The lease on it, with its holder.
     pub lease: Option<Lease>,
+    /// Which life of its place it is, counted by this kerfd from 1: a driver may give a slice that is made
+    /// again the ids and the UUID of the one before.
+    pub generation: u64,
+}
+
+/// The lives of each place: the MIG device that is there now, and how many there have been.
+#[derive(Debug, Clone, Default)]
+pub struct Lives(BTreeMap<SliceId, (Option<MigUuid>, u64)>);
+
+impl Lives {
+    /// Takes note of what is on a GPU now.
+    pub fn note(&mut self, gpu: &Gpu) {
+        for (id, (living, _)) in &mut self.0 {
+            if id.gpu == gpu.pci
+                && !gpu
+                    .instances
+                    .iter()
+                    .any(|one| one.placement == id.placement)
+            {
+                *living = None;
+            }
+        }
+        for instance in &gpu.instances {
+            let Some(uuid) = instance.compute.first().map(|compute| &compute.uuid) else {
+                continue;
+            };
+            let (living, count) = self.0.entry(gpu.slice_id(instance)).or_default();
+            if living.as_ref() != Some(uuid) {
+                *living = Some(uuid.clone());
+                *count += 1;
+            }
+        }
+    }
+
+    fn count(&self, id: SliceId) -> u64 {
+        self.0.get(&id).map_or(0, |(_, count)| *count)
+    }
 }
 
 impl SliceView {
@@ -78,6 +115,7 @@ impl SliceView {
 /// The slices that an inventory shows, each with the state that follows from the leases.
 pub fn slices<'a>(
     inventory: &Inventory,
+    lives: &Lives,
     leases: impl Iterator<Item = &'a Lease> + Clone,
 ) -> Vec<SliceView> {
     let mut views = Vec::new();
@@ -98,6 +136,7 @@ pub fn slices<'a>(
                 state,
                 reason,
                 lease,
+                generation: lives.count(id),
             });
         }
     }

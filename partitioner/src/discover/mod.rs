@@ -14,8 +14,8 @@ use kerf_types::inventory::{Health, Inventory};
 use kerf_types::{Gpu, Timestamp};
 
 use crate::client::{Client, ClientError, WorkerCommand};
+use crate::in_words;
 use crate::topology::PciTree;
-use crate::worker::in_words;
 use known::Known;
 pub use table::table;
 

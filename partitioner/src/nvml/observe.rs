@@ -9,9 +9,9 @@ use nvml_wrapper::{Device, Nvml};
 use super::error::{NvmlError, ReturnCode, called, optional};
 use super::instances::ComputeProfiles;
 use super::{ffi, identity, instances, links, processes, profiles};
+use crate::in_words;
 use crate::sysfs::capabilities::{CapabilityCache, CapabilityTable};
 use crate::sysfs::{Root, numa, pci};
-use crate::worker::in_words;
 
 /// How a GPU is named in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

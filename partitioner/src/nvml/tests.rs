@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::error::{NvmlError, ReturnCode, optional};
 use super::{LibraryError, load};
+use crate::in_words;
 use crate::sysfs::Root;
-use crate::worker::in_words;
 
 fn machine() -> (TempDir, PathBuf, Root) {
     let folder = tempfile::tempdir().expect("a folder");

@@ -7,21 +7,11 @@ use kerf_api::partitioner::v1::Failure;
 use kerf_api::partitioner::v1::failure::Code;
 use nix::errno::Errno;
 
+use crate::in_words;
 use crate::nodes::NodeError;
 use crate::nvml::apply::StepError;
 use crate::nvml::{LibraryError, NvmlError, ReturnCode};
 use crate::sysfs::SysfsError;
-
-/// An error and everything that caused it, in one line.
-pub fn in_words(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
 
 fn failure(code: Code, error: &dyn Error, nvml_code: Option<ReturnCode>) -> Failure {
     Failure {

@@ -2,7 +2,7 @@
 
 use kerf_api::partitioner::v1::HostFacts;
 
-use super::in_words;
+use crate::in_words;
 use crate::sysfs::{Root, SysfsError, majors, nics, numa, pci};
 
 /// What sysfs tells; what it does not is named among the problems.

@@ -27,7 +27,6 @@ use nix::sys::signal::SigSet;
 use crate::sysfs::{Root, SysfsError};
 use answer::Worker;
 pub use confine::{ConfineError, confine};
-pub use failure::in_words;
 
 /// Bytes read at once; requests are smaller.
 const READ_BYTES: usize = 4_096;

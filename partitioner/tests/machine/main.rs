@@ -2,7 +2,6 @@
 
 mod crash;
 mod faults;
-mod measure;
 mod mode;
 mod nodes;
 mod observe;

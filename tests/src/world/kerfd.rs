@@ -6,10 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::signal::Signal;
 
 use super::leftovers;
 use crate::http::{self, Answer};
-use crate::{ChildGuard, bins, poll, process};
+use crate::{ChildGuard, bins, poll};
 
 /// How long kerfd may take until it answers: it makes a machine, a store and a first observation.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -19,6 +20,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long its workers may take to see that it is gone.
 const WORKERS_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long it may take to refuse: it reads its configuration and opens its store.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(20);
+
+/// What kerfd logs once it listens, with the address of its metrics in a field.
+const SERVES: &str = "kerfd serves";
 
 /// How long one answer of the metrics listener may take.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(5);
@@ -53,17 +60,30 @@ impl Kerfd {
     /// When something has not been built, or kerfd does not come up; the text holds the end of its
     /// log.
     pub fn start(settings: Settings) -> Result<Self> {
-        std::fs::create_dir_all(&settings.folder)?;
-        let file = settings.folder.join("kerf.toml");
-        let runtime = bins::runtime()?;
-        let text = format!("{}\n[paths]\nruntime = {runtime:?}\n", settings.config);
-        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        let metrics = http::free_address()?;
+        prepare(&settings)?;
+        let (child, metrics) = spawn(&settings)?;
         Ok(Self {
-            child: spawn(&settings, metrics)?,
+            child,
             settings,
             metrics,
         })
+    }
+
+    /// Starts a kerfd that is to refuse these settings, and returns what it said.
+    ///
+    /// # Errors
+    /// When it does not end by itself, or ends with success.
+    pub fn refused(settings: &Settings) -> Result<String> {
+        prepare(settings)?;
+        let log = settings.folder.join("refused.log");
+        let mut child = ChildGuard::spawn("kerfd", &mut daemon(settings)?, &log)?;
+        let status = child.wait(REFUSAL_LIMIT)?;
+        ensure!(
+            !status.success(),
+            "kerfd did not refuse\n{}",
+            child.log_tail(30)
+        );
+        Ok(child.log_tail(200))
     }
 
     /// The command that started it, as somebody could type it.
@@ -71,7 +91,7 @@ impl Kerfd {
     /// # Errors
     /// When kerfd has not been built.
     pub fn command(&self) -> Result<Command> {
-        daemon(&self.settings, self.metrics)
+        daemon(&self.settings)
     }
 
     /// A `kerf` for this daemon, to be given a verb.
@@ -100,6 +120,36 @@ impl Kerfd {
         self.settings.folder.join("state/sim")
     }
 
+    /// The root of the machine's `/sys`, `/proc/driver` and `/dev`.
+    #[must_use]
+    pub fn sysroot(&self) -> PathBuf {
+        self.machine().join("root")
+    }
+
+    /// The socket of its API.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.settings.folder.join("run/kerf.sock")
+    }
+
+    /// The runtime wrapper that talks to this kerfd and no other.
+    #[must_use]
+    pub fn runtime(&self) -> PathBuf {
+        self.settings.folder.join("state/bin/kerf-runtime")
+    }
+
+    /// The folder of the store.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.settings.folder.join("state")
+    }
+
+    /// What it was started with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The folder with the CDI files.
     #[must_use]
     pub fn cdi(&self) -> PathBuf {
@@ -118,6 +168,14 @@ impl Kerfd {
     /// When it does not answer.
     pub fn get(&self, path: &str) -> Result<Answer> {
         http::get(self.metrics, path, SCRAPE_LIMIT)
+    }
+
+    /// Where `path` is served, for a client that takes only some media types.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn get_as(&self, path: &str, accept: &str) -> Result<Answer> {
+        http::get_as(self.metrics, path, accept, SCRAPE_LIMIT)
     }
 
     /// The text of `/metrics`.
@@ -144,13 +202,35 @@ impl Kerfd {
         self.child.kill().map(drop)
     }
 
-    /// Starts it again on the same folders.
+    /// Starts it again on the same folders; its metrics have another address then.
     ///
     /// # Errors
     /// When it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        self.child = spawn(&self.settings, self.metrics)?;
+        (self.child, self.metrics) = spawn(&self.settings)?;
         Ok(())
+    }
+
+    /// Ends it with SIGTERM; [`Kerfd::restart`] may follow.
+    ///
+    /// # Errors
+    /// When it does not end in time, or not with success.
+    pub fn terminate(&mut self) -> Result<()> {
+        let status = self.child.terminate(STOP_LIMIT)?;
+        ensure!(
+            status.success(),
+            "kerfd ended with {status}\n{}",
+            self.log_tail()
+        );
+        Ok(())
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.child.signal(signal)
     }
 
     /// Ends it with SIGTERM, and sees that no worker outlives it.
@@ -158,12 +238,7 @@ impl Kerfd {
     /// # Errors
     /// When it does not end in time or leaves a worker, which is killed then.
     pub fn stop(mut self) -> Result<()> {
-        let status = self.child.terminate(STOP_LIMIT)?;
-        ensure!(
-            status.success(),
-            "kerfd ended with {status}\n{}",
-            self.log_tail()
-        );
+        self.terminate()?;
         let gone = poll::until_true("the end of workers", WORKERS_LIMIT, || {
             self.workers().is_empty()
         });
@@ -189,7 +264,15 @@ impl Drop for Kerfd {
     }
 }
 
-fn daemon(settings: &Settings, metrics: SocketAddr) -> Result<Command> {
+/// Makes the folder and the configuration file in it.
+fn prepare(settings: &Settings) -> Result<()> {
+    std::fs::create_dir_all(&settings.folder)?;
+    let file = settings.folder.join("kerf.toml");
+    std::fs::write(&file, &settings.config)
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn daemon(settings: &Settings) -> Result<Command> {
     let folder = &settings.folder;
     let mut command = Command::new(bins::kerfd()?);
     command.args(["--simulate", &settings.machine]);
@@ -197,9 +280,10 @@ fn daemon(settings: &Settings, metrics: SocketAddr) -> Result<Command> {
     command.arg("--run-dir").arg(folder.join("run"));
     command.arg("--state-dir").arg(folder.join("state"));
     command.arg("--cdi-dir").arg(folder.join("cdi"));
-    command.arg("--metrics").arg(metrics.to_string());
+    command.args(["--metrics", "127.0.0.1:0"]);
     command.arg("--containerd").arg(&settings.containerd);
     command.arg("--namespace").arg(&settings.namespace);
+    command.arg("--runtime").arg(bins::runtime()?);
     Ok(command)
 }
 
@@ -211,19 +295,28 @@ fn client(settings: &Settings) -> Result<Command> {
     Ok(command)
 }
 
-fn spawn(settings: &Settings, metrics: SocketAddr) -> Result<ChildGuard> {
+fn spawn(settings: &Settings) -> Result<(ChildGuard, SocketAddr)> {
     let log = settings.folder.join("kerfd.log");
-    let mut child = ChildGuard::spawn("kerfd", &mut daemon(settings, metrics)?, &log)?;
+    // The log grows over restarts; only what comes now is of this kerfd.
+    let before = log.metadata().map_or(0, |facts| facts.len());
+    let mut child = ChildGuard::spawn("kerfd", &mut daemon(settings)?, &log)?;
     let answered = poll::until("an answer of kerfd", START_LIMIT, || match child.exited() {
         Ok(Some(status)) => Some(Err(anyhow!("kerfd ended: {status}"))),
         Err(error) => Some(Err(error)),
-        Ok(None) => {
-            let mut status = client(settings).ok()?;
-            process::run(status.arg("status")).is_ok().then_some(Ok(()))
-        }
+        Ok(None) => serving(&log, before).map(Ok),
     });
-    answered
+    let metrics = answered
         .flatten()
         .with_context(|| format!("its log ends with:\n{}", child.log_tail(30)))?;
-    Ok(child)
+    Ok((child, metrics))
+}
+
+/// The address of the metrics, once kerfd has said that it serves.
+fn serving(log: &Path, after: u64) -> Option<SocketAddr> {
+    let text = std::fs::read(log).ok()?;
+    let text = String::from_utf8_lossy(text.get(usize::try_from(after).ok()?..)?).into_owned();
+    let mut lines = text.split_inclusive('\n');
+    let line = lines.find(|line| line.contains(SERVES) && line.ends_with('\n'))?;
+    let (_, address) = line.split_once("metrics=\"")?;
+    address.split('"').next()?.parse().ok()
 }

@@ -18,6 +18,7 @@ mod lease;
 mod map;
 mod plan;
 mod profiles;
+mod samples;
 pub mod schema;
 #[cfg(test)]
 mod show;
@@ -35,6 +36,7 @@ pub use jobs::{Job, JobEntry, Jobs};
 pub use lease::{Lease, LeaseEntry, LeaseSubject, Leases};
 pub use plan::{Applied, GpuPlan, Plan, PlannedSlice, Step};
 pub use profiles::{GpuProfiles, Profiles};
+pub use samples::{GpuSample, Samples, SliceSample};
 pub use slices::{Slice, Slices};
 pub use status::{Degradation, Status};
 pub use topology::{Topology, TopologyRow};

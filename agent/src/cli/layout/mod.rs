@@ -27,7 +27,7 @@ pub struct LayoutArgs {
     #[arg(value_name = "FILE", group = "wanted")]
     file: Option<PathBuf>,
     /// Which configuration of a mig-parted file, where it has several
-    #[arg(long, value_name = "NAME", requires = "file")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["gpu", "slices", "mig_off"])]
     select: Option<String>,
     /// GPUs by index, UUID or PCI address, or all; may be given several times
     #[arg(long, value_name = "GPU", value_delimiter = ',', conflicts_with = "file")]

@@ -32,7 +32,8 @@ fn shown(layout: &Layout) -> String {
         let mut slices: Vec<String> =
             rule.slices.iter().map(|(name, count)| format!("{name}:{count}")).collect();
         slices.sort();
-        format!("{} mig={} {}\n", rule.gpus.join(","), rule.mig_enabled, slices.join(","))
+        let gpus = rule.gpus.join(",");
+        format!("{gpus} mig={} [{}]\n", rule.mig_enabled, slices.join(","))
     };
     v1::Layout::from(layout).rules.into_iter().map(rule).collect()
 }
@@ -49,11 +50,15 @@ fn check(name: &str, text: &str, select: Option<&str>) -> String {
 
 #[test]
 fn one_layout_in_three_syntaxes() {
-    let yaml = "rules:\n- gpus: [0, '0000:1b:00.0']\n  slices: {1g.10gb: 2}\n- gpus: all\n  mig: false\n";
-    let toml = "[[rules]]\ngpus = [0, \"0000:1b:00.0\"]\nslices = {\"1g.10gb\" = 2}\n[[rules]]\ngpus = \"all\"\nmig = false\n";
-    let json = r#"{"rules":[{"gpus":[0,"0000:1b:00.0"],"slices":{"1g.10gb":2}},{"gpus":"all","mig":false}]}"#;
+    let yaml = "rules:\n- gpus: [0, '0000:1b:00.0']\n  slices: {1g.10gb: 2}\n- gpus: [7]\n  mig: false\n";
+    let toml = "[[rules]]\ngpus = [0, \"0000:1b:00.0\"]\nslices = {\"1g.10gb\" = 2}\n[[rules]]\ngpus = [7]\nmig = false\n";
+    let json = r#"{"rules":[{"gpus":[0,"0000:1b:00.0"],"slices":{"1g.10gb":2}},{"gpus":[7],"mig":false}]}"#;
     let expected = check("a.yaml", yaml, None);
-    insta::assert_snapshot!(expected, @"");
+    insta::assert_snapshot!(expected, @"
+    0,0000:1b:00.0 mig=true [1g.10gb:2]
+    7 mig=false []
+    ");
+    assert!(layout("a.yaml", yaml, None).is_ok());
     for (name, text) in [("a.toml", toml), ("a.json", json), ("-", yaml), ("-", toml), ("-", json)] {
         assert_eq!(check(name, text, None), expected, "{name}: {text}");
     }
@@ -67,9 +72,18 @@ fn wrong_layouts_say_where() {
         check("a.yaml", "rules:\n- gpus: [0]\n  slices: {1g.banana: 1}\n", None),
         check("a.yaml", "rules:\n- gpus: [0]\n  slices: {1g.10gb: 1, 1g.10gb: 2}\n", None),
         check("a.yaml", "rules: []\n", Some("all-balanced")),
+        check("a.yaml", "rules:\n- gpus: [0]\n  mig: false\n- gpus: all\n  mig: true\n", None),
         check("a.json", "{", None),
     ];
-    insta::assert_snapshot!(all.concat(), @"");
+    insta::assert_snapshot!(all.concat(), @r#"
+    a.yaml does not read as YAML of the right kind: unknown field `gpu`, expected one of gpus, mig, slices at line 2, column 3
+    a.yaml is not a right layout: rules[0].mig: missing
+    a.yaml is not a right layout: rules[0].slices: a MIG profile expected, found "1g.banana": names look like 1g.10gb or 1g.10gb+me
+    a.yaml does not read as YAML of the right kind: duplicate mapping key: 1g.10gb, set DuplicateKeyPolicy in Options if acceptable at line 3, column 24
+    a.yaml is a kerf.v1.Layout, which has no configurations to select from
+    a.yaml is not a right layout: rules: a rule for all GPUs stands alone
+    a.json does not read as JSON of the right kind: EOF while parsing an object at line 1 column 1
+    "#);
 }
 
 const PARTED: &str = r#"
@@ -113,16 +127,27 @@ mig-configs:
 fn mig_parted_files_read_unchanged() {
     let select = |name: &str| format!("{name}: {}", check("a.yaml", PARTED, Some(name)));
     let all = ["all-disabled", "mixed", "balanced", "other", "torn", "odd", "absent"].map(select);
-    insta::assert_snapshot!(all.concat(), @"");
+    insta::assert_snapshot!(all.concat(), @r#"
+    all-disabled: all mig=false []
+    mixed: 0,1 mig=true [1g.10gb+me:1,1g.10gb:2]
+    2 mig=false []
+    balanced: 0 mig=true [1g.10gb:2]
+    1 mig=true [1g.10gb:2]
+    2 mig=true [1g.5gb:2]
+    other: no GPU of this host passes a device filter of configuration "other"
+    torn: two entries of configuration "torn" want different things of GPU 1
+    odd: device filter "H100" of configuration "odd" is no PCI id like 0x233010DE
+    absent: a.yaml has no configuration "absent"
+    "#);
 }
 
 #[test]
 fn the_only_configuration_needs_no_name() {
     let one = "version: v1\nmig-configs:\n  x:\n  - devices: all\n    mig-enabled: false\n";
-    insta::assert_snapshot!(check("a.yaml", one, None), @"");
-    insta::assert_snapshot!(check("a.yaml", PARTED, None), @"");
+    insta::assert_snapshot!(check("a.yaml", one, None), @"all mig=false []");
+    insta::assert_snapshot!(check("a.yaml", PARTED, None), @"a.yaml has 6 configurations, and none is selected");
     let next = one.replace("version: v1", "version: v2");
-    insta::assert_snapshot!(check("a.yaml", &next, None), @"");
+    insta::assert_snapshot!(check("a.yaml", &next, None), @r#"a.yaml is a mig-parted file of version "v2", and kerf reads v1"#);
 }
 
 #[test]
@@ -141,5 +166,10 @@ fn flags_make_one_rule() {
         flags(&["--gpu", "0", "--slices", "none"]),
         flags(&["--gpu", "all,0", "--mig-off"]),
     ];
-    insta::assert_snapshot!(all.concat(), @"");
+    insta::assert_snapshot!(all.concat(), @"
+    0,1,GPU-1234 mig=true [1g.10gb:2,3g.40gb:1]
+    all mig=false []
+    0 mig=true []
+    the command line is not a right layout
+    ");
 }

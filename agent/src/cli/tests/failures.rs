@@ -24,9 +24,23 @@ fn a_refusal_has_its_hint() {
         "gpu 0: slice 0000:10:00.0-0-1 is leased\ngpu 1: no such profile",
         Some("see `kerf lease list`"),
     );
-    insta::assert_snapshot!(failure.show(PLAIN), @"");
+    insta::assert_snapshot!(failure.show(PLAIN), @"
+    kerf: cannot apply the layout
+      because: gpu 0: slice 0000:10:00.0-0-1 is leased
+               gpu 1: no such profile
+      hint: see `kerf lease list`
+    ");
     let document = serde_json::to_string_pretty(&Error::new(&failure, failure.hint()));
-    insta::assert_snapshot!(document.expect("it writes"), @"");
+    insta::assert_snapshot!(document.expect("it writes"), @r#"
+    {
+      "schema": "kerf.v1.Error",
+      "message": "cannot apply the layout",
+      "causes": [
+        "gpu 0: slice 0000:10:00.0-0-1 is leased\ngpu 1: no such profile"
+      ],
+      "hint": "see `kerf lease list`"
+    }
+    "#);
 }
 
 #[test]
@@ -36,7 +50,16 @@ fn hints_of_our_own_where_kerfd_has_none() {
         refused(Code::DeadlineExceeded, "Timeout expired", None).show(PLAIN),
         refused(Code::Internal, "broken", None).show(PLAIN),
     ];
-    insta::assert_snapshot!(texts.concat(), @"");
+    insta::assert_snapshot!(texts.concat(), @"
+    kerf: cannot apply the layout
+      because: Operation is not implemented or not supported
+      hint: kerfd is older than kerf: restart it after the upgrade
+    kerf: cannot apply the layout
+      because: Timeout expired
+      hint: kerfd is busy with something long: see `kerf status`
+    kerf: cannot apply the layout
+      because: broken
+    ");
 }
 
 #[test]
@@ -55,9 +78,13 @@ async fn a_socket_that_is_not_there_is_named() {
     let socket = folder.path().join("kerf.sock");
     let failure = connect(&socket).await.expect_err("nobody listens");
     let text = failure.show(PLAIN).replace(&folder.path().display().to_string(), "DIR");
-    insta::assert_snapshot!(text, @"");
-    let _stale = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
-    drop(_stale);
+    insta::assert_snapshot!(text, @"
+    kerf: cannot reach kerfd on DIR/kerf.sock
+      because: No such file or directory (os error 2)
+      hint: start it with `systemctl start kerfd`, or name the socket of another kerfd with --socket or KERF_SOCKET
+    ");
+    let stale = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    drop(stale);
     let failure = connect(&socket).await.expect_err("nobody listens any more");
     assert!(failure.hint().is_some_and(|hint| hint.contains("kerfd is not")), "{failure:?}");
 }

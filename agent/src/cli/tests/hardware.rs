@@ -79,7 +79,21 @@ fn profile(id: u32, name: &str, max_count: u32, size: u32, starts: &[u32]) -> v1
 
 #[test]
 fn an_inventory_names_what_is_wrong() {
-    insta::assert_snapshot!(inventory::render(&Inventory::from(&host()), PLAIN), @"");
+    insta::assert_snapshot!(inventory::render(&Inventory::from(&host()), PLAIN), @"
+    node-1  driver 590.48.01, NVML 13.590.48.01, CUDA 13.1
+    PROBLEM: gpu 2 does not answer
+
+    GPU  PCI           NAME                   MEMORY  NUMA  MIG       NVLINKS  PROCESSES  HEALTH                               UUID
+      0  0000:10:00.0  NVIDIA H100 80GB HBM3   80GiB     0  0 slices        0          0  ok                                   GPU-0000-0
+      1  0000:11:00.0  NVIDIA H100 80GB HBM3   80GiB     0  off             0          0  ok                                   GPU-0000-1
+      2  0000:12:00.0  NVIDIA H100 80GB HBM3       -     -  off             0          0  lost since 2026-11-25T12:00:00.000Z  GPU-0000-2
+
+    NODE  CPUS  MEMORY  DISTANCES
+       0  0-55  512GiB  10
+
+    NIC     PCI           NUMA  LINK            RATE
+    mlx5_0  0000:18:00.0     0  InfiniBand  400 Gb/s
+    ");
     let empty = kerf_types::Inventory {
         gpus: Vec::new(),
         driver: None,
@@ -88,7 +102,10 @@ fn an_inventory_names_what_is_wrong() {
         problems: Vec::new(),
         ..host()
     };
-    insta::assert_snapshot!(inventory::render(&Inventory::from(&empty), PLAIN), @"");
+    insta::assert_snapshot!(inventory::render(&Inventory::from(&empty), PLAIN), @"
+    node-1  no driver answers
+    no GPUs
+    ");
 }
 
 #[test]
@@ -98,7 +115,15 @@ fn gpus_that_are_alike_share_a_table_of_profiles() {
         last.profiles.clear();
         last.mig_mode = kerf_types::MigMode::Unsupported;
     }
-    insta::assert_snapshot!(profiles::render(&Profiles::from(&host), PLAIN), @"");
+    insta::assert_snapshot!(profiles::render(&Profiles::from(&host), PLAIN), @"
+    NVIDIA H100 80GB HBM3  GPU 0-1
+      PROFILE  ID  MAX   MEMORY  SM  CE DEC ENC JPG OFA  PLACEMENTS
+      1g.10gb  19    7  9.75GiB  16   1   1   0   1   0  {0,1,2}:1
+      3g.40gb   9    2  9.75GiB  16   1   1   0   1   0  {0,4}:4
+
+    NVIDIA H100 80GB HBM3  GPU 2
+      cannot be cut
+    ");
 }
 
 #[test]
@@ -119,7 +144,23 @@ fn a_topology_has_its_legends() {
     };
     let topology = Topology::try_from(&message).expect("a right matrix");
     let nics = Inventory::from(&host()).nics;
-    insta::assert_snapshot!(topology::render(&topology, &nics, PLAIN), @"");
+    insta::assert_snapshot!(topology::render(&topology, &nics, PLAIN), @"
+          GPU0  NIC0  CPU Affinity  NUMA Affinity  PCI
+    GPU0  X     PIX   0-55          0              0000:10:00.0
+    NIC0  PIX   X     0-55          0              0000:18:00.0
+
+    Legend:
+      X     =  Self
+      SYS   =  Connection traversing PCIe as well as the SMP interconnect between NUMA nodes (e.g., QPI/UPI)
+      NODE  =  Connection traversing PCIe as well as the interconnect between PCIe Host Bridges within a NUMA node
+      PHB   =  Connection traversing PCIe as well as a PCIe Host Bridge (typically the CPU)
+      PXB   =  Connection traversing multiple PCIe bridges (without traversing the PCIe Host Bridge)
+      PIX   =  Connection traversing at most a single PCIe bridge
+      NV#   =  Connection traversing a bonded set of # NVLinks
+
+    NIC Legend:
+      NIC0  =  mlx5_0
+    ");
 }
 
 #[test]
@@ -151,7 +192,20 @@ fn slices_are_drawn_on_their_grid() {
         v1::ListSlicesResponse { slices: vec![held, sick, slice("1g.10gb", 0, 1, "free")] };
     let all = Slices::try_from(&message).expect("right slices");
     let grids = Profiles::from(&host());
-    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"");
+    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"
+    GPU 0  0000:10:00.0  NVIDIA H100 80GB HBM3  │░░│××│··│··│███████████│
+      PROFILE   AT  STATE                                   HOLDER                 MEMORY  SM  GI  CI  UUID   ID
+      1g.10gb  0:1  free                                    -                     9.75GiB  16   7   0  MIG-0  0000:10:00.0-0-1
+      1g.10gb  1:1  quarantined (its process does not end)  -                     9.75GiB  16   8   0  MIG-1  0000:10:00.0-1-1
+      3g.40gb  4:4  leased                                  container default/c1  9.75GiB  16  11   0  MIG-4  0000:10:00.0-4-4
+
+    GPU 1-2: not cut
+    ");
     let none = Slices::try_from(&v1::ListSlicesResponse::default()).expect("no slices");
-    insta::assert_snapshot!(slices::render(&none, &grids, PLAIN), @"");
+    insta::assert_snapshot!(slices::render(&none, &grids, PLAIN), @"
+    GPU 0  0000:10:00.0  NVIDIA H100 80GB HBM3  │··│··│··│··│··│··│··│··│
+      no slices
+
+    GPU 1-2: not cut
+    ");
 }

@@ -64,7 +64,16 @@ fn message() -> v1::Plan {
 #[test]
 fn a_plan_is_a_diff() {
     let plan = Plan::try_from(&message()).expect("a right plan");
-    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"");
+    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"
+    GPU 0  0000:10:00.0  MIG on
+      =  3g.40gb  4:4  MIG-4  in use: container default/c1
+      -  1g.20gb  0:2  MIG-0
+      +  2g.20gb  0:2
+    GPU 1  0000:11:00.0  MIG off
+      nothing to do
+    Plan: 1 step on 1 GPU: 1 slice to create, 1 to destroy, 1 kept
+          disturbs nothing that is in use (proven: no plan disturbs less); made from generation 7
+    ");
 }
 
 #[test]
@@ -81,7 +90,7 @@ fn a_plan_says_what_it_disturbs_and_what_is_not_proven() {
     (message.cost, message.lower_bound, message.proof) = (3, 2, false);
     let plan = Plan::try_from(&message).expect("a right plan");
     let text = plan::render(&plan, PLAIN);
-    insta::assert_snapshot!(text.lines().last().unwrap_or_default(), @"");
+    insta::assert_snapshot!(text.lines().last().unwrap_or_default(), @"      disturbs live instances of weight 3 (not proven best: at least 2 is unavoidable); made from generation 7");
 }
 
 #[test]
@@ -89,7 +98,11 @@ fn a_plan_without_steps_says_so() {
     let mut message = message();
     message.gpus.remove(0);
     let plan = Plan::try_from(&message).expect("a right plan");
-    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"");
+    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"
+    GPU 1  0000:11:00.0  MIG off
+      nothing to do
+    The host is as the layout wants it: nothing to do.
+    ");
 }
 
 #[test]
@@ -104,7 +117,11 @@ fn a_step_has_the_name_that_the_plan_knows() {
         line(create(14, 2, 2), Some(&plan)),
         line(create(14, 0, 2), None),
     ];
-    insta::assert_snapshot!(lines.concat(), @"");
+    insta::assert_snapshot!(lines.concat(), @"
+    [ 3/12] GPU 0: create 2g.20gb at 0:2  3.4 ms
+    [ 3/12] GPU 0: create profile 14 at 2:2  3.4 ms
+    [ 3/12] 0000:10:00.0: create profile 14 at 0:2  3.4 ms
+    ");
 }
 
 #[test]
@@ -113,5 +130,8 @@ fn the_end_of_an_apply() {
         let message = AppliedMessage { generation: 8, steps, microseconds: 35_200 };
         apply::render(&Applied::from(&message), PLAIN)
     };
-    insta::assert_snapshot!(show(12) + &show(0), @"");
+    insta::assert_snapshot!(show(12) + &show(0), @"
+    Applied: 12 steps in 35.2 ms; generation 8
+    Nothing was to be done; generation 8
+    ");
 }

@@ -48,14 +48,26 @@ fn gpus() -> v1::Lease {
 fn a_list_says_who_has_what() {
     let message = v1::ListLeasesResponse { leases: vec![slice(), gpus()] };
     let leases = Leases::try_from(&message).expect("right leases");
-    insta::assert_snapshot!(lease::render(&leases, PLAIN), @"");
+    insta::assert_snapshot!(lease::render(&leases, PLAIN), @"
+    ID                                    STATE     HOLDER                CONTAINER   GIVES                               CUT      PID  EXPIRES
+    01938f5c-0000-7000-8000-000000000001  reserved  user 1000             -           1g.10gb 0000:10:00.0-0-1            -          -  2026-11-25T12:01:00.000Z
+    01938f5c-0000-7000-8000-000000000002  active    container default/c1  default/c1  gpu 0000:11:00.0, gpu 0000:12:00.0  for it  4242  -
+    ");
     let none = Leases::try_from(&v1::ListLeasesResponse::default()).expect("no leases");
-    insta::assert_snapshot!(lease::render(&none, PLAIN), @"");
+    insta::assert_snapshot!(lease::render(&none, PLAIN), @"no leases");
 }
 
 #[test]
 fn a_new_lease_says_how_a_container_gets_it() {
     let lease = Lease::try_from(&slice()).expect("a right lease");
-    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @"");
-    insta::assert_snapshot!(lease::render_released(&lease, PLAIN), @"");
+    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @"
+    lease       01938f5c-0000-7000-8000-000000000001
+    state       reserved
+    gives       1g.10gb 0000:10:00.0-0-1
+    holder      user 1000
+    expires     2026-11-25T12:01:00.000Z
+    annotation  kerf.dev/lease=01938f5c-0000-7000-8000-000000000001
+    CDI name    kerf.dev/lease=01938f5c-0000-7000-8000-000000000001
+    ");
+    insta::assert_snapshot!(lease::render_released(&lease, PLAIN), @"01938f5c-0000-7000-8000-000000000001 is released: 1g.10gb 0000:10:00.0-0-1");
 }

@@ -84,5 +84,14 @@ fn wrong_values_are_refused_with_what_would_be_right() {
         error(&["--label", "k"]),
         error(&["--cost-limit", "12"]),
     ];
-    insta::assert_snapshot!(all.join("\n"), @"");
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    error: invalid value 'fun' for '--kind <KIND>': unknown variant `fun`, expected one of `train`, `finetune`, `serve`, `dataprep`, `interactive`, `batch`
+    error: invalid value 'on-failure' for '--restart <POLICY>': a restart policy expected, found "on-failure": write never, always or on-failure:3
+    error: invalid value 'data:mnt' for '--volume <NAME:/PATH[:rw]>': a volume expected, found "data:mnt": write it as data:/mnt/data or data:/mnt/data:rw
+    error: invalid value 'data:/mnt:rx' for '--volume <NAME:/PATH[:rw]>': a volume expected, found "data:/mnt:rx": write it as data:/mnt/data or data:/mnt/data:rw
+    error: invalid value 'many' for '--cpu <CPUS>': a number of CPUs expected, found "many": write it as 2, 0.5 or 500m
+    error: invalid value '4 GiB' for '--memory <BYTES>': an amount of memory expected, found "4 GiB": write it as 512MiB or 20GiB
+    error: invalid value 'k' for '--label <KEY=VALUE>': a label expected, found "k": write it as KEY=VALUE
+    error: invalid value '12' for '--cost-limit <AMOUNT>': an amount of money expected, found "12": write it as 12.50EUR
+    "#);
 }

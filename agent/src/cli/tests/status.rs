@@ -29,7 +29,16 @@ fn well() -> v1::Status {
 
 #[test]
 fn a_host_that_is_well() {
-    insta::assert_snapshot!(status::render(&Status::from(&well()), PLAIN), @"");
+    insta::assert_snapshot!(status::render(&Status::from(&well()), PLAIN), @"
+    node-1  kerfd 0.1.0, up 2h 2m
+    everything is well
+      GPUs     8 of 8 well
+      slices   14, 3 leased
+      leases   3
+      jobs     2 active
+      store    epoch 1, generation 42
+      metrics  http://127.0.0.1:9450/metrics
+    ");
 }
 
 #[test]
@@ -51,7 +60,22 @@ fn what_is_wrong_comes_first() {
         metrics_address: String::new(),
         ..well()
     };
-    insta::assert_snapshot!(status::render(&Status::from(&sick), PLAIN), @"");
+    insta::assert_snapshot!(status::render(&Status::from(&sick), PLAIN), @"
+    node-1  kerfd 0.1.0, up 2h 2m, simulated h100x8
+    DRAINING: kerfd is about to end and takes no new work
+    DEGRADED: 2 things are not well
+      gpu 3 (0000:5d:00.0): fallen off the bus
+        hint: reset the GPU
+        since 2026-11-25T12:00:00.000Z
+      containerd: does not answer
+        since 2026-11-25T12:00:00.000Z
+      GPUs     7 of 8 well
+      slices   14, 3 leased
+      leases   3
+      jobs     2 active
+      store    epoch 1, generation 42
+      metrics  off
+    ");
 }
 
 #[test]
@@ -67,5 +91,8 @@ fn events_are_a_line_each() {
         event(9, "gpu", "gpu 3 (0000:5d:00.0)", "lost"),
         event(12_345, "config", "reload", "taken"),
     ];
-    insta::assert_snapshot!(events::render(&Events::from_iter(&all), PLAIN), @"");
+    insta::assert_snapshot!(events::render(&Events::from_iter(&all), PLAIN), @"
+        9  2026-11-25T12:00:00.000Z  gpu     gpu 3 (0000:5d:00.0): lost
+    12345  2026-11-25T12:00:00.000Z  config  reload: taken
+    ");
 }

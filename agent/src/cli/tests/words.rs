@@ -53,7 +53,12 @@ fn columns_stand_below_their_headings_whatever_the_colour() {
     table.push(row!["a", 7, "x"]);
     table.push(vec!["longer".into(), Cell::new(Ink::Red, 12_345), Cell::optional(None::<u8>)]);
     table.push(row!["ü", "", ""]);
-    insta::assert_snapshot!(table.render(PLAIN, ""), @"");
+    insta::assert_snapshot!(table.render(PLAIN, ""), @"
+    NAME     SIZE  NOTE
+    a           7  x
+    longer  12345  -
+    ü
+    ");
     let colored = table.render(Style { color: true }, "");
     let mut plain = String::new();
     let mut rest = colored.as_str();

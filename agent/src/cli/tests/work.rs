@@ -44,14 +44,33 @@ fn job(message: &v1::Job) -> Job {
 fn a_list_of_jobs() {
     let message = v1::ListJobsResponse { jobs: vec![running(), failed()] };
     let all = Jobs::try_from(&message).expect("right jobs");
-    insta::assert_snapshot!(jobs::render(&all, PLAIN), @"");
+    insta::assert_snapshot!(jobs::render(&all, PLAIN), @"
+    ID                                    STATE    EXIT  NAME   ASK      IMAGE         SUBMITTED                 REASON
+    01938f5c-0000-7000-8000-000000000001  running     -  -      1g.10gb  busybox:kerf  2026-11-25T12:00:00.000Z  its container runs
+    02938f5c-0000-7000-8000-000000000002  failed      7  mnist  -        busybox:kerf  2026-11-25T12:00:00.000Z  exit code 7
+    ");
     let none = Jobs::try_from(&v1::ListJobsResponse::default()).expect("no jobs");
-    insta::assert_snapshot!(jobs::render(&none, PLAIN), @"");
+    insta::assert_snapshot!(jobs::render(&none, PLAIN), @"no jobs");
 }
 
 #[test]
 fn one_job_says_what_it_knows() {
-    insta::assert_snapshot!(jobs::render_one(&job(&failed()), PLAIN), @"");
+    insta::assert_snapshot!(jobs::render_one(&job(&failed()), PLAIN), @"
+    id         02938f5c-0000-7000-8000-000000000002
+    state      failed
+    reason     exit code 7
+    exit code  7
+    name       mnist
+    image      busybox:kerf
+    container  kerf-01938f5c-0000-7000-8000-000000000001-0
+    tenant     default
+    user       1000
+    submitted  2026-11-25T12:00:00.000Z
+    started    2026-11-25T12:00:01.000Z
+    ended      2026-11-25T12:00:02.000Z
+    restarts   2
+    spec hash  abababababababababababababababababababababababababababababababab
+    ");
 }
 
 #[test]
@@ -62,7 +81,10 @@ fn submit_prints_the_id_alone() {
 #[test]
 fn cancel_says_what_became_of_it() {
     let text = cancel::render(&job(&running()), PLAIN) + &cancel::render(&job(&failed()), PLAIN);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    01938f5c-0000-7000-8000-000000000001 is asked to end (running)
+    02938f5c-0000-7000-8000-000000000002 has ended already: failed
+    ");
 }
 
 #[test]
@@ -74,5 +96,9 @@ fn an_id_may_be_given_by_its_only_beginning() {
     assert_eq!(find("0193"), Ok("0193-c".to_owned()));
     let wrong = [find("0192"), find("02"), find("")];
     let wrong: Vec<String> = wrong.into_iter().filter_map(Result::err).collect();
-    insta::assert_snapshot!(wrong.join("\n"), @"");
+    insta::assert_snapshot!(wrong.join("\n"), @r#"
+    2 jobs have an id that begins with "0192": 0192-a, 0192-b
+    0 jobs have an id that begins with "02"
+    3 jobs have an id that begins with "": 0192-a, 0192-b, 0193-c
+    "#);
 }

@@ -12,6 +12,9 @@ use super::{LIMIT, slices};
 /// The slice that the containers ask for.
 const ASK: &str = "1g.10gb";
 
+/// The family that only a measured slice has.
+const MEASURED: &str = "kerf_slice_memory_total_bytes{";
+
 /// The code that the container exits with, to see that it arrives.
 const CODE: i32 = 7;
 
@@ -116,14 +119,16 @@ pub fn metrics(stage: &mut Stage, host: &mut Host) -> Result<()> {
     let uuid = host.slice.clone().context("no step has leased a slice")?;
     let address = host.kerfd()?.metrics_address();
     stage.say(&format!("$ curl -s http://{address}/metrics | grep {uuid}"));
-    let text = host.kerfd()?.metrics()?;
+    let mut text = String::new();
+    // A slice is listed at once and measured with the next sample of its GPU.
+    poll::until_true("a sample of the slice", LIMIT, || {
+        text = host.kerfd().and_then(|kerfd| kerfd.metrics()).unwrap_or_default();
+        text.lines().any(|line| line.starts_with(MEASURED) && line.contains(&uuid))
+    })?;
     let lines: Vec<&str> = text.lines().filter(|line| line.contains(&uuid)).collect();
     stage.print(&lines.join("\n"));
     let has = |name: &str| lines.iter().any(|line| line.starts_with(name));
-    stage.check(
-        "its memory is measured",
-        has("kerf_slice_memory_total_bytes{"),
-    )?;
+    stage.check("its memory is measured", has(MEASURED))?;
     let leased = lines
         .iter()
         .any(|line| line.starts_with("kerf_slice_leased{") && line.ends_with(" 1"));
