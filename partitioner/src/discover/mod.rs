@@ -4,10 +4,12 @@
 //! hangs becomes a line among the problems and the rest of the inventory stands.
 
 mod known;
+mod samples;
 mod table;
 
 use std::time::{Duration, SystemTime};
 
+use kerf_api::json;
 use kerf_api::partitioner::v1 as wire;
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_types::inventory::{Health, Inventory};
@@ -15,9 +17,10 @@ use kerf_types::{Gpu, Timestamp};
 
 use crate::client::{Client, ClientError, WorkerCommand};
 use crate::in_words;
-use crate::topology::PciTree;
+use crate::topology::{PciTree, matrix};
 use known::Known;
-pub use table::table;
+pub use samples::samples;
+pub use table::{samples_table, table, topology_table};
 
 /// Stuck workers that discovery leaves behind at most. Each may hold a lock of the driver, so more of
 /// them would make a sick host sicker; the GPUs not yet asked are then listed as unresponsive.
@@ -42,13 +45,7 @@ pub enum DiscoverError {
 
 /// Finds what a host has; `deadline` is for each question.
 pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery, DiscoverError> {
-    let mut search = Search {
-        command,
-        deadline,
-        client: None,
-        stuck: 0,
-        problems: Vec::new(),
-    };
+    let mut search = Search::new(command, deadline);
     let host = search
         .ask(|client| client.observe_host(deadline))
         .map_err(DiscoverError::Worker)?;
@@ -71,6 +68,31 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
         problems,
     };
     Ok(Discovery { inventory, tree })
+}
+
+/// The topology of what was found, as a document.
+pub fn topology(found: &Discovery) -> json::Topology {
+    let inventory = &found.inventory;
+    let gpus = inventory.gpus.iter().map(|gpu| Some(gpu.pci));
+    let places: Vec<_> = gpus
+        .chain(inventory.nics.iter().map(|nic| nic.pci))
+        .collect();
+    let rows = matrix(inventory, &found.tree);
+    json::Topology {
+        schema: Default::default(),
+        devices: rows.iter().map(|row| row.device.clone()).collect(),
+        rows: rows
+            .into_iter()
+            .zip(places)
+            .map(|(row, pci)| json::TopologyRow {
+                device: row.device,
+                pci: pci.map(|pci| pci.to_string()),
+                links: row.links.iter().map(ToString::to_string).collect(),
+                cpu_affinity: row.cpu_affinity,
+                numa_node: row.numa_node,
+            })
+            .collect(),
+    }
 }
 
 fn read<W, T>(values: Vec<W>, what: &str, problems: &mut Vec<String>) -> Vec<T>
@@ -97,7 +119,17 @@ struct Search<'a> {
     problems: Vec<String>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(command: &'a WorkerCommand, deadline: Duration) -> Self {
+        Self {
+            command,
+            deadline,
+            client: None,
+            stuck: 0,
+            problems: Vec::new(),
+        }
+    }
+
     /// Asks the present worker, or a new one. One that misses its deadline is left behind.
     fn ask<T>(
         &mut self,

@@ -1,7 +1,8 @@
 //! An inventory as tables for people.
 
+use kerf_api::json::{GpuSample, Samples};
 use kerf_types::inventory::{Health, Inventory};
-use kerf_types::{Gpu, MigMode};
+use kerf_types::{Bytes, Gpu, MigMode};
 
 use super::Discovery;
 use crate::topology;
@@ -29,6 +30,52 @@ pub fn table(found: &Discovery) -> String {
         append(&mut text, &format!("problem: {problem}"));
     }
     text
+}
+
+/// The matrix of who is how near to whom, alone.
+pub fn topology_table(found: &Discovery) -> String {
+    alone(&matrix(found), &found.inventory.problems)
+}
+
+/// What the sensors read.
+pub fn samples_table(read: &Samples) -> String {
+    let known = |value: Option<f64>, scale: f64, unit: &str| {
+        value.map_or_else(unknown, |value| format!("{:.0} {unit}", value * scale))
+    };
+    let used = |bytes: Option<u64>| bytes.map_or_else(unknown, |bytes| Bytes(bytes).to_string());
+    let line = |sample: &GpuSample| {
+        vec![
+            sample.index.to_string(),
+            sample.gpu.clone(),
+            known(sample.temperature_celsius, 1.0, "C"),
+            known(sample.power_watts, 1.0, "W"),
+            known(sample.sm_clock_hertz, 1e-6, "MHz"),
+            known(sample.utilization_ratio, 1e2, "%"),
+            known(sample.sm_activity_ratio, 1e2, "%"),
+            used(sample.memory_used_bytes),
+        ]
+    };
+    let header = [
+        "GPU",
+        "UUID",
+        "TEMP",
+        "POWER",
+        "SM CLOCK",
+        "BUSY",
+        "SM ACTIVE",
+        "MEMORY USED",
+    ];
+    let lines = read.samples.iter().map(line).collect();
+    alone(&with_header(row(header), lines), &read.problems)
+}
+
+fn alone(rows: &Rows, problems: &[String]) -> String {
+    let mut text = String::new();
+    section(&mut text, rows);
+    for problem in problems {
+        append(&mut text, &format!("problem: {problem}"));
+    }
+    text.trim_start_matches('\n').to_owned()
 }
 
 type Rows = Vec<Vec<String>>;

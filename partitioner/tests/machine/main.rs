@@ -2,6 +2,7 @@
 
 mod crash;
 mod faults;
+mod look;
 mod mode;
 mod nodes;
 mod observe;
