@@ -1,7 +1,7 @@
 //! `kerf-runtime`: what containerd, podman or docker run in the place of runc, and the CDI hook `claim`.
 //!
-//! A table of contents of [`kerf_runtime`]. It ends as runc by exec, with its arguments as they came, or
-//! with exit code 1 and a message; 2 is a wrong use of `claim`.
+//! A table of contents of [`kerf_runtime`]. It ends as runc by exec, with its arguments as they came (and a
+//! `--pid-file` for a container with an ask that has none), or with exit code 1 and a message; 2 is a wrong use of `claim`.
 
 use std::env;
 use std::ffi::OsString;
@@ -46,9 +46,9 @@ fn wrap(args: &[OsString]) -> (LogTarget, Result<(), LaunchError>) {
             let exe = own_path()?;
             let settings = Settings::load(&exe)?;
             let runtime = settings.find_runtime(&exe)?;
-            launch::prepare(&invocation, &settings)?;
+            let args = launch::prepare(args, &invocation, &settings)?;
             // exec also gives SIGPIPE back its default, which Rust's start-up took away.
-            let source = Command::new(&runtime).args(args).exec();
+            let source = Command::new(&runtime).args(args.iter()).exec();
             Err(LaunchError::Exec { runtime, source })
         });
     (log, ended)

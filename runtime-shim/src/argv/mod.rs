@@ -102,6 +102,9 @@ pub struct Target {
     pub bundle: PathBuf,
     /// `--pid-file`.
     pub pid_file: Option<PathBuf>,
+    /// Number of arguments from the container id, or the `--` before it, to the end: flags may be added
+    /// before these.
+    pub tail: usize,
 }
 
 /// A command line whose meaning is not certain.
@@ -161,6 +164,20 @@ pub fn parse(args: &[OsString]) -> (LogTarget, Result<Invocation, ArgvError>) {
         })
     });
     (globals.log, parsed)
+}
+
+impl Target {
+    /// The command line with `--pid-file` added for the runtime.
+    pub fn with_pid_file(&self, args: &[OsString], pid_file: &Path) -> Vec<OsString> {
+        let (flags, tail) = args.split_at(args.len().saturating_sub(self.tail));
+        let added = [OsString::from("--pid-file"), pid_file.into()];
+        flags
+            .iter()
+            .cloned()
+            .chain(added)
+            .chain(tail.iter().cloned())
+            .collect()
+    }
 }
 
 #[derive(Default)]
@@ -242,13 +259,17 @@ fn target(verb: &OsStr, args: &[OsString]) -> Result<Option<Target>, ArgvError> 
     let mut ids: Vec<&OsStr> = Vec::new();
     let mut bundle = PathBuf::from(".");
     let mut pid_file = None;
+    let mut tail = None;
     while let Some((first, after)) = rest.split_first() {
+        let here = rest.len();
         rest = after;
         let Some((name, inline)) = flag(first) else {
+            tail.get_or_insert(here);
             ids.push(first);
             continue;
         };
         if name.is_empty() {
+            tail.get_or_insert(here);
             ids.extend(rest.iter().map(OsString::as_os_str));
             break;
         }
@@ -279,6 +300,7 @@ fn target(verb: &OsStr, args: &[OsString]) -> Result<Option<Target>, ArgvError> 
                 bundle
             },
             pid_file: pid_file.filter(|path: &PathBuf| !path.as_os_str().is_empty()),
+            tail: tail.unwrap_or_default(),
         })),
         other => Err(ArgvError::Ids {
             verb: verb.to_string_lossy().into_owned(),

@@ -86,6 +86,35 @@ fn engines_command_lines() {
 }
 
 #[test]
+fn a_pid_file_is_added_before_the_container_id() {
+    let lines = [
+        "--root /r/ns create --bundle /b c1",
+        "create c1 --bundle /b",
+        "run -d -b /b -- c1",
+        "create --preserve-fds 3 --bundle=/b --no-pivot c1",
+    ];
+    let added = lines.map(|line| {
+        let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let Ok(Action::Create(target)) = parse(&args).1.map(|read| read.action) else {
+            panic!("{line} is not a create");
+        };
+        let args = target.with_pid_file(&args, Path::new("/b/kerf.pid"));
+        let Ok(Action::Create(again)) = parse(&args).1.map(|read| read.action) else {
+            panic!("{args:?} is not a create");
+        };
+        assert_eq!(again.pid_file, Some("/b/kerf.pid".into()));
+        assert_eq!((again.id, again.bundle), (target.id, target.bundle));
+        args.join(OsStr::new(" ")).into_string().expect("text")
+    });
+    insta::assert_snapshot!(added.join("\n"), @r"
+    --root /r/ns create --bundle /b --pid-file /b/kerf.pid c1
+    create --pid-file /b/kerf.pid c1 --bundle /b
+    run -d -b /b --pid-file /b/kerf.pid -- c1
+    create --preserve-fds 3 --bundle=/b --no-pivot --pid-file /b/kerf.pid c1
+    ");
+}
+
+#[test]
 fn command_lines_that_are_not_certain() {
     let lines = [
         "--newflag value create c1",

@@ -23,6 +23,10 @@ pub const CONFIG_LIMIT: u64 = 16 * 1024 * 1024;
 
 const NAME: &str = "config.json";
 
+/// Where the runtime writes the pid of the init process when the engine names no file for it. Without one
+/// kerfd could not tell which process the lease belongs to, and would take the slice back.
+const PID_FILE: &str = "kerf.pid";
+
 /// A bundle that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -67,6 +71,15 @@ pub enum BundleError {
         uid: u32,
         /// Permission bits.
         mode: u32,
+    },
+    /// The pid file of an earlier container of this bundle is in the way.
+    #[error("{}/{PID_FILE} of an earlier container cannot be removed", bundle.display())]
+    StalePidFile {
+        /// The bundle.
+        bundle: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The new file could not be put in place; the old one is untouched.
     #[error("{}/config.json cannot be replaced", bundle.display())]
@@ -118,6 +131,18 @@ impl Bundle {
     /// The bundle's path, absolute and without links.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A pid file of our own in the bundle, for the runtime to write. One that an earlier container of
+    /// this bundle left is removed: its pid may be another process by now.
+    pub fn fresh_pid_file(&self) -> Result<PathBuf, BundleError> {
+        match sys::unlink_in(self.dir.as_fd(), PID_FILE) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                let bundle = self.path.clone();
+                Err(BundleError::StalePidFile { bundle, source })
+            }
+            _ => Ok(self.path.join(PID_FILE)),
+        }
     }
 
     /// Reads `config.json`.

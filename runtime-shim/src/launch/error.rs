@@ -27,6 +27,15 @@ pub enum LaunchError {
     /// The bundle cannot be read or written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// The engine's pid file is relative to a folder that is gone.
+    #[error("the absolute path of the pid file {} cannot be told", path.display())]
+    PidFile {
+        /// The path as given.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The spec cannot be read or must not be edited.
     #[error("{}/config.json gets no accelerator", bundle.display())]
     Spec {

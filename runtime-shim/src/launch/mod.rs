@@ -5,8 +5,11 @@
 
 mod error;
 
+use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::PathBuf;
 
 use crate::argv::{Action, Invocation, Target};
 use crate::bundle::Bundle;
@@ -19,10 +22,15 @@ use crate::vet;
 
 pub use error::LaunchError;
 
-/// Makes the bundle ready for the runtime.
-pub fn prepare(invocation: &Invocation, settings: &Settings) -> Result<(), LaunchError> {
+/// Makes the bundle ready for the runtime, and gives the arguments to start it with: `args`, which
+/// `invocation` was read from, and a `--pid-file` where a container with an ask has none.
+pub fn prepare<'a>(
+    args: &'a [OsString],
+    invocation: &Invocation,
+    settings: &Settings,
+) -> Result<Cow<'a, [OsString]>, LaunchError> {
     let (target, is_restore) = match &invocation.action {
-        Action::PassOn => return Ok(()),
+        Action::PassOn => return Ok(Cow::Borrowed(args)),
         Action::Create(target) => (target, false),
         Action::Restore(target) => (target, true),
     };
@@ -34,7 +42,7 @@ pub fn prepare(invocation: &Invocation, settings: &Settings) -> Result<(), Launc
     };
     let mut config = Config::parse(&file.text).map_err(spec_error)?;
     let Some(ask) = config.ask().map_err(spec_error)? else {
-        return Ok(());
+        return Ok(Cow::Borrowed(args));
     };
     if is_restore {
         return Err(LaunchError::Restore);
@@ -42,11 +50,34 @@ pub fn prepare(invocation: &Invocation, settings: &Settings) -> Result<(), Launc
     // All that can be refused without kerfd is refused before it cuts a slice.
     bundle.refuse_exposed(&file)?;
     config.admit().map_err(spec_error)?;
-    let request = request(invocation, target, &bundle, ask);
+    let (pid_file, args) = pid_file(args, target, &bundle)?;
+    let request = LaunchRequest {
+        pid_file: Some(pid_file),
+        ..request(invocation, target, &bundle, ask)
+    };
     let grant = obtain(settings, &request)?;
     let text = config.apply(&grant).map_err(spec_error)?;
     bundle.replace(&file, &text)?;
-    Ok(())
+    Ok(args)
+}
+
+/// The file that kerfd finds the init process by, and the arguments that make the runtime write it. A
+/// relative one is relative to our working directory, which is not kerfd's.
+fn pid_file<'a>(
+    args: &'a [OsString],
+    target: &Target,
+    bundle: &Bundle,
+) -> Result<(PathBuf, Cow<'a, [OsString]>), LaunchError> {
+    let Some(given) = &target.pid_file else {
+        let added = bundle.fresh_pid_file()?;
+        let args = target.with_pid_file(args, &added);
+        return Ok((added, Cow::Owned(args)));
+    };
+    let absolute = std::path::absolute(given).map_err(|source| LaunchError::PidFile {
+        path: given.clone(),
+        source,
+    })?;
+    Ok((absolute, Cow::Borrowed(args)))
 }
 
 /// Asks kerfd and takes a second look at what it gives.
@@ -70,7 +101,7 @@ fn request(invocation: &Invocation, target: &Target, bundle: &Bundle, ask: Ask) 
         container_id: target.id.clone(),
         namespace: invocation.namespace.clone(),
         bundle: bundle.path().to_owned(),
-        pid_file: target.pid_file.clone(),
+        pid_file: None,
         ask,
         lease,
         claim: None,

@@ -146,7 +146,52 @@ fn a_container_with_an_ask_is_passed_on_with_its_grant() {
         assert!(requests[0].lease.is_some());
         let real = fs::canonicalize(&bundle).expect("bundle");
         assert_eq!(requests[0].bundle, real);
+        let pid_file = real.join("kerf.pid");
+        let pid = pid_file.to_str().expect("text");
+        let expected = [
+            "--root=/run/x/default",
+            verb,
+            "-b",
+            &bundle,
+            "--pid-file",
+            pid,
+            "c1",
+        ];
+        let seen = wrapped.world.text("args");
+        assert_eq!(seen.lines().collect::<Vec<_>>(), expected);
+        assert_eq!(requests[0].pid_file.as_ref(), Some(&pid_file));
     }
+}
+
+#[test]
+fn a_relative_pid_file_is_told_to_kerfd_in_full() {
+    let wrapped = Wrapped::new();
+    let ask = json!({"kerf.dev/accelerator": "gpu"});
+    let bundle = wrapped.bundle(&world::spec(&["/bin/true"], ask).to_string());
+    let line = ["create", "--bundle", &bundle, "--pid-file", "x/pid", "c1"];
+    let mut command = Command::new(&wrapped.shim);
+    let folder = fs::canonicalize(wrapped.world.dir.path()).expect("folder");
+    let status = command.args(line).current_dir(&folder).status();
+    assert!(status.expect("the shim starts").success());
+    assert_eq!(wrapped.world.text("args").lines().collect::<Vec<_>>(), line);
+    let asked = wrapped.kerfd.requests();
+    assert_eq!(asked[0].pid_file, Some(folder.join("x/pid")));
+}
+
+#[test]
+fn a_pid_that_an_earlier_container_left_is_gone_before_kerfd_is_asked() {
+    let wrapped = Wrapped::new();
+    let ask = json!({"kerf.dev/accelerator": "gpu"});
+    let bundle = wrapped.bundle(&world::spec(&["/bin/true"], ask).to_string());
+    let stale = wrapped.world.path("bundle/kerf.pid");
+    fs::write(&stale, "1").expect("a stale pid");
+    assert!(
+        wrapped
+            .run(&["create", "-b", &bundle, "c1"])
+            .status
+            .success()
+    );
+    assert!(!stale.exists());
 }
 
 #[test]
