@@ -14,6 +14,7 @@ pub mod hardware;
 pub mod host;
 pub mod jobs;
 pub mod launcher;
+pub mod pattern;
 pub mod process;
 pub mod rpc;
 pub mod sampler;

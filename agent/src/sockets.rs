@@ -8,12 +8,20 @@ use tokio::net::UnixListener;
 
 /// Opens a listening socket with these rights. A stale one is replaced; one that somebody answers on is not.
 pub fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    if path.exists() {
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+    match std::os::unix::net::UnixStream::connect(path).map_err(|error| error.kind()) {
+        Err(io::ErrorKind::NotFound) => {}
+        // Nobody listens. Any other failure, such as a full backlog, can come from a kerfd that lives.
+        Err(io::ErrorKind::ConnectionRefused) => crate::files::remove(path)?,
+        Ok(_) => {
             let text = format!("{}: another kerfd serves this socket", path.display());
             return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
         }
-        std::fs::remove_file(path)?;
+        Err(kind) => {
+            let path = path.display();
+            let text =
+                format!("{path}: it cannot be told whether another kerfd serves this socket");
+            return Err(io::Error::new(kind, format!("{text}: {kind}")));
+        }
     }
     // Bound under a temporary name, so that nobody connects before the rights are set.
     let mut temporary = path.as_os_str().to_owned();
@@ -25,10 +33,17 @@ pub fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Gives a socket to the group `kerf`, where there is one.
+/// Gives a socket to a group, where there is one. A kerfd that is not root and not in it may not, and keeps
+/// the socket to itself.
 pub fn give_to_group(path: &Path, group: &str) -> io::Result<()> {
-    match nix::unistd::Group::from_name(group) {
-        Ok(Some(group)) => std::os::unix::fs::chown(path, None, Some(group.gid.as_raw())),
-        _ => Ok(()),
+    let Ok(Some(found)) = nix::unistd::Group::from_name(group) else {
+        return Ok(());
+    };
+    match std::os::unix::fs::chown(path, None, Some(found.gid.as_raw())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            tracing::info!(path = %path.display(), group, "socket stays with kerfd's own group");
+            Ok(())
+        }
+        given => given,
     }
 }

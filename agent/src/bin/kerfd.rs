@@ -10,8 +10,13 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("KERF_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(run(args)),
         Err(error) => Err(error.into()),
@@ -33,7 +38,12 @@ fn report(error: &anyhow::Error) {
         None => error
             .chain()
             .enumerate()
-            .map(|(at, cause)| format!("{}{cause}\n", if at == 0 { "kerfd: " } else { "  because: " }))
+            .map(|(at, cause)| {
+                format!(
+                    "{}{cause}\n",
+                    if at == 0 { "kerfd: " } else { "  because: " }
+                )
+            })
             .collect(),
     };
     // Nowhere is left to complain to when stderr is closed.

@@ -34,7 +34,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         allow_reset: args.layout.allow_reset,
         expected_generation: args.expected_generation,
     };
-    let answers = client.apply_layout(request).await.map_err(Failure::call(WHAT))?;
+    let answers = client
+        .apply_layout(request)
+        .await
+        .map_err(Failure::call(WHAT))?;
     let mut answers = answers.into_inner();
     let mut plan = None;
     while let Some(answer) = answers.message().await.map_err(Failure::call(WHAT))? {
@@ -42,7 +45,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
             Some(Event::Planned(planned)) => {
                 let planned = Plan::try_from(&planned)?;
                 if context.print.is_table() {
-                    context.print.styled(|style| plan::render(&planned, style))?;
+                    context
+                        .print
+                        .styled(|style| plan::render(&planned, style))?;
                 }
                 plan = Some(planned);
             }
@@ -64,9 +69,17 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 pub fn render(applied: &Applied, style: Style) -> String {
     let done = match applied.steps {
         0 => "Nothing was to be done".to_owned(),
-        steps => format!("Applied: {} in {}", count(steps, "step"), micros(applied.duration_us)),
+        steps => format!(
+            "Applied: {} in {}",
+            count(steps, "step"),
+            micros(applied.duration_us)
+        ),
     };
-    format!("{}; generation {}\n", style.paint(Ink::Green, done), applied.generation)
+    format!(
+        "{}; generation {}\n",
+        style.paint(Ink::Green, done),
+        applied.generation
+    )
 }
 
 /// One step that was carried out, in words.
@@ -81,7 +94,11 @@ impl StepLine {
     /// The line.
     pub fn show(&self, style: Style) -> String {
         let Self { number, what, took } = self;
-        format!("{} {what}  {}\n", style.paint(Ink::Dim, number), style.paint(Ink::Dim, took))
+        format!(
+            "{} {what}  {}\n",
+            style.paint(Ink::Dim, number),
+            style.paint(Ink::Dim, took)
+        )
     }
 }
 
@@ -99,19 +116,35 @@ pub fn step_line(done: &StepDone, plan: Option<&Plan>) -> Result<StepLine, Conve
 
 fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
     let (pci, what) = match step {
-        Step::SetMigMode { gpu, enabled: true, .. } => (gpu, "turn MIG on".to_owned()),
-        Step::SetMigMode { gpu, enabled: false, .. } => (gpu, "turn MIG off".to_owned()),
-        Step::CreateGpuInstance { gpu, profile, placement } => {
+        Step::SetMigMode {
+            gpu, enabled: true, ..
+        } => (gpu, "turn MIG on".to_owned()),
+        Step::SetMigMode {
+            gpu,
+            enabled: false,
+            ..
+        } => (gpu, "turn MIG off".to_owned()),
+        Step::CreateGpuInstance {
+            gpu,
+            profile,
+            placement,
+        } => {
             let name = name_of(gpus, gpu, |gpu| &gpu.create, *placement, *profile);
             (gpu, format!("create {name} at {}", place(*placement)))
         }
-        Step::CreateComputeInstance { gpu, placement, .. } => {
-            (gpu, format!("create the compute instance at {}", place(*placement)))
-        }
+        Step::CreateComputeInstance { gpu, placement, .. } => (
+            gpu,
+            format!("create the compute instance at {}", place(*placement)),
+        ),
         Step::DestroyComputeInstance { gpu, uuid, .. } => {
             (gpu, format!("destroy the compute instance {uuid}"))
         }
-        Step::DestroyGpuInstance { gpu, profile, placement, .. } => {
+        Step::DestroyGpuInstance {
+            gpu,
+            profile,
+            placement,
+            ..
+        } => {
             let name = name_of(gpus, gpu, |gpu| &gpu.destroy, *placement, *profile);
             (gpu, format!("destroy {name} at {}", place(*placement)))
         }
@@ -136,5 +169,8 @@ fn name_of(
 ) -> String {
     let slices = gpus.iter().filter(|gpu| gpu.pci == pci).flat_map(part);
     let mut here = slices.filter(|slice| slice.placement == placement);
-    here.next().map_or_else(|| format!("profile {profile}"), |slice| slice.profile.clone())
+    here.next().map_or_else(
+        || format!("profile {profile}"),
+        |slice| slice.profile.clone(),
+    )
 }

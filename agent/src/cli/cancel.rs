@@ -31,7 +31,10 @@ pub fn render(job: &Job, style: Style) -> String {
     match (job.job.state.as_str(), &job.job.ended_at) {
         (state, Some(_)) => format!("{id} has ended already: {state}\n"),
         (state, None) => {
-            format!("{id} is asked to end ({})\n", style.paint(Ink::of_state(state), state))
+            format!(
+                "{id} is asked to end ({})\n",
+                style.paint(Ink::of_state(state), state)
+            )
         }
     }
 }

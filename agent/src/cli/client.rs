@@ -36,7 +36,10 @@ impl Context {
 pub async fn connect(socket: &Path) -> Result<Client, Failure> {
     // The first connection is made here and not in the channel, which would hide why it failed.
     let first = UnixStream::connect(socket).await;
-    let first = first.map_err(|source| Failure::Unreachable { socket: socket.into(), source })?;
+    let first = first.map_err(|source| Failure::Unreachable {
+        socket: socket.into(),
+        source,
+    })?;
     let mut first = Some(first);
     let path = socket.to_owned();
     let connector = tower::service_fn(move |_| {
@@ -49,8 +52,13 @@ pub async fn connect(socket: &Path) -> Result<Client, Failure> {
             Ok::<_, std::io::Error>(TokioIo::new(stream))
         }
     });
-    let channel = Endpoint::from_static(AUTHORITY).connect_with_connector(connector).await;
-    let channel = channel.map_err(|source| Failure::Foreign { socket: socket.into(), source })?;
+    let channel = Endpoint::from_static(AUTHORITY)
+        .connect_with_connector(connector)
+        .await;
+    let channel = channel.map_err(|source| Failure::Foreign {
+        socket: socket.into(),
+        source,
+    })?;
     Ok(KerfClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT))
 }
 

@@ -36,7 +36,9 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Show => {
             let mut client = context.connect().await?;
             let config = client.get_config(soon(v1::GetConfigRequest {})).await;
-            let config = config.map_err(Failure::call("read the configuration"))?.into_inner();
+            let config = config
+                .map_err(Failure::call("read the configuration"))?
+                .into_inner();
             if context.print.is_table() {
                 context.print.styled(|style| render(&config, style))?;
             } else {
@@ -54,7 +56,13 @@ fn check(file: Option<&Path>) -> Result<v1::Config, ConfigError> {
     // Neither the folder of programs nor the host's name can make a configuration right or wrong.
     let config = config.resolve(Path::new("/usr/bin"), "localhost")?;
     let toml = toml::to_string(&FileConfig::from(&config)).unwrap_or_default();
-    Ok(v1::Config { toml, files: files.iter().map(|file| file.display().to_string()).collect() })
+    Ok(v1::Config {
+        toml,
+        files: files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect(),
+    })
 }
 
 /// Which files are right.
@@ -63,7 +71,11 @@ pub fn render_check(config: &Config, style: Style) -> String {
         return format!("{DEFAULT_PATH} does not exist: every setting has its default\n");
     }
     let right = style.paint(Ink::Green, "right");
-    config.files.iter().map(|file| format!("{file}: {right}\n")).collect()
+    config
+        .files
+        .iter()
+        .map(|file| format!("{file}: {right}\n"))
+        .collect()
 }
 
 /// The settings as a file, below the names of the files that they came from.

@@ -30,7 +30,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     }
     let mut client = context.connect().await?;
     let found = inventory::ask(&mut client, true).await?;
-    context.print.document(&Inventory::from(&found), inventory::render)?;
+    context
+        .print
+        .document(&Inventory::from(&found), inventory::render)?;
     Ok(Exit::Done)
 }
 
@@ -43,10 +45,19 @@ fn without_daemon(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if let Some(sysroot) = &args.sysroot {
         command.arg("--sysroot").arg(sysroot);
     }
-    let format = if context.print.is_table() { "table" } else { "json" };
+    let format = if context.print.is_table() {
+        "table"
+    } else {
+        "json"
+    };
     command.args(["--output", format]).stdout(Stdio::piped());
-    let failure = |source| Failure::Program { program: program.clone(), source };
-    let output = command.spawn().and_then(std::process::Child::wait_with_output);
+    let failure = |source| Failure::Program {
+        program: program.clone(),
+        source,
+    };
+    let output = command
+        .spawn()
+        .and_then(std::process::Child::wait_with_output);
     let output = output.map_err(failure)?;
     let text = String::from_utf8_lossy(&output.stdout);
     if context.print.format == Format::Yaml && output.status.success() {
@@ -55,7 +66,10 @@ fn without_daemon(args: &Args, context: &Context) -> Result<Exit, Failure> {
     } else {
         context.print.text(&text)?;
     }
-    let code = output.status.code().and_then(|code| u8::try_from(code).ok());
+    let code = output
+        .status
+        .code()
+        .and_then(|code| u8::try_from(code).ok());
     Ok(Exit::Code(code.unwrap_or(1)))
 }
 

@@ -22,8 +22,14 @@ pub struct Args {
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     const WHAT: &str = "read the events";
     let mut client = context.connect().await?;
-    let request = v1::WatchEventsRequest { after: args.after, follow: args.follow };
-    let events = client.watch_events(request).await.map_err(Failure::call(WHAT))?;
+    let request = v1::WatchEventsRequest {
+        after: args.after,
+        follow: args.follow,
+    };
+    let events = client
+        .watch_events(request)
+        .await
+        .map_err(Failure::call(WHAT))?;
     let mut events = events.into_inner();
     let mut all = Vec::new();
     while let Some(event) = events.message().await.map_err(Failure::call(WHAT))? {
@@ -42,12 +48,19 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 /// A line an event.
 pub fn render(events: &Events, style: Style) -> String {
-    events.events.iter().map(|event| line(event, style)).collect()
+    events
+        .events
+        .iter()
+        .map(|event| line(event, style))
+        .collect()
 }
 
 /// Columns of fixed width, since those that come are not known yet.
 fn line(event: &EventEntry, style: Style) -> String {
     let number = style.paint(Ink::Dim, format!("{:>5}", event.number));
     let kind = style.paint(Ink::Bold, format!("{:<6}", event.kind));
-    format!("{number}  {}  {kind}  {}: {}\n", event.happened_at, event.subject, event.text)
+    format!(
+        "{number}  {}  {kind}  {}: {}\n",
+        event.happened_at, event.subject, event.text
+    )
 }

@@ -72,7 +72,10 @@ pub enum Failure {
     #[error(transparent)]
     Run(#[from] RunError),
     /// No job or lease, or too many, have an id that begins so.
-    #[error("{count} {what} have an id that begins with {prefix:?}{}", listed(candidates))]
+    #[error(
+        "{count} {what} have an id that begins with {prefix:?}{}",
+        listed(candidates)
+    )]
     Prefix {
         /// `jobs` or `leases`.
         what: &'static str,
@@ -134,19 +137,29 @@ pub struct Refusal {
 
 impl From<&Status> for Refusal {
     fn from(status: &Status) -> Self {
-        let hint = status.metadata().get(HINT).and_then(|hint| hint.to_str().ok());
+        let hint = status
+            .metadata()
+            .get(HINT)
+            .and_then(|hint| hint.to_str().ok());
         let message = match status.message() {
             "" => status.code().description(),
             message => message,
         };
-        Self { message: message.to_owned(), code: status.code(), hint: hint.map(str::to_owned) }
+        Self {
+            message: message.to_owned(),
+            code: status.code(),
+            hint: hint.map(str::to_owned),
+        }
     }
 }
 
 impl Failure {
     /// For `map_err`: kerfd refused to `what`.
     pub fn call(what: &'static str) -> impl Fn(Status) -> Self {
-        move |status| Self::Call { what, source: (&status).into() }
+        move |status| Self::Call {
+            what,
+            source: (&status).into(),
+        }
     }
 
     /// For `map_err`.
@@ -165,7 +178,7 @@ impl Failure {
         match self {
             Self::Input(error) => error.is_usage(),
             Self::Layout(error) => error.is_usage(),
-            Self::Spec(_) | Self::Prefix { .. } => true,
+            Self::Spec(_) | Self::Run(RunError::NoImage { .. }) => true,
             _ => false,
         }
     }
@@ -195,13 +208,17 @@ impl Failure {
                 }
             },
             Self::Call { source, .. } => return source.hint(),
-            Self::Config(error) => return miette::Diagnostic::help(error).map(|help| help.to_string()),
+            Self::Config(error) => {
+                return miette::Diagnostic::help(error).map(|help| help.to_string());
+            }
             Self::Layout(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
             Self::Prefix { what: "jobs", .. } => "see `kerf jobs --all`",
             Self::Prefix { .. } => "see `kerf lease list`",
-            Self::Program { .. } => "kerf-partitioner is installed beside kerf; is the package whole?",
+            Self::Program { .. } => {
+                "kerf-partitioner is installed beside kerf; is the package whole?"
+            }
             Self::Unfinished { .. } => "see `kerf status`, and the log of kerfd",
             _ => return None,
         };
@@ -210,18 +227,22 @@ impl Failure {
 
     /// The whole of it: one cause a line, and the hint.
     pub fn show(&self, style: Style) -> String {
-        if let Self::Config(error) = self {
-            return crate::config::error::show(error);
-        }
         let head = style.paint(Ink::Red, "kerf:");
         let mut text = format!("{head} {self}\n");
+        if let Self::Config(error) = self {
+            // It shows the line with a caret, and brings its own hint.
+            return text + &crate::config::error::show(error);
+        }
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             text.push_str(&labelled("  because: ", &error.to_string()));
             cause = error.source();
         }
         if let Some(hint) = self.hint() {
-            text.push_str(&labelled(&format!("  {} ", style.paint(Ink::Yellow, "hint:")), &hint));
+            text.push_str(&labelled(
+                &format!("  {} ", style.paint(Ink::Yellow, "hint:")),
+                &hint,
+            ));
         }
         text
     }
@@ -245,5 +266,9 @@ fn labelled(label: &str, text: &str) -> String {
 }
 
 fn listed(candidates: &[String]) -> String {
-    if candidates.is_empty() { String::new() } else { format!(": {}", candidates.join(", ")) }
+    if candidates.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", candidates.join(", "))
+    }
 }

@@ -77,7 +77,10 @@ impl InputError {
 impl Source {
     /// Reads a file, or standard input for `-`.
     pub fn read(path: &Path) -> Result<Self, InputError> {
-        let error = |source| InputError::Read { path: path.to_owned(), source };
+        let error = |source| InputError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let (name, reader): (String, Box<dyn Read>) = if path == Path::new("-") {
             ("standard input".to_owned(), Box::new(std::io::stdin()))
         } else {
@@ -85,7 +88,10 @@ impl Source {
             (path.display().to_string(), Box::new(file))
         };
         let mut text = String::new();
-        reader.take(SIZE_LIMIT + 1).read_to_string(&mut text).map_err(error)?;
+        reader
+            .take(SIZE_LIMIT + 1)
+            .read_to_string(&mut text)
+            .map_err(error)?;
         if u64::try_from(text.len()).is_ok_and(|bytes| bytes > SIZE_LIMIT) {
             return Err(InputError::TooLarge { name });
         }
@@ -97,7 +103,11 @@ impl Source {
     #[cfg(test)]
     pub fn from_text(name: &str, text: &str) -> Self {
         let syntax = Syntax::of(Path::new(name), text);
-        Self { name: name.to_owned(), text: text.to_owned(), syntax }
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            syntax,
+        }
     }
 
     /// What errors call it.
@@ -117,10 +127,13 @@ impl Source {
                 };
                 InputError::Yaml { name, source }
             }),
-            Syntax::Toml => toml::from_str(&self.text)
-                .map_err(|error| InputError::Toml { name, source: Box::new(error) }),
-            Syntax::Json => serde_json::from_str(&self.text)
-                .map_err(|source| InputError::Json { name, source }),
+            Syntax::Toml => toml::from_str(&self.text).map_err(|error| InputError::Toml {
+                name,
+                source: Box::new(error),
+            }),
+            Syntax::Json => {
+                serde_json::from_str(&self.text).map_err(|source| InputError::Json { name, source })
+            }
         }
     }
 }

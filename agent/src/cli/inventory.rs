@@ -20,22 +20,35 @@ pub struct Args {}
 pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
     let inventory = ask(&mut client, false).await?;
-    context.print.document(&Inventory::from(&inventory), render)?;
+    context
+        .print
+        .document(&Inventory::from(&inventory), render)?;
     Ok(Exit::Done)
 }
 
 /// The inventory, checked; with `refresh` the driver is asked anew.
 pub async fn ask(client: &mut Client, refresh: bool) -> Result<kerf_types::Inventory, Failure> {
-    let answer = client.get_inventory(soon(v1::GetInventoryRequest { refresh })).await;
-    let inventory = answer.map_err(Failure::call("read the inventory"))?.into_inner();
+    let answer = client
+        .get_inventory(soon(v1::GetInventoryRequest { refresh }))
+        .await;
+    let inventory = answer
+        .map_err(Failure::call("read the inventory"))?
+        .into_inner();
     Ok(inventory.try_into()?)
 }
 
 /// GPUs, NUMA nodes, network interfaces, and what could not be read.
 pub fn render(inventory: &Inventory, style: Style) -> String {
-    let mut text = format!("{}  {}\n", style.paint(Ink::Bold, &inventory.host), driver(inventory));
+    let mut text = format!(
+        "{}  {}\n",
+        style.paint(Ink::Bold, &inventory.host),
+        driver(inventory)
+    );
     for problem in &inventory.problems {
-        text.push_str(&format!("{} {problem}\n", style.paint(Ink::Red, "PROBLEM:")));
+        text.push_str(&format!(
+            "{} {problem}\n",
+            style.paint(Ink::Red, "PROBLEM:")
+        ));
     }
     if inventory.gpus.is_empty() {
         text.push_str("no GPUs\n");
@@ -54,14 +67,33 @@ pub fn render(inventory: &Inventory, style: Style) -> String {
 }
 
 fn driver(inventory: &Inventory) -> String {
-    let Some(driver) = &inventory.driver else { return "no driver answers".to_owned() };
-    let cuda = driver.cuda_version.as_ref().map(|version| format!(", CUDA {version}"));
-    format!("driver {}, NVML {}{}", driver.version, driver.nvml_version, cuda.unwrap_or_default())
+    let Some(driver) = &inventory.driver else {
+        return "no driver answers".to_owned();
+    };
+    let cuda = driver
+        .cuda_version
+        .as_ref()
+        .map(|version| format!(", CUDA {version}"));
+    format!(
+        "driver {}, NVML {}{}",
+        driver.version,
+        driver.nvml_version,
+        cuda.unwrap_or_default()
+    )
 }
 
 fn gpus(inventory: &Inventory) -> Table {
     let mut table = Table::new(&[
-        ">GPU", "PCI", "NAME", ">MEMORY", ">NUMA", "MIG", ">NVLINKS", ">PROCESSES", "HEALTH", "UUID",
+        ">GPU",
+        "PCI",
+        "NAME",
+        ">MEMORY",
+        ">NUMA",
+        "MIG",
+        ">NVLINKS",
+        ">PROCESSES",
+        "HEALTH",
+        "UUID",
     ]);
     for gpu in &inventory.gpus {
         let links = gpu.nvlinks.iter().filter(|link| link.active).count();
@@ -73,7 +105,11 @@ fn gpus(inventory: &Inventory) -> Table {
             known_bytes(gpu.memory_bytes),
             Cell::optional(gpu.numa_node),
             mig(gpu),
-            if links == all { all.into() } else { Cell::new(Ink::Red, format!("{links}/{all}")) },
+            if links == all {
+                all.into()
+            } else {
+                Cell::new(Ink::Red, format!("{links}/{all}"))
+            },
             gpu.processes.len().into(),
             health(&gpu.health),
             Cell::new(Ink::Dim, &gpu.uuid),
@@ -101,9 +137,13 @@ fn health(health: &Health) -> Cell {
     match health {
         Health::Ok => Cell::new(Ink::of_state("ok"), "ok"),
         Health::Lost { since_at } => Cell::new(Ink::Red, format!("lost since {since_at}")),
-        Health::Unresponsive { since_at, operation } => {
-            Cell::new(Ink::Red, format!("unresponsive since {since_at} ({operation})"))
-        }
+        Health::Unresponsive {
+            since_at,
+            operation,
+        } => Cell::new(
+            Ink::Red,
+            format!("unresponsive since {since_at} ({operation})"),
+        ),
         Health::Xid { since_at, code } => Cell::new(Ink::Red, format!("XID {code} at {since_at}")),
     }
 }

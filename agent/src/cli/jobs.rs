@@ -8,6 +8,7 @@ use super::client::{Client, soon};
 use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, row};
+use super::words::shell_line;
 use super::{Context, Exit};
 
 /// Candidates that an error about a prefix names.
@@ -29,7 +30,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
     match &args.id {
         Some(prefix) => {
-            let request = v1::GetJobRequest { id: resolve(&mut client, prefix).await?, wait: false };
+            let request = v1::GetJobRequest {
+                id: resolve(&mut client, prefix).await?,
+                wait: false,
+            };
             let job = client.get_job(soon(request)).await;
             let job = job.map_err(Failure::call("look at the job"))?;
             let job = Job::try_from(job.get_ref()).map_err(Failure::AnsweredJob)?;
@@ -70,7 +74,12 @@ pub fn only_one(
         Some(only) if count == 1 && !prefix.is_empty() => Ok(only),
         last => {
             let candidates = fitting.into_iter().chain(last).take(NAMED).collect();
-            Err(Failure::Prefix { what, prefix: prefix.to_owned(), count, candidates })
+            Err(Failure::Prefix {
+                what,
+                prefix: prefix.to_owned(),
+                count,
+                candidates,
+            })
         }
     }
 }
@@ -80,8 +89,16 @@ pub fn render(jobs: &Jobs, style: Style) -> String {
     if jobs.jobs.is_empty() {
         return "no jobs\n".to_owned();
     }
-    let mut table =
-        Table::new(&["ID", "STATE", ">EXIT", "NAME", "ASK", "IMAGE", "SUBMITTED", "REASON"]);
+    let mut table = Table::new(&[
+        "ID",
+        "STATE",
+        ">EXIT",
+        "NAME",
+        "ASK",
+        "IMAGE",
+        "SUBMITTED",
+        "REASON",
+    ]);
     for job in &jobs.jobs {
         let name = Some(&job.spec.name).filter(|name| !name.is_empty());
         table.push(vec![
@@ -108,9 +125,15 @@ pub fn render_one(job: &Job, style: Style) -> String {
     table.push(row!["reason", &job.job.reason]);
     let facts = [
         ("exit code", job.job.exit_code.map(|code| code.to_string())),
-        ("name", Some(spec.name.clone()).filter(|name| !name.is_empty())),
+        (
+            "name",
+            Some(spec.name.clone()).filter(|name| !name.is_empty()),
+        ),
         ("image", Some(spec.image.clone())),
-        ("command", Some(spec.args.join(" ")).filter(|command| !command.is_empty())),
+        (
+            "command",
+            Some(shell_line(&spec.args)).filter(|line| !line.is_empty()),
+        ),
         ("asks for", spec.accelerator.clone()),
         ("lease", job.job.lease.clone()),
         ("container", job.job.container.clone()),
@@ -119,7 +142,10 @@ pub fn render_one(job: &Job, style: Style) -> String {
         ("submitted", Some(job.job.submitted_at.clone())),
         ("started", job.job.started_at.clone()),
         ("ended", job.job.ended_at.clone()),
-        ("restarts", Some(job.job.restarts.to_string()).filter(|count| count != "0")),
+        (
+            "restarts",
+            Some(job.job.restarts.to_string()).filter(|count| count != "0"),
+        ),
         ("spec hash", Some(job.job.spec_hash.clone())),
     ];
     for (name, value) in facts {

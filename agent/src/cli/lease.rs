@@ -56,24 +56,35 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
             };
             let lease = client.create_lease(soon(request)).await;
             let lease = lease.map_err(Failure::call("make the lease"))?;
-            context.print.document(&Lease::try_from(lease.get_ref())?, render_one)?;
+            context
+                .print
+                .document(&Lease::try_from(lease.get_ref())?, render_one)?;
         }
         Verb::List => {
             let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
             let leases = leases.map_err(Failure::call("list the leases"))?;
-            context.print.document(&Leases::try_from(leases.get_ref())?, render)?;
+            context
+                .print
+                .document(&Leases::try_from(leases.get_ref())?, render)?;
         }
         Verb::Release { id } => {
             let id = if id.parse::<LeaseId>().is_ok() {
                 id.clone()
             } else {
                 let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
-                let leases = leases.map_err(Failure::call("list the leases"))?.into_inner().leases;
+                let leases = leases
+                    .map_err(Failure::call("list the leases"))?
+                    .into_inner()
+                    .leases;
                 jobs::only_one("leases", id, leases.into_iter().map(|lease| lease.id))?
             };
-            let lease = client.release_lease(soon(v1::ReleaseLeaseRequest { id })).await;
+            let lease = client
+                .release_lease(soon(v1::ReleaseLeaseRequest { id }))
+                .await;
             let lease = lease.map_err(Failure::call("release the lease"))?;
-            context.print.document(&Lease::try_from(lease.get_ref())?, render_released)?;
+            context
+                .print
+                .document(&Lease::try_from(lease.get_ref())?, render_released)?;
         }
     }
     Ok(Exit::Done)
@@ -92,16 +103,33 @@ pub fn render(leases: &Leases, style: Style) -> String {
     if leases.leases.is_empty() {
         return "no leases\n".to_owned();
     }
-    let mut table =
-        Table::new(&["ID", "STATE", "HOLDER", "CONTAINER", "GIVES", "CUT", ">PID", "EXPIRES"]);
+    let mut table = Table::new(&[
+        "ID",
+        "STATE",
+        "HOLDER",
+        "CONTAINER",
+        "GIVES",
+        "CUT",
+        ">PID",
+        "EXPIRES",
+    ]);
     for lease in &leases.leases {
+        // A lease that was made for a container names it twice once it is there.
+        let container = lease
+            .container
+            .as_ref()
+            .filter(|name| !lease.holder.ends_with(*name));
         table.push(vec![
             (&lease.id).into(),
             Cell::new(Ink::of_state(&lease.state), &lease.state),
             (&lease.holder).into(),
-            Cell::optional(lease.container.as_ref()),
+            Cell::optional(container),
             gives(lease).into(),
-            if lease.on_demand { "for it".into() } else { Cell::new(Ink::Dim, "-") },
+            if lease.on_demand {
+                "for it".into()
+            } else {
+                Cell::new(Ink::Dim, "-")
+            },
             Cell::optional(lease.init_pid),
             Cell::optional(lease.expires_at.as_ref()),
         ]);
@@ -114,13 +142,19 @@ pub fn render_one(lease: &Lease, style: Style) -> String {
     let entry = &lease.lease;
     let mut table = Table::new(&["", ""]);
     table.push(row!["lease", &entry.id]);
-    table.push(vec!["state".into(), Cell::new(Ink::of_state(&entry.state), &entry.state)]);
+    table.push(vec![
+        "state".into(),
+        Cell::new(Ink::of_state(&entry.state), &entry.state),
+    ]);
     table.push(row!["gives", gives(entry)]);
     table.push(row!["holder", &entry.holder]);
     if let Some(expires) = &entry.expires_at {
         table.push(row!["expires", expires]);
     }
-    table.push(row!["annotation", format!("{}/lease={}", kerf_types::VENDOR, entry.id)]);
+    table.push(row![
+        "annotation",
+        format!("{}/lease={}", kerf_types::VENDOR, entry.id)
+    ]);
     table.push(row!["CDI name", &entry.cdi_name]);
     table.render(style, "")
 }
@@ -135,5 +169,10 @@ fn gives(lease: &LeaseEntry) -> String {
         LeaseSubject::Slice { profile, id, .. } => format!("{profile} {id}"),
         LeaseSubject::Gpu { pci, .. } => format!("gpu {pci}"),
     };
-    lease.subjects.iter().map(subject).collect::<Vec<_>>().join(", ")
+    lease
+        .subjects
+        .iter()
+        .map(subject)
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -22,8 +22,14 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     const WHAT: &str = "read the log";
     let mut client = context.connect().await?;
     let id = jobs::resolve(&mut client, &args.id).await?;
-    let request = v1::ReadLogsRequest { id, follow: args.follow };
-    let logs = client.read_logs(request).await.map_err(Failure::call(WHAT))?;
+    let request = v1::ReadLogsRequest {
+        id,
+        follow: args.follow,
+    };
+    let logs = client
+        .read_logs(request)
+        .await
+        .map_err(Failure::call(WHAT))?;
     let mut logs = logs.into_inner();
     while let Some(chunk) = logs.message().await.map_err(Failure::call(WHAT))? {
         write_chunk(chunk.stream, &chunk.data)?;

@@ -159,13 +159,21 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return usage_code(&error, &arguments);
         }
     };
-    let socket = cli.socket.or_else(|| std::env::var_os(SOCKET_ENV).map(PathBuf::from));
+    let socket = cli
+        .socket
+        .or_else(|| std::env::var_os(SOCKET_ENV).map(PathBuf::from));
     let context = Context {
         socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.into()),
         print: Printer::new(cli.output, cli.no_color),
     };
-    let failed = if matches!(cli.verb, Verb::Run(_)) { run::FAILED } else { 1 };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let failed = if matches!(cli.verb, Verb::Run(_)) {
+        run::FAILED
+    } else {
+        1
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(cli.verb, &context)),
         Err(source) => Err(Failure::Runtime { source }),
@@ -176,7 +184,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
             context.print.failure(&failure);
-            ExitCode::from(if failed == 1 && failure.is_usage() { 2 } else { failed })
+            ExitCode::from(if failed == 1 && failure.is_usage() {
+                2
+            } else {
+                failed
+            })
         }
     }
 }
@@ -210,7 +222,9 @@ fn usage_code(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
-    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
+    let lenient = Cli::command()
+        .ignore_errors(true)
+        .try_get_matches_from(arguments);
     let is_run = lenient.is_ok_and(|matches| matches.subcommand_name() == Some("run"));
     ExitCode::from(if is_run { run::FAILED } else { 2 })
 }

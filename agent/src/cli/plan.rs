@@ -27,11 +27,21 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
     let layout = args.layout.layout(&mut client).await?;
     let allow_reset = args.layout.allow_reset;
-    let request = soon(v1::PlanLayoutRequest { layout: Some(layout), allow_reset });
-    let plan = client.plan_layout(request).await.map_err(Failure::call("plan the layout"))?;
+    let request = soon(v1::PlanLayoutRequest {
+        layout: Some(layout),
+        allow_reset,
+    });
+    let plan = client
+        .plan_layout(request)
+        .await
+        .map_err(Failure::call("plan the layout"))?;
     let plan = Plan::try_from(plan.get_ref())?;
     context.print.document(&plan, render)?;
-    Ok(if args.exit_code && plan.changes { Exit::Differs } else { Exit::Done })
+    Ok(if args.exit_code && plan.changes {
+        Exit::Differs
+    } else {
+        Exit::Done
+    })
 }
 
 /// The plan as a diff, GPU by GPU.
@@ -70,7 +80,10 @@ fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
 fn line(sign: &str, ink: Ink, slice: &PlannedSlice) -> Vec<Cell> {
     let place = format!("{}:{}", slice.placement.start, slice.placement.size);
     let uuid = slice.uuid.clone().unwrap_or_default();
-    let holder = slice.holder.as_ref().map(|holder| format!("in use: {holder}"));
+    let holder = slice
+        .holder
+        .as_ref()
+        .map(|holder| format!("in use: {holder}"));
     vec![
         Cell::new(ink, sign),
         Cell::new(ink, &slice.profile),
@@ -105,8 +118,11 @@ fn summary(plan: &Plan, style: Style) -> String {
     let sum = |part: fn(&GpuPlan) -> &Vec<PlannedSlice>| -> usize {
         plan.gpus.iter().map(|gpu| part(gpu).len()).sum()
     };
-    let (kept, gone, new) =
-        (sum(|gpu| &gpu.keep), sum(|gpu| &gpu.destroy), sum(|gpu| &gpu.create));
+    let (kept, gone, new) = (
+        sum(|gpu| &gpu.keep),
+        sum(|gpu| &gpu.destroy),
+        sum(|gpu| &gpu.create),
+    );
     let head = style.paint(Ink::Bold, "Plan:");
     format!(
         "{head} {} on {}: {} to create, {gone} to destroy, {kept} kept\n{}\n",
@@ -120,13 +136,22 @@ fn summary(plan: &Plan, style: Style) -> String {
 /// What it disturbs, and how sure the planner is that nothing disturbs less.
 fn cost(plan: &Plan, style: Style) -> String {
     let disturbs = match plan.cost {
-        0 => style.paint(Ink::Green, "disturbs nothing that is in use"),
-        cost => style.paint(Ink::Yellow, format!("disturbs live instances of weight {cost}")),
+        0 => style.paint(Ink::Green, "cost 0: nothing that exists is destroyed"),
+        cost => style.paint(
+            Ink::Yellow,
+            format!("cost {cost}: the weight of what is destroyed"),
+        ),
     };
     let proof = if plan.proof {
-        "proven: no plan disturbs less".to_owned()
+        "proven: no plan costs less".to_owned()
     } else {
-        format!("not proven best: at least {} is unavoidable", plan.lower_bound)
+        format!(
+            "not proven best: at least {} is unavoidable",
+            plan.lower_bound
+        )
     };
-    format!("      {disturbs} ({proof}); made from generation {}", plan.generation)
+    format!(
+        "      {disturbs} ({proof}); made from generation {}",
+        plan.generation
+    )
 }

@@ -37,8 +37,12 @@ impl Printer {
         let wanted = !no_color && !unwanted;
         Self {
             format,
-            style: Style { color: wanted && io::stdout().is_terminal() },
-            error_style: Style { color: wanted && io::stderr().is_terminal() },
+            style: Style {
+                color: wanted && io::stdout().is_terminal(),
+            },
+            error_style: Style {
+                color: wanted && io::stderr().is_terminal(),
+            },
         }
     }
 
@@ -116,10 +120,12 @@ fn written<T: Serialize>(document: &T, format: Format) -> Result<String, Failure
 
 /// Writes everything at once, and hands it on.
 pub fn bytes(to: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
-    to.write_all(bytes).and_then(|()| to.flush()).map_err(|source| match source.kind() {
-        ErrorKind::BrokenPipe => Failure::OutputClosed,
-        _ => Failure::Output { source },
-    })
+    to.write_all(bytes)
+        .and_then(|()| to.flush())
+        .map_err(|source| match source.kind() {
+            ErrorKind::BrokenPipe => Failure::OutputClosed,
+            _ => Failure::Output { source },
+        })
 }
 
 /// Writes to standard error. Where that is closed too, nobody is left to be told.

@@ -37,8 +37,10 @@ pub fn render(profiles: &Profiles, style: Style) -> String {
     if models.is_empty() {
         return "no GPUs\n".to_owned();
     }
-    let texts: Vec<String> =
-        models.iter().map(|(gpu, indices)| model(gpu, indices, style)).collect();
+    let texts: Vec<String> = models
+        .iter()
+        .map(|(gpu, indices)| model(gpu, indices, style))
+        .collect();
     texts.join("\n")
 }
 
@@ -53,7 +55,13 @@ fn model(gpu: &GpuProfiles, indices: &[u32], style: Style) -> String {
         return format!("{head}  {}\n", style.paint(Ink::Dim, why));
     }
     let mut table = Table::new(&[
-        "PROFILE", ">ID", ">MAX", ">MEMORY", ">SM", "CE DEC ENC JPG OFA", "PLACEMENTS",
+        "PROFILE",
+        ">ID",
+        ">MAX",
+        ">MEMORY",
+        ">SM",
+        "CE DEC ENC JPG OFA",
+        "PLACEMENTS",
     ]);
     for profile in &gpu.profiles {
         table.push(row![
@@ -70,14 +78,23 @@ fn model(gpu: &GpuProfiles, indices: &[u32], style: Style) -> String {
 }
 
 fn engines(engines: &Engines) -> String {
-    let Engines { copy, decoder, encoder, jpeg, ofa } = engines;
+    let Engines {
+        copy,
+        decoder,
+        encoder,
+        jpeg,
+        ofa,
+    } = engines;
     format!("{copy:>2} {decoder:>3} {encoder:>3} {jpeg:>3} {ofa:>3}")
 }
 
 /// `{0,2,4}:2`, as nvidia-smi writes it.
 fn placements(profile: &Profile) -> String {
-    let starts: Vec<String> =
-        profile.placements.iter().map(|place: &Placement| place.start.to_string()).collect();
+    let starts: Vec<String> = profile
+        .placements
+        .iter()
+        .map(|place: &Placement| place.start.to_string())
+        .collect();
     match profile.placements.first() {
         Some(first) => format!("{{{}}}:{}", starts.join(","), first.size),
         None => "-".to_owned(),

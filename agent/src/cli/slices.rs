@@ -29,7 +29,9 @@ pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
     let slices = Slices::try_from(answer.get_ref())?;
     if context.print.is_table() {
         let grids = Profiles::from(&inventory::ask(&mut client, false).await?);
-        context.print.styled(|style| render(&slices, &grids, style))?;
+        context
+            .print
+            .styled(|style| render(&slices, &grids, style))?;
     } else {
         context.print.document(&slices, |_, _| String::new())?;
     }
@@ -45,7 +47,7 @@ pub fn render(slices: &Slices, grids: &Profiles, style: Style) -> String {
     for here in by_gpu.values_mut() {
         here.sort_by_key(|slice| slice.placement.start);
     }
-    let mut text = String::new();
+    let mut parts = Vec::new();
     let mut whole = Vec::new();
     for gpu in &grids.gpus {
         let here = by_gpu.remove(gpu.pci.as_str()).unwrap_or_default();
@@ -53,20 +55,21 @@ pub fn render(slices: &Slices, grids: &Profiles, style: Style) -> String {
             whole.push(gpu.index);
             continue;
         }
-        text.push_str(&one_gpu(gpu, &here, style));
-        text.push('\n');
+        parts.push(one_gpu(gpu, &here, style));
     }
     // A GPU may be lost between the two answers; its slices are shown all the same.
     let homeless: Vec<&Slice> = by_gpu.into_values().flatten().collect();
     if !homeless.is_empty() {
-        text.push_str(&table(&homeless).render(style, "  "));
+        parts.push(table(&homeless).render(style, "  "));
     }
     if !whole.is_empty() {
-        text.push_str(&format!("GPU {}: not cut\n", ranges(&whole)));
-    } else if text.is_empty() {
-        text.push_str("no GPUs\n");
+        parts.push(format!("GPU {}: not cut\n", ranges(&whole)));
     }
-    text
+    if parts.is_empty() {
+        "no GPUs\n".to_owned()
+    } else {
+        parts.join("\n")
+    }
 }
 
 fn one_gpu(gpu: &GpuProfiles, slices: &[&Slice], style: Style) -> String {
@@ -84,7 +87,9 @@ fn one_gpu(gpu: &GpuProfiles, slices: &[&Slice], style: Style) -> String {
 fn units(gpu: &GpuProfiles, slices: &[&Slice]) -> usize {
     let legal = gpu.profiles.iter().flat_map(|profile| &profile.placements);
     let taken = slices.iter().map(|slice| &slice.placement);
-    let ends = legal.chain(taken).map(|place| usize::from(place.start) + usize::from(place.size));
+    let ends = legal
+        .chain(taken)
+        .map(|place| usize::from(place.start) + usize::from(place.size));
     ends.max().unwrap_or(0)
 }
 
@@ -105,7 +110,10 @@ fn picture(units: usize, slices: &[&Slice], style: Style) -> String {
             *cell = fill;
         }
     }
-    cells.into_iter().map(|(cell, ink)| style.paint(ink, cell)).collect()
+    cells
+        .into_iter()
+        .map(|(cell, ink)| style.paint(ink, cell))
+        .collect()
 }
 
 fn fill(state: &str) -> char {

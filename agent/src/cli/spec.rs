@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use kerf_api::json::job::{
-    AffinityDocument, Amount, CommunicationWord, CostLimitDocument, DataInputDocument,
-    JobKindWord, JobSpecDocument, JobSpecSchema, OnPartitionWord, RestartWord, VolumeDocument,
+    AffinityDocument, Amount, CommunicationWord, CostLimitDocument, DataInputDocument, JobKindWord,
+    JobSpecDocument, JobSpecSchema, OnPartitionWord, RestartWord, VolumeDocument,
 };
 use kerf_types::{Ask, Bytes, ParseError};
 use serde::de::DeserializeOwned;
@@ -156,20 +156,34 @@ fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 fn restart(text: &str) -> Result<RestartWord, ParseError> {
-    let error =
-        || ParseError::new("a restart policy", text, "write never, always or on-failure:3");
+    let error = || {
+        ParseError::new(
+            "a restart policy",
+            text,
+            "write never, always or on-failure:3",
+        )
+    };
     match text {
         "never" => Ok(RestartWord::Never),
         "always" => Ok(RestartWord::Always),
         _ => {
-            let max = text.strip_prefix("on-failure:").and_then(|max| max.parse().ok());
-            max.map(|max| RestartWord::OnFailure { max }).ok_or_else(error)
+            let max = text
+                .strip_prefix("on-failure:")
+                .and_then(|max| max.parse().ok());
+            max.map(|max| RestartWord::OnFailure { max })
+                .ok_or_else(error)
         }
     }
 }
 
 fn volume(text: &str) -> Result<VolumeDocument, ParseError> {
-    let error = || ParseError::new("a volume", text, "write it as data:/mnt/data or data:/mnt/data:rw");
+    let error = || {
+        ParseError::new(
+            "a volume",
+            text,
+            "write it as data:/mnt/data or data:/mnt/data:rw",
+        )
+    };
     let (name, rest) = text.split_once(':').ok_or_else(error)?;
     let (path, writable) = match rest.rsplit_once(':') {
         None => (rest, false),
@@ -180,7 +194,11 @@ fn volume(text: &str) -> Result<VolumeDocument, ParseError> {
     if name.is_empty() || !path.starts_with('/') {
         return Err(error());
     }
-    Ok(VolumeDocument { name: name.to_owned(), path: path.to_owned(), writable })
+    Ok(VolumeDocument {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        writable,
+    })
 }
 
 fn pair(text: &str) -> Result<(String, String), ParseError> {
@@ -194,14 +212,22 @@ fn data_input(text: &str) -> Result<DataInputDocument, ParseError> {
         Some((name, size)) => (name, Some(size.parse::<Bytes>()?)),
         None => (text, None),
     };
-    Ok(DataInputDocument { name: name.to_owned(), size_bytes: size.map(Amount::from) })
+    Ok(DataInputDocument {
+        name: name.to_owned(),
+        size_bytes: size.map(Amount::from),
+    })
 }
 
 fn cost(text: &str) -> Result<CostLimitDocument, ParseError> {
     let error = || ParseError::new("an amount of money", text, "write it as 12.50EUR");
-    let at = text.find(|letter: char| letter.is_ascii_alphabetic()).ok_or_else(error)?;
+    let at = text
+        .find(|letter: char| letter.is_ascii_alphabetic())
+        .ok_or_else(error)?;
     let (amount, currency) = text.split_at(at);
     // Thousandths, as CPUs are written; `500m` has a unit of its own there and is none here.
     let milli = cpu_milli(amount).map_err(|_| error())?;
-    Ok(CostLimitDocument { milli, currency: currency.to_owned() })
+    Ok(CostLimitDocument {
+        milli,
+        currency: currency.to_owned(),
+    })
 }

@@ -26,8 +26,11 @@ pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
 /// What is wrong comes first: whoever looks in a bad hour looks for that.
 pub fn render(status: &Status, style: Style) -> String {
     let host = style.paint(Ink::Bold, &status.host);
-    let mut text =
-        format!("{host}  kerfd {}, up {}", status.version, span(status.uptime_seconds));
+    let mut text = format!(
+        "{host}  kerfd {}, up {}",
+        status.version,
+        span(status.uptime_seconds)
+    );
     if let Some(machine) = &status.simulated {
         text.push_str(&format!(", simulated {machine}"));
     }
@@ -37,10 +40,17 @@ pub fn render(status: &Status, style: Style) -> String {
         text.push_str(&format!("{}\n", style.paint(Ink::Yellow, draining)));
     }
     if status.ok {
-        text.push_str(&format!("{}\n", style.paint(Ink::Green, "everything is well")));
+        text.push_str(&format!(
+            "{}\n",
+            style.paint(Ink::Green, "everything is well")
+        ));
     } else {
         let things = count(status.degraded.len(), "thing");
-        let verb = if status.degraded.len() == 1 { "is" } else { "are" };
+        let verb = if status.degraded.len() == 1 {
+            "is"
+        } else {
+            "are"
+        };
         let head = format!("DEGRADED: {things} {verb} not well");
         text.push_str(&format!("{}\n", style.paint(Ink::Red, head)));
         text.extend(status.degraded.iter().map(|one| degradation(one, style)));
@@ -52,20 +62,34 @@ fn degradation(one: &Degradation, style: Style) -> String {
     let what = style.paint(Ink::Red, &one.what);
     let mut text = format!("  {what}: {}\n", one.why);
     if !one.hint.is_empty() {
-        text.push_str(&format!("    {} {}\n", style.paint(Ink::Yellow, "hint:"), one.hint));
+        text.push_str(&format!(
+            "    {} {}\n",
+            style.paint(Ink::Yellow, "hint:"),
+            one.hint
+        ));
     }
     text + &format!("    since {}\n", one.since_at)
 }
 
 fn numbers(status: &Status) -> Table {
     let mut table = Table::new(&["", ""]);
-    let ink = if status.gpus_ok == status.gpus { Ink::Plain } else { Ink::Red };
+    let ink = if status.gpus_ok == status.gpus {
+        Ink::Plain
+    } else {
+        Ink::Red
+    };
     let gpus = format!("{} of {} well", status.gpus_ok, status.gpus);
     table.push(vec!["GPUs".into(), Cell::new(ink, gpus)]);
-    table.push(row!["slices", format!("{}, {} leased", status.slices, status.slices_leased)]);
+    table.push(row![
+        "slices",
+        format!("{}, {} leased", status.slices, status.slices_leased)
+    ]);
     table.push(row!["leases", status.leases]);
     table.push(row!["jobs", format!("{} active", status.jobs_active)]);
-    let store = format!("epoch {}, generation {}", status.store_epoch, status.generation);
+    let store = format!(
+        "epoch {}, generation {}",
+        status.store_epoch, status.generation
+    );
     table.push(row!["store", store]);
     let metrics = match status.metrics_address.as_str() {
         "" => "off".to_owned(),

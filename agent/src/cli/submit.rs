@@ -66,9 +66,14 @@ pub async fn described(
 /// Checks a description and hands it over.
 pub async fn send(client: &mut Client, document: JobSpecDocument) -> Result<v1::Job, Failure> {
     let spec = JobSpec::try_from(document).map_err(Failure::Spec)?;
-    let request =
-        v1::SubmitJobRequest { id: new_id()?.to_string(), spec_json: canonical_json(&spec) };
-    let job = client.submit_job(soon(request)).await.map_err(Failure::call("submit the job"))?;
+    let request = v1::SubmitJobRequest {
+        id: new_id()?.to_string(),
+        spec_json: canonical_json(&spec),
+    };
+    let job = client
+        .submit_job(soon(request))
+        .await
+        .map_err(Failure::call("submit the job"))?;
     Ok(job.into_inner())
 }
 
@@ -76,6 +81,11 @@ pub async fn send(client: &mut Client, document: JobSpecDocument) -> Result<v1::
 fn new_id() -> Result<JobId, Failure> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(RunError::Random)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(JobId::new(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), random))
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok(JobId::new(
+        u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        random,
+    ))
 }

@@ -26,12 +26,18 @@ pub struct Cell {
 impl Cell {
     /// A field in colour.
     pub fn new(ink: Ink, text: impl Display) -> Self {
-        Self { text: text.to_string(), ink }
+        Self {
+            text: text.to_string(),
+            ink,
+        }
     }
 
     /// A field that may be unknown.
     pub fn optional(value: Option<impl Display>) -> Self {
-        value.map_or_else(|| Self::new(Ink::Dim, "-"), |value| Self::new(Ink::Plain, value))
+        value.map_or_else(
+            || Self::new(Ink::Dim, "-"),
+            |value| Self::new(Ink::Plain, value),
+        )
     }
 }
 
@@ -67,7 +73,10 @@ impl Table {
             Some(heading) => (heading.to_owned(), Align::Right),
             None => (heading.to_owned(), Align::Left),
         };
-        Self { columns: headings.into_iter().map(column).collect(), rows: Vec::new() }
+        Self {
+            columns: headings.into_iter().map(column).collect(),
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row; cells beyond the columns are left out.
@@ -87,13 +96,20 @@ impl Table {
         let head: Vec<Cell> = self.columns.iter().map(heading).collect();
         let named = self.columns.iter().any(|(text, _)| !text.is_empty());
         let lines = named.then_some(&head).into_iter().chain(&self.rows);
-        lines.map(|row| self.line(row, &widths, style, indent)).collect()
+        lines
+            .map(|row| self.line(row, &widths, style, indent))
+            .collect()
     }
 
     fn width(&self, column: usize) -> usize {
-        let heading = self.columns.get(column).map_or(0, |(text, _)| text.chars().count());
+        let heading = self
+            .columns
+            .get(column)
+            .map_or(0, |(text, _)| text.chars().count());
         let cells = self.rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.text.chars().count()).fold(heading, usize::max)
+        cells
+            .map(|cell| cell.text.chars().count())
+            .fold(heading, usize::max)
     }
 
     fn line(&self, row: &[Cell], widths: &[usize], style: Style, indent: &str) -> String {

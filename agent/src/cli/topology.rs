@@ -46,7 +46,9 @@ pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
     let topology = Topology::try_from(answer.get_ref())?;
     if context.print.is_table() {
         let found = Inventory::from(&inventory::ask(&mut client, false).await?);
-        context.print.styled(|style| render(&topology, &found.nics, style))?;
+        context
+            .print
+            .styled(|style| render(&topology, &found.nics, style))?;
     } else {
         context.print.document(&topology, |_, _| String::new())?;
     }
@@ -72,7 +74,11 @@ pub fn render(topology: &Topology, nics: &[Nic], style: Style) -> String {
         table.push(cells);
     }
     let names = nic_legend(topology, nics, style);
-    format!("{}\n{}{names}", table.render(style, ""), legend(topology, style))
+    format!(
+        "{}\n{}{names}",
+        table.render(style, ""),
+        legend(topology, style)
+    )
 }
 
 /// The nearer, the greener.
@@ -88,13 +94,21 @@ fn ink(link: &str) -> Ink {
 
 fn legend(topology: &Topology, style: Style) -> String {
     let mut table = Table::new(&["", "", ""]);
-    let unknown = topology.rows.iter().flat_map(|row| &row.links).any(|link| link == "?");
+    let unknown = topology
+        .rows
+        .iter()
+        .flat_map(|row| &row.links)
+        .any(|link| link == "?");
     for (word, meaning) in LEGEND {
         if word != "?" || unknown {
             table.push(vec![word.into(), "=".into(), Cell::new(Ink::Dim, meaning)]);
         }
     }
-    format!("{}\n{}", style.paint(Ink::Bold, "Legend:"), table.render(style, "  "))
+    format!(
+        "{}\n{}",
+        style.paint(Ink::Bold, "Legend:"),
+        table.render(style, "  ")
+    )
 }
 
 /// Which interface each `NIC<n>` is.
@@ -109,5 +123,9 @@ fn nic_legend(topology: &Topology, nics: &[Nic], style: Style) -> String {
     if table.is_empty() {
         return String::new();
     }
-    format!("\n{}\n{}", style.paint(Ink::Bold, "NIC Legend:"), table.render(style, "  "))
+    format!(
+        "\n{}\n{}",
+        style.paint(Ink::Bold, "NIC Legend:"),
+        table.render(style, "  ")
+    )
 }

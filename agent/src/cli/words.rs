@@ -19,7 +19,10 @@ pub fn seconds(text: &str) -> Result<u64, ParseError> {
         let (scale, after) = if after.is_empty() && last_scale == u64::MAX {
             (1, after)
         } else {
-            let unit = SPANS.iter().find(|(unit, _)| after.starts_with(unit)).ok_or_else(error)?;
+            let unit = SPANS
+                .iter()
+                .find(|(unit, _)| after.starts_with(unit))
+                .ok_or_else(error)?;
             (unit.1, &after[unit.0.len()..])
         };
         // From large to small and each at most once, so that one span has few spellings.
@@ -32,7 +35,11 @@ pub fn seconds(text: &str) -> Result<u64, ParseError> {
             .ok_or_else(error)?;
         (rest, last_scale) = (after, scale);
     }
-    if text.is_empty() { Err(error()) } else { Ok(total) }
+    if text.is_empty() {
+        Err(error())
+    } else {
+        Ok(total)
+    }
 }
 
 /// Writes a span of seconds with its two largest units.
@@ -48,7 +55,11 @@ pub fn span(seconds: u64) -> String {
         .filter(|(at, (count, _))| *at == 0 || *count > 0)
         .map(|(_, (count, unit))| format!("{count}{unit}"))
         .collect();
-    if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
+    if words.is_empty() {
+        "0s".to_owned()
+    } else {
+        words.join(" ")
+    }
 }
 
 /// Writes microseconds as a person would.
@@ -56,7 +67,11 @@ pub fn micros(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..1_000_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        _ => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+        _ => format!(
+            "{}.{:02} s",
+            micros / 1_000_000,
+            micros % 1_000_000 / 10_000
+        ),
     }
 }
 
@@ -66,14 +81,21 @@ pub fn cpu_milli(text: &str) -> Result<u64, ParseError> {
     let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let whole = |part: &str| part.parse::<u64>().map_err(|_| error());
     if let Some(milli) = text.strip_suffix('m') {
-        return if plain(milli) { whole(milli) } else { Err(error()) };
+        return if plain(milli) {
+            whole(milli)
+        } else {
+            Err(error())
+        };
     }
     let (cpus, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if !plain(cpus) || !plain(fraction) || fraction.is_empty() || fraction.len() > 3 {
         return Err(error());
     }
     let milli = whole(&format!("{fraction:0<3}"))?;
-    whole(cpus)?.checked_mul(1_000).and_then(|cpus| cpus.checked_add(milli)).ok_or_else(error)
+    whole(cpus)?
+        .checked_mul(1_000)
+        .and_then(|cpus| cpus.checked_add(milli))
+        .ok_or_else(error)
 }
 
 /// `1 slice`, `2 slices`.
@@ -93,7 +115,23 @@ pub fn ranges(numbers: &[u32]) -> String {
         }
     }
     let part = |(first, last): &(u32, u32)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     };
     parts.iter().map(part).collect::<Vec<_>>().join(",")
+}
+
+/// Words as somebody would type them in a shell.
+pub fn shell_line(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let quoted = |word: &String| {
+        if !word.is_empty() && word.chars().all(plain) {
+            return word.clone();
+        }
+        format!("'{}'", word.replace('\'', r"'\''"))
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }

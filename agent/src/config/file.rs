@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::launcher::ImagePattern;
+
 use super::{Access, Config, ConfigError, Driver, Launch, Metrics, Partition, Paths, Volume};
 
 /// Declares a table of optional keys together with its merge: a key that is given replaces the earlier one.
@@ -58,6 +60,8 @@ table!(
     DriverTable {
         /// Default 5000.
         call_deadline_ms: u64,
+        /// Default 60000: initialising eight GPUs without persistence mode takes tens of seconds.
+        open_deadline_ms: u64,
         /// Default 20000.
         step_deadline_ms: u64,
         /// Default 1000.
@@ -80,7 +84,8 @@ table!(
         containerd: PathBuf,
         /// Default `kerf`.
         namespace: String,
-        /// Patterns by namespace. Default: anything in `default` and in kerf's own namespace.
+        /// Patterns by namespace. Default: anything in `default`, in kerf's own namespace, and for containers
+        /// that no engine manages (the empty name).
         asks: BTreeMap<String, Vec<String>>,
         /// Default: every image that containerd has.
         images: Vec<String>,
@@ -157,80 +162,15 @@ impl FileConfig {
     ///
     /// `programs` is the folder of kerfd's own executable, `host` the kernel's host name.
     pub fn resolve(self, programs: &Path, host: &str) -> Result<Config, ConfigError> {
-        let nvml = self
-            .paths
-            .nvml
-            .or_else(find_nvml)
-            .filter(|path| path != Path::new("none"));
-        let namespace = self.launch.namespace.unwrap_or_else(|| "kerf".to_owned());
-        kerf_types::ContainerRef::try_new(&namespace, "x").map_err(|error| ConfigError::Value {
-            key: "launch.namespace",
-            message: error.to_string(),
-        })?;
-        let everything = || vec!["*".to_owned()];
-        let asks = self.launch.asks.unwrap_or_else(|| {
-            BTreeMap::from([
-                ("default".to_owned(), everything()),
-                (namespace.clone(), everything()),
-            ])
-        });
         Ok(Config {
             host: self.host.name.unwrap_or_else(|| host.to_owned()),
-            paths: Paths {
-                run_dir: self.paths.run_dir.unwrap_or_else(|| "/run/kerf".into()),
-                state_dir: self
-                    .paths
-                    .state_dir
-                    .unwrap_or_else(|| "/var/lib/kerf".into()),
-                cdi_dir: self.paths.cdi_dir.unwrap_or_else(|| "/var/run/cdi".into()),
-                sysroot: self.paths.sysroot.unwrap_or_else(|| "/".into()),
-                nvml,
-                partitioner: self
-                    .paths
-                    .partitioner
-                    .unwrap_or_else(|| programs.join("kerf-partitioner")),
-                runtime: self
-                    .paths
-                    .runtime
-                    .unwrap_or_else(|| programs.join("kerf-runtime")),
-            },
-            driver: Driver {
-                call_deadline: millis(
-                    "driver.call_deadline_ms",
-                    self.driver.call_deadline_ms,
-                    5_000,
-                )?,
-                step_deadline: millis(
-                    "driver.step_deadline_ms",
-                    self.driver.step_deadline_ms,
-                    20_000,
-                )?,
-                sample_interval: millis(
-                    "driver.sample_interval_ms",
-                    self.driver.sample_interval_ms,
-                    1_000,
-                )?,
-            },
+            paths: self.paths.resolve(programs),
+            driver: self.driver.resolve()?,
             partition: Partition {
                 on_demand: self.partition.on_demand.unwrap_or(true),
                 mode_change_when_idle: self.partition.mode_change_when_idle.unwrap_or(true),
             },
-            launch: Launch {
-                containerd: self
-                    .launch
-                    .containerd
-                    .unwrap_or_else(|| "/run/containerd/containerd.sock".into()),
-                namespace,
-                asks,
-                images: self.launch.images.unwrap_or_else(everything),
-                volumes: volumes(self.launch.volumes.unwrap_or_default())?,
-                host_network: self.launch.host_network.unwrap_or(false),
-                reservation_ttl: millis(
-                    "launch.reservation_ttl_ms",
-                    self.launch.reservation_ttl_ms,
-                    60_000,
-                )?,
-            },
+            launch: self.launch.resolve()?,
             access: Access {
                 admin: self.access.admin.unwrap_or_else(|| vec!["root".to_owned()]),
                 submit: self
@@ -243,6 +183,66 @@ impl FileConfig {
                 allow_names: self.metrics.allow_names.unwrap_or(false),
             },
             simulate: None,
+        })
+    }
+}
+
+impl PathsTable {
+    fn resolve(self, programs: &Path) -> Paths {
+        let or = |given: Option<PathBuf>, usual: &str| given.unwrap_or_else(|| usual.into());
+        Paths {
+            run_dir: or(self.run_dir, "/run/kerf"),
+            state_dir: or(self.state_dir, "/var/lib/kerf"),
+            cdi_dir: or(self.cdi_dir, "/var/run/cdi"),
+            sysroot: or(self.sysroot, "/"),
+            nvml: self
+                .nvml
+                .or_else(find_nvml)
+                .filter(|path| path != Path::new("none")),
+            partitioner: self
+                .partitioner
+                .unwrap_or_else(|| programs.join("kerf-partitioner")),
+            runtime: self
+                .runtime
+                .unwrap_or_else(|| programs.join("kerf-runtime")),
+        }
+    }
+}
+
+impl DriverTable {
+    fn resolve(self) -> Result<Driver, ConfigError> {
+        let sample = self.sample_interval_ms;
+        Ok(Driver {
+            call_deadline: millis("driver.call_deadline_ms", self.call_deadline_ms, 5_000)?,
+            open_deadline: millis("driver.open_deadline_ms", self.open_deadline_ms, 60_000)?,
+            step_deadline: millis("driver.step_deadline_ms", self.step_deadline_ms, 20_000)?,
+            sample_interval: millis("driver.sample_interval_ms", sample, 1_000)?,
+        })
+    }
+}
+
+impl LaunchTable {
+    fn resolve(self) -> Result<Launch, ConfigError> {
+        let namespace = self.namespace.unwrap_or_else(|| "kerf".to_owned());
+        kerf_types::ContainerRef::try_new(&namespace, "x").map_err(|error| ConfigError::Value {
+            key: "launch.namespace",
+            message: error.to_string(),
+        })?;
+        let everything = || vec!["*".to_owned()];
+        // The empty namespace is that of containers which no engine manages: whoever starts those is root.
+        let open = ["", "default", namespace.as_str()];
+        let usual_asks = || open.map(|name| (name.to_owned(), everything())).into();
+        let ttl = self.reservation_ttl_ms;
+        Ok(Launch {
+            containerd: self
+                .containerd
+                .unwrap_or_else(|| "/run/containerd/containerd.sock".into()),
+            asks: self.asks.unwrap_or_else(usual_asks),
+            images: images(&self.images.unwrap_or_else(everything))?,
+            volumes: volumes(self.volumes.unwrap_or_default())?,
+            host_network: self.host_network.unwrap_or(false),
+            reservation_ttl: millis("launch.reservation_ttl_ms", ttl, 60_000)?,
+            namespace,
         })
     }
 }
@@ -268,6 +268,16 @@ fn millis(key: &'static str, value: Option<u64>, default: u64) -> Result<Duratio
     }
     let message = format!("{value} is not between 100 and 3600000 milliseconds");
     Err(ConfigError::Value { key, message })
+}
+
+fn images(patterns: &[String]) -> Result<Vec<ImagePattern>, ConfigError> {
+    let parsed = patterns.iter().map(|pattern| pattern.parse());
+    parsed
+        .collect::<Result<_, kerf_types::ParseError>>()
+        .map_err(|error| ConfigError::Value {
+            key: "launch.images",
+            message: error.to_string(),
+        })
 }
 
 fn volumes(tables: BTreeMap<String, VolumeTable>) -> Result<BTreeMap<String, Volume>, ConfigError> {
@@ -334,6 +344,7 @@ impl From<&Config> for FileConfig {
             },
             driver: DriverTable {
                 call_deadline_ms: ms(config.driver.call_deadline),
+                open_deadline_ms: ms(config.driver.open_deadline),
                 step_deadline_ms: ms(config.driver.step_deadline),
                 sample_interval_ms: ms(config.driver.sample_interval),
             },
@@ -345,7 +356,7 @@ impl From<&Config> for FileConfig {
                 containerd: Some(launch.containerd.clone()),
                 namespace: Some(launch.namespace.clone()),
                 asks: Some(launch.asks.clone()),
-                images: Some(launch.images.clone()),
+                images: Some(launch.images.iter().map(ToString::to_string).collect()),
                 volumes: Some(launch.volumes.iter().map(volume).collect()),
                 host_network: Some(launch.host_network),
                 reservation_ttl_ms: ms(launch.reservation_ttl),

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub use error::ConfigError;
 use file::FileConfig;
 
+use crate::launcher::ImagePattern;
+
 /// Where the configuration lies unless `--config` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/kerf/kerf.toml";
 
@@ -65,6 +67,8 @@ pub struct Paths {
 pub struct Driver {
     /// A driver call that takes longer makes its GPU unresponsive.
     pub call_deadline: Duration,
+    /// The same for loading the driver, which initialises every GPU.
+    pub open_deadline: Duration,
     /// The same for a step that changes a GPU.
     pub step_deadline: Duration,
     /// Time between two readings of the sensors.
@@ -91,7 +95,7 @@ pub struct Launch {
     /// that is not named may not ask.
     pub asks: BTreeMap<String, Vec<String>>,
     /// Images that jobs may use: patterns with `*`.
-    pub images: Vec<String>,
+    pub images: Vec<ImagePattern>,
     /// Volumes that jobs may name.
     pub volumes: BTreeMap<String, Volume>,
     /// Whether jobs share the host's network.

@@ -17,7 +17,7 @@ fn unknown_keys_name_their_line_and_the_nearest_key() {
     check_error(
         "[driver]\ncall_deadline = 3\n",
         "kerf.toml:2: unknown field `call_deadline`, expected one of `call_deadline_ms`, \
-         `step_deadline_ms`, `sample_interval_ms` | did you mean `call_deadline_ms`?",
+         `open_deadline_ms`, `step_deadline_ms`, `sample_interval_ms` | did you mean `call_deadline_ms`?",
     );
     check_error(
         "\n[launc]\n",
@@ -45,6 +45,11 @@ fn values_out_of_range_are_refused() {
         error.to_string(),
         "driver.call_deadline_ms: 5 is not between 100 and 3600000 milliseconds"
     );
+    let file = parse(Path::new("k"), "[launch]\nimages = [\"a b\"]\n").expect("it reads well");
+    let error = file
+        .resolve(Path::new("/usr/bin"), "h")
+        .expect_err("a space");
+    assert!(error.to_string().starts_with("launch.images: "), "{error}");
 }
 
 #[test]

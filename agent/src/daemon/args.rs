@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use nvidia_ml::machine;
 
-use super::programs;
+use super::{folders, programs};
 use crate::config::{self, Config};
 use crate::rpc::LoadedConfig;
 
@@ -86,6 +86,8 @@ impl Args {
             .to_owned();
         let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
         let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
+        // Before anything is put into it, so that it never has other rights.
+        folders::make(&config.paths.state_dir, folders::STATE_MODE)?;
         if let Some(machine) = &self.simulate {
             self.simulate(machine, &mut config)?;
         }

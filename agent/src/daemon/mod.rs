@@ -4,6 +4,7 @@
 //! then does anything listen, so that nobody ever talks to a kerfd that does not know its leases yet.
 
 mod args;
+mod folders;
 mod programs;
 mod reload;
 
@@ -58,6 +59,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         },
         Deadlines {
             call: config.driver.call_deadline,
+            open: config.driver.open_deadline,
             step: config.driver.step_deadline,
         },
         Arc::clone(&metrics),
@@ -209,13 +211,10 @@ fn bind(
 
 /// Makes the folders and takes the lock that keeps a second kerfd from the same state.
 fn prepare_folders(config: &Config) -> anyhow::Result<Flock<File>> {
-    use std::os::unix::fs::PermissionsExt;
     let paths = &config.paths;
-    for (folder, mode) in [(&paths.run_dir, 0o755), (&paths.state_dir, 0o700)] {
-        std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode)))
-            .with_context(|| format!("cannot prepare the folder {}", folder.display()))?;
-    }
+    folders::make(&paths.run_dir, folders::RUN_MODE)?;
+    folders::make(&paths.state_dir, folders::STATE_MODE)?;
+    folders::refuse_exposed(&paths.state_dir)?;
     let path: PathBuf = paths.state_dir.join("kerfd.lock");
     let file = File::create(&path).with_context(|| format!("cannot open {}", path.display()))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock)

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::config::Config;
 use crate::files::{self, Durability};
-use crate::launcher::{ImagePattern, LaunchPolicy, LauncherConfig, VolumePolicy};
+use crate::launcher::{LaunchPolicy, LauncherConfig, VolumePolicy};
 
 /// The run folder that a `kerf-runtime` without configuration talks to.
 const USUAL_RUN_DIR: &str = "/run/kerf";
@@ -49,13 +49,8 @@ pub fn launcher_config(config: &Config) -> anyhow::Result<LauncherConfig> {
         let (path, writable) = (volume.path.clone(), volume.writable);
         (name.clone(), VolumePolicy { path, writable })
     });
-    let images: Result<Vec<ImagePattern>, _> = launch
-        .images
-        .iter()
-        .map(|pattern| pattern.parse())
-        .collect();
     let policy = LaunchPolicy {
-        images: images?,
+        images: launch.images.clone(),
         volumes: volumes.collect(),
         host_network: launch.host_network,
         ..LaunchPolicy::default()

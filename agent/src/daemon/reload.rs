@@ -68,6 +68,10 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     );
     keep(old.launch.images != new.launch.images, "launch.images");
     keep(old.launch.volumes != new.launch.volumes, "launch.volumes");
+    keep(
+        old.launch.host_network != new.launch.host_network,
+        "launch.host_network",
+    );
     new.host = old.host.clone();
     new.paths = old.paths.clone();
     new.driver = old.driver;

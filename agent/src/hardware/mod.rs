@@ -2,7 +2,8 @@
 //!
 //! A call past its deadline makes its GPU unresponsive. The stuck worker is abandoned, its socket kept, and a
 //! fresh one serves the other GPUs. When the late answer comes, the driver has come back, and the GPU is let
-//! in again. At most two workers are abandoned; a third that is stuck means that the driver as a whole is.
+//! in again. A worker that was late with loading the driver goes on as the one that is asked, where there is no
+//! other: loading took long, and would again. At most two workers are abandoned; a third that is stuck means that the driver as a whole is.
 
 mod pool;
 #[cfg(test)]
@@ -120,6 +121,8 @@ impl HardwareError {
 pub struct Deadlines {
     /// For reading.
     pub call: Duration,
+    /// For loading the driver.
+    pub open: Duration,
     /// For a step.
     pub step: Duration,
 }
@@ -149,7 +152,7 @@ pub struct Hardware {
 impl Hardware {
     /// Nothing is started before the first call.
     pub fn new(program: WorkerProgram, deadlines: Deadlines, metrics: Arc<SelfMetrics>) -> Self {
-        let pool = Mutex::new(Pool::new(program, deadlines.call, metrics));
+        let pool = Mutex::new(Pool::new(program, deadlines.open, metrics));
         Self {
             pool,
             deadlines,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kerf_api::partitioner::v1::{Opened, Response, request, response};
+use kerf_api::partitioner::v1::{Opened, Response, failure, request, response};
 use kerf_telemetry::SelfMetrics;
 use tokio::sync::mpsc;
 
@@ -17,6 +17,10 @@ const STUCK_LIMIT: usize = 3;
 
 /// Bound of the channel of late answers; each stuck worker sends one message in its life.
 const LATE_BOUND: usize = STUCK_LIMIT + 1;
+
+/// Least time between two attempts to load a driver that is not there: each takes a process of its own, since
+/// a library that has failed to load once does not find the driver later.
+const DRIVER_RETRY: Duration = Duration::from_secs(10);
 
 /// What a call touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,13 +38,31 @@ pub struct Pool {
     program: WorkerProgram,
     open_deadline: Duration,
     metrics: Arc<SelfMetrics>,
-    active: Option<(Worker, Option<Opened>)>,
+    active: Option<Active>,
     /// Stuck workers by number, with the call that they are stuck in.
     stuck: BTreeMap<u64, (Scope, String)>,
     spawned: u64,
     timeouts: u64,
-    late_sender: mpsc::Sender<u64>,
-    late: mpsc::Receiver<u64>,
+    /// When loading the driver last found none, and the words that said so.
+    no_driver: Option<(Instant, String)>,
+    late_sender: mpsc::Sender<Late>,
+    late: mpsc::Receiver<Late>,
+}
+
+/// The worker that is asked.
+#[derive(Debug)]
+struct Active {
+    number: u64,
+    worker: Worker,
+    /// The driver, once this worker has loaded it.
+    opened: Option<Opened>,
+}
+
+/// A stuck worker that is out of the driver again, alive if it has loaded it.
+#[derive(Debug)]
+struct Late {
+    number: u64,
+    loaded: Option<(Worker, Opened)>,
 }
 
 impl Pool {
@@ -56,6 +78,7 @@ impl Pool {
             stuck,
             spawned,
             timeouts,
+            no_driver: None,
             late_sender,
             late,
         }
@@ -81,20 +104,38 @@ impl Pool {
     /// The driver as the active worker has loaded it.
     pub async fn opened(&mut self) -> Result<Opened, HardwareError> {
         self.readmit();
-        if let Some((_, Some(opened))) = &self.active {
+        if let Some(Active {
+            opened: Some(opened),
+            ..
+        }) = &self.active
+        {
             return Ok(opened.clone());
+        }
+        if let Some((when, message)) = &self.no_driver
+            && when.elapsed() < DRIVER_RETRY
+        {
+            return Err(HardwareError::Failed {
+                code: failure::Code::NoDriver,
+                message: message.clone(),
+            });
         }
         let (call, operation) = (
             request::Call::Open(Default::default()),
             "loading the driver",
         );
-        match self
+        let outcome = self
             .run(Scope::Driver, operation, call, self.open_deadline)
-            .await?
-        {
+            .await;
+        self.no_driver = match &outcome {
+            Err(HardwareError::Failed { code, message }) if *code == failure::Code::NoDriver => {
+                Some((Instant::now(), message.clone()))
+            }
+            _ => None,
+        };
+        match outcome? {
             response::Outcome::Opened(opened) => {
-                if let Some((_, slot)) = &mut self.active {
-                    *slot = Some(opened.clone());
+                if let Some(active) = &mut self.active {
+                    active.opened = Some(opened.clone());
                 }
                 Ok(opened)
             }
@@ -140,21 +181,26 @@ impl Pool {
     ) -> Result<response::Outcome, HardwareError> {
         let program = self.program.program.clone();
         let failed = |source| HardwareError::Worker { program, source };
-        if self.active.is_none() {
-            if self.stuck.len() >= STUCK_LIMIT {
+        let active = match &mut self.active {
+            Some(active) => active,
+            None if self.stuck.len() >= STUCK_LIMIT => {
                 return Err(HardwareError::DriverHangs {
                     stuck: self.stuck.len(),
                 });
             }
-            self.active = Some((Worker::spawn(&self.program).map_err(failed.clone())?, None));
-            self.spawned += 1;
-            self.metrics.worker_starts.inc();
-        }
-        let (kind, begun) = (kind(&call), Instant::now());
-        let Some((worker, _)) = &mut self.active else {
-            unreachable!("it was just started")
+            None => {
+                let worker = Worker::spawn(&self.program).map_err(failed.clone())?;
+                self.spawned += 1;
+                self.metrics.worker_starts.inc();
+                self.active.insert(Active {
+                    number: self.spawned,
+                    worker,
+                    opened: None,
+                })
+            }
         };
-        let answer = tokio::time::timeout(deadline, worker.call(call)).await;
+        let (kind, begun) = (kind(&call), Instant::now());
+        let answer = tokio::time::timeout(deadline, active.worker.call(call)).await;
         self.metrics
             .driver_call_duration
             .observe([kind], begun.elapsed().as_secs_f64());
@@ -189,11 +235,13 @@ impl Pool {
     }
 
     fn abandon(&mut self, scope: Scope, operation: &str) {
-        let Some((mut worker, _)) = self.active.take() else {
+        let Some(Active {
+            number, mut worker, ..
+        }) = self.active.take()
+        else {
             return;
         };
         self.timeouts += 1;
-        let number = self.spawned;
         self.stuck.insert(number, (scope, operation.to_owned()));
         tracing::warn!(
             step = operation,
@@ -203,8 +251,12 @@ impl Pool {
         let late = self.late_sender.clone();
         tokio::spawn(async move {
             // An answer and an end of the process mean the same: it is no longer inside the driver.
-            drop(worker.late_answer().await);
-            if late.send(number).await.is_err() {
+            let answer = worker.late_answer().await;
+            let loaded = match answer.map(|response| response.outcome) {
+                Ok(Some(response::Outcome::Opened(opened))) => Some((worker, opened)),
+                _ => None,
+            };
+            if late.send(Late { number, loaded }).await.is_err() {
                 tracing::debug!("the pool has ended");
             }
         });
@@ -212,9 +264,18 @@ impl Pool {
 
     /// Lets in again what a stuck worker has answered for by now.
     fn readmit(&mut self) {
-        while let Ok(number) = self.late.try_recv() {
+        while let Ok(Late { number, loaded }) = self.late.try_recv() {
             if let Some((scope, operation)) = self.stuck.remove(&number) {
                 tracing::info!(?scope, step = operation, "driver call came back");
+            }
+            if let Some((worker, opened)) = loaded
+                && self.active.is_none()
+            {
+                self.active = Some(Active {
+                    number,
+                    worker,
+                    opened: Some(opened),
+                });
             }
         }
     }

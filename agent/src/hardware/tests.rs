@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_api::partitioner::v1::{Failure, Opened, Response, failure, response};
 use kerf_telemetry::SelfMetrics;
 
 use super::{Deadlines, Hardware, HardwareError, WorkerProgram};
@@ -21,7 +22,11 @@ fn pool(folder: &std::path::Path, script: &str) -> Hardware {
             sysroot: folder.to_owned(),
             records: folder.join("workers"),
         },
-        Deadlines { call, step: call },
+        Deadlines {
+            call,
+            open: call,
+            step: call,
+        },
         Arc::new(SelfMetrics::try_new().expect("metrics")),
     )
 }
@@ -69,27 +74,112 @@ async fn a_worker_that_dies_or_lies_is_replaced() {
     assert_eq!(hardware.status().stuck, 0);
 }
 
+/// A process that is nobody's child here, as a worker of a kerfd that was killed is. It ends when the
+/// returned end of its standard input is closed.
+async fn orphan() -> (u32, tokio::process::ChildStdin) {
+    use tokio::io::AsyncReadExt;
+    // The shell gives a background process no input unless it is named.
+    let script = "exec 3<&0; cat <&3 >/dev/null & echo $!";
+    let mut shell = tokio::process::Command::new("sh")
+        .args(["-c", script])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let (input, output) = (shell.stdin.take(), shell.stdout.take());
+    let mut text = String::new();
+    let mut output = output.expect("its output");
+    output.read_to_string(&mut text).await.expect("a pid");
+    shell.wait().await.expect("the shell ends");
+    (
+        text.trim().parse().expect("a pid"),
+        input.expect("its input"),
+    )
+}
+
 #[tokio::test]
 async fn workers_of_an_earlier_kerfd_are_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let records = folder.path().to_owned();
-    let mut child = tokio::process::Command::new("sleep")
-        .arg("0.3")
-        .spawn()
-        .expect("sleep");
-    let pid = child.id().expect("a pid");
+    let (pid, input) = orphan().await;
     let process = crate::process::identify(pid).expect("it runs");
-    std::fs::write(
-        records.join(pid.to_string()),
-        process.start_ticks.to_string(),
-    )
-    .expect("record");
-    std::fs::write(records.join("999999999"), "5").expect("a stale record");
+    let record = |pid: u32, start: u64| {
+        std::fs::write(records.join(pid.to_string()), start.to_string()).expect("a record");
+    };
+    record(pid, process.start_ticks);
+    record(999_999_999, 5);
     let stuck = super::worker::await_earlier(&records, Duration::from_millis(20)).await;
     assert_eq!(stuck, [pid]);
-    let reaper = tokio::spawn(async move { child.wait().await });
-    let stuck = super::worker::await_earlier(&records, Duration::from_secs(10)).await;
+    let waiting = super::worker::await_earlier(&records, Duration::from_secs(10));
+    let (stuck, ()) = tokio::join!(waiting, async { drop(input) });
     assert!(stuck.is_empty());
     assert_eq!(std::fs::read_dir(&records).expect("the folder").count(), 0);
-    reaper.await.expect("joined").expect("waited");
+}
+
+/// A shell command that sends this answer to the first call.
+fn answer(outcome: response::Outcome) -> String {
+    let response = Response {
+        id: 1,
+        outcome: Some(outcome),
+    };
+    let frame = kerf_api::frame::encode_frame(&response).expect("a frame");
+    let octal: String = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    format!("printf '{octal}' >&0")
+}
+
+/// Polls with a deadline.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(tokio::time::Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_loads_late_is_asked_again_and_its_record_goes_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = folder.path().join("gate");
+    let opened = answer(response::Outcome::Opened(Opened::default()));
+    let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
+    let script = format!("{wait}\n{opened}\ncat >/dev/null");
+    let hardware = pool(folder.path(), &script);
+    let error = hardware.open().await.expect_err("it is slow");
+    assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
+    std::fs::write(&gate, "").expect("the gate opens");
+    until("it did not come back", || hardware.status().stuck == 0).await;
+    let records = folder.path().join("workers");
+    let count = || std::fs::read_dir(&records).expect("records").count();
+    assert_eq!(count(), 1);
+    hardware.open().await.expect("loaded by the first worker");
+    assert_eq!(count(), 1, "no second worker");
+    drop(hardware);
+    until("the record stayed", || count() == 0).await;
+}
+
+#[tokio::test]
+async fn a_missing_driver_is_not_asked_for_again_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let starts = folder.path().join("starts");
+    let failure = Failure {
+        code: failure::Code::NoDriver.into(),
+        message: "no library".to_owned(),
+        ..Failure::default()
+    };
+    let none = answer(response::Outcome::Failure(failure));
+    let hardware = pool(
+        folder.path(),
+        &format!("echo x >> {}\n{none}\ncat >/dev/null", starts.display()),
+    );
+    for _ in 0..3 {
+        let error = hardware.open().await.expect_err("no driver");
+        assert_eq!(error.to_string(), "loading the driver: no library");
+    }
+    let text = std::fs::read_to_string(&starts).expect("one start");
+    assert_eq!(text, "x\n");
+    // The kernel's files need no driver: a worker is started for them.
+    let error = hardware.observe_host().await.expect_err("the same answer");
+    assert!(error.is_no_driver(), "{error}");
+    let text = std::fs::read_to_string(&starts).expect("two starts");
+    assert_eq!(text, "x\nx\n");
 }

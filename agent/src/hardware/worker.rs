@@ -37,7 +37,8 @@ pub struct Worker {
     decoder: FrameDecoder,
     next_id: u64,
     record: PathBuf,
-    child: Child,
+    /// Taken when it is dropped, by the task that waits for its end.
+    child: Option<Child>,
 }
 
 impl Worker {
@@ -66,7 +67,7 @@ impl Worker {
             decoder: FrameDecoder::new(),
             next_id: 1,
             record,
-            child,
+            child: Some(child),
         })
     }
 
@@ -112,10 +113,30 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Its record goes only with the process: the next kerfd waits for what is still in a driver call.
-        if matches!(self.child.try_wait(), Ok(Some(_))) {
-            drop(crate::files::remove(&self.record));
-        }
+        // Its record goes only with the process: the next kerfd waits for what is still in a driver call. The
+        // process itself ends after the socket, which is closed when this returns, so somebody has to wait.
+        let Some(mut child) = self.child.take() else {
+            return;
+        };
+        let record = std::mem::take(&mut self.record);
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            if matches!(child.try_wait(), Ok(Some(_))) {
+                remove_record(&record);
+            }
+            return;
+        };
+        runtime.spawn(async move {
+            if child.wait().await.is_ok() {
+                remove_record(&record);
+            }
+        });
+    }
+}
+
+fn remove_record(record: &Path) {
+    if let Err(error) = crate::files::remove(record) {
+        // The next kerfd sees that no such process runs, and removes it then.
+        tracing::debug!(path = %record.display(), %error, "record of an ended worker stays");
     }
 }
 
@@ -150,9 +171,14 @@ pub async fn await_earlier(records: &Path, patience: std::time::Duration) -> Vec
             .ok()
             .and_then(|text| text.trim().parse().ok());
         if let (Some(pid), Some(start)) = (pid, start)
-            && process::identify(pid).is_some_and(|found| found.start_ticks == start)
+            && let Some(found) = process::identify(pid)
+            && found.start_ticks == start
         {
-            let ended = tokio::time::timeout_at(deadline, process::wait_for_exit(pid)).await;
+            // This is also asked while we run, and then our own workers are written down there too.
+            if process::parent(pid) == Some(std::process::id()) {
+                continue;
+            }
+            let ended = tokio::time::timeout_at(deadline, process::wait_for(&found)).await;
             if ended.is_err() {
                 stuck.push(pid);
                 continue;

@@ -87,6 +87,15 @@ pub enum Command {
         /// The lease.
         reply: Reply<Reservation>,
     },
+    /// Keep a promise for longer: its container is on its way.
+    Renew {
+        /// Which.
+        lease: LeaseId,
+        /// How much longer, from now.
+        ttl: std::time::Duration,
+        /// Told when done.
+        reply: Reply<()>,
+    },
     /// End a lease that no container has.
     Release {
         /// Which.

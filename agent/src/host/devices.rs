@@ -9,7 +9,7 @@ use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Gpu, GpuInstance, PciAddress};
 use nix::sys::stat::{major, minor};
 
-use super::{Host, HostError, observe, view};
+use super::{Host, HostError, observe};
 use crate::cdi::CdiDevice;
 use crate::process;
 
@@ -47,15 +47,20 @@ impl Host {
                     let instance = gpu
                         .instances
                         .iter()
-                        .find(|instance| instance.placement == slice.placement)
-                        .ok_or_else(|| HostError::NotFound {
-                            what: "slice",
-                            name: slice.to_string(),
-                        })?;
+                        .find(|instance| {
+                            instance.placement == slice.placement
+                                && instance.compute.iter().any(|compute| compute.uuid == *uuid)
+                        })
+                        .filter(|_| gpu.health.is_ok())
+                        .ok_or_else(|| gone(format!("slice {slice} ({uuid})")))?;
                     self.slice_device(&gpu, instance).await?
                 }
                 Subject::Gpu { gpu, uuid } => {
                     names.push(uuid.to_string());
+                    let live = self.gpu(*gpu)?;
+                    if live.uuid != *uuid || live.mig_mode.is_on() || !live.health.is_ok() {
+                        return Err(gone(format!("GPU {gpu} ({uuid})")));
+                    }
                     self.gpu_device(*gpu)?
                 }
             };
@@ -237,9 +242,7 @@ impl Host {
     /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut.
     pub(super) async fn standing_devices(&mut self) -> super::publish::Standing {
         let mut standing = super::publish::Standing::default();
-        let leases: Vec<Lease> = self.leases.values().map(|row| row.lease.clone()).collect();
-        let slices = view::slices(&self.inventory, &self.lives, leases.iter());
-        for slice in slices {
+        for slice in self.slices() {
             let Ok(gpu) = self.gpu(slice.id.gpu).cloned() else {
                 continue;
             };
@@ -277,6 +280,15 @@ impl Host {
             let what = format!("device node {path}");
             self.degrade(&what, error.to_string(), error.hint());
         }
+    }
+}
+
+/// What a lease is about is not there any more, or not well.
+fn gone(what: String) -> HostError {
+    HostError::Busy {
+        what,
+        state: "gone or not well".to_owned(),
+        by: None,
     }
 }
 

@@ -4,7 +4,7 @@ use kerf_types::{PciAddress, Placement, ProfileId, Step};
 use tokio::sync::mpsc;
 
 use super::{Host, HostError, Progress};
-use crate::store::Work;
+use crate::store::{Work, WorkRow};
 
 impl Host {
     /// Carries out the steps in order and stops at the first that fails. Those before it stand.
@@ -82,24 +82,31 @@ impl Host {
     /// the intent where it does not, so that it is tried again.
     pub(super) async fn undo_cut(
         &mut self,
-        work: i64,
+        number: i64,
         gpu: PciAddress,
         profile: ProfileId,
         placement: Placement,
     ) {
         match self.destroy_at(gpu, profile, placement).await {
             Ok(()) => {
-                if self.write(|store| store.end_work(work)).is_ok() {
+                if self.write(|store| store.end_work(number)).is_ok() {
                     tracing::info!(gpu.pci = %gpu, %placement, "half-made slice removed");
                 }
             }
             Err(error) => {
                 let why = crate::errors::chain(&error);
-                let what = format!("slice {gpu}-{}-{}", placement.start, placement.size);
+                tracing::warn!(gpu.pci = %gpu, %placement, error = %why, "half-made slice remains");
+                let (gpu, placement) = (gpu.to_string(), placement.to_string());
+                let work = Work::Cut {
+                    gpu,
+                    placement,
+                    profile: profile.0,
+                };
+                self.open_work.push(WorkRow { number, work });
                 self.degrade(
-                    &what,
+                    "interrupted work",
                     why,
-                    "it is removed when kerfd starts again and the GPU answers",
+                    "it is tried again every few seconds",
                 );
             }
         }

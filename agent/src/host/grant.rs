@@ -1,15 +1,12 @@
 //! From an ask to a lease: choose, cut what is missing, write the lease down.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kerf_planner::check::check_choice;
-use kerf_planner::choose::Refusal;
-use kerf_planner::host::profiles_of;
-use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, choose};
+use kerf_planner::Pick;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, PciAddress, Placement, ProfileId, SliceId, Timestamp};
 
-use super::{Host, HostError, now, view};
+use super::{Host, HostError, now};
 use crate::store::{LeaseRow, Store};
 
 /// A wish for devices.
@@ -34,6 +31,9 @@ pub enum Wanted {
     Gpu(String),
 }
 
+/// Shortest time between two looks at the hardware for the sake of asks that find no room.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// A piece of cutting that is done and not yet covered by a lease.
 type Cut = (i64, PciAddress, ProfileId, Placement);
 
@@ -43,6 +43,13 @@ impl Host {
         if self.draining {
             return Err(HostError::Draining);
         }
+        if let Some(id) = self.promised(request) {
+            self.renew(id, request.ttl)?;
+            let row = self.leases.get(&id);
+            return row
+                .map(|row| row.lease.clone())
+                .ok_or_else(|| HostError::NoLease { id: id.to_string() });
+        }
         let mut cuts = Vec::new();
         let subjects = match &request.wanted {
             Wanted::Ask(ask) => self.serve(ask, &mut cuts).await,
@@ -50,32 +57,62 @@ impl Host {
             Wanted::Gpu(name) => self.named_gpu(name).map(|subject| vec![subject]),
         };
         let outcome = match subjects {
-            Ok(subjects) => self.write_lease(request, subjects, !cuts.is_empty()).await,
+            Ok(subjects) => self.write_lease(request, subjects, &cuts).await,
             Err(error) => Err(error),
         };
-        match outcome {
-            Ok(lease) => {
-                for (work, ..) in cuts {
-                    self.write(|store| store.end_work(work))?;
-                }
-                self.settle().await;
-                Ok(lease)
-            }
-            Err(error) => {
-                for (work, gpu, profile, placement) in cuts {
-                    self.undo_cut(work, gpu, profile, placement).await;
-                }
-                self.settle().await;
-                Err(error)
+        let changed = outcome.is_ok() || !cuts.is_empty();
+        if outcome.is_err() {
+            for (work, gpu, profile, placement) in cuts {
+                self.undo_cut(work, gpu, profile, placement).await;
             }
         }
+        // A refusal that changed nothing is not shown to anybody: waiting asks would wake for it.
+        if changed {
+            self.settle().await;
+        }
+        outcome
+    }
+
+    /// Keeps a promise for longer.
+    pub(super) fn renew(&mut self, id: LeaseId, ttl: Duration) -> Result<(), HostError> {
+        let unknown = || HostError::NoLease { id: id.to_string() };
+        let mut row = self.leases.get(&id).ok_or_else(unknown)?.clone();
+        match row.lease.state {
+            LeaseState::Reserved => {
+                row.lease.expires = Some(expiry(now(), ttl));
+                self.put(row)
+            }
+            LeaseState::Active => Ok(()),
+            LeaseState::Releasing => Err(unknown()),
+        }
+    }
+
+    /// The promise that this holder has already: a kerfd that died between a promise and the launch must not
+    /// make the same job wait for itself.
+    fn promised(&self, request: &Reserve) -> Option<LeaseId> {
+        let Holder::Container(_) = &request.holder else {
+            return None;
+        };
+        self.leases
+            .values()
+            .map(|row| &row.lease)
+            .find(|lease| lease.state == LeaseState::Reserved && lease.holder == request.holder)
+            .map(|lease| lease.id)
     }
 
     async fn serve(&mut self, ask: &Ask, cuts: &mut Vec<Cut>) -> Result<Vec<Subject>, HostError> {
         let choice = match self.choose(ask) {
             Ok(choice) => choice,
-            // What is known may be five seconds old: look again before saying no.
-            Err(_) => {
+            // What is known may be five seconds old: look again before saying no, yet not for each of many
+            // asks that wait.
+            Err(error) => {
+                if self
+                    .last_look
+                    .is_some_and(|last| last.elapsed() < LOOK_AGAIN)
+                {
+                    return Err(error);
+                }
+                self.last_look = Some(Instant::now());
                 self.observe_all().await;
                 self.choose(ask)?
             }
@@ -102,60 +139,6 @@ impl Host {
             }
         }
         Ok(subjects)
-    }
-
-    fn choose(&self, ask: &Ask) -> Result<Choice, HostError> {
-        let no_room = |why: String| HostError::NoRoom {
-            ask: ask.to_string(),
-            why,
-        };
-        let grids: Vec<Option<Grid>> = self
-            .inventory
-            .gpus
-            .iter()
-            .map(|gpu| {
-                let profiles = profiles_of(gpu, &self.inventory);
-                Grid::from_profiles(profiles)
-                    .ok()
-                    .filter(|grid| grid.units() > 0)
-            })
-            .collect();
-        let policy = self.config.partition;
-        let change_mode = policy.on_demand && policy.mode_change_when_idle;
-        let views: Vec<GpuView<'_>> = self
-            .inventory
-            .gpus
-            .iter()
-            .zip(&grids)
-            .map(|(gpu, grid)| GpuView {
-                gpu,
-                grid: grid.as_ref(),
-                may_enable_mig: change_mode,
-                may_disable_mig: change_mode,
-                closed: None,
-            })
-            .collect();
-        let usage = self.usage();
-        let choice = choose(&views, &usage, ask).map_err(|refusal| refused(ask, &refusal))?;
-        let violations = check_choice(&views, &usage, &choice);
-        if !violations.is_empty() {
-            let words: Vec<String> = violations
-                .iter()
-                .map(|(index, fault)| format!("GPU {index}: {fault}"))
-                .collect();
-            return Err(HostError::Unsafe {
-                violations: words.join("; "),
-            });
-        }
-        let cuts = choice
-            .picks
-            .iter()
-            .any(|pick| matches!(pick, Pick::Cut { .. }));
-        if cuts && !policy.on_demand {
-            let why = "no such slice is free, and cutting on demand is off (partition.on_demand)";
-            return Err(no_room(why.to_owned()));
-        }
-        Ok(choice)
     }
 
     fn slice_subject(&self, gpu: PciAddress, placement: Placement) -> Result<Subject, HostError> {
@@ -250,7 +233,7 @@ impl Host {
         &mut self,
         request: &Reserve,
         subjects: Vec<Subject>,
-        on_demand: bool,
+        cuts: &[Cut],
     ) -> Result<Lease, HostError> {
         let conflict = self.leases.values().map(|row| &row.lease).find(|lease| {
             lease
@@ -268,7 +251,6 @@ impl Host {
         }
         let created = now();
         let fence = self.write(Store::next_fence)?;
-        let ttl_ms = u64::try_from(request.ttl.as_millis()).unwrap_or(u64::MAX);
         let lease = Lease {
             id: new_lease_id(created)?,
             fence,
@@ -277,69 +259,35 @@ impl Host {
             state: LeaseState::Reserved,
             container: None,
             init: None,
-            on_demand,
+            on_demand: !cuts.is_empty(),
             created,
-            expires: Some(Timestamp(created.0.saturating_add(ttl_ms))),
+            expires: Some(expiry(created, request.ttl)),
         };
         let device = self.lease_device(&lease).await?;
+        // The name is written first: a lease in the store ends the intents of its cuts, so nothing may fail
+        // after it.
+        let name = lease.id.to_string();
+        self.cdi
+            .write_lease(&name, &device)
+            .map_err(HostError::Cdi)?;
+        let place = |(_, gpu, _, placement): &Cut| SliceId {
+            gpu: *gpu,
+            placement: *placement,
+        };
         let row = LeaseRow {
             lease: lease.clone(),
             pending: None,
+            cut: cuts.iter().map(place).collect(),
         };
-        self.put(row)?;
-        if let Err(error) = self.cdi.write_lease(&lease.id.to_string(), &device) {
-            self.forget(&lease)?;
-            return Err(HostError::Cdi(error));
+        let work: Vec<i64> = cuts.iter().map(|(number, ..)| *number).collect();
+        if let Err(error) = self.put_new(row, &work) {
+            drop(self.cdi.remove_lease(&name));
+            return Err(error);
         }
         let text = format!("reserved for {}", lease.holder);
         self.events.add("lease", &lease.id.to_string(), &text);
         Ok(lease)
     }
-
-    /// Slices with their states, from what is known now.
-    pub(super) fn slices(&self) -> Vec<view::SliceView> {
-        view::slices(
-            &self.inventory,
-            &self.lives,
-            self.leases.values().map(|row| &row.lease),
-        )
-    }
-}
-
-/// The planner's refusal with GPUs of one reason named together.
-fn refused(ask: &Ask, refusal: &NoRoom) -> HostError {
-    let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
-    for (gpu, reason) in &refusal.reasons {
-        let reason = reason.to_string();
-        match groups.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, gpus)) => gpus.push(gpu.index),
-            None => groups.push((reason, vec![gpu.index])),
-        }
-    }
-    let words: Vec<String> = groups
-        .into_iter()
-        .map(|(reason, gpus)| {
-            let numbers: Vec<String> = gpus.iter().map(ToString::to_string).collect();
-            format!("GPU {}: {reason}", numbers.join(", "))
-        })
-        .collect();
-    let ask = ask.to_string();
-    let nobody = refusal
-        .reasons
-        .iter()
-        .all(|(_, reason)| matches!(reason, Refusal::Name(_)));
-    if nobody && !refusal.reasons.is_empty() {
-        return HostError::Unknown {
-            ask,
-            why: words.join("; "),
-        };
-    }
-    let why = if words.is_empty() {
-        "this host has no GPU".to_owned()
-    } else {
-        words.join("; ")
-    };
-    HostError::NoRoom { ask, why }
 }
 
 fn new_lease_id(now: Timestamp) -> Result<LeaseId, HostError> {
@@ -349,4 +297,9 @@ fn new_lease_id(now: Timestamp) -> Result<LeaseId, HostError> {
         why: error.to_string(),
     })?;
     Ok(LeaseId::new(now.0, random))
+}
+
+fn expiry(from: Timestamp, ttl: Duration) -> Timestamp {
+    let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+    Timestamp(from.0.saturating_add(ttl_ms))
 }

@@ -33,6 +33,18 @@ impl Host {
         container: ContainerRef,
         peer: &LaunchPeer,
     ) -> Result<Grant, HostError> {
+        if !request
+            .pid_file
+            .as_ref()
+            .is_some_and(|path| path.is_absolute())
+        {
+            // Without it nobody would ever learn which process the container is.
+            let name = format!("pid file of {container}");
+            return Err(HostError::NotFound {
+                what: "absolute",
+                name,
+            });
+        }
         if let Some(row) = self.lease_of(&container) {
             let first = format!("lease {}", row.lease.id);
             let second = request
@@ -82,6 +94,16 @@ impl Host {
             .await
     }
 
+    /// The grant of a lease, after a look at each of its GPUs: a promise may be hours old.
+    async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
+        for subject in &lease.subjects {
+            let index = self.gpu(subject.gpu())?.index;
+            let gpu = self.hardware.observe(index).await?;
+            self.take_gpu(gpu);
+        }
+        self.grant_of(lease).await
+    }
+
     /// Hands a lease over together with its devices. One that was made for this launch ends at once when
     /// that fails; one that was promised before stays promised.
     async fn give(
@@ -93,7 +115,7 @@ impl Host {
         made_now: bool,
     ) -> Result<Grant, HostError> {
         let id = lease.id;
-        let outcome = match self.grant_of(&lease).await {
+        let outcome = match self.fresh_grant(&lease).await {
             Ok(grant) => self
                 .activate(lease, container, pending, init)
                 .map(|()| grant),
@@ -120,9 +142,15 @@ impl Host {
                 what: "running container process of",
                 name: container.to_string(),
             })?;
-        let granted = self
-            .lease_of(&container)
-            .filter(|row| row.pending.is_some());
+        // A hook knows the namespace only where the bundle lies in containerd's folders. That its parent is the
+        // runtime that was granted something tells for certain that this is the same container.
+        let parent = process::parent(peer.process.pid);
+        let granted = self.leases.values().find(|row| {
+            row.pending.as_ref().is_some_and(|pending| {
+                Some(pending.runtime.pid) == parent
+                    || row.lease.container.as_ref() == Some(&container)
+            })
+        });
         if let Some(row) = granted {
             // Its annotation was served already; the CDI name of that very lease may come with it.
             if device == format!("lease={}", row.lease.id) {
@@ -217,7 +245,16 @@ impl Host {
         lease.container = Some(container);
         lease.init = init;
         let id = lease.id;
-        let row = LeaseRow { lease, pending };
+        let cut = self
+            .leases
+            .get(&id)
+            .map(|row| row.cut.clone())
+            .unwrap_or_default();
+        let row = LeaseRow {
+            lease,
+            pending,
+            cut,
+        };
         self.put(row.clone())?;
         watch::start(&self.handle, &row);
         self.events.add("lease", &id.to_string(), &text);

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Host, HostError, LayoutRequest, Progress};
 use crate::errors::chain;
-use crate::store::{StoreError, Work};
+use crate::store::{StoreError, Work, WorkRow};
 
 impl Host {
     /// The cheapest plan from what is there now, vetted by the independent checker.
@@ -63,7 +63,9 @@ impl Host {
             layout: layout_text(&request.layout)?,
             allow_reset: request.allow_reset,
         };
-        let number = self.write(|store| store.begin_work(&work))?;
+        let number = self.write(|store| store.begin_layout(&work))?;
+        self.open_work
+            .retain(|row| !matches!(row.work, Work::Layout { .. }));
         let steps: Vec<_> = plan.steps().cloned().collect();
         tracing::info!(
             plan.generation = self.generation,
@@ -76,7 +78,9 @@ impl Host {
         // whose outcome is unknown, leaves the intent open.
         let open = matches!(&outcome, Err(HostError::Step { source, .. })
             if source.is_unknown_outcome());
-        if !open {
+        if open {
+            self.open_work.push(WorkRow { number, work });
+        } else {
             self.write(|store| store.end_work(number))?;
         }
         outcome?;

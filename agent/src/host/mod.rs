@@ -5,6 +5,7 @@
 //! is called, a lease is in the store before its container hears of it, and what exists is only ever what
 //! was read back.
 
+mod choice;
 mod command;
 mod devices;
 mod error;
@@ -38,7 +39,7 @@ use crate::cdi::CdiFolder;
 use crate::config::Config;
 use crate::events::Events;
 use crate::hardware::Hardware;
-use crate::store::{LeaseRow, Store, StoreError};
+use crate::store::{LeaseRow, Store, StoreError, WorkRow};
 
 /// Commands that may wait. A launch waits for its answer, so this bounds the launches under way; beyond it
 /// the sender waits, and the runtime's own deadline ends that.
@@ -80,7 +81,12 @@ pub struct Host {
     leases: BTreeMap<LeaseId, LeaseRow>,
     lives: view::Lives,
     /// Slices and GPUs with a CDI entry, to see what is added and what goes.
-    standing: publish::Standing,
+    standing: Option<publish::Standing>,
+    /// Work of an earlier kerfd, or of a failed cut, that is still to be finished or undone.
+    open_work: Vec<WorkRow>,
+    /// When the hardware was looked at last because an ask found no room.
+    last_look: Option<Instant>,
+    capacity: u64,
     degraded: BTreeMap<String, Degraded>,
     generation: u64,
     draining: bool,
@@ -112,6 +118,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         generation,
         epoch,
         draining: false,
+        capacity: 0,
     }));
     let handle = HostHandle::new(sender, receiver);
     let paths = &parts.config.paths;
@@ -133,7 +140,10 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         capabilities: BTreeMap::new(),
         lives: view::Lives::default(),
         leases: BTreeMap::new(),
-        standing: publish::Standing::default(),
+        standing: None,
+        open_work: Vec::new(),
+        last_look: None,
+        capacity: 0,
         degraded: BTreeMap::new(),
         generation,
         draining: false,
@@ -170,6 +180,7 @@ impl Host {
             Command::Drain { .. } => {}
             Command::Refresh { reply } => {
                 self.observe_all().await;
+                self.settle().await;
                 tell(reply);
             }
             Command::Plan { request, reply } => drop(reply.send(self.plan(&request))),
@@ -185,6 +196,7 @@ impl Host {
                 let outcome = self.reserve(&request).await;
                 drop(reply.send(outcome));
             }
+            Command::Renew { lease, ttl, reply } => drop(reply.send(self.renew(lease, ttl))),
             Command::Release { lease, reply } => {
                 let outcome = self.release_by_request(lease).await;
                 drop(reply.send(outcome));
@@ -207,8 +219,13 @@ impl Host {
     async fn reconcile(&mut self) {
         let begun = Instant::now();
         self.observe_all().await;
+        self.resume_work().await;
         self.expire_reservations().await;
         self.retry_releases().await;
+        if self.degraded.contains_key("store") {
+            // A failed write shows for as long as writes fail, and no longer.
+            drop(self.write(Store::probe));
+        }
         self.settle().await;
         let outcome = if self.degraded.is_empty() {
             "well"
@@ -224,11 +241,7 @@ impl Host {
     /// Who uses what, in the planner's words.
     fn usage(&self) -> Usage {
         let mut usage = Usage::default();
-        for slice in view::slices(
-            &self.inventory,
-            &self.lives,
-            self.leases.values().map(|row| &row.lease),
-        ) {
+        for slice in self.slices() {
             let used = match (&slice.lease, slice.state) {
                 (Some(lease), _) => kerf_planner::Use::Leased(lease.holder.to_string()),
                 (None, kerf_types::lease::SliceState::Free) => continue,
@@ -258,7 +271,7 @@ impl Host {
                 hint: hint.to_owned(),
                 since: now,
             });
-        if fresh || entry.why != why {
+        if fresh {
             tracing::warn!(what, error = %why, "degraded");
             self.events.add("health", what, &why);
         }

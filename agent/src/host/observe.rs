@@ -10,7 +10,7 @@ use crate::errors::chain;
 use crate::hardware::HardwareError;
 
 impl Host {
-    /// Reads everything anew, GPU by GPU, and publishes.
+    /// Reads everything anew, GPU by GPU. The caller settles, so that names and picture follow in order.
     pub(super) async fn observe_all(&mut self) {
         self.observe_platform().await;
         match self.hardware.open().await {
@@ -24,16 +24,6 @@ impl Host {
             }
             Err(error) => self.driver_failed(&error),
         }
-        let status = self.hardware.status();
-        if status.driver_hangs {
-            let why = format!("{} workers are stuck in driver calls", status.stuck);
-            self.degrade(
-                "driver",
-                why,
-                "running containers go on; kerfd recovers when the driver answers",
-            );
-        }
-        self.publish();
     }
 
     async fn observe_platform(&mut self) {
@@ -68,8 +58,29 @@ impl Host {
             self.recovered("driver");
             return;
         }
+        let status = self.hardware.status();
+        let why = if status.driver_hangs {
+            format!(
+                "it does not respond: {} workers are stuck in its calls",
+                status.stuck
+            )
+        } else {
+            chain(error)
+        };
         let hint = "running containers go on; kerfd recovers when the driver answers";
-        self.degrade("driver", chain(error), hint);
+        self.degrade("driver", why.clone(), hint);
+        let now = now();
+        for gpu in self
+            .inventory
+            .gpus
+            .iter_mut()
+            .filter(|gpu| gpu.health.is_ok())
+        {
+            gpu.health = Health::Unresponsive {
+                since: now,
+                operation: why.clone(),
+            };
+        }
     }
 
     /// Reads one GPU and notes how it is.
@@ -137,8 +148,16 @@ impl Host {
                     operation: operation.clone(),
                 };
             }
-            // The worker or the whole driver is at fault, which has an entry of its own.
-            _ => return,
+            // The whole driver is at fault, which has an entry of its own.
+            HardwareError::DriverHangs { .. } => return,
+            error if error.is_no_driver() => return,
+            // Whatever else comes of asking it: it cannot be trusted until it answers properly.
+            error => {
+                gpu.health = Health::Unresponsive {
+                    since,
+                    operation: chain(error),
+                }
+            }
         }
         let why = health_text(&gpu.health);
         self.degrade(

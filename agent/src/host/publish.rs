@@ -28,15 +28,21 @@ impl Host {
     /// Makes a new picture for the readers.
     pub(super) fn publish(&mut self) {
         let leases: Vec<_> = self.leases.values().map(|row| row.lease.clone()).collect();
+        let slices = self.slices();
+        let old = self.view.borrow().clone();
+        if old.slices != slices || old.leases != leases || old.inventory != self.inventory {
+            self.capacity += 1;
+        }
         self.view.send_replace(Arc::new(HostView {
             inventory: self.inventory.clone(),
             pci_paths: self.pci_paths.clone(),
-            slices: self.slices(),
+            slices,
             leases,
             degraded: self.degraded.clone(),
             generation: self.generation,
             epoch: self.store.epoch(),
             draining: self.draining,
+            capacity: self.capacity,
         }));
     }
 
@@ -44,14 +50,17 @@ impl Host {
     /// one is withdrawn after its slice is gone.
     pub(super) async fn settle(&mut self) {
         let next = self.standing_devices().await;
-        let both = self.standing.with(&next);
-        self.write_standing(&both);
+        if let Some(standing) = &self.standing {
+            let both = standing.with(&next);
+            self.write_standing(&both);
+        }
         self.publish();
+        // The first time nothing is known of what an earlier kerfd left, so it is written in any case.
         self.write_standing(&next);
     }
 
     fn write_standing(&mut self, wanted: &Standing) {
-        if self.standing == *wanted {
+        if self.standing.as_ref() == Some(wanted) {
             return;
         }
         let written = self
@@ -60,7 +69,7 @@ impl Host {
             .and_then(|()| self.cdi.write_standing(Class::Gpu, &wanted.gpus));
         match written {
             Ok(()) => {
-                self.standing = wanted.clone();
+                self.standing = Some(wanted.clone());
                 self.recovered("cdi");
             }
             Err(error) => {

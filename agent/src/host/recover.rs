@@ -2,7 +2,10 @@
 //! lease is as it was, as long as its container runs.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use kerf_planner::PlanError;
+use kerf_types::inventory::Health;
 use kerf_types::lease::LeaseState;
 use kerf_types::{Placement, ProfileId};
 
@@ -12,23 +15,28 @@ use crate::hardware::worker;
 use crate::process;
 use crate::store::{LeaseRow, Origin, Work, WorkRow};
 
+/// Name of the entry about workers that outlived their kerfd.
+const EARLIER_WORKERS: &str = "earlier workers";
+
 impl Host {
     /// Runs once, before the first command.
     pub(super) async fn recover(&mut self) -> Result<(), HostError> {
-        let records = self.config.paths.run_dir.join("workers");
-        let stuck = worker::await_earlier(&records, self.config.driver.call_deadline).await;
-        if !stuck.is_empty() {
-            let why = format!("workers {stuck:?} of an earlier kerfd are stuck in driver calls");
-            self.degrade("driver", why, "kerfd recovers when the driver answers");
+        self.await_earlier_workers(self.config.driver.call_deadline)
+            .await;
+        self.note_origin();
+        let (rows, damaged) = self.store.leases()?;
+        if !damaged.is_empty() {
+            let hint =
+                "their copies in the run folder were taken instead, where their containers run";
+            self.degrade("state store", damaged.join("; "), hint);
         }
-        for row in self.store.leases()? {
+        for row in rows {
             self.leases.insert(row.lease.id, row);
         }
         self.take_over_copies();
+        self.open_work = self.store.open_work()?;
         self.observe_all().await;
-        for row in self.store.open_work()? {
-            self.resume(row).await;
-        }
+        self.resume_work().await;
         self.resume_leases().await;
         let ids: BTreeSet<String> = self.leases.keys().map(ToString::to_string).collect();
         if let Err(error) = self.cdi.keep_only_leases(&ids) {
@@ -42,32 +50,46 @@ impl Host {
         Ok(())
     }
 
-    /// A store that was lost or rolled back is filled from the copies in the run folder: whatever container
-    /// still runs has one there.
-    fn take_over_copies(&mut self) {
-        let origin = self.store.origin().clone();
-        match &origin {
+    async fn await_earlier_workers(&mut self, patience: Duration) {
+        let records = self.config.paths.run_dir.join("workers");
+        let stuck = worker::await_earlier(&records, patience).await;
+        if stuck.is_empty() {
+            self.recovered(EARLIER_WORKERS);
+        } else {
+            let why = format!("workers {stuck:?} of an earlier kerfd are stuck in driver calls");
+            self.degrade(
+                EARLIER_WORKERS,
+                why,
+                "what they left unfinished waits until they end",
+            );
+        }
+    }
+
+    fn note_origin(&mut self) {
+        let (why, hint) = match self.store.origin() {
             Origin::Kept => return,
-            Origin::Rebuilt { quarantined, why } => {
-                let text = format!(
+            Origin::Rebuilt { quarantined, why } => (
+                format!(
                     "it could not be read ({why}) and lies at {}",
                     quarantined.display()
-                );
-                self.degrade(
-                    "state store",
-                    text,
-                    "it was rebuilt from running containers; jobs that had ended are forgotten",
-                );
-            }
-            Origin::RolledBack => {
-                let text = "it is older than what this host has granted".to_owned();
-                self.degrade(
-                    "state store",
-                    text,
-                    "a new epoch was begun; fences of the old one stay below it",
-                );
-            }
-        }
+                ),
+                "it was rebuilt from running containers; jobs that had ended are forgotten",
+            ),
+            Origin::Lost => (
+                "it was empty on a host that has granted before".to_owned(),
+                "it was rebuilt from running containers; jobs that had ended are forgotten",
+            ),
+            Origin::RolledBack => (
+                "it is older than what this host has granted".to_owned(),
+                "a new epoch was begun; fences of the old one stay below it",
+            ),
+        };
+        self.degrade("state store", why, hint);
+    }
+
+    /// Whatever container still runs has a copy of its lease in the run folder. A store that was lost, was
+    /// rolled back, or lost its last write to a power cut, is made good from these.
+    fn take_over_copies(&mut self) {
         let folder = self.config.paths.run_dir.join("leases");
         let Ok(entries) = std::fs::read_dir(folder) else {
             return;
@@ -76,23 +98,63 @@ impl Host {
             let Ok(text) = std::fs::read_to_string(entry.path()) else {
                 continue;
             };
-            let Ok(row) = LeaseRow::from_json(&text) else {
+            let Ok(copy) = LeaseRow::from_json(&text) else {
                 continue;
             };
-            let running = row.lease.init.as_ref().is_some_and(process::is_alive)
-                || row.pending.as_ref().is_some_and(|pending| {
-                    process::is_alive(&pending.runtime) || watch::init_of(pending).is_some()
-                });
-            if running {
+            let known = self.leases.get(&copy.lease.id).map(|row| row.lease.state);
+            let store_knows = known.is_some_and(|state| state != LeaseState::Reserved);
+            if runs(&copy) && !store_knows {
                 // A write that fails degrades the store; the lease counts all the same.
-                drop(self.put(row.clone()));
-                self.leases.insert(row.lease.id, row);
+                drop(self.put(copy.clone()));
+                self.leases.insert(copy.lease.id, copy);
             }
         }
     }
 
-    async fn resume(&mut self, row: WorkRow) {
-        let outcome = match &row.work {
+    /// Finishes or undoes what was begun, as far as the hardware answers; what it does not stays open and is
+    /// tried again with each look.
+    pub(super) async fn resume_work(&mut self) {
+        if self.degraded.contains_key(EARLIER_WORKERS) {
+            self.await_earlier_workers(Duration::ZERO).await;
+        }
+        if self.open_work.is_empty() || !self.is_known() {
+            return;
+        }
+        let mut left = Vec::new();
+        for row in std::mem::take(&mut self.open_work) {
+            if let Err(error) = self.resume(&row).await {
+                let why = chain(&error);
+                if is_final(&error) {
+                    tracing::warn!(error = %why, "interrupted work given up");
+                    self.events
+                        .add("plan", "interrupted work", &format!("given up: {why}"));
+                    drop(self.write(|store| store.end_work(row.number)));
+                } else {
+                    self.degrade(
+                        "interrupted work",
+                        why,
+                        "it is tried again every few seconds",
+                    );
+                    left.push(row);
+                }
+            }
+        }
+        if left.is_empty() {
+            self.recovered("interrupted work");
+        }
+        self.open_work.extend(left);
+    }
+
+    /// Whether every GPU was read, so that what is not seen is not there.
+    fn is_known(&self) -> bool {
+        let sick = ["driver", "worker", EARLIER_WORKERS];
+        let silent = |gpu: &kerf_types::Gpu| matches!(gpu.health, Health::Unresponsive { .. });
+        !sick.iter().any(|what| self.degraded.contains_key(*what))
+            && !self.inventory.gpus.iter().any(silent)
+    }
+
+    async fn resume(&mut self, row: &WorkRow) -> Result<(), HostError> {
+        match &row.work {
             Work::Layout {
                 layout,
                 allow_reset,
@@ -103,22 +165,7 @@ impl Host {
                 placement,
                 profile,
             } => self.resume_cut(row.number, gpu, placement, *profile).await,
-        };
-        let Err(error) = outcome else { return };
-        let why = chain(&error);
-        // What cannot be planned any more is given up; what the hardware refused is tried at the next start.
-        if matches!(error, HostError::Plan(_) | HostError::Invalid(_)) {
-            tracing::warn!(error = %why, "interrupted work given up");
-            self.events
-                .add("plan", "interrupted work", &format!("given up: {why}"));
-            drop(self.write(|store| store.end_work(row.number)));
-            return;
         }
-        self.degrade(
-            "interrupted work",
-            why,
-            "kerfd finishes it when it starts again",
-        );
     }
 
     /// A slice that was being cut when kerfd died: a lease that covers it was written after it was whole,
@@ -169,5 +216,26 @@ impl Host {
             }
         }
         self.expire_reservations().await;
+    }
+}
+
+/// Whether the container of a lease runs, or is about to.
+fn runs(row: &LeaseRow) -> bool {
+    row.lease.init.as_ref().is_some_and(process::is_alive)
+        || row.pending.as_ref().is_some_and(|pending| {
+            process::is_alive(&pending.runtime) || watch::init_of(pending).is_some()
+        })
+}
+
+/// Whether trying again cannot help, however the hardware does.
+fn is_final(error: &HostError) -> bool {
+    match error {
+        HostError::Plan(error) => !matches!(
+            **error,
+            PlanError::Unhealthy { .. } | PlanError::ProfilesUnknown { .. }
+        ),
+        HostError::Invalid(_) | HostError::Unsafe { .. } => true,
+        HostError::Store(error) => matches!(error, crate::store::StoreError::Row { .. }),
+        _ => false,
     }
 }

@@ -47,6 +47,17 @@ impl Host {
             });
         }
         self.release(id, "requested").await;
+        if self.leases.contains_key(&id) {
+            let why = self
+                .degraded
+                .get(&format!("lease {id}"))
+                .map(|entry| entry.why.clone());
+            return Err(HostError::Busy {
+                what: format!("lease {id}"),
+                state: "releasing, and not yet clean".to_owned(),
+                by: why,
+            });
+        }
         Ok(lease)
     }
 
@@ -91,30 +102,67 @@ impl Host {
             self.degrade(&what, chain(&HostError::Cdi(error)), "it is tried again");
             return;
         }
+        let cut = row.cut.clone();
+        let mut left = Vec::new();
+        let mut reasons = Vec::new();
         for subject in &lease.subjects {
-            if let Err(error) = self.clean(subject, lease.on_demand).await {
-                self.degrade(
-                    &what,
-                    chain(&error),
-                    "its slice is not given again until it is clean",
-                );
-                self.settle().await;
-                return;
+            // One sick GPU does not hold back the slices on the others.
+            if let Err(error) = self.clean(id, subject, &cut).await {
+                reasons.push(chain(&error));
+                left.push(subject.clone());
             }
         }
-        if self.forget(&lease).is_ok() {
-            self.recovered(&what);
-            self.events.add("lease", &id.to_string(), "ended");
+        if left.is_empty() {
+            if self.forget(&lease).is_ok() {
+                self.recovered(&what);
+                self.events.add("lease", &id.to_string(), "ended");
+            }
+        } else {
+            if left.len() < lease.subjects.len() {
+                let lease = Lease {
+                    subjects: left,
+                    ..lease
+                };
+                drop(self.put(LeaseRow {
+                    lease,
+                    pending: None,
+                    cut,
+                }));
+            }
+            let hint = "its slice is not given again until it is clean";
+            self.degrade(&what, reasons.join("; "), hint);
         }
         self.settle().await;
     }
 
     /// Makes sure that nothing runs on what was leased, and removes it where it was cut for the lease.
-    async fn clean(&mut self, subject: &Subject, on_demand: bool) -> Result<(), HostError> {
+    async fn clean(
+        &mut self,
+        id: LeaseId,
+        subject: &Subject,
+        cut: &[SliceId],
+    ) -> Result<(), HostError> {
+        if self.is_gone(subject) {
+            return Ok(());
+        }
         match subject {
-            Subject::Slice { slice, uuid, .. } => self.clean_slice(*slice, uuid, on_demand).await,
+            Subject::Slice { slice, uuid, .. } => {
+                let others = self.leases.values().map(|row| &row.lease);
+                let mut others = others.filter(|lease| lease.id != id);
+                let shared =
+                    others.any(|lease| lease.subjects.iter().any(|own| own.conflicts(subject)));
+                // A place that somebody else has by now (after a restored backup, say) is theirs.
+                let on_demand = cut.contains(slice) && !shared;
+                self.clean_slice(*slice, uuid, on_demand).await
+            }
             Subject::Gpu { gpu, uuid } => self.clean_gpu(*gpu, uuid).await,
         }
+    }
+
+    /// Whether the GPU is not in this host any more, as a driver that is well says.
+    fn is_gone(&self, subject: &Subject) -> bool {
+        let well = self.inventory.driver.is_some() && !self.degraded.contains_key("driver");
+        well && self.gpu(subject.gpu()).is_err()
     }
 
     async fn clean_slice(
@@ -171,6 +219,13 @@ impl Host {
     /// Writes a lease to the store and its copy beside the sockets, and takes it over.
     pub(super) fn put(&mut self, row: LeaseRow) -> Result<(), HostError> {
         self.write(|store| store.put_lease(&row))?;
+        self.keep_copy(&row);
+        self.leases.insert(row.lease.id, row);
+        Ok(())
+    }
+
+    /// Keeps a copy of a lease beside the sockets, for a kerfd that finds its store lost.
+    fn keep_copy(&mut self, row: &LeaseRow) {
         let path = command::mirror_path(&self.config, row.lease.id);
         if let Err(error) = files::replace(&path, row.to_json().as_bytes(), Durability::Volatile) {
             // The copy matters only when the store is lost; its loss alone is no reason to refuse.
@@ -180,6 +235,12 @@ impl Host {
                 "check the space under the run folder",
             );
         }
+    }
+
+    /// The same for a new lease, which ends the intents of its cuts in one transaction.
+    pub(super) fn put_new(&mut self, row: LeaseRow, work: &[i64]) -> Result<(), HostError> {
+        self.write(|store| store.put_lease_and_end(&row, work))?;
+        self.keep_copy(&row);
         self.leases.insert(row.lease.id, row);
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct HostView {
     pub epoch: u16,
     /// Whether new launches are refused because kerfd is about to end.
     pub draining: bool,
+    /// Grows when something changes that may let a waiting ask succeed: leases, instances, health.
+    pub capacity: u64,
 }
 
 /// Something that is not well.

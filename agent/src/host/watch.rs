@@ -38,5 +38,6 @@ pub(super) fn init_of(pending: &PendingLaunch) -> Option<InitProcess> {
     let pid: u32 = std::fs::read_to_string(path).ok()?.trim().parse().ok()?;
     let init = process::identify(pid)?;
     // A pid file left by an earlier container names a process that is older than this launch, or none.
-    (init.start_ticks >= pending.runtime.start_ticks).then_some(init)
+    let later = init.start_ticks >= pending.runtime.start_ticks;
+    (later && init.boot_id == pending.runtime.boot_id).then_some(init)
 }

@@ -27,9 +27,7 @@ pub(super) async fn exists(inner: &Inner, id: JobId, container: &str) -> bool {
                 if found.is_some_and(|view| !is_unstarted(view.status)) {
                     return true;
                 }
-                if let Err(error) = remove(inner, container).await {
-                    tracing::warn!(job.id = %id, error = chain(&error), "container remains");
-                }
+                clear_up(inner, id, container).await;
                 return false;
             }
             Err(error) => {
@@ -81,7 +79,14 @@ pub(super) async fn wait_for_exit(inner: &Inner, container: &str) -> End {
     }
 }
 
-pub(super) async fn remove(inner: &Inner, container: &str) -> Result<(), LauncherError> {
+/// Takes a container away; one that cannot be is told about and looked at again when kerfd starts.
+pub(super) async fn clear_up(inner: &Inner, id: JobId, container: &str) {
+    if let Err(error) = remove(inner, container).await {
+        tracing::warn!(job.id = %id, error = chain(&error), "container remains");
+    }
+}
+
+async fn remove(inner: &Inner, container: &str) -> Result<(), LauncherError> {
     let container = inner.launcher.container(container)?;
     loop {
         match inner.launcher.remove(&container).await {

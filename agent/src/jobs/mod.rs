@@ -6,7 +6,9 @@
 mod container;
 mod error;
 mod run;
+mod start;
 mod submit;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +59,8 @@ struct Entry {
     spec: Arc<JobSpec>,
     row: watch::Sender<JobRow>,
     terminal: Option<TerminalIo>,
+    /// Whether nothing of it is left in containerd, so that its output is whole.
+    cleared: watch::Sender<bool>,
 }
 
 impl Jobs {
@@ -86,6 +90,7 @@ impl Jobs {
             jobs.take_up(row)?;
         }
         jobs.inner.count();
+        tokio::spawn(sweep::sweep(Arc::clone(&jobs.inner)));
         Ok(jobs)
     }
 
@@ -99,6 +104,7 @@ impl Jobs {
             spec: Arc::new(spec),
             row: watch::Sender::new(row),
             terminal: None,
+            cleared: watch::Sender::new(!active),
         };
         self.inner.table().insert(id, entry);
         if active {
@@ -140,12 +146,24 @@ impl Jobs {
             .ok_or(JobError::Unknown { id })
     }
 
+    /// Turns true once a job has ended and nothing of it is left in containerd.
+    pub fn cleared(&self, id: JobId) -> Result<watch::Receiver<bool>, JobError> {
+        let table = self.inner.table();
+        table
+            .get(&id)
+            .map(|entry| entry.cleared.subscribe())
+            .ok_or(JobError::Unknown { id })
+    }
+
     /// Asks for the end of a job.
     pub fn cancel(&self, id: JobId) -> Result<JobRow, JobError> {
         if self.get(id)?.state.is_final() {
             return self.get(id);
         }
-        self.inner.update(id, |row| row.cancel_requested = true)?;
+        self.inner.update(id, |row| {
+            // It may have ended since.
+            row.cancel_requested |= !row.state.is_final();
+        })?;
         self.inner
             .events
             .add("job", &id.to_string(), "cancel requested");
@@ -202,32 +220,57 @@ impl Inner {
             .join(id.to_string())
     }
 
-    /// Changes a job, in the store first: what was not written down did not happen.
-    fn update(&self, id: JobId, change: impl FnOnce(&mut JobRow)) -> Result<(), JobError> {
-        let mut row = self.row(id).ok_or(JobError::Unknown { id })?;
-        change(&mut row);
-        tokio::task::block_in_place(|| {
-            let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-            store.put_job(&row)
-        })?;
-        if let Some(entry) = self.table().get(&id) {
-            entry.row.send_replace(row);
-        }
-        self.count();
-        Ok(())
+    fn store(&self) -> MutexGuard<'_, JobStore> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a job, and forgets the oldest beyond what is kept.
-    fn end(&self, id: JobId, state: JobState, exit_code: Option<i32>, reason: &str) {
-        let ended = self.update(id, |row| {
+    /// Changes a job, in the store first: what was not written down did not happen. The store is held from
+    /// the read to the publication, so that two changes of one job are both kept. The table is only ever
+    /// taken after the store.
+    fn update(&self, id: JobId, change: impl FnOnce(&mut JobRow)) -> Result<(), JobError> {
+        tokio::task::block_in_place(|| {
+            let mut store = self.store();
+            let mut row = self.row(id).ok_or(JobError::Unknown { id })?;
+            change(&mut row);
+            store.put_job(&row)?;
+            if let Some(entry) = self.table().get(&id) {
+                entry.row.send_replace(row);
+            }
+            self.count();
+            Ok(())
+        })
+    }
+
+    /// Changes a job however long the store fails. Returns whether there is such a job.
+    async fn insist(&self, id: JobId, change: impl Fn(&mut JobRow)) -> bool {
+        let mut said = false;
+        loop {
+            match self.update(id, &change) {
+                Ok(()) => return true,
+                Err(JobError::Unknown { .. }) => return false,
+                Err(error) => {
+                    if !said {
+                        let error = crate::errors::chain(&error);
+                        tracing::error!(job.id = %id, error, "job change not kept, tried again");
+                        said = true;
+                    }
+                    tokio::time::sleep(run::RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Ends a job, and forgets the oldest beyond what is kept. Somebody may wait for this end, so it is
+    /// tried until it is written.
+    async fn end(&self, id: JobId, state: JobState, exit_code: Option<i32>, reason: &str) {
+        let ended = now();
+        let kept = self.insist(id, |row| {
             row.state = state;
             row.exit_code = exit_code;
-            row.ended = Some(now());
+            row.ended = Some(ended);
             reason.clone_into(&mut row.reason);
         });
-        if let Err(error) = ended {
-            // It stays as it was and is looked at again when kerfd starts.
-            tracing::error!(job.id = %id, error = crate::errors::chain(&error), "job end not kept");
+        if !kept.await {
             return;
         }
         self.metrics.job_ends.inc([state.as_str()]);
@@ -236,13 +279,15 @@ impl Inner {
         self.prune();
     }
 
+    /// Says that nothing of an ended job is left.
+    fn clear(&self, id: JobId) {
+        if let Some(entry) = self.table().get(&id) {
+            entry.cleared.send_replace(true);
+        }
+    }
+
     fn prune(&self) {
-        let pruned = tokio::task::block_in_place(|| {
-            self.store
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .prune_jobs(KEPT)
-        });
+        let pruned = tokio::task::block_in_place(|| self.store().prune_jobs(KEPT));
         for id in pruned.unwrap_or_default() {
             self.table().remove(&id);
             if let Err(error) = std::fs::remove_dir_all(self.log_dir(id))
@@ -251,6 +296,13 @@ impl Inner {
                 tracing::warn!(job.id = %id, %error, "logs of a forgotten job remain");
             }
         }
+    }
+
+    /// How many jobs have not ended.
+    fn active(&self) -> usize {
+        let table = self.table();
+        let states = table.values().map(|entry| entry.row.borrow().state);
+        states.filter(|state| !state.is_final()).count()
     }
 
     fn count(&self) {

@@ -9,177 +9,50 @@
 //! same place.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState, RestartPolicy};
-use kerf_types::lease::{Holder, Lease};
-use kerf_types::{Ask, ContainerRef, JobId, LeaseId};
+use kerf_types::lease::Lease;
+use kerf_types::{JobId, LeaseId};
 
 use super::Inner;
-use super::container::{End, exists, find, remove, wait_for_exit};
+use super::container::{End, clear_up, exists, find, wait_for_exit};
+use super::start::{Stop, begin};
 use crate::errors::chain;
-use crate::host::{Command, HostError, Reserve, Wanted, now};
-use crate::launcher::StartRequest;
+use crate::host::{Command, HostError, now};
 use crate::store::JobRow;
 
-/// Time between two tries of a waiting job when nothing changes on the host, and between two tries to
-/// reach containerd.
+/// Time between two tries to reach containerd, or to write to a store that fails.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
-/// Moves a job along until it has ended.
+/// Moves a job along until it has ended and nothing of it is left.
 pub(super) async fn resume(inner: Arc<Inner>, id: JobId) {
+    live(&inner, id).await;
+    inner.clear(id);
+}
+
+async fn live(inner: &Inner, id: JobId) {
     let Some(spec) = inner.spec(id) else { return };
     loop {
         let Some(row) = inner.row(id) else { return };
         let end = match (row.state, &row.container) {
-            (JobState::Pending, _) | (_, None) => match begin(&inner, &row, &spec).await {
-                Ok(container) => watch(&inner, id, &spec, &container).await,
+            (JobState::Pending, _) | (_, None) => match begin(inner, &row, &spec).await {
+                Ok(container) => watch(inner, id, &spec, &container).await,
                 Err(Stop::Ended) => return,
             },
-            (JobState::Starting, Some(container)) if !exists(&inner, id, container).await => {
+            (JobState::Starting, Some(container)) if !exists(inner, id, container).await => {
                 // kerfd ended before the container was made: nothing of it ran.
-                give_back(&inner, row.lease).await;
-                note(
-                    &inner,
-                    id,
-                    JobState::Pending,
-                    "its container was not made; it tries again",
-                );
+                give_back(inner, row.lease).await;
+                back_to_pending(inner, id, "its container was not made; it tries again").await;
                 continue;
             }
             (JobState::Starting | JobState::Running, Some(container)) => {
-                watch(&inner, id, &spec, container).await
+                watch(inner, id, &spec, container).await
             }
             _ => return,
         };
-        if !again(&inner, id, &spec, end).await {
+        if !again(inner, id, &spec, end).await {
             return;
-        }
-    }
-}
-
-/// The job has been given its final state.
-enum Stop {
-    Ended,
-}
-
-async fn begin(inner: &Inner, row: &JobRow, spec: &JobSpec) -> Result<String, Stop> {
-    let id = row.id;
-    let name = format!("kerf-{id}-{}", row.restarts);
-    let container = match inner.launcher.container(&name) {
-        Ok(container) => container,
-        Err(error) => {
-            inner.end(id, JobState::Failed, None, &chain(&error));
-            return Err(Stop::Ended);
-        }
-    };
-    let lease = match &spec.accelerator {
-        Some(ask) => Some(wait_for_slice(inner, id, ask, &container).await?),
-        None => None,
-    };
-    let lease_id = lease.as_ref().map(|lease| lease.id);
-    loop {
-        if is_cancelled(inner, id) {
-            give_back(inner, lease_id).await;
-            inner.end(id, JobState::Cancelled, None, "cancelled before it started");
-            return Err(Stop::Ended);
-        }
-        let starting = inner.update(id, |row| {
-            row.state = JobState::Starting;
-            row.container = Some(name.clone());
-            row.lease = lease_id;
-            "its container is being made".clone_into(&mut row.reason);
-        });
-        let request = StartRequest {
-            container: container.clone(),
-            job: id,
-            spec: spec.clone(),
-            lease: lease_id,
-            log_dir: inner.log_dir(id),
-            restarts: row.restarts,
-            stdin: false,
-            terminal_size: None,
-        };
-        let outcome = match starting {
-            Ok(()) => inner.launcher.start(request).await,
-            Err(error) => {
-                tracing::warn!(job.id = %id, error = chain(&error), "job not kept");
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-        };
-        match outcome {
-            Ok(started) => {
-                if let Some(terminal) = started.terminal
-                    && let Some(entry) = inner.table().get_mut(&id)
-                {
-                    entry.terminal = Some(terminal);
-                }
-                mark_running(inner, id);
-                return Ok(name);
-            }
-            Err(error) if error.is_transient() => {
-                note(inner, id, JobState::Starting, &chain(&error));
-                tokio::time::sleep(RETRY).await;
-            }
-            Err(error) => {
-                give_back(inner, lease_id).await;
-                inner.end(id, JobState::Failed, None, &chain(&error));
-                return Err(Stop::Ended);
-            }
-        }
-    }
-}
-
-/// Tries for a slice until it has one or the job is cancelled. A refusal that waiting cannot mend ends it.
-async fn wait_for_slice(
-    inner: &Inner,
-    id: JobId,
-    ask: &Ask,
-    container: &ContainerRef,
-) -> Result<Lease, Stop> {
-    let mut changes = inner.host.watch();
-    loop {
-        if is_cancelled(inner, id) {
-            inner.end(id, JobState::Cancelled, None, "cancelled while it waited");
-            return Err(Stop::Ended);
-        }
-        let request = Reserve {
-            wanted: Wanted::Ask(ask.clone()),
-            holder: Holder::Container(container.clone()),
-            ttl: inner.config.launch.reservation_ttl,
-        };
-        let outcome = {
-            let _turn = inner.turn.lock().await;
-            let begun = Instant::now();
-            let outcome = inner
-                .host
-                .ask(|reply| Command::Reserve { request, reply })
-                .await;
-            let word = if outcome.is_ok() { "placed" } else { "waits" };
-            inner.metrics.decisions.inc([word]);
-            inner
-                .metrics
-                .decision_duration
-                .observe(begun.elapsed().as_secs_f64());
-            outcome
-        };
-        match outcome {
-            Ok(lease) => return Ok(lease),
-            Err(error @ (HostError::Invalid(_) | HostError::Unknown { .. })) => {
-                inner.end(id, JobState::Failed, None, &chain(&error));
-                return Err(Stop::Ended);
-            }
-            Err(error) => note(inner, id, JobState::Pending, &chain(&error)),
-        }
-        let mut own = match inner.table().get(&id) {
-            Some(entry) => entry.row.subscribe(),
-            None => return Err(Stop::Ended),
-        };
-        tokio::select! {
-            _ = changes.changed() => {}
-            _ = own.wait_for(|row| row.cancel_requested) => {}
-            () = tokio::time::sleep(RETRY) => {}
         }
     }
 }
@@ -206,7 +79,7 @@ async fn watch(inner: &Inner, id: JobId, spec: &JobSpec, container: &str) -> End
     end
 }
 
-async fn cancelled(inner: &Inner, id: JobId) {
+pub(super) async fn cancelled(inner: &Inner, id: JobId) {
     let receiver = inner.table().get(&id).map(|entry| entry.row.subscribe());
     if let Some(mut row) = receiver
         && row.wait_for(|row| row.cancel_requested).await.is_ok()
@@ -225,57 +98,72 @@ async fn time_is_up(inner: &Inner, id: JobId, spec: &JobSpec) {
     tokio::time::sleep(Duration::from_secs(left)).await;
 }
 
-/// Clears up after a container. Returns whether the job goes on with another one.
+/// Writes down what becomes of a job whose container has ended, and only then clears up after the container:
+/// a kerfd that ends in between still knows how the job ended. Returns whether the job goes on with another
+/// one.
 async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     let Some(row) = inner.row(id) else {
         return false;
     };
-    if let Some(container) = &row.container
-        && let Err(error) = remove(inner, container).await
-    {
-        tracing::warn!(job.id = %id, error = chain(&error), "container remains");
-    }
-    give_back(inner, row.lease).await;
     let restart = match (&end, spec.restart) {
         (End::Cancelled | End::TimeLimit, _) | (_, RestartPolicy::Never) => false,
         (End::Exit(0), RestartPolicy::OnFailure { .. }) => false,
         (_, RestartPolicy::OnFailure { max }) => row.restarts < max,
         (_, RestartPolicy::Always) => true,
     };
-    if restart && !row.cancel_requested {
-        let kept = inner.update(id, |row| {
-            row.state = JobState::Pending;
+    let restart = restart && !row.cancel_requested;
+    if restart {
+        let kept = inner.insist(id, |row| {
             row.restarts += 1;
-            row.container = None;
-            row.lease = None;
-            "started again by its restart policy".clone_into(&mut row.reason);
+            to_pending(row, "started again by its restart policy");
         });
-        if kept.is_ok() {
-            // A container that ends at once must not keep the host busy.
-            tokio::time::sleep(Duration::from_secs(u64::from(row.restarts.min(30)))).await;
-            return true;
+        if !kept.await {
+            return false;
         }
+    } else {
+        let (state, code, why) = last_words(end);
+        inner.end(id, state, code, &why).await;
     }
+    if let Some(container) = &row.container {
+        clear_up(inner, id, container).await;
+    }
+    give_back(inner, row.lease).await;
+    if restart {
+        // A container that ends at once must not keep the host busy.
+        tokio::time::sleep(Duration::from_secs(u64::from(row.restarts.min(30)))).await;
+    }
+    restart
+}
+
+/// How a job ends with the end of its last container.
+fn last_words(end: End) -> (JobState, Option<i32>, String) {
     match end {
-        End::Exit(0) => inner.end(id, JobState::Succeeded, Some(0), "exit code 0"),
-        End::Exit(code) => {
-            inner.end(
-                id,
-                JobState::Failed,
-                Some(code),
-                &format!("exit code {code}"),
-            );
+        End::Exit(0) => (JobState::Succeeded, Some(0), "exit code 0".to_owned()),
+        End::Exit(code) => (JobState::Failed, Some(code), format!("exit code {code}")),
+        End::Cancelled => (JobState::Cancelled, None, "cancelled".to_owned()),
+        End::TimeLimit => {
+            let why = "its time limit has passed".to_owned();
+            (JobState::Failed, None, why)
         }
-        End::Cancelled => inner.end(id, JobState::Cancelled, None, "cancelled"),
-        End::TimeLimit => inner.end(id, JobState::Failed, None, "its time limit has passed"),
-        End::Lost(why) => inner.end(id, JobState::Lost, None, &why),
+        End::Lost(why) => (JobState::Lost, None, why),
     }
-    false
+}
+
+/// Lets a job wait for a slice again; nothing of its last try is left.
+pub(super) async fn back_to_pending(inner: &Inner, id: JobId, why: &str) {
+    inner.insist(id, |row| to_pending(row, why)).await;
+}
+
+fn to_pending(row: &mut JobRow, why: &str) {
+    row.state = JobState::Pending;
+    row.container = None;
+    row.lease = None;
+    why.clone_into(&mut row.reason);
 }
 
 /// A promised slice whose container does not come is given back at once; one that a container had ends with
 /// that container, and the owner of leases sees to it.
-async fn give_back(inner: &Inner, lease: Option<LeaseId>) {
+pub(super) async fn give_back(inner: &Inner, lease: Option<LeaseId>) {
     if let Some(lease) = lease {
         let ended: Result<Lease, HostError> = inner
             .host
@@ -287,7 +175,7 @@ async fn give_back(inner: &Inner, lease: Option<LeaseId>) {
     }
 }
 
-fn is_cancelled(inner: &Inner, id: JobId) -> bool {
+pub(super) fn is_cancelled(inner: &Inner, id: JobId) -> bool {
     inner.row(id).is_none_or(|row| row.cancel_requested)
 }
 

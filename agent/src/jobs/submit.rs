@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kerf_api::json::job;
 use kerf_types::JobId;
-use kerf_types::job::JobState;
+use kerf_types::job::{JobSpec, JobState};
 use tokio::sync::watch;
 
 use super::{ACTIVE_LIMIT, Entry, JobError, Jobs, run};
@@ -37,37 +37,41 @@ impl Jobs {
             restarts: 0,
             cancel_requested: false,
         };
-        {
-            let mut table = self.inner.table();
-            if let Some(known) = table.get(&id) {
-                let known = known.row.borrow().clone();
-                let same = known.spec_hash == row.spec_hash && known.uid == uid;
-                return if same {
-                    Ok(known)
-                } else {
-                    Err(JobError::OtherSpec { id })
-                };
-            }
-            let active = table
-                .values()
-                .filter(|entry| !entry.row.borrow().state.is_final())
-                .count();
-            if active >= ACTIVE_LIMIT {
-                return Err(JobError::TooMany { active });
-            }
-            let entry = Entry {
-                spec: Arc::new(spec),
-                row: watch::Sender::new(row.clone()),
-                terminal: None,
-            };
-            table.insert(id, entry);
-        }
-        if let Err(error) = self.inner.update(id, |_| {}) {
-            self.inner.table().remove(&id);
-            return Err(error);
+        if let Some(known) = self.keep(&row, spec)? {
+            return Ok(known);
         }
         self.inner.events.add("job", &id.to_string(), "submitted");
         tokio::spawn(run::resume(Arc::clone(&self.inner), id));
         Ok(row)
+    }
+
+    /// Writes a new job down, or gives the one that was submitted before under the same id. The store is
+    /// held all the while: nobody is told of a job whose first write may still fail.
+    fn keep(&self, row: &JobRow, spec: JobSpec) -> Result<Option<JobRow>, JobError> {
+        tokio::task::block_in_place(|| {
+            let mut store = self.inner.store();
+            if let Some(known) = self.inner.row(row.id) {
+                let same = known.spec_hash == row.spec_hash && known.uid == row.uid;
+                return if same {
+                    Ok(Some(known))
+                } else {
+                    Err(JobError::OtherSpec { id: row.id })
+                };
+            }
+            let active = self.inner.active();
+            if active >= ACTIVE_LIMIT {
+                return Err(JobError::TooMany { active });
+            }
+            store.put_job(row)?;
+            let entry = Entry {
+                spec: Arc::new(spec),
+                row: watch::Sender::new(row.clone()),
+                terminal: None,
+                cleared: watch::Sender::new(false),
+            };
+            self.inner.table().insert(row.id, entry);
+            self.inner.count();
+            Ok(None)
+        })
     }
 }

@@ -29,14 +29,13 @@ mod terminal;
 mod user;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, io};
 
 use kerf_types::ContainerRef;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 
 pub use config::{ImportLimits, LauncherConfig};
 pub use container::{ContainerStatus, ContainerView, Exit, StartRequest, Started};
@@ -137,7 +136,8 @@ impl Launcher {
     }
 
     /// Imports an image archive (OCI layout, or `docker save`; plain or gzip) and gives the names of
-    /// its images. With `name` the archive must hold one image, which is called that.
+    /// its images. With `name` the archive must hold one image, which is called that. An error of the
+    /// reader means that the sender broke off.
     ///
     /// # Errors
     /// When the archive is too large, damaged, or not what it says; nothing of it is kept then.
@@ -147,19 +147,6 @@ impl Launcher {
         name: Option<&str>,
     ) -> Result<Vec<String>, LauncherError> {
         image::import(&self.engine, &self.config, &mut archive, name).await
-    }
-
-    /// [`Launcher::import_image`] from pieces, as they come over gRPC. An error among them means that
-    /// the sender broke off.
-    ///
-    /// # Errors
-    /// As [`Launcher::import_image`].
-    pub async fn import_chunks(
-        &self,
-        chunks: impl Stream<Item = io::Result<Vec<u8>>> + Unpin,
-        name: Option<&str>,
-    ) -> Result<Vec<String>, LauncherError> {
-        self.import_image(image::Chunks::new(chunks), name).await
     }
 
     /// Pulls an image from its registry and gives its full name.

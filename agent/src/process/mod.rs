@@ -3,17 +3,22 @@
 mod sys;
 
 use std::io;
+use std::time::Duration;
 
 use kerf_types::lease::InitProcess;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 
+/// How often `/proc` is asked where there is no pidfd: a grant is taken back this much late at most.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
 /// The running process with this pid, with what tells it from a later one with the same pid.
 pub fn identify(pid: u32) -> Option<InitProcess> {
     let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
     let stat = process.stat().ok()?;
-    // A zombie has ended; only its parent has not looked yet.
-    if stat.state == 'Z' || stat.state == 'X' {
+    // A zombie has ended; only its parent has not looked yet. One with other threads is a process whose first
+    // thread has ended alone: the rest still runs, and may still use what it was granted.
+    if matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1 {
         return None;
     }
     Some(InitProcess {
@@ -21,6 +26,12 @@ pub fn identify(pid: u32) -> Option<InitProcess> {
         start_ticks: stat.starttime,
         boot_id: boot_id(),
     })
+}
+
+/// The process that has started the one with this pid.
+pub fn parent(pid: u32) -> Option<u32> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    u32::try_from(process.stat().ok()?.ppid).ok()
 }
 
 /// Whether this very process still runs.
@@ -35,19 +46,6 @@ pub fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-/// Returns once the process with this pid has ended; at once when there is none.
-pub async fn wait_for_exit(pid: u32) {
-    if let Ok(handle) = open(pid) {
-        // A pidfd becomes readable when its process ends; an error of the reactor is met by asking /proc.
-        if handle.readable().await.is_ok() {
-            return;
-        }
-    }
-    while identify(pid).is_some() {
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
-}
-
 /// Returns once this very process has ended, whoever has its pid by then.
 pub async fn wait_for(process: &InitProcess) {
     // The pidfd is opened first and the identity checked after: what is checked is what is waited for.
@@ -56,8 +54,13 @@ pub async fn wait_for(process: &InitProcess) {
         return;
     }
     match handle {
+        // A pidfd becomes readable when its process ends; an error of the reactor is met by asking /proc.
         Ok(handle) if handle.readable().await.is_ok() => {}
-        _ => wait_for_exit(process.pid).await,
+        _ => {
+            while is_alive(process) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        }
     }
 }
 

@@ -184,11 +184,16 @@ pub fn progress(progress: Progress) -> v1::ApplyProgress {
     v1::ApplyProgress { event: Some(event) }
 }
 
-/// A job.
-pub fn job(row: &JobRow) -> v1::Job {
+/// A job. Its arguments and environment may hold secrets: only those who own it see them.
+pub fn job(row: &JobRow, owned: bool) -> v1::Job {
+    let spec_json = if owned {
+        row.spec.clone()
+    } else {
+        public_spec(&row.spec)
+    };
     v1::Job {
         id: row.id.to_string(),
-        spec_json: row.spec.clone(),
+        spec_json,
         spec_hash: row.spec_hash.clone(),
         state: row.state.as_str().to_owned(),
         reason: row.reason.clone(),
@@ -203,6 +208,18 @@ pub fn job(row: &JobRow) -> v1::Job {
     }
 }
 
+/// A job spec without arguments and environment.
+fn public_spec(spec: &str) -> String {
+    // Every spec in the store was parsed before; one that is not understood is not shown.
+    let spec = kerf_api::json::job::parse(spec).ok();
+    let public = spec.map(|mut spec| {
+        spec.env.clear();
+        spec.args.clear();
+        kerf_api::json::job::canonical_json(&spec)
+    });
+    public.unwrap_or_default()
+}
+
 /// An event.
 pub fn event(event: Event) -> v1::Event {
     v1::Event {
@@ -211,5 +228,19 @@ pub fn event(event: Event) -> v1::Event {
         kind: event.kind.to_owned(),
         subject: event.subject,
         text: event.text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kerf_api::json::job;
+
+    #[test]
+    fn others_see_no_arguments_and_no_environment() {
+        let spec = r#"{"image":"busybox:kerf","args":["--key","k"],"env":{"TOKEN":"t"}}"#;
+        let spec = job::canonical_json(&job::parse(spec).expect("a spec"));
+        let public = job::parse(&super::public_spec(&spec)).expect("a spec");
+        assert_eq!(public.image, "busybox:kerf");
+        assert!(public.args.is_empty() && public.env.is_empty());
     }
 }

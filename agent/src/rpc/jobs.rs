@@ -5,6 +5,7 @@ use kerf_api::v1::attach_input::{Input, Size};
 use kerf_api::v1::attach_output::Output;
 use kerf_types::JobId;
 use std::io::Cursor;
+use std::time::Duration;
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tokio_util::io::StreamReader;
@@ -18,6 +19,9 @@ use crate::jobs::JobError;
 use crate::launcher::logs::{self, LogStream};
 use crate::launcher::{LauncherError, TerminalIo, TerminalSize};
 
+/// Time for the container of an ended job to go, which takes well under a second where containerd is well.
+const CLEARING: Duration = Duration::from_secs(10);
+
 impl Service {
     pub(super) fn take_job(
         &self,
@@ -26,23 +30,27 @@ impl Service {
     ) -> Result<v1::Job, Status> {
         let id = parse(&request.id)?;
         let row = self.jobs.submit(peer.uid, id, &request.spec_json)?;
-        Ok(documents::job(&row))
+        Ok(documents::job(&row, true))
     }
 
-    pub(super) async fn find_job(&self, request: &v1::GetJobRequest) -> Result<v1::Job, Status> {
+    pub(super) async fn find_job(
+        &self,
+        peer: Peer,
+        request: &v1::GetJobRequest,
+    ) -> Result<v1::Job, Status> {
         let id = parse(&request.id)?;
         let row = if request.wait {
             self.jobs.wait(id).await?
         } else {
             self.jobs.get(id)?
         };
-        Ok(documents::job(&row))
+        Ok(documents::job(&row, peer.owns(row.uid)))
     }
 
     pub(super) fn end_job(&self, peer: Peer, id: &str) -> Result<v1::Job, Status> {
         let id = parse(id)?;
         self.owned(peer, id)?;
-        Ok(documents::job(&self.jobs.cancel(id)?))
+        Ok(documents::job(&self.jobs.cancel(id)?, true))
     }
 
     /// Only a job's owner and admins see its output.
@@ -115,9 +123,12 @@ impl Service {
             if let Some(terminal) = terminal {
                 relay(terminal, input, &answers).await;
             }
-            if let Ok(row) = jobs.wait(id).await {
-                let output = Some(Output::Ended(documents::job(&row)));
-                drop(answers.send(Ok(v1::AttachOutput { output })).await);
+            tokio::select! {
+                row = jobs.wait(id) => if let Ok(row) = row {
+                    let output = Some(Output::Ended(documents::job(&row, true)));
+                    drop(answers.send(Ok(v1::AttachOutput { output })).await);
+                },
+                () = answers.closed() => {}
             }
         });
         Ok(stream)
@@ -142,14 +153,24 @@ impl Service {
         }
     }
 
-    /// A flag that turns true when the job is over and its container is gone.
+    /// A flag that turns true when the job is over and its container is gone, with which its output is
+    /// whole; a container that cannot be taken away is not waited for.
     fn ended(&self, id: JobId) -> Result<watch::Receiver<bool>, Status> {
         let mut row = self.jobs.watch(id)?;
+        let mut cleared = self.jobs.cleared(id)?;
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
-            // An error means that the job was forgotten, and then it is over too.
-            drop(row.wait_for(|row| row.state.is_final()).await);
-            sender.send_replace(true);
+            let over = async {
+                // An error means that the job was forgotten, and then it is over too.
+                drop(row.wait_for(|row| row.state.is_final()).await);
+                let cleared = cleared.wait_for(|cleared| *cleared);
+                drop(tokio::time::timeout(CLEARING, cleared).await);
+            };
+            tokio::select! {
+                () = over => { sender.send_replace(true); }
+                // The reader has left.
+                () = sender.closed() => {}
+            }
         });
         Ok(receiver)
     }
@@ -162,7 +183,7 @@ impl Service {
     }
 }
 
-/// Carries bytes between a client and a terminal until the terminal ends.
+/// Carries bytes between a client and a terminal until the terminal ends or the client leaves.
 async fn relay(
     terminal: TerminalIo,
     mut input: Streaming<v1::AttachInput>,
@@ -207,6 +228,7 @@ async fn relay(
     tokio::select! {
         () = to_container => {}
         () = to_client => {}
+        () = answers.closed() => {}
     }
 }
 

@@ -9,6 +9,7 @@ use tonic::Status;
 
 use super::Service;
 use super::auth::{Peer, Role};
+use crate::host::policy::may_ask;
 use crate::host::{Command, Reserve, Wanted};
 
 /// Longest time that a promise may be kept: a forgotten one must not hold a slice for ever.
@@ -27,11 +28,20 @@ impl Service {
             _ => Wanted::Ask(request.ask.parse::<Ask>().map_err(invalid)?),
         };
         let holder = if request.container.is_empty() {
+            // It would be good for runtimes of that user, and those that kerf serves run as root.
+            if peer.uid != 0 {
+                return Err(Status::invalid_argument(format!(
+                    "a lease of uid {} without a container could never be used: name the container with \
+                     --namespace and --container",
+                    peer.uid
+                )));
+            }
             Holder::User { uid: peer.uid }
         } else {
             let container = ContainerRef::try_new(&request.namespace, &request.container);
             Holder::Container(container.map_err(invalid)?)
         };
+        self.check_ask(peer, &holder, &request.ask)?;
         let ttl = match request.ttl_seconds {
             0 => self.config.borrow().config.launch.reservation_ttl,
             seconds if seconds <= TTL_LIMIT_SECONDS => Duration::from_secs(u64::from(seconds)),
@@ -50,6 +60,22 @@ impl Service {
             .ask(|reply| Command::Reserve { request, reply })
             .await?;
         Ok(v1::Lease::from(&lease))
+    }
+
+    /// A lease reaches no further than an annotation would: only an admin may reserve for a namespace what
+    /// its containers may not ask for themselves.
+    fn check_ask(&self, peer: Peer, holder: &Holder, ask: &str) -> Result<(), Status> {
+        let namespace = match holder {
+            Holder::Container(container) => container.namespace.as_str(),
+            Holder::User { .. } | Holder::Job(_) => "",
+        };
+        let loaded = self.config.borrow();
+        if peer.role == Role::Admin || may_ask(&loaded.config.launch, namespace, ask) {
+            return Ok(());
+        }
+        Err(Status::permission_denied(format!(
+            "launch.asks does not let namespace {namespace:?} ask for {ask:?}"
+        )))
     }
 
     pub(super) async fn end_lease(&self, peer: Peer, id: &str) -> Result<v1::Lease, Status> {

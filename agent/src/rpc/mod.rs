@@ -320,8 +320,8 @@ impl Kerf for Service {
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::Job>, Status> {
         let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
-        let outcome = self.find_job(request.get_ref()).await;
+        let peer = self.admit(&request, Role::Read)?;
+        let outcome = self.find_job(peer, request.get_ref()).await;
         self.counted("get_job", begun, outcome)
     }
 
@@ -330,12 +330,12 @@ impl Kerf for Service {
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let peer = self.admit(&request, Role::Read)?;
         let jobs = self
             .jobs
             .list(request.get_ref().all)
             .iter()
-            .map(documents::job)
+            .map(|row| documents::job(row, peer.owns(row.uid)))
             .collect();
         self.counted("list_jobs", begun, Ok(v1::ListJobsResponse { jobs }))
     }

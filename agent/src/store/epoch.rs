@@ -24,6 +24,9 @@ pub fn settle(
     let highest = beside.unwrap_or(0).max(inside.unwrap_or(0)).max(seen);
     let counter = read_meta(connection, "fence")?.unwrap_or(0);
     let granted = Fence::new(inside.unwrap_or(0), counter);
+    if inside.is_none() && (beside.is_some() || seen > 0) && *origin == Origin::Kept {
+        *origin = Origin::Lost;
+    }
     let behind = inside.is_some() && (inside < Some(highest) || granted < highest_fence);
     if behind && *origin == Origin::Kept {
         *origin = Origin::RolledBack;
@@ -33,8 +36,13 @@ pub fn settle(
     } else {
         highest.saturating_add(1)
     };
-    write_file(&path, epoch)?;
-    write_meta(connection, "epoch", u64::from(epoch))?;
+    // Nothing is written where nothing changes, so that kerfd starts on a full disk.
+    if beside != Some(epoch) {
+        write_file(&path, epoch)?;
+    }
+    if inside != Some(epoch) {
+        write_meta(connection, "epoch", u64::from(epoch))?;
+    }
     Ok(epoch)
 }
 

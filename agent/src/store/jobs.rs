@@ -69,7 +69,17 @@ impl JobStore {
         let rows = statement
             .query_map([], |row| Ok(read(row)))
             .doing("read jobs")?;
-        rows.map(|row| row.doing("read jobs")?).collect()
+        let mut jobs = Vec::new();
+        for row in rows {
+            match row.doing("read jobs")? {
+                Ok(job) => jobs.push(job),
+                Err(error) => {
+                    let error = crate::errors::chain(&error);
+                    tracing::error!(error, "unreadable job left out");
+                }
+            }
+        }
+        Ok(jobs)
     }
 
     /// Writes a job, new or changed.

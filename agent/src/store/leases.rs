@@ -15,6 +15,8 @@ pub struct LeaseRow {
     pub lease: Lease,
     /// The launch that has not yet shown its first process.
     pub pending: Option<PendingLaunch>,
+    /// The slices among its subjects that were cut for it, and go with it.
+    pub cut: Vec<SliceId>,
 }
 
 /// A container on its way: the OCI runtime has been told to make it.
@@ -36,7 +38,9 @@ struct Document {
     container: Option<(String, String)>,
     init: Option<ProcessDocument>,
     pending: Option<PendingDocument>,
-    on_demand: bool,
+    /// `start:size` by GPU address, of the slices that were cut for this lease.
+    #[serde(default)]
+    cut: Vec<(String, String)>,
     created_ms: u64,
     expires_ms: Option<u64>,
 }
@@ -95,8 +99,9 @@ impl LeaseRow {
 }
 
 impl Store {
-    /// Every lease.
-    pub fn leases(&self) -> Result<Vec<LeaseRow>, StoreError> {
+    /// Every lease, and what is wrong with those that cannot be read: one damaged row must not keep a host
+    /// from starting.
+    pub fn leases(&self) -> Result<(Vec<LeaseRow>, Vec<String>), StoreError> {
         let mut statement = self
             .connection
             .prepare("SELECT document FROM leases ORDER BY fence")
@@ -104,8 +109,34 @@ impl Store {
         let rows = statement
             .query_map([], |row| row.get::<_, String>(0))
             .doing("read leases")?;
-        rows.map(|row| LeaseRow::from_json(&row.doing("read leases")?))
-            .collect()
+        let (mut good, mut damaged) = (Vec::new(), Vec::new());
+        for row in rows {
+            match LeaseRow::from_json(&row.doing("read leases")?) {
+                Ok(row) => good.push(row),
+                Err(error) => damaged.push(crate::errors::chain(&error)),
+            }
+        }
+        Ok((good, damaged))
+    }
+
+    /// Writes a new lease and ends the work that its slices were cut by, both or neither.
+    pub fn put_lease_and_end(&mut self, row: &LeaseRow, work: &[i64]) -> Result<(), StoreError> {
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .doing("begin a transaction")?;
+        let outcome = self
+            .put_lease(row)
+            .and_then(|()| work.iter().try_for_each(|number| self.end_work(*number)));
+        let end = if outcome.is_ok() {
+            "COMMIT"
+        } else {
+            "ROLLBACK"
+        };
+        outcome.and(
+            self.connection
+                .execute_batch(end)
+                .doing("end a transaction"),
+        )
     }
 
     /// Writes a lease, new or changed.
@@ -153,7 +184,11 @@ impl From<&LeaseRow> for Document {
                 runtime: ProcessDocument::from(&pending.runtime),
                 pid_file: pending.pid_file.clone(),
             }),
-            on_demand: lease.on_demand,
+            cut: row
+                .cut
+                .iter()
+                .map(|slice| (slice.gpu.to_string(), slice.placement.to_string()))
+                .collect(),
             created_ms: lease.created.0,
             expires_ms: lease.expires.map(|time| time.0),
         }
@@ -173,6 +208,16 @@ impl TryFrom<Document> for LeaseRow {
             .container
             .map(|(namespace, id)| ContainerRef::try_new(&namespace, &id))
             .transpose()?;
+        let cut = document
+            .cut
+            .iter()
+            .map(|(gpu, placement)| {
+                Ok(SliceId {
+                    gpu: gpu.parse()?,
+                    placement: placement.parse()?,
+                })
+            })
+            .collect::<Result<Vec<SliceId>, ParseError>>()?;
         let lease = Lease {
             id: document.id.parse()?,
             fence: Fence(document.fence),
@@ -181,7 +226,7 @@ impl TryFrom<Document> for LeaseRow {
             state: document.state.parse()?,
             container,
             init: document.init.map(InitProcess::from),
-            on_demand: document.on_demand,
+            on_demand: !cut.is_empty(),
             created: Timestamp(document.created_ms),
             expires: document.expires_ms.map(Timestamp),
         };
@@ -189,7 +234,11 @@ impl TryFrom<Document> for LeaseRow {
             runtime: InitProcess::from(pending.runtime),
             pid_file: pending.pid_file,
         });
-        Ok(Self { lease, pending })
+        Ok(Self {
+            lease,
+            pending,
+            cut,
+        })
     }
 }
 

@@ -94,6 +94,8 @@ pub enum Origin {
         /// What was wrong with it.
         why: String,
     },
+    /// It was empty or gone on a host that has granted before: a new epoch was begun.
+    Lost,
     /// It is older than what this host has already granted (a restored backup): a new epoch was begun.
     RolledBack,
 }
@@ -162,6 +164,11 @@ impl Store {
     /// The newest generation that was given out.
     pub fn generation(&self) -> Result<u64, StoreError> {
         Ok(read_meta(&self.connection, "generation")?.unwrap_or(0))
+    }
+
+    /// Writes something that does not matter, to learn whether writes succeed.
+    pub fn probe(&mut self) -> Result<(), StoreError> {
+        self.count("probe").map(drop)
     }
 
     fn count(&mut self, key: &str) -> Result<u64, StoreError> {

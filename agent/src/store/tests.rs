@@ -45,6 +45,7 @@ fn lease(store: &mut Store) -> LeaseRow {
     LeaseRow {
         lease,
         pending: Some(pending),
+        cut: vec![slice],
     }
 }
 
@@ -64,12 +65,15 @@ fn rows_survive_a_reopen() {
 
     let mut store = Store::open(folder.path(), Timestamp(2), row.lease.fence).expect("it opens");
     assert_eq!(store.origin(), &Origin::Kept);
-    assert_eq!(store.leases().expect("leases"), std::slice::from_ref(&row));
+    assert_eq!(
+        store.leases().expect("leases").0,
+        std::slice::from_ref(&row)
+    );
     assert_eq!(store.open_work().expect("work")[0].work, cut);
     assert!(store.next_fence().expect("a fence") > row.lease.fence);
     store.end_work(number).expect("it ends");
     store.delete_lease(&row.lease).expect("it ends");
-    assert!(store.leases().expect("leases").is_empty());
+    assert!(store.leases().expect("leases").0.is_empty());
     assert!(store.open_work().expect("work").is_empty());
 }
 
@@ -140,5 +144,5 @@ fn a_full_disk_is_told_apart_and_loses_nothing() {
     };
     let error = store.begin_work(&long).expect_err("no room");
     assert!(error.is_disk_full(), "{error}");
-    assert_eq!(store.leases().expect("leases"), [row]);
+    assert_eq!(store.leases().expect("leases").0, [row]);
 }

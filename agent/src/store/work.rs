@@ -59,7 +59,34 @@ impl Store {
         Ok(())
     }
 
-    /// Work that a kerfd before us did not end, oldest first.
+    /// Writes down that a layout is being applied, in place of any layout before it.
+    pub fn begin_layout(&mut self, work: &Work) -> Result<i64, StoreError> {
+        let earlier: Vec<i64> = self
+            .open_work()?
+            .into_iter()
+            .filter(|row| matches!(row.work, Work::Layout { .. }))
+            .map(|row| row.number)
+            .collect();
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .doing("begin a transaction")?;
+        let outcome = earlier
+            .iter()
+            .try_for_each(|number| self.end_work(*number))
+            .and_then(|()| self.begin_work(work));
+        let end = if outcome.is_ok() {
+            "COMMIT"
+        } else {
+            "ROLLBACK"
+        };
+        self.connection
+            .execute_batch(end)
+            .doing("end a transaction")?;
+        outcome
+    }
+
+    /// Work that a kerfd before us did not end, oldest first. A row that cannot be read is left out: what it
+    /// stood for shows in the hardware.
     pub fn open_work(&self) -> Result<Vec<WorkRow>, StoreError> {
         let mut statement = self
             .connection
@@ -70,14 +97,17 @@ impl Store {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
             })
             .doing("read intents")?;
-        rows.map(|row| {
+        let mut work = Vec::new();
+        for row in rows {
             let (number, document) = row.doing("read intents")?;
-            let work = serde_json::from_str(&document).map_err(|error| StoreError::Row {
-                what: "piece of work",
-                why: error.to_string(),
-            })?;
-            Ok(WorkRow { number, work })
-        })
-        .collect()
+            match serde_json::from_str(&document) {
+                Ok(found) => work.push(WorkRow {
+                    number,
+                    work: found,
+                }),
+                Err(error) => tracing::error!(number, %error, "unreadable intent left out"),
+            }
+        }
+        Ok(work)
     }
 }

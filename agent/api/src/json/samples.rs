@@ -126,3 +126,6 @@ impl From<&kerf_types::sample::SliceSample> for SliceSample {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

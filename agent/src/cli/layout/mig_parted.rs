@@ -81,19 +81,35 @@ impl File {
     pub fn select(self, file: &str, name: Option<&str>) -> Result<Config, LayoutInputError> {
         let file = file.to_owned();
         if self.version != VERSION {
-            return Err(LayoutInputError::Version { name: file, version: self.version });
+            return Err(LayoutInputError::Version {
+                name: file,
+                version: self.version,
+            });
         }
         let names = || self.configs.keys().cloned().collect();
         let selected = match name {
             Some(name) => name.to_owned(),
             None => match self.configs.keys().next() {
                 Some(only) if self.configs.len() == 1 => only.clone(),
-                _ => return Err(LayoutInputError::NotSelected { name: file, names: names() }),
+                _ => {
+                    return Err(LayoutInputError::NotSelected {
+                        name: file,
+                        names: names(),
+                    });
+                }
             },
         };
         match self.configs.get(&selected) {
-            Some(entries) => Ok(Config { file, name: selected, entries: entries.clone() }),
-            None => Err(LayoutInputError::NoSuchConfig { name: file, selected, names: names() }),
+            Some(entries) => Ok(Config {
+                file,
+                name: selected,
+                entries: entries.clone(),
+            }),
+            None => Err(LayoutInputError::NoSuchConfig {
+                name: file,
+                selected,
+                names: names(),
+            }),
         }
     }
 }
@@ -101,7 +117,9 @@ impl File {
 impl Config {
     /// Whether it speaks of GPUs by their model, so that [`Config::layout`] must know those of the host.
     pub fn has_filters(&self) -> bool {
-        self.entries.iter().any(|entry| !entry.device_filter.as_slice().is_empty())
+        self.entries
+            .iter()
+            .any(|entry| !entry.device_filter.as_slice().is_empty())
     }
 
     /// The layout for a host with these GPUs.
@@ -109,7 +127,10 @@ impl Config {
         let rules = if self.has_filters() {
             self.matched(gpus)?
         } else {
-            self.entries.iter().map(|entry| entry.rule(entry.devices.clone())).collect()
+            self.entries
+                .iter()
+                .map(|entry| entry.rule(entry.devices.clone()))
+                .collect()
         };
         check(&self.file, rules)
     }
@@ -132,7 +153,9 @@ impl Config {
             }
         }
         if rules.is_empty() {
-            return Err(LayoutInputError::NoMatch { config: self.name.clone() });
+            return Err(LayoutInputError::NoMatch {
+                config: self.name.clone(),
+            });
         }
         Ok(rules.into_values().collect())
     }
@@ -154,7 +177,11 @@ impl Config {
 
 impl Entry {
     fn rule(&self, gpus: Gpus) -> LayoutRuleDocument {
-        LayoutRuleDocument { gpus, mig: Some(self.mig_enabled), slices: self.mig_devices.clone() }
+        LayoutRuleDocument {
+            gpus,
+            mig: Some(self.mig_enabled),
+            slices: self.mig_devices.clone(),
+        }
     }
 
     fn names(&self, gpu: &v1::Gpu) -> bool {
@@ -174,7 +201,9 @@ impl Entry {
 /// `0x233010DE`, device and vendor; after a colon the same of the subsystem may stand.
 fn pci_ids(filter: &str) -> Option<(u32, Option<u32>)> {
     let id = |text: &str| {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+        let digits = text
+            .strip_prefix("0x")
+            .or_else(|| text.strip_prefix("0X"))?;
         u32::from_str_radix(digits, 16).ok()
     };
     match filter.split_once(':') {

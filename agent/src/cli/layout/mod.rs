@@ -30,7 +30,12 @@ pub struct LayoutArgs {
     #[arg(long, value_name = "NAME", conflicts_with_all = ["gpu", "slices", "mig_off"])]
     select: Option<String>,
     /// GPUs by index, UUID or PCI address, or all; may be given several times
-    #[arg(long, value_name = "GPU", value_delimiter = ',', conflicts_with = "file")]
+    #[arg(
+        long,
+        value_name = "GPU",
+        value_delimiter = ',',
+        conflicts_with = "file"
+    )]
     gpu: Vec<String>,
     /// Turn MIG on with exactly these slices on each of the GPUs (1g.10gb:2,3g.40gb:1), or none
     #[arg(long, value_name = "SLICES", requires = "gpu", group = "wanted")]
@@ -52,7 +57,11 @@ impl FromStr for SliceList {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let error = || {
-            ParseError::new("a list of slices", text, "write it as 1g.10gb:2,3g.40gb:1, or none")
+            ParseError::new(
+                "a list of slices",
+                text,
+                "write it as 1g.10gb:2,3g.40gb:1, or none",
+            )
         };
         if text == "none" {
             return Ok(Self(BTreeMap::new()));
@@ -155,7 +164,9 @@ impl LayoutInputError {
             Self::NotSelected { names, .. } | Self::NoSuchConfig { names, .. } => {
                 Some(format!("choose one with --select: {}", names.join(", ")))
             }
-            Self::Document { .. } => Some("see `kerf schema layout` and `kerf profiles`".to_owned()),
+            Self::Document { .. } => {
+                Some("see `kerf schema layout` and `kerf profiles`".to_owned())
+            }
             Self::NoMatch { .. } => Some("see the PCI ids in `kerf inventory -o json`".to_owned()),
             _ => None,
         }
@@ -173,7 +184,7 @@ impl LayoutArgs {
     /// The layout as kerfd takes it. kerfd is asked only where a file speaks of GPUs by their model.
     pub async fn layout(&self, client: &mut Client) -> Result<v1::Layout, Failure> {
         let layout = match &self.file {
-            None => self.from_flags()?,
+            None => self.flags_layout()?,
             Some(path) => {
                 let source = Source::read(path)?;
                 match read(&source, self.select.as_deref())? {
@@ -191,14 +202,22 @@ impl LayoutArgs {
         Ok(v1::Layout::from(&layout))
     }
 
-    fn from_flags(&self) -> Result<Layout, LayoutInputError> {
+    fn flags_layout(&self) -> Result<Layout, LayoutInputError> {
         let named = |name: &String| GpuName::Text(name.clone());
         let gpus = match self.gpu.as_slice() {
             [all] if all == "all" => Gpus::All,
             names => Gpus::List(names.iter().map(named).collect()),
         };
-        let slices = self.slices.clone().map(|slices| slices.0).unwrap_or_default();
-        let rule = LayoutRuleDocument { gpus, mig: Some(!self.mig_off), slices };
+        let slices = self
+            .slices
+            .clone()
+            .map(|slices| slices.0)
+            .unwrap_or_default();
+        let rule = LayoutRuleDocument {
+            gpus,
+            mig: Some(!self.mig_off),
+            slices,
+        };
         check("the command line", vec![rule])
     }
 }
@@ -214,21 +233,32 @@ enum Read {
 
 fn read(source: &Source, select: Option<&str>) -> Result<Read, LayoutInputError> {
     let name = source.name();
-    if source.parse::<Probe>().is_ok_and(|probe| probe.mig_configs.is_some()) {
+    if source
+        .parse::<Probe>()
+        .is_ok_and(|probe| probe.mig_configs.is_some())
+    {
         let file: mig_parted::File = source.parse()?;
         return file.select(name, select).map(Read::MigParted);
     }
     let document: LayoutDocument = source.parse()?;
     if select.is_some() {
-        return Err(LayoutInputError::NothingToSelect { name: name.to_owned() });
+        return Err(LayoutInputError::NothingToSelect {
+            name: name.to_owned(),
+        });
     }
     check(name, document.rules).map(Read::Layout)
 }
 
 /// The one check that every layout goes through, wherever it comes from.
 fn check(name: &str, rules: Vec<LayoutRuleDocument>) -> Result<Layout, LayoutInputError> {
-    let document = LayoutDocument { schema: LayoutSchema::V1, rules };
-    let error = |source| LayoutInputError::Document { name: name.to_owned(), source };
+    let document = LayoutDocument {
+        schema: LayoutSchema::V1,
+        rules,
+    };
+    let error = |source| LayoutInputError::Document {
+        name: name.to_owned(),
+        source,
+    };
     Layout::try_from(document).map_err(error)
 }
 

@@ -22,20 +22,35 @@ fn layout(name: &str, text: &str, select: Option<&str>) -> Result<Layout, Layout
 
 /// Two H100 and an A100.
 fn gpus() -> Vec<v1::Gpu> {
-    let gpu = |index, pci_device_id| v1::Gpu { index, pci_device_id, ..v1::Gpu::default() };
-    vec![gpu(0, 0x2330_10de), gpu(1, 0x2330_10de), gpu(2, 0x20b2_10de)]
+    let gpu = |index, pci_device_id| v1::Gpu {
+        index,
+        pci_device_id,
+        ..v1::Gpu::default()
+    };
+    vec![
+        gpu(0, 0x2330_10de),
+        gpu(1, 0x2330_10de),
+        gpu(2, 0x20b2_10de),
+    ]
 }
 
 /// A layout on one line a rule.
 fn shown(layout: &Layout) -> String {
     let rule = |rule: v1::LayoutRule| {
-        let mut slices: Vec<String> =
-            rule.slices.iter().map(|(name, count)| format!("{name}:{count}")).collect();
+        let mut slices: Vec<String> = rule
+            .slices
+            .iter()
+            .map(|(name, count)| format!("{name}:{count}"))
+            .collect();
         slices.sort();
         let gpus = rule.gpus.join(",");
         format!("{gpus} mig={} [{}]\n", rule.mig_enabled, slices.join(","))
     };
-    v1::Layout::from(layout).rules.into_iter().map(rule).collect()
+    v1::Layout::from(layout)
+        .rules
+        .into_iter()
+        .map(rule)
+        .collect()
 }
 
 fn check(name: &str, text: &str, select: Option<&str>) -> String {
@@ -50,7 +65,8 @@ fn check(name: &str, text: &str, select: Option<&str>) -> String {
 
 #[test]
 fn one_layout_in_three_syntaxes() {
-    let yaml = "rules:\n- gpus: [0, '0000:1b:00.0']\n  slices: {1g.10gb: 2}\n- gpus: [7]\n  mig: false\n";
+    let yaml =
+        "rules:\n- gpus: [0, '0000:1b:00.0']\n  slices: {1g.10gb: 2}\n- gpus: [7]\n  mig: false\n";
     let toml = "[[rules]]\ngpus = [0, \"0000:1b:00.0\"]\nslices = {\"1g.10gb\" = 2}\n[[rules]]\ngpus = [7]\nmig = false\n";
     let json = r#"{"rules":[{"gpus":[0,"0000:1b:00.0"],"slices":{"1g.10gb":2}},{"gpus":[7],"mig":false}]}"#;
     let expected = check("a.yaml", yaml, None);
@@ -59,7 +75,13 @@ fn one_layout_in_three_syntaxes() {
     7 mig=false []
     ");
     assert!(layout("a.yaml", yaml, None).is_ok());
-    for (name, text) in [("a.toml", toml), ("a.json", json), ("-", yaml), ("-", toml), ("-", json)] {
+    for (name, text) in [
+        ("a.toml", toml),
+        ("a.json", json),
+        ("-", yaml),
+        ("-", toml),
+        ("-", json),
+    ] {
         assert_eq!(check(name, text, None), expected, "{name}: {text}");
     }
 }
@@ -69,10 +91,22 @@ fn wrong_layouts_say_where() {
     let all = [
         check("a.yaml", "rules:\n- gpu: [0]\n", None),
         check("a.yaml", "rules:\n- gpus: [0]\n", None),
-        check("a.yaml", "rules:\n- gpus: [0]\n  slices: {1g.banana: 1}\n", None),
-        check("a.yaml", "rules:\n- gpus: [0]\n  slices: {1g.10gb: 1, 1g.10gb: 2}\n", None),
+        check(
+            "a.yaml",
+            "rules:\n- gpus: [0]\n  slices: {1g.banana: 1}\n",
+            None,
+        ),
+        check(
+            "a.yaml",
+            "rules:\n- gpus: [0]\n  slices: {1g.10gb: 1, 1g.10gb: 2}\n",
+            None,
+        ),
         check("a.yaml", "rules: []\n", Some("all-balanced")),
-        check("a.yaml", "rules:\n- gpus: [0]\n  mig: false\n- gpus: all\n  mig: true\n", None),
+        check(
+            "a.yaml",
+            "rules:\n- gpus: [0]\n  mig: false\n- gpus: all\n  mig: true\n",
+            None,
+        ),
         check("a.json", "{", None),
     ];
     insta::assert_snapshot!(all.concat(), @r#"
@@ -126,7 +160,16 @@ mig-configs:
 #[test]
 fn mig_parted_files_read_unchanged() {
     let select = |name: &str| format!("{name}: {}", check("a.yaml", PARTED, Some(name)));
-    let all = ["all-disabled", "mixed", "balanced", "other", "torn", "odd", "absent"].map(select);
+    let all = [
+        "all-disabled",
+        "mixed",
+        "balanced",
+        "other",
+        "torn",
+        "odd",
+        "absent",
+    ]
+    .map(select);
     insta::assert_snapshot!(all.concat(), @r#"
     all-disabled: all mig=false []
     mixed: 0,1 mig=true [1g.10gb+me:1,1g.10gb:2]
@@ -155,13 +198,20 @@ fn flags_make_one_rule() {
     let flags = |words: &[&str]| {
         let words = std::iter::once(&"x").chain(words);
         let flags = Flags::try_parse_from(words).expect("these flags read");
-        match flags.layout.from_flags() {
+        match flags.layout.flags_layout() {
             Ok(layout) => shown(&layout),
             Err(error) => format!("{error}\n"),
         }
     };
     let all = [
-        flags(&["--gpu", "0,1", "--gpu", "GPU-1234", "--slices", "1g.10gb:2,3g.40gb"]),
+        flags(&[
+            "--gpu",
+            "0,1",
+            "--gpu",
+            "GPU-1234",
+            "--slices",
+            "1g.10gb:2,3g.40gb",
+        ]),
         flags(&["--gpu", "all", "--mig-off"]),
         flags(&["--gpu", "0", "--slices", "none"]),
         flags(&["--gpu", "all,0", "--mig-off"]),

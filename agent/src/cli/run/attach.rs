@@ -21,6 +21,10 @@ use crate::cli::print;
 /// Messages on their way to kerfd.
 const IN_FLIGHT: usize = 16;
 
+/// The key that ends the input of a terminal, Ctrl-D. What is piped in ends with it: a terminal that is closed
+/// instead would be hung up before the job has read what came before.
+const END_OF_INPUT: u8 = 4;
+
 /// What the call is called when it fails.
 const WHAT: &str = "attach to the job";
 
@@ -114,7 +118,7 @@ async fn relayed(
                 Some(bytes) => relay.waiting = Some(Input::Stdin(bytes)),
                 None => {
                     relay.typed = None;
-                    relay.waiting = Some(Input::CloseStdin(true));
+                    relay.waiting = Some(Input::Stdin(vec![END_OF_INPUT]));
                 }
             },
             _ = relay.resized.recv(), if idle => relay.waiting = size(),

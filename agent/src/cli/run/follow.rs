@@ -32,11 +32,6 @@ pub async fn follow(
     let mut patience = Patience::new(context, client, id);
     loop {
         match until_ended(&mut patience, &mut output, signals).await {
-            Err(Failure::OutputClosed) => {
-                // Nobody reads any more: as a process would be ended by SIGPIPE, so is the job.
-                cancel(&mut patience.client, id).await?;
-                return Err(Failure::OutputClosed);
-            }
             Err(failure) if failure.is_away() => patience.reconnect(failure).await?,
             other => return other,
         }
@@ -46,7 +41,11 @@ pub async fn follow(
 /// Asks for the end of a job.
 pub async fn cancel(client: &mut Client, id: &str) -> Result<v1::Job, Failure> {
     let request = soon(v1::CancelJobRequest { id: id.to_owned() });
-    Ok(client.cancel_job(request).await.map_err(Failure::call("cancel the job"))?.into_inner())
+    Ok(client
+        .cancel_job(request)
+        .await
+        .map_err(Failure::call("cancel the job"))?
+        .into_inner())
 }
 
 /// The way to a kerfd that may go away and come back.
@@ -63,16 +62,24 @@ pub struct Patience<'a> {
 impl<'a> Patience<'a> {
     /// For one job.
     pub fn new(context: &'a Context, client: Client, id: &str) -> Self {
-        Self { context, client, id: id.to_owned() }
+        Self {
+            context,
+            client,
+            id: id.to_owned(),
+        }
     }
 
     /// Waits for kerfd to come back; gives up with the failure that it went with.
     pub async fn reconnect(&mut self, failure: Failure) -> Result<(), Failure> {
         let begun = Instant::now();
-        self.context.print.note("kerfd has gone away; waiting for it, the job goes on meanwhile");
+        self.context
+            .print
+            .note("kerfd has gone away; waiting for it, the job goes on meanwhile");
         while begun.elapsed() < AWAY_LIMIT {
             tokio::time::sleep(RETRY).await;
-            let Ok(mut client) = self.context.connect().await else { continue };
+            let Ok(mut client) = self.context.connect().await else {
+                continue;
+            };
             // It listens before it has taken up its jobs, or still drains: only an answer counts.
             if self.job_of(&mut client, false).await.is_ok() {
                 self.client = client;
@@ -89,9 +96,20 @@ impl<'a> Patience<'a> {
     }
 
     async fn job_of(&self, client: &mut Client, wait: bool) -> Result<v1::Job, Failure> {
-        let message = v1::GetJobRequest { id: self.id.clone(), wait };
-        let request = if wait { tonic::Request::new(message) } else { soon(message) };
-        Ok(client.get_job(request).await.map_err(Failure::call("look at the job"))?.into_inner())
+        let message = v1::GetJobRequest {
+            id: self.id.clone(),
+            wait,
+        };
+        let request = if wait {
+            tonic::Request::new(message)
+        } else {
+            soon(message)
+        };
+        Ok(client
+            .get_job(request)
+            .await
+            .map_err(Failure::call("look at the job"))?
+            .into_inner())
     }
 
     /// A signal has come: the first cancels the job; the answer to a later one is to leave.
@@ -108,7 +126,9 @@ impl<'a> Patience<'a> {
     pub async fn say_why_it_waits(&mut self) -> Result<(), Failure> {
         let job = self.job(false).await?;
         if job.state == "pending" {
-            self.context.print.note(&format!("job {} waits: {}", job.id, job.reason));
+            self.context
+                .print
+                .note(&format!("job {} waits: {}", job.id, job.reason));
         }
         Ok(())
     }
@@ -136,7 +156,8 @@ impl Position {
         let old = self.written.saturating_sub(self.read).min(length);
         self.read += length;
         self.written = self.written.max(self.read);
-        data.get(usize::try_from(old).unwrap_or(usize::MAX)..).unwrap_or_default()
+        data.get(usize::try_from(old).unwrap_or(usize::MAX)..)
+            .unwrap_or_default()
     }
 }
 
@@ -147,10 +168,13 @@ impl Output {
     }
 
     fn write(&mut self, chunk: &v1::LogChunk) -> Result<(), Failure> {
-        write_chunk(chunk.stream, match chunk.stream {
-            2 => self.stderr.fresh(&chunk.data),
-            _ => self.stdout.fresh(&chunk.data),
-        })
+        write_chunk(
+            chunk.stream,
+            match chunk.stream {
+                2 => self.stderr.fresh(&chunk.data),
+                _ => self.stdout.fresh(&chunk.data),
+            },
+        )
     }
 }
 
@@ -169,8 +193,15 @@ async fn until_ended(
 ) -> Result<Option<v1::Job>, Failure> {
     const WHAT: &str = "follow the job";
     output.begin();
-    let request = v1::ReadLogsRequest { id: patience.id.clone(), follow: true };
-    let logs = patience.client.read_logs(request).await.map_err(Failure::call(WHAT))?;
+    let request = v1::ReadLogsRequest {
+        id: patience.id.clone(),
+        follow: true,
+    };
+    let logs = patience
+        .client
+        .read_logs(request)
+        .await
+        .map_err(Failure::call(WHAT))?;
     let mut logs = logs.into_inner();
     let quiet = tokio::time::sleep(QUIET);
     tokio::pin!(quiet);

@@ -19,7 +19,10 @@ const IN_FLIGHT: usize = 4;
 
 /// Imports an archive, and returns the images that it brought.
 pub async fn import(client: &mut Client, path: &Path) -> Result<Vec<String>, Failure> {
-    let failed = |source| RunError::Archive { path: path.to_owned(), source };
+    let failed = |source| RunError::Archive {
+        path: path.to_owned(),
+        source,
+    };
     let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
     let (parts, stream) = mpsc::channel(IN_FLIGHT);
     let reader = async move {
@@ -33,9 +36,11 @@ pub async fn import(client: &mut Client, path: &Path) -> Result<Vec<String>, Fai
             }
         }
     };
-    let (read, answer) =
-        tokio::join!(reader, client.import_image(ReceiverStream::new(stream)));
+    let (read, answer) = tokio::join!(reader, client.import_image(ReceiverStream::new(stream)));
     // An archive that could not be read to its end looks to kerfd like a short one.
     read.map_err(failed)?;
-    Ok(answer.map_err(Failure::call("import the image"))?.into_inner().images)
+    Ok(answer
+        .map_err(Failure::call("import the image"))?
+        .into_inner()
+        .images)
 }

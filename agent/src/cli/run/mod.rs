@@ -31,6 +31,9 @@ pub const FAILED: u8 = 125;
 /// Exit code of a job that Ctrl-C has ended before it gave one: 128 and the number of SIGINT, as in shells.
 const INTERRUPTED: u8 = 130;
 
+/// Exit code when nobody reads the output any more, and the job is ended as SIGPIPE would end a process.
+const UNREAD: u8 = 141;
+
 /// `kerf run`
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -106,20 +109,29 @@ impl RunError {
 
 /// Runs a job.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, Failure> {
-    let Args { interactive, tty, spec } = args;
+    let Args {
+        interactive,
+        tty,
+        spec,
+    } = args;
     // From here on Ctrl-C is ours, so that it never leaves a job behind that was just submitted.
     let mut signals = Signals::new()?;
     let mut client = context.connect().await?;
     let document = submit::described(spec, tty, &mut client).await?;
     let job = submit::send(&mut client, document).await?;
     let ended = if tty {
-        attach::attach(context, client, &job.id, interactive, &mut signals).await?
+        attach::attach(context, client, &job.id, interactive, &mut signals).await
     } else {
-        follow::follow(context, client, &job.id, &mut signals).await?
+        follow::follow(context, client, &job.id, &mut signals).await
     };
     match ended {
-        Some(job) => exit_of(&job, signals.seen()),
-        None => Ok(Exit::Code(INTERRUPTED)),
+        Ok(Some(job)) => exit_of(&job, signals.seen()),
+        Ok(None) => Ok(Exit::Code(INTERRUPTED)),
+        Err(Failure::OutputClosed) => {
+            cancel(&mut context.connect().await?, &job.id).await?;
+            Ok(Exit::Code(UNREAD))
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -136,7 +148,12 @@ fn exit_of(job: &v1::Job, interrupted: bool) -> Result<Exit, Failure> {
         "lost" => "was lost",
         _ => "has failed",
     };
-    Err(RunError::Ended { id: job.id.clone(), state, reason: job.reason.clone() }.into())
+    Err(RunError::Ended {
+        id: job.id.clone(),
+        state,
+        reason: job.reason.clone(),
+    }
+    .into())
 }
 
 #[cfg(test)]

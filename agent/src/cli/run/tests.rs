@@ -22,7 +22,16 @@ fn a_job_s_own_code_is_ours_and_kerf_s_failures_have_another() {
     assert_eq!(check("cancelled", Some(143), true), Ok(Exit::Code(143)));
     assert_eq!(check("cancelled", None, true), Ok(Exit::Code(130)));
     assert_eq!(check("failed", Some(4_096), false), Ok(Exit::Code(125)));
-    assert_eq!(check("cancelled", None, false), Err("job 1 was cancelled: why".to_owned()));
-    assert_eq!(check("failed", None, false), Err("job 1 has failed: why".to_owned()));
-    assert_eq!(check("lost", None, true), Err("job 1 was lost: why".to_owned()));
+    assert_eq!(
+        check("cancelled", None, false),
+        Err("job 1 was cancelled: why".to_owned())
+    );
+    assert_eq!(
+        check("failed", None, false),
+        Err("job 1 has failed: why".to_owned())
+    );
+    assert_eq!(
+        check("lost", None, true),
+        Err("job 1 was lost: why".to_owned())
+    );
 }

@@ -84,7 +84,10 @@ impl SimMachines {
     pub fn new() -> Self {
         let known = |(name, summary)| Known { name, summary };
         let machines = machines().into_iter().map(known).collect();
-        Self { schema: "kerf.v1.SimMachines", machines }
+        Self {
+            schema: "kerf.v1.SimMachines",
+            machines,
+        }
     }
 }
 
@@ -135,14 +138,28 @@ impl From<&GpuShown> for SimGpu {
 impl From<&GpuInstanceShown> for SimInstance {
     fn from(instance: &GpuInstanceShown) -> Self {
         let (start, size) = instance.placement;
-        let uuids = instance.compute.iter().map(|compute| compute.uuid.clone()).collect();
-        Self { gi: instance.id, profile: instance.profile.clone(), start, size, uuids }
+        let uuids = instance
+            .compute
+            .iter()
+            .map(|compute| compute.uuid.clone())
+            .collect();
+        Self {
+            gi: instance.id,
+            profile: instance.profile.clone(),
+            start,
+            size,
+            uuids,
+        }
     }
 }
 
 impl fmt::Display for SimInstance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}@{}:{}", self.gi, self.profile, self.start, self.size)
+        write!(
+            f,
+            "{}:{}@{}:{}",
+            self.gi, self.profile, self.start, self.size
+        )
     }
 }
 

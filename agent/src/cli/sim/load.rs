@@ -41,7 +41,11 @@ pub struct Args {
 /// Sets or ends loads.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
     if args.clear {
-        let which = LoadSelector { gpu: args.gpu, gi: args.gi, pid: args.pid };
+        let which = LoadSelector {
+            gpu: args.gpu,
+            gi: args.gi,
+            pid: args.pid,
+        };
         let found = control::clear_load(&args.dir, which).map_err(on(&args.dir))?;
         if !found {
             context.print.note("no process was there to take away");

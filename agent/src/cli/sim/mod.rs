@@ -62,7 +62,7 @@ pub enum SimError {
     #[error("cannot make the machine")]
     Create(#[from] CreateError),
     /// It could not be read or changed.
-    #[error("cannot change the machine in {}", dir.display())]
+    #[error("cannot use the machine in {}", dir.display())]
     Control {
         /// Its folder.
         dir: PathBuf,
@@ -75,16 +75,24 @@ impl SimError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Create(CreateError::UnknownMachine { .. }) => "see `kerf sim machines`".to_owned(),
+            Self::Create(CreateError::UnknownMachine { .. }) => {
+                "see `kerf sim machines`".to_owned()
+            }
             Self::Create(CreateError::Exists { .. }) => "choose a new or empty folder".to_owned(),
             Self::Create(CreateError::NoLibrary { searched }) => {
-                let places: Vec<String> =
-                    searched.iter().map(|place| place.display().to_string()).collect();
-                format!("install the package kerf-sim; looked for {}", places.join(", "))
+                let places: Vec<String> = searched
+                    .iter()
+                    .map(|place| place.display().to_string())
+                    .collect();
+                format!(
+                    "install the package kerf-sim; looked for {}",
+                    places.join(", ")
+                )
             }
-            Self::Control { source: ControlError::Store(_), .. } => {
-                "`kerf sim create` makes a machine in a folder".to_owned()
-            }
+            Self::Control {
+                source: ControlError::Store(_),
+                ..
+            } => "`kerf sim create` makes a machine in a folder".to_owned(),
             Self::Create(_) | Self::Control { .. } => return None,
         })
     }
@@ -93,7 +101,9 @@ impl SimError {
 /// Makes, shows or changes simulated machines.
 pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
-        Verb::Machines => context.print.document(&SimMachines::new(), render_machines)?,
+        Verb::Machines => context
+            .print
+            .document(&SimMachines::new(), render_machines)?,
         Verb::Create { machine, dir, seed } => {
             let library = machine::find_library().map_err(SimError::from)?;
             let options = CreateOptions { seed: *seed };
@@ -103,7 +113,9 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         }
         Verb::Show { dir } => {
             let shown = control::show(dir).map_err(on(dir))?;
-            context.print.document(&SimState::from(&shown), render_state)?;
+            context
+                .print
+                .document(&SimState::from(&shown), render_state)?;
         }
         Verb::Fault(args) => fault::run(args)?,
         Verb::Load(args) => load::run(args, context)?,
@@ -131,15 +143,26 @@ fn render_made(made: &SimMachine, style: Style) -> String {
     table.push(row!["machine", &made.name]);
     table.push(row!["library", &made.library]);
     table.push(row!["sysroot", &made.sysroot]);
-    let nodes = if made.real_nodes { "character devices" } else { "plain files (not root)" };
+    let nodes = if made.real_nodes {
+        "character devices"
+    } else {
+        "plain files (not root)"
+    };
     table.push(row!["nodes", nodes]);
-    let try_it = format!("kerf discover --nvml {} --sysroot {}", made.library, made.sysroot);
+    let try_it = format!(
+        "kerf discover --nvml {} --sysroot {}",
+        made.library, made.sysroot
+    );
     table.push(row!["try", try_it]);
     table.render(style, "")
 }
 
 fn render_state(state: &SimState, style: Style) -> String {
-    let driver = if state.driver_hung { "the driver hangs" } else { "the driver answers" };
+    let driver = if state.driver_hung {
+        "the driver hangs"
+    } else {
+        "the driver answers"
+    };
     let mut text = format!("{}  {driver}\n", state.name);
     let mut table = Table::new(&[">GPU", "PCI", "FAULT", "MIG", "INSTANCES", "PROCESSES"]);
     for gpu in &state.gpus {
@@ -153,7 +176,9 @@ fn render_state(state: &SimState, style: Style) -> String {
         let processes: Vec<String> = gpu.processes.iter().map(ToString::to_string).collect();
         let cells = [instances.join(" "), processes.join(", ")];
         let [instances, processes] = cells;
-        table.push(row![gpu.index, &gpu.pci, gpu.fault, mig, instances, processes]);
+        table.push(row![
+            gpu.index, &gpu.pci, gpu.fault, mig, instances, processes
+        ]);
     }
     text.push_str(&table.render(style, ""));
     text

@@ -96,8 +96,10 @@ fn what_contradicts_itself_is_refused() {
 #[test]
 fn wrong_usage_has_its_exit_code_and_run_has_its_own() {
     let code = |line: &str| {
-        let words: Vec<OsString> =
-            std::iter::once("kerf").chain(line.split_whitespace()).map(Into::into).collect();
+        let words: Vec<OsString> = std::iter::once("kerf")
+            .chain(line.split_whitespace())
+            .map(Into::into)
+            .collect();
         let error = Cli::try_parse_from(&words).expect_err("it is wrong, or help");
         format!("{:?}", usage_code(&error, &words))
     };

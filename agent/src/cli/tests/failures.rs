@@ -12,7 +12,9 @@ use crate::cli::fail::Failure;
 fn refused(code: Code, message: &str, hint: Option<&'static str>) -> Failure {
     let mut status = Status::new(code, message);
     if let Some(hint) = hint {
-        status.metadata_mut().insert(crate::rpc::HINT, hint.parse().expect("an ASCII hint"));
+        status
+            .metadata_mut()
+            .insert(crate::rpc::HINT, hint.parse().expect("an ASCII hint"));
     }
     Failure::call("apply the layout")(status)
 }
@@ -77,7 +79,9 @@ async fn a_socket_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let socket = folder.path().join("kerf.sock");
     let failure = connect(&socket).await.expect_err("nobody listens");
-    let text = failure.show(PLAIN).replace(&folder.path().display().to_string(), "DIR");
+    let text = failure
+        .show(PLAIN)
+        .replace(&folder.path().display().to_string(), "DIR");
     insta::assert_snapshot!(text, @"
     kerf: cannot reach kerfd on DIR/kerf.sock
       because: No such file or directory (os error 2)
@@ -86,5 +90,10 @@ async fn a_socket_that_is_not_there_is_named() {
     let stale = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
     drop(stale);
     let failure = connect(&socket).await.expect_err("nobody listens any more");
-    assert!(failure.hint().is_some_and(|hint| hint.contains("kerfd is not")), "{failure:?}");
+    assert!(
+        failure
+            .hint()
+            .is_some_and(|hint| hint.contains("kerfd is not")),
+        "{failure:?}"
+    );
 }

@@ -16,9 +16,17 @@ fn host() -> kerf_types::Inventory {
             cuda_version: Some("13.1".to_owned()),
         }),
         gpus: vec![
-            v1::Gpu { mig_mode: v1::MigMode::Enabled.into(), ..gpu(0) },
+            v1::Gpu {
+                mig_mode: v1::MigMode::Enabled.into(),
+                ..gpu(0)
+            },
             gpu(1),
-            v1::Gpu { health: Some(lost()), memory_bytes: 0, numa_node: None, ..gpu(2) },
+            v1::Gpu {
+                health: Some(lost()),
+                memory_bytes: 0,
+                numa_node: None,
+                ..gpu(2)
+            },
         ],
         numa_nodes: vec![v1::NumaNode {
             id: 0,
@@ -51,26 +59,44 @@ fn gpu(index: u32) -> v1::Gpu {
         numa_node: Some(0),
         pcie: Some(v1::PcieLink::default()),
         mig_mode: v1::MigMode::Disabled.into(),
-        profiles: vec![profile(19, "1g.10gb", 7, 1, &[0, 1, 2]), profile(9, "3g.40gb", 2, 4, &[0, 4])],
-        health: Some(v1::Health { state: Some(v1::health::State::Ok(v1::health::Ok {})) }),
+        profiles: vec![
+            profile(19, "1g.10gb", 7, 1, &[0, 1, 2]),
+            profile(9, "3g.40gb", 2, 4, &[0, 4]),
+        ],
+        health: Some(v1::Health {
+            state: Some(v1::health::State::Ok(v1::health::Ok {})),
+        }),
         ..v1::Gpu::default()
     }
 }
 
 fn lost() -> v1::Health {
-    let lost = v1::health::Lost { since_ms: 1_795_608_000_000 };
-    v1::Health { state: Some(v1::health::State::Lost(lost)) }
+    let lost = v1::health::Lost {
+        since_ms: 1_795_608_000_000,
+    };
+    v1::Health {
+        state: Some(v1::health::State::Lost(lost)),
+    }
 }
 
 fn profile(id: u32, name: &str, max_count: u32, size: u32, starts: &[u32]) -> v1::Profile {
-    let place = |start: &u32| v1::Placement { start: *start, size };
+    let place = |start: &u32| v1::Placement {
+        start: *start,
+        size,
+    };
     v1::Profile {
         id,
         name: name.to_owned(),
         slices: 1,
         memory_bytes: 9_984 << 20,
         sm_count: 16,
-        engines: Some(v1::Engines { copy: 1, decoder: 1, encoder: 0, jpeg: 1, ofa: 0 }),
+        engines: Some(v1::Engines {
+            copy: 1,
+            decoder: 1,
+            encoder: 0,
+            jpeg: 1,
+            ofa: 0,
+        }),
         max_count,
         placements: starts.iter().map(place).collect(),
         full_compute_profile: Some(0),
@@ -188,8 +214,9 @@ fn slices_are_drawn_on_their_grid() {
         reason: Some("its process does not end".to_owned()),
         ..slice("1g.10gb", 1, 1, "quarantined")
     };
-    let message =
-        v1::ListSlicesResponse { slices: vec![held, sick, slice("1g.10gb", 0, 1, "free")] };
+    let message = v1::ListSlicesResponse {
+        slices: vec![held, sick, slice("1g.10gb", 0, 1, "free")],
+    };
     let all = Slices::try_from(&message).expect("right slices");
     let grids = Profiles::from(&host());
     insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"

@@ -25,7 +25,9 @@ fn create(profile: u32, start: u32, size: u32) -> v1::Step {
         profile,
         placement: Some(v1::Placement { start, size }),
     };
-    v1::Step { kind: Some(Kind::CreateGpuInstance(kind)) }
+    v1::Step {
+        kind: Some(Kind::CreateGpuInstance(kind)),
+    }
 }
 
 fn message() -> v1::Plan {
@@ -34,7 +36,10 @@ fn message() -> v1::Plan {
         holder: Some("container default/c1".to_owned()),
         ..slice("3g.40gb", 4, 4)
     };
-    let gone = v1::PlannedSlice { uuid: Some("MIG-0".to_owned()), ..slice("1g.20gb", 0, 2) };
+    let gone = v1::PlannedSlice {
+        uuid: Some("MIG-0".to_owned()),
+        ..slice("1g.20gb", 0, 2)
+    };
     v1::Plan {
         generation: 7,
         gpus: vec![
@@ -72,7 +77,7 @@ fn a_plan_is_a_diff() {
     GPU 1  0000:11:00.0  MIG off
       nothing to do
     Plan: 1 step on 1 GPU: 1 slice to create, 1 to destroy, 1 kept
-          disturbs nothing that is in use (proven: no plan disturbs less); made from generation 7
+          cost 0: nothing that exists is destroyed (proven: no plan costs less); made from generation 7
     ");
 }
 
@@ -90,7 +95,7 @@ fn a_plan_says_what_it_disturbs_and_what_is_not_proven() {
     (message.cost, message.lower_bound, message.proof) = (3, 2, false);
     let plan = Plan::try_from(&message).expect("a right plan");
     let text = plan::render(&plan, PLAIN);
-    insta::assert_snapshot!(text.lines().last().unwrap_or_default(), @"      disturbs live instances of weight 3 (not proven best: at least 2 is unavoidable); made from generation 7");
+    insta::assert_snapshot!(text.lines().last().unwrap_or_default(), @"      cost 3: the weight of what is destroyed (not proven best: at least 2 is unavoidable); made from generation 7");
 }
 
 #[test]
@@ -109,8 +114,15 @@ fn a_plan_without_steps_says_so() {
 fn a_step_has_the_name_that_the_plan_knows() {
     let plan = Plan::try_from(&message()).expect("a right plan");
     let line = |step: v1::Step, plan: Option<&Plan>| {
-        let done = StepDone { number: 3, of: 12, step: Some(step), microseconds: 3_456 };
-        apply::step_line(&done, plan).expect("a right step").show(PLAIN)
+        let done = StepDone {
+            number: 3,
+            of: 12,
+            step: Some(step),
+            microseconds: 3_456,
+        };
+        apply::step_line(&done, plan)
+            .expect("a right step")
+            .show(PLAIN)
     };
     let lines = [
         line(create(14, 0, 2), Some(&plan)),
@@ -127,7 +139,11 @@ fn a_step_has_the_name_that_the_plan_knows() {
 #[test]
 fn the_end_of_an_apply() {
     let show = |steps| {
-        let message = AppliedMessage { generation: 8, steps, microseconds: 35_200 };
+        let message = AppliedMessage {
+            generation: 8,
+            steps,
+            microseconds: 35_200,
+        };
         apply::render(&Applied::from(&message), PLAIN)
     };
     insta::assert_snapshot!(show(12) + &show(0), @"

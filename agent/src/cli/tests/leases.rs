@@ -1,4 +1,4 @@
-//! Leases.
+//! Golden texts of leases: one, many, none.
 
 use kerf_api::json::{Lease, Leases};
 use kerf_api::v1;
@@ -19,7 +19,9 @@ fn slice() -> v1::Lease {
         fence: (1 << 48) + 5,
         state: "reserved".to_owned(),
         holder: "user 1000".to_owned(),
-        subjects: vec![v1::LeaseSubject { subject: Some(subject) }],
+        subjects: vec![v1::LeaseSubject {
+            subject: Some(subject),
+        }],
         created_ms: 1_795_608_000_000,
         expires_ms: Some(1_795_608_060_000),
         cdi_name: "kerf.dev/lease=01938f5c-0000-7000-8000-000000000001".to_owned(),
@@ -29,7 +31,10 @@ fn slice() -> v1::Lease {
 
 fn gpus() -> v1::Lease {
     let gpu = |pci: &str| v1::LeaseSubject {
-        subject: Some(Subject::Gpu(LeasedGpu { pci: pci.to_owned(), uuid: "GPU-2".to_owned() })),
+        subject: Some(Subject::Gpu(LeasedGpu {
+            pci: pci.to_owned(),
+            uuid: "GPU-2".to_owned(),
+        })),
     };
     v1::Lease {
         id: "01938f5c-0000-7000-8000-000000000002".to_owned(),
@@ -46,12 +51,14 @@ fn gpus() -> v1::Lease {
 
 #[test]
 fn a_list_says_who_has_what() {
-    let message = v1::ListLeasesResponse { leases: vec![slice(), gpus()] };
+    let message = v1::ListLeasesResponse {
+        leases: vec![slice(), gpus()],
+    };
     let leases = Leases::try_from(&message).expect("right leases");
     insta::assert_snapshot!(lease::render(&leases, PLAIN), @"
-    ID                                    STATE     HOLDER                CONTAINER   GIVES                               CUT      PID  EXPIRES
-    01938f5c-0000-7000-8000-000000000001  reserved  user 1000             -           1g.10gb 0000:10:00.0-0-1            -          -  2026-11-25T12:01:00.000Z
-    01938f5c-0000-7000-8000-000000000002  active    container default/c1  default/c1  gpu 0000:11:00.0, gpu 0000:12:00.0  for it  4242  -
+    ID                                    STATE     HOLDER                CONTAINER  GIVES                               CUT      PID  EXPIRES
+    01938f5c-0000-7000-8000-000000000001  reserved  user 1000             -          1g.10gb 0000:10:00.0-0-1            -          -  2026-11-25T12:01:00.000Z
+    01938f5c-0000-7000-8000-000000000002  active    container default/c1  -          gpu 0000:11:00.0, gpu 0000:12:00.0  for it  4242  -
     ");
     let none = Leases::try_from(&v1::ListLeasesResponse::default()).expect("no leases");
     insta::assert_snapshot!(lease::render(&none, PLAIN), @"no leases");

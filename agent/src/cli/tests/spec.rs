@@ -15,7 +15,9 @@ struct Flags {
 fn document(words: &[&str]) -> JobSpecDocument {
     let words = std::iter::once(&"x").chain(words);
     let flags = Flags::try_parse_from(words).expect("these flags read");
-    flags.spec.document("i".to_owned(), false, |name| (name == "HERE").then(|| "1".to_owned()))
+    flags.spec.document("i".to_owned(), false, |name| {
+        (name == "HERE").then(|| "1".to_owned())
+    })
 }
 
 #[test]
@@ -24,18 +26,11 @@ fn without_flags_a_job_has_the_defaults_of_the_document() {
     assert_eq!(document(&[]), least);
 }
 
-#[test]
-fn every_flag_finds_its_field() {
-    let flags = document(&[
-        "--accel=memory>=20GiB,fp8", "-e", "A=b=c", "-e", "HERE", "-e", "NOWHERE", "-v",
-        "data:/mnt:rw", "-v", "code:/src", "-w", "/src", "--name", "n", "--kind", "serve",
-        "--members", "2", "--cpu", "1.5", "--memory", "4GiB", "--network-mbps", "100",
-        "--time-limit", "1h", "--restart", "on-failure:3", "--grace", "2m", "--communication",
-        "all-reduce", "--latency-target-us", "500", "--preemptible", "--priority", "-7",
-        "--tenant", "t", "-l", "k=v", "--input", "d=20GiB", "--input", "e", "--cost-limit",
-        "12.5EUR", "--on-partition", "continue", "--", "run", "-x",
-    ]);
-    let text = r#"
+/// Every flag once; no value has a space in it.
+const ALL_FLAGS: &str = "--accel=memory>=20GiB,fp8 -e A=b=c -e HERE -e NOWHERE -v data:/mnt:rw -v code:/src -w /src --name n --kind serve --members 2 --cpu 1.5 --memory 4GiB --network-mbps 100 --time-limit 1h --restart on-failure:3 --grace 2m --communication all-reduce --latency-target-us 500 --preemptible --priority -7 --tenant t -l k=v --input d=20GiB --input e --cost-limit 12.5EUR --on-partition continue -- run -x";
+
+/// The same as a document.
+const SAME_DOCUMENT: &str = r#"
 image: i
 name: n
 kind: serve
@@ -63,8 +58,14 @@ inputs: [{ name: d, size_bytes: 20GiB }, { name: e }]
 cost_limit: { milli: 12500, currency: EUR }
 on_partition: continue
 "#;
-    let file = Source::from_text("job.yaml", text).parse().expect("the same as a file");
-    assert_eq!(flags, file);
+
+#[test]
+fn every_flag_finds_its_field() {
+    let words: Vec<&str> = ALL_FLAGS.split(' ').collect();
+    let file = Source::from_text("job.yaml", SAME_DOCUMENT)
+        .parse()
+        .expect("the same as a file");
+    assert_eq!(document(&words), file);
 }
 
 #[test]
@@ -72,7 +73,12 @@ fn wrong_values_are_refused_with_what_would_be_right() {
     let error = |words: &[&str]| {
         let words = std::iter::once(&"x").chain(words);
         let error = Flags::try_parse_from(words).expect_err("a wrong value");
-        error.to_string().lines().next().unwrap_or_default().to_owned()
+        error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     };
     let all = [
         error(&["--kind", "fun"]),

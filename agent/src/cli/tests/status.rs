@@ -51,7 +51,11 @@ fn what_is_wrong_comes_first() {
     };
     let sick = v1::Status {
         degraded: vec![
-            degradation("gpu 3 (0000:5d:00.0)", "fallen off the bus", "reset the GPU"),
+            degradation(
+                "gpu 3 (0000:5d:00.0)",
+                "fallen off the bus",
+                "reset the GPU",
+            ),
             degradation("containerd", "does not answer", ""),
         ],
         gpus_ok: 7,

@@ -1,4 +1,4 @@
-//! Jobs.
+//! Golden texts of jobs: one, many, none.
 
 use kerf_api::json::{Job, Jobs};
 use kerf_api::v1;
@@ -11,7 +11,8 @@ const ID: &str = "01938f5c-0000-7000-8000-000000000001";
 fn running() -> v1::Job {
     v1::Job {
         id: ID.to_owned(),
-        spec_json: r#"{"image":"busybox:kerf","args":["sleep","600"],"accelerator":"1g.10gb"}"#.to_owned(),
+        spec_json: r#"{"image":"busybox:kerf","args":["sleep","600"],"accelerator":"1g.10gb"}"#
+            .to_owned(),
         spec_hash: "ab".repeat(32),
         state: "running".to_owned(),
         reason: "its container runs".to_owned(),
@@ -42,7 +43,9 @@ fn job(message: &v1::Job) -> Job {
 
 #[test]
 fn a_list_of_jobs() {
-    let message = v1::ListJobsResponse { jobs: vec![running(), failed()] };
+    let message = v1::ListJobsResponse {
+        jobs: vec![running(), failed()],
+    };
     let all = Jobs::try_from(&message).expect("right jobs");
     insta::assert_snapshot!(jobs::render(&all, PLAIN), @"
     ID                                    STATE    EXIT  NAME   ASK      IMAGE         SUBMITTED                 REASON
@@ -90,7 +93,9 @@ fn cancel_says_what_became_of_it() {
 #[test]
 fn an_id_may_be_given_by_its_only_beginning() {
     let find = |prefix: &str| {
-        let ids = ["0192-a", "0192-b", "0193-c"].map(str::to_owned).into_iter();
+        let ids = ["0192-a", "0192-b", "0193-c"]
+            .map(str::to_owned)
+            .into_iter();
         jobs::only_one("jobs", prefix, ids).map_err(|failure| failure.to_string())
     };
     assert_eq!(find("0193"), Ok("0193-c".to_owned()));

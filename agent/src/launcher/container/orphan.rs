@@ -163,8 +163,21 @@ fn end(pid: i32) {
     }
 }
 
+/// The bundle of which containerd says that it is in the way of a new one.
+///
+/// A containerd that was killed while it started a shim forgets the bundle and leaves the folder. Where
+/// its bundles are it does not tell a client but in this message.
+pub(super) fn bundle_in_the_way(message: &str, container: &ContainerRef) -> Option<PathBuf> {
+    let (_, path) = message
+        .strip_suffix(": file exists")?
+        .rsplit_once("mkdir ")?;
+    let own = Path::new(&container.namespace).join(&container.id);
+    let path = Path::new(path);
+    (path.is_absolute() && path.ends_with(own)).then(|| path.to_path_buf())
+}
+
 /// Removes a bundle of which containerd knows nothing, as its own code does: never through a mount.
-fn remove_bundle(bundle: &Path) {
+pub(super) fn remove_bundle(bundle: &Path) {
     let rootfs = bundle.join("rootfs");
     if let Err(error) = umount2(&rootfs, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         tracing::debug!(%error, "no root file system to unmount");

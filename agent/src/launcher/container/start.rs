@@ -12,7 +12,7 @@ use containerd_client::types::Mount;
 use tonic::Code;
 
 use super::super::config::LauncherConfig;
-use super::super::engine::{Engine, GcLease, QUICK, UNPACK, optional};
+use super::super::engine::{Engine, GcLease, QUICK, optional};
 use super::super::error::{LauncherError, chain};
 use super::super::image::{self, LocalImage};
 use super::super::policy::{Admitted, admit};
@@ -21,8 +21,6 @@ use super::{StartRequest, Started, end};
 
 /// How long half-made things of a start are kept if kerfd dies in the middle of it.
 const LEASE_LIFE: Duration = Duration::from_secs(2 * 3600);
-
-const PREPARE: &str = "prepare the root file system";
 
 /// Starts a container. The caller sees to it that no other start of the same name is under way.
 pub(in crate::launcher) async fn start(
@@ -134,20 +132,17 @@ impl Launch<'_> {
             parent,
             labels: HashMap::new(),
         };
-        let mut snapshots = self.engine.snapshots();
-        let first = snapshots.prepare(request.clone());
-        match self.engine.ask(PREPARE, UNPACK, first).await {
+        match image::prepare_snapshot(&self.engine, request.clone()).await {
             Err(error) if error.has_code(Code::AlreadyExists) => {}
-            other => return other.map(|answer| answer.mounts),
+            other => return other,
         }
         let remove = RemoveSnapshotRequest {
             snapshotter: self.snapshotter.to_owned(),
             key: key.clone(),
         };
+        let mut snapshots = self.engine.snapshots();
         let removed = snapshots.remove(remove);
         self.engine.ask("remove a snapshot", QUICK, removed).await?;
-        let again = snapshots.prepare(request);
-        let answer = self.engine.ask(PREPARE, UNPACK, again).await?;
-        Ok(answer.mounts)
+        image::prepare_snapshot(&self.engine, request).await
     }
 }

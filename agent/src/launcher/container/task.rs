@@ -10,7 +10,7 @@ use super::super::error::LauncherError;
 use super::super::logs;
 use super::super::terminal::{self, Files, TerminalInput, TerminalIo, TerminalOutput};
 use super::start::Launch;
-use super::{StartRequest, Started};
+use super::{StartRequest, Started, orphan};
 
 /// kerfd's ends of what the container speaks through, and the paths of the shim's ends.
 pub(super) struct Io {
@@ -91,10 +91,21 @@ impl Launch<'_> {
             options: Some(self.options()),
             ..CreateTaskRequest::default()
         };
+        let mut created = self.ask_create(request.clone()).await;
+        if let Err(LauncherError::Engine { message, .. }) = &created
+            && let Some(bundle) = orphan::bundle_in_the_way(message, &self.request.container)
+        {
+            orphan::remove_bundle(&bundle);
+            created = self.ask_create(request).await;
+        }
+        created.map_err(|error| self.runtime(error))
+    }
+
+    async fn ask_create(&self, request: CreateTaskRequest) -> Result<(), LauncherError> {
         let mut tasks = self.engine.tasks();
         let created = tasks.create(request);
         let created = self.engine.ask("make the container", LAUNCH, created).await;
-        created.map(drop).map_err(|error| self.runtime(error))
+        created.map(drop)
     }
 
     /// Starts the first process; gives its id.

@@ -5,7 +5,7 @@ use std::path::Path;
 use kerf_types::ContainerRef;
 use prost_types::Timestamp as WireTimestamp;
 
-use super::orphan::is_shim;
+use super::orphan::{bundle_in_the_way, is_shim};
 use super::task::clear;
 use super::timestamp;
 
@@ -52,6 +52,25 @@ fn the_words_of_the_runtime_stand_alone() {
     );
     check("first\n\n  second\r\n", "first / second");
     check("", "");
+}
+
+#[test]
+fn only_the_containers_own_bundle_is_in_its_way() {
+    let container = ContainerRef::try_new("kerf", "job-1").expect("a name");
+    let found = |message: &str| bundle_in_the_way(message, &container);
+    let bundle = "/run/containerd/io.containerd.runtime.v2.task/kerf/job-1";
+    let message = format!("failed to start shim: mkdir {bundle}: file exists");
+    assert_eq!(found(&message), Some(bundle.into()));
+    for other in [
+        message.replace("kerf/job-1", "kerf/job-2"),
+        message.replace("kerf/job-1", "k8s.io/job-1"),
+        message.replace("kerf/job-1", "kerf/xjob-1"),
+        message.replace("/run", "run"),
+        message.replace("exists", "missing"),
+        message.replace("mkdir", "open"),
+    ] {
+        assert_eq!(found(&other), None, "{other}");
+    }
 }
 
 #[test]

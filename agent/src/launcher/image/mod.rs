@@ -18,12 +18,11 @@ mod upload;
 use std::io;
 
 pub use archive::ArchiveError;
-pub(super) use archive::Chunks;
 pub(super) use documents::ImageConfig;
 pub(super) use find::{LocalImage, find};
 pub(super) use import::{import, prepare};
 pub(super) use pull::pull;
-pub(super) use snapshotter::snapshotter;
+pub(super) use snapshotter::{prepare_snapshot, snapshotter};
 pub(super) use unpack::ensure_unpacked;
 
 /// What is wrong with an image that is in containerd.

@@ -16,7 +16,7 @@ use super::super::error::{LauncherError, chain};
 use super::digest::Digest;
 use super::documents::Descriptor;
 use super::find::LocalImage;
-use super::{ImageError, upload};
+use super::{ImageError, snapshotter, upload};
 
 /// Sees to it that an image is unpacked, and gives the name of its topmost snapshot.
 pub(in crate::launcher) async fn ensure_unpacked(
@@ -24,6 +24,11 @@ pub(in crate::launcher) async fn ensure_unpacked(
     snapshotter: &str,
     image: &LocalImage,
 ) -> Result<String, LauncherError> {
+    let top = Digest::chain(&image.diff_ids).pop();
+    let top = top.map(|digest| digest.to_string()).unwrap_or_default();
+    if hold(lease, snapshotter, &top).await? {
+        return Ok(top);
+    }
     let layers = Layers {
         image: &image.name,
         config: &image.config_digest,
@@ -50,42 +55,33 @@ pub(super) async fn unpack(
 ) -> Result<String, LauncherError> {
     let engine = lease.engine();
     let chain_ids = Digest::chain(image.diff_ids);
-    let top = chain_ids.last().map(Digest::to_string).unwrap_or_default();
-    if !hold(lease, &engine, snapshotter, &top).await? {
-        let mut parent = String::new();
-        for (number, layer) in image.layers.iter().enumerate() {
-            let (Some(chain_id), Some(diff_id)) =
-                (chain_ids.get(number), image.diff_ids.get(number))
-            else {
-                continue;
+    let mut top = String::new();
+    let steps = chain_ids.iter().zip(image.diff_ids).zip(image.layers);
+    for ((chain_id, diff_id), layer) in steps {
+        let name = chain_id.to_string();
+        if !hold(lease, snapshotter, &name).await? {
+            let step = Step {
+                engine: &engine,
+                snapshotter,
+                key: format!("{}-{}", lease.id(), chain_id.hex()),
+                parent: &top,
+                name: &name,
             };
-            let name = chain_id.to_string();
-            if !hold(lease, &engine, snapshotter, &name).await? {
-                let step = Step {
-                    snapshotter,
-                    key: format!("{}-{}", lease.id(), chain_id.hex()),
-                    parent: &parent,
-                    name: &name,
-                };
-                let applied = step.run(&engine, layer).await;
-                let found = applied.inspect_err(|_| {
-                    tracing::debug!(layer = %layer.digest, "layer not unpacked");
-                })?;
-                if found != diff_id.to_string() {
-                    step.remove(&engine, &step.key).await;
-                    return Err(LauncherError::BadImage {
-                        image: image.image.to_owned(),
-                        source: ImageError::Layer {
-                            layer: layer.digest.to_string(),
-                            expected: diff_id.to_string(),
-                            found,
-                        },
-                    });
-                }
-                step.commit(&engine).await?;
+            let found = step.apply(layer).await?;
+            if found != diff_id.to_string() {
+                step.remove().await;
+                return Err(LauncherError::BadImage {
+                    image: image.image.to_owned(),
+                    source: ImageError::Layer {
+                        layer: layer.digest.to_string(),
+                        expected: diff_id.to_string(),
+                        found,
+                    },
+                });
             }
-            parent = name;
+            step.commit().await?;
         }
+        top = name;
     }
     let label = format!("containerd.io/gc.ref.snapshot.{snapshotter}");
     let labels = HashMap::from([(label, top.clone())]);
@@ -94,18 +90,14 @@ pub(super) async fn unpack(
 }
 
 /// Whether a snapshot is there; if so the lease holds it from now on.
-async fn hold(
-    lease: &GcLease,
-    engine: &Engine,
-    snapshotter: &str,
-    name: &str,
-) -> Result<bool, LauncherError> {
+async fn hold(lease: &GcLease, snapshotter: &str, name: &str) -> Result<bool, LauncherError> {
     let request = StatSnapshotRequest {
         snapshotter: snapshotter.to_owned(),
         key: name.to_owned(),
     };
     // Held first and looked for then: in the other order it could be collected in between.
     lease.hold(format!("snapshots/{snapshotter}"), name).await?;
+    let engine = lease.engine();
     let mut snapshots = engine.snapshots();
     let found = engine.ask("look for a snapshot", QUICK, snapshots.stat(request));
     Ok(optional(found.await)?.is_some())
@@ -113,6 +105,7 @@ async fn hold(
 
 /// One layer on its way.
 struct Step<'a> {
+    engine: &'a Engine,
     snapshotter: &'a str,
     key: String,
     parent: &'a str,
@@ -121,53 +114,53 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// Applies the layer to a new snapshot, and gives the digest of what it unpacked to.
-    async fn run(&self, engine: &Engine, layer: &Descriptor) -> Result<String, LauncherError> {
+    async fn apply(&self, layer: &Descriptor) -> Result<String, LauncherError> {
         let request = PrepareSnapshotRequest {
             snapshotter: self.snapshotter.to_owned(),
             key: self.key.clone(),
             parent: self.parent.to_owned(),
             labels: HashMap::new(),
         };
-        let mut snapshots = engine.snapshots();
-        let prepared = engine
-            .ask("prepare a snapshot", UNPACK, snapshots.prepare(request))
-            .await?;
+        let mounts = snapshotter::prepare_snapshot(self.engine, request).await?;
         let request = ApplyRequest {
             diff: Some(layer.wire()),
-            mounts: prepared.mounts,
+            mounts,
             payloads: HashMap::new(),
             sync_fs: false,
         };
-        let mut diff = engine.diff();
-        let applied = engine
+        let mut diff = self.engine.diff();
+        let applied = self
+            .engine
             .ask("unpack a layer", UNPACK, diff.apply(request))
             .await;
         match applied {
             Ok(answer) => Ok(answer.applied.unwrap_or_default().digest),
             Err(error) => {
-                self.remove(engine, &self.key).await;
+                self.remove().await;
                 Err(error)
             }
         }
     }
 
     /// Gives the snapshot its name. Somebody else may have unpacked the same layer meanwhile.
-    async fn commit(&self, engine: &Engine) -> Result<(), LauncherError> {
+    async fn commit(&self) -> Result<(), LauncherError> {
         let request = CommitSnapshotRequest {
             snapshotter: self.snapshotter.to_owned(),
             name: self.name.to_owned(),
             key: self.key.clone(),
             labels: HashMap::new(),
         };
-        let mut snapshots = engine.snapshots();
-        let done = engine.ask("commit a snapshot", UNPACK, snapshots.commit(request));
+        let mut snapshots = self.engine.snapshots();
+        let done = self
+            .engine
+            .ask("commit a snapshot", UNPACK, snapshots.commit(request));
         match done.await {
             Err(error) if error.has_code(Code::AlreadyExists) => {
-                self.remove(engine, &self.key).await;
+                self.remove().await;
                 Ok(())
             }
             Err(error) => {
-                self.remove(engine, &self.key).await;
+                self.remove().await;
                 Err(error)
             }
             Ok(()) => Ok(()),
@@ -175,13 +168,15 @@ impl Step<'_> {
     }
 
     /// Removes a snapshot that did not come to its end; what stays ends with the lease.
-    async fn remove(&self, engine: &Engine, key: &str) {
+    async fn remove(&self) {
         let request = RemoveSnapshotRequest {
             snapshotter: self.snapshotter.to_owned(),
-            key: key.to_owned(),
+            key: self.key.clone(),
         };
-        let mut snapshots = engine.snapshots();
-        let removed = engine.ask("remove a snapshot", QUICK, snapshots.remove(request));
+        let mut snapshots = self.engine.snapshots();
+        let removed = self
+            .engine
+            .ask("remove a snapshot", QUICK, snapshots.remove(request));
         if let Err(error) = removed.await {
             tracing::debug!(error = chain(&error), "snapshot stays until its lease ends");
         }

@@ -29,7 +29,7 @@ const LEAST_CPU_MILLI: u64 = 10;
 const LEAST_MEMORY: Bytes = Bytes(8 << 20);
 
 /// Places in a container that are the engine's: a volume there would undo the container's own mounts.
-const RESERVED: [&str; 4] = ["/proc", "/sys", "/dev", "/run/secrets"];
+const RESERVED: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// What jobs may have on this host. The default allows nothing that needs a permission.
 #[derive(Debug, Clone, PartialEq, Eq)]

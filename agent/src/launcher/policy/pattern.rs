@@ -22,22 +22,7 @@ impl ImagePattern {
 
     /// Whether a name fits.
     pub fn matches(&self, name: &str) -> bool {
-        let Some((first, rest)) = self.0.split_once('*') else {
-            return self.0 == name;
-        };
-        let Some(mut name) = name.strip_prefix(first) else {
-            return false;
-        };
-        let mut parts: Vec<&str> = rest.split('*').collect();
-        let last = parts.pop().unwrap_or_default();
-        // Taking each part at its first place leaves the most room for those after it.
-        for part in parts {
-            let Some(at) = name.find(part) else {
-                return false;
-            };
-            name = name.get(at + part.len()..).unwrap_or_default();
-        }
-        name.ends_with(last)
+        crate::pattern::matches(&self.0, name)
     }
 }
 

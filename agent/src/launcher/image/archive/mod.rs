@@ -7,7 +7,6 @@
 //! Nothing is ever extracted: blobs are read from their place in the file, so paths in an archive are
 //! only names. Nothing of an archive reaches containerd before all of it has been checked.
 
-mod chunks;
 mod docker;
 mod layout;
 mod scan;
@@ -18,7 +17,6 @@ use std::io;
 
 use kerf_types::{Bytes, ParseError};
 
-pub(in crate::launcher) use chunks::Chunks;
 pub(super) use layout::{Blob, Plan, PlannedImage, Source, plan};
 pub(super) use scan::Contents;
 pub(super) use stage::{stage, sweep};

@@ -1,0 +1,139 @@
+//! What serves an ask best, by the planner, from what is known now.
+
+use std::collections::BTreeSet;
+
+use kerf_planner::check::check_choice;
+use kerf_planner::choose::Refusal;
+use kerf_planner::host::profiles_of;
+use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, choose};
+use kerf_types::lease::SliceState;
+use kerf_types::{Ask, SliceId};
+
+use super::{Host, HostError, view};
+use crate::store::Work;
+
+impl Host {
+    /// What an ask gets, vetted by the checker.
+    pub(super) fn choose(&self, ask: &Ask) -> Result<Choice, HostError> {
+        let no_room = |why: String| HostError::NoRoom {
+            ask: ask.to_string(),
+            why,
+        };
+        let grids: Vec<Option<Grid>> = self
+            .inventory
+            .gpus
+            .iter()
+            .map(|gpu| {
+                let profiles = profiles_of(gpu, &self.inventory);
+                Grid::from_profiles(profiles)
+                    .ok()
+                    .filter(|grid| grid.units() > 0)
+            })
+            .collect();
+        let policy = self.config.partition;
+        let change_mode = policy.on_demand && policy.mode_change_when_idle;
+        let views: Vec<GpuView<'_>> = self
+            .inventory
+            .gpus
+            .iter()
+            .zip(&grids)
+            .map(|(gpu, grid)| GpuView {
+                gpu,
+                grid: grid.as_ref(),
+                may_enable_mig: change_mode,
+                may_disable_mig: change_mode,
+                closed: None,
+            })
+            .collect();
+        let usage = self.usage();
+        let choice = choose(&views, &usage, ask)
+            .map_err(|refusal| refused(ask, &refusal, policy.on_demand))?;
+        let violations = check_choice(&views, &usage, &choice);
+        if !violations.is_empty() {
+            let words: Vec<String> = violations
+                .iter()
+                .map(|(index, fault)| format!("GPU {index}: {fault}"))
+                .collect();
+            return Err(HostError::Unsafe {
+                violations: words.join("; "),
+            });
+        }
+        let cuts = choice
+            .picks
+            .iter()
+            .any(|pick| matches!(pick, Pick::Cut { .. }));
+        if cuts && !policy.on_demand {
+            let why = "no such slice is free, and cutting on demand is off (partition.on_demand)";
+            return Err(no_room(why.to_owned()));
+        }
+        Ok(choice)
+    }
+
+    /// Slices with their states, from what is known now.
+    pub(super) fn slices(&self) -> Vec<view::SliceView> {
+        let leases = self.leases.values().map(|row| &row.lease);
+        let mut slices = view::slices(&self.inventory, &self.lives, leases);
+        let half_made = self.half_made();
+        for slice in &mut slices {
+            if slice.lease.is_none() && half_made.contains(&slice.id) {
+                slice.state = SliceState::Quarantined;
+                slice.reason =
+                    Some("it was cut for a container that never had it, and goes".to_owned());
+            }
+        }
+        slices
+    }
+
+    /// Places where a cut failed and could not yet be undone.
+    fn half_made(&self) -> BTreeSet<SliceId> {
+        let place = |work: &Work| match work {
+            Work::Cut { gpu, placement, .. } => Some(SliceId {
+                gpu: gpu.parse().ok()?,
+                placement: placement.parse().ok()?,
+            }),
+            Work::Layout { .. } => None,
+        };
+        self.open_work
+            .iter()
+            .filter_map(|row| place(&row.work))
+            .collect()
+    }
+}
+
+/// The planner's refusal with GPUs of one reason named together.
+fn refused(ask: &Ask, refusal: &NoRoom, on_demand: bool) -> HostError {
+    let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
+    for (gpu, reason) in &refusal.reasons {
+        let reason = reason.to_string();
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, gpus)) => gpus.push(gpu.index),
+            None => groups.push((reason, vec![gpu.index])),
+        }
+    }
+    let words: Vec<String> = groups
+        .into_iter()
+        .map(|(reason, gpus)| {
+            let numbers: Vec<String> = gpus.iter().map(ToString::to_string).collect();
+            format!("GPU {}: {reason}", numbers.join(", "))
+        })
+        .collect();
+    let ask = ask.to_string();
+    let nobody = refusal
+        .reasons
+        .iter()
+        .all(|(_, reason)| matches!(reason, Refusal::Name(_)));
+    if nobody && !refusal.reasons.is_empty() {
+        return HostError::Unknown {
+            ask,
+            why: words.join("; "),
+        };
+    }
+    let why = if words.is_empty() {
+        "this host has no GPU".to_owned()
+    } else {
+        words.join("; ")
+    };
+    let off = "; cutting on demand is off (partition.on_demand)";
+    let why = if on_demand { why } else { why + off };
+    HostError::NoRoom { ask, why }
+}
