@@ -4,6 +4,7 @@
 //! installs the rest.
 
 mod demo;
+mod gpu_check;
 mod out;
 mod phase;
 mod setup;
@@ -34,6 +35,8 @@ enum Verb {
     Test,
     /// Show kerf on a simulated machine: discover, plan, cut, launch, measure, free
     Demo(demo::Options),
+    /// Compare what kerf sees of real GPUs with nvidia-smi, field by field; only reads
+    GpuCheck(gpu_check::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,5 +55,6 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Setup => setup::run(),
         Verb::Test => test::run(),
         Verb::Demo(options) => demo::run(options),
+        Verb::GpuCheck(options) => gpu_check::run(options),
     }
 }

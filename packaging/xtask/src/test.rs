@@ -27,8 +27,13 @@ pub fn run() -> Result<()> {
     })?;
     let runtime = phase("build", build)?;
     phase("tests", || {
-        // One runner for all of them: unit tests, the integration binary, documentation.
-        visible(cargo(&["test", "--workspace"]).env(bins::RUNTIME_ENV, runtime))
+        // One runner for all of them: unit tests, the integration binary, documentation. It goes on after a
+        // failure, so that one run names all of them.
+        let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+        tests.env(bins::RUNTIME_ENV, runtime);
+        // The same environment for the tests of packages that do not know the helpers.
+        tests.env("KERF_PYTHON", bins::python_env()?.join("bin/python"));
+        visible(&mut tests)
     })
 }
 

@@ -12,6 +12,9 @@ use super::{LIMIT, slices};
 /// The slice that the containers ask for.
 const ASK: &str = "1g.10gb";
 
+/// Time between SIGTERM and SIGKILL: sleep, as the first process of its container, ignores the former.
+const GRACE: &str = "2s";
+
 /// The family that only a measured slice has.
 const MEASURED: &str = "kerf_slice_memory_total_bytes{";
 
@@ -93,7 +96,8 @@ fn is_one_slice(nodes: &[&str]) -> bool {
 /// A job that holds its slice until it is told to end.
 pub fn submit(stage: &mut Stage, host: &mut Host) -> Result<()> {
     let arguments = [
-        "submit", "--accel", ASK, "--image", IMAGE, "-o", "json", "--", "sleep", "600",
+        "submit", "--accel", ASK, "--image", IMAGE, "--grace", GRACE, "-o", "json", "--", "sleep",
+        "600",
     ];
     let text = stage.run(&mut host.kerf(&arguments)?)?;
     let job = answers::text(&answers::document(&text, "Job")?, "id")?;
@@ -122,8 +126,12 @@ pub fn metrics(stage: &mut Stage, host: &mut Host) -> Result<()> {
     let mut text = String::new();
     // A slice is listed at once and measured with the next sample of its GPU.
     poll::until_true("a sample of the slice", LIMIT, || {
-        text = host.kerfd().and_then(|kerfd| kerfd.metrics()).unwrap_or_default();
-        text.lines().any(|line| line.starts_with(MEASURED) && line.contains(&uuid))
+        text = host
+            .kerfd()
+            .and_then(|kerfd| kerfd.metrics())
+            .unwrap_or_default();
+        text.lines()
+            .any(|line| line.starts_with(MEASURED) && line.contains(&uuid))
     })?;
     let lines: Vec<&str> = text.lines().filter(|line| line.contains(&uuid)).collect();
     stage.print(&lines.join("\n"));

@@ -1,0 +1,86 @@
+//! A program that does not return is left behind, one that fails is heard.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use kerf_tests::{Scratch, process};
+
+use super::{Presence, Smi};
+
+fn script(scratch: &Scratch, body: &str) -> PathBuf {
+    let (text, path) = (scratch.join("text"), scratch.join("nvidia-smi"));
+    fs::write(&text, format!("#!/bin/sh\n{body}\n")).expect("written");
+    // Another process writes it: what this one has open for writing, or a child that another test is
+    // just starting, cannot be executed.
+    let mut install = Command::new("install");
+    let install = install.args(["-m", "755"]).arg(text);
+    process::run(install.arg(&path)).expect("installed");
+    path
+}
+
+#[test]
+fn a_call_that_does_not_return_is_given_up() {
+    let scratch = Scratch::new("kerf-smi").expect("a folder");
+    // It ends by itself, long after the test has given it up.
+    let program = script(&scratch, "exec sleep 3");
+    let start = Instant::now();
+    let answer = Smi { program }.ask_within(&["-q"], Duration::from_millis(200));
+    let error = answer.expect_err("no answer").to_string();
+    assert!(
+        error.starts_with("nvidia-smi -q has not returned"),
+        "{error}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn both_streams_and_the_code_are_heard() {
+    let scratch = Scratch::new("kerf-smi").expect("a folder");
+    let program = script(
+        &scratch,
+        "echo; echo \"asked $*\"; echo trouble >&2; exit 6",
+    );
+    let answer = Smi { program }.ask(&["mig", "-lgi"]).expect("an answer");
+    assert_eq!(answer.arguments, "mig -lgi");
+    assert_eq!(answer.text, "\nasked mig -lgi\ntrouble\n");
+    assert_eq!((answer.code, answer.succeeded()), (Some(6), false));
+    assert_eq!(answer.first_line(), "asked mig -lgi");
+}
+
+#[test]
+fn fields_are_dropped_until_the_query_is_answered() {
+    let scratch = Scratch::new("kerf-smi").expect("a folder");
+    let body = r#"case "$1" in
+        *serial*) echo 'Field "serial" is not a valid field to query.'; exit 2 ;;
+        *vbios_version*) echo 'Field "vbios_version" is not a valid field to query.'; exit 2 ;;
+        *) echo 'the answer' ;;
+        esac"#;
+    let smi = Smi {
+        program: script(&scratch, body),
+    };
+    let (fields, answer) = smi.query().expect("an answer");
+    assert_eq!(answer.text, "the answer\n");
+    assert_eq!(fields.len(), super::FIELDS.len() - 2);
+    assert!(!fields.contains(&"serial") && !fields.contains(&"vbios_version"));
+    let sick = Smi {
+        program: script(&scratch, "echo Unknown Error; exit 255"),
+    };
+    let error = sick.query().expect_err("no answer").to_string();
+    assert_eq!(error, "nvidia-smi --query-gpu says: Unknown Error");
+}
+
+#[test]
+fn a_list_that_is_not_understood_is_an_error() {
+    let scratch = Scratch::new("kerf-smi").expect("a folder");
+    let program = script(&scratch, "echo 'GPU 0 is there'");
+    let found = Smi::find(Some(&program));
+    let error = found.expect_err("no list").to_string();
+    assert!(error.contains("not understood"), "{error}");
+    let program = script(&scratch, "echo 'GPU 0: A (UUID: GPU-1)'");
+    let Ok(Presence::Here(_, gpus)) = Smi::find(Some(&program)) else {
+        panic!("a GPU")
+    };
+    assert_eq!(gpus[0].uuid, "GPU-1");
+}
