@@ -104,8 +104,10 @@ pub fn remove_cgroups(namespace: &str) {
         .flatten();
     let hierarchies = hierarchies.map(|entry| entry.path());
     for hierarchy in std::iter::once(PathBuf::from("/sys/fs/cgroup")).chain(hierarchies) {
-        // Fails where the group is in use or was never made, and both are fine.
+        // `ctr` puts a namespace below the root, kerf below a group of its own. Fails where the group
+        // is in use or was never made, and both are fine.
         drop(std::fs::remove_dir(hierarchy.join(namespace)));
+        drop(std::fs::remove_dir(hierarchy.join("kerf").join(namespace)));
     }
 }
 

@@ -1,8 +1,12 @@
 //! Image archives, right ones and wrong ones, and that of the wrong ones nothing stays.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use kerf_agent::launcher::{ImportLimits, Launcher, LauncherConfig};
 use kerf_types::Bytes;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::parts::{Files, Layer, Parts, blob_path, bytes, descriptor, gzip, pack};
 use super::{World, chain, config};
@@ -11,20 +15,72 @@ fn good() -> Parts {
     Parts::new("example.org/x:1", vec![Layer::file("etc/x", b"x")])
 }
 
-/// Archives that must be refused, with a part of the reason.
-fn wrong_archives() -> Vec<(&'static str, Vec<u8>)> {
-    let files = good().files();
+/// Archives that must be refused, each with a part of the reason.
+type Wrong = Vec<(&'static str, Vec<u8>)>;
+
+/// Files that are no archives, or not whole ones.
+fn damaged_files() -> Wrong {
+    let mut cut = good().archive();
+    // In the middle of the last header: 512 bytes of content and 1,024 of the end lie behind it.
+    cut.truncate(cut.len() - 1024 - 512 - 256);
+    let text = b"this is no archive, and long enough".repeat(40);
+    vec![
+        ("no tar file", text),
+        ("no tar file", cut),
+        ("neither an index.json nor a manifest.json", Vec::new()),
+        ("not proper gzip data", vec![0x1f, 0x8b, 8, 0, 1, 2, 3]),
+    ]
+}
+
+fn with(change: impl Fn(&mut Files)) -> Vec<u8> {
+    let mut files = good().files();
+    change(&mut files);
+    pack(&files)
+}
+
+/// Archives whose blobs are missing or not what their names say.
+fn wrong_blobs() -> Wrong {
     let layer = gzip(&good().layers[0].0);
-    let config = good().config_bytes();
-    let with = |change: &dyn Fn(&mut Files)| {
-        let mut files = files.clone();
-        change(&mut files);
-        pack(&files)
-    };
-    let index =
-        |index: Value| with(&|files| drop(files.insert("index.json".to_owned(), bytes(&index))));
-    let mut damaged = layer.clone();
+    let (layer_path, config_path) = (blob_path(&layer), blob_path(&good().config_bytes()));
+    let mut damaged = layer;
     *damaged.last_mut().expect("bytes") ^= 1;
+    let replaced =
+        |data: &[u8]| with(|files| drop(files.insert(layer_path.clone(), data.to_vec())));
+    let without = |path: &str| with(|files| drop(files.remove(path)));
+    vec![
+        ("lacks blobs/sha256/", without(&layer_path)),
+        ("lacks blobs/sha256/", without(&config_path)),
+        ("has the digest sha256:", replaced(&damaged)),
+        ("bytes instead of", replaced(b"short")),
+        ("unpacks to sha256:", lying()),
+    ]
+}
+
+/// An archive whose configuration announces another layer than the one that is there.
+fn lying() -> Vec<u8> {
+    let config = Parts::new("x", vec![Layer::file("etc/y", b"y")]).config_bytes();
+    let manifest = bytes(&json!({
+        "schemaVersion": 2,
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [descriptor(good().media_type, &gzip(&good().layers[0].0))],
+    }));
+    let mut listed = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+    listed["annotations"] = json!({ "io.containerd.image.name": "x:1" });
+    let index = json!({ "schemaVersion": 2, "manifests": [listed] });
+    with(|files| {
+        files.insert("index.json".to_owned(), bytes(&index));
+        for blob in [&config, &manifest] {
+            files.insert(blob_path(blob), blob.clone());
+        }
+    })
+}
+
+/// Archives whose documents are no images, or images of others.
+fn wrong_documents() -> Wrong {
+    let index =
+        |index: Value| with(|files| drop(files.insert("index.json".to_owned(), bytes(&index))));
+    let climbing = json!({ "manifests": [{ "digest": "sha256:../../etc", "size": 1 }] });
+    let text = json!({ "manifests": [descriptor("text/plain", b"")] });
     let foreign = Parts {
         architecture: "s390x",
         ..good()
@@ -37,83 +93,34 @@ fn wrong_archives() -> Vec<(&'static str, Vec<u8>)> {
         name: "a b\nc".to_owned(),
         ..good()
     };
-    // Announces another diff id by having another layer in the configuration.
-    let mut lying = good().files();
-    let other = Parts::new("x", vec![Layer::file("etc/y", b"y")]).config_bytes();
-    lying.remove(&blob_path(&config));
-    lying.insert(blob_path(&other), other.clone());
-    let manifest = bytes(&json!({
-        "schemaVersion": 2,
-        "config": descriptor("application/vnd.oci.image.config.v1+json", &other),
-        "layers": [descriptor(good().media_type, &layer)],
-    }));
-    let mut listed = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    listed["annotations"] = json!({ "io.containerd.image.name": "x:1" });
-    let lying_index = json!({ "schemaVersion": 2, "manifests": [listed] });
-    lying.insert("index.json".to_owned(), bytes(&lying_index));
-    lying.insert(blob_path(&manifest), manifest);
-    let whole = good().archive();
+    let numbers = json!({ "manifests": 5 });
     vec![
-        (
-            "no tar file",
-            b"this is no archive, and long enough".repeat(40),
-        ),
-        ("no tar file", whole[..whole.len() / 2 - 200].to_vec()),
-        ("neither an index.json nor a manifest.json", Vec::new()),
-        ("not proper gzip data", vec![0x1f, 0x8b, 8, 0, 1, 2, 3]),
-        (
-            "lacks blobs/sha256/",
-            with(&|files| drop(files.remove(&blob_path(&layer)))),
-        ),
-        (
-            "lacks blobs/sha256/",
-            with(&|files| drop(files.remove(&blob_path(&config)))),
-        ),
-        (
-            "has the digest sha256:",
-            with(&|files| drop(files.insert(blob_path(&layer), damaged.clone()))),
-        ),
-        (
-            "bytes instead of",
-            with(&|files| drop(files.insert(blob_path(&layer), b"short".to_vec()))),
-        ),
-        ("unpacks to sha256:", pack(&lying)),
-        (
-            "index.json in it cannot be read",
-            index(json!({ "manifests": 5 })),
-        ),
-        (
-            "index.json in it cannot be read",
-            index(json!({ "manifests": [{ "digest": "sha256:../../etc", "size": 1 }] })),
-        ),
-        (
-            "which is no image",
-            index(json!({ "manifests": [descriptor("text/plain", b"")] })),
-        ),
+        ("index.json in it cannot be read", index(numbers)),
+        ("index.json in it cannot be read", index(climbing)),
+        ("which is no image", index(text)),
         ("nothing for linux/", foreign.archive()),
         (
             "of the type application/vnd.oci.image.layer.v1.tar+zstd",
             zstd.archive(),
         ),
         ("strange name", strange_name.archive()),
+    ]
+}
+
+/// Archives with entries that lead elsewhere or have no place in an image.
+fn wrong_entries() -> Wrong {
+    let index = || raw_header("index.json", b'0', "");
+    let twice = [index(), index(), vec![0; 1024]].concat();
+    let link = raw_entry("blobs/link", b'2', "../../../etc/shadow");
+    vec![
         ("leads out of it", raw_entry("../../etc/cron.d/x", b'0', "")),
         ("leads out of it", raw_entry("/etc/passwd", b'0', "")),
-        (
-            "leads out of it",
-            raw_entry("blobs/link", b'2', "../../../etc/shadow"),
-        ),
+        ("leads out of it", link),
         (
             "neither file nor folder nor link",
             raw_entry("dev", b'3', ""),
         ),
-        (
-            "twice",
-            [
-                raw_header("index.json", b'0', ""),
-                raw_entry("index.json", b'0', ""),
-            ]
-            .concat(),
-        ),
+        ("twice", twice),
     ]
 }
 
@@ -153,7 +160,13 @@ fn wrong_archives_are_refused_and_leave_nothing() {
     let Some(world) = World::without_image() else {
         return;
     };
-    for (reason, archive) in wrong_archives() {
+    let wrong = [
+        damaged_files(),
+        wrong_blobs(),
+        wrong_documents(),
+        wrong_entries(),
+    ];
+    for (reason, archive) in wrong.into_iter().flatten() {
         let imported = world.run(world.launcher.import_image(archive.as_slice(), None));
         let error = chain(&imported.expect_err(reason));
         assert!(error.contains(reason), "{reason:?} is not in {error:?}");
@@ -203,19 +216,27 @@ fn a_sender_that_breaks_off_is_no_end() {
         return;
     };
     let archive = good().archive();
-    let whole = || archive.chunks(1000).map(|piece| Ok(piece.to_vec()));
-    let broken = whole().chain([Err(std::io::ErrorKind::ConnectionReset.into())]);
-    let broken = tokio_stream::iter(broken);
-    let imported = world.run(world.launcher.import_chunks(broken, None));
+    let broken = archive.as_slice().chain(Broken);
+    let imported = world.run(world.launcher.import_image(broken, None));
     let error = chain(&imported.expect_err("it broke off"));
     assert!(
         error.contains("it could not be received: connection reset"),
         "{error}"
     );
     assert_clean(&world);
-    let pieces = tokio_stream::iter([Ok(Vec::new())].into_iter().chain(whole()));
-    let imported = world.run(world.launcher.import_chunks(pieces, None));
-    assert_eq!(imported.expect("it is taken"), ["example.org/x:1"]);
+}
+
+/// A connection that is lost.
+struct Broken;
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()))
+    }
 }
 
 #[test]

@@ -1,0 +1,133 @@
+//! `kerf run` and its kin with real containers.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use kerf_tests::world::kerfd::Settings;
+use kerf_tests::world::{Containerd, IMAGE, Kerfd, busybox_image};
+use kerf_tests::{Capability, Scratch, poll, process, require};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::script::{self, World};
+
+/// How long a container may take to do what a test waits for.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// A host with a containerd that has the busybox image; none where the machine has no containerd.
+pub fn engine() -> Option<World> {
+    if !require(Capability::Root)
+        || !require(Capability::Containerd)
+        || !require(Capability::Cgroup)
+    {
+        return None;
+    }
+    let scratch = Scratch::new("kc").expect("/tmp takes folders");
+    let archive = scratch.join("busybox.tar");
+    busybox_image(&archive, IMAGE).expect("the host's busybox makes an image");
+    let containerd = Containerd::start(&scratch.join("c")).expect("containerd comes up");
+    containerd
+        .import(&archive)
+        .expect("containerd takes the archive");
+    let settings = Settings {
+        folder: scratch.join("k"),
+        machine: "h100x1".to_owned(),
+        containerd: containerd.socket().to_path_buf(),
+        namespace: containerd.namespace().to_owned(),
+        config: "[host]\nname = \"node-1\"\n".to_owned(),
+    };
+    let kerfd = Kerfd::start(settings).expect("kerfd comes up");
+    let mut world = World::new(scratch, Some(kerfd));
+    world.keep(containerd);
+    Some(world)
+}
+
+/// `kerf run` of a shell command, with its output in pipes.
+fn spawn(world: &World, flags: &[&str], shell: &str) -> Child {
+    let fixed = ["run", "--image", IMAGE, "--grace", "1s"];
+    let words = [fixed.as_slice(), flags, &["--", "sh", "-c", shell]].concat();
+    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    let mut command: Command = world.kerf(&words);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().expect("kerf starts")
+}
+
+/// Waits for the end of a kerf, which is killed when it does not come.
+pub fn ended(child: Child) -> Output {
+    let pid = i32::try_from(child.id()).expect("a process id");
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(LIMIT) else {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("kerf is there");
+        panic!("kerf does not end within {LIMIT:?}");
+    };
+    output.expect("kerf is waited for")
+}
+
+fn prints(world: &World, words: &[&str], wanted: &str) {
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    poll::until_true(wanted, LIMIT, || {
+        process::run(&mut world.kerf(&words)).is_ok_and(|text| text.contains(wanted))
+    })
+    .expect("it is seen in time");
+}
+
+#[test]
+fn jobs_run_in_containers() {
+    if let Some(mut world) = engine() {
+        script::play("run.txt", &mut world);
+    }
+}
+
+#[test]
+fn ctrl_c_ends_the_job() {
+    let Some(world) = engine() else { return };
+    let child = spawn(&world, &[], "echo begun; sleep 600");
+    prints(&world, &["jobs"], "running");
+    let pid = i32::try_from(child.id()).expect("a process id");
+    kill(Pid::from_raw(pid), Signal::SIGINT).expect("kerf takes a signal");
+    let output = ended(child);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // A shell ended by SIGTERM may have a code of its own; a job without one ends as shells say.
+    assert!(
+        matches!(output.status.code(), Some(130 | 137 | 143)),
+        "{} {stderr}",
+        output.status
+    );
+    assert_eq!(output.status.signal(), None);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "begun\n");
+    assert!(stderr.contains("asked to end"), "{stderr}");
+    prints(&world, &["jobs", "--all"], "cancelled");
+}
+
+#[test]
+fn a_kerfd_that_is_killed_is_waited_for_and_no_output_is_lost() {
+    let Some(mut world) = engine() else { return };
+    let shell = "i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit 3";
+    let child = spawn(&world, &[], shell);
+    prints(&world, &["jobs"], "running");
+    world.kerfd().kill9().expect("kerfd goes");
+    std::thread::sleep(Duration::from_millis(700));
+    world.kerfd().restart().expect("kerfd comes back");
+    let output = ended(child);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    let expected: String = (0..30).map(|line| format!("line {line}\n")).collect();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    assert!(stderr.contains("waiting for it"), "{stderr}");
+}
+
+#[test]
+fn a_job_whose_output_nobody_reads_any_more_is_ended() {
+    let Some(world) = engine() else { return };
+    let mut child = spawn(&world, &[], "while echo line; do sleep 0.1; done");
+    prints(&world, &["jobs"], "running");
+    drop(child.stdout.take());
+    prints(&world, &["jobs", "--all"], "cancelled");
+    assert_eq!(ended(child).status.code(), Some(141));
+}

@@ -1,0 +1,124 @@
+//! OCI bundles without a container engine: for plain runc, and for what no engine would write.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use kerf_tests::world::{leftovers, static_busybox};
+use kerf_tests::{bins, process};
+use serde_json::{Value, json};
+
+use super::containers::{Ended, run};
+use super::world::World;
+
+/// Where runc keeps the state of these containers, in the bundles' folder. kerf-runtime reads the
+/// namespace from its last part, and in `default` everything may be asked for.
+const RUNC_ROOT: &str = "runc/default";
+
+/// A folder of bundles with one root file system and one runc state; dropping it ends its containers.
+pub struct Bundles {
+    folder: PathBuf,
+    group: String,
+}
+
+impl Bundles {
+    pub fn new(world: &World) -> Self {
+        let folder = world.scratch.folder("bundles").expect("a folder");
+        let bin = folder.join("rootfs/bin");
+        std::fs::create_dir_all(&bin).expect("a root file system");
+        for name in ["dev", "proc", "tmp"] {
+            std::fs::create_dir_all(folder.join("rootfs").join(name)).expect("a folder");
+        }
+        let (busybox, _) = static_busybox().expect("a static busybox");
+        std::fs::copy(busybox, bin.join("busybox")).expect("a copy");
+        for applet in ["sh", "sleep", "echo", "mknod"] {
+            symlink("busybox", bin.join(applet)).expect("a link");
+        }
+        let unique = world.scratch.path().file_name().expect("a name");
+        Self {
+            folder,
+            group: unique.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The spec of a container that runs a shell script with no devices but what edits add.
+    pub fn spec(&self, id: &str, script: &str) -> Value {
+        let mount =
+            |at: &str, kind: &str| json!({ "destination": at, "type": kind, "source": kind });
+        let capabilities = ["CAP_MKNOD"];
+        let namespaces = ["pid", "mount", "ipc", "uts", "network"];
+        let namespaces = namespaces.map(|kind| json!({ "type": kind }));
+        json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "user": { "uid": 0, "gid": 0 },
+                "args": ["sh", "-c", script],
+                "env": ["PATH=/bin"],
+                "cwd": "/",
+                "capabilities": {
+                    "bounding": capabilities,
+                    "effective": capabilities,
+                    "permitted": capabilities,
+                },
+                "noNewPrivileges": true,
+            },
+            "root": { "path": self.folder.join("rootfs") },
+            "mounts": [mount("/proc", "proc"), mount("/dev", "tmpfs"), mount("/tmp", "tmpfs")],
+            "linux": {
+                "cgroupsPath": format!("/{}/{id}", self.group),
+                "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
+                "namespaces": namespaces,
+            },
+        })
+    }
+
+    /// Writes a bundle with this text as its `config.json`.
+    pub fn write(&self, id: &str, config: &[u8]) -> PathBuf {
+        let bundle = self.folder.join(id);
+        std::fs::create_dir_all(&bundle).expect("a folder");
+        std::fs::write(bundle.join("config.json"), config).expect("a file");
+        bundle
+    }
+
+    /// Runs a detached container of a spec with plain runc.
+    pub fn runc(&self, id: &str, spec: &Value) -> Ended {
+        let runc = bins::system("runc").expect("runc");
+        let bundle = self.write(id, spec.to_string().as_bytes());
+        self.run(&runc, id, &bundle, &["run", "--detach"])
+    }
+
+    /// `<runtime> <verb> --bundle <bundle> --pid-file <file> <id>`, with the state of these bundles.
+    pub fn run(&self, runtime: &Path, id: &str, bundle: &Path, verb: &[&str]) -> Ended {
+        let mut command = self.command(runtime);
+        command.args(verb).arg("--bundle").arg(bundle);
+        command.arg("--pid-file").arg(bundle.join("pid")).arg(id);
+        run(&mut command, &bundle.join("output"))
+    }
+
+    fn command(&self, runtime: &Path) -> Command {
+        let mut command = Command::new(runtime);
+        command.arg("--root").arg(self.folder.join(RUNC_ROOT));
+        command
+    }
+
+    /// Kills a container and removes it.
+    pub fn end(&self, id: &str) {
+        let runc = bins::system("runc").expect("runc");
+        let mut delete = self.command(&runc);
+        process::run(delete.args(["delete", "--force", id])).expect("it goes");
+    }
+
+    /// Ids of the containers that runc knows.
+    pub fn known(&self) -> Vec<String> {
+        super::world::names(&self.folder.join(RUNC_ROOT))
+    }
+}
+
+impl Drop for Bundles {
+    fn drop(&mut self) {
+        for id in self.known() {
+            self.end(&id);
+        }
+        leftovers::remove_cgroups(&self.group);
+    }
+}

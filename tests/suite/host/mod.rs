@@ -1,0 +1,14 @@
+//! Whole hosts: a real kerfd on a simulated machine, with real containers of a real containerd.
+
+mod bundle;
+mod cdi;
+mod cdi_spec;
+mod client;
+mod containers;
+mod crash;
+mod faults;
+mod isolation;
+mod metrics;
+mod refusals;
+mod store;
+mod world;

@@ -1,0 +1,192 @@
+//! One host for one test: kerfd on a simulated machine in a folder of its own, and a containerd where
+//! the test has containers. Everything of it ends with it.
+
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::time::Duration;
+
+use kerf_api::v1::{Lease, Slice};
+use kerf_tests::world::kerfd::Settings;
+use kerf_tests::world::{Containerd, IMAGE, Kerfd, busybox_image};
+use kerf_tests::{Capability, Scratch, poll, require};
+use nix::sys::stat::{major, minor};
+
+use super::client::Client;
+
+/// How long anything may take that kerfd does by itself; a machine under load is slow.
+pub const LIMIT: Duration = Duration::from_secs(30);
+
+/// Deadlines short enough for tests of faults; the samples come often, so that faults are met.
+pub const QUICK: &str = "[driver]\ncall_deadline_ms = 500\nopen_deadline_ms = 500\nstep_deadline_ms = 1500\nsample_interval_ms = 200\n";
+
+/// A device node of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// Its path below `/dev`.
+    pub name: String,
+    pub major: u64,
+    pub minor: u64,
+}
+
+/// The host.
+pub struct World {
+    // Fields are dropped in this order: containers end while their kerfd is there to see it.
+    pub containerd: Option<Containerd>,
+    pub kerfd: Kerfd,
+    pub client: Client,
+    pub scratch: Scratch,
+}
+
+impl World {
+    /// A host without containers; none where the test is not run by root.
+    pub fn bare(machine: &str, config: &str) -> Option<Self> {
+        if !require(Capability::Root) {
+            return None;
+        }
+        let scratch = Scratch::new("kh").expect("/tmp takes folders");
+        let settings = settings(&scratch, machine, config, None);
+        Some(Self::on(scratch, settings, None))
+    }
+
+    /// A host with containers and the busybox image; none where they cannot run.
+    pub fn new(machine: &str, config: &str) -> Option<Self> {
+        let scratch = Scratch::new("kh").expect("/tmp takes folders");
+        Self::in_folder(scratch, machine, config)
+    }
+
+    /// [`World::new`] in a folder that is prepared already; kerfd's own is `k` in it.
+    pub fn in_folder(scratch: Scratch, machine: &str, config: &str) -> Option<Self> {
+        if !require(Capability::Containerd) || !require(Capability::Cgroup) {
+            return None;
+        }
+        let archive = scratch.join("busybox.tar");
+        busybox_image(&archive, IMAGE).expect("the host's busybox makes an image");
+        let containerd = Containerd::start(&scratch.join("c")).expect("containerd comes up");
+        containerd.import(&archive).expect("the archive is taken");
+        let settings = settings(&scratch, machine, config, Some(&containerd));
+        Some(Self::on(scratch, settings, Some(containerd)))
+    }
+
+    fn on(scratch: Scratch, settings: Settings, containerd: Option<Containerd>) -> Self {
+        let kerfd = Kerfd::start(settings).expect("kerfd comes up");
+        Self {
+            containerd,
+            client: Client::new(kerfd.socket()),
+            kerfd,
+            scratch,
+        }
+    }
+
+    /// Polls until kerfd says so.
+    pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        if let Err(error) = poll::until_true(what, LIMIT, &mut holds) {
+            panic!("{error:#}\n{}", self.kerfd.log_tail());
+        }
+    }
+
+    /// The only lease there is.
+    pub fn lease(&self) -> Lease {
+        let leases = self.client.leases();
+        let [lease] = leases.as_slice() else {
+            panic!("one lease, not {leases:?}");
+        };
+        lease.clone()
+    }
+
+    /// Waits until no lease is left.
+    pub fn until_no_leases(&self) {
+        self.until("the end of all leases", || self.client.leases().is_empty());
+    }
+
+    /// Nothing is granted, cut or named, in kerfd's own words and in the driver's.
+    pub fn assert_untouched(&self) {
+        assert_eq!(self.client.leases(), []);
+        assert_eq!(self.client.slices(), []);
+        assert_eq!(self.instances(), Vec::<String>::new());
+        assert_eq!(self.lease_files(), Vec::<String>::new());
+    }
+
+    /// The names of CDI files of leases.
+    pub fn lease_files(&self) -> Vec<String> {
+        names(&self.kerfd.cdi())
+            .into_iter()
+            .filter(|name| name.contains("-lease-"))
+            .collect()
+    }
+
+    /// What the driver has, as `gpu 0: gi 1 1g.10gb 0:1 ci 0 MIG-…` lines in order of GPU and place.
+    pub fn instances(&self) -> Vec<String> {
+        let machine = nvidia_ml::control::show(&self.kerfd.machine()).expect("the machine");
+        let mut lines = Vec::new();
+        for gpu in &machine.gpus {
+            let mut instances: Vec<_> = gpu.instances.iter().collect();
+            instances.sort_by_key(|instance| instance.placement);
+            for gi in instances {
+                let (start, size) = gi.placement;
+                let compute = gi.compute.iter();
+                let compute: String = compute
+                    .map(|ci| format!(" ci {} {}", ci.id, ci.uuid))
+                    .collect();
+                lines.push(format!(
+                    "gpu {}: gi {} {} {start}:{size}{compute}",
+                    gpu.index, gi.id, gi.profile
+                ));
+            }
+        }
+        lines
+    }
+
+    /// Slices of one GPU.
+    pub fn slices_of(&self, gpu: u32) -> Vec<Slice> {
+        let mut slices = self.client.slices();
+        slices.retain(|slice| slice.gpu_index == gpu);
+        slices
+    }
+
+    /// Every device node of the machine.
+    pub fn nodes(&self) -> Vec<Node> {
+        let dev = self.kerfd.sysroot().join("dev");
+        let mut nodes = Vec::new();
+        for (folder, prefix) in [(dev.clone(), ""), (dev.join("nvidia-caps"), "nvidia-caps/")] {
+            for name in names(&folder) {
+                let facts = folder.join(&name).symlink_metadata().expect("it is there");
+                if facts.file_type().is_char_device() {
+                    nodes.push(Node {
+                        name: format!("{prefix}{name}"),
+                        major: major(facts.rdev()),
+                        minor: minor(facts.rdev()),
+                    });
+                }
+            }
+        }
+        nodes.sort();
+        nodes
+    }
+}
+
+/// What kerfd is started with, in the folder `k` of `scratch`.
+pub fn settings(
+    scratch: &Scratch,
+    machine: &str,
+    config: &str,
+    containerd: Option<&Containerd>,
+) -> Settings {
+    let nobody = scratch.join("nobody.sock");
+    Settings {
+        folder: scratch.join("k"),
+        machine: machine.to_owned(),
+        containerd: containerd.map_or(nobody, |containerd| containerd.socket().to_path_buf()),
+        namespace: containerd.map_or("kerf", Containerd::namespace).to_owned(),
+        config: config.to_owned(),
+    }
+}
+
+/// Names of a folder's entries, sorted; none of a folder that is not there.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
