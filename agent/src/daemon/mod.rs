@@ -42,12 +42,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let config = Arc::new(loaded.config.clone());
     let _lock = prepare_folders(&config)?;
     let paths = &config.paths;
-    let mut store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
+    let store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
     let jobs_store = store.jobs()?;
-    // A first fence written before anything is granted shows at once whether the store can be written.
-    store
-        .next_generation()
-        .context("the state store cannot be written")?;
     let events = Events::default();
     let metrics = Arc::new(SelfMetrics::try_new()?);
     let hardware = Arc::new(Hardware::new(
@@ -72,7 +68,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
     };
     let (host, _owner) = host::start(parts).await?;
-    let launcher = Arc::new(Launcher::new(programs::launcher_config(&config)?)?);
+    let launcher = Arc::new(Launcher::new(programs::launcher_config(&config))?);
     let jobs = Jobs::start(
         Arc::clone(&config),
         host.clone(),
@@ -195,7 +191,7 @@ impl Daemon {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => {
-                    reload::reload(&self.args, &self.host, &self.events, config).await;
+                    reload::reload(&self.args, &self.host, &self.jobs, &self.events, config).await;
                 }
             }
         }

@@ -43,19 +43,27 @@ pub fn private_runtime(config: &Config) -> anyhow::Result<PathBuf> {
 }
 
 /// The launcher's part of the configuration.
-pub fn launcher_config(config: &Config) -> anyhow::Result<LauncherConfig> {
+pub fn launcher_config(config: &Config) -> LauncherConfig {
+    let launch = &config.launch;
+    let (runtime, state_dir) = (&config.paths.runtime, &config.paths.state_dir);
+    let made = LauncherConfig::new(&launch.containerd, &launch.namespace, runtime, state_dir);
+    LauncherConfig {
+        policy: launch_policy(config),
+        ..made
+    }
+}
+
+/// What jobs may have on this host.
+pub fn launch_policy(config: &Config) -> LaunchPolicy {
     let launch = &config.launch;
     let volumes = launch.volumes.iter().map(|(name, volume)| {
         let (path, writable) = (volume.path.clone(), volume.writable);
         (name.clone(), VolumePolicy { path, writable })
     });
-    let policy = LaunchPolicy {
+    LaunchPolicy {
         images: launch.images.clone(),
         volumes: volumes.collect(),
         host_network: launch.host_network,
         ..LaunchPolicy::default()
-    };
-    let (runtime, state_dir) = (&config.paths.runtime, &config.paths.state_dir);
-    let made = LauncherConfig::new(&launch.containerd, &launch.namespace, runtime, state_dir);
-    Ok(LauncherConfig { policy, ..made })
+    }
 }

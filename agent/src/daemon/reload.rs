@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Args;
+use super::{Args, programs};
 use crate::config::Config;
 use crate::events::Events;
 use crate::host::{Command, HostHandle};
+use crate::jobs::Jobs;
 use crate::rpc::LoadedConfig;
 
 /// Reads the configuration again and hands it to those who can change while they run.
 pub async fn reload(
     args: &Args,
     host: &HostHandle,
+    jobs: &Jobs,
     events: &Events,
     current: &watch::Sender<Arc<LoadedConfig>>,
 ) {
@@ -29,10 +31,9 @@ pub async fn reload(
     let old = current.borrow().config.clone();
     let mut config = loaded.config.clone();
     let waiting = keep_fixed(&old, &mut config);
-    host.tell(Command::Reconfigure {
-        config: Arc::new(config.clone()),
-    })
-    .await;
+    let shared = Arc::new(config.clone());
+    jobs.reconfigure(Arc::clone(&shared), programs::launch_policy(&config));
+    host.tell(Command::Reconfigure { config: shared }).await;
     current.send_replace(Arc::new(LoadedConfig {
         config,
         files: loaded.files,
@@ -66,19 +67,11 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
         old.launch.namespace != new.launch.namespace,
         "launch.namespace",
     );
-    keep(old.launch.images != new.launch.images, "launch.images");
-    keep(old.launch.volumes != new.launch.volumes, "launch.volumes");
-    keep(
-        old.launch.host_network != new.launch.host_network,
-        "launch.host_network",
-    );
     new.host = old.host.clone();
     new.paths = old.paths.clone();
     new.driver = old.driver;
     new.metrics = old.metrics.clone();
-    let (asks, ttl) = (new.launch.asks.clone(), new.launch.reservation_ttl);
-    new.launch = old.launch.clone();
-    new.launch.asks = asks;
-    new.launch.reservation_ttl = ttl;
+    new.launch.containerd = old.launch.containerd.clone();
+    new.launch.namespace = old.launch.namespace.clone();
     waiting
 }

@@ -10,7 +10,7 @@ use kerf_types::lease::{InitProcess, Lease};
 use kerf_types::{LeaseId, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{HostError, HostView, Reserve};
+use super::{HostError, HostView, Reserve, layout, view};
 use crate::config::Config;
 
 /// A layout that is to be planned or applied.
@@ -63,13 +63,6 @@ pub enum Command {
     Refresh {
         /// Told when done.
         reply: oneshot::Sender<()>,
-    },
-    /// Plan a layout.
-    Plan {
-        /// What is wanted.
-        request: LayoutRequest,
-        /// The plan with the generation that it was made in.
-        reply: Reply<(u64, HostPlan)>,
     },
     /// Plan a layout and carry it out.
     Apply {
@@ -172,6 +165,18 @@ impl HostHandle {
             .await
             .map_err(|_| HostError::Ended)?;
         answer.await.map_err(|_| HostError::Ended)?
+    }
+
+    /// The cheapest plan from the newest picture to a layout, with the generation that it was made in. It is
+    /// computed beside the owner, whom a reader never holds up.
+    pub async fn plan(&self, request: LayoutRequest) -> Result<(u64, HostPlan), HostError> {
+        let view = self.view();
+        let planned = tokio::task::spawn_blocking(move || {
+            let usage = view::usage(&view.inventory, &view.slices, view.leases.iter());
+            let plan = layout::plan(&view.inventory, &usage, &request)?;
+            Ok((view.generation, plan))
+        });
+        planned.await.map_err(|_| HostError::Ended)?
     }
 
     /// Looks at the hardware now and returns the new picture.

@@ -14,7 +14,11 @@ use crate::cdi::CdiDevice;
 use crate::process;
 
 /// Nodes that every container with a GPU needs.
-const COMMON: [&str; 3] = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"];
+const COMMON: [&str; 2] = ["/dev/nvidiactl", "/dev/nvidia-uvm"];
+
+/// A node for profilers and debuggers. nvidia-modprobe makes it together with nvidia-uvm, but a host that
+/// made its nodes by hand may lack it, and CUDA runs without.
+const OPTIONAL: &str = "/dev/nvidia-uvm-tools";
 
 impl Host {
     /// Everything that the container of a lease gets.
@@ -146,9 +150,13 @@ impl Host {
         let paths = COMMON.iter().map(PathBuf::from).chain([own]);
         let nodes: Result<Vec<DeviceNode>, HostError> =
             paths.map(|path| self.node(&path, None)).collect();
+        let mut nodes = nodes?;
+        if under(&self.config.paths.sysroot, Path::new(OPTIONAL)).exists() {
+            nodes.push(self.node(Path::new(OPTIONAL), None)?);
+        }
         let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", gpu.uuid)];
         Ok(CdiDevice {
-            nodes: nodes?,
+            nodes,
             mounts: self.mounts(),
             env,
         })

@@ -60,7 +60,7 @@ impl Host {
         }
         let lease = match (&request.ask, &request.lease) {
             (Some(ask), None) => {
-                if !policy::may_ask(&self.config.launch, &container.namespace, ask) {
+                if !policy::may_ask(&self.config.launch.asks, &container.namespace, ask) {
                     let namespace = container.namespace.clone();
                     return Err(HostError::NotAllowed {
                         namespace,
@@ -167,7 +167,7 @@ impl Host {
         let lease = match device.split_once('=') {
             Some(("lease", id)) => self.reserved(id, &container, peer)?,
             Some((class @ ("slice" | "gpu"), name)) => {
-                if !policy::may_ask(&self.config.launch, &container.namespace, &device) {
+                if !policy::may_ask(&self.config.launch.asks, &container.namespace, &device) {
                     let namespace = container.namespace.clone();
                     return Err(HostError::NotAllowed {
                         namespace,
@@ -222,8 +222,14 @@ impl Host {
             who: format!("container {container}"),
             why,
         };
-        if !policy::may_claim(&lease.holder, container, peer.uid) {
-            return Err(foreign(format!("it was made for {}", lease.holder)));
+        if !policy::may_claim(&self.config.launch.asks, lease, container, peer.uid) {
+            let why = match lease.holder {
+                Holder::User { uid } if uid == peer.uid => {
+                    format!("namespace {:?} may not ask for it", container.namespace)
+                }
+                _ => format!("it was made for {}", lease.holder),
+            };
+            return Err(foreign(why));
         }
         if lease.state != LeaseState::Reserved {
             return Err(foreign(format!("it is {} already", lease.state.as_str())));

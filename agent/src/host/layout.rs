@@ -1,36 +1,71 @@
 //! Planning and applying a whole layout.
 
+use std::collections::BTreeMap;
+
 use kerf_api::json::layout::LayoutDocument;
-use kerf_planner::{HostPlan, HostRequest, plan_host};
+use kerf_planner::{HostPlan, HostRequest, Usage, plan_host};
 use kerf_types::layout::Layout;
+use kerf_types::mig::MigMode;
+use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
 use tokio::sync::mpsc;
 
 use super::{Host, HostError, LayoutRequest, Progress};
 use crate::errors::chain;
-use crate::store::{StoreError, Work, WorkRow};
+use crate::store::{Store, StoreError, Work, WorkRow};
+
+/// What a generation stands for: on each GPU its MIG mode, and every instance with the devices in it.
+pub type Shape = BTreeMap<PciAddress, (MigMode, Vec<(Placement, ProfileId, Vec<MigUuid>)>)>;
+
+fn shape_of(inventory: &Inventory) -> Shape {
+    let gpus = inventory.gpus.iter().map(|gpu| {
+        let instances = gpu.instances.iter().map(|instance| {
+            let devices = instance.compute.iter().map(|one| one.uuid.clone());
+            (instance.placement, instance.profile, devices.collect())
+        });
+        (gpu.pci, (gpu.mig_mode, instances.collect()))
+    });
+    gpus.collect()
+}
+
+/// The cheapest plan from what is there to a layout, vetted by the independent checker.
+pub fn plan(
+    inventory: &Inventory,
+    usage: &Usage,
+    request: &LayoutRequest,
+) -> Result<HostPlan, HostError> {
+    let question = HostRequest {
+        inventory,
+        layout: &request.layout,
+        usage,
+        allow_reset: request.allow_reset,
+    };
+    let plan = plan_host(&question)?;
+    let violations = kerf_planner::check::check_host(&question, &plan);
+    if !violations.is_empty() {
+        let words: Vec<String> = violations
+            .iter()
+            .map(|(index, fault)| format!("GPU {index}: {fault}"))
+            .collect();
+        return Err(HostError::Unsafe {
+            violations: words.join("; "),
+        });
+    }
+    Ok(plan)
+}
 
 impl Host {
-    /// The cheapest plan from what is there now, vetted by the independent checker.
-    pub(super) fn plan(&self, request: &LayoutRequest) -> Result<(u64, HostPlan), HostError> {
-        let usage = self.usage();
-        let question = HostRequest {
-            inventory: &self.inventory,
-            layout: &request.layout,
-            usage: &usage,
-            allow_reset: request.allow_reset,
-        };
-        let plan = plan_host(&question)?;
-        let violations = kerf_planner::check::check_host(&question, &plan);
-        if !violations.is_empty() {
-            let words: Vec<String> = violations
-                .iter()
-                .map(|(index, fault)| format!("GPU {index}: {fault}"))
-                .collect();
-            return Err(HostError::Unsafe {
-                violations: words.join("; "),
-            });
+    /// Begins a new generation when the layout is not the one that was known, whoever changed it: a plan
+    /// made before would be a plan for another host.
+    pub(super) fn note_shape(&mut self) {
+        let shape = shape_of(&self.inventory);
+        if self.shape.as_ref() == Some(&shape) {
+            return;
         }
-        Ok((self.generation, plan))
+        // A store that cannot be written shows as degraded, and refuses every apply besides.
+        if let Ok(generation) = self.write(Store::next_generation) {
+            self.generation = generation;
+        }
+        self.shape = Some(shape);
     }
 
     /// Plans and carries out a layout. A crash in between is made good by [`Host::resume_layout`].
@@ -43,11 +78,12 @@ impl Host {
             return Err(HostError::Draining);
         }
         self.observe_all().await;
-        let (found, plan) = self.plan(request)?;
-        let expected = request.expected_generation;
+        self.note_shape();
+        let (found, expected) = (self.generation, request.expected_generation);
         if expected != 0 && expected != found {
             return Err(HostError::Stale { found, expected });
         }
+        let plan = plan(&self.inventory, &self.usage(), request)?;
         // A listener that is gone does not stop an apply: half a layout would help nobody.
         drop(
             progress
@@ -55,11 +91,10 @@ impl Host {
                 .await,
         );
         if plan.is_empty() {
-            return Ok((self.generation, 0));
+            return Ok((found, 0));
         }
-        self.generation = self.write(|store| store.next_generation())?;
         let work = Work::Layout {
-            generation: self.generation,
+            generation: found,
             layout: layout_text(&request.layout)?,
             allow_reset: request.allow_reset,
         };
@@ -67,11 +102,7 @@ impl Host {
         self.open_work
             .retain(|row| !matches!(row.work, Work::Layout { .. }));
         let steps: Vec<_> = plan.steps().cloned().collect();
-        tracing::info!(
-            plan.generation = self.generation,
-            steps = steps.len(),
-            "apply begins"
-        );
+        tracing::info!(plan.generation = found, steps = steps.len(), "apply begins");
         let outcome = self.run_steps(&steps, Some(progress)).await;
         self.settle().await;
         // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
@@ -106,7 +137,7 @@ impl Host {
             allow_reset,
             expected_generation: 0,
         };
-        let (_, plan) = self.plan(&request)?;
+        let plan = plan(&self.inventory, &self.usage(), &request)?;
         let steps: Vec<_> = plan.steps().cloned().collect();
         tracing::info!(steps = steps.len(), "interrupted apply goes on");
         self.run_steps(&steps, None).await?;

@@ -89,6 +89,8 @@ pub struct Host {
     capacity: u64,
     degraded: BTreeMap<String, Degraded>,
     generation: u64,
+    /// The layout that the generation stands for; none before the first look.
+    shape: Option<layout::Shape>,
     draining: bool,
     view: channel::Sender<Arc<HostView>>,
     handle: HostHandle,
@@ -108,7 +110,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         problems: Vec::new(),
     };
     let epoch = parts.store.epoch();
-    let generation = parts.store.generation()?;
+    let generation = parts.store.generation();
     let (view, receiver) = channel::channel(Arc::new(HostView {
         inventory: inventory.clone(),
         pci_paths: BTreeMap::new(),
@@ -146,6 +148,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         capacity: 0,
         degraded: BTreeMap::new(),
         generation,
+        shape: None,
         draining: false,
         view,
         handle: handle.clone(),
@@ -183,7 +186,6 @@ impl Host {
                 self.settle().await;
                 tell(reply);
             }
-            Command::Plan { request, reply } => drop(reply.send(self.plan(&request))),
             Command::Apply {
                 request,
                 progress,
@@ -240,24 +242,8 @@ impl Host {
 
     /// Who uses what, in the planner's words.
     fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
-        for slice in self.slices() {
-            let used = match (&slice.lease, slice.state) {
-                (Some(lease), _) => kerf_planner::Use::Leased(lease.holder.to_string()),
-                (None, kerf_types::lease::SliceState::Free) => continue,
-                // A slice without its compute instance is nobody's: a plan may mend or remove it.
-                (None, _) if slice.instance.compute.is_empty() => continue,
-                (None, _) => kerf_planner::Use::Unknown,
-            };
-            usage.slices.insert(slice.id, used);
-        }
-        for gpu in &self.inventory.gpus {
-            let leases = self.leases.values().map(|row| &row.lease);
-            if let Some(lease) = view::whole_gpu_lease(leases, gpu.pci) {
-                usage.gpus.insert(gpu.pci, lease.holder.to_string());
-            }
-        }
-        usage
+        let leases = self.leases.values().map(|row| &row.lease);
+        view::usage(&self.inventory, &self.slices(), leases)
     }
 
     fn degrade(&mut self, what: &str, why: String, hint: &str) {

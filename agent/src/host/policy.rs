@@ -1,46 +1,80 @@
 //! Who may ask for what. Pure: values in, a verdict out.
 
-use kerf_types::ContainerRef;
-use kerf_types::lease::Holder;
+use std::collections::BTreeMap;
 
-use crate::config::Launch;
+use kerf_types::lease::{Holder, Lease, Subject};
+use kerf_types::{Ask, ContainerRef};
+
 use crate::pattern::matches;
 
-/// Whether containers of a namespace may ask for this. A namespace that the host's configuration does not
-/// name may not ask at all: in `k8s.io`, say, only a lease that kerf issued counts.
-pub fn may_ask(launch: &Launch, namespace: &str, ask: &str) -> bool {
-    launch
-        .asks
-        .get(namespace)
-        .is_some_and(|patterns| patterns.iter().any(|pattern| matches(pattern, ask)))
+/// Patterns of what containers may ask for, by containerd namespace (`[launch.asks]`).
+pub type Asks = BTreeMap<String, Vec<String>>;
+
+/// Whether containers of a namespace may ask for this: an ask, or a standing CDI name (`slice=…`, `gpu=…`).
+///
+/// A namespace that the host's configuration does not name may not ask at all: in `k8s.io`, say, only a lease
+/// that kerf issued counts.
+pub fn may_ask(asks: &Asks, namespace: &str, ask: &str) -> bool {
+    let patterns = asks.get(namespace);
+    patterns.is_some_and(|patterns| patterns.iter().any(|pattern| covers(pattern, ask)))
 }
 
-/// Whether a container may take up a lease that was made for `holder`.
+/// Whether a container may take up a lease.
 ///
 /// `runtime_uid` is the uid of the runtime that makes the container. A lease is bound to its holder and is
-/// no bearer token: one that a user reserved without naming a container is good for runtimes of that user.
-pub fn may_claim(holder: &Holder, container: &ContainerRef, runtime_uid: u32) -> bool {
-    match holder {
+/// no bearer token: one that a user reserved without naming a container is good for runtimes of that user, in
+/// namespaces that may ask for the same themselves.
+pub fn may_claim(asks: &Asks, lease: &Lease, container: &ContainerRef, runtime_uid: u32) -> bool {
+    match &lease.holder {
         Holder::Container(bound) => bound == container,
         Holder::Job(_) => false,
-        Holder::User { uid } => *uid == runtime_uid,
+        Holder::User { uid } => {
+            *uid == runtime_uid && may_have(asks, &container.namespace, &lease.subjects)
+        }
     }
+}
+
+/// Whether a namespace may ask for everything that a lease is about.
+fn may_have(asks: &Asks, namespace: &str, subjects: &[Subject]) -> bool {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for subject in subjects {
+        let name = match subject {
+            Subject::Slice { profile, .. } => profile.to_string(),
+            Subject::Gpu { .. } => "gpu".to_owned(),
+        };
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut wanted = counts.iter().map(|(name, count)| format!("{name}:{count}"));
+    wanted.all(|ask| may_ask(asks, namespace, &ask))
+}
+
+/// Whether one pattern of `[launch.asks]` covers an ask.
+///
+/// `1g.*` and `gpu` stand for one of these, `1g.*:4` for up to four at once, `gpu:*` for any number, and `*`
+/// for everything. Asks by capability and CDI names are matched as they are written, in canonical form.
+fn covers(pattern: &str, ask: &str) -> bool {
+    if pattern == "*" {
+        return true;
+    }
+    match ask.parse::<Ask>() {
+        Ok(Ask::Slice { profile, count }) => covers_named(pattern, &profile.to_string(), count),
+        Ok(Ask::Gpus { count }) => covers_named(pattern, "gpu", count),
+        Ok(by_capability) => matches(pattern, &by_capability.to_string()),
+        Err(_) => matches(pattern, ask),
+    }
+}
+
+fn covers_named(pattern: &str, name: &str, count: u32) -> bool {
+    let (pattern, most) = match pattern.rsplit_once(':') {
+        Some((pattern, "*")) => (pattern, u32::MAX),
+        Some((pattern, most)) => match most.parse() {
+            Ok(most) => (pattern, most),
+            Err(_) => return false,
+        },
+        None => (pattern, 1),
+    };
+    count <= most && matches(pattern, name)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::may_claim;
-    use kerf_types::ContainerRef;
-    use kerf_types::lease::Holder;
-
-    #[test]
-    fn a_lease_is_no_bearer_token() {
-        let mine = ContainerRef::try_new("default", "a").expect("a name");
-        let other = ContainerRef::try_new("default", "b").expect("a name");
-        let bound = Holder::Container(mine.clone());
-        assert!(may_claim(&bound, &mine, 0));
-        assert!(!may_claim(&bound, &other, 0));
-        assert!(may_claim(&Holder::User { uid: 0 }, &other, 0));
-        assert!(!may_claim(&Holder::User { uid: 1000 }, &other, 0));
-    }
-}
+mod tests;

@@ -49,6 +49,7 @@ impl Host {
     /// Brings CDI files and picture up to date: a new name is written before its slice is shown, and an old
     /// one is withdrawn after its slice is gone.
     pub(super) async fn settle(&mut self) {
+        self.note_shape();
         let next = self.standing_devices().await;
         if let Some(standing) = &self.standing {
             let both = standing.with(&next);

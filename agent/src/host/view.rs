@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kerf_planner::{Usage, Use};
 use kerf_types::lease::{Lease, SliceState, Subject};
 use kerf_types::{
     CiId, Gpu, GpuInstance, GpuUuid, Inventory, MigUuid, PciAddress, ProfileName, SliceId,
@@ -112,6 +113,31 @@ impl SliceView {
             _ => None,
         }
     }
+}
+
+/// Who uses what, in the planner's words.
+pub fn usage<'a>(
+    inventory: &Inventory,
+    slices: &[SliceView],
+    leases: impl Iterator<Item = &'a Lease> + Clone,
+) -> Usage {
+    let mut usage = Usage::default();
+    for slice in slices {
+        let used = match (&slice.lease, slice.state) {
+            (Some(lease), _) => Use::Leased(lease.holder.to_string()),
+            (None, SliceState::Free) => continue,
+            // A slice without its compute instance is nobody's: a plan may mend or remove it.
+            (None, _) if slice.instance.compute.is_empty() => continue,
+            (None, _) => Use::Unknown,
+        };
+        usage.slices.insert(slice.id, used);
+    }
+    for gpu in &inventory.gpus {
+        if let Some(lease) = whole_gpu_lease(leases.clone(), gpu.pci) {
+            usage.gpus.insert(gpu.pci, lease.holder.to_string());
+        }
+    }
+    usage
 }
 
 /// The slices that an inventory shows, each with the state that follows from the leases.

@@ -26,7 +26,7 @@ pub use error::JobError;
 use crate::config::Config;
 use crate::events::Events;
 use crate::host::{HostHandle, now};
-use crate::launcher::{Launcher, TerminalIo};
+use crate::launcher::{LaunchPolicy, Launcher, TerminalIo};
 use crate::store::{JobRow, JobStore, StoreError};
 
 /// Ended jobs that are kept for `kerf jobs` and `kerf logs`. Their logs are the bulk of it.
@@ -42,7 +42,8 @@ pub struct Jobs {
 }
 
 struct Inner {
-    config: Arc<Config>,
+    /// What is in force; a reload changes it.
+    config: Mutex<Arc<Config>>,
     host: HostHandle,
     launcher: Arc<Launcher>,
     events: Events,
@@ -75,7 +76,7 @@ impl Jobs {
     ) -> Result<Self, StoreError> {
         let rows = store.all()?;
         let inner = Arc::new(Inner {
-            config,
+            config: Mutex::new(config),
             host,
             launcher,
             events,
@@ -170,6 +171,13 @@ impl Jobs {
         self.get(id)
     }
 
+    /// Puts a new configuration in force. Jobs that were admitted under the old one go on.
+    pub fn reconfigure(&self, config: Arc<Config>, policy: LaunchPolicy) {
+        self.inner.launcher.set_policy(policy);
+        let current = self.inner.config.lock();
+        *current.unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
     /// Takes the terminal of a job, for the one who attaches to it.
     pub fn take_terminal(&self, id: JobId) -> Option<TerminalIo> {
         self.inner.table().get_mut(&id)?.terminal.take()
@@ -212,8 +220,13 @@ impl Inner {
         self.table().get(&id).map(|entry| Arc::clone(&entry.spec))
     }
 
+    fn config(&self) -> Arc<Config> {
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
+    }
+
     fn log_dir(&self, id: JobId) -> PathBuf {
-        self.config
+        self.config()
             .paths
             .state_dir
             .join("jobs")

@@ -178,7 +178,7 @@ impl<'a> Promise<'a> {
     }
 
     async fn renew_until_lost(&mut self, lease: LeaseId) {
-        let ttl = self.inner.config.launch.reservation_ttl;
+        let ttl = self.inner.config().launch.reservation_ttl;
         loop {
             // Twice more before it expires, should the owner be busy with the hardware.
             tokio::time::sleep_until(self.renewed + ttl / 3).await;
@@ -274,7 +274,7 @@ async fn reserve(
     let request = Reserve {
         wanted: Wanted::Ask(ask.clone()),
         holder: Holder::Container(container.clone()),
-        ttl: inner.config.launch.reservation_ttl,
+        ttl: inner.config().launch.reservation_ttl,
     };
     let _turn = inner.turn.lock().await;
     let seen = inner.host.view().capacity;

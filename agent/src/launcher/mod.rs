@@ -62,7 +62,7 @@ pub struct EngineVersion {
 /// [`LauncherError::Unavailable`] within two seconds when nobody listens.
 #[derive(Clone)]
 pub struct Launcher {
-    config: Arc<LauncherConfig>,
+    config: Arc<Mutex<Arc<LauncherConfig>>>,
     engine: Engine,
     /// Names of containers that are being started: two starts of one name would undo each other.
     starting: Arc<Mutex<BTreeSet<String>>>,
@@ -71,7 +71,7 @@ pub struct Launcher {
 impl fmt::Debug for Launcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Launcher")
-            .field("config", &self.config)
+            .field("config", &self.config())
             .finish_non_exhaustive()
     }
 }
@@ -87,28 +87,26 @@ impl Launcher {
         image::prepare(&config)?;
         let engine = Engine::new(&config.containerd, &config.namespace);
         Ok(Self {
-            config: Arc::new(config),
+            config: Arc::new(Mutex::new(Arc::new(config))),
             engine,
             starting: Arc::default(),
         })
     }
 
-    /// The set-up.
-    pub fn config(&self) -> &LauncherConfig {
-        &self.config
+    /// The set-up in force.
+    pub fn config(&self) -> Arc<LauncherConfig> {
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&config)
     }
 
-    /// The same connection under another policy, as after a reload of the configuration.
-    #[must_use]
-    pub fn with_policy(&self, policy: LaunchPolicy) -> Self {
-        let config = LauncherConfig {
+    /// Puts another policy in force, after a reload of the configuration. Every clone follows; what has been
+    /// admitted stays.
+    pub fn set_policy(&self, policy: LaunchPolicy) {
+        let mut config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        *config = Arc::new(LauncherConfig {
             policy,
-            ..(*self.config).clone()
-        };
-        Self {
-            config: Arc::new(config),
-            ..self.clone()
-        }
+            ..(**config).clone()
+        });
     }
 
     /// A container's full name in the launcher's namespace.
@@ -116,7 +114,7 @@ impl Launcher {
     /// # Errors
     /// When containerd takes no such name.
     pub fn container(&self, id: &str) -> Result<ContainerRef, LauncherError> {
-        Ok(ContainerRef::try_new(&self.config.namespace, id)?)
+        Ok(ContainerRef::try_new(&self.config().namespace, id)?)
     }
 
     /// containerd's version; the cheapest way to learn whether it is there.
@@ -146,7 +144,7 @@ impl Launcher {
         mut archive: impl AsyncRead + Unpin,
         name: Option<&str>,
     ) -> Result<Vec<String>, LauncherError> {
-        image::import(&self.engine, &self.config, &mut archive, name).await
+        image::import(&self.engine, &self.config(), &mut archive, name).await
     }
 
     /// Pulls an image from its registry and gives its full name.
@@ -155,7 +153,7 @@ impl Launcher {
     /// [`LauncherError::NoTransfer`] where containerd is older than 1.7, and when the policy does not
     /// allow the image.
     pub async fn pull_image(&self, name: &str) -> Result<String, LauncherError> {
-        image::pull(&self.engine, &self.config, name).await
+        image::pull(&self.engine, &self.config(), name).await
     }
 
     /// Starts a container. It is done or undone even if the caller gives up waiting for it.
@@ -169,7 +167,7 @@ impl Launcher {
         let name = Name::take(&self.starting, &request.container)?;
         let this = self.clone();
         let work = tokio::spawn(async move {
-            let started = container::start(&this.engine, &this.config, request).await;
+            let started = container::start(&this.engine, &this.config(), request).await;
             drop(name);
             started
         });
@@ -210,7 +208,7 @@ impl Launcher {
     /// [`LauncherError::Left`] with everything that could not be taken away; the rest is gone.
     pub async fn remove(&self, container: &ContainerRef) -> Result<(), LauncherError> {
         self.check_own(container)?;
-        container::remove(&self.engine, &self.config, container).await
+        container::remove(&self.engine, &self.config(), container).await
     }
 
     /// All containers of jobs on this host, by name.
@@ -218,7 +216,7 @@ impl Launcher {
     /// # Errors
     /// When containerd does not answer.
     pub async fn list(&self) -> Result<Vec<ContainerView>, LauncherError> {
-        container::list(&self.engine, &self.config.namespace).await
+        container::list(&self.engine, &self.config().namespace).await
     }
 
     /// Takes away what starts and imports left in containerd that kerfd or containerd did not survive:
@@ -257,12 +255,13 @@ impl Launcher {
 
     /// Only kerf's own containers are changed, whoever asks.
     fn check_own(&self, container: &ContainerRef) -> Result<(), LauncherError> {
-        if container.namespace == self.config.namespace {
+        let config = self.config();
+        if container.namespace == config.namespace {
             return Ok(());
         }
         Err(LauncherError::ForeignNamespace {
             container: container.clone(),
-            namespace: self.config.namespace.clone(),
+            namespace: config.namespace.clone(),
         })
     }
 }

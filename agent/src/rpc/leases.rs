@@ -70,7 +70,7 @@ impl Service {
             Holder::User { .. } | Holder::Job(_) => "",
         };
         let loaded = self.config.borrow();
-        if peer.role == Role::Admin || may_ask(&loaded.config.launch, namespace, ask) {
+        if peer.role == Role::Admin || may_ask(&loaded.config.launch.asks, namespace, ask) {
             return Ok(());
         }
         Err(Status::permission_denied(format!(

@@ -28,7 +28,7 @@ pub use status::HINT;
 use crate::config::Config;
 use crate::config::file::FileConfig;
 use crate::events::Events;
-use crate::host::{Command, HostHandle, LayoutRequest};
+use crate::host::{HostHandle, LayoutRequest};
 use crate::jobs::Jobs;
 
 /// Largest message in either direction; image archives come in parts far below it.
@@ -230,10 +230,7 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let request = request.into_inner();
         let request = Self::layout(request.layout, request.allow_reset, 0)?;
-        let plan = self
-            .host
-            .ask(|reply| Command::Plan { request, reply })
-            .await;
+        let plan = self.host.plan(request).await;
         self.metrics
             .plan_duration
             .observe(begun.elapsed().as_secs_f64());

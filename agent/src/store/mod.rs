@@ -106,7 +106,14 @@ pub struct Store {
     connection: Connection,
     epoch: u16,
     origin: Origin,
+    /// The newest generation that was given out, and up to which they may be without another write.
+    generation: u64,
+    reserved: u64,
 }
+
+/// Generations that one write reserves. They change with every slice that is cut or goes; a write for each
+/// would cost every launch a flush of the disk. A restart skips what is left of a block.
+const GENERATION_BLOCK: u64 = 64;
 
 impl Store {
     /// Opens `<folder>/state.db`, makes it when it is absent, sets it aside when it cannot be read.
@@ -134,10 +141,13 @@ impl Store {
             Err(error) => return Err(error),
         };
         let epoch = epoch::settle(&connection, folder, &mut origin, highest_fence)?;
+        let reserved = read_meta(&connection, "generation")?.unwrap_or(0);
         Ok(Self {
             connection,
             epoch,
             origin,
+            generation: reserved,
+            reserved,
         })
     }
 
@@ -156,14 +166,21 @@ impl Store {
         Ok(Fence::new(self.epoch, self.count("fence")?))
     }
 
-    /// The next generation of the host's layout.
+    /// The next generation of the host's layout: larger than any before it, also over restarts.
     pub fn next_generation(&mut self) -> Result<u64, StoreError> {
-        self.count("generation")
+        let next = self.generation + 1;
+        if next > self.reserved {
+            let reserved = self.generation + GENERATION_BLOCK;
+            write_meta(&self.connection, "generation", reserved)?;
+            self.reserved = reserved;
+        }
+        self.generation = next;
+        Ok(next)
     }
 
-    /// The newest generation that was given out.
-    pub fn generation(&self) -> Result<u64, StoreError> {
-        Ok(read_meta(&self.connection, "generation")?.unwrap_or(0))
+    /// The newest generation that was given out; after a restart the highest that may have been.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Writes something that does not matter, to learn whether writes succeed.

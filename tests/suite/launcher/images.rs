@@ -230,7 +230,7 @@ fn the_policy_is_checked_whoever_asks() {
         user: Some(UserIds { uid: 7, gid: 8 }),
         ..LaunchPolicy::default()
     };
-    world.launcher = world.launcher.with_policy(policy);
+    world.launcher.set_policy(policy);
     let mut request = world.request("volume", "cat /data/in; touch /data/out; id -u; id -g");
     request.spec.volumes = vec![VolumeMount {
         name: "data".to_owned(),

@@ -1,0 +1,84 @@
+//! What patterns cover, and who may take up a lease.
+
+use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
+use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
+
+use super::{Asks, covers, may_claim};
+
+#[test]
+fn a_pattern_covers_names_up_to_its_count() {
+    for (pattern, ask, expected) in [
+        ("*", "gpu:8", true),
+        ("*", "slice=0000:0d:00.0/0:1", true),
+        ("1g.*", "1g.10gb", true),
+        ("1g.*", "1g.10gb:1", true),
+        ("1g.*", "1g.10gb:7", false),
+        ("1g.*:4", "1g.10gb:4", true),
+        ("1g.*:4", "1g.10gb:5", false),
+        ("1g.*", "2g.20gb", false),
+        ("gpu", "gpu", true),
+        ("gpu", "gpu:2", false),
+        ("gpu:*", "gpu:8", true),
+        ("gpu:x", "gpu:8", false),
+        ("memory>=20GiB*", "memory>=20GiB,fp8", true),
+        ("memory>=20GiB", "memory>=80GiB", false),
+        ("1g.*", "slice=0000:0d:00.0/0:1", false),
+        ("slice=*", "slice=0000:0d:00.0/0:1", true),
+    ] {
+        assert_eq!(covers(pattern, ask), expected, "{pattern} {ask}");
+    }
+}
+
+fn asks(asks: &[(&str, &[&str])]) -> Asks {
+    let asks = asks.iter().map(|(namespace, patterns)| {
+        let patterns = patterns.iter().map(|pattern| (*pattern).to_owned());
+        ((*namespace).to_owned(), patterns.collect())
+    });
+    asks.collect()
+}
+
+fn lease(holder: Holder) -> Lease {
+    let slice = |place: &str| Subject::Slice {
+        slice: SliceId {
+            gpu: "0000:0d:00.0".parse().expect("an address"),
+            placement: place.parse::<Placement>().expect("a place"),
+        },
+        profile: "1g.10gb".parse().expect("a profile"),
+        parent: "GPU-11111111-1111-1111-1111-111111111111"
+            .parse()
+            .expect("a GPU"),
+        uuid: "MIG-22222222-2222-5222-9222-222222222222"
+            .parse()
+            .expect("a MIG device"),
+    };
+    Lease {
+        id: LeaseId::new(1, [0; 10]),
+        fence: Fence(1),
+        subjects: vec![slice("0:1"), slice("1:1")],
+        holder,
+        state: LeaseState::Reserved,
+        container: None,
+        init: None,
+        on_demand: false,
+        created: Timestamp(0),
+        expires: None,
+    }
+}
+
+#[test]
+fn a_lease_is_no_bearer_token() {
+    let mine = ContainerRef::try_new("default", "a").expect("a name");
+    let other = ContainerRef::try_new("default", "b").expect("a name");
+    let pod = ContainerRef::try_new("k8s.io", "b").expect("a name");
+    let one = asks(&[("default", &["1g.*"]), ("k8s.io", &[])]);
+    let two = asks(&[("default", &["1g.*:2"]), ("k8s.io", &[])]);
+    let bound = lease(Holder::Container(mine.clone()));
+    assert!(may_claim(&one, &bound, &mine, 0));
+    assert!(!may_claim(&one, &bound, &other, 0));
+    let of_root = lease(Holder::User { uid: 0 });
+    assert!(may_claim(&two, &of_root, &other, 0));
+    assert!(!may_claim(&one, &of_root, &other, 0), "it holds two");
+    assert!(!may_claim(&two, &of_root, &pod, 0), "pods may not ask");
+    let of_user = lease(Holder::User { uid: 1000 });
+    assert!(!may_claim(&two, &of_user, &other, 0));
+}
