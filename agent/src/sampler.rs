@@ -54,7 +54,7 @@ impl Sampler {
             tick.tick().await;
             let view = self.host.view();
             for gpu in &view.inventory.gpus {
-                match self.hardware.sample(gpu.index).await {
+                match self.hardware.sample(gpu.pci).await {
                     Ok(sample) => {
                         self.exporter.own().samples.inc(["ok"]);
                         samples.send_modify(|all| drop(all.insert(gpu.uuid.clone(), sample)));

@@ -10,17 +10,45 @@ mod pool;
 mod tests;
 pub mod worker;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_api::partitioner::v1 as wire;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::sample::{GpuSample, SampleCost};
-use kerf_types::{Gpu, Step};
+use kerf_types::{Gpu, PciAddress, Step};
 use tokio::sync::Mutex;
 
 use pool::{Pool, Scope};
 pub use worker::WorkerProgram;
+
+/// A GPU as a call names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GpuKey {
+    /// By address, which is the same for as long as the GPU sits there.
+    Pci(PciAddress),
+    /// By NVML index, where the kernel driver names no addresses.
+    Index(u32),
+}
+
+impl GpuKey {
+    fn fields(self) -> (u32, Option<String>) {
+        match self {
+            Self::Pci(pci) => (0, Some(pci.to_string())),
+            Self::Index(index) => (index, None),
+        }
+    }
+}
+
+impl fmt::Display for GpuKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci(pci) => write!(f, "GPU {pci}"),
+            Self::Index(index) => write!(f, "GPU {index}"),
+        }
+    }
+}
 
 /// A hardware call that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +70,10 @@ pub enum HardwareError {
         deadline_ms: u128,
     },
     /// The GPU did not answer before and is left alone until it does.
-    #[error("GPU {index} does not respond since {operation}")]
+    #[error("{gpu} does not respond since {operation}")]
     Unresponsive {
-        /// NVML index.
-        index: u32,
+        /// Which.
+        gpu: GpuKey,
         /// The call that did not return.
         operation: String,
     },
@@ -107,6 +135,11 @@ impl HardwareError {
         )
     }
 
+    /// Whether the GPU, or the whole driver, was found hanging before the call was made.
+    pub fn is_hang(&self) -> bool {
+        matches!(self, Self::Unresponsive { .. } | Self::DriverHangs { .. })
+    }
+
     /// Whether the outcome of the call is unknown, so that the hardware must be read again.
     pub fn is_unknown_outcome(&self) -> bool {
         matches!(
@@ -132,8 +165,8 @@ pub struct Deadlines {
 pub struct PoolStatus {
     /// Workers that are stuck in the driver.
     pub stuck: usize,
-    /// GPUs that are left alone, by NVML index, with the call that did not return.
-    pub unresponsive: Vec<(u32, String)>,
+    /// GPUs that are left alone, with the call that did not return.
+    pub unresponsive: Vec<(GpuKey, String)>,
     /// Whether the whole driver hangs.
     pub driver_hangs: bool,
     /// Calls that ran past their deadline since the start.
@@ -190,33 +223,41 @@ impl Hardware {
     }
 
     /// One GPU as it is now.
-    pub async fn observe(&self, index: u32) -> Result<Gpu, HardwareError> {
-        let call = wire::request::Call::ObserveGpu(wire::ObserveGpu { index });
-        let operation = format!("observing GPU {index}");
+    pub async fn observe(&self, key: GpuKey) -> Result<Gpu, HardwareError> {
+        let (index, pci) = key.fields();
+        let call = wire::request::Call::ObserveGpu(wire::ObserveGpu { index, pci });
+        let operation = format!("observing {key}");
         let outcome = self
-            .call(Scope::Gpu(index), &operation, call, self.deadlines.call)
+            .call(Scope::Gpu(key), &operation, call, self.deadlines.call)
             .await?;
         gpu_of(&operation, outcome)
     }
 
-    /// Carries out one step on the GPU with this index; returns the GPU as it is after it.
-    pub async fn apply(&self, index: u32, step: &Step) -> Result<Gpu, HardwareError> {
+    /// Carries out one step; returns its GPU as it is after it.
+    pub async fn apply(&self, step: &Step) -> Result<Gpu, HardwareError> {
         let call = wire::request::Call::Apply(wire::Apply {
             step: Some(kerf_api::v1::Step::from(step)),
         });
         let operation = step.to_string();
         let outcome = self
-            .call(Scope::Gpu(index), &operation, call, self.deadlines.step)
+            .call(
+                Scope::Gpu(GpuKey::Pci(step.gpu())),
+                &operation,
+                call,
+                self.deadlines.step,
+            )
             .await?;
         gpu_of(&operation, outcome)
     }
 
     /// Sensors of one GPU.
-    pub async fn sample(&self, index: u32) -> Result<(GpuSample, SampleCost), HardwareError> {
-        let call = wire::request::Call::Sample(wire::Sample { index });
-        let operation = format!("sampling GPU {index}");
+    pub async fn sample(&self, gpu: PciAddress) -> Result<(GpuSample, SampleCost), HardwareError> {
+        let key = GpuKey::Pci(gpu);
+        let (index, pci) = key.fields();
+        let call = wire::request::Call::Sample(wire::Sample { index, pci });
+        let operation = format!("sampling {key}");
         let outcome = self
-            .call(Scope::Gpu(index), &operation, call, self.deadlines.call)
+            .call(Scope::Gpu(key), &operation, call, self.deadlines.call)
             .await?;
         let wire::response::Outcome::Sampled(sampled) = outcome else {
             return Err(unexpected(&operation, &outcome));

@@ -9,7 +9,7 @@ use kerf_telemetry::SelfMetrics;
 use tokio::sync::mpsc;
 
 use super::worker::{Worker, WorkerProgram};
-use super::{HardwareError, PoolStatus};
+use super::{GpuKey, HardwareError, PoolStatus};
 
 /// Stuck workers beyond which no fresh one is started: two that were abandoned and the current one. More would
 /// only pile up inside a driver that answers nobody.
@@ -29,8 +29,8 @@ pub enum Scope {
     Host,
     /// The driver as a whole.
     Driver,
-    /// One GPU by NVML index.
-    Gpu(u32),
+    /// One GPU.
+    Gpu(GpuKey),
 }
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Pool {
             .stuck
             .values()
             .filter_map(|(scope, operation)| match scope {
-                Scope::Gpu(index) => Some((*index, operation.clone())),
+                Scope::Gpu(key) => Some((*key, operation.clone())),
                 Scope::Host | Scope::Driver => None,
             });
         PoolStatus {
@@ -151,11 +151,11 @@ impl Pool {
         deadline: Duration,
     ) -> Result<response::Outcome, HardwareError> {
         self.readmit();
-        if let Scope::Gpu(index) = scope
+        if let Scope::Gpu(gpu) = scope
             && let Some((_, operation)) = self.stuck.values().find(|(stuck, _)| *stuck == scope)
         {
             return Err(HardwareError::Unresponsive {
-                index,
+                gpu,
                 operation: operation.clone(),
             });
         }

@@ -93,6 +93,8 @@ pub enum Command {
     Release {
         /// Which.
         lease: LeaseId,
+        /// uid of the user who may give back only what is theirs; `None` for an operator.
+        by: Option<u32>,
         /// The ended lease.
         reply: Reply<Lease>,
     },

@@ -4,6 +4,7 @@ use kerf_types::{PciAddress, Placement, ProfileId, Step};
 use tokio::sync::mpsc;
 
 use super::{Host, HostError, Progress};
+use crate::hardware::GpuKey;
 use crate::store::{Work, WorkRow};
 
 impl Host {
@@ -18,19 +19,19 @@ impl Host {
     ) -> Result<(), HostError> {
         let of = steps.len();
         for (at, step) in steps.iter().enumerate() {
-            let index = self.gpu(step.gpu())?.index;
             let begun = std::time::Instant::now();
-            match self.hardware.apply(index, step).await {
+            match self.hardware.apply(step).await {
                 Ok(gpu) => {
                     self.metrics.apply_steps.inc([kind(step), "done"]);
                     self.take_gpu(gpu);
                 }
                 Err(source) => {
                     self.metrics.apply_steps.inc([kind(step), "failed"]);
+                    let key = GpuKey::Pci(step.gpu());
                     if source.is_unknown_outcome() || source.is_lost() {
-                        self.gpu_failed(index, &source);
+                        self.gpu_failed(key, &source);
                     } else {
-                        self.observe_gpu(index).await;
+                        self.observe_gpu(key).await;
                     }
                     let (number, step) = (at + 1, step.to_string());
                     return Err(HostError::Step {
@@ -119,11 +120,9 @@ impl Host {
         profile: ProfileId,
         placement: Placement,
     ) -> Result<(), HostError> {
-        let index = self.gpu(gpu)?.index;
-        let live = self.hardware.observe(index).await?;
-        self.take_gpu(live);
         let instance = self
-            .gpu(gpu)?
+            .look_at(gpu)
+            .await?
             .instances
             .iter()
             .find(|known| known.profile == profile && known.placement == placement);

@@ -1,5 +1,6 @@
 //! From an ask to a lease: choose, cut what is missing, write the lease down.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use kerf_planner::Pick;
@@ -7,6 +8,7 @@ use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, PciAddress, Placement, ProfileId, SliceId, Timestamp};
 
 use super::{Host, HostError, now};
+use crate::process::BootMoment;
 use crate::store::{LeaseRow, Store};
 
 /// A wish for devices.
@@ -18,6 +20,8 @@ pub struct Reserve {
     pub holder: Holder,
     /// How long the promise is kept for a container that does not come.
     pub ttl: Duration,
+    /// uid of the local user who asks over the API.
+    pub by: Option<u32>,
 }
 
 /// What is wanted.
@@ -29,6 +33,16 @@ pub enum Wanted {
     Slice(String),
     /// This GPU, by address, UUID or index.
     Gpu(String),
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ask(ask) => ask.fmt(f),
+            Self::Slice(name) => write!(f, "slice={name}"),
+            Self::Gpu(name) => write!(f, "gpu={name}"),
+        }
+    }
 }
 
 /// Shortest time between two looks at the hardware for the sake of asks that find no room.
@@ -43,7 +57,7 @@ impl Host {
         if self.draining {
             return Err(HostError::Draining);
         }
-        if let Some(id) = self.promised(request) {
+        if let Some(id) = self.promised(request)? {
             self.renew(id, request.ttl)?;
             let row = self.leases.get(&id);
             return row
@@ -80,6 +94,7 @@ impl Host {
         match row.lease.state {
             LeaseState::Reserved => {
                 row.lease.expires = Some(expiry(now(), ttl));
+                row.until = Some(BootMoment::now().after(ttl));
                 self.put(row)
             }
             LeaseState::Active => Ok(()),
@@ -87,17 +102,28 @@ impl Host {
         }
     }
 
-    /// The promise that this holder has already: a kerfd that died between a promise and the launch must not
-    /// make the same job wait for itself.
-    fn promised(&self, request: &Reserve) -> Option<LeaseId> {
-        let Holder::Container(_) = &request.holder else {
-            return None;
+    /// The promise that this container has already: a kerfd that died between a promise and the launch must
+    /// not make the same job wait for itself. It serves what it was made for and nothing else, since whoever
+    /// claims another thing has the nodes of that other thing in its configuration.
+    fn promised(&self, request: &Reserve) -> Result<Option<LeaseId>, HostError> {
+        let Holder::Container(container) = &request.holder else {
+            return Ok(None);
         };
-        self.leases
-            .values()
-            .map(|row| &row.lease)
-            .find(|lease| lease.state == LeaseState::Reserved && lease.holder == request.holder)
-            .map(|lease| lease.id)
+        let promise = self.leases.values().find(|row| {
+            row.lease.state == LeaseState::Reserved && row.lease.holder == request.holder
+        });
+        let Some(row) = promise else {
+            return Ok(None);
+        };
+        let (first, second) = (row.wanted.clone(), request.wanted.to_string());
+        if first != second {
+            return Err(HostError::TwoAsks {
+                container: container.to_string(),
+                first: format!("{first} (lease {})", row.lease.id),
+                second,
+            });
+        }
+        Ok(Some(row.lease.id))
     }
 
     async fn serve(&mut self, ask: &Ask, cuts: &mut Vec<Cut>) -> Result<Vec<Subject>, HostError> {
@@ -278,6 +304,10 @@ impl Host {
             lease: lease.clone(),
             pending: None,
             cut: cuts.iter().map(place).collect(),
+            wanted: request.wanted.to_string(),
+            by: request.by,
+            until: Some(BootMoment::now().after(request.ttl)),
+            cgroup: None,
         };
         let work: Vec<i64> = cuts.iter().map(|(number, ..)| *number).collect();
         if let Err(error) = self.put_new(row, &work) {

@@ -97,9 +97,7 @@ impl Host {
     /// The grant of a lease, after a look at each of its GPUs: a promise may be hours old.
     async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
         for subject in &lease.subjects {
-            let index = self.gpu(subject.gpu())?.index;
-            let gpu = self.hardware.observe(index).await?;
-            self.take_gpu(gpu);
+            self.look_at(subject.gpu()).await?;
         }
         self.grant_of(lease).await
     }
@@ -116,9 +114,7 @@ impl Host {
     ) -> Result<Grant, HostError> {
         let id = lease.id;
         let outcome = match self.fresh_grant(&lease).await {
-            Ok(grant) => self
-                .activate(lease, container, pending, init)
-                .map(|()| grant),
+            Ok(grant) => self.activate(id, container, pending, init).map(|()| grant),
             Err(error) => Err(error),
         };
         if outcome.is_err() && made_now {
@@ -203,6 +199,7 @@ impl Host {
             wanted,
             holder,
             ttl,
+            by: None,
         })
         .await
     }
@@ -240,41 +237,42 @@ impl Host {
     /// Gives a lease to its container, in the store first.
     fn activate(
         &mut self,
-        mut lease: Lease,
+        lease: LeaseId,
         container: ContainerRef,
         pending: Option<PendingLaunch>,
         init: Option<InitProcess>,
     ) -> Result<(), HostError> {
-        let text = format!("given to container {container}");
-        lease.state = LeaseState::Active;
-        lease.expires = None;
-        lease.container = Some(container);
-        lease.init = init;
-        let id = lease.id;
-        let cut = self
-            .leases
-            .get(&id)
-            .map(|row| row.cut.clone())
-            .unwrap_or_default();
-        let row = LeaseRow {
-            lease,
-            pending,
-            cut,
+        let unknown = || HostError::NoLease {
+            id: lease.to_string(),
         };
+        let mut row = self.leases.get(&lease).ok_or_else(unknown)?.clone();
+        let text = format!("given to container {container}");
+        row.cgroup = init
+            .as_ref()
+            .and_then(|init| process::cgroup::of(init.pid, &container.id));
+        row.lease.state = LeaseState::Active;
+        row.lease.expires = None;
+        row.until = None;
+        row.lease.container = Some(container);
+        row.lease.init = init;
+        row.pending = pending;
         self.put(row.clone())?;
         watch::start(&self.handle, &row);
-        self.events.add("lease", &id.to_string(), &text);
+        self.events.add("lease", &lease.to_string(), &text);
         self.publish();
         Ok(())
     }
 
-    /// The first process of a container is known: from now on the lease lives as long as it.
+    /// The first process of a container is known: from now on the lease lives as long as it, and as whatever
+    /// it leaves behind in the container's cgroup.
     pub(super) fn container_started(&mut self, lease: LeaseId, init: InitProcess) {
         let Some(row) = self.leases.get(&lease) else {
             return;
         };
         let mut row = row.clone();
         row.pending = None;
+        let container = row.lease.container.as_ref();
+        row.cgroup = container.and_then(|name| process::cgroup::of(init.pid, &name.id));
         row.lease.init = Some(init);
         watch::start(&self.handle, &row);
         // Should the store refuse, the old row still leads a restarted kerfd to the same process.
@@ -294,13 +292,7 @@ impl Host {
         let Some(row) = self.lease_of(container) else {
             return;
         };
-        let ended = match (&row.lease.init, &row.pending) {
-            (Some(init), _) => !process::is_alive(init),
-            (None, Some(pending)) => {
-                !process::is_alive(&pending.runtime) && watch::init_of(pending).is_none()
-            }
-            (None, None) => true,
-        };
+        let ended = !watch::runs(row);
         if ended {
             let lease = row.lease.id;
             self.release(lease, "container_ended").await;

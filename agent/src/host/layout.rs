@@ -108,7 +108,7 @@ impl Host {
         // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
         // whose outcome is unknown, leaves the intent open.
         let open = matches!(&outcome, Err(HostError::Step { source, .. })
-            if source.is_unknown_outcome());
+            if source.is_unknown_outcome() || source.is_hang());
         if open {
             self.open_work.push(WorkRow { number, work });
         } else {

@@ -27,7 +27,7 @@ use std::time::Instant;
 
 use kerf_planner::Usage;
 use kerf_telemetry::SelfMetrics;
-use kerf_types::{Fence, Inventory, LeaseId, Timestamp};
+use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
 use tokio::sync::{mpsc, watch as channel};
 
 pub use command::{Command, HostHandle, LaunchPeer, LayoutRequest, Progress, Reservation};
@@ -74,6 +74,8 @@ pub struct Host {
     events: Events,
     metrics: Arc<SelfMetrics>,
     inventory: Inventory,
+    /// The GPUs that the kernel driver serves; `None` where it does not say.
+    listed: Option<Vec<PciAddress>>,
     pci_paths: BTreeMap<String, String>,
     libraries: Vec<std::path::PathBuf>,
     /// Device nodes of capabilities that were seen, by minor: path and numbers.
@@ -137,6 +139,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         events: parts.events,
         metrics: parts.metrics,
         inventory,
+        listed: None,
         pci_paths: BTreeMap::new(),
         libraries: Vec::new(),
         capabilities: BTreeMap::new(),
@@ -199,8 +202,8 @@ impl Host {
                 drop(reply.send(outcome));
             }
             Command::Renew { lease, ttl, reply } => drop(reply.send(self.renew(lease, ttl))),
-            Command::Release { lease, reply } => {
-                let outcome = self.release_by_request(lease).await;
+            Command::Release { lease, by, reply } => {
+                let outcome = self.release_by_request(lease, by).await;
                 drop(reply.send(outcome));
             }
             Command::Launch {

@@ -7,7 +7,7 @@ use kerf_types::{Gpu, PciAddress};
 
 use super::{Host, HostError, now};
 use crate::errors::chain;
-use crate::hardware::HardwareError;
+use crate::hardware::{GpuKey, HardwareError};
 
 impl Host {
     /// Reads everything anew, GPU by GPU. The caller settles, so that names and picture follow in order.
@@ -17,13 +17,47 @@ impl Host {
             Ok(opened) => {
                 self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());
                 self.recovered("driver");
-                for index in 0..opened.gpu_count {
-                    self.observe_gpu(index).await;
+                for key in self.keys(opened.gpu_count) {
+                    self.observe_gpu(key).await;
                 }
+                self.note_missing();
                 self.find_libraries();
             }
             Err(error) => self.driver_failed(&error),
         }
+    }
+
+    /// What to call the GPUs that the driver serves. NVML's indices move when one drops out, so they serve only
+    /// where the kernel driver names no addresses, or fewer than NVML counts.
+    fn keys(&self, count: u32) -> Vec<GpuKey> {
+        match &self.listed {
+            Some(all) if u32::try_from(all.len()).is_ok_and(|listed| listed >= count) => {
+                all.iter().copied().map(GpuKey::Pci).collect()
+            }
+            _ => (0..count).map(GpuKey::Index).collect(),
+        }
+    }
+
+    /// A GPU that the driver no longer serves has dropped out; its entry says so until it comes back.
+    fn note_missing(&mut self) {
+        let Some(listed) = &self.listed else {
+            return;
+        };
+        let gpus = self.inventory.gpus.iter();
+        let missing: Vec<PciAddress> = gpus
+            .filter(|gpu| !listed.contains(&gpu.pci) && gpu.health.is_ok())
+            .map(|gpu| gpu.pci)
+            .collect();
+        for pci in missing {
+            self.set_health(pci, Health::Lost { since: now() });
+        }
+    }
+
+    /// Looks at one GPU now.
+    pub(super) async fn look_at(&mut self, pci: PciAddress) -> Result<&Gpu, HostError> {
+        let gpu = self.hardware.observe(GpuKey::Pci(pci)).await?;
+        self.take_gpu(gpu);
+        self.gpu(pci)
     }
 
     async fn observe_platform(&mut self) {
@@ -50,6 +84,9 @@ impl Host {
             (Err(error), _) | (_, Err(error)) => self.inventory.problems.push(error.to_string()),
         }
         self.pci_paths = facts.pci_paths.into_iter().collect();
+        let listed: Result<Vec<PciAddress>, _> =
+            facts.gpus.iter().map(|address| address.parse()).collect();
+        self.listed = listed.ok().filter(|all| !all.is_empty());
     }
 
     fn driver_failed(&mut self, error: &HardwareError) {
@@ -84,16 +121,25 @@ impl Host {
     }
 
     /// Reads one GPU and notes how it is.
-    pub(super) async fn observe_gpu(&mut self, index: u32) {
-        match self.hardware.observe(index).await {
+    pub(super) async fn observe_gpu(&mut self, key: GpuKey) {
+        match self.hardware.observe(key).await {
             Ok(gpu) => self.take_gpu(gpu),
-            Err(error) => self.gpu_failed(index, &error),
+            Err(error) => self.gpu_failed(key, &error),
         }
     }
 
     /// Takes over what was read of a GPU.
     pub(super) fn take_gpu(&mut self, gpu: Gpu) {
         self.lives.note(&gpu);
+        // It may have been without a place in the inventory, or at another index.
+        self.recovered(&unread_name(GpuKey::Pci(gpu.pci)));
+        self.recovered(&unread_name(GpuKey::Index(gpu.index)));
+        let known = self.gpu(gpu.pci).map(|known| known.index);
+        if let Ok(index) = known
+            && index != gpu.index
+        {
+            self.recovered(&gpu_name(index, gpu.pci));
+        }
         let name = gpu_name(gpu.index, gpu.pci);
         if gpu.health.is_ok() {
             self.recovered(&name);
@@ -111,60 +157,56 @@ impl Host {
             .iter_mut()
             .find(|known| known.pci == gpu.pci)
         {
-            Some(known) => *known = gpu,
+            Some(known) => {
+                *known = gpu;
+                self.inventory.gpus.sort_by_key(|gpu| (gpu.index, gpu.pci));
+            }
             None => {
                 let text = format!("{} ({}) found", gpu.name, gpu.uuid);
                 self.events.add("gpu", &name, &text);
                 self.inventory.gpus.push(gpu);
-                self.inventory.gpus.sort_by_key(|gpu| gpu.index);
+                self.inventory.gpus.sort_by_key(|gpu| (gpu.index, gpu.pci));
             }
         }
     }
 
     /// Notes that a GPU could not be read; what was known of it stays.
-    pub(super) fn gpu_failed(&mut self, index: u32, error: &HardwareError) {
-        let now = now();
-        let Some(gpu) = self
-            .inventory
-            .gpus
-            .iter_mut()
-            .find(|gpu| gpu.index == index)
-        else {
-            let why = format!("GPU {index} has never been read: {}", chain(error));
-            self.degrade(&format!("gpu {index}"), why, "its neighbours go on");
+    pub(super) fn gpu_failed(&mut self, key: GpuKey, error: &HardwareError) {
+        let Some(gpu) = self.inventory.gpus.iter().find(|gpu| match key {
+            GpuKey::Pci(pci) => gpu.pci == pci,
+            GpuKey::Index(index) => gpu.index == index,
+        }) else {
+            let why = format!("it has never been read: {}", chain(error));
+            self.degrade(&unread_name(key), why, "its neighbours go on");
             return;
         };
-        let name = gpu_name(gpu.index, gpu.pci);
         let since = match &gpu.health {
             Health::Unresponsive { since, .. } | Health::Lost { since } => *since,
-            _ => now,
+            _ => now(),
         };
-        match error {
-            error if error.is_lost() => gpu.health = Health::Lost { since },
+        let silent = |operation: String| Health::Unresponsive { since, operation };
+        let health = match error {
+            error if error.is_lost() => Health::Lost { since },
             HardwareError::Unresponsive { operation, .. }
-            | HardwareError::Deadline { operation, .. } => {
-                gpu.health = Health::Unresponsive {
-                    since,
-                    operation: operation.clone(),
-                };
-            }
+            | HardwareError::Deadline { operation, .. } => silent(operation.clone()),
             // The whole driver is at fault, which has an entry of its own.
             HardwareError::DriverHangs { .. } => return,
             error if error.is_no_driver() => return,
             // Whatever else comes of asking it: it cannot be trusted until it answers properly.
-            error => {
-                gpu.health = Health::Unresponsive {
-                    since,
-                    operation: chain(error),
-                }
-            }
-        }
-        let why = health_text(&gpu.health);
-        self.degrade(
-            &name,
-            why,
-            "its neighbours go on; it is let in again when it answers",
-        );
+            error => silent(chain(error)),
+        };
+        self.set_health(gpu.pci, health);
+    }
+
+    /// Notes how a GPU is that is not well.
+    fn set_health(&mut self, pci: PciAddress, health: Health) {
+        let Some(gpu) = self.inventory.gpus.iter_mut().find(|gpu| gpu.pci == pci) else {
+            return;
+        };
+        let (name, why) = (gpu_name(gpu.index, pci), health_text(&health));
+        gpu.health = health;
+        let hint = "its neighbours go on; it is let in again when it answers";
+        self.degrade(&name, why, hint);
     }
 
     /// Files that the driver offers to containers: its libraries carry its version in their names.
@@ -212,6 +254,14 @@ fn is_driver_library(path: &Path, ending: &str) -> bool {
 /// How a GPU is called in `kerf status`.
 pub fn gpu_name(index: u32, pci: PciAddress) -> String {
     format!("gpu {index} ({pci})")
+}
+
+/// How one is called that has never been read.
+fn unread_name(key: GpuKey) -> String {
+    match key {
+        GpuKey::Pci(pci) => format!("gpu {pci}"),
+        GpuKey::Index(index) => format!("gpu {index}"),
+    }
 }
 
 fn health_text(health: &Health) -> String {

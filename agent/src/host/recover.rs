@@ -7,12 +7,11 @@ use std::time::Duration;
 use kerf_planner::PlanError;
 use kerf_types::inventory::Health;
 use kerf_types::lease::LeaseState;
-use kerf_types::{Placement, ProfileId};
+use kerf_types::{PciAddress, Placement, ProfileId};
 
 use super::{Host, HostError, command, watch};
 use crate::errors::chain;
 use crate::hardware::worker;
-use crate::process;
 use crate::store::{LeaseRow, Origin, Work, WorkRow};
 
 /// Name of the entry about workers that outlived their kerfd.
@@ -103,7 +102,7 @@ impl Host {
             };
             let known = self.leases.get(&copy.lease.id).map(|row| row.lease.state);
             let store_knows = known.is_some_and(|state| state != LeaseState::Reserved);
-            if runs(&copy) && !store_knows {
+            if watch::runs(&copy) && !store_knows {
                 // A write that fails degrades the store; the lease counts all the same.
                 drop(self.put(copy.clone()));
                 self.leases.insert(copy.lease.id, copy);
@@ -149,8 +148,10 @@ impl Host {
     fn is_known(&self) -> bool {
         let sick = ["driver", "worker", EARLIER_WORKERS];
         let silent = |gpu: &kerf_types::Gpu| matches!(gpu.health, Health::Unresponsive { .. });
+        let unread = |pci: &PciAddress| self.gpu(*pci).is_err();
         !sick.iter().any(|what| self.degraded.contains_key(*what))
             && !self.inventory.gpus.iter().any(silent)
+            && !self.listed.iter().flatten().any(unread)
     }
 
     async fn resume(&mut self, row: &WorkRow) -> Result<(), HostError> {
@@ -217,14 +218,6 @@ impl Host {
         }
         self.expire_reservations().await;
     }
-}
-
-/// Whether the container of a lease runs, or is about to.
-fn runs(row: &LeaseRow) -> bool {
-    row.lease.init.as_ref().is_some_and(process::is_alive)
-        || row.pending.as_ref().is_some_and(|pending| {
-            process::is_alive(&pending.runtime) || watch::init_of(pending).is_some()
-        })
 }
 
 /// Whether trying again cannot help, however the hardware does.

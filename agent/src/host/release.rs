@@ -3,9 +3,10 @@
 use kerf_types::lease::{Lease, LeaseState, Subject};
 use kerf_types::{GpuUuid, LeaseId, MigUuid, PciAddress, SliceId};
 
-use super::{Host, HostError, command, now};
+use super::{Host, HostError, command};
 use crate::errors::chain;
 use crate::files::{self, Durability};
+use crate::process::BootMoment;
 use crate::store::LeaseRow;
 
 impl Host {
@@ -27,12 +28,25 @@ impl Host {
         self.finish_release(id).await;
     }
 
-    /// Ends a lease that nobody uses, because its holder or an operator says so.
-    pub(super) async fn release_by_request(&mut self, id: LeaseId) -> Result<Lease, HostError> {
+    /// Ends a lease that nobody uses, because the user who asked for it (`by`) or an operator (`None`) says so.
+    pub(super) async fn release_by_request(
+        &mut self,
+        id: LeaseId,
+        by: Option<u32>,
+    ) -> Result<Lease, HostError> {
         let row = self
             .leases
             .get(&id)
             .ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
+        if let Some(uid) = by
+            && row.by != by
+        {
+            return Err(HostError::ForeignLease {
+                id,
+                who: format!("user {uid}"),
+                why: "another user asked for it".to_owned(),
+            });
+        }
         let lease = row.lease.clone();
         if lease.state == LeaseState::Active {
             let container = lease
@@ -63,14 +77,17 @@ impl Host {
 
     /// Ends reservations whose container never came.
     pub(super) async fn expire_reservations(&mut self) {
-        let now = now();
+        let now = BootMoment::now();
         let expired: Vec<LeaseId> = self
             .leases
             .values()
-            .map(|row| &row.lease)
-            .filter(|lease| lease.state == LeaseState::Reserved)
-            .filter(|lease| lease.expires.is_some_and(|end| end <= now))
-            .map(|lease| lease.id)
+            .filter(|row| row.lease.state == LeaseState::Reserved)
+            .filter(|row| {
+                row.until
+                    .as_ref()
+                    .is_none_or(|until| until.has_passed(&now))
+            })
+            .map(|row| row.lease.id)
             .collect();
         for id in expired {
             self.events
@@ -93,7 +110,7 @@ impl Host {
     }
 
     async fn finish_release(&mut self, id: LeaseId) {
-        let Some(row) = self.leases.get(&id) else {
+        let Some(row) = self.leases.get(&id).cloned() else {
             return;
         };
         let lease = row.lease.clone();
@@ -102,12 +119,11 @@ impl Host {
             self.degrade(&what, chain(&HostError::Cdi(error)), "it is tried again");
             return;
         }
-        let cut = row.cut.clone();
         let mut left = Vec::new();
         let mut reasons = Vec::new();
         for subject in &lease.subjects {
             // One sick GPU does not hold back the slices on the others.
-            if let Err(error) = self.clean(id, subject, &cut).await {
+            if let Err(error) = self.clean(id, subject, &row.cut).await {
                 reasons.push(chain(&error));
                 left.push(subject.clone());
             }
@@ -123,11 +139,7 @@ impl Host {
                     subjects: left,
                     ..lease
                 };
-                drop(self.put(LeaseRow {
-                    lease,
-                    pending: None,
-                    cut,
-                }));
+                drop(self.put(LeaseRow { lease, ..row }));
             }
             let hint = "its slice is not given again until it is clean";
             self.degrade(&what, reasons.join("; "), hint);
@@ -159,10 +171,12 @@ impl Host {
         }
     }
 
-    /// Whether the GPU is not in this host any more, as a driver that is well says.
+    /// Whether the GPU is not in this host any more, as a driver says that is well. One that is there and
+    /// does not answer is not gone, also when this kerfd has never read it.
     fn is_gone(&self, subject: &Subject) -> bool {
         let well = self.inventory.driver.is_some() && !self.degraded.contains_key("driver");
-        well && self.gpu(subject.gpu()).is_err()
+        let listed = self.listed.as_ref();
+        well && listed.is_some_and(|all| !all.contains(&subject.gpu()))
     }
 
     async fn clean_slice(
@@ -171,10 +185,7 @@ impl Host {
         uuid: &MigUuid,
         on_demand: bool,
     ) -> Result<(), HostError> {
-        let index = self.gpu(slice.gpu)?.index;
-        let gpu = self.hardware.observe(index).await?;
-        self.take_gpu(gpu);
-        let gpu = self.gpu(slice.gpu)?;
+        let gpu = self.look_at(slice.gpu).await?;
         let live = gpu.instances.iter().find(|instance| {
             instance.placement == slice.placement
                 && instance.compute.iter().any(|compute| compute.uuid == *uuid)
@@ -204,10 +215,7 @@ impl Host {
     }
 
     async fn clean_gpu(&mut self, pci: PciAddress, uuid: &GpuUuid) -> Result<(), HostError> {
-        let index = self.gpu(pci)?.index;
-        let gpu = self.hardware.observe(index).await?;
-        self.take_gpu(gpu);
-        let gpu = self.gpu(pci)?;
+        let gpu = self.look_at(pci).await?;
         match gpu.processes.first() {
             Some(process) if gpu.uuid == *uuid => {
                 Err(still_used(format!("GPU {pci}"), process.pid))

@@ -1,6 +1,9 @@
 //! Seeing a container end, whatever ends it: a pidfd on its first process, and before that one on the
 //! runtime that makes it. Hooks that run at the end are not relied upon: when the shim dies, none runs.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use kerf_types::LeaseId;
 use kerf_types::lease::InitProcess;
 
@@ -8,19 +11,43 @@ use super::{Command, HostHandle};
 use crate::process;
 use crate::store::{LeaseRow, PendingLaunch};
 
+/// Time between two looks into the cgroup of a container whose first process has ended: the engine kills the
+/// others within milliseconds, unless its shim is dead.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+
+/// The same after a while; a slice is given back this much late at most.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+
 /// Watches the container of a lease; tells the owner when its process is known, and when it has ended.
 pub(super) fn start(handle: &HostHandle, row: &LeaseRow) {
     let (handle, lease) = (handle.clone(), row.lease.id);
     if let Some(init) = row.lease.init.clone() {
-        tokio::spawn(until_end(handle, lease, init));
+        tokio::spawn(until_end(handle, lease, init, row.cgroup.clone()));
     } else if let Some(pending) = row.pending.clone() {
         tokio::spawn(until_known(handle, lease, pending));
     }
 }
 
-async fn until_end(handle: HostHandle, lease: LeaseId, init: InitProcess) {
+async fn until_end(handle: HostHandle, lease: LeaseId, init: InitProcess, cgroup: Option<PathBuf>) {
     process::wait_for(&init).await;
+    let mut pause = FIRST_LOOK;
+    while cgroup.as_deref().is_some_and(process::cgroup::is_populated) {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_LOOK);
+    }
     handle.tell(Command::Gone { lease }).await;
+}
+
+/// Whether the container of a lease runs, or is about to, or has left processes behind.
+pub(super) fn runs(row: &LeaseRow) -> bool {
+    row.lease.init.as_ref().is_some_and(process::is_alive)
+        || row
+            .cgroup
+            .as_deref()
+            .is_some_and(process::cgroup::is_populated)
+        || row.pending.as_ref().is_some_and(|pending| {
+            process::is_alive(&pending.runtime) || init_of(pending).is_some()
+        })
 }
 
 /// The runtime's `create` ends once the container exists or has failed; then its pid file says which.

@@ -167,7 +167,11 @@ pub(super) async fn give_back(inner: &Inner, lease: Option<LeaseId>) {
     if let Some(lease) = lease {
         let ended: Result<Lease, HostError> = inner
             .host
-            .ask(|reply| Command::Release { lease, reply })
+            .ask(|reply| Command::Release {
+                lease,
+                by: None,
+                reply,
+            })
             .await;
         if let Err(error) = ended {
             tracing::debug!(lease.id = %lease, %error, "lease ends with its container");

@@ -275,6 +275,7 @@ async fn reserve(
         wanted: Wanted::Ask(ask.clone()),
         holder: Holder::Container(container.clone()),
         ttl: inner.config().launch.reservation_ttl,
+        by: None,
     };
     let _turn = inner.turn.lock().await;
     let seen = inner.host.view().capacity;

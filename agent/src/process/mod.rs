@@ -1,10 +1,13 @@
 //! Facts about processes, always from the real `/proc`, and waiting for their end.
 
+mod boot;
+pub mod cgroup;
 mod sys;
 
 use std::io;
 use std::time::Duration;
 
+pub use boot::BootMoment;
 use kerf_types::lease::InitProcess;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;

@@ -4,6 +4,7 @@ use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
 use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
 
 use super::{LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
+use crate::process::BootMoment;
 
 fn lease(store: &mut Store) -> LeaseRow {
     let slice = SliceId {
@@ -46,6 +47,10 @@ fn lease(store: &mut Store) -> LeaseRow {
         lease,
         pending: Some(pending),
         cut: vec![slice],
+        wanted: "3g.40gb".to_owned(),
+        by: Some(1000),
+        until: Some(BootMoment::now()),
+        cgroup: Some("/sys/fs/cgroup/devices/default/c1".into()),
     }
 }
 

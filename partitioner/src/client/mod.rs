@@ -210,7 +210,10 @@ impl Client {
 
     /// One GPU.
     pub fn observe_gpu(&mut self, index: u32, deadline: Duration) -> Result<Gpu, ClientError> {
-        gpu(self.call(Call::ObserveGpu(wire::ObserveGpu { index }), deadline)?)
+        gpu(self.call(
+            Call::ObserveGpu(wire::ObserveGpu { index, pci: None }),
+            deadline,
+        )?)
     }
 
     /// Carries out a step; the GPU as it is then.
@@ -225,7 +228,7 @@ impl Client {
 
     /// One reading of a GPU.
     pub fn sample(&mut self, index: u32, deadline: Duration) -> Result<GpuSample, ClientError> {
-        match self.call(Call::Sample(wire::Sample { index }), deadline)? {
+        match self.call(Call::Sample(wire::Sample { index, pci: None }), deadline)? {
             Outcome::Sampled(wire::Sampled {
                 sample: Some(sample),
                 ..

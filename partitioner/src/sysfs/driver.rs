@@ -33,6 +33,15 @@ pub fn gpus(root: &Root) -> Result<Vec<DriverGpu>, SysfsError> {
     Ok(gpus)
 }
 
+/// Addresses of the GPUs that the kernel driver serves, in the order of NVML's indices. Only the folder is
+/// read, which does not enter the driver.
+pub fn addresses(root: &Root) -> Result<Vec<PciAddress>, SysfsError> {
+    let names = root.list(GPUS)?;
+    let mut found: Vec<PciAddress> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    found.sort();
+    Ok(found)
+}
+
 fn gpu(root: &Root, name: &str) -> Option<DriverGpu> {
     let pci = name.parse().ok()?;
     let text = root

@@ -8,7 +8,7 @@ use kerf_api::partitioner::v1::failure::Code;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
 use kerf_api::partitioner::v1::{DeviceNode, DeviceNodes, Opened, Request, Response, Sampled};
-use kerf_types::{DeviceMinor, Gpu, Step, Timestamp};
+use kerf_types::{DeviceMinor, Gpu, ParseError, Step, Timestamp};
 use nvml_wrapper::Nvml;
 
 use super::failure::{FailureOf, about, refusal};
@@ -60,12 +60,14 @@ impl<'a> Worker<'a> {
             Call::Open(_) => Outcome::Opened(self.open()?),
             Call::ObserveHost(_) => Outcome::Host(host::facts(self.root)),
             Call::ObserveGpu(ask) => {
-                let access = GpuAccess::Index(ask.index);
+                let access = access(ask.index, ask.pci.as_deref())?;
                 let gpu = nvml::observe(self.site()?, access);
-                Outcome::Gpu((&gpu.map_err(|error| gpu_failure(ask.index, &error))?).into())
+                Outcome::Gpu((&gpu.map_err(|error| gpu_failure(access, &error))?).into())
             }
             Call::Apply(ask) => Outcome::Gpu((&self.apply(ask.step)?).into()),
-            Call::Sample(ask) => Outcome::Sampled(self.sample(ask.index)?),
+            Call::Sample(ask) => {
+                Outcome::Sampled(self.sample(access(ask.index, ask.pci.as_deref())?)?)
+            }
             Call::EnsureNodes(ask) => {
                 let minors: Vec<DeviceMinor> =
                     ask.capability_minors.into_iter().map(DeviceMinor).collect();
@@ -132,12 +134,12 @@ impl<'a> Worker<'a> {
         })
     }
 
-    fn sample(&mut self, index: u32) -> Result<Sampled, FailureOf> {
+    fn sample(&mut self, access: GpuAccess) -> Result<Sampled, FailureOf> {
         let nvml = self.nvml()?;
         let sampler = self.sampler.get_or_insert_with(|| Sampler::new(nvml));
         let (sample, cost) = sampler
-            .sample(GpuAccess::Index(index), now(), Instant::now())
-            .map_err(|error| gpu_failure(index, &error))?;
+            .sample(access, now(), Instant::now())
+            .map_err(|error| gpu_failure(access, &error))?;
         Ok(Sampled {
             sample: Some((&sample).into()),
             driver_calls: cost.calls,
@@ -146,8 +148,21 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn gpu_failure(index: u32, error: &nvml::NvmlError) -> FailureOf {
-    FailureOf(about(&format!("GPU {index}"), error))
+/// The GPU that a request names.
+fn access(index: u32, pci: Option<&str>) -> Result<GpuAccess, FailureOf> {
+    let Some(pci) = pci else {
+        return Ok(GpuAccess::Index(index));
+    };
+    let wrong = |error: ParseError| FailureOf(refusal(Code::Invalid, &error.to_string()));
+    pci.parse().map(GpuAccess::Pci).map_err(wrong)
+}
+
+fn gpu_failure(access: GpuAccess, error: &nvml::NvmlError) -> FailureOf {
+    let name = match access {
+        GpuAccess::Index(index) => format!("GPU {index}"),
+        GpuAccess::Pci(pci) => format!("GPU {pci}"),
+    };
+    FailureOf(about(&name, error))
 }
 
 fn node(node: nodes::DeviceNode) -> DeviceNode {

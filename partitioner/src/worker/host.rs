@@ -3,7 +3,7 @@
 use kerf_api::partitioner::v1::HostFacts;
 
 use crate::in_words;
-use crate::sysfs::{Root, SysfsError, majors, nics, numa, pci};
+use crate::sysfs::{Root, SysfsError, driver, majors, nics, numa, pci};
 
 /// What sysfs tells; what it does not is named among the problems.
 pub fn facts(root: &Root) -> HostFacts {
@@ -13,8 +13,10 @@ pub fn facts(root: &Root) -> HostFacts {
     let nics = kept(nics::nics(root, &nodes), &mut problems);
     let paths = kept(pci::paths(root), &mut problems);
     let majors = kept(majors::majors(root), &mut problems);
+    let gpus = kept(driver::addresses(root), &mut problems);
     HostFacts {
         host: host_name(),
+        gpus: gpus.iter().map(ToString::to_string).collect(),
         numa_nodes: nodes.iter().map(Into::into).collect(),
         nics: nics.iter().map(Into::into).collect(),
         majors,

@@ -81,7 +81,7 @@ fn a_machine_without_a_library_has_no_gpus() {
         panic!()
     };
     assert_eq!((opened.driver, opened.gpu_count), (None, 0));
-    let (code, _) = bare.refusal(8, Some(Call::ObserveGpu(ObserveGpu { index: 0 })));
+    let (code, _) = bare.refusal(8, Some(Call::ObserveGpu(ObserveGpu::default())));
     assert_eq!(code, Code::NoDriver);
     let Outcome::Host(host) = bare.ask(9, Some(Call::ObserveHost(ObserveHost {}))) else {
         panic!()
@@ -97,7 +97,7 @@ fn a_machine_without_a_library_has_no_gpus() {
 #[test]
 fn requests_before_open_and_broken_ones_are_refused_each() {
     let mut bare = Bare::new(Some("/nowhere/libnvidia-ml.so.1".into()));
-    let early = Some(Call::Sample(Sample { index: 0 }));
+    let early = Some(Call::Sample(Sample::default()));
     assert_eq!(bare.refusal(1, early).0, Code::Invalid);
     let (code, words) = bare.refusal(2, Some(Call::Open(Open {})));
     assert_eq!(code, Code::NoDriver, "{words}");

@@ -155,7 +155,10 @@ fn a_reading_is_cheap() {
     worker
         .sample(0, PATIENCE)
         .expect("the first reading learns the profiles");
-    let call = Call::Sample(Sample { index: 0 });
+    let call = Call::Sample(Sample {
+        index: 0,
+        pci: None,
+    });
     let Ok(Outcome::Sampled(sampled)) = worker.call(call, PATIENCE) else {
         panic!("no reading")
     };

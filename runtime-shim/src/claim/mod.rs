@@ -2,7 +2,8 @@
 //!
 //! Any engine that knows CDI, plain runc included, puts a standing device into a spec without asking
 //! anybody. This hook asks: kerfd gives the lease to this container, or the hook fails and with it the
-//! create. It edits nothing, trusts nothing of its environment (CDI runs it with an empty one) and reads the
+//! create. The engine has written the device numbers of the name into the spec, maybe long ago: the hook
+//! reads them back and compares them with what is granted now. It edits nothing, trusts nothing of its environment (CDI runs it with an empty one) and reads the
 //! container's state from stdin, as the OCI runtime spec says.
 
 #[cfg(test)]
@@ -14,10 +15,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::bundle::Bundle;
 use crate::frame::{LaunchKind, LaunchRequest, REQUEST_SCHEMA};
 use crate::json;
 use crate::launch::{self, LaunchError};
 use crate::settings::Settings;
+use crate::spec::Config;
 
 /// Longest state in bytes. It carries the container's annotations, so it is not tiny; the hook's stdin is
 /// the runtime's, which has read the same annotations from config.json.
@@ -88,7 +91,17 @@ pub fn run(args: &[OsString], settings: Settings, stdin: impl Read) -> Result<()
         socket: arguments.socket.unwrap_or(settings.socket),
         ..settings
     };
-    launch::obtain(&settings, &request).map(drop)
+    let bundle = Bundle::open(&request.bundle)?;
+    let file = bundle.read()?;
+    bundle.refuse_exposed(&file)?;
+    let spec_error = |source| LaunchError::Spec {
+        bundle: bundle.path().to_owned(),
+        source,
+    };
+    let mut config = Config::parse(&file.text).map_err(spec_error)?;
+    config.admit().map_err(spec_error)?;
+    let grant = launch::obtain(&settings, &request)?;
+    config.verify(&grant).map_err(spec_error)
 }
 
 /// Reads the hook's arguments.

@@ -38,6 +38,16 @@ pub enum SpecError {
         /// The rule as it stands in the spec.
         rule: String,
     },
+    /// The spec was written by somebody else and lacks a granted device, or has it under other numbers.
+    #[error("the spec does not carry {} as device {major}:{minor}", path.display())]
+    MissingDevice {
+        /// Path in the container.
+        path: PathBuf,
+        /// Granted major number.
+        major: u32,
+        /// Granted minor number.
+        minor: u32,
+    },
     /// The spec has another device under a path of the grant.
     #[error("the spec already has another device at {}", path.display())]
     DeviceConflict {
@@ -72,9 +82,12 @@ impl SpecError {
                 Some("start it without --privileged; a slice would not be isolated in it")
             }
             SpecError::ForeignDevice { .. } => Some(
-                "take the device out of the container's options; kerf gives what was asked for",
+                "take the device out of the container's options; where there is none, make the container anew: \
+                 its slice was cut again since it was made",
             ),
-            SpecError::AppliedForOther { .. } => Some("make the container anew from its image"),
+            SpecError::AppliedForOther { .. } | SpecError::MissingDevice { .. } => {
+                Some("make the container anew from its image")
+            }
             _ => None,
         }
     }

@@ -111,6 +111,11 @@ impl<'a> Config<'a> {
         devices::admit(&mut self.root)
     }
 
+    /// Refuses a spec in which an engine has put other devices than those of the grant.
+    pub fn verify(&mut self, grant: &Grant) -> Result<(), SpecError> {
+        devices::verify(&mut self.root, &grant.devices)
+    }
+
     /// The text of the spec with `grant` in it, in UTF-8.
     pub fn apply(mut self, grant: &Grant) -> Result<Vec<u8>, SpecError> {
         self.admit()?;

@@ -48,7 +48,7 @@ const CONFIG: &str = r#"{"ociVersion":"1.0.2",
 "linux":{"resources":{"devices":[{"allow":false,"access":"rwm"}]},
 "namespaces":[{"type":"mount"}]}}"#;
 
-fn config() -> Value {
+pub(in crate::spec) fn config() -> Value {
     serde_json::from_str(CONFIG).expect("json")
 }
 

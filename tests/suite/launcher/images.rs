@@ -212,7 +212,7 @@ fn the_image_decides_command_environment_folder_and_user() {
 
 #[test]
 fn the_policy_is_checked_whoever_asks() {
-    let Some(mut world) = World::new() else {
+    let Some(world) = World::new() else {
         return;
     };
     let data = world.scratch.folder("data").expect("a folder");

@@ -7,7 +7,7 @@ fn request(id: u64) -> Request {
     let index = u32::try_from(id).expect("small");
     Request {
         id,
-        call: Some(Call::ObserveGpu(ObserveGpu { index })),
+        call: Some(Call::ObserveGpu(ObserveGpu { index, pci: None })),
     }
 }
 

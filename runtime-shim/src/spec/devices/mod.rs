@@ -97,6 +97,10 @@ impl Rule {
         self.allow && (self.is_of_all_types() || (self.r#type.as_deref() != Some("b") && opens))
     }
 
+    fn is_for(&self, device: &DeviceNode) -> bool {
+        self.major == Some(device.major.into()) && self.minor == Some(device.minor.into())
+    }
+
     fn is_unbounded(&self) -> bool {
         self.is_of_all_types() || exact(self.major).is_none()
     }
@@ -148,6 +152,56 @@ pub(super) fn apply(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(),
     add_nodes(linux.list("devices", NODES)?, devices)?;
     let resources = linux.object("resources", "linux.resources")?;
     add_rules(resources.list("devices", RULES)?, devices)
+}
+
+/// Refuses a spec that does not carry exactly `devices` of the granted majors: the engine wrote it, maybe when
+/// another slice had these numbers.
+pub(super) fn verify(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(), SpecError> {
+    let Some(linux) = root.opened("linux", "linux")? else {
+        return missing(devices.first());
+    };
+    let nodes: Vec<OldNode> = match linux.opened_list("devices", NODES)? {
+        Some(list) => {
+            let read = |node: &Node<'_>| node.read(NODES, "a list of devices");
+            list.iter().map(read).collect::<Result<_, _>>()?
+        }
+        None => Vec::new(),
+    };
+    let rules = match linux.opened("resources", "linux.resources")? {
+        Some(resources) => match resources.opened_list("devices", RULES)? {
+            Some(list) => rules(list)?,
+            None => Vec::new(),
+        },
+        None => Vec::new(),
+    };
+    if let Some(rule) = effective(&rules).find(|rule| reaches_beyond(rule, devices)) {
+        return Err(SpecError::ForeignDevice {
+            rule: rule.in_words(),
+        });
+    }
+    let is_open = |device: &DeviceNode| effective(&rules).any(|rule| rule.is_for(device));
+    let is_there = |device: &DeviceNode| {
+        let mut at_path = nodes
+            .iter()
+            .filter(|old| Path::new(&old.path) == device.path);
+        at_path.any(|old| is_same(old, device))
+    };
+    missing(
+        devices
+            .iter()
+            .find(|device| !is_open(device) || !is_there(device)),
+    )
+}
+
+fn missing(device: Option<&DeviceNode>) -> Result<(), SpecError> {
+    match device {
+        None => Ok(()),
+        Some(device) => Err(SpecError::MissingDevice {
+            path: device.path.clone(),
+            major: device.major,
+            minor: device.minor,
+        }),
+    }
 }
 
 fn add_nodes(list: &mut Vec<Node<'_>>, devices: &[DeviceNode]) -> Result<(), SpecError> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::spec::tests::{grant, told, with};
-use crate::spec::{SpecError, apply};
+use crate::spec::tests::{config, grant, told, with};
+use crate::spec::{Config, SpecError, apply};
 
 #[test]
 fn device_rules_that_leave_room_for_more_are_refused() {
@@ -94,4 +94,25 @@ fn a_path_that_is_taken_by_something_else_is_refused() {
         json!([{"destination": "/usr/lib/libcuda.so.1", "type": "bind", "source": "/evil"}]);
     let error = apply(&with("/mounts", mount), &grant()).expect_err("another mount");
     assert!(matches!(error, SpecError::MountConflict { .. }));
+}
+
+#[test]
+fn a_spec_that_an_engine_wrote_must_carry_the_grant_and_no_neighbour() {
+    let verify = |text: &str| Config::parse(text).expect("a spec").verify(&grant());
+    let edited = apply(&config().to_string(), &grant()).expect("applied");
+    verify(&edited).expect("what kerf writes itself");
+    let error = verify(&config().to_string()).expect_err("nothing of the grant is in it");
+    assert!(matches!(error, SpecError::MissingDevice { .. }), "{error}");
+    let mut changed: Value = serde_json::from_str(&edited).expect("json");
+    let rules = changed["linux"]["resources"]["devices"]
+        .as_array_mut()
+        .expect("a list");
+    rules.push(json!({"allow": true, "type": "c", "major": 400, "minor": 3000, "access": "rw"}));
+    let error = verify(&changed.to_string()).expect_err("a neighbour's capability");
+    assert!(matches!(error, SpecError::ForeignDevice { .. }), "{error}");
+    let mut changed: Value = serde_json::from_str(&edited).expect("json");
+    let nodes = changed["linux"]["devices"].as_array_mut().expect("a list");
+    nodes.clear();
+    let error = verify(&changed.to_string()).expect_err("no nodes");
+    assert!(matches!(error, SpecError::MissingDevice { .. }), "{error}");
 }

@@ -1,0 +1,90 @@
+//! The cgroup of a container: who is still in it when its first process has gone.
+//!
+//! With a PID namespace of its own a container ends with its first process. Where it shares one (a pod's, or
+//! the host's), the others go on, with the devices that they were granted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use procfs::process::Process;
+
+/// The folder of the cgroup that is named for this container and holds the process, under v1 (where devices
+/// are granted) or v2. A cgroup without the container's name may hold others, and is nobody's measure.
+pub fn of(pid: u32, container: &str) -> Option<PathBuf> {
+    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+    let groups = process.cgroups().ok()?;
+    let v1 =
+        |group: &&procfs::ProcessCGroup| group.controllers.iter().any(|name| name == "devices");
+    let v2 = |group: &&procfs::ProcessCGroup| group.hierarchy == 0;
+    let (group, kind) = match groups.0.iter().find(v1) {
+        Some(group) => (group, "cgroup"),
+        None => (groups.0.iter().find(v2)?, "cgroup2"),
+    };
+    if !is_named_for(&group.pathname, container) {
+        return None;
+    }
+    let mounts = Process::myself().ok()?.mountinfo().ok()?;
+    let mount = mounts.into_iter().find(|mount| {
+        mount.fs_type == kind && (kind == "cgroup2" || mount.super_options.contains_key("devices"))
+    })?;
+    // Seen from a cgroup namespace or a bind mount, the mount begins below the root of the hierarchy.
+    let below = Path::new(&group.pathname).strip_prefix(&mount.root).ok()?;
+    Some(mount.mount_point.join(below))
+}
+
+/// Whether a process is in the cgroup or below it; `false` once it is gone.
+pub fn is_populated(folder: &Path) -> bool {
+    let own = fs::read_to_string(folder.join("cgroup.procs"));
+    if own.is_ok_and(|pids| !pids.trim().is_empty()) {
+        return true;
+    }
+    let Ok(entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .any(|entry| is_populated(&entry.path()))
+}
+
+/// `/default/web-1` and `…/libpod-web-1.scope/container` are named for `web-1`, `/default/web-10` is not.
+fn is_named_for(path: &str, container: &str) -> bool {
+    path.split('/').any(|part| {
+        let part = part.strip_suffix(".scope").unwrap_or(part);
+        let before = part.strip_suffix(container);
+        before.is_some_and(|before| before.is_empty() || before.ends_with(['-', ':']))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_named_for, is_populated};
+
+    #[test]
+    fn only_the_containers_own_cgroup_counts() {
+        for (path, expected) in [
+            ("/default/web-1", true),
+            ("/system.slice/cri-containerd-web-1.scope", true),
+            ("/machine.slice/libpod-web-1.scope/container", true),
+            ("/system.slice:cri-containerd:web-1", true),
+            ("/default/web-10", false),
+            ("/default/aweb-1", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_named_for(path, "web-1"), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn processes_below_count_and_a_gone_folder_is_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let below = folder.path().join("a/b");
+        std::fs::create_dir_all(&below).expect("folders");
+        std::fs::write(folder.path().join("cgroup.procs"), "").expect("a file");
+        std::fs::write(below.join("cgroup.procs"), "").expect("a file");
+        assert!(!is_populated(folder.path()));
+        std::fs::write(below.join("cgroup.procs"), "17\n").expect("a file");
+        assert!(is_populated(folder.path()));
+        assert!(!is_populated(&folder.path().join("gone")));
+    }
+}
