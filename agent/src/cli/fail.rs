@@ -15,7 +15,7 @@ use super::style::{Ink, Style};
 use crate::config::ConfigError;
 
 /// The metadata key of a status under which kerfd says what to do.
-use crate::rpc::HINT;
+use crate::rpc::{CAUSES, HINT};
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -129,11 +129,34 @@ pub enum Failure {
 pub struct Refusal {
     /// Its words.
     pub message: String,
+    /// Why, as far as kerfd tells it apart.
+    #[source]
+    pub cause: Option<Box<Cause>>,
     /// The kind of refusal.
     pub code: Code,
     /// What to do, in its words.
     pub hint: Option<String>,
 }
+
+/// One cause of a refusal, and what is behind it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Cause {
+    message: String,
+    #[source]
+    next: Option<Box<Cause>>,
+}
+
+impl Cause {
+    fn of(lines: &[&str]) -> Option<Box<Self>> {
+        let (first, rest) = lines.split_first()?;
+        let (message, next) = ((*first).to_owned(), Self::of(rest));
+        Some(Box::new(Self { message, next }))
+    }
+}
+
+/// Most causes that are shown; a kerfd that sends more is not one of ours.
+const CAUSES_SHOWN: usize = 16;
 
 impl From<&Status> for Refusal {
     fn from(status: &Status) -> Self {
@@ -141,12 +164,21 @@ impl From<&Status> for Refusal {
             .metadata()
             .get(HINT)
             .and_then(|hint| hint.to_str().ok());
-        let message = match status.message() {
-            "" => status.code().description(),
-            message => message,
+        let causes = status
+            .metadata()
+            .get_bin(CAUSES)
+            .and_then(|value| value.to_bytes().ok())
+            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
+            .unwrap_or_default();
+        let lines: Vec<&str> = causes.lines().take(CAUSES_SHOWN).collect();
+        let (message, cause) = match (lines.split_first(), status.message()) {
+            (Some((first, rest)), _) => (*first, Cause::of(rest)),
+            (None, "") => (status.code().description(), None),
+            (None, message) => (message, None),
         };
         Self {
             message: message.to_owned(),
+            cause,
             code: status.code(),
             hint: hint.map(str::to_owned),
         }

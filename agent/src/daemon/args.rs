@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use nvidia_ml::machine;
 
-use super::{folders, programs};
+use super::programs;
 use crate::config::{self, Config};
 use crate::rpc::LoadedConfig;
 
@@ -56,8 +56,9 @@ pub struct Args {
 }
 
 impl Args {
-    /// Reads the configuration that these arguments lead to. Used at the start and for each reload.
-    pub fn load(&self) -> anyhow::Result<LoadedConfig> {
+    /// Reads the configuration that these arguments lead to, and changes nothing: used at the start, and for
+    /// each reload, which may be refused.
+    pub fn load(&self) -> anyhow::Result<(LoadedConfig, SetUp)> {
         let (mut file, files) = config::read_files(self.config.as_deref())?;
         let absolute = |path: &Option<PathBuf>| -> anyhow::Result<Option<PathBuf>> {
             let made = path.as_ref().map(std::path::absolute).transpose();
@@ -86,34 +87,57 @@ impl Args {
             .to_owned();
         let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
         let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
-        // Before anything is put into it, so that it never has other rights.
-        folders::make(&config.paths.state_dir, folders::STATE_MODE)?;
         if let Some(machine) = &self.simulate {
-            self.simulate(machine, &mut config)?;
+            self.lead_to_machine(machine, &mut config);
         }
-        config.paths.runtime = programs::private_runtime(&config)?;
+        let set_up = SetUp {
+            installed: config.paths.runtime.clone(),
+            seed: self.seed,
+        };
+        config.paths.runtime = programs::runtime_path(&config);
         let files = files
             .iter()
             .map(|file| file.display().to_string())
             .collect();
-        Ok(LoadedConfig { config, files })
+        Ok((LoadedConfig { config, files }, set_up))
     }
 
-    /// Makes the simulated machine, once, and leads the configuration to it.
-    fn simulate(&self, name: &str, config: &mut Config) -> anyhow::Result<()> {
-        let folder = config.paths.state_dir.join("sim");
-        let library = folder.join("libnvidia-ml.so.1");
-        if !library.exists() {
-            std::fs::create_dir_all(&folder)?;
-            let source = machine::find_library()?;
-            let options = machine::CreateOptions { seed: self.seed };
-            machine::create(name, &folder, &source, &options)?;
-        }
-        config.paths.nvml = Some(library);
+    fn lead_to_machine(&self, name: &str, config: &mut Config) {
+        let folder = machine_folder(config);
+        config.paths.nvml = Some(folder.join("libnvidia-ml.so.1"));
         config.paths.sysroot = folder.join("root");
         config.simulate = Some(name.to_owned());
-        Ok(())
     }
+}
+
+/// What a configuration needs before kerfd can run with it.
+#[derive(Debug)]
+pub struct SetUp {
+    /// The runtime wrapper as it was installed.
+    installed: PathBuf,
+    /// Seed of a simulated machine.
+    seed: Option<u64>,
+}
+
+impl SetUp {
+    /// Makes the simulated machine, once, and the runtime wrapper that talks to this kerfd. Only the kerfd
+    /// that holds the lock of the state folder does so: another's wrapper would be led astray.
+    pub fn carry_out(&self, config: &Config) -> anyhow::Result<()> {
+        if let Some(name) = &config.simulate {
+            let folder = machine_folder(config);
+            if !folder.join("libnvidia-ml.so.1").exists() {
+                std::fs::create_dir_all(&folder)?;
+                let source = machine::find_library()?;
+                let options = machine::CreateOptions { seed: self.seed };
+                machine::create(name, &folder, &source, &options)?;
+            }
+        }
+        programs::install_runtime(&self.installed, config)
+    }
+}
+
+fn machine_folder(config: &Config) -> PathBuf {
+    config.paths.state_dir.join("sim")
 }
 
 fn replace<T>(slot: &mut Option<T>, given: Option<T>) {

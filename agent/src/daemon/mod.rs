@@ -36,11 +36,15 @@ use crate::{shim, sockets};
 /// How long connections may take to end after a SIGTERM. Containers and leases are not ended at all.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long what was begun may take to end after a SIGTERM: a step of the driver has 20 s by default.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Runs kerfd until SIGTERM or SIGINT.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let loaded = args.load()?;
+    let (loaded, set_up) = args.load()?;
     let config = Arc::new(loaded.config.clone());
     let _lock = prepare_folders(&config)?;
+    set_up.carry_out(&config)?;
     let paths = &config.paths;
     let store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
     let jobs_store = store.jobs()?;
@@ -154,7 +158,8 @@ impl Daemon {
         let sampler = tokio::spawn(self.sampler(exporter).run());
         tracing::info!(socket = %api.display(), metrics = metrics_address, "kerfd serves");
         self.until_signal(&config_sender).await?;
-        self.host.drain().await;
+        // A driver that hangs holds the owner; its containers and leases stay in any case.
+        drop(tokio::time::timeout(DRAIN_PATIENCE, self.host.drain()).await);
         stop.send_replace(true);
         drop(
             tokio::time::timeout(STOP_PATIENCE, async {

@@ -16,30 +16,33 @@ const USUAL_RUN_DIR: &str = "/run/kerf";
 ///
 /// The wrapper finds its kerfd by a file beside itself. For a kerfd in the usual place that is the installed
 /// one; another kerfd keeps a copy of its own, with such a file, in its state folder.
-pub fn private_runtime(config: &Config) -> anyhow::Result<PathBuf> {
-    let installed = &config.paths.runtime;
+pub fn runtime_path(config: &Config) -> PathBuf {
     if config.paths.run_dir == Path::new(USUAL_RUN_DIR) {
-        return Ok(installed.clone());
+        return config.paths.runtime.clone();
     }
-    let folder = config.paths.state_dir.join("bin");
-    let copy = folder.join("kerf-runtime");
+    config.paths.state_dir.join("bin/kerf-runtime")
+}
+
+/// Makes that copy and its file, where this kerfd has one.
+pub fn install_runtime(installed: &Path, config: &Config) -> anyhow::Result<()> {
+    let copy = &config.paths.runtime;
+    if copy == installed {
+        return Ok(());
+    }
     let program = std::fs::read(installed)
         .with_context(|| format!("cannot read the runtime wrapper {}", installed.display()))?;
-    if std::fs::read(&copy).ok().as_ref() != Some(&program) {
-        files::replace(&copy, &program, Durability::Volatile)?;
-        std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755))?;
+    if std::fs::read(copy).ok().as_ref() != Some(&program) {
+        files::replace(copy, &program, Durability::Volatile)?;
+        std::fs::set_permissions(copy, PermissionsExt::from_mode(0o755))?;
     }
     let socket = config.paths.run_dir.join("runtime.sock");
     let settings = toml::to_string(&toml::Table::from_iter([(
         "socket".to_owned(),
         toml::Value::String(socket.display().to_string()),
     )]))?;
-    files::replace(
-        &folder.join("kerf-runtime.toml"),
-        settings.as_bytes(),
-        Durability::Volatile,
-    )?;
-    Ok(copy)
+    let path = copy.with_file_name("kerf-runtime.toml");
+    files::replace(&path, settings.as_bytes(), Durability::Volatile)?;
+    Ok(())
 }
 
 /// The launcher's part of the configuration.

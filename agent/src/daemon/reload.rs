@@ -20,7 +20,7 @@ pub async fn reload(
     current: &watch::Sender<Arc<LoadedConfig>>,
 ) {
     let loaded = match args.load() {
-        Ok(loaded) => loaded,
+        Ok((loaded, _)) => loaded,
         Err(error) => {
             let text = format!("not taken: {error:#}");
             tracing::error!(error = %text, "configuration reload failed, the old one stays in force");

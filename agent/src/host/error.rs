@@ -25,6 +25,25 @@ pub enum HostError {
         /// The other.
         second: String,
     },
+    /// A container of that name has a lease and runs.
+    #[error("container {container} has lease {lease} already")]
+    HasLease {
+        /// The container.
+        container: String,
+        /// Its lease.
+        lease: LeaseId,
+    },
+    /// The runtime did not say what the container wants, or where it will write its pid.
+    #[error("the request for container {container} lacks {what}")]
+    Incomplete {
+        /// The container.
+        container: String,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The kernel gave no random bytes.
+    #[error("no id for the lease can be made")]
+    Random(#[source] getrandom::Error),
     /// The policy of the host does not allow the ask.
     #[error("containers of namespace {namespace:?} may not ask for {ask:?}")]
     NotAllowed {
@@ -146,14 +165,17 @@ impl HostError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Draining | Self::Ended => "draining",
-            Self::Invalid(_) | Self::Unknown { .. } | Self::TwoAsks { .. } => "invalid",
+            Self::Invalid(_)
+            | Self::Unknown { .. }
+            | Self::TwoAsks { .. }
+            | Self::Incomplete { .. } => "invalid",
             Self::NotAllowed { .. } => "not_allowed",
-            Self::NoLease { .. } | Self::ForeignLease { .. } => "lease",
+            Self::NoLease { .. } | Self::ForeignLease { .. } | Self::HasLease { .. } => "lease",
             Self::NotFound { .. } => "not_found",
             Self::Busy { .. } | Self::NoRoom { .. } => "no_room",
             Self::Plan(_) | Self::Unsafe { .. } | Self::Stale { .. } => "plan",
             Self::Step { .. } | Self::Hardware(_) | Self::Node { .. } => "hardware",
-            Self::Store(_) | Self::Cdi(_) => "storage",
+            Self::Store(_) | Self::Cdi(_) | Self::Random(_) => "storage",
         }
     }
 
@@ -165,6 +187,11 @@ impl HostError {
                 "see `kerf profiles` for what this host offers"
             }
             Self::TwoAsks { .. } => "keep one of the annotations and CDI names",
+            Self::HasLease { .. } => "end the running container first, or take another name",
+            Self::Incomplete { .. } => {
+                "kerf-runtime and kerfd must be of one release: is the package whole?"
+            }
+            Self::Random(_) => "see the kernel's log",
             Self::NotAllowed { .. } => {
                 "add it to [launch.asks] of kerf.toml, or give the container a lease by kerf.dev/lease"
             }

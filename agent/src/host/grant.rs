@@ -322,10 +322,7 @@ impl Host {
 
 fn new_lease_id(now: Timestamp) -> Result<LeaseId, HostError> {
     let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(|error| HostError::Node {
-        path: "/dev/urandom".to_owned(),
-        why: error.to_string(),
-    })?;
+    getrandom::fill(&mut random).map_err(HostError::Random)?;
     Ok(LeaseId::new(now.0, random))
 }
 

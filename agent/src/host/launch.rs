@@ -39,23 +39,15 @@ impl Host {
             .is_some_and(|path| path.is_absolute())
         {
             // Without it nobody would ever learn which process the container is.
-            let name = format!("pid file of {container}");
-            return Err(HostError::NotFound {
-                what: "absolute",
-                name,
+            return Err(HostError::Incomplete {
+                container: container.to_string(),
+                what: "the absolute path of its pid file",
             });
         }
         if let Some(row) = self.lease_of(&container) {
-            let first = format!("lease {}", row.lease.id);
-            let second = request
-                .ask
-                .clone()
-                .or(request.lease.clone())
-                .unwrap_or_default();
-            return Err(HostError::TwoAsks {
+            return Err(HostError::HasLease {
                 container: container.to_string(),
-                first,
-                second,
+                lease: row.lease.id,
             });
         }
         let lease = match (&request.ask, &request.lease) {
@@ -79,9 +71,9 @@ impl Host {
                 });
             }
             (None, None) => {
-                return Err(HostError::NotFound {
-                    what: "ask",
-                    name: container.to_string(),
+                return Err(HostError::Incomplete {
+                    container: container.to_string(),
+                    what: "an ask",
                 });
             }
         };
@@ -134,9 +126,9 @@ impl Host {
             .init_pid
             .and_then(|pid| u32::try_from(pid).ok())
             .and_then(process::identify)
-            .ok_or_else(|| HostError::NotFound {
-                what: "running container process of",
-                name: container.to_string(),
+            .ok_or_else(|| HostError::Incomplete {
+                container: container.to_string(),
+                what: "a first process that runs",
             })?;
         // A hook knows the namespace only where the bundle lies in containerd's folders. That its parent is the
         // runtime that was granted something tells for certain that this is the same container.

@@ -28,7 +28,7 @@ use std::time::Instant;
 use kerf_planner::Usage;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::{mpsc, oneshot, watch as channel};
 
 pub use command::{Command, HostHandle, LaunchPeer, LayoutRequest, Progress, Reservation};
 pub use error::HostError;
@@ -48,6 +48,10 @@ const INBOX_BOUND: usize = 256;
 /// Time between two looks at the hardware when nothing else happens. It bounds how long a slice that was
 /// made or destroyed behind our back goes unnoticed.
 const RECONCILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long a start waits for the first look at the hardware. Loading the driver may take a minute, and one
+/// that hangs never ends; nobody could ask why in the meantime.
+const FIRST_LOOK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// What the owner works with.
 #[derive(Debug)]
@@ -100,7 +104,8 @@ pub struct Host {
 
 /// Starts the owner: recovers what an earlier kerfd left, then serves its inbox until it is told to drain.
 ///
-/// Returns the handle and the task; the first view is out when this returns.
+/// Returns the handle and the task; the first view is out when this returns. It shows the hardware, unless
+/// that takes longer than [`FIRST_LOOK_PATIENCE`]; commands wait for it in any case.
 pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<()>), HostError> {
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
     let inventory = Inventory {
@@ -156,12 +161,18 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         view,
         handle: handle.clone(),
     };
-    host.recover().await?;
-    Ok((handle, tokio::spawn(host.run(inbox))))
+    host.load()?;
+    let (ready, looked) = oneshot::channel();
+    let owner = tokio::spawn(host.run(inbox, ready));
+    // A driver that hangs, or takes its time to load, must not keep kerfd from saying so.
+    drop(tokio::time::timeout(FIRST_LOOK_PATIENCE, looked).await);
+    Ok((handle, owner))
 }
 
 impl Host {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, ready: oneshot::Sender<()>) {
+        self.first_look().await;
+        tell(ready);
         let mut tick = tokio::time::interval(RECONCILE_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -308,7 +319,7 @@ impl Host {
 }
 
 /// Says that something is done, to one who may have gone meanwhile.
-fn tell(waiter: tokio::sync::oneshot::Sender<()>) {
+fn tell(waiter: oneshot::Sender<()>) {
     if waiter.send(()).is_err() {
         tracing::debug!("nobody waits for the answer any more");
     }

@@ -9,19 +9,20 @@ use kerf_types::inventory::Health;
 use kerf_types::lease::LeaseState;
 use kerf_types::{PciAddress, Placement, ProfileId};
 
-use super::{Host, HostError, command, watch};
+use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
 use crate::hardware::worker;
 use crate::store::{LeaseRow, Origin, Work, WorkRow};
+
+/// Name of the entry that stands until the hardware was looked at for the first time.
+const STARTING: &str = "starting";
 
 /// Name of the entry about workers that outlived their kerfd.
 const EARLIER_WORKERS: &str = "earlier workers";
 
 impl Host {
-    /// Runs once, before the first command.
-    pub(super) async fn recover(&mut self) -> Result<(), HostError> {
-        self.await_earlier_workers(self.config.driver.call_deadline)
-            .await;
+    /// Takes up what the store and the run folder know, before anybody hears of this kerfd.
+    pub(super) fn load(&mut self) -> Result<(), HostError> {
         self.note_origin();
         let (rows, damaged) = self.store.leases()?;
         if !damaged.is_empty() {
@@ -34,6 +35,22 @@ impl Host {
         }
         self.take_over_copies();
         self.open_work = self.store.open_work()?;
+        // Nothing is wrong yet, so it is no event; whoever asks while it lasts is told.
+        let entry = Degraded {
+            why: "the hardware is being looked at for the first time".to_owned(),
+            hint: "launches wait; a driver without persistence mode takes its time to load"
+                .to_owned(),
+            since: now(),
+        };
+        self.degraded.insert(STARTING.to_owned(), entry);
+        self.publish();
+        Ok(())
+    }
+
+    /// Runs once, before the first command: what an earlier kerfd left is set against what is there.
+    pub(super) async fn first_look(&mut self) {
+        self.await_earlier_workers(self.config.driver.call_deadline)
+            .await;
         self.observe_all().await;
         self.resume_work().await;
         self.resume_leases().await;
@@ -45,8 +62,8 @@ impl Host {
                 "check the folder of CDI files (paths.cdi_dir)",
             );
         }
+        self.degraded.remove(STARTING);
         self.settle().await;
-        Ok(())
     }
 
     async fn await_earlier_workers(&mut self, patience: Duration) {

@@ -6,8 +6,10 @@
 use std::ffi::CString;
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
-use tonic::Status;
 use tonic::transport::server::UdsConnectInfo;
+use tonic::{Code, Status};
+
+use super::status::with_hint;
 
 use crate::config::Access;
 
@@ -42,7 +44,8 @@ impl Peer {
         let uid = credentials.uid();
         Ok(Self {
             uid,
-            role: role_of(uid, credentials.gid(), access),
+            // A user database over the network can take seconds: the other tasks of this thread go on.
+            role: tokio::task::block_in_place(|| role_of(uid, credentials.gid(), access)),
         })
     }
 
@@ -56,10 +59,11 @@ impl Peer {
             Role::Submit => "access.submit",
             Role::Read => "access",
         };
-        Err(Status::permission_denied(format!(
-            "uid {} is not named in {who}",
-            self.uid
-        )))
+        Err(with_hint(
+            Code::PermissionDenied,
+            format!("uid {} is not named in {who}", self.uid),
+            "an operator can add the user, or a group of theirs, to [access] in kerf.toml",
+        ))
     }
 
     /// Whether it may change what belongs to `owner`.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use kerf_api::v1;
 use kerf_types::lease::Holder;
 use kerf_types::{Ask, ContainerRef, LeaseId};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::Service;
 use super::auth::{Peer, Role};
+use super::status::with_hint;
 use crate::host::policy::may_ask;
-use crate::host::{Command, Reserve, Wanted};
+use crate::host::{Command, HostError, Reserve, Wanted};
 
 /// Longest time that a promise may be kept: a forgotten one must not hold a slice for ever.
 const TTL_LIMIT_SECONDS: u32 = 86_400;
@@ -21,7 +22,7 @@ impl Service {
         peer: Peer,
         request: v1::CreateLeaseRequest,
     ) -> Result<v1::Lease, Status> {
-        let invalid = |error: kerf_types::ParseError| Status::invalid_argument(error.to_string());
+        let invalid = |error: kerf_types::ParseError| Status::from(HostError::Invalid(error));
         let wanted = match request.ask.split_once('=') {
             Some(("slice", name)) => Wanted::Slice(name.to_owned()),
             Some(("gpu", name)) => Wanted::Gpu(name.to_owned()),
@@ -30,11 +31,14 @@ impl Service {
         let holder = if request.container.is_empty() {
             // It would be good for runtimes of that user, and those that kerf serves run as root.
             if peer.uid != 0 {
-                return Err(Status::invalid_argument(format!(
-                    "a lease of uid {} without a container could never be used: name the container with \
-                     --namespace and --container",
-                    peer.uid
-                )));
+                return Err(with_hint(
+                    Code::InvalidArgument,
+                    format!(
+                        "a lease of uid {} without a container could never be used",
+                        peer.uid
+                    ),
+                    "name the container with --namespace and --container",
+                ));
             }
             Holder::User { uid: peer.uid }
         } else {
@@ -46,8 +50,11 @@ impl Service {
             0 => self.config.borrow().config.launch.reservation_ttl,
             seconds if seconds <= TTL_LIMIT_SECONDS => Duration::from_secs(u64::from(seconds)),
             seconds => {
-                let text = format!("ttl of {seconds} s: at most {TTL_LIMIT_SECONDS} s are kept");
-                return Err(Status::invalid_argument(text));
+                return Err(with_hint(
+                    Code::InvalidArgument,
+                    format!("a promise of {seconds} s is longer than {TTL_LIMIT_SECONDS} s"),
+                    "ask for less, and again before it ends",
+                ));
             }
         };
         let request = Reserve {
@@ -73,22 +80,26 @@ impl Service {
         let loaded = self.config.borrow();
         if peer.role != Role::Admin && namespace == loaded.config.launch.namespace {
             // The containers there are kerf's own: a lease for one would be taken by somebody's job.
-            return Err(Status::permission_denied(format!(
-                "containers of namespace {namespace:?} are jobs, which get their leases by themselves"
-            )));
+            return Err(with_hint(
+                Code::PermissionDenied,
+                format!("containers of namespace {namespace:?} are jobs of kerf"),
+                "jobs get their leases by themselves: see `kerf run --help`",
+            ));
         }
         if peer.role == Role::Admin || may_ask(&loaded.config.launch.asks, namespace, ask) {
             return Ok(());
         }
-        Err(Status::permission_denied(format!(
-            "launch.asks does not let namespace {namespace:?} ask for {ask:?}"
-        )))
+        Err(with_hint(
+            Code::PermissionDenied,
+            format!("launch.asks does not let namespace {namespace:?} ask for {ask:?}"),
+            "an operator can add it to [launch.asks] in kerf.toml, or make the lease",
+        ))
     }
 
     pub(super) async fn end_lease(&self, peer: Peer, id: &str) -> Result<v1::Lease, Status> {
         let lease: LeaseId = id
             .parse()
-            .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))?;
+            .map_err(|_| HostError::NoLease { id: id.to_owned() })?;
         let by = (peer.role != Role::Admin).then_some(peer.uid);
         let lease = self
             .host

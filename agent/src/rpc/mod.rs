@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use auth::{Peer, Role};
 pub use documents::StatusFacts;
-pub use status::HINT;
+pub use status::{CAUSES, HINT};
 
 use crate::config::Config;
 use crate::config::file::FileConfig;
@@ -112,7 +112,8 @@ impl Service {
         let layout = layout
             .try_into()
             .map_err(|error: kerf_api::convert::ConvertError| {
-                Status::invalid_argument(crate::errors::chain(&error))
+                let hint = "see `kerf schema layout` for what a layout may hold";
+                status::refusal(tonic::Code::InvalidArgument, &error, hint)
             })?;
         Ok(LayoutRequest {
             layout,

@@ -1,13 +1,29 @@
-//! Errors as gRPC statuses: the whole chain in the message, the hint in the metadata.
+//! Errors as gRPC statuses: the whole chain in the message, and in the metadata the hint, and the chain once
+//! more with one cause a line, for those who show them apart.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
-use crate::errors::chain;
+use crate::errors::{causes, chain};
 use crate::host::HostError;
 
 /// Metadata key of the hint.
 pub const HINT: &str = "kerf-hint";
+
+/// Metadata key of the error and its causes, one a line. Binary, since causes hold the words of others.
+pub const CAUSES: &str = "kerf-causes-bin";
+
+/// A status that tells an error with its causes, and a hint.
+pub fn refusal(code: Code, error: &dyn std::error::Error, hint: &str) -> Status {
+    let mut status = with_hint(code, chain(error), hint);
+    let lines: Vec<String> = causes(error)
+        .into_iter()
+        .map(|text| text.replace('\n', " "))
+        .collect();
+    let value = MetadataValue::from_bytes(lines.join("\n").as_bytes());
+    status.metadata_mut().insert_bin(CAUSES, value);
+    status
+}
 
 /// A status with a hint.
 pub fn with_hint(code: Code, message: impl Into<String>, hint: &str) -> Status {
@@ -23,9 +39,11 @@ impl From<HostError> for Status {
     fn from(error: HostError) -> Self {
         let code = match &error {
             HostError::Draining | HostError::Ended => Code::Unavailable,
-            HostError::Invalid(_) | HostError::Unknown { .. } | HostError::TwoAsks { .. } => {
-                Code::InvalidArgument
-            }
+            HostError::Invalid(_)
+            | HostError::Unknown { .. }
+            | HostError::TwoAsks { .. }
+            | HostError::Incomplete { .. } => Code::InvalidArgument,
+            HostError::HasLease { .. } => Code::AlreadyExists,
             HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
             HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
             HostError::Busy { .. } | HostError::Plan(_) | HostError::Stale { .. } => {
@@ -36,8 +54,8 @@ impl From<HostError> for Status {
             HostError::Step { .. } | HostError::Hardware(_) | HostError::Node { .. } => {
                 Code::Aborted
             }
-            HostError::Store(_) | HostError::Cdi(_) => Code::Unavailable,
+            HostError::Store(_) | HostError::Cdi(_) | HostError::Random(_) => Code::Unavailable,
         };
-        with_hint(code, chain(&error), error.hint())
+        refusal(code, &error, error.hint())
     }
 }
