@@ -143,13 +143,16 @@ fn parse_requirement(text: &str) -> Option<Requirement> {
 }
 
 impl fmt::Display for Ask {
+    /// Reads back as the same ask: it travels between processes in this form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slice { profile, count: 1 } => profile.fmt(f),
             Self::Slice { profile, count } => write!(f, "{profile}:{count}"),
             Self::Gpus { count } => write!(f, "gpu:{count}"),
             Self::Capability(requirement) => {
-                let memory = requirement.memory.map(|memory| format!("memory>={memory}"));
+                let memory = requirement
+                    .memory
+                    .map(|memory| format!("memory>={}", memory.exact()));
                 let features = requirement
                     .features
                     .iter()

@@ -9,6 +9,13 @@ use crate::ParseError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Bytes(pub u64);
 
+const BINARY_UNITS: [(&str, u64); 4] = [
+    ("TiB", 1 << 40),
+    ("GiB", 1 << 30),
+    ("MiB", 1 << 20),
+    ("KiB", 1 << 10),
+];
+
 const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -39,15 +46,32 @@ impl FromStr for Bytes {
     }
 }
 
-impl fmt::Display for Bytes {
-    /// Writes the largest binary unit that loses nothing beyond two decimals.
+impl Bytes {
+    /// The amount in the largest binary unit that divides it: the spelling that `FromStr` reads back and
+    /// that loses nothing, for text that is stored, hashed or sent.
+    pub fn exact(self) -> impl fmt::Display {
+        Exact(self)
+    }
+}
+
+struct Exact(Bytes);
+
+impl fmt::Display for Exact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (unit, scale) in [
-            ("TiB", 1_u64 << 40),
-            ("GiB", 1 << 30),
-            ("MiB", 1 << 20),
-            ("KiB", 1 << 10),
-        ] {
+        let Self(Bytes(bytes)) = *self;
+        let fits = |(_, scale): &&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*scale);
+        match BINARY_UNITS.iter().find(fits) {
+            Some((unit, scale)) => write!(f, "{}{unit}", bytes / scale),
+            None => write!(f, "{bytes}B"),
+        }
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// For people: the largest binary unit that loses nothing beyond two decimals. It rounds, and does
+    /// not read back; [`Bytes::exact`] does.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (unit, scale) in BINARY_UNITS {
             if self.0 >= scale {
                 let hundredths = u128::from(self.0) * 100 / u128::from(scale);
                 let (whole, rest) = (hundredths / 100, hundredths % 100);

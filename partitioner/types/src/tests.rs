@@ -1,5 +1,8 @@
 //! Every text form reads back as what was written, and what is wrong is refused.
 
+use proptest::prelude::*;
+
+use crate::ask::{Feature, Requirement};
 use crate::{
     Ask, Bytes, ContainerRef, Fence, LeaseId, PciAddress, Placement, ProfileName, Timestamp,
 };
@@ -44,6 +47,9 @@ fn text_forms_round_trip() {
         "1g.10gb:2",
         "gpu:2",
         "memory>=20GiB,fp8,nvlink:4",
+        "memory>=1536MiB",
+        "memory>=19531250KiB",
+        "memory>=1000B",
     ]);
     check_round_trip::<LeaseId>(&["0192f0a4-5c1e-7000-8000-00000000002a"]);
 }
@@ -110,4 +116,50 @@ fn amounts_read_with_units() {
     assert_eq!("4GiB".parse::<Bytes>().expect("4GiB").0, 4 << 30);
     assert_eq!("1000".parse::<Bytes>().expect("1000").0, 1_000);
     assert_eq!(Bytes(10_468_982_784).to_string(), "9.75GiB");
+}
+
+fn asks() -> impl Strategy<Value = Ask> {
+    let features =
+        proptest::sample::subsequence(vec![Feature::Fp4, Feature::Bf16, Feature::Fp8], 0..=3);
+    // Amounts of every size, whole units among them.
+    let memory =
+        (any::<u64>(), 0_u32..64).prop_map(|(bytes, zeros)| Bytes(bytes >> zeros << (zeros / 2)));
+    let requirement = (
+        proptest::option::of(memory),
+        features,
+        proptest::option::of(1_u32..=112),
+    );
+    let requirement = requirement.prop_map(|(memory, features, nvlink)| Requirement {
+        memory,
+        features,
+        nvlink,
+    });
+    let named = (1_u32..=112).prop_map(|count| Ask::Slice {
+        profile: "1g.10gb+me".parse().expect("a profile"),
+        count,
+    });
+    prop_oneof![
+        named,
+        (1_u32..=112).prop_map(|count| Ask::Gpus { count }),
+        requirement
+            .prop_filter("an ask asks for something", |requirement| {
+                *requirement != Requirement::default()
+            })
+            .prop_map(Ask::Capability),
+    ]
+}
+
+proptest! {
+    /// The command line, the annotation and the job's document carry asks as text.
+    #[test]
+    fn every_ask_reads_back_as_itself(ask in asks()) {
+        let text = ask.to_string();
+        prop_assert_eq!(text.parse::<Ask>().map_err(|error| error.to_string()), Ok(ask), "{}", text);
+    }
+
+    #[test]
+    fn an_exact_amount_reads_back_as_itself(bytes in any::<u64>(), zeros in 0_u32..64) {
+        let amount = Bytes(bytes >> zeros << zeros);
+        prop_assert_eq!(amount.exact().to_string().parse::<Bytes>().ok(), Some(amount));
+    }
 }

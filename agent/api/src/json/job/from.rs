@@ -42,37 +42,13 @@ impl From<&JobSpec> for JobSpecDocument {
     }
 }
 
-/// The one spelling of an ask that is hashed: it loses nothing, and the order of features does not matter.
-///
-/// `Display` is for people and may round an amount of memory.
+/// The one spelling of an ask that is hashed: the order of features does not matter.
 fn ask_text(ask: &Ask) -> String {
-    let Ask::Capability(requirement) = ask else {
-        return ask.to_string();
-    };
-    let mut features = requirement.features.clone();
-    features.sort_unstable();
-    let memory = requirement
-        .memory
-        .map(|memory| format!("memory>={}", exact(memory.0)));
-    let features = features.iter().map(|feature| feature.as_str().to_owned());
-    let nvlink = requirement.nvlink.map(|count| format!("nvlink:{count}"));
-    let terms: Vec<String> = memory.into_iter().chain(features).chain(nvlink).collect();
-    terms.join(",")
-}
-
-/// An amount in the largest binary unit that divides it.
-fn exact(bytes: u64) -> String {
-    let units = [
-        ("TiB", 1_u64 << 40),
-        ("GiB", 1 << 30),
-        ("MiB", 1 << 20),
-        ("KiB", 1 << 10),
-    ];
-    let fits = |(_, size): &&(&str, u64)| bytes > 0 && bytes.is_multiple_of(*size);
-    match units.iter().find(fits) {
-        Some((unit, size)) => format!("{}{unit}", bytes / size),
-        None => format!("{bytes}B"),
+    let mut ask = ask.clone();
+    if let Ask::Capability(requirement) = &mut ask {
+        requirement.features.sort_unstable();
     }
+    ask.to_string()
 }
 
 impl From<&VolumeMount> for VolumeDocument {
