@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::CreateError;
@@ -11,10 +12,14 @@ use crate::DRIVER_VERSION;
 
 /// Name that NVML clients load.
 pub const LIBRARY: &str = "libnvidia-ml.so.1";
+/// Name that programs are linked against, which leads to the other one.
+pub const LINK: &str = "libnvidia-ml.so";
 /// Name that cargo gives the cdylib.
 const BUILT: &str = "libnvidia_ml.so";
 /// Where the package `kerf-sim` installs it.
 const INSTALLED: &str = "/usr/lib/kerf/sim/libnvidia-ml.so.1";
+/// As packages install libraries: every client may load it and only its owner replaces it.
+const LIBRARY_MODE: u32 = 0o755;
 /// Where a driver installs it, relative to the root.
 const LIBRARY_FOLDER: &str = "usr/lib/x86_64-linux-gnu";
 
@@ -49,6 +54,9 @@ pub fn install(folder: &Path, library: &Path) -> Result<(), CreateError> {
     let target = folder.join(LIBRARY);
     let next = folder.join(format!("{LIBRARY}.next"));
     fs::copy(library, &next).map_err(|error| failed("copy", library, error))?;
+    // The copy has the mode of what was copied, which may be readable by its builder alone.
+    fs::set_permissions(&next, fs::Permissions::from_mode(LIBRARY_MODE))
+        .map_err(|error| failed("set the mode of", &next, error))?;
     fs::rename(&next, &target).map_err(|error| failed("replace", &target, error))?;
     let machine = Tree::new(folder.to_owned());
     let root = Tree::new(folder.join("root"));
@@ -56,7 +64,7 @@ pub fn install(folder: &Path, library: &Path) -> Result<(), CreateError> {
     root.folder(LIBRARY_FOLDER)?;
     let inside = root.path(&versioned);
     for stale in [
-        machine.path("libnvidia-ml.so"),
+        machine.path(LINK),
         root.path(format!("{LIBRARY_FOLDER}/{LIBRARY}")),
         inside.clone(),
     ] {
@@ -67,7 +75,7 @@ pub fn install(folder: &Path, library: &Path) -> Result<(), CreateError> {
             _ => {}
         }
     }
-    machine.link("libnvidia-ml.so", LIBRARY)?;
+    machine.link(LINK, LIBRARY)?;
     // A hard link and not a symbolic one: whoever resolves paths inside the tree must not leave it.
     fs::hard_link(&target, &inside).map_err(|error| failed("link", &inside, error))?;
     root.link(format!("{LIBRARY_FOLDER}/{LIBRARY}"), &versioned)

@@ -14,7 +14,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -128,7 +128,7 @@ pub fn create(
     let spec = tables::machine(machine).ok_or_else(|| CreateError::UnknownMachine {
         name: machine.to_owned(),
     })?;
-    let dir = &prepare(dir)?;
+    let (dir, _lock) = &prepare(dir)?;
     let seed = match options.seed {
         Some(seed) => seed,
         None => getrandom::u64().map_err(CreateError::Random)?,
@@ -170,7 +170,11 @@ pub fn replace_library(dir: &Path, library: &Path) -> Result<MachineInfo, Create
 
 /// Makes the folder, or takes one that an interrupted creation left. Anything that might be
 /// somebody else's is refused and never removed: `kerf sim create h100x8 /` must not touch `/root`.
-fn prepare(dir: &Path) -> Result<PathBuf, CreateError> {
+///
+/// Returns the folder, opened and locked: a second creator waits until the first has ended, and
+/// then finds a machine, or half of one. The lock is on the folder and not on a file in it, for a
+/// file would have to be made before it is known whose folder this is.
+fn prepare(dir: &Path) -> Result<(PathBuf, File), CreateError> {
     fs::create_dir_all(dir).map_err(|error| failed("create", dir, error))?;
     let dir = dir
         .canonicalize()
@@ -180,13 +184,15 @@ fn prepare(dir: &Path) -> Result<PathBuf, CreateError> {
     if dir == Path::new("/") || (theirs && !dir.starts_with("/dev/shm")) {
         return Err(CreateError::Forbidden { path: dir });
     }
+    let lock = File::open(&dir).map_err(|error| failed("open", &dir, error))?;
+    lock.lock().map_err(|error| failed("lock", &dir, error))?;
     let (making, root) = (dir.join(MAKING_FILE), dir.join("root"));
     if making.exists() && !dir.join(STATE_FILE).exists() {
         if root.exists() {
             fs::remove_dir_all(&root).map_err(|error| failed("remove", &root, error))?;
         }
     } else {
-        for name in [STATE_FILE, "root", LIBRARY] {
+        for name in [STATE_FILE, "root", LIBRARY, library::LINK] {
             let path = dir.join(name);
             if path.symlink_metadata().is_ok() {
                 return Err(CreateError::Exists { path });
@@ -194,7 +200,7 @@ fn prepare(dir: &Path) -> Result<PathBuf, CreateError> {
         }
         fs::write(&making, "").map_err(|error| failed("write", &making, error))?;
     }
-    Ok(dir)
+    Ok((dir, lock))
 }
 
 fn fill(

@@ -28,7 +28,7 @@ const CONTROL_MINOR: u32 = 255;
 /// as the range allows, so that a device-cgroup rule for one machine does not name another's nodes.
 ///
 /// # Errors
-/// `MajorsTaken` when the real machine uses what was chosen, which no known kernel can do.
+/// `MajorTaken` when the real machine uses what was chosen, which no known kernel can do.
 pub fn choose(folder: &Path, proc_devices: &str) -> Result<Nodes, CreateError> {
     let taken: BTreeSet<u32> = proc_devices
         .lines()

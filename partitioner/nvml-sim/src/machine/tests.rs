@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 
 use super::*;
 
@@ -235,6 +235,72 @@ fn a_machine_is_not_made_over_anything() {
     }
     let unknown = make("h100x9", &temp.path().join("n"), 1);
     assert!(matches!(unknown, Err(CreateError::UnknownMachine { .. })));
+}
+
+#[test]
+fn a_library_of_somebody_else_is_never_removed() {
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let dir = temp.path().join("m");
+    fs::create_dir(&dir).expect("a writable folder");
+    fs::write(dir.join("libnvidia-ml.so"), "precious").expect("a writable folder");
+    let refused = make("h100x1", &dir, 1);
+    assert!(
+        matches!(&refused, Err(CreateError::Exists { path }) if path.ends_with("libnvidia-ml.so")),
+        "{refused:?}"
+    );
+    let left = fs::read_to_string(dir.join("libnvidia-ml.so")).expect("it is left alone");
+    assert_eq!(left, "precious");
+}
+
+#[test]
+fn of_two_creators_one_makes_the_machine_and_the_other_finds_it() {
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let library = temp.path().join("library");
+    fs::write(&library, "library").expect("a writable folder");
+    for round in 0..4 {
+        let dir = temp.path().join(round.to_string());
+        let create = |seed| {
+            create(
+                "h100x1",
+                &dir,
+                &library,
+                &CreateOptions { seed: Some(seed) },
+            )
+        };
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let creators: Vec<_> = (1..=3)
+                .map(|seed| scope.spawn(move || create(seed)))
+                .collect();
+            creators
+                .into_iter()
+                .map(|creator| creator.join().expect("no panic"))
+                .collect()
+        });
+        let (whole, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+        assert_eq!(whole.len(), 1, "{refused:?}");
+        for refused in refused {
+            let refused = refused.expect_err("sorted out");
+            assert!(matches!(refused, CreateError::Exists { .. }), "{refused}");
+        }
+        let info = open(&dir).expect("a machine");
+        assert!(
+            info.sysroot.join("dev/nvidia-caps").is_dir(),
+            "the tree is whole"
+        );
+        assert!(!dir.join(MAKING_FILE).exists());
+    }
+}
+
+#[test]
+fn the_library_can_be_loaded_whatever_the_mode_of_its_source() {
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let library = temp.path().join("private");
+    fs::write(&library, "library").expect("a writable folder");
+    fs::set_permissions(&library, fs::Permissions::from_mode(0o600)).expect("ours");
+    let options = CreateOptions { seed: Some(1) };
+    let info = create("h100x1", &temp.path().join("m"), &library, &options).expect("a machine");
+    let mode = info.library.metadata().expect("a library").mode();
+    assert_eq!(mode & 0o7777, 0o755);
 }
 
 #[test]
