@@ -1,5 +1,6 @@
 //! The documents of `kerf sim`. They are the simulator's and no part of kerfd's API.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use nvidia_ml::MachineInfo;
@@ -42,6 +43,7 @@ pub struct SimState {
     schema: &'static str,
     pub name: String,
     pub driver_hung: bool,
+    pub refusals: BTreeMap<String, u32>,
     pub real_nodes: bool,
     pub gpus: Vec<SimGpu>,
 }
@@ -110,6 +112,7 @@ impl From<&MachineShown> for SimState {
             schema: "kerf.v1.SimState",
             name: shown.name.clone(),
             driver_hung: shown.driver_hung,
+            refusals: shown.refusals.clone(),
             real_nodes: shown.real_nodes,
             gpus: shown.gpus.iter().map(Into::into).collect(),
         }
@@ -126,6 +129,8 @@ impl From<&GpuShown> for SimGpu {
                 Fault::None => "none",
                 Fault::Lost => "lost",
                 Fault::Hung => "hung",
+                Fault::Gone => "gone",
+                Fault::ResetRequired => "reset-required",
             },
             mig: gpu.mig.0,
             mig_pending: gpu.mig.1,

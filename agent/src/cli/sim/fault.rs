@@ -19,13 +19,14 @@ pub struct Args {
     /// The GPU's index
     #[arg(long, value_name = "N", requires = "fault", group = "broken")]
     gpu: Option<u32>,
-    /// lost, hang, xid=CODE, ecc-corrected=COUNT, ecc-uncorrected=COUNT, or clear
+    /// lost, gone, hang, reset-required, xid=CODE, ecc-corrected=COUNT, ecc-uncorrected=COUNT, or clear
     #[arg(value_name = "FAULT", requires = "gpu")]
     fault: Option<GpuFault>,
     /// GPU instance that an XID is about
     #[arg(long, value_name = "GI", requires = "fault")]
     gi: Option<u32>,
-    /// What befalls the whole driver
+    /// What befalls the whole driver: hang, FUNCTION=CODE (each call of that NVML function answers
+    /// with the code), or clear
     #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
     driver: Option<DriverFault>,
 }
@@ -34,7 +35,9 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GpuFault {
     Lost,
+    Gone,
     Hang,
+    ResetRequired,
     Xid(u64),
     EccCorrected(u64),
     EccUncorrected(u64),
@@ -42,12 +45,28 @@ enum GpuFault {
 }
 
 /// What befalls the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum DriverFault {
-    /// Every call blocks.
     Hang,
-    /// It answers again.
+    Refuse { function: String, code: u32 },
     Clear,
+}
+
+impl FromStr for DriverFault {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let error = || ParseError::new("a fault", text, "hang, nvmlDeviceGetMigMode=999 or clear");
+        match text.split_once('=') {
+            Some((function, code)) if function.starts_with("nvml") => Ok(Self::Refuse {
+                function: function.to_owned(),
+                code: code.parse().map_err(|_| error())?,
+            }),
+            None if text == "hang" => Ok(Self::Hang),
+            None if text == "clear" => Ok(Self::Clear),
+            _ => Err(error()),
+        }
+    }
 }
 
 impl FromStr for GpuFault {
@@ -55,7 +74,7 @@ impl FromStr for GpuFault {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let error = || {
-            let hint = "lost, hang, xid=79, ecc-corrected=1, ecc-uncorrected=1 or clear";
+            let hint = "lost, gone, hang, reset-required, xid=79, ecc-corrected=1, ecc-uncorrected=1 or clear";
             ParseError::new("a fault", text, hint)
         };
         let (word, number) = match text.split_once('=') {
@@ -64,7 +83,9 @@ impl FromStr for GpuFault {
         };
         match (word, number) {
             ("lost", None) => Ok(Self::Lost),
+            ("gone", None) => Ok(Self::Gone),
             ("hang", None) => Ok(Self::Hang),
+            ("reset-required", None) => Ok(Self::ResetRequired),
             ("clear", None) => Ok(Self::Clear),
             ("xid", Some(code)) => Ok(Self::Xid(code)),
             ("ecc-corrected", Some(count)) => Ok(Self::EccCorrected(count)),
@@ -76,9 +97,13 @@ impl FromStr for GpuFault {
 
 /// Breaks or mends something. It says nothing: what follows is seen on the machine.
 pub fn run(args: &Args) -> Result<(), SimError> {
-    let request = match (args.gpu, args.fault, args.driver) {
+    let request = match (args.gpu, args.fault, &args.driver) {
         (Some(gpu), Some(fault), _) => gpu_fault(gpu, fault, args.gi),
         (_, _, Some(DriverFault::Hang)) => FaultRequest::DriverHang,
+        (_, _, Some(DriverFault::Refuse { function, code })) => FaultRequest::Refuse {
+            function: function.clone(),
+            code: *code,
+        },
         // The groups of the arguments leave nothing else.
         (_, _, Some(DriverFault::Clear) | None) => FaultRequest::DriverClear,
     };
@@ -88,6 +113,8 @@ pub fn run(args: &Args) -> Result<(), SimError> {
 fn gpu_fault(gpu: u32, fault: GpuFault, gi: Option<u32>) -> FaultRequest {
     match fault {
         GpuFault::Lost => FaultRequest::Lost { gpu },
+        GpuFault::Gone => FaultRequest::Gone { gpu },
+        GpuFault::ResetRequired => FaultRequest::ResetRequired { gpu },
         GpuFault::Hang => FaultRequest::Hang { gpu },
         GpuFault::Xid(number) => FaultRequest::Xid { gpu, number, gi },
         GpuFault::EccCorrected(count) => FaultRequest::EccCorrected { gpu, count },

@@ -164,6 +164,9 @@ fn render_state(state: &SimState, style: Style) -> String {
         "the driver answers"
     };
     let mut text = format!("{}  {driver}\n", state.name);
+    for (function, code) in &state.refusals {
+        text.push_str(&format!("{function} answers {code}\n"));
+    }
     let mut table = Table::new(&[">GPU", "PCI", "FAULT", "MIG", "INSTANCES", "PROCESSES"]);
     for gpu in &state.gpus {
         let mig = match (gpu.mig, gpu.mig_pending) {

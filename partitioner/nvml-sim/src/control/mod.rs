@@ -26,7 +26,7 @@ const XID_FALLEN_OFF_THE_BUS: u64 = 79;
 const XID_DOUBLE_BIT_ECC: u64 = 48;
 
 /// Something to break, or to mend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultRequest {
     /// The GPU falls off the bus: its calls answer GPU_IS_LOST. Raises XID 79.
     Lost {
@@ -61,14 +61,31 @@ pub enum FaultRequest {
         /// How many.
         count: u64,
     },
-    /// The GPU is well again: neither lost nor hung. Its instances are as they were.
+    /// The driver does not list the GPU any more, and the indices of those behind it shift.
+    Gone {
+        /// Place on the bus, which is the index while no GPU is gone.
+        gpu: u32,
+    },
+    /// Calls on the GPU answer RESET_REQUIRED until it is reset.
+    ResetRequired {
+        /// GPU index.
+        gpu: u32,
+    },
+    /// The GPU is well again: neither lost, gone nor hung, and in no need of a reset. Its instances are as they were.
     Clear {
         /// GPU index.
         gpu: u32,
     },
     /// Every call blocks, `nvmlInit` included.
     DriverHang,
-    /// The driver answers again.
+    /// A function of NVML answers with this code and does nothing.
+    Refuse {
+        /// Its name, such as `nvmlDeviceGetMigMode`.
+        function: String,
+        /// The code.
+        code: u32,
+    },
+    /// The driver answers again: it neither hangs nor refuses.
     DriverClear,
 }
 
@@ -147,6 +164,8 @@ fn apply(machine: &mut Machine, request: FaultRequest, now_us: u64) -> Result<()
             machine.raise(gpu, events::XID, about, now_us);
         }
         FaultRequest::Hang { gpu } => known(machine, gpu)?.fault = Fault::Hung,
+        FaultRequest::Gone { gpu } => known(machine, gpu)?.fault = Fault::Gone,
+        FaultRequest::ResetRequired { gpu } => known(machine, gpu)?.fault = Fault::ResetRequired,
         FaultRequest::Clear { gpu } => known(machine, gpu)?.fault = Fault::None,
         FaultRequest::Xid { gpu, number, gi } => {
             known(machine, gpu)?;
@@ -175,7 +194,13 @@ fn apply(machine: &mut Machine, request: FaultRequest, now_us: u64) -> Result<()
             machine.raise(gpu, events::XID, about, now_us);
         }
         FaultRequest::DriverHang => machine.driver_hung = true,
-        FaultRequest::DriverClear => machine.driver_hung = false,
+        FaultRequest::Refuse { function, code } => {
+            machine.refusals.insert(function, code);
+        }
+        FaultRequest::DriverClear => {
+            machine.driver_hung = false;
+            machine.refusals.clear();
+        }
     }
     Ok(())
 }

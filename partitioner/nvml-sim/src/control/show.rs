@@ -1,6 +1,7 @@
 //! What is set on a machine, for people: faults, MIG layout, processes. Owns a view of the state
 //! that does not change with the state's own format.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::ControlError;
@@ -19,6 +20,8 @@ pub struct MachineShown {
     pub name: String,
     /// Whether every call blocks.
     pub driver_hung: bool,
+    /// Functions that answer with a code and do nothing.
+    pub refusals: BTreeMap<String, u32>,
     /// Whether the device nodes are real.
     pub real_nodes: bool,
     /// Behaviours chosen.
@@ -30,7 +33,7 @@ pub struct MachineShown {
 /// A GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GpuShown {
-    /// NVML index.
+    /// Place on the bus: the NVML index while no GPU is gone.
     pub index: u32,
     /// `GPU-…`.
     pub uuid: String,
@@ -84,6 +87,7 @@ pub fn show(dir: &Path) -> Result<MachineShown, ControlError> {
     Ok(MachineShown {
         name: machine.name.clone(),
         driver_hung: machine.driver_hung,
+        refusals: machine.refusals.clone(),
         real_nodes: machine.nodes.real,
         policy: machine.policy,
         gpus: gpus.collect::<Result<_, Status>>()?,

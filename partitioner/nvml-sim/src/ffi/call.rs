@@ -31,12 +31,21 @@ static SESSION: Mutex<Session> = Mutex::new(Session {
 
 /// Turns a body's result into NVML's return code. A panic is a defect of ours and must not unwind
 /// into C.
-pub fn answer(body: impl FnOnce() -> Result<(), Status>) -> u32 {
+pub fn answer(function: &str, body: impl FnOnce() -> Result<(), Status>) -> u32 {
+    if let Some(code) = refusal(function) {
+        return code;
+    }
     match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => 0,
         Ok(Err(status)) => status.code(),
         Err(_) => Status::Unknown.code(),
     }
+}
+
+/// The code with which the machine was told to answer every call of a function.
+fn refusal(function: &str) -> Option<u32> {
+    let machine = store().ok()?.read().ok()?;
+    machine.refusals.get(function).copied()
 }
 
 /// `nvmlInit`: counts, and blocks while the driver hangs.
@@ -108,7 +117,8 @@ fn machine_for(gpu: u32) -> Result<Arc<Machine>, Status> {
         let machine = machine()?;
         match machine.gpu(gpu)?.fault {
             Fault::None => return Ok(machine),
-            Fault::Lost => return Err(Status::GpuIsLost),
+            Fault::Lost | Fault::Gone => return Err(Status::GpuIsLost),
+            Fault::ResetRequired => return Err(Status::ResetRequired),
             Fault::Hung => thread::sleep(HANG_POLL),
         }
     }

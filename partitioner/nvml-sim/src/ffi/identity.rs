@@ -28,7 +28,11 @@ nvml! {
 
     fn nvmlDeviceGetIndex(device: Handle, index: Out<u32>) {
         match call::device(device)? {
-            Device::Gpu(view) => index.put(view.index),
+            Device::Gpu(view) => {
+                let before = view.machine.listed().position(|gpu| gpu.index == view.index);
+                let before = before.ok_or(Status::GpuIsLost)?;
+                index.put(u32::try_from(before).map_err(|_| Status::Unknown)?)
+            }
             Device::Mig(ci) => index.put(ci.instances()?.1.mig_index),
         }
     }

@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::call;
 use super::handle::{Handle, Target};
 use super::pointer::{InText, Out, Version, Versioned};
-use crate::model::gpu::Fault;
+use crate::model::gpu::{Fault, Gpu};
+use crate::model::machine::place;
 use crate::model::status::Status;
 
 nvml! {
@@ -46,8 +47,8 @@ nvml! {
     fn nvmlDeviceGetHandleBySerial(serial: InText, device: Out<Handle>) {
         let serial = serial.get()?;
         let machine = call::machine()?;
-        let found = machine.gpus.iter().find(|gpu| gpu.serial == serial);
-        device.put(by_index(found.ok_or(Status::NotFound)?.index)?)
+        let found = machine.listed().find(|gpu| gpu.serial == serial);
+        device.put(handle_of(found.ok_or(Status::NotFound)?)?)
     }
 
     fn nvmlDeviceGetHandleByPciBusId_v2(address: InText, device: Out<Handle>) {
@@ -73,31 +74,37 @@ impl Version for UuidV1 {
 }
 
 fn gpu_count() -> Result<u32, Status> {
-    u32::try_from(call::machine()?.gpus.len()).map_err(|_| Status::Unknown)
+    u32::try_from(call::machine()?.listed().count()).map_err(|_| Status::Unknown)
+}
+
+fn by_index(index: u32) -> Result<Handle, Status> {
+    let machine = call::machine()?;
+    let found = machine.listed().nth(place(index));
+    handle_of(found.ok_or(Status::InvalidArgument)?)
 }
 
 /// A look-up in the library's own table: it finds a GPU that hangs too, so that a client can name
 /// the one that it leaves out. Calls on the handle block.
-fn by_index(index: u32) -> Result<Handle, Status> {
-    match call::machine()?.gpu(index)?.fault {
-        Fault::Lost => Err(Status::GpuIsLost),
-        Fault::None | Fault::Hung => Ok(Handle::of(Target::Gpu(index))),
+fn handle_of(gpu: &Gpu) -> Result<Handle, Status> {
+    match gpu.fault {
+        Fault::Lost | Fault::Gone => Err(Status::GpuIsLost),
+        Fault::None | Fault::Hung | Fault::ResetRequired => Ok(Handle::of(Target::Gpu(gpu.index))),
     }
 }
 
 fn by_uuid(text: &str) -> Result<Handle, Status> {
     let machine = call::machine()?;
     if let Some(uuid) = text.strip_prefix("GPU-") {
-        let found = machine.gpus.iter().find(|gpu| gpu.uuid.to_string() == uuid);
-        return by_index(found.ok_or(Status::NotFound)?.index);
+        let found = machine.listed().find(|gpu| gpu.uuid.to_string() == uuid);
+        return handle_of(found.ok_or(Status::NotFound)?);
     }
     let uuid = text.strip_prefix("MIG-").ok_or(Status::InvalidArgument)?;
-    for gpu in &machine.gpus {
+    for gpu in machine.listed() {
         if let Some((_, ci)) = gpu
             .mig_devices()
             .find(|(_, ci)| ci.uuid.to_string() == uuid)
         {
-            by_index(gpu.index)?;
+            handle_of(gpu)?;
             return Ok(Handle::of(Target::Mig(gpu.index, ci.serial)));
         }
     }
@@ -115,12 +122,12 @@ fn by_address(text: &str) -> Result<Handle, Status> {
         _ => return Err(Status::InvalidArgument),
     };
     let machine = call::machine()?;
-    for gpu in &machine.gpus {
+    for gpu in machine.listed() {
         let bdf = machine.site(gpu.index)?.bdf;
         if (domain, bus, device, hex(function)?)
             == (0, u32::from(bdf.bus), u32::from(bdf.device), 0)
         {
-            return by_index(gpu.index);
+            return handle_of(gpu);
         }
     }
     Err(Status::NotFound)

@@ -8,7 +8,10 @@ macro_rules! nvml {
         $(#[$meta])*
         #[unsafe(no_mangle)]
         extern "C" fn $name($($arg: $ty),*) -> u32 {
-            $crate::ffi::call::answer(move || -> Result<(), $crate::model::status::Status> { $body })
+            $crate::ffi::call::answer(
+                stringify!($name),
+                move || -> Result<(), $crate::model::status::Status> { $body },
+            )
         }
     )*};
 }

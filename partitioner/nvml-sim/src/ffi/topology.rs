@@ -27,7 +27,7 @@ nvml! {
     ) {
         let view = call::gpu(device)?;
         let mut near = Vec::new();
-        for gpu in &view.machine.gpus {
+        for gpu in view.machine.listed() {
             if gpu.index != view.index && level_between(&view, gpu.index)? == level {
                 near.push(Handle::of(Target::Gpu(gpu.index)));
             }
@@ -39,7 +39,7 @@ nvml! {
         let machine = call::machine()?;
         let spec = machine.spec().ok_or(Status::LibRmVersionMismatch)?;
         let mut near = Vec::new();
-        for gpu in &machine.gpus {
+        for gpu in machine.listed() {
             let node = machine.site(gpu.index)?.node;
             if spec.node_cpus(node).iter().any(|(first, last)| (first..=last).contains(&&cpu)) {
                 near.push(Handle::of(Target::Gpu(gpu.index)));

@@ -14,7 +14,7 @@ use super::status::Status;
 /// A GPU.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Gpu {
-    /// NVML index; GPUs are in bus order.
+    /// Place on the bus. It is the NVML index as long as no GPU before it is gone.
     pub index: u32,
     /// Minor number of `/dev/nvidia<minor>`.
     pub minor: u32,
@@ -50,6 +50,12 @@ pub enum Fault {
     Lost,
     /// Every call on it blocks until the fault is lifted.
     Hung,
+    /// The driver does not count or list it any more, as after a reload that could not start it: the
+    /// indices of those behind it go down by one. A handle from before answers GPU_IS_LOST. Its files
+    /// under `/sys` and `/proc` stay, for the device is still on the bus.
+    Gone,
+    /// Every call on it answers RESET_REQUIRED until it is reset.
+    ResetRequired,
 }
 
 /// Settings that a client may change.
@@ -129,6 +135,11 @@ impl Gpu {
 }
 
 impl Machine {
+    /// GPUs that the driver lists, in the order of NVML's indices.
+    pub fn listed(&self) -> impl Iterator<Item = &Gpu> {
+        self.gpus.iter().filter(|gpu| gpu.fault != Fault::Gone)
+    }
+
     /// The product of every GPU in it.
     ///
     /// # Errors

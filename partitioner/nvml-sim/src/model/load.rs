@@ -121,7 +121,7 @@ impl Machine {
     ) -> Result<(), LoadError> {
         let product = self.product()?;
         let state = self.gpu(gpu).map_err(|_| LoadError::NoGpu { gpu })?;
-        if state.fault == Fault::Lost {
+        if matches!(state.fault, Fault::Lost | Fault::Gone) {
             return Err(LoadError::Lost { gpu });
         }
         process.ci = state.place_of(&process)?;

@@ -2,7 +2,7 @@
 //! form (one JSON document, format-numbered) and the counters that never go back; every change is
 //! a method here or in the sibling modules and takes the time as an argument.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ pub struct Machine {
     pub policy: Policy,
     /// Every call blocks, the first one included.
     pub driver_hung: bool,
+    /// Functions of NVML that answer with a code and do nothing, by name. A state that was written
+    /// before there were any has none.
+    #[serde(default)]
+    pub refusals: BTreeMap<String, u32>,
     /// GPUs by NVML index.
     pub gpus: Vec<Gpu>,
     /// The latest events, oldest first.
@@ -94,7 +98,7 @@ impl Machine {
         tables::machine(&self.name)
     }
 
-    /// The GPU at that NVML index.
+    /// The GPU at that place on the bus.
     ///
     /// # Errors
     /// `InvalidArgument` for an index that is too large.

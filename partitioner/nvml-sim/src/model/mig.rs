@@ -10,7 +10,7 @@
 //! with which a driver refuses to break them.
 
 use super::events::{self, About};
-use super::gpu::{ComputeInstance, Gpu, GpuInstance};
+use super::gpu::{ComputeInstance, Fault, Gpu, GpuInstance};
 use super::machine::{AmpereMode, Machine, MigUuid};
 use super::product::{Architecture, Product};
 use super::profile::{CI_PROFILES, CiProfile, GiProfile, gi_id, overlaps};
@@ -64,7 +64,8 @@ impl Machine {
     }
 
     /// A reset of the GPU from outside (`nvidia-smi --gpu-reset`, a reboot of the guest): the
-    /// pending mode takes hold, instances and volatile error counts are gone.
+    /// pending mode takes hold, instances and volatile error counts are gone, and what only a reset
+    /// mends is mended.
     ///
     /// # Errors
     /// `InUse` while a process runs on it.
@@ -72,6 +73,9 @@ impl Machine {
         let state = self.gpu_mut(gpu)?;
         if !state.processes.is_empty() {
             return Err(Status::InUse);
+        }
+        if state.fault == Fault::ResetRequired {
+            state.fault = Fault::None;
         }
         state.ecc.volatile_corrected = 0;
         state.ecc.volatile_uncorrected = 0;

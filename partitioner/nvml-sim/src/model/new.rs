@@ -1,6 +1,6 @@
 //! A machine as it comes out of the box. Owns the identities that follow from the seed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use uuid::Builder;
 
@@ -30,6 +30,7 @@ impl Machine {
             nodes,
             policy: Policy::default(),
             driver_hung: false,
+            refusals: BTreeMap::new(),
             gpus: gpus.collect(),
             events: VecDeque::new(),
         }
