@@ -16,7 +16,7 @@ use crate::model::gpu::Fault;
 use crate::model::load::{LoadError, Process};
 use crate::model::machine::{Machine, Policy};
 use crate::model::status::Status;
-use crate::store::{Store, StoreError, start_time};
+use crate::store::{Store, StoreError, pid_namespace, start_time};
 
 pub use show::{ComputeInstanceShown, GpuInstanceShown, GpuShown, MachineShown, show};
 
@@ -226,6 +226,7 @@ pub fn load(dir: &Path, request: LoadRequest) -> Result<(), ControlError> {
     let process = Process {
         pid,
         started: start_time(pid),
+        pid_namespace: pid_namespace(),
         gi,
         ci,
         sm_percent,

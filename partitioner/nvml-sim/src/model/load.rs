@@ -17,6 +17,10 @@ pub struct Process {
     /// Its start time in clock ticks since boot, where it was a real process when the load was
     /// set: such a load ends with its process.
     pub started: Option<u64>,
+    /// PID namespace in which it is that process, by the kernel's number. Nobody else can tell
+    /// whether it still runs.
+    #[serde(default)]
+    pub pid_namespace: Option<u64>,
     /// GPU instance, in MIG mode.
     pub gi: Option<u32>,
     /// Compute instance, in MIG mode.

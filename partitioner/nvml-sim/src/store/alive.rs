@@ -1,7 +1,9 @@
 //! Whether the processes of the load still live. Owns the reading of `/proc/<pid>/stat`, always
-//! the real one; a process id alone is not enough, for ids come again.
+//! the real one; a process id alone is not enough, for ids come again, and mean something else in
+//! another PID namespace.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::model::load::Process;
 use crate::model::machine::Machine;
@@ -20,13 +22,25 @@ pub fn start_time(pid: u32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
-/// Whether a process of the load lives. One that was no real process when the load was set lives
-/// until it is cleared.
+/// The PID namespace of this process: the inode of its file, which is a namespace's name in the
+/// kernel. `None` where `/proc` does not tell.
+#[must_use]
+pub fn pid_namespace() -> Option<u64> {
+    let facts = fs::metadata("/proc/self/ns/pid").ok()?;
+    Some(facts.ino())
+}
+
+/// Whether a process of the load lives, as far as this process can tell. One that was no real
+/// process when the load was set lives until it is cleared. One of another PID namespace is for
+/// its own namespace to judge: from inside a container every process of the host seems to be gone.
 #[must_use]
 pub fn lives(process: &Process) -> bool {
-    process
-        .started
-        .is_none_or(|started| start_time(process.pid) == Some(started))
+    let Some(started) = process.started else {
+        return true;
+    };
+    process.pid_namespace.is_none()
+        || process.pid_namespace != pid_namespace()
+        || start_time(process.pid) == Some(started)
 }
 
 /// Whether the load names a process that has ended.

@@ -68,12 +68,15 @@ fn extend_gpu(dir: &Path, gpu: &Gpu) -> Result<(), StoreError> {
     for (path, minor) in wanted(gpu) {
         let folder = base.join(path);
         let path = folder.join("access");
-        if path.exists() {
+        let text = capability_text(minor, 0o444);
+        // What it says counts, not that it is there: a writer that was killed has left half of it.
+        if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
             continue;
         }
         fs::create_dir_all(&folder).map_err(|error| io_error("create", &folder, error))?;
-        let text = capability_text(minor, 0o444);
-        fs::write(&path, text).map_err(|error| io_error("write", &path, error))?;
+        let next = folder.join("access.next");
+        fs::write(&next, text).map_err(|error| io_error("write", &next, error))?;
+        fs::rename(&next, &path).map_err(|error| io_error("rename", &next, error))?;
     }
     Ok(())
 }

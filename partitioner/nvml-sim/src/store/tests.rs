@@ -217,6 +217,78 @@ fn capability_files_are_repaired_after_a_kill() {
 }
 
 #[test]
+fn a_capability_file_that_was_cut_short_is_written_again() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = begun(dir.path());
+    cut(&store, 0);
+    let path = "root/proc/driver/nvidia/capabilities/gpu0/mig/gi3/access";
+    let path = dir.path().join(path);
+    let whole = fs::read_to_string(&path).expect("a capability file");
+    for half in ["", &whole[..20]] {
+        fs::write(&path, half).expect("a writable folder");
+        store.repair();
+        assert_eq!(fs::read_to_string(&path).expect("it is there"), whole);
+    }
+    let names = capability_files(dir.path());
+    assert!(
+        names.iter().all(|name| name.ends_with("access")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn what_is_committed_is_not_reported_as_failed() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = begun(dir.path());
+    let ci = cut(&store, 0);
+    // The folder cannot be listed any more, so that what is left over cannot be removed.
+    let mig = dir
+        .path()
+        .join("root/proc/driver/nvidia/capabilities/gpu0/mig");
+    fs::rename(&mig, dir.path().join("aside")).expect("a writable folder");
+    fs::write(&mig, "").expect("a writable folder");
+    let done = store.change(|machine, now| machine.destroy_ci(ci, now));
+    done.expect("the state is written").expect("idle");
+    let machine = store.read().expect("a state");
+    assert_eq!(machine.gpus[0].instances[0].compute.len(), 0);
+    fs::remove_file(&mig).expect("ours");
+    fs::rename(dir.path().join("aside"), &mig).expect("a writable folder");
+    store.repair();
+    let left = capability_files(dir.path());
+    assert_eq!(left.len(), 1, "the GPU instance alone: {left:?}");
+}
+
+#[test]
+fn a_process_of_another_pid_namespace_is_not_ours_to_bury() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let store = begun(dir.path());
+    let elsewhere = pid_namespace().map(|own| own + 1);
+    let put = |pid_namespace| {
+        let process = Process {
+            pid: std::process::id(),
+            // No process began in the first tick: in our own namespace this one has ended.
+            started: Some(0),
+            pid_namespace,
+            gi: None,
+            ci: None,
+            sm_percent: 1,
+            memory_bytes: 1,
+        };
+        let put = store.change(|machine, now| machine.set_load(0, process, now));
+        put.expect("a writable state").expect("room");
+        let change =
+            |machine: &mut Machine, _| Ok::<_, Infallible>(machine.gpus[0].processes.len());
+        store.change(change).expect("a writable state")
+    };
+    assert_eq!(
+        put(elsewhere),
+        Ok(1),
+        "a container's reader ends no load of the host"
+    );
+    assert_eq!(put(pid_namespace()), Ok(0));
+}
+
+#[test]
 fn a_state_that_stands_alone_gets_no_tree() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let store = begun(dir.path());
@@ -245,6 +317,7 @@ fn a_load_ends_with_its_process() {
         let process = Process {
             pid,
             started,
+            pid_namespace: pid_namespace(),
             gi: None,
             ci: None,
             sm_percent: 10,
@@ -277,6 +350,7 @@ fn a_process_id_that_came_again_is_another_process() {
     let process = Process {
         pid: me,
         started: start_time(me).map(|started| started + 1),
+        pid_namespace: pid_namespace(),
         gi: None,
         ci: None,
         sm_percent: 0,

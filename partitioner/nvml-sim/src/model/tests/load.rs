@@ -8,6 +8,7 @@ fn process(pid: u32, gi: Option<u32>, sm_percent: u32, memory_mib: u64) -> Proce
     Process {
         pid,
         started: None,
+        pid_namespace: None,
         gi,
         ci: None,
         sm_percent,

@@ -8,6 +8,7 @@ fn load(machine: &mut Machine, gi: Option<u32>, sm_percent: u32, now_us: u64) {
     let process = Process {
         pid: 1,
         started: None,
+        pid_namespace: None,
         gi,
         ci: None,
         sm_percent,

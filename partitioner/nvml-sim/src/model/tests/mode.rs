@@ -9,6 +9,7 @@ fn run_something(machine: &mut Machine) {
     let process = Process {
         pid: 42,
         started: None,
+        pid_namespace: None,
         gi: None,
         ci: None,
         sm_percent: 1,

@@ -9,6 +9,7 @@ fn process(gi: u32) -> Process {
     Process {
         pid,
         started,
+        pid_namespace: None,
         gi: Some(gi),
         ci: None,
         sm_percent: 50,
