@@ -5,4 +5,5 @@ mod common;
 mod inventory;
 mod mig;
 mod processes;
+mod symbols;
 mod telemetry;
