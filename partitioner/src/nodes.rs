@@ -5,12 +5,13 @@
 //! one with other numbers is somebody's mistake or attack, and is refused.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use kerf_types::DeviceMinor;
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag};
-use nix::sys::stat::{fchmodat, fstatat, major, makedev, minor, mkdirat, mknodat};
+use nix::sys::stat::{Mode, SFlag};
+use nix::sys::stat::{fstatat, major, makedev, minor, mkdirat, mknodat};
 
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
 use crate::sysfs::{Root, SysfsError, majors};
@@ -51,6 +52,16 @@ pub enum NodeError {
     /// The driver of capability nodes is not loaded.
     #[error("/proc/devices does not name {}", majors::NVIDIA_CAPS)]
     NoMajor,
+    /// The tree is not the real machine's, and its major is that of real hardware.
+    #[error(
+        "major {major} belongs to {driver} of the real machine, whose devices no tree may open"
+    )]
+    RealMajor {
+        /// The major.
+        major: u32,
+        /// Name of the real driver.
+        driver: String,
+    },
     /// Something else has the node's name.
     #[error("{path} is {found}, expected the character device {expected}")]
     Foreign {
@@ -82,6 +93,10 @@ pub fn ensure(root: &Root, minors: &[DeviceMinor]) -> Result<Vec<DeviceNode>, No
     let table = CapabilityTable::read(root).map_err(|cause| NodeError::Table { cause })?;
     let majors = majors::majors(root).map_err(|cause| NodeError::Table { cause })?;
     let major = *majors.get(majors::NVIDIA_CAPS).ok_or(NodeError::NoMajor)?;
+    if !root.is_real() {
+        let real = Root::open(Path::new("/")).and_then(|real| majors::character_drivers(&real));
+        refuse_real(major, &real.map_err(|cause| NodeError::Table { cause })?)?;
+    }
     let folder = folder(root)?;
     let mut nodes = Vec::new();
     for &DeviceMinor(minor) in minors {
@@ -105,6 +120,18 @@ pub fn ensure(root: &Root, minors: &[DeviceMinor]) -> Result<Vec<DeviceNode>, No
         nodes.push(node);
     }
     Ok(nodes)
+}
+
+/// Whoever can write a tree writes its `/proc/devices`, and would have root make a node of the real
+/// machine's memory or disks for him.
+fn refuse_real(major: u32, real: &[(u32, String)]) -> Result<(), NodeError> {
+    match real.iter().find(|(taken, _)| *taken == major) {
+        None => Ok(()),
+        Some((_, driver)) => Err(NodeError::RealMajor {
+            major,
+            driver: driver.clone(),
+        }),
+    }
 }
 
 fn folder(root: &Root) -> Result<OwnedFd, NodeError> {
@@ -142,15 +169,9 @@ fn ensure_node(folder: &OwnedFd, name: &str, node: &DeviceNode) -> Result<(), No
     }
     let device = makedev(node.major.into(), node.minor.into());
     match mknodat(folder.as_fd(), name, SFlag::S_IFCHR, NODE_MODE, device) {
-        // The umask has taken bits away. A link cannot have come here meanwhile but by root's hand.
-        Ok(()) => fchmodat(
-            folder.as_fd(),
-            name,
-            NODE_MODE,
-            FchmodatFlags::FollowSymlink,
-        )
-        .map_err(failed("set the mode of"))?,
-        Err(Errno::EEXIST) => {}
+        // No `chmod` after it: it would follow a link that the folder's owner has put here meanwhile. The
+        // worker's umask takes no bits away.
+        Ok(()) | Err(Errno::EEXIST) => {}
         Err(cause) => return Err(failed("make")(cause)),
     }
     match check(folder, name, node, AtFlags::AT_SYMLINK_NOFOLLOW)? {

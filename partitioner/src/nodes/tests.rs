@@ -11,8 +11,8 @@ use super::{DeviceNode, NodeError, ensure, ensure_link};
 use crate::sysfs::Root;
 
 const MINORS: &str = "config 1\nmonitor 2\ngpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n";
-/// A major of the kernel's range for local use, so that no driver of this machine is behind a node.
-const MAJOR: u32 = 240;
+/// Linux registers no character driver of a major from 512 on, so that none is behind a node.
+const MAJOR: u32 = 600;
 
 fn machine() -> (TempDir, Root) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -73,6 +73,20 @@ fn minors_that_open_no_instance_are_refused() {
         assert!(matches!(error, NodeError::NoCapability { .. }), "{error}");
     }
     assert!(ensure(&root, &[]).expect("nothing to do").is_empty());
+}
+
+#[test]
+fn a_tree_names_no_major_of_the_real_machine() {
+    let (folder, root) = machine();
+    // 1 is `mem` on every Linux: /dev/mem, /dev/null and their like.
+    let devices = "Character devices:\n  1 nvidia-caps\n";
+    fs::write(folder.path().join("proc/devices"), devices).expect("a file");
+    let error = ensure(&root, &[DeviceMinor(66)]).expect_err("real hardware");
+    assert!(
+        matches!(&error, NodeError::RealMajor { major: 1, driver } if driver == "mem"),
+        "{error}"
+    );
+    assert!(!folder.path().join("dev/nvidia-caps").exists());
 }
 
 #[test]

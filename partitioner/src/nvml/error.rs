@@ -109,6 +109,13 @@ pub enum NvmlError {
         #[source]
         cause: ParseError,
     },
+    /// A GPU in MIG mode, or an instance on it, that is said to have no profile at all: what exists could
+    /// not be found then.
+    #[error("{call} describes no profile")]
+    NoProfiles {
+        /// NVML's name of the function.
+        call: &'static str,
+    },
     /// The driver reported more entries than fit where it was told to write.
     #[error("{call} reports {count} entries where at most {limit} can be")]
     Count {
@@ -126,8 +133,26 @@ impl NvmlError {
     pub fn code(&self) -> Option<ReturnCode> {
         match self {
             Self::Call { code, .. } => Some(*code),
-            Self::Missing { .. } | Self::Answer { .. } | Self::Count { .. } => None,
+            Self::Missing { .. }
+            | Self::Answer { .. }
+            | Self::NoProfiles { .. }
+            | Self::Count { .. } => None,
         }
+    }
+
+    /// Whether a call on the handle of an instance was refused for the handle's sake: nvml.h promises
+    /// NOT_FOUND nowhere for these calls, and drivers answer INVALID_ARGUMENT to a handle whose instance
+    /// is gone.
+    pub fn refuses_handle(&self) -> bool {
+        matches!(
+            self.code(),
+            Some(ReturnCode::NOT_FOUND | ReturnCode::INVALID_ARGUMENT)
+        )
+    }
+
+    /// Whether the driver says that it cannot tell, or is too old to: no failure of the GPU.
+    pub fn is_untold(&self) -> bool {
+        matches!(self, Self::Missing { .. }) || self.code() == Some(ReturnCode::NOT_SUPPORTED)
     }
 
     /// Whether it ends every other question to this GPU as well, so that "unknown" would be a lie.
@@ -135,7 +160,10 @@ impl NvmlError {
         matches!(
             self.code(),
             Some(
-                ReturnCode::GPU_IS_LOST | ReturnCode::UNINITIALIZED | ReturnCode::DRIVER_NOT_LOADED
+                ReturnCode::GPU_IS_LOST
+                    | ReturnCode::RESET_REQUIRED
+                    | ReturnCode::UNINITIALIZED
+                    | ReturnCode::DRIVER_NOT_LOADED
             )
         )
     }

@@ -7,8 +7,10 @@ use kerf_types::{
 };
 use nvml_wrapper::Device;
 
-use super::error::{NvmlError, ReturnCode, called};
-use super::ffi::{self, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile};
+use super::error::{NvmlError, called};
+use super::ffi::{
+    self, ComputeHandle, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile,
+};
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
 
 /// Compute instance profiles by GPU instance profile: instances of one profile have the same ones, and
@@ -46,15 +48,54 @@ pub fn walk<'n>(
 ) -> Result<Vec<FoundInstance<'n>>, NvmlError> {
     let mut found = BTreeMap::new();
     for profile in profiles {
-        for handle in ffi::instances(device, profile.id, profile.max_count)? {
-            // Another process may destroy it between the list and the question.
-            if let Some(info) = if_there(handle.info())? {
-                let compute = walk_compute(&handle, info.profile, known)?;
-                found.insert(info.id, FoundInstance { info, compute });
-            }
+        let listed = ffi::instances(device, profile.id, profile.max_count)?;
+        for instance in described_of(device, profile, listed, known)? {
+            found.insert(instance.info.id, instance);
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// Those of the listed instances of `profile` that still live.
+fn described_of<'n>(
+    device: &Device<'n>,
+    profile: &InstanceProfile,
+    listed: Vec<InstanceHandle<'n>>,
+    known: &mut ComputeProfiles,
+) -> Result<Vec<FoundInstance<'n>>, NvmlError> {
+    let mut found = Vec::new();
+    for handle in listed {
+        let answer = handle.info().and_then(|info| {
+            let compute = walk_compute(&handle, info.profile, known)?;
+            Ok(FoundInstance { info, compute })
+        });
+        found.extend(unless_gone(answer, || is_listed(device, profile, &handle))?);
+    }
+    Ok(found)
+}
+
+/// GPU instances that exist, with the handles to work on them.
+pub fn existing<'n>(
+    device: &Device<'n>,
+    profiles: &[InstanceProfile],
+) -> Result<Vec<(InstanceInfo, InstanceHandle<'n>)>, NvmlError> {
+    let mut existing = Vec::new();
+    for profile in profiles {
+        for handle in ffi::instances(device, profile.id, profile.max_count)? {
+            let info = unless_gone(handle.info(), || is_listed(device, profile, &handle))?;
+            existing.extend(info.map(|info| (info, handle)));
+        }
+    }
+    Ok(existing)
+}
+
+fn is_listed(
+    device: &Device<'_>,
+    profile: &InstanceProfile,
+    handle: &InstanceHandle<'_>,
+) -> Result<bool, NvmlError> {
+    let now = ffi::instances(device, profile.id, profile.max_count)?;
+    Ok(now.iter().any(|listed| listed.is_same(handle)))
 }
 
 fn walk_compute<'n>(
@@ -71,23 +112,27 @@ fn walk_compute<'n>(
     };
     let mut found = BTreeMap::new();
     for profile in profiles {
-        for handle in if_there(instance.compute_instances(profile))?.unwrap_or_default() {
-            let Some(info) = if_there(handle.info())? else {
-                continue;
+        for handle in instance.compute_instances(profile)? {
+            let is_listed = || {
+                let now = instance.compute_instances(profile)?;
+                Ok(now.iter().any(|listed| listed.is_same(&handle)))
             };
-            let Some(uuid) = if_there(mig_uuid(&info.mig_device))? else {
-                continue;
-            };
-            let compute = FoundCompute {
-                id: CiId(info.id),
-                profile: ProfileId(info.profile),
-                uuid,
-                device: info.mig_device,
-            };
-            found.insert(info.id, compute);
+            if let Some(compute) = unless_gone(described_compute(&handle), is_listed)? {
+                found.insert(compute.id, compute);
+            }
         }
     }
     Ok(found.into_values().collect())
+}
+
+fn described_compute<'n>(handle: &ComputeHandle<'n>) -> Result<FoundCompute<'n>, NvmlError> {
+    let info = handle.info()?;
+    Ok(FoundCompute {
+        id: CiId(info.id),
+        profile: ProfileId(info.profile),
+        uuid: mig_uuid(&info.mig_device)?,
+        device: info.mig_device,
+    })
 }
 
 /// The UUID of a MIG device.
@@ -141,11 +186,19 @@ pub fn learn_full_compute(profiles: &mut [Profile], known: &ComputeProfiles) {
     }
 }
 
-/// `None` for an instance that has gone meanwhile.
-pub fn if_there<T>(answer: Result<T, NvmlError>) -> Result<Option<T>, NvmlError> {
+/// What was asked of an instance; `None` where another process has destroyed it meanwhile. A driver says
+/// so only by refusing the handle, which it may do for other reasons too, and an instance that is left out
+/// counts as a free place: so it is gone only when the driver no longer lists it either.
+pub fn unless_gone<T>(
+    answer: Result<T, NvmlError>,
+    is_listed: impl FnOnce() -> Result<bool, NvmlError>,
+) -> Result<Option<T>, NvmlError> {
     match answer {
         Ok(value) => Ok(Some(value)),
-        Err(error) if error.code() == Some(ReturnCode::NOT_FOUND) => Ok(None),
+        Err(error) if error.refuses_handle() && !is_listed()? => Ok(None),
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

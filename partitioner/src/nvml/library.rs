@@ -11,7 +11,6 @@ use nvml_wrapper::Nvml;
 use nvml_wrapper::error::NvmlError as WrapperError;
 
 use super::error::{NvmlError, wrapped};
-use crate::sysfs::Root;
 
 /// Permission bits of group and others that let them change a file.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -67,9 +66,9 @@ pub enum LibraryError {
     },
 }
 
-/// Loads and initialises the library at `path`. As root, the file must be root's alone; on the real
-/// machine so must every folder above it.
-pub fn load(path: &Path, root: &Root) -> Result<Nvml, LibraryError> {
+/// Loads and initialises the library at `path`. As root, the file must be root's alone and so must every
+/// folder above it, on the real machine and on a simulated one alike: what is loaded runs as root.
+pub fn load(path: &Path) -> Result<Nvml, LibraryError> {
     if !path.is_absolute() {
         return Err(LibraryError::Relative {
             path: path.to_owned(),
@@ -81,11 +80,9 @@ pub fn load(path: &Path, root: &Root) -> Result<Nvml, LibraryError> {
     })?;
     if nix::unistd::geteuid().is_root() {
         trusted(&real, false)?;
-        if root.is_real() {
-            // Both ways to the file: whoever can move a link of the given path chooses what is loaded.
-            for folder in real.ancestors().skip(1).chain(path.ancestors().skip(1)) {
-                trusted(folder, true)?;
-            }
+        // Both ways to the file: whoever can move a link of the given path chooses what is loaded.
+        for folder in real.ancestors().skip(1).chain(path.ancestors().skip(1)) {
+            trusted(folder, true)?;
         }
     }
     // The path as given, not the resolved one: the simulated library finds its machine beside itself by

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use kerf_types::inventory::{Driver, Gpu, Health, NumaNode};
-use kerf_types::{MigMode, PciAddress};
+use kerf_types::{Bytes, MigMode, PciAddress, Profile};
 use nvml_wrapper::{Device, Nvml};
 
 use super::error::{NvmlError, ReturnCode, called, optional};
+use super::ffi::InstanceProfile;
 use super::instances::ComputeProfiles;
 use super::{ffi, identity, instances, links, processes, profiles};
 use crate::in_words;
@@ -74,11 +75,7 @@ pub fn observe(site: Site<'_>, access: GpuAccess) -> Result<Gpu, NvmlError> {
     let device = access.device(site.nvml)?;
     let identity = identity::identity(&device)?;
     let mig_mode = mig_mode(&device)?;
-    let raw = match mig_mode {
-        MigMode::Unsupported => Vec::new(),
-        _ => optional(ffi::instance_profiles(&device))?.unwrap_or_default(),
-    };
-    let mut profiles = profiles::profiles(&device, &raw, identity.memory)?;
+    let (raw, mut profiles) = described_profiles(&device, mig_mode, identity.memory)?;
     let mut existing = Vec::new();
     if mig_mode.is_on() {
         let mut known = ComputeProfiles::new();
@@ -107,6 +104,29 @@ pub fn observe(site: Site<'_>, access: GpuAccess) -> Result<Gpu, NvmlError> {
         compute_capability: identity.compute_capability,
         memory: identity.memory,
     })
+}
+
+/// The profiles, as the driver and as kerf writes them. Instances are found by their profiles, so with MIG
+/// on a GPU that does not tell them all is not observed: "no instances" would be a place to cut.
+fn described_profiles(
+    device: &Device<'_>,
+    mode: MigMode,
+    memory: Bytes,
+) -> Result<(Vec<InstanceProfile>, Vec<Profile>), NvmlError> {
+    if mode == MigMode::Unsupported {
+        return Ok(Default::default());
+    }
+    let described = ffi::instance_profiles(device).and_then(|raw| {
+        let profiles = profiles::profiles(device, &raw, memory)?;
+        Ok((raw, profiles))
+    });
+    match described {
+        Ok((raw, _)) if raw.is_empty() && mode.is_on() => Err(NvmlError::NoProfiles {
+            call: "nvmlDeviceGetGpuInstanceProfileInfo",
+        }),
+        Err(error) if !mode.is_on() && error.is_untold() => Ok(Default::default()),
+        described => described,
+    }
 }
 
 /// MIG mode now and after the next reset, as one state.

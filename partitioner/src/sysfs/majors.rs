@@ -10,23 +10,30 @@ pub const NVIDIA_CAPS: &str = "nvidia-caps";
 
 /// Majors by driver name. The first one counts where a driver has several.
 pub fn majors(root: &Root) -> Result<BTreeMap<String, u32>, SysfsError> {
-    Ok(root
-        .read("proc/devices")?
-        .map_or_else(BTreeMap::new, |text| parse(&text)))
+    let mut majors = BTreeMap::new();
+    for (major, name) in character_drivers(root)? {
+        majors.entry(name).or_insert(major);
+    }
+    Ok(majors)
 }
 
-fn parse(text: &str) -> BTreeMap<String, u32> {
-    let mut majors = BTreeMap::new();
+/// Every major with its driver's name; a driver may have several.
+pub fn character_drivers(root: &Root) -> Result<Vec<(u32, String)>, SysfsError> {
+    Ok(root
+        .read("proc/devices")?
+        .map_or_else(Vec::new, |text| parse(&text)))
+}
+
+fn parse(text: &str) -> Vec<(u32, String)> {
     let character = text
         .lines()
         .skip_while(|line| line.trim() != "Character devices:")
         .skip(1);
-    for line in character.take_while(|line| line.trim() != "Block devices:") {
-        if let Some((major, name)) = line.trim().split_once(' ')
-            && let Ok(major) = major.parse()
-        {
-            majors.entry(name.trim().to_owned()).or_insert(major);
-        }
-    }
-    majors
+    character
+        .take_while(|line| line.trim() != "Block devices:")
+        .filter_map(|line| {
+            let (major, name) = line.trim().split_once(' ')?;
+            Some((major.parse().ok()?, name.trim().to_owned()))
+        })
+        .collect()
 }

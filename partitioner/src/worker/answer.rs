@@ -103,7 +103,7 @@ impl<'a> Worker<'a> {
         let library = match self.library.get() {
             Some(library) => library,
             None => {
-                let library = nvml::load(path, self.root)?;
+                let library = nvml::load(path)?;
                 self.library.get_or_init(|| library)
             }
         };

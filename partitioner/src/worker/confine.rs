@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use caps::errors::CapsError;
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::errno::Errno;
+use nix::sys::stat::{Mode, umask};
 
 /// What stays, and why:
 /// - SYS_ADMIN: the driver asks for it, or for the `config` capability node, to change MIG;
@@ -44,8 +45,10 @@ pub enum ConfineError {
     },
 }
 
-/// Keeps only what a worker needs of what this process has, for good.
+/// Keeps only what a worker needs of what this process has, for good. Takes no umask over from whoever
+/// started it: the nodes that it makes have the modes that it gives them.
 pub fn confine() -> Result<(), ConfineError> {
+    umask(Mode::empty());
     nix::sys::prctl::set_no_new_privs().map_err(|cause| ConfineError::NoNewPrivileges { cause })?;
     let failed = |set| move |cause| ConfineError::Capabilities { set, cause };
     let kept: CapsHashSet = HashSet::from(KEPT);

@@ -81,7 +81,7 @@ impl From<NodeError> for FailureOf {
         let code = match &error {
             NodeError::NoCapability { .. } => Code::NotFound,
             NodeError::NoMajor => Code::NoDriver,
-            NodeError::Foreign { .. } => Code::Conflict,
+            NodeError::Foreign { .. } | NodeError::RealMajor { .. } => Code::Conflict,
             NodeError::Io {
                 cause: Errno::EPERM | Errno::EACCES,
                 ..

@@ -1,20 +1,56 @@
 //! Capability nodes of slices that the driver has and `/dev` has not.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use crate::world::{Asks, Code, PATIENCE, World, create, failure, fill, mig};
+use kerf_partitioner::client::Client;
+
+use crate::world::{Asks, Code, PATIENCE, World, create, failure, fill, mig, program};
+
+const SKIPPED: &str = "skipped: device nodes need root";
+
+/// Whether there are real nodes.
+fn has_nodes(world: &World) -> bool {
+    let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
+    let needs_root = required.split(',').any(|word| word == "root");
+    assert!(
+        world.info.real_nodes || !needs_root,
+        "required, but no nodes here"
+    );
+    world.info.real_nodes
+}
+
+/// systemd and shells give the umask that they like; the mode of a node is the driver's.
+#[test]
+fn a_strict_umask_takes_nothing_from_a_node() {
+    let world = World::new("h100x1");
+    if !has_nodes(&world) {
+        println!("{SKIPPED}");
+        return;
+    }
+    let mut command = world.command();
+    let script = world.info.dir.join("strict");
+    let text = format!(
+        "#!/bin/sh\numask 0777\nexec {} \"$@\"\n",
+        program().display()
+    );
+    fs::write(&script, text).expect("a file");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("ours");
+    command.executable = script;
+    let mut worker = Client::spawn(&command).expect("a worker");
+    worker.open(PATIENCE).expect("the simulated driver");
+    let node = world.info.sysroot.join("dev/nvidia-caps/nvidia-cap66");
+    fs::remove_file(&node).expect("it is there");
+    worker.ensure_nodes(vec![66], PATIENCE).expect("a node");
+    let mode = node.metadata().expect("it is there").mode();
+    assert_eq!(mode & 0o7777, 0o444);
+}
 
 #[test]
 fn nodes_of_a_slice_are_made_and_foreign_ones_refused() {
     let world = World::new("h100x1");
-    if !world.info.real_nodes {
-        let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|word| word == "root"),
-            "required, but no nodes here"
-        );
-        println!("skipped: device nodes need root");
+    if !has_nodes(&world) {
+        println!("{SKIPPED}");
         return;
     }
     let mut worker = world.worker();

@@ -1,7 +1,7 @@
 //! Steps are carried out once however often they come, and refused where the state is another.
 
 use kerf_types::{GiId, Gpu, GpuInstance, Step};
-use nvidia_ml::control::{LoadRequest, load};
+use nvidia_ml::control::{FaultRequest, LoadRequest, fault, load};
 
 use crate::world::{Asks, Code, World, create, fill, mig, place};
 
@@ -251,4 +251,35 @@ fn processes_keep_their_slice_and_are_named() {
     worker.step(&destroy_compute(&gpu, idle));
     let left = worker.step(&destroy(&gpu, idle));
     assert_eq!(instance_at(&left, 0, 4), busy, "the neighbour is as it was");
+}
+
+#[test]
+fn a_destroy_that_the_driver_refuses_is_read_back() {
+    let world = World::new("h100x1");
+    let mut worker = world.worker();
+    let pci = worker.gpu(0).pci;
+    for step in [mig(pci, true), create(pci, 19, 3, 1), fill(pci, 3, 1, 0)] {
+        worker.step(&step);
+    }
+    let whole = worker.gpu(0);
+    let gi = instance_at(&whole, 3, 1);
+    let (end_compute, end) = (destroy_compute(&whole, gi), destroy(&whole, gi));
+    let refuse = |function: &str| FaultRequest::Refuse {
+        function: function.to_owned(),
+        code: 2,
+    };
+    let raise = |request| fault(&world.info.dir, request).expect("a machine");
+    // The driver answers as it does to the handle of an instance that is gone, yet it is there.
+    raise(refuse("nvmlComputeInstanceDestroy"));
+    let (code, words) = worker.refused(&end_compute);
+    assert_eq!(code, Code::Driver);
+    assert!(words.contains("is still there"), "{words}");
+    raise(FaultRequest::DriverClear);
+    worker.step(&end_compute);
+    raise(refuse("nvmlGpuInstanceDestroy"));
+    let (code, words) = worker.refused(&end);
+    assert_eq!(code, Code::Conflict);
+    assert!(words.contains("lies there"), "{words}");
+    raise(FaultRequest::DriverClear);
+    assert_eq!(worker.step(&end).instances, []);
 }

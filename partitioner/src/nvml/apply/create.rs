@@ -2,10 +2,10 @@
 
 use kerf_types::{Placement, ProfileId};
 
-use super::{Scene, StepError, described, existing, is_same};
+use super::{Scene, StepError, described, is_same};
 use crate::nvml::error::{NvmlError, ReturnCode};
 use crate::nvml::ffi::{self, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile};
-use crate::nvml::instances;
+use crate::nvml::instances::{self, existing};
 
 /// Makes a GPU instance. Done where an equal one lies there already.
 pub fn gpu_instance(

@@ -1,10 +1,16 @@
 //! Destroying instances: only the very one that the step names, and only when nobody uses it.
+//!
+//! Another process may destroy it at any moment. A handle that the driver refuses is therefore no failure;
+//! whatever the driver answers, the step is done only when it is read back as gone.
 
 use kerf_types::{CiId, GiId, MigUuid, Placement, ProfileId};
+use nvml_wrapper::Device;
 
-use super::{Scene, StepError, described, existing, is_same, pids};
-use crate::nvml::error::ReturnCode;
-use crate::nvml::{ffi, instances, processes};
+use super::{Scene, StepError, described, is_same, pids};
+use crate::nvml::error::{NvmlError, ReturnCode};
+use crate::nvml::ffi::{self, ComputeHandle, InstanceHandle};
+use crate::nvml::instances::{self, existing, unless_gone};
+use crate::nvml::processes;
 
 /// Destroys a compute instance. Done where no instance has the id any more.
 pub fn compute_instance(
@@ -16,32 +22,72 @@ pub fn compute_instance(
     let Some(device) = scene.mig_device_if_on()? else {
         return Ok(());
     };
-    let Some(instance) = scene.try_driver(ffi::instance(&device, gi.0))? else {
+    let Some(found) = scene.try_driver(find(&device, gi, ci))? else {
         return Ok(());
     };
-    let Some(compute) = scene.try_driver(instance.compute_instance(ci.0))? else {
-        return Ok(());
-    };
-    let info = scene.try_driver(compute.info())?;
-    let found = scene.try_driver(instances::mig_uuid(&info.mig_device))?;
-    if found != *uuid {
-        return Err(scene.conflict(format!("compute instance {gi}/{ci} is {found} by now")));
+    let conflict =
+        |found: &MigUuid| scene.conflict(format!("compute instance {gi}/{ci} is {found} by now"));
+    if found.uuid != *uuid {
+        return Err(conflict(&found.uuid));
     }
-    let processes = scene.try_driver(processes::processes(&info.mig_device))?;
-    if !processes.is_empty() {
-        return Err(scene.in_use(pids(&processes)));
+    let users = unless_gone(processes::processes(&found.device), || {
+        is_there(&device, gi, ci)
+    });
+    if let Some(users) = scene.try_driver(users)?
+        && !users.is_empty()
+    {
+        return Err(scene.in_use(pids(&users)));
     }
-    match compute.destroy() {
-        Ok(()) => {}
-        Err(cause) if cause.code() == Some(ReturnCode::NOT_FOUND) => {}
-        Err(cause) if cause.code() == Some(ReturnCode::IN_USE) => {
-            return Err(scene.in_use(pids(&[])));
-        }
-        Err(cause) => return Err(scene.driver(cause)),
-    }
-    match scene.try_driver(instance.compute_instance(ci.0))? {
+    ended(scene, found.compute.destroy())?;
+    match scene.try_driver(find(&device, gi, ci))? {
         None => Ok(()),
-        Some(_) => Err(scene.not_done(&format!("compute instance {gi}/{ci} is still there"))),
+        Some(still) if still.uuid == *uuid => {
+            Err(scene.not_done(&format!("compute instance {gi}/{ci} is still there")))
+        }
+        Some(other) => Err(conflict(&other.uuid)),
+    }
+}
+
+/// A compute instance that was found by its ids.
+struct Found<'n> {
+    compute: ComputeHandle<'n>,
+    device: Device<'n>,
+    uuid: MigUuid,
+}
+
+fn find<'n>(device: &Device<'n>, gi: GiId, ci: CiId) -> Result<Option<Found<'n>>, NvmlError> {
+    let Some(instance) = ffi::instance(device, gi.0)? else {
+        return Ok(None);
+    };
+    let answer = described_compute(&instance, ci);
+    unless_gone(answer, || is_there(device, gi, ci)).map(Option::flatten)
+}
+
+fn described_compute<'n>(
+    instance: &InstanceHandle<'n>,
+    ci: CiId,
+) -> Result<Option<Found<'n>>, NvmlError> {
+    let Some(compute) = instance.compute_instance(ci.0)? else {
+        return Ok(None);
+    };
+    let device = compute.info()?.mig_device;
+    let uuid = instances::mig_uuid(&device)?;
+    Ok(Some(Found {
+        compute,
+        device,
+        uuid,
+    }))
+}
+
+/// Whether the driver knows the ids, asked anew from the GPU downwards.
+fn is_there(device: &Device<'_>, gi: GiId, ci: CiId) -> Result<bool, NvmlError> {
+    let Some(instance) = ffi::instance(device, gi.0)? else {
+        return Ok(false);
+    };
+    match instance.compute_instance(ci.0) {
+        Ok(compute) => Ok(compute.is_some()),
+        Err(error) if error.refuses_handle() => Ok(ffi::instance(device, gi.0)?.is_some()),
+        Err(error) => Err(error),
     }
 }
 
@@ -58,28 +104,40 @@ pub fn gpu_instance(
     let Some(instance) = scene.try_driver(ffi::instance(&device, gi.0))? else {
         return nothing_lies_at(scene, placement);
     };
-    let info = scene.try_driver(instance.info())?;
+    let answer = instance
+        .info()
+        .and_then(|info| Ok((info, children(&instance)?)));
+    let answer = unless_gone(answer, || Ok(ffi::instance(&device, gi.0)?.is_some()));
+    let Some((info, children)) = scene.try_driver(answer)? else {
+        return nothing_lies_at(scene, placement);
+    };
     if !is_same(&info, profile, placement) {
         return Err(scene.conflict(format!("{} has the id by now", described(&info))));
-    }
-    let mut children = 0;
-    for profile in scene.try_driver(instance.compute_profiles())? {
-        children += scene
-            .try_driver(instance.compute_instances(&profile))?
-            .len();
     }
     if children > 0 {
         return Err(scene.in_use(format!("{children} compute instances")));
     }
-    match instance.destroy() {
-        Ok(()) => {}
-        Err(cause) if cause.code() == Some(ReturnCode::NOT_FOUND) => {}
-        Err(cause) if cause.code() == Some(ReturnCode::IN_USE) => {
-            return Err(scene.in_use(pids(&[])));
-        }
-        Err(cause) => return Err(scene.driver(cause)),
-    }
+    ended(scene, instance.destroy())?;
     nothing_lies_at(scene, placement)
+}
+
+fn children(instance: &InstanceHandle<'_>) -> Result<usize, NvmlError> {
+    let mut children = 0;
+    for profile in instance.compute_profiles()? {
+        children += instance.compute_instances(&profile)?.len();
+    }
+    Ok(children)
+}
+
+/// What the driver says to a destroy. A refused handle means that somebody was faster; what is there now
+/// is for the caller to read back.
+fn ended(scene: &Scene<'_>, answer: Result<(), NvmlError>) -> Result<(), StepError> {
+    match answer {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.refuses_handle() => Ok(()),
+        Err(cause) if cause.code() == Some(ReturnCode::IN_USE) => Err(scene.in_use(pids(&[]))),
+        Err(cause) => Err(scene.driver(cause)),
+    }
 }
 
 /// What the destroyed instance covered must be free. An instance that lies there under another id was

@@ -13,8 +13,7 @@ use kerf_types::{MigMode, PciAddress, Placement, ProfileId, Step};
 use nvml_wrapper::{Device, Nvml};
 
 use super::error::NvmlError;
-use super::ffi::{self, InstanceHandle, InstanceInfo, InstanceProfile};
-use super::instances;
+use super::ffi::InstanceInfo;
 use super::observe::{self, GpuAccess, Site};
 
 /// Why a step was not carried out.
@@ -204,22 +203,6 @@ impl<'a> Scene<'a> {
             found: found.to_owned(),
         }
     }
-}
-
-/// GPU instances that exist, with the handles to work on them.
-fn existing<'n>(
-    device: &Device<'n>,
-    profiles: &[InstanceProfile],
-) -> Result<Vec<(InstanceInfo, InstanceHandle<'n>)>, NvmlError> {
-    let mut existing = Vec::new();
-    for profile in profiles {
-        for handle in ffi::instances(device, profile.id, profile.max_count)? {
-            if let Some(info) = instances::if_there(handle.info())? {
-                existing.push((info, handle));
-            }
-        }
-    }
-    Ok(existing)
 }
 
 /// Processes in words: `processes 17 and 23`.

@@ -12,8 +12,9 @@ use kerf_types::MigMode;
 use kerf_types::inventory::Architecture;
 use nvml_wrapper::Device;
 
-use super::{Scene, StepError, existing, pids};
+use super::{Scene, StepError, pids};
 use crate::nvml::error::{NvmlError, ReturnCode, called};
+use crate::nvml::instances::existing;
 use crate::nvml::{ffi, identity, observe, processes};
 
 /// Brings the GPU into the wanted mode.

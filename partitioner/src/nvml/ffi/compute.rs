@@ -31,6 +31,11 @@ impl<'n> ComputeHandle<'n> {
         Self { handle, nvml }
     }
 
+    /// Whether both name one life of one instance.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.handle == other.handle
+    }
+
     /// What it is, and its MIG device.
     pub fn info(&self) -> Result<ComputeInfo<'n>, NvmlError> {
         const CALL: &str = "nvmlComputeInstanceGetInfo_v2";

@@ -152,6 +152,11 @@ pub fn create_instance<'n>(
 }
 
 impl<'n> InstanceHandle<'n> {
+    /// Whether both name one life of one instance.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.handle == other.handle
+    }
+
     /// What it is and where it lies.
     pub fn info(&self) -> Result<InstanceInfo, NvmlError> {
         const CALL: &str = "nvmlGpuInstanceGetInfo";
@@ -182,7 +187,10 @@ impl<'n> InstanceHandle<'n> {
         check(CALL, unsafe { function(self.handle) })
     }
 
-    /// Compute instance profiles that it can hold.
+    /// Compute instance profiles that it can hold, of which there is always one at least.
+    ///
+    /// An instance that dies meanwhile answers as a profile does that it cannot hold. So it must still
+    /// answer at the end: a list cut short would hide compute instances of every instance of its profile.
     pub fn compute_profiles(&self) -> Result<Vec<ComputeProfile>, NvmlError> {
         let mut profiles = Vec::new();
         for enumerator in PROFILE_ENUMERATORS {
@@ -191,6 +199,11 @@ impl<'n> InstanceHandle<'n> {
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(error),
             }
+        }
+        self.info()?;
+        if profiles.is_empty() {
+            let call = "nvmlGpuInstanceGetComputeInstanceProfileInfo";
+            return Err(NvmlError::NoProfiles { call });
         }
         Ok(profiles)
     }

@@ -1,26 +1,12 @@
 //! The raw calls against the simulated driver's C ABI, and against the wrapper whose answers they replace.
 
-use kerf_types::Placement;
-use nvml_wrapper::{Device, Nvml};
-use tempfile::TempDir;
-
 use super::device::{LinkEnd, link_end};
 use super::gpu_instance::{create_instance, instance, instances, placements};
 use super::profile::{Form, ask, instance_profiles};
 use super::{NvmlError, symbol};
-use crate::nvml::load;
-use crate::sysfs::Root;
-
-/// A machine's library in this process. The folder must outlive it.
-fn machine(name: &str) -> (TempDir, Nvml) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let library = nvidia_ml::find_library().expect("cargo has built the simulator");
-    let options = nvidia_ml::CreateOptions { seed: Some(1) };
-    let info = nvidia_ml::create(name, &folder.path().join("m"), &library, &options).expect("made");
-    let root = Root::open(&info.sysroot).expect("a root");
-    let nvml = load(&info.library, &root).expect("a driver");
-    (folder, nvml)
-}
+use crate::nvml::tests::simulated as machine;
+use kerf_types::Placement;
+use nvml_wrapper::{Device, Nvml};
 
 fn first(nvml: &Nvml) -> Device<'_> {
     nvml.device_by_index(0).expect("a GPU")
@@ -125,7 +111,13 @@ fn handles_lead_to_what_was_made() {
     assert!(made.compute_instance(info.id).expect("an answer").is_some());
     assert!(made.compute_instance(5).expect("an answer").is_none());
     compute.destroy().expect("gone");
+    let again = instance(&device, 2).expect("an answer").expect("listed");
     made.destroy().expect("gone");
+    let faster = [again.info().map(drop), again.compute_profiles().map(drop)];
+    for answer in faster.into_iter().chain([again.destroy()]) {
+        let error = answer.expect_err("its instance is gone");
+        assert!(error.refuses_handle(), "{error}");
+    }
     assert_eq!(instances(&device, 9, 2).expect("a list").len(), 0);
 }
 
