@@ -26,6 +26,7 @@ pub fn reasons(snapshot: &Snapshot) -> Vec<String> {
             Health::Unresponsive { since, operation } => {
                 format!("no answer to {operation} since {since}")
             }
+            Health::ResetRequired { since } => format!("needs a reset since {since}"),
             Health::Xid { since, code } => format!("critical error XID {code} at {since}"),
         };
         reasons.push(format!("GPU {} ({}): {what}", gpu.pci, gpu.uuid));

@@ -144,6 +144,9 @@ fn health(health: &Health) -> Cell {
             Ink::Red,
             format!("unresponsive since {since_at} ({operation})"),
         ),
+        Health::ResetRequired { since_at } => {
+            Cell::new(Ink::Red, format!("reset required since {since_at}"))
+        }
         Health::Xid { since_at, code } => Cell::new(Ink::Red, format!("XID {code} at {since_at}")),
     }
 }

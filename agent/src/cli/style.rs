@@ -29,7 +29,9 @@ impl Ink {
             "free" | "succeeded" | "ok" => Self::Green,
             "leased" | "active" | "running" => Self::Cyan,
             "reserved" | "draining" | "releasing" | "starting" | "pending" => Self::Yellow,
-            "quarantined" | "failed" | "lost" | "unresponsive" | "xid" => Self::Red,
+            "quarantined" | "failed" | "lost" | "unresponsive" | "reset_required" | "xid" => {
+                Self::Red
+            }
             "cancelled" | "released" => Self::Dim,
             _ => Self::Plain,
         }

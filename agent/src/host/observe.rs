@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use kerf_api::partitioner::v1::failure::Code;
 use kerf_types::inventory::{Health, Nic, NumaNode};
 use kerf_types::{Gpu, PciAddress};
 
@@ -181,12 +182,18 @@ impl Host {
             return;
         };
         let since = match &gpu.health {
-            Health::Unresponsive { since, .. } | Health::Lost { since } => *since,
+            Health::Unresponsive { since, .. }
+            | Health::Lost { since }
+            | Health::ResetRequired { since } => *since,
             _ => now(),
         };
         let silent = |operation: String| Health::Unresponsive { since, operation };
         let health = match error {
             error if error.is_lost() => Health::Lost { since },
+            HardwareError::Failed {
+                code: Code::ResetRequired,
+                ..
+            } => Health::ResetRequired { since },
             HardwareError::Unresponsive { operation, .. }
             | HardwareError::Deadline { operation, .. } => silent(operation.clone()),
             // The whole driver is at fault, which has an entry of its own.
@@ -271,6 +278,7 @@ fn health_text(health: &Health) -> String {
         Health::Unresponsive { since, operation } => {
             format!("it does not respond since {since} ({operation})")
         }
+        Health::ResetRequired { since } => format!("it needs a reset since {since}"),
         Health::Xid { since, code } => format!("it reported XID {code} at {since}"),
     }
 }

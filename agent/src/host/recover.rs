@@ -7,7 +7,7 @@ use std::time::Duration;
 use kerf_planner::PlanError;
 use kerf_types::inventory::Health;
 use kerf_types::lease::LeaseState;
-use kerf_types::{PciAddress, Placement, ProfileId};
+use kerf_types::{Gpu, Inventory, PciAddress, Placement, ProfileId};
 
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
@@ -133,11 +133,18 @@ impl Host {
         if self.degraded.contains_key(EARLIER_WORKERS) {
             self.await_earlier_workers(Duration::ZERO).await;
         }
-        if self.open_work.is_empty() || !self.is_known() {
+        if self.open_work.is_empty() || !self.driver_answers() {
             return;
         }
         let mut left = Vec::new();
+        let listed = self.listed.iter().flatten().copied();
+        let unread: Vec<PciAddress> = listed.filter(|pci| self.gpu(*pci).is_err()).collect();
         for row in std::mem::take(&mut self.open_work) {
+            // One silent GPU holds up only the work that is about it.
+            if !is_known(&row.work, &self.inventory, &unread) {
+                left.push(row);
+                continue;
+            }
             if let Err(error) = self.resume(&row).await {
                 let why = chain(&error);
                 if is_final(&error) {
@@ -161,14 +168,10 @@ impl Host {
         self.open_work.extend(left);
     }
 
-    /// Whether every GPU was read, so that what is not seen is not there.
-    fn is_known(&self) -> bool {
+    /// Whether anything can be read at all.
+    fn driver_answers(&self) -> bool {
         let sick = ["driver", "worker", EARLIER_WORKERS];
-        let silent = |gpu: &kerf_types::Gpu| matches!(gpu.health, Health::Unresponsive { .. });
-        let unread = |pci: &PciAddress| self.gpu(*pci).is_err();
         !sick.iter().any(|what| self.degraded.contains_key(*what))
-            && !self.inventory.gpus.iter().any(silent)
-            && !self.listed.iter().flatten().any(unread)
     }
 
     async fn resume(&mut self, row: &WorkRow) -> Result<(), HostError> {
@@ -237,6 +240,31 @@ impl Host {
     }
 }
 
+/// Whether every GPU that the work is about was read, so that what is not seen is not there. `unread` are
+/// those that the driver lists and that have never answered: nobody knows which names of a layout they go by.
+fn is_known(work: &Work, inventory: &Inventory, unread: &[PciAddress]) -> bool {
+    let answers = |gpu: &Gpu| {
+        !matches!(
+            gpu.health,
+            Health::Unresponsive { .. } | Health::ResetRequired { .. }
+        )
+    };
+    match work {
+        Work::Cut { gpu, .. } => {
+            let is_it = |pci: &PciAddress| pci.to_string() == *gpu;
+            let mut known = inventory.gpus.iter();
+            !unread.iter().any(is_it) && known.all(|known| !is_it(&known.pci) || answers(known))
+        }
+        // A layout that does not read is given up when it is resumed.
+        Work::Layout { layout, .. } => {
+            kerf_api::json::layout::parse(layout).map_or(true, |layout| {
+                let mut known = inventory.gpus.iter();
+                unread.is_empty() && known.all(|gpu| !layout.names(gpu) || answers(gpu))
+            })
+        }
+    }
+}
+
 /// Whether trying again cannot help, however the hardware does.
 fn is_final(error: &HostError) -> bool {
     match error {
@@ -249,3 +277,6 @@ fn is_final(error: &HostError) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,6 +220,11 @@ fn health_after(error: &ClientError) -> Health {
         ClientError::Refused(wire::Failure { code, .. }) if *code == i32::from(Code::Lost) => {
             Health::Lost { since: now() }
         }
+        ClientError::Refused(wire::Failure { code, .. })
+            if *code == i32::from(Code::ResetRequired) =>
+        {
+            Health::ResetRequired { since: now() }
+        }
         _ => unresponsive("observe"),
     }
 }

@@ -129,6 +129,7 @@ fn health(health: &Health) -> String {
         Health::Ok => "ok".to_owned(),
         Health::Lost { .. } => "lost".to_owned(),
         Health::Unresponsive { operation, .. } => format!("unresponsive ({operation})"),
+        Health::ResetRequired { .. } => "reset required".to_owned(),
         Health::Xid { code, .. } => format!("XID {code}"),
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use kerf_partitioner::client::ClientError;
 use kerf_types::{Health, MigMode};
-use nvidia_ml::control::{FaultRequest, fault};
+use nvidia_ml::control::{FaultRequest, fault, reset};
 
-use crate::world::{Asks, Code, IMPATIENCE, PATIENCE, World, failure, mig};
+use crate::world::{Asks, Code, IMPATIENCE, PATIENCE, World, create, failure, fill, mig};
 
 fn raise(world: &World, request: FaultRequest) {
     fault(&world.info.dir, request).expect("a machine");
@@ -129,4 +129,120 @@ fn a_driver_that_hangs_whole_leaves_the_host_known() {
         worker.open(PATIENCE).expect("it answers again").gpu_count,
         8
     );
+}
+
+#[test]
+fn a_gpu_that_needs_a_reset_is_called_so_until_it_was_reset() {
+    let world = World::new("h100x8");
+    let mut worker = world.worker();
+    let before = worker.gpu(2);
+    raise(&world, FaultRequest::ResetRequired { gpu: 2 });
+    assert_eq!(
+        failure(worker.observe_gpu(2, PATIENCE)).0,
+        Code::ResetRequired
+    );
+    assert_eq!(
+        failure(worker.sample(2, PATIENCE)).0,
+        Code::ResetRequired,
+        "a reading without its sensors would be a lie"
+    );
+    let found = world.discover(PATIENCE).inventory;
+    let sick: Vec<_> = found
+        .gpus
+        .iter()
+        .filter(|gpu| !gpu.health.is_ok())
+        .collect();
+    let [sick] = sick.as_slice() else {
+        panic!("{sick:?}")
+    };
+    assert!(
+        matches!(sick.health, Health::ResetRequired { .. }),
+        "{:?}",
+        sick.health
+    );
+    assert_eq!((&sick.uuid, sick.pci), (&before.uuid, before.pci));
+    reset(&world.info.dir, 2).expect("idle");
+    assert_eq!(worker.gpu(2), before);
+}
+
+#[test]
+fn a_gpu_that_is_gone_moves_the_indices_of_the_others() {
+    let world = World::new("h100x8");
+    let mut worker = world.worker();
+    let (gone, next) = (worker.gpu(1), worker.gpu(2));
+    raise(&world, FaultRequest::Gone { gpu: 1 });
+    let count = |world: &World| {
+        let opened = world.spawn().open(PATIENCE).expect("a driver");
+        opened.gpu_count
+    };
+    assert_eq!(count(&world), 7);
+    let moved = worker.gpu(1);
+    assert_eq!((moved.index, moved.minor), (1, next.minor));
+    assert_eq!((moved.pci, &moved.uuid), (next.pci, &next.uuid));
+    assert_eq!(
+        failure(worker.observe_gpu(7, PATIENCE)).0,
+        Code::Invalid,
+        "there is no eighth GPU"
+    );
+    assert_eq!(
+        worker.refused(&mig(gone.pci, true)).0,
+        Code::NotFound,
+        "no other GPU stands in for it"
+    );
+    raise(&world, FaultRequest::Clear { gpu: 1 });
+    assert_eq!(count(&world), 8);
+    assert_eq!(worker.gpu(1), gone);
+}
+
+/// `Refuse` makes the driver answer one function with a code, whatever is asked of it.
+#[test]
+fn a_gpu_that_does_not_tell_its_instances_is_not_taken_for_empty() {
+    let world = World::new("h100x1");
+    let mut worker = world.worker();
+    let pci = worker.gpu(0).pci;
+    for step in [mig(pci, true), create(pci, 9, 4, 4), fill(pci, 4, 4, 2)] {
+        worker.step(&step);
+    }
+    let whole = worker.gpu(0);
+    for function in [
+        "nvmlDeviceGetGpuInstanceProfileInfoV",
+        "nvmlDeviceGetGpuInstancePossiblePlacements_v2",
+        "nvmlDeviceGetGpuInstances",
+        "nvmlGpuInstanceGetInfo",
+        "nvmlGpuInstanceGetComputeInstanceProfileInfo",
+        "nvmlGpuInstanceGetComputeInstances",
+        "nvmlComputeInstanceGetInfo_v2",
+    ] {
+        // Invalid argument, not supported, not found, unknown. The first one makes the profiles be asked
+        // for in an older form, which answers.
+        for code in [2, 3, 6, 999] {
+            if code == 2 && function == "nvmlDeviceGetGpuInstanceProfileInfoV" {
+                continue;
+            }
+            raise(&world, refuse(function, code));
+            let answer = worker.observe_gpu(0, PATIENCE);
+            assert!(answer.is_err(), "{function} answers {code}: {answer:?}");
+            raise(&world, FaultRequest::DriverClear);
+            assert_eq!(worker.gpu(0), whole, "after {function}");
+        }
+    }
+}
+
+fn refuse(function: &str, code: u32) -> FaultRequest {
+    let function = function.to_owned();
+    FaultRequest::Refuse { function, code }
+}
+
+#[test]
+fn with_mig_off_only_a_driver_that_cannot_tell_leaves_profiles_unknown() {
+    let world = World::new("h100x1");
+    let mut worker = world.worker();
+    let whole = worker.gpu(0);
+    let function = "nvmlDeviceGetGpuInstanceProfileInfoV";
+    raise(&world, refuse(function, 3));
+    assert_eq!(worker.gpu(0).profiles, []);
+    raise(&world, refuse(function, 999));
+    assert_eq!(failure(worker.observe_gpu(0, PATIENCE)).0, Code::Driver);
+    raise(&world, FaultRequest::DriverClear);
+    assert_eq!(worker.gpu(0), whole);
 }

@@ -124,6 +124,11 @@ pub enum Health {
         /// The call that did not return.
         operation: String,
     },
+    /// The driver refuses every call on it until it is reset.
+    ResetRequired {
+        /// When that was first seen.
+        since: Timestamp,
+    },
     /// It reported a critical error (XID).
     Xid {
         /// When.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::Gpu;
 use crate::ids::GpuUuid;
 use crate::pci::PciAddress;
 use crate::profile::ProfileName;
@@ -28,6 +29,26 @@ pub struct LayoutRule {
     pub mig_enabled: bool,
     /// How many slices of each profile on each of the GPUs.
     pub slices: BTreeMap<ProfileName, u32>,
+}
+
+impl GpuSelector {
+    /// Whether it speaks of this GPU.
+    pub fn selects(&self, gpu: &Gpu) -> bool {
+        match self {
+            Self::All => true,
+            Self::Index(index) => gpu.index == *index,
+            Self::Uuid(uuid) => gpu.uuid == *uuid,
+            Self::Pci(pci) => gpu.pci == *pci,
+        }
+    }
+}
+
+impl Layout {
+    /// Whether a rule speaks of this GPU.
+    pub fn names(&self, gpu: &Gpu) -> bool {
+        let mut selectors = self.rules.iter().flat_map(|rule| &rule.gpus);
+        selectors.any(|selector| selector.selects(gpu))
+    }
 }
 
 /// A whole layout. A GPU that no rule names stays as it is; two rules must not name one GPU.

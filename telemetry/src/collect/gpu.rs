@@ -119,6 +119,7 @@ fn identity(gpus: &[GpuRow<'_>], page: &mut Page) {
             Health::Xid { .. } => 1_u32.into(),
             Health::Unresponsive { .. } => 2_u32.into(),
             Health::Lost { .. } => 3_u32.into(),
+            Health::ResetRequired { .. } => 4_u32.into(),
         })
     });
     each(page, &families::HEALTH_SINCE, gpus, |entry| {
@@ -126,7 +127,8 @@ fn identity(gpus: &[GpuRow<'_>], page: &mut Page) {
             Health::Ok => None,
             Health::Xid { since, .. }
             | Health::Unresponsive { since, .. }
-            | Health::Lost { since } => Some(since.into()),
+            | Health::Lost { since }
+            | Health::ResetRequired { since } => Some(since.into()),
         }
     });
     each(page, &families::LAST_XID, gpus, |entry| {

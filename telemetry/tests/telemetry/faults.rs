@@ -24,6 +24,7 @@ fn a_gpu_that_stopped_answering_keeps_no_sensor_value() {
     for health in [
         Health::Lost { since },
         Health::Unresponsive { since, operation },
+        Health::ResetRequired { since },
     ] {
         let mut snapshot = world::host(2, 2);
         snapshot.gpus[1].health = health;

@@ -50,6 +50,7 @@ fn health_number(number: u8) -> Health {
         0 => Health::Ok,
         1 => Health::Lost { since },
         2 => Health::Xid { since, code: 48 },
+        3 => Health::ResetRequired { since },
         _ => Health::Unresponsive {
             since,
             operation: "sample".to_owned(),

@@ -329,6 +329,21 @@ fn a_lost_gpu_is_named_and_its_neighbours_go_on() {
 }
 
 #[test]
+fn a_gpu_that_needs_a_reset_is_named_and_its_neighbours_go_on() {
+    let Some(world) = World::new("h100x8", QUICK) else {
+        return;
+    };
+    inject(&world, FaultRequest::ResetRequired { gpu: 5 });
+    until_degraded(&world, &["gpu 5 ", "needs a reset"]);
+    assert_eq!(world.client.status().expect("a status").gpus_ok, 7);
+    world.start("c0", "1g.10gb");
+    world.end("c0");
+    world.until_no_leases();
+    nvidia_ml::control::reset(&world.kerfd.machine(), 5).expect("idle");
+    until_well(&world);
+}
+
+#[test]
 fn sigterm_lets_an_apply_finish_and_leaves_containers_alone() {
     let Some(mut world) = World::new("h100x8", "") else {
         return;

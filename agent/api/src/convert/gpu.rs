@@ -199,7 +199,7 @@ impl From<v1::GpuProcess> for GpuProcess {
 
 impl From<&Health> for v1::Health {
     fn from(health: &Health) -> Self {
-        use v1::health::{Lost, Ok, State, Unresponsive, Xid};
+        use v1::health::{Lost, Ok, ResetRequired, State, Unresponsive, Xid};
         let state = match health {
             Health::Ok => State::Ok(Ok {}),
             Health::Lost { since } => State::Lost(Lost { since_ms: since.0 }),
@@ -207,6 +207,9 @@ impl From<&Health> for v1::Health {
                 since_ms: since.0,
                 operation: operation.clone(),
             }),
+            Health::ResetRequired { since } => {
+                State::ResetRequired(ResetRequired { since_ms: since.0 })
+            }
             Health::Xid { since, code } => State::Xid(Xid {
                 since_ms: since.0,
                 code: *code,
@@ -229,6 +232,9 @@ impl TryFrom<v1::Health> for Health {
             State::Unresponsive(hung) => Self::Unresponsive {
                 since: Timestamp(hung.since_ms),
                 operation: text("operation", hung.operation, TEXT_LIMIT)?,
+            },
+            State::ResetRequired(sick) => Self::ResetRequired {
+                since: Timestamp(sick.since_ms),
             },
             State::Xid(xid) => Self::Xid {
                 since: Timestamp(xid.since_ms),

@@ -154,6 +154,7 @@ fn everything_survives_the_wire() {
         Health::Ok,
         Health::Lost { since },
         Health::Unresponsive { since, operation },
+        Health::ResetRequired { since },
         Health::Xid { since, code: 48 },
     ] {
         check::<_, v1::Health>(&health);

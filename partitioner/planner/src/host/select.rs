@@ -29,7 +29,7 @@ pub(super) fn select<'a>(request: &HostRequest<'a>) -> Result<Vec<Selected<'a>>,
                 .inventory
                 .gpus
                 .iter()
-                .filter(|gpu| selects(selector, gpu))
+                .filter(|gpu| selector.selects(gpu))
                 .peekable();
             if by_name && found.peek().is_none() {
                 return Err(PlanError::NoGpu {
@@ -73,15 +73,6 @@ fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanErr
     Ok(())
 }
 
-fn selects(selector: &GpuSelector, gpu: &Gpu) -> bool {
-    match selector {
-        GpuSelector::All => true,
-        GpuSelector::Index(index) => gpu.index == *index,
-        GpuSelector::Uuid(uuid) => gpu.uuid == *uuid,
-        GpuSelector::Pci(pci) => gpu.pci == *pci,
-    }
-}
-
 fn selector_text(selector: &GpuSelector) -> String {
     match selector {
         GpuSelector::All => "all GPUs".to_owned(),
@@ -111,6 +102,7 @@ pub(crate) fn health_text(health: &Health) -> String {
         Health::Unresponsive { since, operation } => {
             format!("no answer to {operation} since {since}")
         }
+        Health::ResetRequired { since } => format!("in need of a reset since {since}"),
         Health::Xid { since, code } => format!("XID {code} at {since}"),
     }
 }

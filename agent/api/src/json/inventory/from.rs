@@ -95,6 +95,9 @@ impl From<&facts::Health> for Health {
                 since_at: time(since.0),
                 operation: operation.clone(),
             },
+            facts::Health::ResetRequired { since } => Self::ResetRequired {
+                since_at: time(since.0),
+            },
             facts::Health::Xid { since, code } => Self::Xid {
                 since_at: time(since.0),
                 code: *code,

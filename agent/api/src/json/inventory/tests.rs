@@ -183,6 +183,11 @@ fn words_stand_for_what_a_gpu_is() {
         ..cut_gpu()
     };
     insta::assert_snapshot!(word(&hung), @r#""blackwell" ["bf16","fp8","fp4"] "enable_pending" {"operation":"nvmlInit","since_at":"1970-01-01T00:00:00.000Z","state":"unresponsive"}"#);
+    let waiting = Gpu {
+        health: Health::ResetRequired { since },
+        ..hung
+    };
+    insta::assert_snapshot!(word(&waiting), @r#""blackwell" ["bf16","fp8","fp4"] "enable_pending" {"since_at":"1970-01-01T00:00:00.000Z","state":"reset_required"}"#);
     let sick = Gpu {
         architecture: Architecture::Other(77),
         compute_capability: (7, 5),

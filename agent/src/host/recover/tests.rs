@@ -1,0 +1,99 @@
+//! Which interrupted work waits for which GPU.
+
+use kerf_types::inventory::{Architecture, Health, PcieLink};
+use kerf_types::{Bytes, DeviceMinor, Gpu, Inventory, MigMode, Timestamp};
+
+use super::is_known;
+use crate::store::Work;
+
+fn gpu(index: u32, health: Health) -> Gpu {
+    Gpu {
+        index,
+        uuid: format!("GPU-11111111-1111-1111-1111-00000000000{index}")
+            .parse()
+            .expect("a UUID"),
+        pci: format!("0000:1{index}:00.0").parse().expect("an address"),
+        minor: DeviceMinor(index),
+        name: "GPU".to_owned(),
+        pci_device_id: 0,
+        pci_subsystem_id: 0,
+        serial: None,
+        architecture: Architecture::Hopper,
+        compute_capability: (9, 0),
+        memory: Bytes(0),
+        numa_node: None,
+        pcie: PcieLink::default(),
+        nvlinks: Vec::new(),
+        mig_mode: MigMode::Enabled,
+        profiles: Vec::new(),
+        instances: Vec::new(),
+        processes: Vec::new(),
+        health,
+    }
+}
+
+fn cut(gpu: u32) -> Work {
+    Work::Cut {
+        gpu: format!("0000:1{gpu}:00.0"),
+        placement: "0:1".to_owned(),
+        profile: 19,
+    }
+}
+
+fn layout(gpus: &str) -> Work {
+    let text =
+        format!(r#"{{"schema": "kerf.v1.Layout", "rules": [{{"gpus": {gpus}, "mig": true}}]}}"#);
+    kerf_api::json::layout::parse(&text).expect("a layout");
+    Work::Layout {
+        generation: 1,
+        layout: text,
+        allow_reset: false,
+    }
+}
+
+#[test]
+fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
+    let since = Timestamp(0);
+    let operation = "observe".to_owned();
+    for silent in [
+        Health::Unresponsive { since, operation },
+        Health::ResetRequired { since },
+    ] {
+        let inventory = Inventory {
+            host: "test".to_owned(),
+            driver: None,
+            gpus: vec![gpu(0, Health::Ok), gpu(1, silent), gpu(2, Health::Ok)],
+            numa_nodes: Vec::new(),
+            nics: Vec::new(),
+            problems: Vec::new(),
+        };
+        let known = |work| is_known(&work, &inventory, &[]);
+        assert_eq!([cut(0), cut(1), cut(2)].map(known), [true, false, true]);
+        let layouts = ["[0, 2]", "[1]", "\"all\""];
+        assert_eq!(
+            layouts.map(|gpus| known(layout(gpus))),
+            [true, false, false]
+        );
+        let unreadable = Work::Layout {
+            generation: 1,
+            layout: "no layout".to_owned(),
+            allow_reset: false,
+        };
+        assert!(
+            known(unreadable),
+            "it is given up rather than kept for ever"
+        );
+    }
+    let well = Inventory {
+        host: "test".to_owned(),
+        driver: None,
+        gpus: vec![gpu(0, Health::Ok)],
+        numa_nodes: Vec::new(),
+        nics: Vec::new(),
+        problems: Vec::new(),
+    };
+    let unread = ["0000:13:00.0".parse().expect("an address")];
+    let known = |work| is_known(&work, &well, &unread);
+    assert_eq!([cut(0), cut(3)].map(known), [true, false]);
+    assert!(!known(layout("[0]")), "the unread one may be GPU 0");
+}
