@@ -17,6 +17,11 @@ use super::parse::query::{FIELDS, refused_field};
 /// How long one call may take: without persistence mode each one wakes every GPU, which takes seconds.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Exit codes that mean that there is nothing to compare with (nvidia-smi's manual, RETURN VALUE): no
+/// device was found, the driver is not loaded, its library is not installed. Every other one is a driver
+/// that is there and does not do its work, which a check must not pass over.
+const NO_GPU: [i32; 3] = [6, 9, 12];
+
 /// What a call printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -71,8 +76,11 @@ impl Smi {
         let smi = Self { program };
         let answer = smi.ask(&["-L"])?;
         if !answer.succeeded() {
-            let why = format!("{} says: {}", smi.program.display(), answer.first_line());
-            return Ok(Presence::NoGpu(why));
+            let says = format!("{} says: {}", smi.program.display(), answer.first_line());
+            if answer.code.is_some_and(|code| NO_GPU.contains(&code)) {
+                return Ok(Presence::NoGpu(says));
+            }
+            bail!("the driver is sick: {says} (exit code {:?})", answer.code);
         }
         let gpus = list(&answer.text)?;
         if gpus.is_empty() {

@@ -84,3 +84,23 @@ fn a_list_that_is_not_understood_is_an_error() {
     };
     assert_eq!(gpus[0].uuid, "GPU-1");
 }
+
+#[test]
+fn no_driver_is_no_gpu_and_a_sick_one_is_an_error() {
+    let scratch = Scratch::new("kerf-smi").expect("a folder");
+    for code in [6, 9, 12] {
+        let program = script(&scratch, &format!("echo nothing here; exit {code}"));
+        let found = Smi::find(Some(&program)).expect("an answer");
+        let Presence::NoGpu(why) = found else {
+            panic!("{code}: {found:?}")
+        };
+        assert!(why.ends_with("says: nothing here"), "{why}");
+    }
+    // Insufficient permissions, interrupt, lost, killed, unknown.
+    for code in ["exit 4", "exit 8", "exit 15", "kill -9 $$", "exit 255"] {
+        let program = script(&scratch, &format!("echo trouble; {code}"));
+        let error = Smi::find(Some(&program)).expect_err(code).to_string();
+        assert!(error.starts_with("the driver is sick: "), "{error}");
+        assert!(error.contains("trouble"), "{error}");
+    }
+}
