@@ -1,10 +1,11 @@
 //! kerfd's command line. Every folder and socket can be moved, so that many kerfd fit on one machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Parser;
-use nvidia_ml::machine;
+use nvidia_ml::StoreError;
+use nvidia_ml::machine::{self, CreateError, MachineInfo};
 
 use super::programs;
 use crate::config::{self, Config};
@@ -67,7 +68,7 @@ impl Args {
         replace(&mut file.paths.run_dir, absolute(&self.run_dir)?);
         replace(&mut file.paths.state_dir, absolute(&self.state_dir)?);
         replace(&mut file.paths.sysroot, absolute(&self.sysroot)?);
-        let no_library = self.nvml.as_deref() == Some(std::path::Path::new("none"));
+        let no_library = self.nvml.as_deref() == Some(Path::new("none"));
         let nvml = if no_library {
             self.nvml.clone()
         } else {
@@ -81,10 +82,7 @@ impl Args {
         replace(&mut file.metrics.listen, self.metrics.clone());
         replace(&mut file.host.name, self.host.clone());
         let program = std::env::current_exe().context("kerfd's own path cannot be read")?;
-        let programs = program
-            .parent()
-            .unwrap_or(std::path::Path::new("/"))
-            .to_owned();
+        let programs = program.parent().unwrap_or(Path::new("/")).to_owned();
         let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
         let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
         if let Some(machine) = &self.simulate {
@@ -124,13 +122,7 @@ impl SetUp {
     /// that holds the lock of the state folder does so: another's wrapper would be led astray.
     pub fn carry_out(&self, config: &Config) -> anyhow::Result<()> {
         if let Some(name) = &config.simulate {
-            let folder = machine_folder(config);
-            if !folder.join("libnvidia-ml.so.1").exists() {
-                std::fs::create_dir_all(&folder)?;
-                let source = machine::find_library()?;
-                let options = machine::CreateOptions { seed: self.seed };
-                machine::create(name, &folder, &source, &options)?;
-            }
+            simulated(name, &machine_folder(config), self.seed)?;
         }
         programs::install_runtime(&self.installed, config)
     }
@@ -140,8 +132,31 @@ fn machine_folder(config: &Config) -> PathBuf {
     config.paths.state_dir.join("sim")
 }
 
+/// The machine in `folder`. One that is not there, or was only half made when its maker was killed, is
+/// made; one of another name is refused, since its layout and UUIDs are somebody's.
+fn simulated(name: &str, folder: &Path, seed: Option<u64>) -> anyhow::Result<MachineInfo> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    match machine::open(folder) {
+        Ok(found) if found.name == name => Ok(found),
+        Ok(found) => anyhow::bail!(
+            "{} holds the simulated machine {}, and {name} was asked for: remove it, or take another state folder",
+            folder.display(),
+            found.name
+        ),
+        Err(CreateError::Store(StoreError::Absent(_))) => {
+            let source = machine::find_library()?;
+            let options = machine::CreateOptions { seed };
+            Ok(machine::create(name, folder, &source, &options)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn replace<T>(slot: &mut Option<T>, given: Option<T>) {
     if given.is_some() {
         *slot = given;
     }
 }
+
+#[cfg(test)]
+mod tests;
