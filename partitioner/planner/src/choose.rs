@@ -228,6 +228,9 @@ pub enum Refusal {
     /// NVLink does not join it with enough others that are free.
     #[error("nvlink does not join it with enough free GPUs")]
     NotJoined,
+    /// Its NVLinks are not known: the driver answers nothing about them while MIG is on.
+    #[error("its nvlinks are not known while MIG is on: turn MIG off with a layout first")]
+    LinksUnknown,
 }
 
 /// What serves `ask` best.

@@ -148,7 +148,14 @@ impl Search<'_> {
             }
             self.chosen.push((slot.place, level.profile.id));
             let taken = occupied.union(slot.mask);
-            self.pick(level, tail, need - 1, rest, taken, gain + slot.gain);
+            self.pick(
+                level,
+                tail,
+                need - 1,
+                rest,
+                taken,
+                gain.saturating_add(slot.gain),
+            );
             self.chosen.pop();
         }
     }

@@ -41,6 +41,10 @@ pub(super) fn choose(
         let view = views.iter().find(|view| view.gpu.pci == one.gpu.pci);
         let refusal = if short {
             Refusal::TooFew(1)
+        } else if one.disable_mig && one.gpu.nvlinks.is_empty() {
+            // It may well be joined; the driver tells of no link in MIG mode (nvidia-smi: "Nvlink queries
+            // are not supported for Devices in MIG mode").
+            Refusal::LinksUnknown
         } else {
             Refusal::NotJoined
         };

@@ -248,6 +248,20 @@ fn nvlink_joins_what_is_given_together() {
         gpu.nvlinks[0].remote = switch;
     }
     assert_eq!(world.ask("nvlink:4"), "0 1 2 3");
+    // With MIG on the driver answers nothing about links: that is the reason, not that there are none.
+    world.gpus[3].mig_mode = MigMode::Enabled;
+    let links = std::mem::take(&mut world.gpus[3].nvlinks);
+    let refused = world.ask("nvlink:4");
+    assert!(
+        refused.contains("GPU 3 (0000:13:00.0): its nvlinks are not known while MIG is on"),
+        "{refused}"
+    );
+    assert!(
+        refused.contains("GPU 0 (0000:10:00.0): nvlink does not join it with enough free GPUs"),
+        "{refused}"
+    );
+    world.gpus[3].mig_mode = MigMode::Disabled;
+    world.gpus[3].nvlinks = links;
     world.gpus[1].nvlinks[0].active = false;
     assert_eq!(world.ask("nvlink:3"), "0 2 3");
 }

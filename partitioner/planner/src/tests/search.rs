@@ -194,3 +194,18 @@ fn a_grid_too_large_to_see_whole_gets_a_plan_and_an_honest_bound() {
     assert_eq!(nothing, Err(FitError::Undecided { nodes: 1 }));
     assert_eq!(gi(0), gpu.instances[0].id);
 }
+
+#[test]
+fn weights_without_measure_do_not_overflow() {
+    let profiles = profiles("h100-80gb");
+    let gpu = holding(
+        &profiles,
+        &vec![(place("0:4"), id(9)), (place("4:4"), id(9))],
+    );
+    let grid = Grid::from_profiles(&profiles).expect("a grid");
+    let current = current(&gpu, &[(u64::MAX, false), (u64::MAX, false)]);
+    let kept = plan_gpu(&grid, &current, &wanted(&[(9, 2)]), Budget::default());
+    assert!(kept.expect("a plan").is_empty());
+    let gone = plan_gpu(&grid, &current, &wanted(&[(0, 1)]), Budget::default());
+    assert_eq!(gone.expect("a plan").cost, u64::MAX);
+}
