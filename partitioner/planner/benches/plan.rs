@@ -117,6 +117,7 @@ fn one_gpu(family: &str) {
                 pinned: BTreeSet::new(),
                 gpu_in_use: false,
                 allow_reset: false,
+                weights: BTreeMap::new(),
             };
             let start = Instant::now();
             let plan = plan_gpu(&grid, &current, multiset, Budget::default()).expect("a plan");

@@ -6,14 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kerf_types::{Gpu, PciAddress, Placement, Profile, ProfileId, Step};
+use kerf_types::{GiId, Gpu, GpuInstance, PciAddress, Placement, Profile, ProfileId, Step};
 
 use crate::gpu::GpuPlan;
 
+mod bound;
 mod choice;
 mod claims;
 mod layout;
 mod model;
+mod report;
 
 pub use choice::check_choice;
 pub use layout::check_host;
@@ -202,6 +204,25 @@ pub struct Expected<'a> {
     pub gpu_in_use: bool,
     /// Whether it may be reset.
     pub allow_reset: bool,
+    /// What disturbing an instance costs, where it is not 1.
+    pub weights: BTreeMap<GiId, u64>,
+}
+
+impl Expected<'_> {
+    fn weight(&self, instance: &GpuInstance) -> u64 {
+        self.weights.get(&instance.id).copied().unwrap_or(1)
+    }
+}
+
+/// Whether an instance holds one compute instance, and that fills it.
+fn complete(instance: &GpuInstance, profiles: &[Profile]) -> bool {
+    let mut known = profiles.iter();
+    let full = known.find(|known| known.id == instance.profile);
+    let full = full.and_then(|known| known.full_compute_profile);
+    match instance.compute.as_slice() {
+        [one] => full.is_none_or(|full| full == one.profile),
+        _ => false,
+    }
 }
 
 /// Everything that is wrong with `steps` on `gpu`.
@@ -221,6 +242,7 @@ pub fn check_plan(
     expected: &Expected<'_>,
 ) -> Vec<Violation> {
     let mut found = check_steps(gpu, steps, expected);
-    claims::check(gpu, plan, steps, &mut found);
+    let effects = claims::Effects::of(steps);
+    claims::check(gpu, plan, &effects, expected, &mut found);
     found
 }

@@ -3,14 +3,16 @@
 //!
 //! A layout is planned as a whole or refused as a whole, with the first reason found in order of the GPUs.
 //! The one exception is a sick GPU that a rule covers only by `all`: it is left out and reported, so that
-//! one sick device never blocks the others. Nothing that is leased or in use is ever moved.
+//! one sick device never blocks the others. Where a driver tells of its profiles only while MIG is on, the plan
+//! turns MIG on and says which slices a second plan is for. Nothing that is leased or in use is ever moved.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use kerf_types::layout::Layout;
 use kerf_types::{
-    GpuUuid, Inventory, MigMode, MigUuid, PciAddress, Placement, ProfileId, SliceId, Step,
+    GpuUuid, Inventory, MigMode, MigUuid, PciAddress, Placement, ProfileId, ProfileName, SliceId,
+    Step,
 };
 
 use crate::gpu::GpuPlan;
@@ -96,6 +98,11 @@ impl HostPlan {
         self.gpus.iter().all(|gpu| gpu.steps.is_empty())
     }
 
+    /// Whether slices are left to a second plan, to be made when this one is carried out.
+    pub fn is_first_part(&self) -> bool {
+        self.gpus.iter().any(|gpu| !gpu.later.is_empty())
+    }
+
     /// Every step, GPU by GPU.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
         self.gpus.iter().flat_map(|gpu| &gpu.steps)
@@ -117,6 +124,9 @@ pub struct GpuChange {
     pub to: MigMode,
     /// What must exist at the end.
     pub target: BTreeMap<ProfileId, u32>,
+    /// Slices for which a second plan must be made when the steps are done: the driver tells of profiles
+    /// only while MIG is on, so nobody knows yet where they could lie. `target` is empty then.
+    pub later: BTreeMap<ProfileName, u32>,
     /// What stays, goes and comes.
     pub plan: GpuPlan,
     /// The steps, the change of mode included.

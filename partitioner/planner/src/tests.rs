@@ -26,6 +26,7 @@ mod grid;
 mod host;
 mod mutants;
 mod random;
+mod report;
 mod search;
 
 /// A GPU of these profiles that holds `state`, in order of the state.
@@ -99,6 +100,7 @@ fn check_against(
                 pinned: pinned.collect(),
                 gpu_in_use: false,
                 allow_reset: false,
+                weights: current.iter().map(|one| (one.gi, one.weight)).collect(),
             };
             let violations = check_plan(&gpu, &plan, &plan.steps(gpu.pci), &expected);
             assert!(violations.is_empty(), "{}: {violations:?}", context());

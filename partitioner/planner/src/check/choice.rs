@@ -123,5 +123,6 @@ fn expected<'a>(
         pinned: places,
         gpu_in_use: false,
         allow_reset: false,
+        weights: BTreeMap::new(),
     }
 }

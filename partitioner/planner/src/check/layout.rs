@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{Gpu, Placement, Profile, ProfileId, ProfileName};
+use kerf_types::{Gpu, MigMode, Placement, Profile, ProfileId, ProfileName};
 
-use super::{Expected, Violation, check_plan};
-use crate::host::{HostPlan, HostRequest, Usage, Use};
+use super::{Expected, Violation, check_plan, report};
+use crate::host::{GpuChange, HostPlan, HostRequest, Usage, Use};
 
 /// Everything that is wrong with `plan` as an answer to `request`, with the GPU's index.
 pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Violation)> {
@@ -26,6 +26,8 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
             (Some(rule), [change]) => match expected(request, gpu, rule) {
                 Ok(expected) => {
                     violations = check_plan(gpu, &change.plan, &change.steps, &expected);
+                    report::check_change(request, gpu, change, &expected, &mut violations);
+                    later(gpu, change, rule, &expected, &mut violations);
                 }
                 Err(violation) => violations.push(violation),
             },
@@ -47,7 +49,30 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
             found.push((change.index, Violation::NotNamed(change.pci)));
         }
     }
+    let sums = report::check_sums(request, plan).into_iter();
+    found.extend(sums.map(|violation| (0, violation)));
     found
+}
+
+/// Slices are left to a later plan only where nobody knows the profiles yet, all of them, and only behind
+/// the mode that makes the driver tell.
+fn later(
+    gpu: &Gpu,
+    change: &GpuChange,
+    rule: &LayoutRule,
+    expected: &Expected<'_>,
+    found: &mut Vec<Violation>,
+) {
+    let waits = expected.profiles.is_empty() && rule.mig_enabled;
+    let wanted = rule.slices.iter().filter(|(_, count)| **count > 0);
+    let wanted: BTreeMap<_, _> = match waits {
+        true => wanted.map(|(name, count)| (name.clone(), *count)).collect(),
+        false => BTreeMap::new(),
+    };
+    let is_on = matches!(gpu.mig_mode, MigMode::Enabled | MigMode::DisablePending);
+    if change.later != wanted || (is_on && !wanted.is_empty()) {
+        found.push(Violation::Claim("what is planned later"));
+    }
 }
 
 /// The only rule that speaks of a GPU. A layout with two has no plan, which `expected` then shows.
@@ -59,7 +84,7 @@ fn rule_of<'a>(request: &HostRequest<'a>, gpu: &Gpu) -> Option<&'a LayoutRule> {
         .find(|rule| speaks_of(rule, gpu))
 }
 
-fn speaks_of(rule: &LayoutRule, gpu: &Gpu) -> bool {
+pub(super) fn speaks_of(rule: &LayoutRule, gpu: &Gpu) -> bool {
     rule.gpus.iter().any(|selector| match selector {
         GpuSelector::All => true,
         GpuSelector::Index(index) => *index == gpu.index,
@@ -85,13 +110,15 @@ fn expected<'a>(
     }
     let profiles = profiles(gpu, request.inventory.gpus.iter());
     let mut slices: BTreeMap<ProfileId, u32> = BTreeMap::new();
-    for (name, count) in rule.slices.iter().filter(|(_, count)| **count != 0) {
+    // Without profiles no name means anything: see `later`.
+    let known = rule.slices.iter().filter(|_| !profiles.is_empty());
+    for (name, count) in known.filter(|(_, count)| **count != 0) {
         let id = meaning(profiles, name)
             .ok_or_else(|| Violation::Layout(format!("{name} means no profile")))?;
         let sum = slices.entry(id).or_insert(0);
         *sum = sum.saturating_add(*count);
     }
-    if !rule.mig_enabled && !slices.is_empty() {
+    if !rule.mig_enabled && rule.slices.values().any(|count| *count != 0) {
         return Err(Violation::Layout("slices with MIG off".to_owned()));
     }
     Ok(Expected {
@@ -101,6 +128,8 @@ fn expected<'a>(
         pinned: pinned(gpu, request.usage),
         gpu_in_use: request.usage.gpus.contains_key(&gpu.pci),
         allow_reset: request.allow_reset,
+        // Every slice that nobody uses weighs the same; one in use is pinned.
+        weights: BTreeMap::new(),
     })
 }
 

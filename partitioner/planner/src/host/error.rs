@@ -50,9 +50,7 @@ pub enum PlanError {
         gpu: GpuName,
     },
     /// Nothing says how the GPU can be cut.
-    #[error(
-        "the profiles of {gpu} are not known while its MIG mode is off: apply a layout that turns it on without slices first"
-    )]
+    #[error("the driver tells of no profile of {gpu}, although its MIG mode is on")]
     ProfilesUnknown {
         /// The GPU.
         gpu: GpuName,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use kerf_types::inventory::Architecture;
-use kerf_types::{GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileId, Step};
+use kerf_types::{
+    GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileId, ProfileName, Step,
+};
 
 use super::diff::diff;
 use super::select::Selected;
@@ -58,10 +60,9 @@ pub(super) fn plan_one<'a>(
         [] => None,
         profiles => Some(grids.grid(name, profiles)?),
     };
-    let target = match &grid {
-        Some(grid) => target(grid, selected, name)?,
-        None if selected.rule.slices.values().all(|count| *count == 0) => BTreeMap::new(),
-        None => return Err(PlanError::ProfilesUnknown { gpu: name }),
+    let (target, later) = match &grid {
+        Some(grid) => (target(grid, selected, name)?, BTreeMap::new()),
+        None => (BTreeMap::new(), later(selected, name)?),
     };
     let plan = match &grid {
         Some(grid) => plan_gpu(grid, &current, &target, Budget::default())
@@ -95,6 +96,7 @@ pub(super) fn plan_one<'a>(
         from,
         to,
         target,
+        later,
         plan,
         steps,
         diff,
@@ -144,15 +146,33 @@ fn target(
     gpu: GpuName,
 ) -> Result<BTreeMap<ProfileId, u32>, PlanError> {
     let mut target: BTreeMap<ProfileId, u32> = BTreeMap::new();
-    for (name, count) in selected.rule.slices.iter().filter(|(_, count)| **count > 0) {
+    for (name, count) in wanted(selected) {
         let rule = selected.rule_number;
         let id = grid
             .resolve(name)
             .map_err(|source| PlanError::Profile { rule, gpu, source })?;
         let sum = target.entry(id).or_default();
-        *sum = sum.saturating_add(*count);
+        *sum = sum.saturating_add(count);
     }
     Ok(target)
+}
+
+/// What is wanted of a GPU whose profiles nobody knows: it waits until MIG is on. With MIG on the driver has
+/// had its chance to tell.
+fn later(selected: &Selected<'_>, gpu: GpuName) -> Result<BTreeMap<ProfileName, u32>, PlanError> {
+    let slices = wanted(selected).map(|(name, count)| (name.clone(), count));
+    let later: BTreeMap<_, _> = slices.collect();
+    match selected.gpu.mig_mode.is_on() && !later.is_empty() {
+        true => Err(PlanError::ProfilesUnknown { gpu }),
+        false => Ok(later),
+    }
+}
+
+fn wanted<'a>(selected: &Selected<'a>) -> impl Iterator<Item = (&'a ProfileName, u32)> {
+    let slices = selected.rule.slices.iter();
+    slices
+        .map(|(name, count)| (name, *count))
+        .filter(|(_, count)| *count > 0)
 }
 
 /// The plan of a GPU that is to be empty and whose profiles nobody knows.

@@ -1,6 +1,6 @@
 //! The checker finds what is wrong with a plan: seeded mutants of right plans, each wrong in one way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::inventory::{Architecture, GpuProcess};
 use kerf_types::{CiId, Gpu, MigMode, PciAddress, Step};
@@ -87,7 +87,59 @@ fn a_needless_outage_is_caught() {
         plan,
         steps,
     };
-    assert_eq!(case.violations(), [Violation::Needless(from[0].0)]);
+    assert_eq!(
+        case.violations(),
+        [
+            Violation::Claim("its bound"),
+            Violation::Needless(from[0].0)
+        ]
+    );
+}
+
+/// A planner that clears the GPU first, as mig-parted does: honest about what it costs, and not the least.
+#[test]
+fn a_plan_that_disturbs_more_than_it_must_is_caught() {
+    let mut random = Random(5);
+    for (family, _) in FAMILIES {
+        let profiles = profiles(family);
+        let grid = Grid::from_profiles(&profiles).expect("a grid");
+        let space = Space::new(&profiles, None, 10_000).expect("a small space");
+        let (mut worse, mut equal) = (0, 0);
+        while worse < 100 {
+            let Some(mut case) = case(&space, &grid, &mut random) else {
+                continue;
+            };
+            case.pinned.clear();
+            let best = plan_gpu(
+                &grid,
+                &current(&case.gpu, &[]),
+                &case.want,
+                Budget::default(),
+            );
+            let best = best.expect("one without pins").cost;
+            // Media engines that live instances own may be more than an empty GPU promises.
+            let Ok(fresh) = plan_gpu(&grid, &[], &case.want, Budget::default()) else {
+                continue;
+            };
+            let all = current(&case.gpu, &[]);
+            let cost = u64::try_from(all.len()).expect("few");
+            case.plan = crate::gpu::GpuPlan {
+                destroy: all,
+                cost,
+                lower_bound: cost,
+                ..fresh
+            };
+            case.steps = case.plan.steps(case.gpu.pci);
+            let bound = Violation::Claim("its bound");
+            assert_eq!(case.violations().contains(&bound), best < cost, "{family}");
+            if best < cost {
+                worse += 1;
+            } else {
+                equal += 1;
+            }
+        }
+        assert!(equal > 0, "{family}: a right plan is let through, too");
+    }
 }
 
 /// A GPU, steps on it, and what is found.
@@ -108,6 +160,7 @@ fn check_mode(
         pinned: BTreeSet::new(),
         gpu_in_use: false,
         allow_reset: false,
+        weights: BTreeMap::new(),
     };
     assert_eq!(check_steps(&gpu, steps, &expected), found);
 }

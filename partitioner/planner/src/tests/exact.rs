@@ -74,8 +74,10 @@ fn every_pair_of_an_a30_is_optimal() {
     check_pairs(&profiles("a30-24gb"), 1);
 }
 
+/// All of them take a minute unoptimised and stand in the benchmark. These strides take some ten seconds
+/// together, and are coprime to the number of multisets, so that every state and every multiset has its turn.
 #[test]
 fn pairs_of_all_profiles_are_optimal() {
-    check_pairs(&profiles("h100-80gb"), 97);
-    check_pairs(&profiles("rtxpro6000-96gb"), 41);
+    check_pairs(&profiles("h100-80gb"), 5);
+    check_pairs(&profiles("rtxpro6000-96gb"), 3);
 }

@@ -27,7 +27,7 @@ fn inventory() -> Inventory {
     }
 }
 
-fn rule(gpus: &[GpuSelector], mig_enabled: bool, slices: &[(&str, u32)]) -> LayoutRule {
+pub(super) fn rule(gpus: &[GpuSelector], mig_enabled: bool, slices: &[(&str, u32)]) -> LayoutRule {
     let slices = slices
         .iter()
         .map(|(name, count)| (name.parse().expect("a profile"), *count));
@@ -39,15 +39,15 @@ fn rule(gpus: &[GpuSelector], mig_enabled: bool, slices: &[(&str, u32)]) -> Layo
 }
 
 /// A world to plan in, changed as a test needs it.
-struct World {
-    inventory: Inventory,
-    usage: Usage,
-    rules: Vec<LayoutRule>,
+pub(super) struct World {
+    pub inventory: Inventory,
+    pub usage: Usage,
+    pub rules: Vec<LayoutRule>,
     allow_reset: bool,
 }
 
 impl World {
-    fn new(rules: Vec<LayoutRule>) -> Self {
+    pub fn new(rules: Vec<LayoutRule>) -> Self {
         Self {
             inventory: inventory(),
             usage: Usage::default(),
@@ -56,11 +56,11 @@ impl World {
         }
     }
 
-    fn gpu(&mut self, index: usize) -> &mut Gpu {
+    pub fn gpu(&mut self, index: usize) -> &mut Gpu {
         &mut self.inventory.gpus[index]
     }
 
-    fn lease(&mut self, at: &str, by: Use) {
+    pub fn lease(&mut self, at: &str, by: Use) {
         let slice = SliceId {
             gpu: self.inventory.gpus[0].pci,
             placement: place(at),
@@ -69,7 +69,7 @@ impl World {
     }
 
     /// Plans; a plan is checked, an error is its chain of causes.
-    fn plan(&self) -> Result<HostPlan, String> {
+    pub fn plan(&self) -> Result<HostPlan, String> {
         let layout = Layout {
             rules: self.rules.clone(),
         };
@@ -256,10 +256,11 @@ fn wrong_layouts_are_refused_with_a_reason() {
         &[("1g.10gb", 1)],
     )]);
     alone.inventory.gpus.remove(0);
+    alone.gpu(0).mig_mode = MigMode::Enabled;
     alone.check_error(
-        "the profiles of GPU 1 (0000:11:00.0) are not known while its MIG mode is off: \
-         apply a layout that turns it on without slices first",
+        "the driver tells of no profile of GPU 1 (0000:11:00.0), although its MIG mode is on",
     );
+    alone.gpu(0).mig_mode = MigMode::Disabled;
     alone.rules = vec![rule(&[GpuSelector::Index(1)], true, &[])];
     assert_eq!(alone.plan().expect("a plan").steps().count(), 1);
     alone.gpu(0).mig_mode = MigMode::Unsupported;
@@ -292,4 +293,30 @@ fn a_sick_gpu_is_named_or_left_out() {
     assert_eq!((plan.gpus.len(), plan.skipped.len()), (1, 1));
     world.rules = vec![rule(&[GpuSelector::Index(1)], true, &[])];
     world.check_error("GPU 1 (0000:11:00.0) is not well: lost since 1970-01-01T00:00:00.000Z");
+}
+
+/// An A100 tells of its profiles only while MIG is on, and nobody else on the host does.
+#[test]
+fn where_profiles_are_not_known_the_mode_comes_first_and_slices_later() {
+    let mut world = World::new(vec![rule(
+        &[GpuSelector::Index(1)],
+        true,
+        &[("3g.40gb", 1), ("1g.10gb", 2), ("7g.80gb", 0)],
+    )]);
+    world.inventory.gpus.remove(0);
+    let first = world.plan().expect("the mode");
+    assert!(first.is_first_part());
+    let change = &first.gpus[0];
+    let later: Vec<String> = change
+        .later
+        .iter()
+        .map(|(name, count)| format!("{count}x {name}"))
+        .collect();
+    assert_eq!(later, ["2x 1g.10gb", "1x 3g.40gb"]);
+    assert_eq!((change.steps.len(), change.target.len()), (1, 0));
+    world.gpu(0).mig_mode = MigMode::Enabled;
+    world.gpu(0).profiles = profiles("h100-80gb");
+    let second = world.plan().expect("the slices");
+    assert!(!second.is_first_part());
+    assert_eq!(second.gpus[0].plan.create.len(), 3);
 }

@@ -1,6 +1,6 @@
 //! Ways in which a plan can be wrong, each done to a right plan.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::{Gpu, PciAddress, Placement, Step};
 
@@ -29,6 +29,7 @@ impl Case {
             pinned: self.pinned.clone(),
             gpu_in_use: false,
             allow_reset: false,
+            weights: BTreeMap::new(),
         };
         check_plan(&self.gpu, &self.plan, &self.steps, &expected)
     }
@@ -38,7 +39,7 @@ impl Case {
 pub type Mutant = fn(&mut Case, &mut Random) -> bool;
 
 /// The mutants, by name.
-pub const MUTANTS: [(&str, Mutant); 21] = [
+pub const MUTANTS: [(&str, Mutant); 31] = [
     ("a step is left out", |case, random| {
         let at = random.below(case.steps.len());
         case.steps.remove(at);
@@ -237,5 +238,70 @@ pub const MUTANTS: [(&str, Mutant); 21] = [
     }),
     ("what stays is not said", |case, _| {
         case.plan.keep.pop().is_some()
+    }),
+    ("an instance weighs nothing", |case, _| {
+        let Some(one) = case.plan.destroy.first_mut() else {
+            return false;
+        };
+        // With the cost made to agree, only the inventory tells.
+        case.plan.cost -= one.weight;
+        case.plan.lower_bound = case.plan.cost;
+        one.weight = 0;
+        true
+    }),
+    ("an instance weighs more", |case, _| {
+        case.plan.keep.first_mut().is_some_and(|kept| {
+            kept.instance.weight += 1;
+            true
+        })
+    }),
+    ("an instance lies elsewhere", |case, _| {
+        case.plan.keep.first_mut().is_some_and(|kept| {
+            kept.instance.placement.start += 1;
+            true
+        })
+    }),
+    ("an instance has another profile", |case, _| {
+        case.plan.destroy.first_mut().is_some_and(|one| {
+            one.profile = id(77);
+            true
+        })
+    }),
+    ("an instance is said to be incomplete", |case, _| {
+        case.plan.destroy.first_mut().is_some_and(|one| {
+            one.complete = false;
+            true
+        })
+    }),
+    ("an instance is said to be pinned, or not", |case, _| {
+        case.plan.keep.first_mut().is_some_and(|kept| {
+            kept.instance.pinned = !kept.instance.pinned;
+            true
+        })
+    }),
+    ("an instance lacks its compute instance", |case, _| {
+        case.plan.keep.first_mut().is_some_and(|kept| {
+            kept.instance.compute.clear();
+            true
+        })
+    }),
+    ("another compute instance is said to be made", |case, _| {
+        case.plan.create.first_mut().is_some_and(|one| {
+            one.compute_profile.0 += 1;
+            true
+        })
+    }),
+    ("a mend is said that is not done", |case, _| {
+        case.plan.keep.first_mut().is_some_and(|kept| {
+            kept.mend = Some(id(0));
+            true
+        })
+    }),
+    ("what is made is said twice", |case, _| {
+        let Some(one) = case.plan.create.first().copied() else {
+            return false;
+        };
+        case.plan.create.push(one);
+        true
     }),
 ];
