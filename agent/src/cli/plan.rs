@@ -74,7 +74,14 @@ fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
             table.push(line(sign, ink, slice));
         }
     }
-    text + &table.render(style, "  ")
+    text.push_str(&table.render(style, "  "));
+    if !gpu.later.is_empty() {
+        let slices = gpu.later.iter();
+        let slices = slices.map(|later| format!("{} x{}", later.profile, later.count));
+        let slices = slices.collect::<Vec<String>>().join(", ");
+        text.push_str(&format!("  then plan again: {slices}\n"));
+    }
+    text
 }
 
 fn line(sign: &str, ink: Ink, slice: &PlannedSlice) -> Vec<Cell> {
@@ -125,12 +132,24 @@ fn summary(plan: &Plan, style: Style) -> String {
     );
     let head = style.paint(Ink::Bold, "Plan:");
     format!(
-        "{head} {} on {}: {} to create, {gone} to destroy, {kept} kept\n{}\n",
+        "{head} {} on {}: {} to create, {gone} to destroy, {kept} kept\n{}{}\n",
         count(steps, "step"),
         count(changed, "GPU"),
         count(new, "slice"),
+        follow(plan),
         cost(plan, style),
     )
+}
+
+/// Slices whose places nobody knows yet.
+fn follow(plan: &Plan) -> String {
+    let later = plan.gpus.iter().flat_map(|gpu| &gpu.later);
+    match later.map(|later| later.count).sum::<u32>() {
+        0 => String::new(),
+        slices => format!(
+            "      {slices} more to create after that: their places are known only while MIG is on, and `kerf apply` plans them then\n"
+        ),
+    }
 }
 
 /// What it disturbs, and how sure the planner is that nothing disturbs less.

@@ -101,10 +101,11 @@ impl Host {
         let number = self.write(|store| store.begin_layout(&work))?;
         self.open_work
             .retain(|row| !matches!(row.work, Work::Layout { .. }));
-        let steps: Vec<_> = plan.steps().cloned().collect();
-        tracing::info!(plan.generation = found, steps = steps.len(), "apply begins");
-        let outcome = self.run_steps(&steps, Some(progress)).await;
-        self.settle().await;
+        tracing::info!(plan.generation = found, "apply begins");
+        let mut steps = 0;
+        let outcome = self
+            .carry_out(request, plan, Some(progress), &mut steps)
+            .await;
         // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
         // whose outcome is unknown, leaves the intent open.
         let open = matches!(&outcome, Err(HostError::Step { source, .. })
@@ -115,9 +116,44 @@ impl Host {
             self.write(|store| store.end_work(number))?;
         }
         outcome?;
-        let text = format!("layout applied in {} steps", steps.len());
+        let text = format!("layout applied in {steps} steps");
         self.events.add("plan", &self.generation.to_string(), &text);
-        Ok((self.generation, steps.len()))
+        Ok((self.generation, steps))
+    }
+
+    /// Carries out a plan, and where it leaves slices for later, the plan of these: then the driver tells
+    /// where they may lie. Adds the steps that were tried to `steps`.
+    async fn carry_out(
+        &mut self,
+        request: &LayoutRequest,
+        first: HostPlan,
+        progress: Option<&mpsc::Sender<Progress>>,
+        steps: &mut usize,
+    ) -> Result<(), HostError> {
+        let waits = first.is_first_part();
+        self.carry_out_part(&first, progress, steps).await?;
+        if !waits {
+            return Ok(());
+        }
+        let second = plan(&self.inventory, &self.usage(), request)?;
+        if let Some(progress) = progress {
+            let planned = Progress::Planned(self.generation, Box::new(second.clone()));
+            drop(progress.send(planned).await);
+        }
+        self.carry_out_part(&second, progress, steps).await
+    }
+
+    async fn carry_out_part(
+        &mut self,
+        plan: &HostPlan,
+        progress: Option<&mpsc::Sender<Progress>>,
+        steps: &mut usize,
+    ) -> Result<(), HostError> {
+        let part: Vec<_> = plan.steps().cloned().collect();
+        *steps += part.len();
+        let outcome = self.run_steps(&part, progress).await;
+        self.settle().await;
+        outcome
     }
 
     /// Finishes a layout that an earlier kerfd began: it is planned again from what is there now, so that
@@ -138,9 +174,8 @@ impl Host {
             expected_generation: 0,
         };
         let plan = plan(&self.inventory, &self.usage(), &request)?;
-        let steps: Vec<_> = plan.steps().cloned().collect();
-        tracing::info!(steps = steps.len(), "interrupted apply goes on");
-        self.run_steps(&steps, None).await?;
+        tracing::info!("interrupted apply goes on");
+        self.carry_out(&request, plan, None, &mut 0).await?;
         self.write(|store| store.end_work(number))
     }
 }

@@ -151,6 +151,10 @@ fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
             })
             .collect()
     };
+    let later = change.later.iter().map(|(name, count)| v1::LaterSlices {
+        profile: name.to_string(),
+        count: *count,
+    });
     v1::GpuPlan {
         index: change.index,
         uuid: change.uuid.to_string(),
@@ -161,6 +165,7 @@ fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
         destroy: lines(&[Change::Destroy]),
         create: lines(&[Change::Create]),
         steps: change.steps.iter().map(v1::Step::from).collect(),
+        later: later.collect(),
     }
 }
 

@@ -34,7 +34,7 @@ pub use event::{Event, EventEntry, Events};
 pub use inventory::Inventory;
 pub use jobs::{Job, JobEntry, Jobs};
 pub use lease::{Lease, LeaseEntry, LeaseSubject, Leases};
-pub use plan::{Applied, GpuPlan, Plan, PlannedSlice, Step};
+pub use plan::{Applied, GpuPlan, LaterSlices, Plan, PlannedSlice, Step};
 pub use profiles::{GpuProfiles, Profiles};
 pub use samples::{GpuSample, Samples, SliceSample};
 pub use slices::{Slice, Slices};

@@ -99,6 +99,28 @@ fn a_plan_says_what_it_disturbs_and_what_is_not_proven() {
 }
 
 #[test]
+fn slices_that_a_second_plan_is_for_are_named() {
+    let mut message = message();
+    message.gpus.remove(1);
+    message.gpus[0].keep.clear();
+    message.gpus[0].create.clear();
+    let later = |profile: &str, count| v1::LaterSlices {
+        profile: profile.to_owned(),
+        count,
+    };
+    message.gpus[0].later = vec![later("1g.10gb", 2), later("3g.40gb", 1)];
+    let plan = Plan::try_from(&message).expect("a right plan");
+    insta::assert_snapshot!(plan::render(&plan, PLAIN), @"
+    GPU 0  0000:10:00.0  MIG on
+      -  1g.20gb  0:2  MIG-0
+      then plan again: 1g.10gb x2, 3g.40gb x1
+    Plan: 1 step on 1 GPU: 0 slices to create, 1 to destroy, 0 kept
+          3 more to create after that: their places are known only while MIG is on, and `kerf apply` plans them then
+          cost 0: nothing that exists is destroyed (proven: no plan costs less); made from generation 7
+    ");
+}
+
+#[test]
 fn a_plan_without_steps_says_so() {
     let mut message = message();
     message.gpus.remove(0);

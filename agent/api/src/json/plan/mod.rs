@@ -53,6 +53,18 @@ pub struct GpuPlan {
     pub create: Vec<PlannedSlice>,
     /// What is done, in order.
     pub steps: Vec<Step>,
+    /// Slices that come by a second plan when this is done: the driver tells where they may lie only while
+    /// MIG is on. `kerf apply` makes that plan itself.
+    pub later: Vec<LaterSlices>,
+}
+
+/// Slices of one profile that a second plan is made for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LaterSlices {
+    /// The profile.
+    pub profile: String,
+    /// How many.
+    pub count: u32,
 }
 
 /// A slice that stays, goes or comes.
@@ -179,7 +191,17 @@ impl TryFrom<&v1::GpuPlan> for GpuPlan {
             steps: steps
                 .map(|step| step.map(Into::into))
                 .collect::<Result<_, _>>()?,
+            later: gpu.later.iter().map(Into::into).collect(),
         })
+    }
+}
+
+impl From<&v1::LaterSlices> for LaterSlices {
+    fn from(later: &v1::LaterSlices) -> Self {
+        Self {
+            profile: later.profile.clone(),
+            count: later.count,
+        }
     }
 }
 

@@ -51,6 +51,10 @@ fn plan_message() -> v1::Plan {
         destroy: vec![planned("3g.40gb", Some("MIG-7"), None)],
         create: vec![planned("3g.40gb", None, None)],
         steps: steps.iter().map(Into::into).collect(),
+        later: vec![v1::LaterSlices {
+            profile: text("1g.20gb"),
+            count: 2,
+        }],
     };
     v1::Plan {
         generation: 42,
@@ -105,7 +109,8 @@ fn plan() {
               "holder": null
             }
           ],
-          "steps": []
+          "steps": [],
+          "later": [ { "profile": "1g.20gb", "count": 2 } ]
         }
       ]
     }
