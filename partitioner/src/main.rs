@@ -5,7 +5,7 @@
 mod look;
 
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kerf_partitioner::in_words;
+use kerf_partitioner::nvml;
 use kerf_partitioner::worker::{self, Machine};
 
 use look::Look;
@@ -35,6 +36,9 @@ enum Verb {
     Topology(Look),
     /// Print what the sensors of its GPUs read now.
     Sample(Look),
+    /// Print what the driver library answers about MIG, number by number, for recordings. Waits for as long
+    /// as the driver takes.
+    Answers(MachineArgs),
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Verb::Discover(look) => look.print(look::inventory),
         Verb::Topology(look) => look.print(look::topology),
         Verb::Sample(look) => look.print(look::samples),
+        Verb::Answers(machine) => answers(machine),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -81,6 +86,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn answers(machine: MachineArgs) -> Result<(), Box<dyn Error>> {
+    let library = machine
+        .machine()?
+        .library
+        .ok_or("there are no answers without a library")?;
+    let found = nvml::answers(&nvml::load(&library)?)?;
+    let text = serde_json::to_string_pretty(&found)? + "\n";
+    Ok(io::stdout().lock().write_all(text.as_bytes())?)
 }
 
 fn serve(machine: MachineArgs) -> Result<(), Box<dyn Error>> {

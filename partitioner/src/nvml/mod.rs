@@ -4,6 +4,7 @@
 //! the raw ones, for MIG and where the wrapper answers wrongly. Everything is read anew when asked: an
 //! index, a handle, a minor or an instance id may mean something else after any change.
 
+mod answers;
 pub mod apply;
 mod error;
 mod ffi;
@@ -16,6 +17,7 @@ mod processes;
 mod profiles;
 pub mod sample;
 
+pub use answers::answers;
 pub use error::{NvmlError, ReturnCode};
 pub use library::{LibraryError, load};
 pub use observe::{GpuAccess, Site, driver, gpu_count, observe};

@@ -7,6 +7,7 @@
 //! Most documents are only written, from the messages of [`crate::v1`]. Two are also read: [`job`] and
 //! [`layout`]; these refuse what they do not know. Reading YAML and printing is the caller's.
 
+mod answers;
 mod config;
 mod error;
 mod event;
@@ -28,6 +29,9 @@ mod status;
 mod tests;
 mod topology;
 
+pub use answers::{
+    ComputeAnswer, GpuAnswers, InstanceAnswer, NvmlAnswers, NvmlAnswersSchema, ProfileAnswer,
+};
 pub use config::Config;
 pub use error::Error;
 pub use event::{Event, EventEntry, Events};

@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use kerf_tests::{Scratch, bins, process, tree};
@@ -20,6 +22,9 @@ const LIBRARY_FOLDERS: [&str; 5] = [
     "/usr/lib/x86_64-linux-gnu/nvidia/current",
     "/usr/local/nvidia/lib64",
 ];
+
+/// How long all answers may take: a few hundred calls to each GPU, each of which may have to be woken.
+const ANSWERS_LIMIT: Duration = Duration::from_secs(120);
 
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
@@ -101,6 +106,35 @@ impl Kerf {
             topology: self.document("topology", "kerf.v1.Topology")?,
             samples: self.document("sample", "kerf.v1.Samples")?,
         })
+    }
+
+    /// What the library answers about MIG, raw. There is no deadline in the program for this, so a call that
+    /// does not return in time is left behind: killing a process inside the driver has frozen GPUs.
+    pub fn answers(&self) -> Result<Value> {
+        let mut command = Command::new(&self.program);
+        command.args([OsStr::new("answers"), OsStr::new("--nvml")]);
+        command.arg(&self.library);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        let (send, receive) = mpsc::sync_channel(1);
+        std::thread::spawn(move || send.send(child.wait_with_output()));
+        let line = process::shell_line(&command);
+        let Ok(output) = receive.recv_timeout(ANSWERS_LIMIT) else {
+            bail!("{line} has not returned within {ANSWERS_LIMIT:?}, the driver may hang");
+        };
+        let output = output.with_context(|| line.clone())?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "{line}: {}\n{}",
+            output.status,
+            errors.trim_end()
+        );
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{line} printed no JSON"))
     }
 
     fn document(&self, verb: &str, schema: &str) -> Result<Value> {

@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Result<()> {
         out::line(&format!("kerf could not read: {problem}"));
     }
     if let Some(folder) = &options.record {
-        let files = record::write(folder, &reading, options.with_serials)?;
+        let files = record::write(folder, &reading, &kerf.answers()?, options.with_serials)?;
         out::line(&format!("recorded {files} files in {}", folder.display()));
     }
     out::line(&Summary::new(&rows).line());

@@ -1,4 +1,5 @@
-//! `--record DIR`: what both sides said, as a fixture from which the simulator's tables can be checked.
+//! `--record DIR`: what both sides said, and what the driver's library answers about MIG, as a fixture that the
+//! simulator's tables can be made from and checked against.
 
 use std::fs;
 use std::path::Path;
@@ -15,13 +16,18 @@ use super::smi::Answer;
 ///
 /// # Errors
 /// When the folder holds something already: a recording is of one look, never a mixture.
-pub fn write(folder: &Path, reading: &Reading, with_serials: bool) -> Result<usize> {
+pub fn write(
+    folder: &Path,
+    reading: &Reading,
+    answers: &Value,
+    with_serials: bool,
+) -> Result<usize> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut there = fs::read_dir(folder)?;
     if there.next().is_some() {
         bail!("{} is not empty", folder.display());
     }
-    let files = files(reading, with_serials)?;
+    let files = files(reading, answers, with_serials)?;
     for (name, text) in &files {
         let path = folder.join(name);
         let parent = path.parent().unwrap_or(folder);
@@ -32,7 +38,7 @@ pub fn write(folder: &Path, reading: &Reading, with_serials: bool) -> Result<usi
 }
 
 /// The files of a recording, by name.
-fn files(reading: &Reading, with_serials: bool) -> Result<Vec<(String, String)>> {
+fn files(reading: &Reading, answers: &Value, with_serials: bool) -> Result<Vec<(String, String)>> {
     let mut redactor = Redactor::new(with_serials);
     let kerf = &reading.kerf;
     let mut files = vec![(
@@ -43,6 +49,7 @@ fn files(reading: &Reading, with_serials: bool) -> Result<Vec<(String, String)>>
         ("inventory.json", &kerf.inventory),
         ("topology.json", &kerf.topology),
         ("samples.json", &kerf.samples),
+        ("nvml.json", answers),
     ] {
         files.push((name.to_owned(), pretty(&redactor.document(document))?));
     }

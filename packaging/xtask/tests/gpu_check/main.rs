@@ -5,6 +5,7 @@ mod captured;
 mod equal;
 mod fake;
 mod known;
+mod recorded;
 mod refusals;
 mod texts;
 mod world;

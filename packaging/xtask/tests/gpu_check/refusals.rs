@@ -80,6 +80,7 @@ fn a_recording_names_no_machine_unless_that_is_wanted() {
             "nvidia-smi/query-gpu.before.csv",
             "nvidia-smi/topo-m.txt",
             "nvidia-smi/version.txt",
+            "nvml.json",
             "samples.json",
             "topology.json",
         ]

@@ -18,7 +18,9 @@ pub use device::{LinkEnd, clock_event_reasons, link_end};
 pub use gpu_instance::{
     InstanceHandle, InstanceInfo, create_instance, instance, instances, placements,
 };
-pub use profile::{ComputeProfile, InstanceProfile, instance_profiles};
+pub use profile::{
+    ComputeProfile, InstanceProfile, instance_profiles, instance_profiles_and_refusals,
+};
 
 use nvml_wrapper_sys::bindings::nvmlReturn_t;
 

@@ -1,5 +1,6 @@
 //! Profiles of GPU instances and of compute instances, in whichever form this driver knows.
 
+use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::mem::size_of;
 
@@ -75,6 +76,14 @@ impl Form {
 /// Every GPU instance profile that the GPU has, in order of the enumerator. Empty where the GPU has no
 /// MIG, or MIG is off and the driver does not tell.
 pub fn instance_profiles(device: &Device<'_>) -> Result<Vec<InstanceProfile>, NvmlError> {
+    instance_profiles_and_refusals(device, &mut BTreeMap::new())
+}
+
+/// The same, with the codes of the enumerators that name no profile.
+pub fn instance_profiles_and_refusals(
+    device: &Device<'_>,
+    refused: &mut BTreeMap<u32, ReturnCode>,
+) -> Result<Vec<InstanceProfile>, NvmlError> {
     let mut profiles = Vec::new();
     // The form that worked stays: asking in all three for each of the numbers that no profile has would
     // cost sixty calls more.
@@ -91,9 +100,15 @@ pub fn instance_profiles(device: &Device<'_>) -> Result<Vec<InstanceProfile>, Nv
                 Err(error) if !is_known && is_form_refused(&error) => match form.older() {
                     Some(older) => form = older,
                     None if matches!(error, NvmlError::Missing { .. }) => return Err(error),
-                    None => break,
+                    None => {
+                        refused.extend(error.code().map(|code| (enumerator, code)));
+                        break;
+                    }
                 },
-                Err(error) if is_absent(&error) => break,
+                Err(error) if is_absent(&error) => {
+                    refused.extend(error.code().map(|code| (enumerator, code)));
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
