@@ -80,25 +80,43 @@ impl Capability {
 /// a word that is no capability: a misspelt demand must not become no demand.
 #[must_use]
 pub fn require(capability: Capability) -> bool {
+    let demanded = demanded_here().unwrap_or_else(|error| panic!("{error:#}"));
     let Err(missing) = capability.probe() else {
         return true;
     };
-    let test = std::thread::current().name().unwrap_or("test").to_owned();
-    let line = format!("{test} needs {}: {missing:#}", capability.word());
-    let demanded = demanded(&std::env::var(REQUIRE_ENV).unwrap_or_default());
-    match demanded {
-        Ok(words) => assert!(!words.contains(&capability), "{line}"),
-        Err(error) => panic!("{REQUIRE_ENV}: {error}"),
-    }
-    report_skip(&line);
+    refuse_or_note(capability, &demanded, &format!("{missing:#}"));
     false
 }
 
-/// The test harness keeps what `println` of a passing test says to itself, so the line goes to
-/// the stream directly.
-fn report_skip(line: &str) {
-    let written = writeln!(std::io::stderr(), "skipped: {line}");
-    drop(written);
+/// [`require`] for a test that has found out by itself that it cannot run, and why.
+///
+/// # Panics
+/// As [`require`].
+pub fn skip(capability: Capability, why: &str) {
+    let demanded = demanded_here().unwrap_or_else(|error| panic!("{error:#}"));
+    refuse_or_note(capability, &demanded, why);
+}
+
+fn refuse_or_note(capability: Capability, demanded: &BTreeSet<Capability>, why: &str) {
+    let test = std::thread::current().name().unwrap_or("test").to_owned();
+    let line = format!("{test} needs {}: {why}", capability.word());
+    assert!(!demanded.contains(&capability), "{line}");
+    note(&format!("skipped: {line}"));
+}
+
+/// Says something about a test that passes. The harness keeps what `println` of such a test says to
+/// itself, so the line goes to the stream directly.
+pub fn note(line: &str) {
+    // Nobody may be listening; that is no reason to fail.
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// The capabilities that `KERF_REQUIRE` names.
+///
+/// # Errors
+/// When it holds a word that is no capability.
+pub fn demanded_here() -> Result<BTreeSet<Capability>> {
+    demanded(&std::env::var(REQUIRE_ENV).unwrap_or_default()).context(REQUIRE_ENV)
 }
 
 fn demanded(list: &str) -> Result<BTreeSet<Capability>> {

@@ -6,13 +6,15 @@
 
 pub mod bins;
 pub mod capability;
+pub mod executable;
 pub mod http;
 pub mod poll;
 pub mod process;
 pub mod scratch;
+mod sys;
 pub mod tree;
 pub mod world;
 
-pub use capability::{Capability, require};
+pub use capability::{Capability, note, require, skip};
 pub use process::ChildGuard;
 pub use scratch::Scratch;

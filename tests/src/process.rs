@@ -13,12 +13,12 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::poll;
+use crate::{poll, sys};
 
 /// How long a process that was killed may take to be gone: it can sit in an uninterruptible call.
-const KILL_LIMIT: Duration = Duration::from_secs(10);
+const KILL_LIMIT: Duration = Duration::from_secs(60);
 
-/// A running child; dropping it kills it and waits for its end.
+/// A running child; dropping it kills it and waits for its end, and it does not outlive this process.
 #[derive(Debug)]
 pub struct ChildGuard {
     name: String,
@@ -30,7 +30,8 @@ impl ChildGuard {
     /// Starts `command` with its output appended to `log` and nothing on its standard input.
     ///
     /// It becomes the leader of a process group of its own: a Ctrl-C on the terminal reaches only
-    /// the program that owns the guard, which then ends its children in the right order.
+    /// the program that owns the guard, which then ends its children in the right order. The kernel kills
+    /// it when the thread that called this ends: a thread that starts a child keeps its guard.
     ///
     /// # Errors
     /// When the log cannot be opened or the program cannot be started.
@@ -39,11 +40,13 @@ impl ChildGuard {
         let errors = output
             .try_clone()
             .context("cannot duplicate the log's handle")?;
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            .process_group(0)
+            .process_group(0);
+        sys::die_with_parent(command);
+        let child = command
             .spawn()
             .with_context(|| format!("cannot start {}", shell_line(command)))?;
         Ok(Self {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::world::leftovers;
+use crate::world::{leftovers, sweep};
 
 /// Keeps the folders of failed tests for reading when it is set.
 pub const KEEP_ENV: &str = "KERF_KEEP";
@@ -20,16 +20,20 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes `/tmp/<tag>-XXXXXX`, readable by its owner alone.
+    /// Makes `/tmp/<tag>-XXXXXX`, readable by its owner alone. The first one of a process removes what
+    /// earlier test processes left that were killed.
     ///
     /// # Errors
     /// When `/tmp` takes no folder.
     pub fn new(tag: &str) -> Result<Self> {
+        sweep::once();
         let folder = tempfile::Builder::new()
             .prefix(&format!("{tag}-"))
             .tempdir_in("/tmp")
             .context("cannot make a folder in /tmp")?;
         let path = folder.path().to_path_buf();
+        std::fs::write(path.join(sweep::MARK), format!("{}\n", std::process::id()))
+            .with_context(|| format!("cannot write into {}", path.display()))?;
         Ok(Self {
             folder: Some(folder),
             path,
@@ -68,7 +72,9 @@ impl Drop for Scratch {
             return;
         };
         if std::env::var_os(KEEP_ENV).is_some() {
-            drop(folder.keep());
+            let kept = folder.keep();
+            // Without a mark no later test process removes it.
+            drop(std::fs::remove_file(kept.join(sweep::MARK)));
         }
     }
 }

@@ -28,7 +28,7 @@ fn one_get_over_loopback() {
             .expect("the client reads");
         String::from_utf8_lossy(&request[..length]).into_owned()
     });
-    let answer = get(address, "/metrics", Duration::from_secs(5)).expect("an answer");
+    let answer = get(address, "/metrics", Duration::from_secs(60)).expect("an answer");
     assert_eq!((answer.status, answer.body.as_str()), (200, "ok\n"));
     assert!(
         server

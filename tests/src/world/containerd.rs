@@ -19,7 +19,7 @@ use super::config::{self, Generation};
 use crate::{ChildGuard, bins, poll, process};
 
 /// How long containerd may take to answer after its start; it takes 0.2 s on an idle machine.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Makes namespaces of one process differ.
 static COUNTER: AtomicU32 = AtomicU32::new(0);

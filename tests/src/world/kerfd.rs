@@ -13,22 +13,22 @@ use crate::http::{self, Answer};
 use crate::{ChildGuard, bins, poll};
 
 /// How long kerfd may take until it answers: it makes a machine, a store and a first observation.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long it may drain after SIGTERM.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long its workers may take to see that it is gone.
-const WORKERS_LIMIT: Duration = Duration::from_secs(5);
+const WORKERS_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long it may take to refuse: it reads its configuration and opens its store.
-const REFUSAL_LIMIT: Duration = Duration::from_secs(20);
+const REFUSAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// What kerfd logs once it listens, with the address of its metrics in a field.
 const SERVES: &str = "kerfd serves";
 
 /// How long one answer of the metrics listener may take.
-const SCRAPE_LIMIT: Duration = Duration::from_secs(5);
+const SCRAPE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a kerfd is started with.
 #[derive(Debug, Clone)]
@@ -258,9 +258,8 @@ impl Kerfd {
 impl Drop for Kerfd {
     fn drop(&mut self) {
         drop(self.child.kill());
-        leftovers::kill_all(&leftovers::processes_naming(
-            &self.machine().display().to_string(),
-        ));
+        // Somebody can be looking at the machine with a program of theirs: only workers are ours.
+        leftovers::kill_all(&self.workers());
     }
 }
 

@@ -4,10 +4,13 @@
 //! or a namespace that only one test has, so nothing of anybody else is ever touched.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::{bins, process};
 
 /// Mount points at or below `folder`, in the order in which they were mounted.
 #[must_use]
@@ -109,6 +112,24 @@ pub fn remove_cgroups(namespace: &str) {
         drop(std::fs::remove_dir(hierarchy.join(namespace)));
         drop(std::fs::remove_dir(hierarchy.join("kerf").join(namespace)));
     }
+}
+
+/// Lets runc remove the cgroups and state of containers that no shim deleted; `root` is runc's folder.
+pub fn delete_runc_state(root: &Path) {
+    let Some(runc) = bins::system("runc") else {
+        return;
+    };
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let mut command = Command::new(&runc);
+        command
+            .arg("--root")
+            .arg(root)
+            .args(["delete", "--force"])
+            .arg(entry.file_name());
+        drop(process::output(&mut command));
+    }
+    // Holds nothing once every container is deleted; where it does, the folder stays.
+    drop(std::fs::remove_dir(root));
 }
 
 /// Mount points of a mountinfo table: the fifth field, with blanks written as octal escapes.

@@ -6,6 +6,7 @@ mod containerd;
 mod image;
 pub mod kerfd;
 pub mod leftovers;
+pub(crate) mod sweep;
 
 pub use containerd::Containerd;
 pub use image::{IMAGE, busybox_image, static_busybox};

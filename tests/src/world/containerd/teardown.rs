@@ -4,18 +4,17 @@
 //! folder, its namespace.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use super::super::leftovers;
 use super::Containerd;
-use crate::{bins, poll, process};
+use crate::{poll, process};
 
 /// How long it may take to end after SIGTERM.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long shims and containers may take to be gone after they were killed.
-const GONE_LIMIT: Duration = Duration::from_secs(10);
+const GONE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where runc keeps the state of containers unless a client says otherwise.
 const RUNC_ROOT: &str = "/run/containerd/runc";
@@ -93,24 +92,7 @@ impl Containerd {
             leftovers::kill_all(&pids);
             pids.is_empty()
         });
-        self.delete_runc_state();
+        leftovers::delete_runc_state(&Path::new(RUNC_ROOT).join(&self.namespace));
         gone.err().map(|_| format!("processes {:?}", running()))
-    }
-
-    /// Lets runc remove the cgroups and state of containers that no shim deleted.
-    fn delete_runc_state(&self) {
-        let root = Path::new(RUNC_ROOT).join(&self.namespace);
-        let Some(runc) = bins::system("runc") else {
-            return;
-        };
-        for entry in std::fs::read_dir(&root).into_iter().flatten().flatten() {
-            let mut command = Command::new(&runc);
-            command
-                .arg("--root")
-                .arg(&root)
-                .args(["delete", "--force"])
-                .arg(entry.file_name());
-            drop(process::output(&mut command));
-        }
     }
 }

@@ -31,7 +31,7 @@ fn a_process_is_found_by_a_path_in_its_arguments() {
     let child = ChildGuard::spawn("tail", &mut command, &scratch.join("log")).expect("it starts");
     // A process that is just being executed has no arguments yet.
     let named = || processes_naming(&word) == [child.pid()];
-    poll::until_true("the process", Duration::from_secs(5), named).expect("its path names it");
+    poll::until_true("the process", Duration::from_secs(60), named).expect("its path names it");
     assert!(processes_naming(&format!("{word}/fil")).is_empty());
     assert_eq!(programs_naming("tail", &word), [child.pid()]);
     assert!(programs_naming("kerf-partitioner", &word).is_empty());
