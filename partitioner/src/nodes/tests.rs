@@ -33,16 +33,7 @@ fn machine() -> (TempDir, Root) {
 
 /// Whether device nodes can be made here.
 fn may_make_nodes() -> bool {
-    if nix::unistd::geteuid().is_root() {
-        return true;
-    }
-    let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|word| word == "root"),
-        "required, but this is not root"
-    );
-    println!("skipped: device nodes need root");
-    false
+    kerf_tests::require(kerf_tests::Capability::Root)
 }
 
 #[test]

@@ -36,13 +36,8 @@ fn refused(path: &Path) -> LibraryError {
 
 #[test]
 fn only_roots_own_files_are_loaded_by_root() {
-    if !nix::unistd::geteuid().is_root() {
-        let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|word| word == "root"),
-            "required, but this is not root"
-        );
-        println!("skipped: only root refuses what others can write");
+    // Only root refuses what others can write.
+    if !kerf_tests::require(kerf_tests::Capability::Root) {
         return;
     }
     let (folder, library) = machine();

@@ -59,12 +59,7 @@ fn unpack(archive: &Path, into: &Path) -> Result<PathBuf, String> {
 }
 
 fn skip(why: &str) {
-    let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|word| word == "data"),
-        "required, but {why}"
-    );
-    println!("skipped: {why}");
+    kerf_tests::skip(kerf_tests::Capability::Data, why);
 }
 
 #[test]

@@ -55,8 +55,7 @@ fn main() {
         println!("skipped: run by `cargo bench` alone");
         return;
     }
-    if let Some(lack) = world::missing() {
-        println!("skipped: {lack}");
+    if !world::can_run() {
         return;
     }
     let option = |name: &str| {

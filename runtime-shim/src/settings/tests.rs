@@ -91,10 +91,7 @@ fn the_file_beside_the_program_counts_and_must_be_safe() {
 
 #[test]
 fn a_file_of_another_user_is_not_read() {
-    if sys::effective_uid() != 0 {
-        let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|word| word == "root"), "not root");
-        println!("skipped: not root");
+    if !kerf_tests::require(kerf_tests::Capability::Root) {
         return;
     }
     let dir = tempfile::tempdir().expect("folder");

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kerf_runtime::frame::{DeviceNode, Grant, LaunchKind, LaunchReply};
+use kerf_tests::poll;
 use serde_json::{Value, json};
 
 use crate::world::kerfd::Kerfd;
 use crate::world::{self, World};
 
 const SHIM: &str = env!("CARGO_BIN_EXE_kerf-runtime");
+
+/// How long a container may take that ends by itself; a machine under load is slow.
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn lease(number: usize) -> String {
     format!("0198c0de-0000-7000-8000-{number:012}")
@@ -73,11 +77,8 @@ impl Drop for Container<'_> {
 
 /// Waits for a file that the container writes when it is done.
 fn done(bundle: &Path) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !bundle.join("rootfs/done").exists() {
-        assert!(Instant::now() < until, "the container did not end");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let file = bundle.join("rootfs/done");
+    poll::until_true("the end of the container", LIMIT, || file.exists()).expect("it ends");
 }
 
 /// A script that makes a node for each of `minors` and writes down what opening it answers.
@@ -93,8 +94,7 @@ fn opener(major: u32, minors: std::ops::Range<u32>) -> String {
 
 #[test]
 fn each_container_opens_its_own_devices_and_no_other() {
-    if let Some(lack) = world::missing() {
-        println!("skipped: {lack}");
+    if !world::can_run() {
         return;
     }
     let world = World::new();
@@ -195,8 +195,7 @@ fn refused_with(world: &World, shim: &Path, bundle: &Path) -> String {
 
 #[test]
 fn without_a_grant_nothing_starts() {
-    if let Some(lack) = world::missing() {
-        println!("skipped: {lack}");
+    if !world::can_run() {
         return;
     }
     let refusing = World::new();
@@ -215,13 +214,9 @@ fn without_a_grant_nothing_starts() {
 
     let absent = World::new();
     let shim = absent.install(Path::new(SHIM), "runc", 60_000);
-    let begin = Instant::now();
     let message = refused(&absent, &shim);
+    // After its 60 s it would say that it got no answer.
     assert!(message.contains("kerfd does not answer at"), "{message}");
-    assert!(
-        begin.elapsed() < Duration::from_secs(10),
-        "it waited for nobody"
-    );
 
     let silent = World::new();
     let shim = silent.install(Path::new(SHIM), "runc", 300);
@@ -235,8 +230,7 @@ fn without_a_grant_nothing_starts() {
 
 #[test]
 fn a_grant_that_is_not_fit_for_use_starts_nothing() {
-    if let Some(lack) = world::missing() {
-        println!("skipped: {lack}");
+    if !world::can_run() {
         return;
     }
     type Fault = fn(&mut Grant);
@@ -276,8 +270,7 @@ fn a_grant_that_is_not_fit_for_use_starts_nothing() {
 
 #[test]
 fn a_privileged_container_is_refused_before_kerfd_is_asked() {
-    if let Some(lack) = world::missing() {
-        println!("skipped: {lack}");
+    if !world::can_run() {
         return;
     }
     let world = World::new();
@@ -294,8 +287,7 @@ fn a_privileged_container_is_refused_before_kerfd_is_asked() {
 
 #[test]
 fn of_two_plain_runc_containers_with_one_standing_device_the_second_fails() {
-    if let Some(lack) = world::missing() {
-        println!("skipped: {lack}");
+    if !world::can_run() {
         return;
     }
     let world = World::new();

@@ -3,11 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use kerf_runtime::frame::{Grant, LaunchReply};
+use kerf_tests::executable;
 use serde_json::{Value, json};
 
 use crate::world::kerfd::Kerfd;
@@ -32,10 +33,7 @@ impl Wrapped {
             "#!/bin/sh\nprintf '%s\\n' \"$@\" > {at}/args\n/usr/bin/env > {at}/env\n\
              /bin/grep SigIgn /proc/self/status > {at}/signals\n"
         );
-        let source = world.path("runtime.sh");
-        fs::write(&source, script).expect("script");
-        fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).expect("mode");
-        world::copy_program(&source, &runtime);
+        executable::script(&runtime, &script).expect("script");
         let shim = world.install(Path::new(SHIM), runtime.to_str().expect("text"), 10_000);
         let grant = Grant {
             lease_id: "0198c0de-0000-7000-8000-000000000001".to_owned(),

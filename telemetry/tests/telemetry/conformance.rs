@@ -1,9 +1,10 @@
 //! The readers that count: promtool's linter, and the reference parsers of both formats in Python.
 
 use kerf_telemetry::{Format, SelfMetrics, Snapshot};
+use kerf_tests::{Capability, bins, require};
 use kerf_types::{Health, Timestamp};
 
-use crate::oracle::{feed, python, skip};
+use crate::oracle::feed;
 use crate::text::page;
 use crate::world;
 
@@ -23,11 +24,13 @@ fn hosts() -> Vec<Snapshot> {
 
 #[test]
 fn promtool_finds_nothing() {
+    if !require(Capability::Promtool) {
+        return;
+    }
+    let promtool = bins::system("promtool").expect("it is installed");
     for snapshot in hosts() {
         let text = page(&snapshot, Format::Classic);
-        let Some(output) = feed("promtool", &["check", "metrics"], &text) else {
-            return skip("promtool", "promtool is not installed");
-        };
+        let output = feed(&promtool, &["check", "metrics"], &text);
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         assert!(output.status.success() && said.is_empty(), "{said}");
@@ -47,18 +50,17 @@ print(sum(len(family.samples) for family in parse(text)))
 
 #[test]
 fn python_reads_every_sample() {
-    let python = python();
-    let probe = feed(&python, &["-c", "import prometheus_client"], "");
-    if !probe.is_some_and(|output| output.status.success()) {
-        return skip("python", &format!("{python} has no prometheus_client"));
+    if !require(Capability::Python) {
+        return;
     }
+    let python = bins::python_tool("python").expect("it is there");
     for snapshot in hosts() {
         for (format, name) in [
             (Format::Classic, "classic"),
             (Format::OpenMetrics, "openmetrics"),
         ] {
             let text = page(&snapshot, format);
-            let output = feed(&python, &["-c", READ, name], &text).expect("the interpreter");
+            let output = feed(&python, &["-c", READ, name], &text);
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name}: {said}");
             let lines = text.lines().filter(|line| !line.starts_with('#')).count();
@@ -70,17 +72,16 @@ fn python_reads_every_sample() {
 
 #[test]
 fn python_reads_a_page_before_the_first_sample() {
-    let python = python();
-    let probe = feed(&python, &["-c", "import prometheus_client"], "");
-    if !probe.is_some_and(|output| output.status.success()) {
-        return skip("python", &format!("{python} has no prometheus_client"));
+    if !require(Capability::Python) {
+        return;
     }
+    let python = bins::python_tool("python").expect("it is there");
     let own = SelfMetrics::try_new().expect("the families are sound");
     own.rpc_calls.inc(["Status", "ok"]);
     own.driver_call_duration.observe(["observe"], 0.02);
     let text =
         kerf_telemetry::Rendered::new(None, &own).text(Format::OpenMetrics, Default::default());
-    let output = feed(&python, &["-c", READ, "openmetrics"], &text).expect("the interpreter");
+    let output = feed(&python, &["-c", READ, "openmetrics"], &text);
     assert!(
         output.status.success(),
         "{}",

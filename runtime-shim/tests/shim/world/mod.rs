@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use kerf_runtime::frame::DeviceNode;
+use kerf_tests::world::static_busybox;
+use kerf_tests::{Capability, executable, require};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -23,34 +25,12 @@ pub fn free_majors() -> impl Iterator<Item = u32> {
     (384..=511).filter(move |major| !taken.contains(major))
 }
 
-/// Why containers cannot be started here; `KERF_REQUIRE` turns the answer into a failure.
-pub fn missing() -> Option<&'static str> {
-    let status = fs::read_to_string("/proc/self/status").expect("own status");
-    let is_root = status.lines().any(|line| line.starts_with("Uid:\t0\t0"));
-    let lack = if !is_root {
-        ("root", "not root")
-    } else if !Path::new("/usr/sbin/runc").exists() && !Path::new("/usr/bin/runc").exists() {
-        ("containerd", "runc is not installed")
-    } else if static_busybox().is_none() {
-        ("containerd", "no static busybox")
-    } else {
-        return None;
-    };
-    let required = std::env::var("KERF_REQUIRE").unwrap_or_default();
-    assert!(
-        !required.split(',').any(|word| word == lack.0),
-        "{}",
-        lack.1
-    );
-    Some(lack.1)
-}
-
-fn static_busybox() -> Option<&'static Path> {
-    let path = Path::new("/bin/busybox");
-    let ldd = Command::new("ldd").arg(path).output().ok()?;
-    let text = [ldd.stdout, ldd.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    (path.exists() && text.contains("not a dynamic")).then_some(path)
+/// Whether containers can be started here; if not, one line says why, and `KERF_REQUIRE` turns it into a
+/// failure.
+pub fn can_run() -> bool {
+    [Capability::Root, Capability::Containerd, Capability::Cgroup]
+        .into_iter()
+        .all(require)
 }
 
 /// A folder with everything that one test needs; it goes with its nodes when it is dropped.
@@ -89,7 +69,7 @@ impl World {
             format!("socket = {socket:?}\nruntime = {runtime:?}\ntimeout_ms = {timeout_ms}\n");
         fs::write(bin.join("kerf-runtime.toml"), toml).expect("settings");
         let copy = bin.join("kerf-runtime");
-        copy_program(shim, &copy);
+        executable::copy(shim, &copy).expect("a copy");
         copy
     }
 
@@ -105,8 +85,8 @@ impl World {
         for empty in ["proc", "dev", "tmp"] {
             fs::create_dir_all(bundle.join("rootfs").join(empty)).expect("mount point");
         }
-        let busybox = static_busybox().expect("a static busybox");
-        copy_program(busybox, &bin.join("busybox"));
+        let (busybox, _) = static_busybox().expect("a static busybox");
+        executable::copy(&busybox, &bin.join("busybox")).expect("a copy");
         for applet in ["sh", "true", "mknod", "cat", "sleep", "ls", "env"] {
             symlink("busybox", bin.join(applet)).expect("applet");
         }
@@ -155,13 +135,6 @@ impl World {
     pub fn text(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
-}
-
-/// Copies a program in a process of its own: a file that was open for writing here could be inherited by
-/// a child of another test at the same moment, and would then be "busy" when it is started.
-pub fn copy_program(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg(from).arg(to).status();
-    assert!(copied.expect("cp").success());
 }
 
 pub fn write_config(bundle: &Path, spec: &Value) {
