@@ -1,6 +1,5 @@
 //! The pool against workers that misbehave on purpose.
 
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +8,16 @@ use kerf_telemetry::SelfMetrics;
 
 use super::{Deadlines, Hardware, HardwareError, WorkerProgram};
 
-/// A pool whose worker is this shell script; fd 0 is the socket.
-fn pool(folder: &std::path::Path, script: &str) -> Hardware {
+/// Where an answer is expected; a machine under load is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where none will come.
+const IMPATIENCE: Duration = Duration::from_millis(300);
+
+/// A pool whose worker is this shell script; fd 0 is the socket. Every call has this deadline.
+fn pool(folder: &std::path::Path, script: &str, call: Duration) -> Hardware {
     let program = folder.join("worker");
-    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a script");
-    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("executable");
-    let call = Duration::from_millis(300);
+    kerf_tests::executable::script(&program, &format!("#!/bin/sh\n{script}\n")).expect("a script");
     Hardware::new(
         WorkerProgram {
             program,
@@ -36,7 +39,7 @@ async fn a_hung_driver_stops_the_spawning_and_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let gate = folder.path().join("gate");
     let script = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
-    let hardware = pool(folder.path(), &script);
+    let hardware = pool(folder.path(), &script, IMPATIENCE);
     for _ in 0..3 {
         let error = hardware.open().await.expect_err("it hangs");
         assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
@@ -49,26 +52,20 @@ async fn a_hung_driver_stops_the_spawning_and_comes_back() {
     assert!(hardware.status().driver_hangs);
 
     std::fs::write(&gate, "").expect("the gate opens");
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while hardware.status().stuck > 0 {
-        assert!(
-            tokio::time::Instant::now() < deadline,
-            "they did not come back"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("they did not come back", || hardware.status().stuck == 0).await;
     assert_eq!(hardware.status().timeouts, 3);
 }
 
 #[tokio::test]
 async fn a_worker_that_dies_or_lies_is_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
-    let hardware = pool(folder.path(), "exit 1");
+    let hardware = pool(folder.path(), "exit 1", PATIENCE);
     for _ in 0..5 {
         let error = hardware.observe_host().await.expect_err("it ended");
         assert!(matches!(error, HardwareError::Worker { .. }), "{error}");
     }
-    let hardware = pool(folder.path(), "printf '\\377\\377\\377\\377' >&0; sleep 5");
+    let lie = "printf '\\377\\377\\377\\377' >&0; sleep 5";
+    let hardware = pool(folder.path(), lie, PATIENCE);
     let error = hardware.observe_host().await.expect_err("it lies");
     assert!(matches!(error, HardwareError::Worker { .. }), "{error}");
     assert_eq!(hardware.status().stuck, 0);
@@ -110,7 +107,7 @@ async fn workers_of_an_earlier_kerfd_are_waited_for() {
     record(999_999_999, 5);
     let stuck = super::worker::await_earlier(&records, Duration::from_millis(20)).await;
     assert_eq!(stuck, [pid]);
-    let waiting = super::worker::await_earlier(&records, Duration::from_secs(10));
+    let waiting = super::worker::await_earlier(&records, PATIENCE);
     let (stuck, ()) = tokio::join!(waiting, async { drop(input) });
     assert!(stuck.is_empty());
     assert_eq!(std::fs::read_dir(&records).expect("the folder").count(), 0);
@@ -129,7 +126,7 @@ fn answer(outcome: response::Outcome) -> String {
 
 /// Polls with a deadline.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while !holds() {
         assert!(tokio::time::Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -143,7 +140,7 @@ async fn a_worker_that_loads_late_is_asked_again_and_its_record_goes_with_it() {
     let opened = answer(response::Outcome::Opened(Opened::default()));
     let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
     let script = format!("{wait}\n{opened}\ncat >/dev/null");
-    let hardware = pool(folder.path(), &script);
+    let hardware = pool(folder.path(), &script, IMPATIENCE);
     let error = hardware.open().await.expect_err("it is slow");
     assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
     std::fs::write(&gate, "").expect("the gate opens");
@@ -170,6 +167,7 @@ async fn a_missing_driver_is_not_asked_for_again_at_once() {
     let hardware = pool(
         folder.path(),
         &format!("echo x >> {}\n{none}\ncat >/dev/null", starts.display()),
+        PATIENCE,
     );
     for _ in 0..3 {
         let error = hardware.open().await.expect_err("no driver");

@@ -21,8 +21,15 @@ fn request() -> LaunchRequest {
     }
 }
 
-/// Asks a listener that handles one connection with `serve`, with a deadline of 200 ms.
+/// Where an answer is expected; a machine under load is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where none will come.
+const IMPATIENCE: Duration = Duration::from_millis(200);
+
+/// Asks a listener that handles one connection with `serve`.
 fn ask_one(
+    limit: Duration,
     serve: impl FnOnce(&mut UnixStream) + Send + 'static,
 ) -> (Result<LaunchReply, ClientError>, Duration) {
     let dir = tempfile::tempdir().expect("folder");
@@ -30,7 +37,7 @@ fn ask_one(
     let listener = UnixListener::bind(&socket).expect("bind");
     let server = thread::spawn(move || serve(&mut listener.accept().expect("accept").0));
     let begin = Instant::now();
-    let reply = ask(&socket, Duration::from_millis(200), &request());
+    let reply = ask(&socket, limit, &request());
     let took = begin.elapsed();
     server.join().expect("server");
     (reply, took)
@@ -38,7 +45,7 @@ fn ask_one(
 
 #[test]
 fn an_answer_arrives() {
-    let (reply, _) = ask_one(|stream| {
+    let (reply, _) = ask_one(PATIENCE, |stream| {
         let seen: LaunchRequest = frame::decode_from(stream).expect("request");
         assert_eq!(seen, request());
         frame::write_to(stream, &LaunchReply::refused("no", "")).expect("reply");
@@ -49,8 +56,8 @@ fn an_answer_arrives() {
 #[test]
 fn nobody_there_fails_at_once() {
     let dir = tempfile::tempdir().expect("folder");
-    let limit = Duration::from_secs(60);
-    let begin = Instant::now();
+    // Had it waited, the error would be another one.
+    let limit = PATIENCE;
     let error = ask(&dir.path().join("none"), limit, &request()).expect_err("absent");
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
     let stale = dir.path().join("stale");
@@ -60,12 +67,11 @@ fn nobody_there_fails_at_once() {
     let long = dir.path().join("x".repeat(120));
     let error = ask(&long, limit, &request()).expect_err("too long a path");
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
-    assert!(begin.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
 fn a_silent_kerfd_is_given_up_at_the_deadline() {
-    let (reply, took) = ask_one(|stream| {
+    let (reply, took) = ask_one(IMPATIENCE, |stream| {
         // Ends when the client has gone.
         drop(io::copy(stream, &mut io::sink()));
     });
@@ -76,8 +82,9 @@ fn a_silent_kerfd_is_given_up_at_the_deadline() {
 
 #[test]
 fn a_kerfd_that_drips_is_given_up_at_the_same_deadline() {
-    let (reply, took) = ask_one(|stream| {
-        for byte in [0, 0, 1, 0].into_iter().chain([b' '; 100]) {
+    // With a deadline for each byte, all of them would arrive and be no answer: another error.
+    let (reply, _) = ask_one(IMPATIENCE, |stream| {
+        for byte in [0, 0, 1, 0].into_iter().chain([b' '; 256]) {
             if stream.write_all(&[byte]).is_err() {
                 return;
             }
@@ -86,7 +93,6 @@ fn a_kerfd_that_drips_is_given_up_at_the_same_deadline() {
     });
     let error = reply.expect_err("slow");
     assert!(matches!(error, ClientError::Deadline { .. }), "{error}");
-    assert!(took < Duration::from_secs(2));
 }
 
 #[test]
@@ -115,7 +121,7 @@ fn a_full_backlog_is_given_up_at_the_deadline() {
 fn an_answer_that_ends_early_or_is_no_answer_is_an_error() {
     let cases: [&[u8]; 4] = [b"", b"\0\0\0\x10{}", b"\xff\xff\xff\xff", b"\0\0\0\x02[]"];
     for bytes in cases {
-        let (reply, _) = ask_one(move |stream| {
+        let (reply, _) = ask_one(PATIENCE, move |stream| {
             let _seen: LaunchRequest = frame::decode_from(stream).expect("request");
             stream.write_all(bytes).expect("write");
         });

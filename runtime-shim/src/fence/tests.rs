@@ -93,12 +93,20 @@ fn a_held_lock_is_waited_for_and_not_for_ever() {
 fn of_many_at_once_the_highest_stays() {
     let run = tempfile::tempdir().expect("folder");
     thread::scope(|scope| {
-        for fence in 1..=16 {
-            let run = run.path();
-            // Which of them come late is a matter of the scheduler; what stays is not.
-            scope.spawn(move || drop(pass(run, &grant(fence, &[0]))));
-        }
+        let passes: Vec<_> = (1..=16)
+            .map(|fence| {
+                let run = run.path();
+                scope.spawn(move || pass(run, &grant(fence, &[0])))
+            })
+            .collect();
+        let ended = passes
+            .into_iter()
+            .map(|pass| pass.join().expect("no panic"));
+        // Which of the lower ones come late is a matter of the scheduler; what stays is not.
+        ended.last().expect("sixteen").expect("the highest");
     });
-    pass(run.path(), &grant(16, &[0])).expect("the highest");
+    let file = run.path().join("fences").join(key(&grant(1, &[0]).devices));
+    let text = fs::read_to_string(file).expect("the file");
+    assert_eq!(text, "00000000000000000016\n");
     pass(run.path(), &grant(15, &[0])).expect_err("lower");
 }

@@ -1,12 +1,15 @@
 //! `kerf run` and its kin with real containers.
 
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kerf_tests::world::kerfd::Settings;
-use kerf_tests::world::{Containerd, IMAGE, Kerfd, busybox_image};
+use kerf_tests::world::{Containerd, IMAGE, Kerfd, busybox_image, leftovers};
 use kerf_tests::{Capability, Scratch, poll, process, require};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -14,7 +17,7 @@ use nix::unistd::Pid;
 use super::script::{self, World};
 
 /// How long a container may take to do what a test waits for.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A host with a containerd that has the busybox image; none where the machine has no containerd.
 pub fn engine() -> Option<World> {
@@ -57,6 +60,37 @@ fn spawn(world: &World, flags: &[&str], shell: &str) -> Child {
     command.spawn().expect("kerf starts")
 }
 
+/// What a stream has said so far; a thread reads it on.
+struct Said(Arc<Mutex<String>>, JoinHandle<()>);
+
+impl Said {
+    fn by(stream: Option<impl Read + Send + 'static>) -> Self {
+        let mut stream = stream.expect("a pipe");
+        let said = Arc::new(Mutex::new(String::new()));
+        let shared = Arc::clone(&said);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                let text = String::from_utf8_lossy(buffer.get(..count).unwrap_or_default());
+                shared.lock().expect("no panic").push_str(&text);
+            }
+        });
+        Self(said, reader)
+    }
+
+    fn until(&self, wanted: &str) {
+        let said = || self.0.lock().expect("no panic").clone();
+        let found = poll::until_true(wanted, LIMIT, || said().contains(wanted));
+        found.unwrap_or_else(|error| panic!("{error:#}; it said {:?}", said()));
+    }
+
+    /// Everything that it said, once it has ended.
+    fn all(self) -> String {
+        self.1.join().expect("no panic");
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
 /// Waits for the end of a kerf, which is killed when it does not come.
 pub fn ended(child: Child) -> Output {
     let pid = i32::try_from(child.id()).expect("a process id");
@@ -87,7 +121,9 @@ fn jobs_run_in_containers() {
 #[test]
 fn ctrl_c_ends_the_job() {
     let Some(world) = engine() else { return };
-    let child = spawn(&world, &[], "echo begun; sleep 600");
+    let mut child = spawn(&world, &[], "echo begun; sleep 600");
+    let stdout = Said::by(child.stdout.take());
+    stdout.until("begun\n");
     prints(&world, &["jobs"], "running");
     let pid = i32::try_from(child.id()).expect("a process id");
     kill(Pid::from_raw(pid), Signal::SIGINT).expect("kerf takes a signal");
@@ -100,7 +136,7 @@ fn ctrl_c_ends_the_job() {
         output.status
     );
     assert_eq!(output.status.signal(), None);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "begun\n");
+    assert_eq!(stdout.all(), "begun\n");
     assert!(stderr.contains("asked to end"), "{stderr}");
     prints(&world, &["jobs", "--all"], "cancelled");
 }
@@ -108,18 +144,29 @@ fn ctrl_c_ends_the_job() {
 #[test]
 fn a_kerfd_that_is_killed_is_waited_for_and_no_output_is_lost() {
     let Some(mut world) = engine() else { return };
-    let shell = "i=0; while [ $i -lt 30 ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit 3";
-    let child = spawn(&world, &[], shell);
+    // Ten lines while kerfd is there, ten while it is not, ten when it is back: each with a gate before.
+    let shell = "gate() { while ! [ -e $1 ]; do sleep 0.05; done; }\n\
+                 ten() { for i in 0 1 2 3 4 5 6 7 8 9; do echo line $1$i; done; }\n\
+                 ten 0; gate /down; ten 1; : >/said; gate /up; ten 2; exit 3";
+    let mut child = spawn(&world, &[], shell);
+    let (stdout, stderr) = (Said::by(child.stdout.take()), Said::by(child.stderr.take()));
+    stdout.until("line 09\n");
     prints(&world, &["jobs"], "running");
+    let init = leftovers::processes_in_cgroup(world.namespace())
+        .into_iter()
+        .min()
+        .expect("the container");
+    let root = PathBuf::from(format!("/proc/{init}/root"));
     world.kerfd().kill9().expect("kerfd goes");
-    std::thread::sleep(Duration::from_millis(700));
+    stderr.until("waiting for it");
+    std::fs::write(root.join("down"), "").expect("the container goes on");
+    poll::until_true("ten lines", LIMIT, || root.join("said").exists()).expect("it writes them");
     world.kerfd().restart().expect("kerfd comes back");
+    std::fs::write(root.join("up"), "").expect("the container goes on");
     let output = ended(child);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{stderr}");
-    let expected: String = (0..30).map(|line| format!("line {line}\n")).collect();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
-    assert!(stderr.contains("waiting for it"), "{stderr}");
+    assert_eq!(output.status.code(), Some(3), "{}", stderr.all());
+    let expected: String = (0..30).map(|line| format!("line {line:02}\n")).collect();
+    assert_eq!(stdout.all(), expected);
 }
 
 #[test]

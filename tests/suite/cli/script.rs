@@ -35,7 +35,7 @@ use super::normal::Normal;
 const BLESS_ENV: &str = "KERF_BLESS";
 
 /// How long `wait` asks. A driver that hangs is noticed within some deadlines of a second.
-const WAIT_LIMIT: Duration = Duration::from_secs(30);
+const WAIT_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a script is played in.
 #[derive(Debug)]
@@ -68,6 +68,13 @@ impl World {
         self.names
             .insert("NAMESPACE".to_owned(), containerd.namespace().to_owned());
         self.containerd = Some(containerd);
+    }
+
+    /// The containerd namespace of its jobs.
+    pub fn namespace(&self) -> &str {
+        self.names
+            .get("NAMESPACE")
+            .expect("a world with containers")
     }
 
     /// The kerfd.

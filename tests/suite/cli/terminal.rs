@@ -18,7 +18,7 @@ use super::containers::{ended, engine};
 use super::script::World;
 
 /// How long something on the terminal may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A person in front of a terminal.
 struct Person {

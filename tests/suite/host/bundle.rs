@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kerf_tests::world::{leftovers, static_busybox};
-use kerf_tests::{bins, process};
+use kerf_tests::{bins, executable, process};
 use serde_json::{Value, json};
 
 use super::containers::{Ended, run};
@@ -30,7 +30,7 @@ impl Bundles {
             std::fs::create_dir_all(folder.join("rootfs").join(name)).expect("a folder");
         }
         let (busybox, _) = static_busybox().expect("a static busybox");
-        std::fs::copy(busybox, bin.join("busybox")).expect("a copy");
+        executable::copy(&busybox, &bin.join("busybox")).expect("a copy");
         for applet in ["sh", "sleep", "echo", "mknod"] {
             symlink("busybox", bin.join(applet)).expect("a link");
         }
@@ -116,8 +116,13 @@ impl Bundles {
 
 impl Drop for Bundles {
     fn drop(&mut self) {
+        // Nothing here may panic: a test that has failed already would abort all others with it.
+        let Some(runc) = bins::system("runc") else {
+            return;
+        };
         for id in self.known() {
-            self.end(&id);
+            let mut delete = self.command(&runc);
+            drop(process::output(delete.args(["delete", "--force", &id])));
         }
         leftovers::remove_cgroups(&self.group);
     }

@@ -10,5 +10,6 @@ mod faults;
 mod isolation;
 mod metrics;
 mod refusals;
+mod scrapes;
 mod store;
 mod world;

@@ -170,10 +170,16 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        let left = self.run(self.launcher.list()).unwrap_or_default();
-        for view in left {
-            drop(self.run(self.launcher.remove(&view.container)));
-        }
+        // Nothing here may panic: a test that has failed already would abort all others with it.
+        let launcher = &self.launcher;
+        let ended = async {
+            for view in launcher.list().await.unwrap_or_default() {
+                drop(launcher.remove(&view.container).await);
+            }
+        };
+        let limited = async { tokio::time::timeout(LIMIT, ended).await };
+        // What is left then, the end of containerd below takes with it.
+        drop(self.runtime.block_on(limited));
         for group in self.cgroups() {
             // One that is in use stays, and the end of containerd below shows why.
             drop(std::fs::remove_dir(group));
