@@ -2,7 +2,7 @@
 //!
 //! A scrape never comes near the driver; and when the driver hangs, the page still says how everything else is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use kerf_telemetry::snapshot::{
 };
 use kerf_telemetry::{Exporter, Snapshot};
 use kerf_types::sample::{GpuSample, SampleCost};
-use kerf_types::{Bytes, GpuUuid, Timestamp};
+use kerf_types::{Bytes, CiId, GpuUuid, MigUuid, Timestamp};
 use procfs::{Current, CurrentSI};
 use tokio::sync::watch;
 
 use crate::hardware::Hardware;
-use crate::host::{HostHandle, HostView, now};
+use crate::host::{Degraded, HostHandle, HostView, SliceView, gpu_name, now};
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -35,41 +35,65 @@ pub struct Sampler {
     pub allow_names: bool,
 }
 
-type Samples = BTreeMap<GpuUuid, (GpuSample, SampleCost)>;
+/// The last reading of a GPU that succeeded.
+#[derive(Debug, Clone)]
+struct Reading {
+    sample: GpuSample,
+    cost: SampleCost,
+    /// Whether no try has failed since. An old reading is kept all the same: its age is what shows how
+    /// long a GPU has not been heard of.
+    fresh: bool,
+}
+
+type Readings = BTreeMap<GpuUuid, Reading>;
 
 impl Sampler {
     /// Runs until the task is dropped. Readings and pages have a beat of their own each, so that a reading
     /// that waits for a hung driver does not hold up the page.
     pub async fn run(self) {
-        let (sender, samples) = watch::channel(Samples::new());
+        let (sender, readings) = watch::channel(Readings::new());
         let reading = self.read(&sender);
-        let publishing = self.publish(&samples);
+        let publishing = self.publish(&readings);
         tokio::join!(reading, publishing);
     }
 
-    async fn read(&self, samples: &watch::Sender<Samples>) {
+    async fn read(&self, readings: &watch::Sender<Readings>) {
         let mut tick = tokio::time::interval(self.interval);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             let view = self.host.view();
-            for gpu in &view.inventory.gpus {
+            let gpus = &view.inventory.gpus;
+            readings.send_modify(|all| {
+                all.retain(|uuid, _| gpus.iter().any(|gpu| gpu.uuid == *uuid));
+            });
+            for gpu in gpus {
                 match self.hardware.sample(gpu.pci).await {
-                    Ok(sample) => {
+                    Ok((sample, cost)) => {
                         self.exporter.own().samples.inc(["ok"]);
-                        samples.send_modify(|all| drop(all.insert(gpu.uuid.clone(), sample)));
+                        let fresh = true;
+                        let reading = Reading {
+                            sample,
+                            cost,
+                            fresh,
+                        };
+                        readings.send_modify(|all| drop(all.insert(gpu.uuid.clone(), reading)));
                     }
                     Err(error) => {
                         self.exporter.own().samples.inc(["failed"]);
                         tracing::debug!(gpu.uuid = %gpu.uuid, %error, "sample failed");
-                        samples.send_modify(|all| drop(all.remove(&gpu.uuid)));
+                        readings.send_modify(|all| {
+                            if let Some(last) = all.get_mut(&gpu.uuid) {
+                                last.fresh = false;
+                            }
+                        });
                     }
                 }
             }
         }
     }
 
-    async fn publish(&self, samples: &watch::Receiver<Samples>) {
+    async fn publish(&self, readings: &watch::Receiver<Readings>) {
         let mut tick = tokio::time::interval(self.interval);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut views = self.host.watch();
@@ -80,28 +104,33 @@ impl Sampler {
                 changed = views.changed() => if changed.is_err() { return },
             }
             let view = self.host.view();
-            let snapshot = self.snapshot(&view, &samples.borrow());
-            self.exporter.publish(&snapshot);
+            let snapshot = self.snapshot(&view, &readings.borrow());
+            // Rendering and compressing a large page takes milliseconds. A task that waits for this thread
+            // meanwhile could be the one that answers a scrape.
+            let exporter = Arc::clone(&self.exporter);
+            let published = tokio::task::spawn_blocking(move || exporter.publish(&snapshot));
+            if let Err(error) = published.await {
+                tracing::error!(%error, "page not published");
+            }
         }
     }
 
-    fn snapshot(&self, view: &HostView, samples: &Samples) -> Snapshot {
+    fn snapshot(&self, view: &HostView, readings: &Readings) -> Snapshot {
         let pool = self.hardware.status();
         let gpus = view.inventory.gpus.iter().map(|gpu| {
-            let (sample, cost) = samples.get(&gpu.uuid).cloned().unzip();
-            GpuEntry::new(gpu, sample, cost)
+            let entry = GpuEntry::new(gpu);
+            match readings.get(&gpu.uuid).cloned() {
+                Some(last) => entry.with_reading(last.sample, last.cost, last.fresh),
+                None => entry,
+            }
         });
-        let store = view
-            .degraded
-            .get("store")
-            .or(view.degraded.get("state store"));
         Snapshot {
             taken: now(),
             kerf_version: env!("CARGO_PKG_VERSION").to_owned(),
             allow_names: self.allow_names,
             host: host_facts(view),
             gpus: gpus.collect(),
-            slices: view.slices.iter().filter_map(slice_entry).collect(),
+            slices: view.slices.iter().flat_map(slice_entries).collect(),
             leases: view.leases.iter().map(LeaseEntry::from).collect(),
             jobs: self.jobs.borrow().clone(),
             driver: DriverFacts {
@@ -112,31 +141,64 @@ impl Sampler {
             store: StoreFacts {
                 epoch: Some(u64::from(view.epoch)),
                 corrupt: view.degraded.contains_key("state store"),
-                disk_full: store.is_some_and(|store| store.why.contains("full")),
+                disk_full: view.degraded.iter().any(is_full_disk),
             },
             process: process_facts(),
-            notes: view
-                .degraded
-                .iter()
-                .map(|(what, degraded)| format!("{what}: {}", degraded.why))
-                .collect(),
+            notes: notes(view, pool.driver_hangs),
         }
     }
 }
 
-fn slice_entry(slice: &crate::host::SliceView) -> Option<SliceEntry> {
-    let (ci, uuid) = slice.device()?;
-    Some(SliceEntry {
-        gpu: slice.parent.clone(),
-        gi: slice.instance.id,
-        ci,
-        uuid: uuid.clone(),
-        generation: slice.generation,
-        profile: slice.profile.clone()?,
-        placement: slice.id.placement,
-        state: slice.state,
-        sm_count: Some(slice.sm_count),
-    })
+fn is_full_disk((what, degraded): (&String, &Degraded)) -> bool {
+    ["store", "state store"].contains(&what.as_str()) && degraded.why.contains("full")
+}
+
+/// What is not well and follows from nothing else in the snapshot: a thing that is told twice is counted
+/// twice in `kerf_degraded_reasons` and on `/readyz`.
+fn notes(view: &HostView, driver_hangs: bool) -> Vec<String> {
+    let sick = view
+        .inventory
+        .gpus
+        .iter()
+        .filter(|gpu| !gpu.health.is_ok())
+        .map(|gpu| gpu_name(gpu.index, gpu.pci));
+    let sick: BTreeSet<String> = sick.collect();
+    let told = |what: &String, degraded: &Degraded| {
+        sick.contains(what)
+            || (what == "driver" && driver_hangs)
+            || what == "state store"
+            || is_full_disk((what, degraded))
+    };
+    let entries = view.degraded.iter();
+    entries
+        .filter(|(what, degraded)| !told(what, degraded))
+        .map(|(what, degraded)| format!("{what}: {}", degraded.why))
+        .collect()
+}
+
+/// One entry for each compute instance of a slice; one without it where there is none, so that a GPU
+/// instance that somebody made half is counted as well.
+fn slice_entries(slice: &SliceView) -> Vec<SliceEntry> {
+    let entry = |device: Option<(CiId, MigUuid)>| {
+        let (ci, uuid) = device.unzip();
+        SliceEntry {
+            gpu: slice.parent.clone(),
+            gi: slice.instance.id,
+            ci,
+            uuid,
+            generation: slice.generation,
+            profile: slice.profile.clone(),
+            placement: slice.id.placement,
+            state: slice.state,
+            sm_count: Some(slice.sm_count),
+        }
+    };
+    let compute = &slice.instance.compute;
+    if compute.is_empty() {
+        return vec![entry(None)];
+    }
+    let devices = compute.iter().map(|one| (one.id, one.uuid.clone()));
+    devices.map(|device| entry(Some(device))).collect()
 }
 
 /// Facts of the host, from the real `/proc`; what cannot be read is left out.

@@ -31,6 +31,13 @@ impl Labels {
         }
     }
 
+    /// Adds a label if there is a value for it.
+    pub(crate) fn push_some(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.push(name, value);
+        }
+    }
+
     /// Adds a label. Its name is one of ours and needs no escaping.
     pub(crate) fn push(&mut self, name: &str, value: impl Display) {
         if !self.0.is_empty() {

@@ -77,11 +77,10 @@ pub(super) fn write(rows: &Rows<'_>, page: &mut Page) {
     });
     links(gpus, page);
     each(page, &families::SAMPLE_CALLS, gpus, |entry| {
-        let cost = entry.cost.filter(|_| entry.answers())?;
-        Some(cost.calls.into())
+        entry.live_cost().map(|cost| cost.calls.into())
     });
     each(page, &families::SAMPLE_DURATION, gpus, |entry| {
-        let cost = entry.cost.filter(|_| entry.answers())?;
+        let cost = entry.live_cost()?;
         Some((cost.microseconds as f64 / 1e6).into())
     });
     unsupported(rows, page);

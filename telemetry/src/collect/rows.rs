@@ -86,7 +86,7 @@ fn instance(entry: &SliceEntry) -> Instance<'_> {
     (&entry.gpu, entry.gi, entry.generation)
 }
 
-fn lowest_compute_instances(entries: &[SliceEntry]) -> BTreeMap<Instance<'_>, CiId> {
+fn lowest_compute_instances(entries: &[SliceEntry]) -> BTreeMap<Instance<'_>, Option<CiId>> {
     let mut lowest = BTreeMap::new();
     for entry in entries {
         let ci = lowest.entry(instance(entry)).or_insert(entry.ci);
@@ -98,13 +98,13 @@ fn lowest_compute_instances(entries: &[SliceEntry]) -> BTreeMap<Instance<'_>, Ci
 /// The reading of this slice. The UUID must match as well: the ids alone may be those of a slice that
 /// was made in the same place after the sample was taken.
 fn reading<'a>(sample: &'a GpuSample, entry: &SliceEntry) -> Option<&'a SliceSample> {
-    sample.slices.iter().find(|reading| {
-        (reading.gi, reading.ci, &reading.uuid) == (entry.gi, entry.ci, &entry.uuid)
-    })
+    let (ci, uuid) = (entry.ci?, entry.uuid.as_ref()?);
+    let mut readings = sample.slices.iter();
+    readings.find(|reading| (reading.gi, reading.ci, &reading.uuid) == (entry.gi, ci, uuid))
 }
 
 fn processes_on(sample: &GpuSample, entry: &SliceEntry) -> u64 {
-    let here = (Some(entry.gi), Some(entry.ci));
+    let here = (Some(entry.gi), entry.ci);
     let on_it = sample.processes.iter().filter(|p| (p.gi, p.ci) == here);
     on_it.fold(0, |count, _| count + 1)
 }
@@ -113,9 +113,9 @@ fn slice_labels(entry: &SliceEntry) -> Labels {
     let mut labels = Labels::none();
     labels.push("gpu_uuid", &entry.gpu);
     labels.push("gi", entry.gi);
-    labels.push("ci", entry.ci);
-    labels.push("profile", &entry.profile);
-    labels.push("mig_uuid", &entry.uuid);
+    labels.push_some("ci", entry.ci);
+    labels.push_some("profile", entry.profile.as_ref());
+    labels.push_some("mig_uuid", entry.uuid.as_ref());
     labels.push("generation", entry.generation);
     labels
 }

@@ -1,5 +1,6 @@
 //! Families about MIG slices. The labels are a slice's live identity and its profile; the generation
-//! tells two lives of one place apart, because the driver gives ids and UUIDs again.
+//! tells two lives of one place apart, because the driver gives ids and UUIDs again. A GPU instance with
+//! several compute instances has series for each, one with none has series without `ci` and `mig_uuid`.
 
 use super::families;
 

@@ -38,6 +38,9 @@ pub struct GpuEntry {
     pub sample: Option<GpuSample>,
     /// What that reading took.
     pub cost: Option<SampleCost>,
+    /// Whether the reading is of the last try. One that failed says nothing of the sensors, whatever the
+    /// GPU's health is still held to be, and the page then shows the reading's age alone.
+    pub fresh: bool,
 }
 
 /// NVLinks of a GPU.
@@ -50,8 +53,8 @@ pub struct NvLinkCount {
 }
 
 impl GpuEntry {
-    /// An entry from the inventory's view of a GPU and its last reading.
-    pub fn new(gpu: &Gpu, sample: Option<GpuSample>, cost: Option<SampleCost>) -> Self {
+    /// An entry from the inventory's view of a GPU, without a reading.
+    pub fn new(gpu: &Gpu) -> Self {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let links = &gpu.nvlinks;
         Self {
@@ -69,37 +72,59 @@ impl GpuEntry {
                 active: count(links.iter().filter(|link| link.active).count()),
                 total: count(links.len()),
             }),
-            sample,
-            cost,
+            sample: None,
+            cost: None,
+            fresh: false,
         }
     }
 
-    /// Whether what was read from it last still holds.
+    /// The entry with the GPU's last reading; `fresh` as in [`GpuEntry::fresh`].
+    #[must_use]
+    pub fn with_reading(self, sample: GpuSample, cost: SampleCost, fresh: bool) -> Self {
+        Self {
+            sample: Some(sample),
+            cost: Some(cost),
+            fresh,
+            ..self
+        }
+    }
+
+    /// Whether what the inventory has of it still holds.
     pub(crate) fn answers(&self) -> bool {
         matches!(self.health, Health::Ok | Health::Xid { .. })
     }
 
     /// The last reading, unless the GPU has stopped answering since.
     pub(crate) fn live_sample(&self) -> Option<&GpuSample> {
-        self.sample.as_ref().filter(|_| self.answers())
+        self.sample.as_ref().filter(|_| self.is_live())
+    }
+
+    /// What the last reading took, unless the GPU has stopped answering since.
+    pub(crate) fn live_cost(&self) -> Option<SampleCost> {
+        self.cost.filter(|_| self.is_live())
+    }
+
+    fn is_live(&self) -> bool {
+        self.fresh && self.answers()
     }
 }
 
-/// A slice that exists. Its readings are taken from its GPU's sample by (GI, CI, UUID).
+/// A slice that exists: one entry for each compute instance of a GPU instance, and one for a GPU instance
+/// that has none. Its readings are taken from its GPU's sample by (GI, CI, UUID).
 #[derive(Debug, Clone)]
 pub struct SliceEntry {
     /// UUID of the parent GPU.
     pub gpu: GpuUuid,
     /// GPU instance.
     pub gi: GiId,
-    /// Compute instance.
-    pub ci: CiId,
-    /// MIG device.
-    pub uuid: MigUuid,
+    /// Compute instance, where there is one.
+    pub ci: Option<CiId>,
+    /// MIG device of the compute instance.
+    pub uuid: Option<MigUuid>,
     /// Which life of this place it is, as kerf counts them.
     pub generation: u64,
-    /// Profile.
-    pub profile: ProfileName,
+    /// Profile, where the driver describes it.
+    pub profile: Option<ProfileName>,
     /// Place on the parent's grid.
     pub placement: Placement,
     /// Who has it.

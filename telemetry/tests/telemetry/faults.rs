@@ -51,6 +51,40 @@ fn a_gpu_that_stopped_answering_keeps_no_sensor_value() {
 }
 
 #[test]
+fn a_reading_of_an_earlier_try_shows_its_age_alone() {
+    // The GPU is still held to be well: whoever looks after it has not met it since.
+    let mut snapshot = world::host(2, 2);
+    snapshot.gpus[1].fresh = false;
+    let text = page(&snapshot, Format::Classic);
+    let families = families_of(&text, &world::gpu_uuid(1));
+    for sensor in ["kerf_gpu_temperature_celsius", "kerf_scrape_gpu_calls"] {
+        assert!(!families.contains(&sensor.to_owned()), "{families:?}");
+        assert!(
+            text.contains(&format!("\n{sensor}{{")),
+            "{sensor} of the other"
+        );
+    }
+    assert!(families.contains(&"kerf_scrape_sample_age_seconds".to_owned()));
+    // What the inventory knows of it stands.
+    assert!(
+        families.contains(&"kerf_gpu_nvlinks".to_owned()),
+        "{families:?}"
+    );
+    let used = about(&text, "kerf_slice_memory_used_bytes{");
+    assert!(!used.contains(world::gpu_uuid(1).as_str()), "{used}");
+}
+
+#[test]
+fn a_gpu_instance_without_compute_instances_is_shown() {
+    let mut snapshot = world::host(1, 1);
+    let slice = &mut snapshot.slices[0];
+    (slice.ci, slice.uuid, slice.profile) = (None, None, None);
+    slice.state = SliceState::Quarantined;
+    let text = page(&snapshot, Format::Classic);
+    insta::assert_snapshot!(about(&text, "kerf_slice_"), @"");
+}
+
+#[test]
 fn the_age_of_a_sample_goes_on_growing() {
     let mut snapshot = world::host(2, 0);
     if let Some(sample) = &mut snapshot.gpus[1].sample {
@@ -105,14 +139,15 @@ fn the_series_of_a_removed_slice_are_gone_in_the_next_page() {
     let mut snapshot = world::host(1, 3);
     let gone = snapshot.slices.remove(1);
     let text = page(&snapshot, Format::Classic);
-    assert!(!text.contains(gone.uuid.as_str()));
+    let uuid = gone.uuid.expect("a MIG device");
+    assert!(!text.contains(uuid.as_str()));
     assert_eq!(about(&text, "kerf_slice_info{").lines().count(), 2);
 }
 
 #[test]
 fn a_slice_made_after_the_sample_has_no_reading_yet() {
     let mut snapshot = world::host(1, 1);
-    snapshot.slices[0].uuid = world::mig_uuid(0, 77);
+    snapshot.slices[0].uuid = Some(world::mig_uuid(0, 77));
     let text = page(&snapshot, Format::Classic);
     assert_eq!(about(&text, "kerf_slice_memory_used_bytes{"), "");
     assert!(!about(&text, "kerf_unsupported_info{").contains("mig_uuid"));
@@ -123,12 +158,12 @@ fn a_slice_made_after_the_sample_has_no_reading_yet() {
 fn memory_that_two_compute_instances_share_counts_once() {
     let mut snapshot = world::host(1, 1);
     let mut second = snapshot.slices[0].clone();
-    second.ci = CiId(1);
-    second.uuid = world::mig_uuid(0, 9);
+    second.ci = Some(CiId(1));
+    second.uuid = Some(world::mig_uuid(0, 9));
     if let Some(sample) = &mut snapshot.gpus[0].sample {
         let mut reading = sample.slices[0].clone();
-        reading.ci = second.ci;
-        reading.uuid = second.uuid.clone();
+        reading.ci = CiId(1);
+        reading.uuid = world::mig_uuid(0, 9);
         sample.slices.push(reading);
     }
     snapshot.slices.insert(0, second);

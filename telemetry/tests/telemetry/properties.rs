@@ -12,8 +12,10 @@ use crate::text::{blocks, page};
 use crate::world;
 
 fn snapshots() -> impl Strategy<Value = Snapshot> {
-    let gpus = proptest::collection::vec((0_u32..3, 0_u8..4, any::<bool>()), 0..5);
-    let slices = proptest::collection::vec((0_u32..4, 0_u32..3, 0_u32..2, 0_u64..2), 0..12);
+    let readings = (any::<bool>(), any::<bool>());
+    let gpus = proptest::collection::vec((0_u32..3, 0_u8..4, readings), 0..5);
+    let compute = proptest::option::of(0_u32..2);
+    let slices = proptest::collection::vec((0_u32..4, 0_u32..3, compute, 0_u64..2), 0..12);
     let leases = proptest::collection::vec((0_u8..3, 0_u32..2), 0..6);
     let text = "[a\\\\\"\n{}=, #é]{0,8}";
     (gpus, slices, leases, text, any::<bool>()).prop_map(|(gpus, slices, leases, text, allow)| {
@@ -21,16 +23,18 @@ fn snapshots() -> impl Strategy<Value = Snapshot> {
         let whole = world::host(4, 3);
         snapshot.allow_names = allow;
         snapshot.host.hostname = text.clone();
-        for (index, health, sampled) in gpus {
+        for (index, health, (sampled, fresh)) in gpus {
             let mut gpu = whole.gpus[index as usize].clone();
             gpu.name = text.clone();
             gpu.health = health_number(health);
             gpu.sample = gpu.sample.filter(|_| sampled);
+            gpu.fresh = fresh;
             snapshot.gpus.push(gpu);
         }
         for (gpu, gi, ci, generation) in slices {
             let mut slice = whole.slices[gpu as usize * 3].clone();
-            (slice.gi, slice.ci, slice.generation) = (GiId(7 + gi), CiId(ci), generation);
+            (slice.gi, slice.ci, slice.generation) = (GiId(7 + gi), ci.map(CiId), generation);
+            slice.uuid = slice.uuid.filter(|_| ci.is_some());
             snapshot.slices.push(slice);
         }
         for (id, device) in leases {

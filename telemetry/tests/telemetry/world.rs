@@ -119,6 +119,7 @@ fn gpu(index: u32, slices: u32) -> GpuEntry {
             calls: 21,
             microseconds: 1_500,
         }),
+        fresh: true,
     }
 }
 
@@ -168,10 +169,10 @@ fn slice(index: u32, at: u32) -> SliceEntry {
     SliceEntry {
         gpu: gpu_uuid(index),
         gi: GiId(7 + at),
-        ci: CiId(0),
-        uuid: mig_uuid(index, at),
+        ci: Some(CiId(0)),
+        uuid: Some(mig_uuid(index, at)),
         generation: 3,
-        profile: "1g.10gb".parse().expect("a profile"),
+        profile: Some("1g.10gb".parse().expect("a profile")),
         placement: Placement::try_new(at, 1).expect("a placement"),
         state: if at == 0 {
             SliceState::Leased

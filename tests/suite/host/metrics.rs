@@ -1,19 +1,18 @@
 //! What a real kerfd serves to Prometheus, and what other people's NVML clients see on its machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use kerf_tests::{Capability, bins, poll, process, require};
-use nvidia_ml::control::{LoadRequest, load};
+use nvidia_ml::control::{FaultRequest, LoadRequest, fault, load};
 use serde_json::Value;
 
 use super::client::layout;
-use super::world::World;
+use super::world::{LIMIT, QUICK, SAMPLED, World};
 
-/// How long a change of the host may take to be in the next page.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// The memory of the load on a slice.
+const LOAD_BYTES: u64 = 4 << 30;
 
 /// Runs a program that reads `text`, and returns whether it was content and what it said.
 fn fed(command: &mut Command, text: &str) -> (bool, String) {
@@ -38,7 +37,7 @@ fn fed(command: &mut Command, text: &str) -> (bool, String) {
 
 /// A host with everything that has metrics: slices of three kinds, leases, a load, a running container.
 fn busy_host() -> Option<World> {
-    let world = World::new("h100x8", super::world::QUICK)?;
+    let world = World::new("h100x8", SAMPLED)?;
     let slices = layout(&[(&["0", "1"], &[("1g.10gb", 3), ("3g.40gb", 1)])]);
     world.client.apply(slices).expect("it is applied");
     world.start("c0", "1g.10gb");
@@ -46,17 +45,28 @@ fn busy_host() -> Option<World> {
         .client
         .lease("gpu:1", "default", "promised")
         .expect("a lease");
-    let gi = world.slices_of(1)[0].gi;
+    let slice = world.slices_of(1).swap_remove(0);
+    let (gi, uuid) = (slice.gi, slice.uuid.expect("a MIG device"));
     let request = LoadRequest {
         gpu: 1,
         gi: Some(gi),
         ci: None,
         sm_percent: 80,
-        memory_bytes: 4 << 30,
+        memory_bytes: LOAD_BYTES,
         pid: world.pid("c0"),
     };
     load(&world.kerfd.machine(), request).expect("a load");
-    let busy = |text: &str| text.contains("kerf_lease") && text.contains("3g.40gb");
+    let of_slice = |text: &str, name: &str| -> Option<f64> {
+        let mut lines = text.lines().filter(|line| line.starts_with(name));
+        let line = lines.find(|line| line.contains(&uuid))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    };
+    let busy = |text: &str| {
+        text.contains("kerf_lease")
+            && text.contains("3g.40gb")
+            && of_slice(text, "kerf_slice_sm_activity_ratio{") == Some(0.8)
+            && of_slice(text, "kerf_slice_memory_used_bytes{") >= Some(LOAD_BYTES as f64)
+    };
     world.until("metrics of all that", || {
         world.kerfd.metrics().is_ok_and(|text| busy(&text))
     });
@@ -112,7 +122,7 @@ fn uuids(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_series_of_a_slice_come_and_go_with_it() {
-    let Some(world) = World::bare("h100x8", super::world::QUICK) else {
+    let Some(world) = World::bare("h100x8", SAMPLED) else {
         return;
     };
     let shown = || uuids(&world.kerfd.metrics().expect("metrics"));
@@ -125,7 +135,7 @@ fn the_series_of_a_slice_come_and_go_with_it() {
         world.client.apply(slices).expect("it is applied");
         let there = there();
         assert_eq!(there.len(), usize::try_from(count * 2).expect("few"));
-        let agrees = poll::until_true("the series of the slices", AT_ONCE, || shown() == there);
+        let agrees = poll::until_true("the series of the slices", LIMIT, || shown() == there);
         assert!(
             agrees.is_ok(),
             "{:?} are shown, {there:?} are there",
@@ -134,19 +144,100 @@ fn the_series_of_a_slice_come_and_go_with_it() {
     }
 }
 
+/// GPUs that have a series of this family, by UUID, each with its value.
+fn by_gpu(text: &str, family: &str) -> BTreeMap<String, f64> {
+    let begin = format!("{family}{{gpu_uuid=\"");
+    let lines = text.lines().filter_map(|line| line.strip_prefix(&begin));
+    lines
+        .filter_map(|line| {
+            let (uuid, value) = line.split_once("\"} ")?;
+            Some((uuid.to_owned(), value.parse().ok()?))
+        })
+        .collect()
+}
+
+#[test]
+fn a_gpu_that_hangs_keeps_the_age_of_its_sample_and_loses_its_sensors() {
+    let Some(world) = World::bare("h100x8", QUICK) else {
+        return;
+    };
+    let page = || world.kerfd.metrics().expect("metrics");
+    let ages = |text: &str| by_gpu(text, "kerf_scrape_sample_age_seconds");
+    let sensors = |text: &str| by_gpu(text, "kerf_gpu_temperature_celsius");
+    world.until("a sample of each GPU", || sensors(&page()).len() == 8);
+    let hung = world.client.inventory().gpus.swap_remove(3).uuid;
+    fault(&world.kerfd.machine(), FaultRequest::Hang { gpu: 3 }).expect("the machine takes it");
+    // Never is there a page without its age, also not while kerfd still holds the GPU to be well.
+    world.until("the end of its sensors", || {
+        let text = page();
+        assert_eq!(ages(&text).len(), 8, "{text}");
+        !sensors(&text).contains_key(&hung)
+    });
+    assert_eq!(sensors(&page()).len(), 7);
+    world.until("an age that no other has", || {
+        let text = page();
+        let ages = ages(&text);
+        assert_eq!(ages.len(), 8, "{text}");
+        ages.get(&hung).is_some_and(|age| *age > 5.0)
+    });
+    fault(&world.kerfd.machine(), FaultRequest::Clear { gpu: 3 }).expect("the machine takes it");
+    world.until("its sensors again", || sensors(&page()).len() == 8);
+}
+
+#[test]
+fn a_gpu_instance_that_was_made_half_is_counted() {
+    if !require(Capability::Python) {
+        return;
+    }
+    let Some(world) = World::bare("h100x1", SAMPLED) else {
+        return;
+    };
+    let slices = layout(&[(&["0"], &[("1g.10gb", 1)])]);
+    world.client.apply(slices).expect("it is applied");
+    // Somebody else takes the compute instance away.
+    let gi = world.client.slices().swap_remove(0).gi;
+    let script = format!(
+        "from pynvml import *\n\
+         nvmlInit()\n\
+         gi = nvmlDeviceGetGpuInstanceById(nvmlDeviceGetHandleByIndex(0), {gi})\n\
+         nvmlComputeInstanceDestroy(nvmlGpuInstanceGetComputeInstanceById(gi, 0))\n"
+    );
+    let mut client = Command::new(bins::python_tool("python").expect("it is there"));
+    client.env("LD_LIBRARY_PATH", world.kerfd.machine());
+    process::run(client.args(["-c", &script])).expect("the driver does it");
+    world.until("a slice without a compute instance", || {
+        let text = world.kerfd.metrics().expect("metrics");
+        let mut lines = text.lines();
+        lines.any(|line| {
+            line.starts_with("kerf_slice_quarantined{")
+                && !line.contains("mig_uuid=")
+                && line.ends_with(" 1")
+        })
+    });
+}
+
 #[test]
 fn ready_and_healthy_are_told_apart() {
-    let Some(world) = World::bare("h100x1", super::world::QUICK) else {
+    let Some(world) = World::bare("h100x1", SAMPLED) else {
         return;
     };
     let get = |path| world.kerfd.get(path).expect("an answer");
     assert_eq!(get("/healthz").status, 200);
     world.until("the first sample", || get("/readyz").body == "ready\n");
-    let lost = nvidia_ml::control::FaultRequest::Lost { gpu: 0 };
-    nvidia_ml::control::fault(&world.kerfd.machine(), lost).expect("the machine takes it");
+    let lost = FaultRequest::Lost { gpu: 0 };
+    fault(&world.kerfd.machine(), lost).expect("the machine takes it");
     world.until("the loss to be told", || {
-        get("/readyz").body.contains("gpu 0 ")
+        get("/readyz").body.contains("): lost since ")
     });
+    // Once, and not again by the name that kerfd has for it.
+    let body = get("/readyz").body;
+    assert_eq!(body.lines().count(), 2, "{body}");
+    let counted = || {
+        let metrics = world.kerfd.metrics().expect("metrics");
+        let mut lines = metrics.lines();
+        lines.any(|line| line == "kerf_degraded_reasons 1")
+    };
+    world.until("one reason in the metrics", counted);
     assert_eq!(
         get("/healthz").status,
         200,
