@@ -31,8 +31,8 @@ struct Cli {
 enum Verb {
     /// Install what is missing: Debian packages, parts of the Rust toolchain, Python clients
     Setup,
-    /// Set up, then run every check there is: format, clippy, build, all tests
-    Test,
+    /// Set up, then run every check there is: format, clippy, build, all tests; or only some of the tests
+    Test(test::Options),
     /// Show kerf on a simulated machine: discover, plan, cut, launch, measure, free
     Demo(demo::Options),
     /// Compare what kerf sees of real GPUs with nvidia-smi, field by field; only reads
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 fn run(verb: &Verb) -> Result<()> {
     match verb {
         Verb::Setup => setup::run(),
-        Verb::Test => test::run(),
+        Verb::Test(options) => test::run(options),
         Verb::Demo(options) => demo::run(options),
         Verb::GpuCheck(options) => gpu_check::run(options),
     }

@@ -7,6 +7,7 @@
 mod clippy_bans;
 mod crates;
 mod dag;
+mod documents;
 mod forbidden;
 mod lengths;
 mod manifests;

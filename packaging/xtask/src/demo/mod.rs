@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use nix::unistd::Uid;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -36,7 +36,13 @@ pub struct Options {
 /// Sets up, builds, plays the steps, and cleans up.
 pub fn run(options: &Options) -> Result<()> {
     if !Uid::effective().is_root() {
-        bail!("the demo starts containers and makes device nodes: run it as root");
+        // Everything that somebody has to do as root is told, not only the first thing.
+        let packages = setup::check();
+        let why = "the demo starts containers and makes device nodes: run it as root";
+        return Err(match packages {
+            Ok(()) => anyhow!(why),
+            Err(missing) => missing.context(why),
+        });
     }
     phase("setup", setup::run)?;
     phase("build", || test::build().and_then(|_| host::check_built()))?;

@@ -8,6 +8,14 @@ mod toolchain;
 
 use anyhow::Result;
 
+/// Looks for the packages alone and installs nothing.
+///
+/// # Errors
+/// When one is missing and this is not root; the text has the line to type.
+pub fn check() -> Result<()> {
+    packages::check()
+}
+
 /// Installs what is missing, or says what to do when it may not.
 ///
 /// # Errors

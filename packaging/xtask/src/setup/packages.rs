@@ -17,7 +17,8 @@ use crate::phase::visible;
 /// dpkg's scripts ask `policy-rc.d` before they start a service; one that says no stands there
 /// only while apt runs (`POLICY` names it so that tests can put it elsewhere). A policy that the
 /// operator has is left alone. The lists are fetched only when a package is unknown or its file
-/// is gone from the mirror, which takes long and needs the network.
+/// is gone from the mirror, which takes long and needs the network. A machine that has just booted may be
+/// updating itself: apt waits for that.
 const INSTALL: &str = r#"
 set -eu
 if [ ! -e "$POLICY" ]; then
@@ -27,16 +28,20 @@ if [ ! -e "$POLICY" ]; then
     chmod 755 "$POLICY"
 fi
 export DEBIAN_FRONTEND=noninteractive
+update() {
+    apt-get update -o DPkg::Lock::Timeout=300
+}
 fetch() {
-    apt-get install --yes --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
+    apt-get install --yes --no-install-recommends -o DPkg::Lock::Timeout=300 \
+        -o Dpkg::Options::=--force-confold "$@"
 }
 for package in "$@"; do
     if ! apt-cache show "$package" > /dev/null 2>&1; then
-        apt-get update
+        update
         break
     fi
 done
-fetch "$@" || { apt-get update && fetch "$@"; }
+fetch "$@" || { update && fetch "$@"; }
 "#;
 
 /// Where dpkg's scripts look for the policy.
@@ -104,28 +109,13 @@ const PYTHON_MODULES: &str = "import venv, ensurepip";
 
 /// Installs with apt as root; otherwise says what somebody else would have to type.
 pub fn install() -> Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+    check()?;
+    let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }
-    for need in &missing {
-        out::line(&format!(
-            "missing: {} (package {})",
-            need.files, need.package
-        ));
-    }
     let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
-    if bins::system("apt-get").is_none() {
-        bail!("install the above with this system's package manager, then run this again");
-    }
-    let line = format!(
-        "apt-get install --yes --no-install-recommends {}",
-        names.join(" ")
-    );
-    if !Uid::effective().is_root() {
-        bail!("not root; run this, then start again: sudo {line}");
-    }
-    out::line(&format!("# {line}"));
+    out::line(&format!("# {}", line(&names)));
     visible(&mut script(&names, Path::new(POLICY)))?;
     let absent = missing.iter().filter(|need| !(need.is_there)());
     let absent: Vec<&str> = absent.map(|need| need.files).collect();
@@ -136,6 +126,43 @@ pub fn install() -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Names what is missing; an error says what to type where [`install`] cannot.
+pub fn check() -> Result<()> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        out::line(&format!(
+            "missing: {} (package {})",
+            need.files, need.package
+        ));
+    }
+    if bins::system("apt-get").is_none() {
+        bail!("install the above with this system's package manager, then run this again");
+    }
+    if !Uid::effective().is_root() {
+        let names: Vec<&str> = missing.iter().map(|need| need.package).collect();
+        bail!(
+            "not root; run this as root, then start again: {}",
+            line(&names)
+        );
+    }
+    Ok(())
+}
+
+fn missing() -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| !(need.is_there)()).collect()
+}
+
+/// What somebody would type who has not got these packages, on a machine whose lists are of any age.
+fn line(packages: &[&str]) -> String {
+    format!(
+        "apt-get update && apt-get install --yes --no-install-recommends {}",
+        packages.join(" ")
+    )
 }
 
 fn script(packages: &[&str], policy: &Path) -> Command {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use kerf_tests::{bins, process, tree};
+use kerf_tests::{Capability, bins, capability, process, tree};
 
 use crate::out;
 
@@ -15,7 +15,8 @@ use crate::out;
 /// start soon.
 const TIMEOUT: &str = "20";
 
-/// Makes the environment unless it is there; says so in one line when pip cannot fetch.
+/// Makes the environment unless it is there; says so in one line when pip cannot fetch, and fails where
+/// `KERF_REQUIRE` names `python`.
 pub fn install() -> Result<()> {
     let requirements = tree::fixtures_dir().join("python/requirements.txt");
     let wanted = std::fs::read_to_string(&requirements)
@@ -33,6 +34,11 @@ pub fn install() -> Result<()> {
         Ok(()) => std::fs::write(&mark, wanted)
             .with_context(|| format!("cannot write {}", mark.display())),
         Err(error) => {
+            // A half-made environment would look complete to the tests.
+            std::fs::remove_dir_all(&environment).ok();
+            if capability::demanded_here()?.contains(&Capability::Python) {
+                return Err(error.context("no Python clients, which KERF_REQUIRE names"));
+            }
             let reason = format!("{error:#}");
             let reason = reason.lines().rev().find(|line| !line.trim().is_empty());
             out::line(&format!(
@@ -40,8 +46,6 @@ pub fn install() -> Result<()> {
                 reason.unwrap_or_default().trim()
             ));
             out::line("tests that compare with gpustat, nvitop or prometheus-client will skip");
-            // A half-made environment would look complete to the tests.
-            std::fs::remove_dir_all(&environment).ok();
             Ok(())
         }
     }

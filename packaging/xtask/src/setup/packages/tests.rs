@@ -2,26 +2,24 @@
 //! policy stood while it ran.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use kerf_tests::{Scratch, process};
+use kerf_tests::{Scratch, executable, process};
 
-use super::{NEEDS, script};
+use super::{NEEDS, line, script};
 
 /// Puts `apt-get` and `apt-cache` into the folder; `fails` is the number of installs that fail.
 fn fake_apt(scratch: &Scratch, known: &str, fails: u32) {
     let at = scratch.path().display();
     let get = format!(
-        "#!/bin/sh\necho \"$1 $(test -e $POLICY && echo policy)\" >> {at}/log\n\
+        "#!/bin/sh\ncase \"$*\" in *' -o DPkg::Lock::Timeout=300'*) lock=waits;; esac\n\
+         echo \"$1 $(test -e $POLICY && echo policy) $lock\" >> {at}/log\n\
          [ \"$1\" = install ] || exit 0\necho x >> {at}/installs\n\
          [ $(wc -l < {at}/installs) -gt {fails} ]\n"
     );
     let cache = format!("#!/bin/sh\n[ \"$2\" = {known} ]\n");
     for (name, text) in [("apt-get", get), ("apt-cache", cache)] {
-        let path = scratch.join(name);
-        fs::write(&path, text).expect("a folder of our own takes files");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("they are ours");
+        executable::script(&scratch.join(name), &text).expect("a folder of our own takes files");
     }
 }
 
@@ -44,7 +42,7 @@ fn no_service_starts_and_nothing_stays_behind() {
     let policy = scratch.join("policy-rc.d");
     assert_eq!(
         install(&scratch, &policy),
-        (vec!["install policy".to_owned()], true)
+        (vec!["install policy waits".to_owned()], true)
     );
     assert!(!policy.exists());
 }
@@ -67,7 +65,10 @@ fn lists_are_fetched_when_a_package_is_unknown() {
     assert_eq!(
         (log, ok),
         (
-            vec!["update policy".to_owned(), "install policy".to_owned()],
+            vec![
+                "update policy waits".to_owned(),
+                "install policy waits".to_owned()
+            ],
             true
         )
     );
@@ -80,10 +81,25 @@ fn stale_lists_are_fetched_once_and_a_second_failure_is_final() {
     fake_apt(&scratch, "runc", 1);
     let (log, ok) = install(&scratch, &policy);
     assert!(ok);
-    assert_eq!(log, ["install policy", "update policy", "install policy"]);
+    assert_eq!(
+        log,
+        [
+            "install policy waits",
+            "update policy waits",
+            "install policy waits"
+        ]
+    );
     fake_apt(&scratch, "runc", 9);
     assert!(!install(&scratch, &policy).1);
     assert!(!policy.exists());
+}
+
+#[test]
+fn the_line_for_somebody_else_can_be_typed() {
+    assert_eq!(
+        line(&["runc", "containerd"]),
+        "apt-get update && apt-get install --yes --no-install-recommends runc containerd"
+    );
 }
 
 #[test]
