@@ -17,9 +17,11 @@ use crate::exporter::{Exporter, Readiness};
 use crate::negotiate;
 
 mod body;
+mod clients;
+mod impatient;
 mod server;
 
-pub use server::{CONNECTION_LIMIT, serve};
+pub use server::{CONNECTION_LIMIT, Patience, serve, serve_with};
 
 /// The routes, for a server of their own or to be merged into another router.
 pub fn router(exporter: Arc<Exporter>) -> Router {

@@ -1,12 +1,13 @@
 //! The HTTP server on loopback, asked over plain sockets.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use kerf_telemetry::{Exporter, http};
+use kerf_tests::poll;
 use kerf_types::Health;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -14,6 +15,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::world;
+
+/// How long something may take that is certain to come; a machine under load is slow.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A server that ends with the test.
 struct Server {
@@ -26,6 +30,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::with(http::Patience::default())
+    }
+
+    fn with(patience: http::Patience) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let listener = runtime
             .block_on(TcpListener::bind("127.0.0.1:0"))
@@ -35,7 +43,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel::<()>();
         let router = http::router(Arc::clone(&exporter));
         let end = async move { drop(stopped.await) };
-        let done = runtime.spawn(http::serve(listener, router, end));
+        let done = runtime.spawn(http::serve_with(listener, router, patience, end));
         Self {
             runtime,
             address,
@@ -48,7 +56,7 @@ impl Server {
     /// Sends a request as it is and reads until the server closes.
     fn raw(&self, request: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(self.address).expect("the server");
-        let limit = Some(Duration::from_secs(20));
+        let limit = Some(LIMIT);
         stream.set_read_timeout(limit).expect("a timeout");
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = Vec::new();
@@ -77,7 +85,7 @@ impl Drop for Server {
         if let Some(done) = self.done.take() {
             let ended = self
                 .runtime
-                .block_on(async { tokio::time::timeout(Duration::from_secs(20), done).await });
+                .block_on(async { tokio::time::timeout(LIMIT, done).await });
             assert!(
                 ended.is_ok() || std::thread::panicking(),
                 "the server ends when told"
@@ -207,30 +215,104 @@ fn an_idle_connection_does_not_keep_the_server_from_stopping() {
     drop(server);
 }
 
+/// Whether the server closes the connection, whatever it says before.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => true,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+/// Asks on a connection that is kept, and says whether there was an answer.
+fn asks(stream: &mut TcpStream) -> bool {
+    let request = b"HEAD /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    if stream.write_all(request).is_err() {
+        return false;
+    }
+    while !answer.ends_with(b"\r\n\r\n") {
+        if stream.read_exact(&mut byte).is_err() {
+            return false;
+        }
+        answer.extend(byte);
+    }
+    answer.starts_with(b"HTTP/1.1 200")
+}
+
 #[test]
-fn connections_past_the_most_wait_for_a_place() {
+fn past_the_most_connections_the_longest_silent_one_goes() {
     let server = Server::start();
-    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-    let connect = || {
-        let mut stream = TcpStream::connect(server.address).expect("the server");
-        stream.write_all(request).expect("a request");
-        stream
-    };
-    let answered = |stream: &mut TcpStream, limit| {
-        stream
-            .set_read_timeout(Some(limit))
-            .expect("a read timeout");
-        let mut first = [0; 12];
-        stream.read_exact(&mut first).is_ok() && &first == b"HTTP/1.1 200"
-    };
+    let connect = || TcpStream::connect(server.address).expect("the server");
     let mut kept: Vec<TcpStream> = (0..http::CONNECTION_LIMIT).map(|_| connect()).collect();
     for stream in &mut kept {
-        assert!(answered(stream, Duration::from_secs(20)));
+        assert!(asks(stream));
     }
+    // The first one asks again, so the second one is the longest silent.
+    assert!(asks(&mut kept[0]));
     let mut late = connect();
-    assert!(!answered(&mut late, Duration::from_millis(200)));
-    kept.pop();
-    assert!(answered(&mut late, Duration::from_secs(20)));
+    assert!(asks(&mut late));
+    assert!(is_closed(&mut kept[1]));
+    assert!(asks(&mut kept[0]) && asks(&mut kept[2]) && asks(&mut late));
+}
+
+#[test]
+fn clients_that_say_nothing_keep_nobody_away() {
+    let server = Server::start();
+    let connect = || TcpStream::connect(server.address).expect("the server");
+    let mut silent: Vec<TcpStream> = (0..http::CONNECTION_LIMIT).map(|_| connect()).collect();
+    // Half a head is no request.
+    for stream in &mut silent {
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\n")
+            .expect("half");
+    }
+    for _ in 0..4 {
+        assert_eq!(server.get("/healthz").1, "ok\n");
+    }
+    assert!(is_closed(&mut silent[0]));
+}
+
+#[test]
+fn a_client_that_says_nothing_is_left_after_a_while() {
+    let server = Server::with(http::Patience {
+        first_head: Duration::from_millis(100),
+        ..http::Patience::default()
+    });
+    let mut silent = TcpStream::connect(server.address).expect("the server");
+    let mut half = TcpStream::connect(server.address).expect("the server");
+    half.write_all(b"GET /metrics HTTP/1.1\r\n").expect("half");
+    assert!(is_closed(&mut silent) && is_closed(&mut half));
+}
+
+#[test]
+fn a_client_that_takes_no_answer_is_left_after_a_while() {
+    let server = Server::with(http::Patience {
+        answer: Duration::from_millis(300),
+        ..http::Patience::default()
+    });
+    server.exporter.publish(&world::host(8, 7));
+    let (_, page) = server.get("/metrics");
+    let mut slow = TcpStream::connect(server.address).expect("the server");
+    // Far more than the kernel keeps for somebody who does not read.
+    let asked = 400;
+    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(asked);
+    slow.write_all(request.as_bytes()).expect("requests");
+    // Nothing is read until it has given up, which a write of the client shows: nobody takes it.
+    poll::until_true("the end of the connection", LIMIT, || {
+        slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .is_err()
+    })
+    .expect("it is left");
+    slow.set_read_timeout(Some(LIMIT)).expect("a timeout");
+    let mut taken = 0;
+    let mut buffer = vec![0; 1 << 20];
+    while let Ok(count @ 1..) = slow.read(&mut buffer) {
+        taken += count;
+    }
+    assert!(taken < asked * page.len(), "{taken} bytes of all answers");
 }
 
 #[test]
