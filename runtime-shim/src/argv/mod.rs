@@ -136,6 +136,12 @@ pub enum ArgvError {
         /// The flag as given.
         flag: String,
     },
+    /// `--help=false`: a runtime makes the container, which is not what `--help` means.
+    #[error("the flag {flag:?} has a value, so it cannot be told whether a container is made")]
+    HelpValue {
+        /// The flag as given.
+        flag: String,
+    },
     /// crun's `--config`: it would start from another file than the one that is checked and edited.
     #[error("the flag --config is not supported, config.json of the bundle is what counts")]
     Config,
@@ -274,7 +280,11 @@ fn target(verb: &OsStr, args: &[OsString]) -> Result<Option<Target>, ArgvError> 
             break;
         }
         if ["help", "h", "?", "usage"].iter().any(|help| name == *help) {
-            return Ok(None);
+            let flag = || first.to_string_lossy().into_owned();
+            return match inline {
+                None => Ok(None),
+                Some(_) => Err(ArgvError::HelpValue { flag: flag() }),
+            };
         }
         if !VERB_WITH_VALUE.iter().any(|known| name == *known) {
             refuse_abbreviation(first, name)?;

@@ -128,6 +128,9 @@ fn command_lines_that_are_not_certain() {
         "create -b/b c1",
         "create --bun=/b c1",
         "create --conf other.json c1",
+        "create --help=false --bundle /b c1",
+        "run -h=0 c1",
+        "restore --usage= c1",
     ];
     let table: Vec<String> = lines
         .iter()
@@ -156,6 +159,12 @@ fn command_lines_that_are_not_certain() {
        error: the flag "--bun=/b" is not spelled in full
     create --conf other.json c1
        error: the flag "--conf" is not spelled in full
+    create --help=false --bundle /b c1
+       error: the flag "--help=false" has a value, so it cannot be told whether a container is made
+    run -h=0 c1
+       error: the flag "-h=0" has a value, so it cannot be told whether a container is made
+    restore --usage= c1
+       error: the flag "--usage=" has a value, so it cannot be told whether a container is made
     "#);
 }
 
