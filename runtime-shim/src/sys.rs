@@ -19,6 +19,12 @@ pub(crate) fn effective_uid() -> u32 {
     unsafe { libc::geteuid() }
 }
 
+/// The group that this process acts as.
+pub(crate) fn effective_gid() -> u32 {
+    // SAFETY: getegid takes nothing, cannot fail and touches no memory of ours.
+    unsafe { libc::getegid() }
+}
+
 /// Opens `name` in `dir`, close-on-exec; `flags` and `mode` as for openat(2).
 pub(crate) fn open_in(
     dir: BorrowedFd<'_>,

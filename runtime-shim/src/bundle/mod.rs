@@ -62,13 +62,15 @@ pub enum BundleError {
         /// Size in bytes.
         size: u64,
     },
-    /// Others than its owner may change the file between our edit and runc's read.
-    #[error("{}/config.json belongs to user {uid} with mode {mode:o}; others may change it", bundle.display())]
+    /// Others may change the file, or put another in its place, between our edit and runc's read.
+    #[error("{} belongs to user {uid} and group {gid} with mode {mode:o}; others may change it", path.display())]
     Exposed {
-        /// The bundle.
-        bundle: PathBuf,
+        /// The file or its folder.
+        path: PathBuf,
         /// Owner.
         uid: u32,
+        /// Group.
+        gid: u32,
         /// Permission bits.
         mode: u32,
     },
@@ -90,6 +92,20 @@ pub enum BundleError {
         #[source]
         source: io::Error,
     },
+}
+
+fn refuse(path: &Path, uid: u32, gid: u32, mode: u32) -> Result<(), BundleError> {
+    let by_owner = uid == 0 || uid == sys::effective_uid();
+    let by_group = mode & 0o020 == 0 || gid == 0 || gid == sys::effective_gid();
+    if by_owner && by_group && mode & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(BundleError::Exposed {
+        path: path.to_owned(),
+        uid,
+        gid,
+        mode,
+    })
 }
 
 /// An open bundle.
@@ -179,17 +195,16 @@ impl Bundle {
         })
     }
 
-    /// Refuses a `config.json` that others than root and this user may write.
+    /// Refuses a `config.json` that others than root and this user may write or exchange. Their own groups
+    /// may: whoever made that mode has put those people in charge.
     pub fn refuse_exposed(&self, config: &ConfigFile) -> Result<(), BundleError> {
-        let owned = config.uid == 0 || config.uid == sys::effective_uid();
-        if owned && config.mode & 0o002 == 0 {
-            return Ok(());
-        }
-        Err(BundleError::Exposed {
-            bundle: self.path.clone(),
-            uid: config.uid,
-            mode: config.mode,
-        })
+        let folder = self.dir.metadata().map_err(|source| BundleError::Open {
+            path: self.path.clone(),
+            source,
+        })?;
+        let (uid, gid, mode) = (folder.uid(), folder.gid(), folder.mode() & 0o7777);
+        refuse(&self.path, uid, gid, mode)?;
+        refuse(&self.path.join(NAME), config.uid, config.gid, config.mode)
     }
 
     /// Puts `text` in the place of `config.json`, with the mode and owner that `old` had.

@@ -107,6 +107,66 @@ fn hostile_files_are_not_read() {
 }
 
 #[test]
+fn what_others_may_write_or_exchange_is_refused() {
+    let (dir, bundle) = bundle(b"{}");
+    let file = dir.path().join(NAME);
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, Permissions::from_mode(mode)).expect("mode");
+    };
+    let told = || match bundle.refuse_exposed(&bundle.read().expect("read")) {
+        Ok(()) => None,
+        Err(BundleError::Exposed { path, mode, .. }) => Some((path, mode)),
+        Err(other) => panic!("{other}"),
+    };
+    let folder = bundle.path().to_owned();
+    assert_eq!(told(), None);
+    // Our own group may.
+    set(&file, 0o660);
+    set(&folder, 0o770);
+    assert_eq!(told(), None);
+    for mode in [0o777, 0o1777, 0o702] {
+        set(&folder, mode);
+        assert_eq!(told(), Some((folder.clone(), mode)));
+    }
+    set(&folder, 0o711);
+    set(&file, 0o602);
+    assert_eq!(told(), Some((folder.join(NAME), 0o602)));
+    set(&file, 0o600);
+    assert_eq!(told(), None);
+}
+
+#[test]
+fn what_belongs_to_others_is_refused() {
+    if !kerf_tests::require(kerf_tests::Capability::Root) {
+        return;
+    }
+    let (dir, bundle) = bundle(b"{}");
+    let file = dir.path().join(NAME);
+    let is_refused = || {
+        bundle
+            .refuse_exposed(&bundle.read().expect("read"))
+            .is_err()
+    };
+    let own = |path: &Path, uid, gid| {
+        std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("given");
+    };
+    for path in [&file, bundle.path()] {
+        let mode = |mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("mode");
+        // A group that may only read, as that of a container with user namespaces in its bundle.
+        own(path, 0, 65_534);
+        mode(0o750);
+        assert!(!is_refused());
+        mode(0o770);
+        assert!(is_refused(), "{}", path.display());
+        mode(0o750);
+        own(path, 65_534, 0);
+        assert!(is_refused(), "{}", path.display());
+        own(path, 0, 0);
+        assert!(!is_refused());
+    }
+}
+
+#[test]
 fn a_bundle_is_known_by_its_own_path() {
     let (dir, _) = bundle(b"{}");
     let link = dir.path().join("link");
