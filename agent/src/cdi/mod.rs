@@ -20,6 +20,11 @@ use crate::files::{self, Durability};
 /// Lowest version that has what we use: `hostPath` of device nodes, and names that begin with a digit.
 const CDI_VERSION: &str = "0.5.0";
 
+/// The environment of the hook. runc hands its own one down to a hook that has none, and that is what the
+/// engine was started with; an empty list does not survive the way through a container's `config.json`. So
+/// there is one variable, which `kerf-runtime` does not read.
+const HOOK_ENV: [&str; 1] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+
 /// A device under a CDI name: its nodes and mounts, and what its hook claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CdiDevice {
@@ -168,6 +173,7 @@ impl CdiFolder {
                     self.socket,
                     format!("{}={name}", class.as_str()),
                 ],
+                "env": HOOK_ENV,
             }],
         });
         let mounts: Vec<Value> = device

@@ -61,6 +61,9 @@ fn a_standing_name_carries_the_claim_hook() {
                   "/r.sock",
                   "slice=0000:1b:00.0-0-1"
                 ],
+                "env": [
+                  "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+                ],
                 "hookName": "createRuntime",
                 "path": "/usr/bin/kerf-runtime"
               }

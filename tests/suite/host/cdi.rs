@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kerf_tests::executable;
 use kerf_tests::world::Kerfd;
 use serde_json::{Value, json};
 
@@ -115,6 +116,42 @@ fn one_standing_name_serves_one_plain_container() {
     bundles.end("third");
     world.until_no_leases();
     assert_eq!(world.instances(), before, "a standing slice stays");
+}
+
+#[test]
+fn the_hook_has_nothing_of_the_environment_that_the_runtime_was_started_with() {
+    let Some(world) = World::new("h100x1", "") else {
+        return;
+    };
+    let slices = layout(&[(&["0"], &[("1g.10gb", 1)])]);
+    world.client.apply(slices).expect("it is applied");
+    let slice = world.client.slices().swap_remove(0);
+    let bundles = Bundles::new(&world);
+    let seen = world.scratch.join("environment");
+    let hook = world.scratch.join("hook");
+    let script = format!(
+        "#!/bin/sh\ncat /proc/$$/environ > {}\nexec {} \"$@\"\n",
+        seen.display(),
+        world.kerfd.runtime().display()
+    );
+    executable::script(&hook, &script).expect("a script");
+    let mut spec = with_device(&bundles, &world, "c0", "slice", &slice.id);
+    spec["hooks"]["createRuntime"][0]["path"] = json!(hook);
+    bundles.runc("c0", &spec).ok();
+    let environment = std::fs::read_to_string(&seen).expect("the hook ran");
+    let variables: Vec<&str> = environment.split_terminator('\0').collect();
+    assert_eq!(variables, ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]);
+    assert_eq!(world.lease().state, "active");
+    // Without the list, the tests' own environment comes through: that is why it is there.
+    bundles.end("c0");
+    world.until_no_leases();
+    let mut spec = with_device(&bundles, &world, "c1", "slice", &slice.id);
+    let hooks = &mut spec["hooks"]["createRuntime"][0];
+    hooks["path"] = json!(hook);
+    hooks.as_object_mut().expect("a hook").remove("env");
+    bundles.runc("c1", &spec).ok();
+    let environment = std::fs::read_to_string(&seen).expect("the hook ran");
+    assert!(environment.contains("HOME="), "{environment:?}");
 }
 
 #[test]

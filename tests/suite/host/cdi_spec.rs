@@ -196,10 +196,12 @@ pub fn apply(document: &Value, name: &str, spec: &mut Value) {
         );
     }
     for hook in list(edits, "hooks") {
-        push(
-            &mut spec["hooks"][word(hook, "hookName")],
-            json!({ "path": hook["path"], "args": hook["args"] }),
-        );
+        let mut entry = json!({ "path": hook["path"], "args": hook["args"] });
+        // As engines write it: an empty list is left out, and runc then hands its own environment down.
+        if list(hook, "env").next().is_some() {
+            entry["env"] = hook["env"].clone();
+        }
+        push(&mut spec["hooks"][word(hook, "hookName")], entry);
     }
 }
 
