@@ -34,9 +34,8 @@ fn every_symbol_of_the_real_driver_is_exported() {
         shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
     let capture = shared.join("data/nvidia-smi/h100-80gb-hbm3-590.48.01.txt");
     let Ok(text) = fs::read_to_string(&capture) else {
-        println!("skipped: {} is not there", capture.display());
-        assert!(!std::env::var("KERF_REQUIRE").is_ok_and(|list| list.contains("data")));
-        return;
+        let why = format!("{} is not there", capture.display());
+        return kerf_tests::skip(kerf_tests::Capability::Data, &why);
     };
     let real: BTreeSet<&str> = text
         .lines()
