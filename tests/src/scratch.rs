@@ -20,7 +20,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes `/tmp/<tag>-XXXXXX`, readable by its owner alone. The first one of a process removes what
+    /// Makes `/tmp/<tag>-XXXXXX`, which its owner alone may write. The first one of a process removes what
     /// earlier test processes left that were killed.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Scratch {
             .tempdir_in("/tmp")
             .context("cannot make a folder in /tmp")?;
         let path = folder.path().to_path_buf();
-        std::fs::write(path.join(sweep::MARK), format!("{}\n", std::process::id()))
+        std::fs::write(path.join(sweep::MARK), sweep::mark(std::process::id()))
             .with_context(|| format!("cannot write into {}", path.display()))?;
         Ok(Self {
             folder: Some(folder),

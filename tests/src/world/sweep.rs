@@ -1,8 +1,9 @@
 //! Removes what test processes left that were killed before they could clean up.
 //!
 //! The kernel ends their daemons with them, but containers have no such tie. A scratch folder says whose
-//! it is; only where that process has gone, and the folder is our user's alone, is anything touched, and
-//! of processes only programs that name the folder, and containers of groups that bear its owner's name.
+//! it is. Only where that process has gone, and our user alone may write the folder, is anything touched;
+//! of processes only programs of ours that name the folder, and containers of groups that bear its owner's
+//! name.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use nix::unistd::Uid;
 
 use super::leftovers;
 
-/// Holds the process id of a folder's owner.
+/// Holds who owns a folder, see [`mark`].
 pub(crate) const MARK: &str = ".owner";
 
 /// Where scratch folders lie.
@@ -30,6 +31,13 @@ const PROGRAMS: [&str; 4] = [
 const RUNC_ROOT: &str = "/run/containerd/runc";
 
 static ONCE: Once = Once::new();
+
+/// What the owner of a folder writes into it: its process id, and the namespace in which that is its id.
+/// Another container may share `/tmp` with us and none of its processes.
+pub(crate) fn mark(pid: u32) -> String {
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{pid} {}\n", namespace.display())
+}
 
 /// Looks once per process.
 pub(crate) fn once() {
@@ -68,12 +76,13 @@ fn left_in(place: &Path) -> Vec<(PathBuf, u32)> {
 /// Who made a scratch folder; none of what is not certainly one of ours.
 fn owner(folder: &Path) -> Option<u32> {
     let facts = folder.symlink_metadata().ok()?;
-    let private = facts.is_dir() && facts.mode() & 0o077 == 0;
-    if !private || facts.uid() != Uid::effective().as_raw() {
+    let ours_alone = facts.is_dir() && facts.mode() & 0o022 == 0;
+    if !ours_alone || facts.uid() != Uid::effective().as_raw() {
         return None;
     }
-    let mark = std::fs::read_to_string(folder.join(MARK)).ok()?;
-    mark.strip_suffix('\n')?.parse().ok()
+    let text = std::fs::read_to_string(folder.join(MARK)).ok()?;
+    let pid = text.split(' ').next()?.parse().ok()?;
+    (text == mark(pid)).then_some(pid)
 }
 
 fn end_programs(folder: &Path) {

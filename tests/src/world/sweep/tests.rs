@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::{MARK, left_in, sweep};
+use super::{MARK, left_in, mark, sweep};
 use crate::{ChildGuard, Scratch, bins, executable, poll};
 
 /// The id of a process that has ended.
@@ -26,24 +26,31 @@ fn folder(place: &Path, name: &str, mark: &str, mode: u32) -> std::path::PathBuf
 }
 
 #[test]
-fn only_private_folders_of_processes_that_have_gone_are_left() {
+fn only_our_own_folders_of_processes_that_have_gone_are_left() {
     let scratch = Scratch::new("kt").expect("/tmp takes folders");
     let place = scratch.folder("place").expect("a folder");
     let (pid, own) = (gone(), std::process::id());
-    let left = folder(&place, "left", &format!("{pid}\n"), 0o700);
-    folder(&place, "open", &format!("{pid}\n"), 0o755);
-    folder(&place, "own", &format!("{own}\n"), 0o700);
-    folder(&place, "half", &pid.to_string(), 0o700);
+    let left = folder(&place, "left", &mark(pid), 0o755);
+    folder(&place, "open", &mark(pid), 0o775);
+    folder(&place, "own", &mark(own), 0o700);
+    folder(&place, "half", mark(pid).trim_end(), 0o700);
+    folder(&place, "elsewhere", &format!("{pid} pid:[1]\n"), 0o700);
     folder(&place, "strange", "mine\n", 0o700);
     std::os::unix::fs::symlink(&left, place.join("link")).expect("a link");
     assert_eq!(left_in(&place), [(left, pid)]);
 }
 
 #[test]
+fn a_scratch_folder_is_known_as_its_owners() {
+    let scratch = Scratch::new("kt").expect("/tmp takes folders");
+    assert_eq!(super::owner(scratch.path()), Some(std::process::id()));
+}
+
+#[test]
 fn a_daemon_of_ours_is_ended_and_a_program_of_somebody_else_is_not() {
     let scratch = Scratch::new("kt").expect("/tmp takes folders");
     let place = scratch.folder("place").expect("a folder");
-    let left = folder(&place, "left", &format!("{}\n", gone()), 0o700);
+    let left = folder(&place, "left", &mark(gone()), 0o700);
     let (file, daemon) = (left.join("file"), scratch.join("kerfd"));
     fs::write(&file, "").expect("a file");
     // What counts is the name of the program that runs, and that it names the folder.
