@@ -57,7 +57,10 @@ fn a_reading_of_an_earlier_try_shows_its_age_alone() {
     snapshot.gpus[1].fresh = false;
     let text = page(&snapshot, Format::Classic);
     let families = families_of(&text, &world::gpu_uuid(1));
-    for sensor in ["kerf_gpu_temperature_celsius", "kerf_scrape_gpu_calls"] {
+    for sensor in [
+        "kerf_gpu_temperature_celsius",
+        "kerf_gpu_sample_driver_calls",
+    ] {
         assert!(!families.contains(&sensor.to_owned()), "{families:?}");
         assert!(
             text.contains(&format!("\n{sensor}{{")),
@@ -81,7 +84,17 @@ fn a_gpu_instance_without_compute_instances_is_shown() {
     (slice.ci, slice.uuid, slice.profile) = (None, None, None);
     slice.state = SliceState::Quarantined;
     let text = page(&snapshot, Format::Classic);
-    insta::assert_snapshot!(about(&text, "kerf_slice_"), @"");
+    let labels = r#"gpu_uuid="GPU-00000000-0000-4000-8000-000000000000",gi="7",generation="3""#;
+    let info = about(&text, "kerf_slice_info{");
+    assert!(
+        info.starts_with(&format!("kerf_slice_info{{{labels},")),
+        "{info}"
+    );
+    assert_eq!(
+        about(&text, "kerf_slice_quarantined{"),
+        format!("kerf_slice_quarantined{{{labels}}} 1")
+    );
+    assert_eq!(about(&text, "kerf_slice_memory_used_bytes{"), "");
 }
 
 #[test]
