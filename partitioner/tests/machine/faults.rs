@@ -13,7 +13,7 @@ fn raise(world: &World, request: FaultRequest) {
 }
 
 /// A deadline that a healthy simulated GPU meets on a busy test machine.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(5);
 
 #[test]
 fn a_lost_gpu_is_named_and_the_others_stand() {
