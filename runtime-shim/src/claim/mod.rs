@@ -3,8 +3,8 @@
 //! Any engine that knows CDI, plain runc included, puts a standing device into a spec without asking
 //! anybody. This hook asks: kerfd gives the lease to this container, or the hook fails and with it the
 //! create. The engine has written the device numbers of the name into the spec, maybe long ago: the hook
-//! reads them back and compares them with what is granted now. It edits nothing, trusts nothing of its environment (CDI runs it with an empty one) and reads the
-//! container's state from stdin, as the OCI runtime spec says.
+//! reads them back and compares them with what is granted now. It edits nothing, reads nothing of its
+//! environment, and takes the container's state from stdin, as the OCI runtime spec says.
 
 #[cfg(test)]
 mod tests;
