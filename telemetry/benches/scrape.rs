@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use kerf_telemetry::{Exporter, Rendered, SelfMetrics, Snapshot, http};
@@ -94,15 +94,45 @@ fn scrapes(exporter: &Exporter, snapshot: &Snapshot, address: SocketAddr, rounds
     report("publish (both formats and one gzip)", rounds, || {
         exporter.publish(snapshot);
     });
-    // Prometheus scrapes seldom and takes gzip: then nearly every scrape is the first of its page.
-    let mut times = Vec::new();
-    for _ in 0..rounds {
-        exporter.publish(snapshot);
-        let start = Instant::now();
+    let mut times = first_scrapes(exporter, snapshot, rounds, || {
         client.get(GZIP);
-        times.push(start.elapsed());
-    }
+    });
     held & (show("first gzip scrape of a page", &mut times) <= SCRAPE_P99)
+}
+
+/// Prometheus scrapes seldom and takes gzip: then nearly every scrape is the first of its page.
+///
+/// A thread of its own publishes, as the sampler's does. A client that published itself would have used up
+/// its turn on the CPU before it asks, and on a machine with other work that is what would be measured.
+fn first_scrapes(
+    exporter: &Exporter,
+    snapshot: &Snapshot,
+    rounds: u32,
+    mut scrape: impl FnMut(),
+) -> Vec<Duration> {
+    let (ask, asked) = mpsc::sync_channel::<()>(0);
+    let (tell, told) = mpsc::sync_channel::<()>(0);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Ends with the client's side of the channels.
+            while asked.recv().is_ok() {
+                exporter.publish(snapshot);
+                if tell.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        let round = |_| {
+            ask.send(()).expect("the publisher");
+            told.recv().expect("the publisher");
+            let start = Instant::now();
+            scrape();
+            start.elapsed()
+        };
+        let times = (0..rounds).map(round).collect();
+        drop(ask);
+        times
+    })
 }
 
 /// One kept connection.
