@@ -15,6 +15,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::Mode;
+use nix::unistd::chdir;
 
 use super::super::image::ImageError;
 
@@ -96,6 +97,10 @@ impl View {
                 mount(none, PLACE, none, bind | MsFlags::MS_REMOUNT | closed, none)?;
             }
             Self::Overlay(lower) => {
+                // Options have one page, and the paths of many layers do not fit: as containerd does, what
+                // they have in common is left out. The current folder is this thread's own since `unshare`.
+                let (folder, lower) = shorten(lower);
+                chdir(folder.as_str())?;
                 let options = format!("lowerdir={lower}");
                 mount(
                     Some("overlay"),
@@ -112,6 +117,30 @@ impl View {
             Mode::empty(),
         )
     }
+}
+
+/// The folder that all paths of a list lie in, and the list as it is seen from there.
+fn shorten(list: &str) -> (String, String) {
+    let paths: Vec<&str> = list.split(':').collect();
+    let first = paths.first().copied().unwrap_or_default();
+    let mut common = first.rfind('/').map_or(0, |slash| slash + 1);
+    for path in &paths {
+        while let Some(folder) = first.get(..common)
+            && !path.starts_with(folder)
+        {
+            let above = folder.trim_end_matches('/');
+            common = above.rfind('/').map_or(0, |slash| slash + 1);
+        }
+    }
+    let (folder, _) = first.split_at_checked(common).unwrap_or_default();
+    if folder.is_empty() {
+        return ("/".to_owned(), list.to_owned());
+    }
+    let short: Vec<&str> = paths
+        .iter()
+        .map(|path| path.strip_prefix(folder).unwrap_or(path))
+        .collect();
+    (folder.to_owned(), short.join(":"))
 }
 
 /// The text of one file. `O_NONBLOCK`, since what the image has there may be a FIFO.
@@ -131,3 +160,6 @@ fn file(root: &OwnedFd, path: &str) -> io::Result<String> {
     file.take(FILE_LIMIT).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
+
+#[cfg(test)]
+mod tests;
