@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use kerf_types::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use super::super::documents::{
 };
 use super::super::name;
 use super::layout::{
-    PlannedImage, Source, blob, check_count, foreign, layer_blob, manifest_labels,
+    IMAGE_LIMIT, PlannedImage, Source, blob, check_count, foreign, layer_blob, manifest_labels,
 };
 use super::scan::{Contents, Region, parse};
 use super::{ArchiveError, verify};
@@ -34,15 +35,73 @@ pub(super) fn images(
     limits: ImportLimits,
 ) -> Result<Vec<PlannedImage>, ArchiveError> {
     let entries: Vec<Entry> = contents.json("manifest.json")?;
-    let images = entries.iter().map(|entry| image(contents, entry, limits));
-    images.collect()
+    if entries.len() > IMAGE_LIMIT {
+        return Err(ArchiveError::Entries);
+    }
+    let mut checked = Checked {
+        contents,
+        limits,
+        layers: BTreeMap::new(),
+    };
+    entries
+        .iter()
+        .map(|entry| image(&mut checked, entry))
+        .collect()
 }
 
-fn image(
-    contents: &Contents,
-    entry: &Entry,
+/// The layers of an archive, each read once however many images name it.
+struct Checked<'a> {
+    contents: &'a Contents,
     limits: ImportLimits,
-) -> Result<PlannedImage, ArchiveError> {
+    layers: BTreeMap<String, Checklist>,
+}
+
+/// What a layer is and what it unpacks to.
+#[derive(Clone)]
+struct Checklist {
+    region: Region,
+    descriptor: Descriptor,
+    unpacked: (Digest, u64),
+}
+
+impl Checked<'_> {
+    /// The layer at a path, which must unpack to `diff_id` and fit into the `room` of its image.
+    fn layer(
+        &mut self,
+        path: &str,
+        diff_id: &Digest,
+        room: &mut Bytes,
+    ) -> Result<(Descriptor, Region), ArchiveError> {
+        let limit = self.limits.unpacked;
+        let known = match self.layers.get(path) {
+            Some(known) => known.clone(),
+            None => {
+                let missing = || ArchiveError::Missing {
+                    path: path.to_owned(),
+                };
+                let region = self.contents.find(path).ok_or_else(missing)?;
+                let packing = verify::packing(self.contents, region)?;
+                let (digest, unpacked) = verify::unpack(self.contents, region, packing, *room)?;
+                let unpacked = verify::unpacked(path, unpacked, limit)?;
+                let known = Checklist {
+                    region,
+                    descriptor: descriptor(packing, digest, region),
+                    unpacked,
+                };
+                self.layers.insert(path.to_owned(), known.clone());
+                known
+            }
+        };
+        let (found, size) = &known.unpacked;
+        verify::check_diff_id(path, diff_id, found)?;
+        let left = room.0.checked_sub(*size);
+        *room = Bytes(left.ok_or(ArchiveError::Unpacked { limit })?);
+        Ok((known.descriptor, known.region))
+    }
+}
+
+fn image(checked: &mut Checked<'_>, entry: &Entry) -> Result<PlannedImage, ArchiveError> {
+    let contents = checked.contents;
     let config_bytes = contents.document(&entry.config)?;
     let file: ConfigFile = parse(&entry.config, &config_bytes)?;
     let platform = Platform::host();
@@ -54,16 +113,9 @@ fn image(
     let config = made(OCI_CONFIG, &config_bytes);
     let mut layers = Vec::new();
     let mut blobs = Vec::new();
-    let mut room = limits.unpacked;
+    let mut room = checked.limits.unpacked;
     for (path, diff_id) in entry.layers.iter().zip(&diff_ids) {
-        let region = contents
-            .find(path)
-            .ok_or_else(|| ArchiveError::Missing { path: path.clone() })?;
-        let packing = verify::packing(contents, region)?;
-        let (digest, unpacked) = verify::unpack(contents, region, packing, room)?;
-        let size = verify::check_layer(path, diff_id, unpacked, limits.unpacked)?;
-        room.0 = room.0.saturating_sub(size);
-        let layer = descriptor(packing, digest, region);
+        let (layer, region) = checked.layer(path, diff_id, &mut room)?;
         blobs.push(layer_blob(&layer, diff_id, region));
         layers.push(layer);
     }
@@ -78,8 +130,13 @@ fn image(
     let target = made(OCI_MANIFEST, &manifest_bytes);
     let labels = manifest_labels(&config, &layers);
     blobs.push(blob(&target, Source::Memory(manifest_bytes), labels));
-    let source = Source::Memory(config_bytes);
-    blobs.push(blob(&config, source, BTreeMap::new()));
+    // By its place and not by its bytes: the archive may hold a hundred of 8 MiB.
+    let region = contents
+        .find(&entry.config)
+        .ok_or_else(|| ArchiveError::Missing {
+            path: entry.config.clone(),
+        })?;
+    blobs.push(blob(&config, Source::Archive(region), BTreeMap::new()));
     let tags = entry.repo_tags.iter().flatten();
     Ok(PlannedImage {
         names: tags.map(|tag| name::full(tag)).collect(),

@@ -10,7 +10,7 @@ use super::{ArchiveError, docker, verify};
 use crate::launcher::config::ImportLimits;
 
 /// Most images of one archive.
-const IMAGE_LIMIT: usize = 128;
+pub(super) const IMAGE_LIMIT: usize = 128;
 
 /// Most layers of one image: the kernel's limit for the layers of an overlay mount is 500.
 const LAYER_LIMIT: usize = 500;

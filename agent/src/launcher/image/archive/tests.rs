@@ -102,3 +102,56 @@ proptest! {
         prop_assert!(read(&bytes).is_err());
     }
 }
+
+/// What an older `docker save` writes of `count` images that share a layer and have a configuration each.
+fn docker_archive(count: usize) -> Vec<u8> {
+    let layer = b"this is the layer, and it need be no tar file here".to_vec();
+    let platform = Platform::host();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(u64::try_from(bytes.len()).expect("it fits"));
+        tar.append_data(&mut header, path, bytes).expect("memory");
+    };
+    add("layer.tar", &layer);
+    let mut images = Vec::new();
+    for number in 0..count {
+        let config = json!({
+            "architecture": platform.architecture,
+            "os": platform.os,
+            "config": { "Env": [format!("NUMBER={number}")] },
+            "rootfs": { "diff_ids": [Digest::of(&layer).to_string()] },
+        });
+        add(&format!("{number}.json"), config.to_string().as_bytes());
+        images.push(json!({
+            "Config": format!("{number}.json"),
+            "RepoTags": [format!("tool:{number}")],
+            "Layers": ["layer.tar"],
+        }));
+    }
+    let list = serde_json::Value::Array(images).to_string();
+    add("manifest.json", list.as_bytes());
+    tar.into_inner().expect("memory")
+}
+
+fn planned(archive: &[u8]) -> Result<super::Plan, ArchiveError> {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(archive).expect("it is written");
+    plan(Contents::open(file)?, None, ImportLimits::default())
+}
+
+#[test]
+fn images_of_docker_archives_are_bounded_and_their_documents_stay_in_the_file() {
+    let plan = planned(&docker_archive(128)).expect("as many as may be");
+    assert_eq!(plan.images.len(), 128);
+    for image in &plan.images {
+        let in_memory = image
+            .blobs
+            .iter()
+            .filter(|blob| matches!(blob.source, super::Source::Memory(_)));
+        // The manifest, which no file of the archive has.
+        assert_eq!(in_memory.count(), 1);
+    }
+    let refused = planned(&docker_archive(129)).expect_err("one too many");
+    assert!(matches!(refused, ArchiveError::Entries), "{refused}");
+}

@@ -82,21 +82,40 @@ pub(super) fn check_layer(
     unpacked: Unpacked,
     limit: Bytes,
 ) -> Result<u64, ArchiveError> {
-    match unpacked {
-        Ok((found, size)) if found == *diff_id => Ok(size),
-        Ok((found, _)) => Err(ArchiveError::Layer {
-            path: path.to_owned(),
-            expected: diff_id.to_string(),
-            found: found.to_string(),
-        }),
-        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-            Err(ArchiveError::Unpacked { limit })
-        }
-        Err(source) => Err(ArchiveError::Gzip {
+    let (found, size) = self::unpacked(path, unpacked, limit)?;
+    check_diff_id(path, diff_id, &found)?;
+    Ok(size)
+}
+
+/// What a layer unpacked to, or why it could not be.
+pub(super) fn unpacked(
+    path: &str,
+    unpacked: Unpacked,
+    limit: Bytes,
+) -> Result<(Digest, u64), ArchiveError> {
+    unpacked.map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => ArchiveError::Unpacked { limit },
+        _ => ArchiveError::Gzip {
             what: path.to_owned(),
             source,
-        }),
+        },
+    })
+}
+
+/// Compares what a layer unpacks to with what the configuration says.
+pub(super) fn check_diff_id(
+    path: &str,
+    expected: &Digest,
+    found: &Digest,
+) -> Result<(), ArchiveError> {
+    if expected == found {
+        return Ok(());
     }
+    Err(ArchiveError::Layer {
+        path: path.to_owned(),
+        expected: expected.to_string(),
+        found: found.to_string(),
+    })
 }
 
 fn region(contents: &Contents, descriptor: &Descriptor) -> Result<Region, ArchiveError> {
