@@ -2,9 +2,14 @@
 //!
 //! The shim appends to the files by itself, so nothing is lost while kerfd is away. Both are polled
 //! and not watched: a poll works on every file system and is cheap for the few jobs of a host.
+//!
+//! A log that grows past its bound loses its beginning: see [`bound`].
+
+mod bound;
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +20,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::LauncherError;
+pub use bound::{bound, usage};
 
 /// Pause between two looks at files that did not grow: what a person does not notice.
 const POLL: Duration = Duration::from_millis(100);
@@ -162,6 +168,16 @@ impl Tail {
         };
         if file.metadata().await?.len() < self.position {
             self.position = file.seek(io::SeekFrom::Start(0)).await?;
+        }
+        if let Some(data) = bound::data_from(file.as_fd(), self.position)
+            && data > self.position
+        {
+            let bytes = bound::marker(data - self.position);
+            self.position = data;
+            return Ok(Some(LogChunk {
+                stream: self.stream,
+                bytes,
+            }));
         }
         let mut bytes = vec![0; CHUNK];
         let count = file.read(&mut bytes).await?;

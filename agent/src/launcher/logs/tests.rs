@@ -5,7 +5,9 @@ use std::io::Write;
 use tokio::sync::watch;
 use tokio_stream::StreamExt;
 
-use super::{LogChunk, LogStream, follow, make_folder, open, stderr, stdout};
+use kerf_types::Bytes;
+
+use super::{LogChunk, LogStream, bound, follow, make_folder, open, stderr, stdout, usage};
 
 fn chunk(stream: LogStream, text: &str) -> LogChunk {
     LogChunk {
@@ -71,4 +73,39 @@ async fn a_gone_owner_is_an_end() {
     drop(over);
     let mut stream = std::pin::pin!(follow(folder.path().to_path_buf(), Some(ended)));
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_log_over_its_bound_loses_its_beginning_and_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log_dir = folder.path().join("job");
+    make_folder(&log_dir).expect("it is made");
+    let limit = Bytes(4 << 20);
+    let mut log = open(&stdout(&log_dir)).expect("a log");
+    let line = [b'x'; 1024];
+    let write = |log: &mut std::fs::File, count: usize| {
+        for _ in 0..count {
+            log.write_all(&line).expect("it is written");
+        }
+    };
+    write(&mut log, 2 << 10);
+    bound(&log_dir, limit).expect("within its share");
+    assert_eq!(usage(&log_dir), 2 << 20);
+    let (over, ended) = watch::channel(false);
+    let mut stream = std::pin::pin!(follow(log_dir.clone(), Some(ended)));
+    let first = stream.next().await.expect("a piece").expect("it is read");
+    assert!(first.bytes.starts_with(b"xxx"));
+    write(&mut log, 8 << 10);
+    bound(&log_dir, limit).expect("it is cut");
+    let left = usage(&log_dir);
+    assert!((1 << 20..2 << 20).contains(&left), "{left} bytes are left");
+    log.write_all(b"the end\n").expect("the writer goes on");
+    over.send(true).expect("somebody listens");
+    let mut text = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        text.extend(chunk.expect("it is read").bytes);
+    }
+    let text = String::from_utf8(text).expect("no byte of the hole is shown");
+    assert!(text.contains("[kerf: ") && text.contains(" bytes of output were cut here"));
+    assert!(text.ends_with("xthe end\n") && !text.contains('\0'));
 }
