@@ -48,9 +48,22 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The whole list, page by page.
 async fn list(client: &mut Client, all: bool) -> Result<v1::ListJobsResponse, Failure> {
-    let jobs = client.list_jobs(soon(v1::ListJobsRequest { all })).await;
-    Ok(jobs.map_err(Failure::call("list the jobs"))?.into_inner())
+    let mut list = v1::ListJobsResponse::default();
+    loop {
+        let request = v1::ListJobsRequest {
+            all,
+            after: std::mem::take(&mut list.next),
+        };
+        let page = client.list_jobs(soon(request)).await;
+        let page = page.map_err(Failure::call("list the jobs"))?.into_inner();
+        list.jobs.extend(page.jobs);
+        list.next = page.next;
+        if list.next.is_empty() {
+            return Ok(list);
+        }
+    }
 }
 
 /// The id that was meant: a whole one as it is, else the only one that begins so.

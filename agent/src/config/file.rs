@@ -1,33 +1,14 @@
 //! The keys of a configuration file, all optional, and how two files become one.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::launcher::ImagePattern;
-
-use super::{Access, Config, ConfigError, Driver, Launch, Metrics, Partition, Paths, Volume};
-
-/// Declares a table of optional keys together with its merge: a key that is given replaces the earlier one.
-macro_rules! table {
-    ($(#[$doc:meta])* $name:ident { $($(#[$key_doc:meta])* $key:ident: $kind:ty,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name {
-            $($(#[$key_doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $key: Option<$kind>,)*
-        }
-
-        impl $name {
-            fn merge(&mut self, later: Self) {
-                $(if later.$key.is_some() { self.$key = later.$key; })*
-            }
-        }
-    };
-}
+use super::launch::LaunchTable;
+use super::table::table;
+use super::{Access, Config, ConfigError, Driver, Metrics, Partition, Paths};
 
 table!(
     /// `[host]`
@@ -78,26 +59,6 @@ table!(
     }
 );
 table!(
-    /// `[launch]`
-    LaunchTable {
-        /// Default `/run/containerd/containerd.sock`.
-        containerd: PathBuf,
-        /// Default `kerf`.
-        namespace: String,
-        /// Patterns by namespace. Default: anything in `default`, in kerf's own namespace, and for containers
-        /// that no engine manages (the empty name).
-        asks: BTreeMap<String, Vec<String>>,
-        /// Default: every image that containerd has.
-        images: Vec<String>,
-        /// Default: none.
-        volumes: BTreeMap<String, VolumeTable>,
-        /// Default false.
-        host_network: bool,
-        /// Default 60000.
-        reservation_ttl_ms: u64,
-    }
-);
-table!(
     /// `[access]`
     AccessTable {
         /// Default root.
@@ -115,17 +76,6 @@ table!(
         allow_names: bool,
     }
 );
-
-/// `[launch.volumes.NAME]`
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct VolumeTable {
-    /// Folder on the host, absolute.
-    pub path: PathBuf,
-    /// Default false.
-    #[serde(default)]
-    pub writable: bool,
-}
 
 /// A whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -221,32 +171,6 @@ impl DriverTable {
     }
 }
 
-impl LaunchTable {
-    fn resolve(self) -> Result<Launch, ConfigError> {
-        let namespace = self.namespace.unwrap_or_else(|| "kerf".to_owned());
-        kerf_types::ContainerRef::try_new(&namespace, "x").map_err(|error| ConfigError::Value {
-            key: "launch.namespace",
-            message: error.to_string(),
-        })?;
-        let everything = || vec!["*".to_owned()];
-        // The empty namespace is that of containers which no engine manages: whoever starts those is root.
-        let open = ["", "default", namespace.as_str()];
-        let usual_asks = || open.map(|name| (name.to_owned(), everything())).into();
-        let ttl = self.reservation_ttl_ms;
-        Ok(Launch {
-            containerd: self
-                .containerd
-                .unwrap_or_else(|| "/run/containerd/containerd.sock".into()),
-            asks: self.asks.unwrap_or_else(usual_asks),
-            images: images(&self.images.unwrap_or_else(everything))?,
-            volumes: volumes(self.volumes.unwrap_or_default())?,
-            host_network: self.host_network.unwrap_or(false),
-            reservation_ttl: millis("launch.reservation_ttl_ms", ttl, 60_000)?,
-            namespace,
-        })
-    }
-}
-
 /// Places where NVIDIA's packages put the library, on Debian and on Red Hat; the linker's own path is not
 /// consulted, since an environment variable could lead it elsewhere.
 fn find_nvml() -> Option<PathBuf> {
@@ -261,45 +185,17 @@ fn find_nvml() -> Option<PathBuf> {
 }
 
 /// Between a tenth of a second and an hour: below, a healthy driver would look hung; above, a hung one well.
-fn millis(key: &'static str, value: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
+pub(super) fn millis(
+    key: &'static str,
+    value: Option<u64>,
+    default: u64,
+) -> Result<Duration, ConfigError> {
     let value = value.unwrap_or(default);
     if (100..=3_600_000).contains(&value) {
         return Ok(Duration::from_millis(value));
     }
     let message = format!("{value} is not between 100 and 3600000 milliseconds");
     Err(ConfigError::Value { key, message })
-}
-
-fn images(patterns: &[String]) -> Result<Vec<ImagePattern>, ConfigError> {
-    let parsed = patterns.iter().map(|pattern| pattern.parse());
-    parsed
-        .collect::<Result<_, kerf_types::ParseError>>()
-        .map_err(|error| ConfigError::Value {
-            key: "launch.images",
-            message: error.to_string(),
-        })
-}
-
-fn volumes(tables: BTreeMap<String, VolumeTable>) -> Result<BTreeMap<String, Volume>, ConfigError> {
-    tables
-        .into_iter()
-        .map(|(name, table)| {
-            if !table.path.is_absolute() {
-                let message = format!("path of volume {name:?} must be absolute");
-                return Err(ConfigError::Value {
-                    key: "launch.volumes",
-                    message,
-                });
-            }
-            Ok((
-                name,
-                Volume {
-                    path: table.path,
-                    writable: table.writable,
-                },
-            ))
-        })
-        .collect()
 }
 
 /// Reads an address to listen on, or `none`.
@@ -319,16 +215,7 @@ impl From<&Config> for FileConfig {
     /// The configuration in force as a file, for `kerf config show`.
     fn from(config: &Config) -> Self {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).ok();
-        let volume = |(name, volume): (&String, &Volume)| {
-            (
-                name.clone(),
-                VolumeTable {
-                    path: volume.path.clone(),
-                    writable: volume.writable,
-                },
-            )
-        };
-        let (paths, launch) = (config.paths.clone(), &config.launch);
+        let paths = config.paths.clone();
         Self {
             host: HostTable {
                 name: Some(config.host.clone()),
@@ -352,15 +239,7 @@ impl From<&Config> for FileConfig {
                 on_demand: Some(config.partition.on_demand),
                 mode_change_when_idle: Some(config.partition.mode_change_when_idle),
             },
-            launch: LaunchTable {
-                containerd: Some(launch.containerd.clone()),
-                namespace: Some(launch.namespace.clone()),
-                asks: Some(launch.asks.clone()),
-                images: Some(launch.images.iter().map(ToString::to_string).collect()),
-                volumes: Some(launch.volumes.iter().map(volume).collect()),
-                host_network: Some(launch.host_network),
-                reservation_ttl_ms: ms(launch.reservation_ttl),
-            },
+            launch: LaunchTable::from(&config.launch),
             access: AccessTable {
                 admin: Some(config.access.admin.clone()),
                 submit: Some(config.access.submit.clone()),

@@ -6,6 +6,8 @@
 
 pub mod error;
 pub mod file;
+pub mod launch;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +18,9 @@ use std::time::Duration;
 
 pub use error::ConfigError;
 use file::FileConfig;
+use kerf_types::Bytes;
 
-use crate::launcher::ImagePattern;
+use crate::launcher::{ImagePattern, RunAs};
 
 /// Where the configuration lies unless `--config` says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/kerf/kerf.toml";
@@ -98,10 +101,31 @@ pub struct Launch {
     pub images: Vec<ImagePattern>,
     /// Volumes that jobs may name.
     pub volumes: BTreeMap<String, Volume>,
+    /// Whom jobs run as.
+    pub user: RunAs,
+    /// Bounds on one container.
+    pub limits: Limits,
+    /// Most jobs of one user that wait or run.
+    pub max_jobs_per_user: u32,
+    /// What the logs of one job may take of the disk.
+    pub log_limit: Bytes,
+    /// What the logs of all jobs that have ended may.
+    pub kept_logs: Bytes,
     /// Whether jobs share the host's network.
     pub host_network: bool,
     /// How long a promised slice is kept for a container that does not come.
     pub reservation_ttl: Duration,
+}
+
+/// Bounds on one container; `None` is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most memory.
+    pub memory: Option<Bytes>,
+    /// Most CPU, in thousandths.
+    pub cpu_milli: Option<u64>,
+    /// Most processes and threads.
+    pub pids: u32,
 }
 
 /// A folder of the host that jobs may mount by name.

@@ -138,6 +138,7 @@ impl Daemon {
         let service = Service {
             host: self.host.clone(),
             jobs: self.jobs.clone(),
+            imports: rpc::Imports::default(),
             events: self.events.clone(),
             config,
             facts: StatusFacts {

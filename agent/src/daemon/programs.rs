@@ -67,6 +67,9 @@ pub fn launch_policy(config: &Config) -> LaunchPolicy {
         images: launch.images.clone(),
         volumes: volumes.collect(),
         host_network: launch.host_network,
-        ..LaunchPolicy::default()
+        max_memory: launch.limits.memory,
+        max_cpu_milli: launch.limits.cpu_milli,
+        max_pids: launch.limits.pids,
+        user: launch.user,
     }
 }

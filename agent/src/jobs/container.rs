@@ -1,80 +1,131 @@
 //! The container of a job, as the job's task sees it.
 
-use kerf_types::JobId;
-use kerf_types::job::JobState;
+use std::time::Duration;
 
-use super::Inner;
+use kerf_types::JobId;
+
+use super::inner::Inner;
 use super::run::{RETRY, mark_running, note};
+use crate::boot::BootTime;
 use crate::errors::chain;
 use crate::launcher::{ContainerStatus, Exit, LauncherError};
+use crate::store::{StopCause, Stopping};
+
+/// How often a container whose shim says nothing is asked for before it is taken to have started.
+const SILENT_LOOKS: u32 = 5;
+
+/// Why a job is where it is while its shim says nothing.
+const SILENT: &str = "its shim does not answer containerd; it is asked again";
 
 /// How a container ended.
 pub(super) enum End {
     Exit(i32),
-    Cancelled,
-    TimeLimit,
+    /// It was killed by the kernel at its memory limit.
+    OutOfMemory(i32),
+    Stopped(StopCause),
     Lost(String),
 }
 
-/// Whether a container was started; one that was only prepared is removed.
+/// What containerd says of one container; nothing where it has no record of it.
+async fn look(inner: &Inner, container: &str) -> Result<Option<ContainerStatus>, LauncherError> {
+    let views = inner.launcher.list().await?;
+    let found = views
+        .into_iter()
+        .find(|view| view.container.id == container);
+    Ok(found.map(|view| view.status))
+}
+
+/// Whether a container was started; one that was only prepared is removed. A shim that keeps silent has
+/// something to be silent about: its container is not taken away.
 pub(super) async fn exists(inner: &Inner, id: JobId, container: &str) -> bool {
+    let mut silent = 0;
     loop {
-        match inner.launcher.list().await {
-            Ok(views) => {
-                let found = views
-                    .into_iter()
-                    .find(|view| view.container.id == container);
-                if found.is_some_and(|view| !is_unstarted(view.status)) {
-                    return true;
-                }
+        match look(inner, container).await {
+            Ok(None | Some(ContainerStatus::Created | ContainerStatus::Dead)) => {
                 clear_up(inner, id, container).await;
                 return false;
             }
-            Err(error) => {
-                note(inner, id, JobState::Starting, &chain(&error));
-                tokio::time::sleep(RETRY).await;
+            Ok(Some(ContainerStatus::Silent)) if silent < SILENT_LOOKS => {
+                silent += 1;
+                note(inner, id, SILENT);
             }
+            Ok(Some(_)) => return true,
+            Err(error) => note(inner, id, &chain(&error)),
         }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
-/// Looks for the container, which an earlier kerfd may have started: `None` when it runs.
+/// Looks for the container, which an earlier kerfd may have started: `None` when it runs. It is lost only when
+/// containerd has no task of it; whoever waits here listens for a cancel at the same time.
 pub(super) async fn find(inner: &Inner, id: JobId, container: &str) -> Option<End> {
     loop {
-        match inner.launcher.list().await {
-            Ok(views) => {
-                let found = views
-                    .into_iter()
-                    .find(|view| view.container.id == container);
-                return match found.map(|view| view.status) {
-                    Some(ContainerStatus::Running | ContainerStatus::Paused) => {
-                        mark_running(inner, id);
-                        None
-                    }
-                    Some(ContainerStatus::Ended(exit)) => Some(End::Exit(code(exit))),
-                    Some(ContainerStatus::Created | ContainerStatus::Dead) | None => Some(
-                        End::Lost("its container is gone, and nobody saw its end".to_owned()),
-                    ),
-                };
+        match look(inner, container).await {
+            Ok(Some(ContainerStatus::Running | ContainerStatus::Paused)) => {
+                mark_running(inner, id);
+                return None;
             }
-            Err(error) => {
-                note(inner, id, JobState::Running, &chain(&error));
-                tokio::time::sleep(RETRY).await;
+            Ok(Some(ContainerStatus::Ended(exit))) => {
+                return Some(ended(inner, container, exit).await);
             }
+            Ok(Some(ContainerStatus::Created | ContainerStatus::Dead) | None) => {
+                let why = "its container is gone, and nobody saw its end";
+                return Some(End::Lost(why.to_owned()));
+            }
+            Ok(Some(ContainerStatus::Silent)) => note(inner, id, SILENT),
+            Err(error) => note(inner, id, &chain(&error)),
         }
+        tokio::time::sleep(RETRY).await;
     }
 }
 
 pub(super) async fn wait_for_exit(inner: &Inner, container: &str) -> End {
-    let container = match inner.launcher.container(container) {
-        Ok(container) => container,
+    let name = match inner.launcher.container(container) {
+        Ok(name) => name,
         Err(error) => return End::Lost(chain(&error)),
     };
     loop {
-        match inner.launcher.wait(&container).await {
-            Ok(exit) => return End::Exit(code(exit)),
+        match inner.launcher.wait(&name).await {
+            Ok(exit) => return ended(inner, container, exit).await,
             Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
             Err(error) => return End::Lost(chain(&error)),
+        }
+    }
+}
+
+/// Says whether memory was the reason, as long as the container's cgroup is there to tell.
+async fn ended(inner: &Inner, container: &str, exit: Exit) -> End {
+    // The kernel's exit codes have eight bits.
+    let code = i32::try_from(exit.code).unwrap_or(i32::MAX);
+    let name = inner.launcher.container(container);
+    if code != 0 && name.is_ok_and(|name| inner.launcher.was_out_of_memory(&name)) {
+        return End::OutOfMemory(code);
+    }
+    End::Exit(code)
+}
+
+/// Ends a container, however often containerd is away meanwhile. It has until the deadline to end by itself,
+/// counted on over restarts of kerfd.
+pub(super) async fn stop(inner: &Inner, id: JobId, container: &str, stopping: &Stopping) -> End {
+    let end = End::Stopped(stopping.cause);
+    let Ok(name) = inner.launcher.container(container) else {
+        return end;
+    };
+    loop {
+        let grace: Duration = stopping.deadline.left(&BootTime::now());
+        match inner.launcher.stop(&name, grace).await {
+            Ok(_) | Err(LauncherError::NotFound { .. } | LauncherError::ExitUnknown { .. }) => {
+                return end;
+            }
+            Err(error) if error.is_transient() => {
+                note(inner, id, &format!("it is to end: {}", chain(&error)));
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => {
+                // What is left of it is taken away by force in the next step.
+                tracing::warn!(job.id = %id, error = chain(&error), "container does not stop");
+                return end;
+            }
         }
     }
 }
@@ -94,13 +145,4 @@ async fn remove(inner: &Inner, container: &str) -> Result<(), LauncherError> {
             outcome => return outcome,
         }
     }
-}
-
-fn is_unstarted(status: ContainerStatus) -> bool {
-    matches!(status, ContainerStatus::Created | ContainerStatus::Dead)
-}
-
-/// The kernel's exit codes have eight bits.
-fn code(exit: Exit) -> i32 {
-    i32::try_from(exit.code).unwrap_or(i32::MAX)
 }

@@ -1,6 +1,6 @@
 //! Why a request about a job was refused.
 
-use kerf_types::JobId;
+use kerf_types::{Bytes, JobId};
 
 use crate::launcher::LauncherError;
 use crate::store::StoreError;
@@ -28,6 +28,54 @@ pub enum JobError {
     Members {
         /// How many.
         members: u32,
+    },
+    /// The host's configuration does not let jobs ask for it.
+    #[error("jobs, whose containers are of namespace {namespace:?}, may not ask for {ask:?}")]
+    NotAllowed {
+        /// kerf's own containerd namespace.
+        namespace: String,
+        /// The ask.
+        ask: String,
+    },
+    /// Its row cannot be read, so nobody knows whether this is the same job.
+    #[error("job {id} is known here, but what the store has of it cannot be read")]
+    Unreadable {
+        /// The id.
+        id: JobId,
+    },
+    /// The user has as many jobs as one may have.
+    #[error("uid {uid} has {most} jobs that wait or run, which is the most of one user")]
+    TooManyOfUser {
+        /// The user.
+        uid: u32,
+        /// The limit.
+        most: u32,
+    },
+    /// The descriptions of all active jobs are too large together.
+    #[error("the specs of jobs that wait or run would be larger than {limit} together")]
+    TooMuch {
+        /// The limit.
+        limit: Bytes,
+    },
+    /// The job has no terminal.
+    #[error("job {id} has no terminal")]
+    NoTerminal {
+        /// The job.
+        id: JobId,
+    },
+    /// Somebody else has the terminal.
+    #[error("somebody is attached to job {id}")]
+    Attached {
+        /// The job.
+        id: JobId,
+    },
+    /// As many images are being imported as may be at once.
+    #[error("{under_way} images are being imported, which is the most at once {of}")]
+    TooManyImports {
+        /// How many.
+        under_way: usize,
+        /// Of whom: one user, or all.
+        of: &'static str,
     },
     /// Too many jobs wait or run.
     #[error("{active} jobs wait or run, which is the most that this host keeps")]

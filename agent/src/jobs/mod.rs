@@ -1,39 +1,45 @@
 //! Jobs of this host: from a submitted spec to an exit code.
 //!
-//! Every job has one task that moves it along; the table here is what readers see, the store is what
-//! outlives kerfd. A container goes on while kerfd is away, and its task takes it up again.
+//! Every job has one task that moves it along; the table in `inner` is what readers see, the store is what
+//! outlives kerfd, and the copies in the run folder are what outlives the store. A container goes on while
+//! kerfd is away, and its task takes it up again.
 
+mod console;
 mod container;
+mod copies;
 mod error;
+mod inner;
+mod list;
+mod logs;
+mod problems;
 mod run;
 mod start;
 mod submit;
 mod sweep;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use kerf_telemetry::SelfMetrics;
 use kerf_telemetry::snapshot::JobFacts;
 use kerf_types::JobId;
-use kerf_types::job::{JobSpec, JobState};
+use kerf_types::job::JobSpec;
 use tokio::sync::watch;
 
+pub use console::Attachment;
 pub use error::JobError;
+pub use list::Place;
 
 use crate::config::Config;
+use crate::errors::chain;
 use crate::events::Events;
-use crate::host::{HostHandle, now};
-use crate::launcher::{LaunchPolicy, Launcher, TerminalIo};
-use crate::store::{JobRow, JobStore, StoreError};
-
-/// Ended jobs that are kept for `kerf jobs` and `kerf logs`. Their logs are the bulk of it.
-const KEPT: u32 = 1_000;
-
-/// Jobs that have not ended. Each has a task and, once it waits, a try per change of the host.
-const ACTIVE_LIMIT: usize = 4_096;
+use crate::host::{Degraded, HostHandle};
+use crate::launcher::{LaunchPolicy, Launcher};
+use crate::store::{JobRow, JobRows, JobStore, StoreError};
+use copies::{Copies, is_newer};
+use inner::{Entry, Inner};
+use problems::Problems;
 
 /// The jobs of this host; clones share them.
 #[derive(Debug, Clone)]
@@ -41,40 +47,20 @@ pub struct Jobs {
     inner: Arc<Inner>,
 }
 
-struct Inner {
-    /// What is in force; a reload changes it.
-    config: Mutex<Arc<Config>>,
-    host: HostHandle,
-    launcher: Arc<Launcher>,
-    events: Events,
-    metrics: Arc<SelfMetrics>,
-    store: Mutex<JobStore>,
-    table: Mutex<BTreeMap<JobId, Entry>>,
-    facts: watch::Sender<JobFacts>,
-    /// Waiting jobs try in turn, the longest waiting first: tokio's mutex is fair.
-    turn: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    spec: Arc<JobSpec>,
-    row: watch::Sender<JobRow>,
-    terminal: Option<TerminalIo>,
-    /// Whether nothing of it is left in containerd, so that its output is whole.
-    cleared: watch::Sender<bool>,
-}
-
 impl Jobs {
-    /// Reads the jobs of an earlier kerfd and takes them up again.
+    /// Reads the jobs of an earlier kerfd and takes them up again. One that cannot be read is named in
+    /// `kerf status` and keeps nobody else from starting.
     pub fn start(
         config: Arc<Config>,
         host: HostHandle,
         launcher: Arc<Launcher>,
-        store: JobStore,
+        mut store: JobStore,
         events: Events,
         metrics: Arc<SelfMetrics>,
     ) -> Result<Self, StoreError> {
-        let rows = store.all()?;
+        let copies = Copies::new(&config.paths.run_dir);
+        let problems = Problems::new();
+        let known = known(&mut store, &copies, &problems)?;
         let inner = Arc::new(Inner {
             config: Mutex::new(config),
             host,
@@ -82,36 +68,23 @@ impl Jobs {
             events,
             metrics,
             store: Mutex::new(store),
+            copies,
             table: Mutex::default(),
+            problems,
             facts: watch::Sender::new(JobFacts::default()),
             turn: tokio::sync::Mutex::new(()),
         });
-        let jobs = Self { inner };
-        for row in rows {
-            jobs.take_up(row)?;
+        for (id, (row, spec)) in known {
+            let active = !row.state.is_final();
+            inner.table().insert(id, Entry::new(spec, row));
+            if active {
+                tokio::spawn(run::resume(Arc::clone(&inner), id));
+            }
         }
-        jobs.inner.count();
-        tokio::spawn(sweep::sweep(Arc::clone(&jobs.inner)));
-        Ok(jobs)
-    }
-
-    fn take_up(&self, row: JobRow) -> Result<(), StoreError> {
-        let spec = kerf_api::json::job::parse(&row.spec).map_err(|error| StoreError::Row {
-            what: "job",
-            why: error.to_string(),
-        })?;
-        let (id, active) = (row.id, !row.state.is_final());
-        let entry = Entry {
-            spec: Arc::new(spec),
-            row: watch::Sender::new(row),
-            terminal: None,
-            cleared: watch::Sender::new(!active),
-        };
-        self.inner.table().insert(id, entry);
-        if active {
-            tokio::spawn(run::resume(Arc::clone(&self.inner), id));
-        }
-        Ok(())
+        inner.count();
+        tokio::spawn(sweep::sweep(Arc::clone(&inner)));
+        tokio::spawn(logs::bound(Arc::clone(&inner)));
+        Ok(Self { inner })
     }
 
     /// One job.
@@ -119,13 +92,16 @@ impl Jobs {
         self.inner.row(id).ok_or(JobError::Unknown { id })
     }
 
-    /// Jobs in the order of submission; those that have ended only with `all`.
-    pub fn list(&self, all: bool) -> Vec<JobRow> {
+    /// How many jobs have not ended.
+    pub fn active(&self) -> usize {
         let table = self.inner.table();
-        let rows = table.values().map(|entry| entry.row.borrow().clone());
-        let mut rows: Vec<JobRow> = rows.filter(|row| all || !row.state.is_final()).collect();
-        rows.sort_by_key(|row| (row.submitted, row.id));
-        rows
+        let states = table.values().map(|entry| entry.row.borrow().state);
+        states.filter(|state| !state.is_final()).count()
+    }
+
+    /// What is not well with jobs, by what it concerns.
+    pub fn problems(&self) -> Vec<(String, Degraded)> {
+        self.inner.problems.list()
     }
 
     /// Waits until a job has ended.
@@ -178,9 +154,29 @@ impl Jobs {
         *current.unwrap_or_else(PoisonError::into_inner) = config;
     }
 
-    /// Takes the terminal of a job, for the one who attaches to it.
-    pub fn take_terminal(&self, id: JobId) -> Option<TerminalIo> {
-        self.inner.table().get_mut(&id)?.terminal.take()
+    /// Takes the terminal of a job, once it has one; `None` for a job that has ended without.
+    pub async fn attach(&self, id: JobId) -> Result<Option<Attachment>, JobError> {
+        let spec = self.inner.spec(id).ok_or(JobError::Unknown { id })?;
+        if !spec.terminal {
+            return Err(JobError::NoTerminal { id });
+        }
+        let mut row = self.watch(id)?;
+        let mut console = {
+            let table = self.inner.table();
+            let entry = table.get(&id).ok_or(JobError::Unknown { id })?;
+            entry.console.subscribe()
+        };
+        // Both senders live in the table, which forgets only jobs that have ended.
+        let found = tokio::select! {
+            biased;
+            found = console.wait_for(Option::is_some) => found.ok().and_then(|found| found.clone()),
+            _ = row.wait_for(|row| row.state.is_final()) => None,
+        };
+        match found.map(|console| console.attach()) {
+            Some(None) => Err(JobError::Attached { id }),
+            Some(attached) => Ok(attached),
+            None => Ok(None),
+        }
     }
 
     /// Where the output of a job lies.
@@ -199,137 +195,42 @@ impl Jobs {
     }
 }
 
-impl fmt::Debug for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Jobs").finish_non_exhaustive()
+/// The jobs of the store, made good from the copies in the run folder.
+fn known(
+    store: &mut JobStore,
+    copies: &Copies,
+    problems: &Problems,
+) -> Result<BTreeMap<JobId, (JobRow, JobSpec)>, StoreError> {
+    let JobRows {
+        rows,
+        mut unreadable,
+    } = store.all()?;
+    let mut known = BTreeMap::new();
+    for row in rows {
+        match kerf_api::json::job::parse(&row.spec) {
+            Ok(spec) => drop(known.insert(row.id, (row, spec))),
+            Err(error) => unreadable.push((row.id.to_string(), chain(&error))),
+        }
     }
-}
-
-impl Inner {
-    fn table(&self) -> MutexGuard<'_, BTreeMap<JobId, Entry>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn row(&self, id: JobId) -> Option<JobRow> {
-        self.table()
-            .get(&id)
-            .map(|entry| entry.row.borrow().clone())
-    }
-
-    fn spec(&self, id: JobId) -> Option<Arc<JobSpec>> {
-        self.table().get(&id).map(|entry| Arc::clone(&entry.spec))
-    }
-
-    fn config(&self) -> Arc<Config> {
-        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&config)
-    }
-
-    fn log_dir(&self, id: JobId) -> PathBuf {
-        self.config()
-            .paths
-            .state_dir
-            .join("jobs")
-            .join(id.to_string())
-    }
-
-    fn store(&self) -> MutexGuard<'_, JobStore> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Changes a job, in the store first: what was not written down did not happen. The store is held from
-    /// the read to the publication, so that two changes of one job are both kept. The table is only ever
-    /// taken after the store.
-    fn update(&self, id: JobId, change: impl FnOnce(&mut JobRow)) -> Result<(), JobError> {
-        tokio::task::block_in_place(|| {
-            let mut store = self.store();
-            let mut row = self.row(id).ok_or(JobError::Unknown { id })?;
-            change(&mut row);
-            store.put_job(&row)?;
-            if let Some(entry) = self.table().get(&id) {
-                entry.row.send_replace(row);
+    for copy in copies.read() {
+        let of_store = known.get(&copy.id).map(|(row, _)| row);
+        if of_store.is_some_and(|row| row.state.is_final()) {
+            // Its end is known; only the copy was left.
+            copies.forget(copy.id);
+        } else if is_newer(&copy, of_store)
+            && let Ok(spec) = kerf_api::json::job::parse(&copy.spec)
+        {
+            tracing::warn!(job.id = %copy.id, "job taken up from its copy");
+            // The job counts even when the store cannot be written now; its next change is.
+            if let Err(error) = store.put_job(&copy) {
+                tracing::error!(job.id = %copy.id, error = chain(&error), "job not kept");
             }
-            self.count();
-            Ok(())
-        })
-    }
-
-    /// Changes a job however long the store fails. Returns whether there is such a job.
-    async fn insist(&self, id: JobId, change: impl Fn(&mut JobRow)) -> bool {
-        let mut said = false;
-        loop {
-            match self.update(id, &change) {
-                Ok(()) => return true,
-                Err(JobError::Unknown { .. }) => return false,
-                Err(error) => {
-                    if !said {
-                        let error = crate::errors::chain(&error);
-                        tracing::error!(job.id = %id, error, "job change not kept, tried again");
-                        said = true;
-                    }
-                    tokio::time::sleep(run::RETRY).await;
-                }
-            }
+            unreadable.retain(|(id, _)| *id != copy.id.to_string());
+            known.insert(copy.id, (copy, spec));
         }
     }
-
-    /// Ends a job, and forgets the oldest beyond what is kept. Somebody may wait for this end, so it is
-    /// tried until it is written.
-    async fn end(&self, id: JobId, state: JobState, exit_code: Option<i32>, reason: &str) {
-        let ended = now();
-        let kept = self.insist(id, |row| {
-            row.state = state;
-            row.exit_code = exit_code;
-            row.ended = Some(ended);
-            reason.clone_into(&mut row.reason);
-        });
-        if !kept.await {
-            return;
-        }
-        self.metrics.job_ends.inc([state.as_str()]);
-        let text = format!("{} ({reason})", state.as_str());
-        self.events.add("job", &id.to_string(), &text);
-        self.prune();
+    for (id, why) in unreadable {
+        problems.add_unreadable(id, why);
     }
-
-    /// Says that nothing of an ended job is left.
-    fn clear(&self, id: JobId) {
-        if let Some(entry) = self.table().get(&id) {
-            entry.cleared.send_replace(true);
-        }
-    }
-
-    fn prune(&self) {
-        let pruned = tokio::task::block_in_place(|| self.store().prune_jobs(KEPT));
-        for id in pruned.unwrap_or_default() {
-            self.table().remove(&id);
-            if let Err(error) = std::fs::remove_dir_all(self.log_dir(id))
-                && error.kind() != std::io::ErrorKind::NotFound
-            {
-                tracing::warn!(job.id = %id, %error, "logs of a forgotten job remain");
-            }
-        }
-    }
-
-    /// How many jobs have not ended.
-    fn active(&self) -> usize {
-        let table = self.table();
-        let states = table.values().map(|entry| entry.row.borrow().state);
-        states.filter(|state| !state.is_final()).count()
-    }
-
-    fn count(&self) {
-        let mut facts = JobFacts::default();
-        for entry in self.table().values() {
-            let row = entry.row.borrow();
-            *facts.by_state.entry(row.state).or_default() += 1;
-            let tenant = (entry.spec.tenant.clone(), row.state);
-            *facts.by_tenant.entry(tenant).or_default() += 1;
-            if row.state == JobState::Pending {
-                let oldest = facts.oldest_pending.unwrap_or(row.submitted);
-                facts.oldest_pending = Some(oldest.min(row.submitted));
-            }
-        }
-        self.facts.send_replace(facts);
-    }
+    Ok(known)
 }

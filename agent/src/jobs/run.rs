@@ -15,19 +15,25 @@ use kerf_types::job::{JobSpec, JobState, RestartPolicy};
 use kerf_types::lease::Lease;
 use kerf_types::{JobId, LeaseId};
 
-use super::Inner;
-use super::container::{End, clear_up, exists, find, wait_for_exit};
+use super::container::{End, clear_up, exists, find, stop, wait_for_exit};
+use super::inner::Inner;
 use super::start::{Stop, begin};
+use crate::boot::BootTime;
 use crate::errors::chain;
 use crate::host::{Command, HostError, now};
-use crate::store::JobRow;
+use crate::store::{JobRow, StopCause, Stopping};
 
 /// Time between two tries to reach containerd, or to write to a store that fails.
 pub(super) const RETRY: Duration = Duration::from_secs(2);
 
+/// Time between two looks at the clock of the boot: tokio's own stands still while the host is suspended.
+const CLOCK_LOOK: Duration = Duration::from_secs(60);
+
 /// Moves a job along until it has ended and nothing of it is left.
 pub(super) async fn resume(inner: Arc<Inner>, id: JobId) {
     live(&inner, id).await;
+    // The last of its output came while its container was taken away.
+    inner.cut_logs(id);
     inner.clear(id);
 }
 
@@ -57,26 +63,67 @@ async fn live(inner: &Inner, id: JobId) {
     }
 }
 
+/// Follows a container to its end. An end that kerfd began is gone on with after a restart, whatever it began
+/// for.
 async fn watch(inner: &Inner, id: JobId, spec: &JobSpec, container: &str) -> End {
-    if let Some(end) = find(inner, id, container).await {
-        return end;
+    if let Some(stopping) = inner.row(id).and_then(|row| row.stopping) {
+        return stop_reading(inner, id, spec, container, &stopping).await;
     }
-    let end = tokio::select! {
-        exit = wait_for_exit(inner, container) => exit,
-        () = cancelled(inner, id) => End::Cancelled,
-        () = time_is_up(inner, id, spec) => End::TimeLimit,
-    };
-    if matches!(end, End::Cancelled | End::TimeLimit) {
-        let grace = Duration::from_secs(spec.checkpoint_grace_seconds);
-        let stopped = match inner.launcher.container(container) {
-            Ok(container) => inner.launcher.stop(&container, grace).await.map(drop),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = stopped {
-            tracing::warn!(job.id = %id, error = chain(&error), "container does not stop");
+    let seen = async {
+        if let Some(end) = find(inner, id, container).await {
+            return end;
         }
+        if spec.terminal {
+            inner.reopen_console(id, container).await;
+        }
+        wait_for_exit(inner, container).await
+    };
+    let cause = tokio::select! {
+        end = seen => return end,
+        () = cancelled(inner, id) => StopCause::Cancel,
+        () = time_is_up(inner, id, spec) => StopCause::TimeLimit,
+    };
+    let stopping = intend_stop(inner, id, spec, cause);
+    stop_reading(inner, id, spec, container, &stopping).await
+}
+
+/// Ends a container, whose terminal is read meanwhile: a job that cannot print cannot end by itself.
+async fn stop_reading(
+    inner: &Inner,
+    id: JobId,
+    spec: &JobSpec,
+    container: &str,
+    stopping: &Stopping,
+) -> End {
+    let reading = async {
+        if spec.terminal {
+            inner.reopen_console(id, container).await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        end = stop(inner, id, container, stopping) => end,
+        end = reading => end,
     }
-    end
+}
+
+/// Writes down that a container is to end, before it is told: a kerfd that starts in the middle of it must
+/// take that end neither for a failure nor for a reason to start again. A store that fails does not keep a
+/// container running.
+fn intend_stop(inner: &Inner, id: JobId, spec: &JobSpec, cause: StopCause) -> Stopping {
+    let now = BootTime::now();
+    let stopping = Stopping {
+        cause,
+        deadline: now.after(Duration::from_secs(spec.checkpoint_grace_seconds)),
+    };
+    let kept = inner.update(id, |row| {
+        row.runs_since.get_or_insert(now);
+        row.stopping = Some(stopping.clone());
+    });
+    if let Err(error) = kept {
+        tracing::warn!(job.id = %id, error = chain(&error), "the end of a job is not kept");
+    }
+    stopping
 }
 
 pub(super) async fn cancelled(inner: &Inner, id: JobId) {
@@ -89,13 +136,22 @@ pub(super) async fn cancelled(inner: &Inner, id: JobId) {
     std::future::pending().await
 }
 
+/// Returns when the time limit has passed, by the clock of this boot: it goes on over suspends, and nobody
+/// sets it.
 async fn time_is_up(inner: &Inner, id: JobId, spec: &JobSpec) {
     let Some(limit) = spec.time_limit_seconds else {
         return std::future::pending().await;
     };
-    let started = inner.row(id).and_then(|row| row.started).unwrap_or(now());
-    let left = limit.saturating_sub(started.seconds_until(now()));
-    tokio::time::sleep(Duration::from_secs(left)).await;
+    let since = inner.row(id).and_then(|row| row.runs_since);
+    let since = since.unwrap_or_else(BootTime::now);
+    let deadline = since.after(Duration::from_secs(limit));
+    loop {
+        let left = deadline.left(&BootTime::now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(CLOCK_LOOK)).await;
+    }
 }
 
 /// Writes down what becomes of a job whose container has ended, and only then clears up after the container:
@@ -105,13 +161,13 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     let Some(row) = inner.row(id) else {
         return false;
     };
+    let stopped = cause_of(&row, &end);
     let restart = match (&end, spec.restart) {
-        (End::Cancelled | End::TimeLimit, _) | (_, RestartPolicy::Never) => false,
-        (End::Exit(0), RestartPolicy::OnFailure { .. }) => false,
+        _ if stopped.is_some() || row.cancel_requested => false,
+        (_, RestartPolicy::Never) | (End::Exit(0), RestartPolicy::OnFailure { .. }) => false,
         (_, RestartPolicy::OnFailure { max }) => row.restarts < max,
         (_, RestartPolicy::Always) => true,
     };
-    let restart = restart && !row.cancel_requested;
     if restart {
         let kept = inner.insist(id, |row| {
             row.restarts += 1;
@@ -121,12 +177,16 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
             return false;
         }
     } else {
-        let (state, code, why) = last_words(end);
+        let (state, code, why) = match stopped {
+            Some(cause) => stopped_words(cause),
+            None => last_words(end),
+        };
         inner.end(id, state, code, &why).await;
     }
     if let Some(container) = &row.container {
         clear_up(inner, id, container).await;
     }
+    inner.drain_console(id).await;
     give_back(inner, row.lease).await;
     if restart {
         // A container that ends at once must not keep the host busy.
@@ -135,16 +195,38 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     restart
 }
 
+/// Why kerfd ended a container, if it did: what it wrote down before counts for a container that ended while
+/// no kerfd was there, and so does a cancel that came too late for one that failed.
+fn cause_of(row: &JobRow, end: &End) -> Option<StopCause> {
+    let begun = row.stopping.as_ref().map(|stopping| stopping.cause);
+    match end {
+        End::Stopped(cause) => Some(*cause),
+        End::Exit(0) => begun,
+        _ => begun.or(row.cancel_requested.then_some(StopCause::Cancel)),
+    }
+}
+
+/// How a job ends that kerfd ended.
+fn stopped_words(cause: StopCause) -> (JobState, Option<i32>, String) {
+    match cause {
+        StopCause::Cancel => (JobState::Cancelled, None, "cancelled".to_owned()),
+        StopCause::TimeLimit => {
+            let why = "its time limit has passed".to_owned();
+            (JobState::Failed, None, why)
+        }
+    }
+}
+
 /// How a job ends with the end of its last container.
 fn last_words(end: End) -> (JobState, Option<i32>, String) {
     match end {
         End::Exit(0) => (JobState::Succeeded, Some(0), "exit code 0".to_owned()),
         End::Exit(code) => (JobState::Failed, Some(code), format!("exit code {code}")),
-        End::Cancelled => (JobState::Cancelled, None, "cancelled".to_owned()),
-        End::TimeLimit => {
-            let why = "its time limit has passed".to_owned();
-            (JobState::Failed, None, why)
+        End::OutOfMemory(code) => {
+            let why = format!("exit code {code}: out of memory, a process met the memory limit");
+            (JobState::Failed, Some(code), why)
         }
+        End::Stopped(cause) => stopped_words(cause),
         End::Lost(why) => (JobState::Lost, None, why),
     }
 }
@@ -158,6 +240,8 @@ fn to_pending(row: &mut JobRow, why: &str) {
     row.state = JobState::Pending;
     row.container = None;
     row.lease = None;
+    row.started = None;
+    row.runs_since = None;
     why.clone_into(&mut row.reason);
 }
 
@@ -183,30 +267,25 @@ pub(super) fn is_cancelled(inner: &Inner, id: JobId) -> bool {
     inner.row(id).is_none_or(|row| row.cancel_requested)
 }
 
+/// Says that the container runs, whatever was said before.
 pub(super) fn mark_running(inner: &Inner, id: JobId) {
     let kept = inner.update(id, |row| {
-        if row.state != JobState::Running {
-            row.state = JobState::Running;
-            row.started = Some(now());
-            "its container runs".clone_into(&mut row.reason);
-        }
+        row.state = JobState::Running;
+        row.started.get_or_insert_with(now);
+        row.runs_since.get_or_insert_with(BootTime::now);
+        "its container runs".clone_into(&mut row.reason);
     });
     if let Err(error) = kept {
         tracing::warn!(job.id = %id, error = chain(&error), "job state not kept");
     }
 }
 
-/// Says why a job is where it is, without writing the same words again.
-pub(super) fn note(inner: &Inner, id: JobId, state: JobState, why: &str) {
-    let known = inner
-        .row(id)
-        .is_some_and(|row| row.state == state && row.reason == why);
-    if !known
-        && let Err(error) = inner.update(id, |row| {
-            row.state = state;
-            why.clone_into(&mut row.reason);
-        })
-    {
+/// Says why a job stays where it is.
+pub(super) fn note(inner: &Inner, id: JobId, why: &str) {
+    if let Err(error) = inner.update(id, |row| why.clone_into(&mut row.reason)) {
         tracing::warn!(job.id = %id, error = chain(&error), "job state not kept");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,11 @@ use kerf_types::lease::{Holder, Lease};
 use kerf_types::{Ask, ContainerRef, JobId, LeaseId};
 use tokio::time::Instant;
 
-use super::Inner;
 use super::container::{clear_up, exists};
+use super::inner::Inner;
 use super::run::{RETRY, back_to_pending, cancelled, give_back, is_cancelled, mark_running, note};
 use crate::errors::chain;
+use crate::host::policy::may_ask;
 use crate::host::{Command, HostError, Reserve, Wanted};
 use crate::launcher::{LauncherError, StartRequest};
 use crate::store::JobRow;
@@ -53,6 +54,7 @@ pub(super) async fn begin(inner: &Inner, row: &JobRow, spec: &JobSpec) -> Result
             container: container.clone(),
             job: id,
             spec: spec.clone(),
+            submitter: row.submitter,
             lease,
             log_dir: inner.log_dir(id),
             restarts: row.restarts,
@@ -116,16 +118,14 @@ async fn start(inner: &Inner, request: &StartRequest) -> Outcome {
         let started = promise.keep_during(inner.launcher.start(request.clone()));
         match started.await {
             Ok(started) => {
-                if let Some(terminal) = started.terminal
-                    && let Some(entry) = inner.table().get_mut(&id)
-                {
-                    entry.terminal = Some(terminal);
+                if let Some(terminal) = started.terminal {
+                    inner.open_console(id, name, terminal);
                 }
                 mark_running(inner, id);
                 return Outcome::Runs;
             }
             Err(error) if error.is_transient() => {
-                note(inner, id, JobState::Starting, &chain(&error));
+                note(inner, id, &chain(&error));
                 // containerd may have made it all the same; what it half made is taken away.
                 let look = async {
                     tokio::time::sleep(RETRY).await;
@@ -206,7 +206,7 @@ async fn pull(inner: &Inner, id: JobId, image: &str) -> Result<(), Stop> {
         loop {
             match inner.launcher.pull_image(image).await {
                 Err(error) if error.is_transient() => {
-                    note(inner, id, JobState::Pending, &chain(&error));
+                    note(inner, id, &chain(&error));
                     tokio::time::sleep(RETRY).await;
                 }
                 outcome => return outcome,
@@ -255,7 +255,7 @@ async fn wait_for_slice(
             Err(error @ (HostError::Invalid(_) | HostError::Unknown { .. })) => {
                 return fail(inner, id, &chain(&error)).await;
             }
-            Err(error) => note(inner, id, JobState::Pending, &chain(&error)),
+            Err(error) => note(inner, id, &chain(&error)),
         }
         tokio::select! {
             _ = changes.wait_for(|view| view.capacity != seen) => {}
@@ -271,10 +271,20 @@ async fn reserve(
     ask: &Ask,
     container: &ContainerRef,
 ) -> (Result<Lease, HostError>, u64) {
+    let launch = &inner.config().launch;
+    // Asked each time and not only when the job came in: a reload may have taken the right away, and another
+    // may give it back, so that a job waits for that and does not fail.
+    if !may_ask(&launch.asks, &container.namespace, &ask.to_string()) {
+        let refusal = HostError::NotAllowed {
+            namespace: container.namespace.clone(),
+            ask: ask.to_string(),
+        };
+        return (Err(refusal), inner.host.view().capacity);
+    }
     let request = Reserve {
         wanted: Wanted::Ask(ask.clone()),
         holder: Holder::Container(container.clone()),
-        ttl: inner.config().launch.reservation_ttl,
+        ttl: launch.reservation_ttl,
         by: None,
     };
     let _turn = inner.turn.lock().await;

@@ -1,13 +1,13 @@
 //! The containers that an earlier kerfd did not come to take away.
 //!
 //! A job's end is written down before its container goes, so a kerfd that ends in between leaves a container
-//! that no task looks after. Containers of jobs that this host does not know are left alone: they may be all
-//! that a lost store has left.
+//! that no task looks after. Containers of jobs that this host does not know are left alone and named in
+//! `kerf status`: neither the store nor a copy in the run folder says what they are.
 
 use std::sync::Arc;
 
-use super::Inner;
 use super::container::clear_up;
+use super::inner::Inner;
 use super::run::RETRY;
 use crate::launcher::ContainerView;
 
@@ -27,6 +27,11 @@ pub(super) async fn sweep(inner: Arc<Inner>) {
         Ok(count) => tracing::info!(count, "leftovers of an earlier kerfd taken away"),
         Err(error) => tracing::warn!(%error, "leftovers in containerd remain"),
     }
+    let strangers = views
+        .iter()
+        .filter(|view| view.job.is_none_or(|job| inner.row(job).is_none()));
+    let strangers = strangers.map(|view| view.container.id.clone()).collect();
+    inner.problems.set_strangers(strangers);
     for view in views {
         let Some(job) = view.job else { continue };
         if is_over(&inner, &view) {

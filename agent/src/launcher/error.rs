@@ -60,6 +60,18 @@ pub enum LauncherError {
         /// The name that was asked for.
         image: String,
     },
+    /// The policy lists the images of this host, and a submitter brings one.
+    #[error("image {image} may be imported by an admin only: this host allows listed images alone")]
+    RestrictedImage {
+        /// Its name.
+        image: String,
+    },
+    /// Another image has the name.
+    #[error("there is another image called {image}, which only an admin may replace")]
+    TakenImage {
+        /// The name.
+        image: String,
+    },
     /// The image is there but cannot be used.
     #[error("image {image} cannot be used")]
     BadImage {

@@ -14,13 +14,11 @@
 //! | `oci`, `user` | the spec of a container and the user in it |
 //! | `container` | start, wait, stop, remove, list |
 //! | [`logs`], `terminal` | what jobs print and what is typed |
-//! | `events` | hints that something happened |
 
 mod config;
 mod container;
 mod engine;
 mod error;
-mod events;
 mod image;
 pub mod logs;
 mod oci;
@@ -35,26 +33,15 @@ use std::time::Duration;
 
 use kerf_types::ContainerRef;
 use tokio::io::AsyncRead;
-use tokio::sync::mpsc;
 
 pub use config::{ImportLimits, LauncherConfig};
 pub use container::{ContainerStatus, ContainerView, Exit, StartRequest, Started};
 pub use error::LauncherError;
-pub use events::Hint;
 pub use image::{ArchiveError, ImageError};
-pub use policy::{ImagePattern, LaunchPolicy, Refusal, UserIds, VolumePolicy};
+pub use policy::{ImagePattern, LaunchPolicy, Refusal, RunAs, Submitter, UserIds, VolumePolicy};
 pub use terminal::{TerminalInput, TerminalIo, TerminalOutput, TerminalSize};
 
-use engine::{Engine, QUICK};
-
-/// The version of a containerd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EngineVersion {
-    /// For example `1.6.20~ds1`.
-    pub version: String,
-    /// The commit that it was built from, as its packager wrote it.
-    pub revision: String,
-}
+use engine::Engine;
 
 /// The one way to containerd. A clone is another handle on the same connection.
 ///
@@ -117,34 +104,20 @@ impl Launcher {
         Ok(ContainerRef::try_new(&self.config().namespace, id)?)
     }
 
-    /// containerd's version; the cheapest way to learn whether it is there.
-    ///
-    /// # Errors
-    /// When containerd does not answer.
-    pub async fn version(&self) -> Result<EngineVersion, LauncherError> {
-        let mut client = self.engine.version();
-        let answer = self
-            .engine
-            .ask("tell its version", QUICK, client.version(()));
-        let answer = answer.await?;
-        Ok(EngineVersion {
-            version: answer.version,
-            revision: answer.revision,
-        })
-    }
-
     /// Imports an image archive (OCI layout, or `docker save`; plain or gzip) and gives the names of
     /// its images. With `name` the archive must hold one image, which is called that. An error of the
-    /// reader means that the sender broke off.
+    /// reader means that the sender broke off. Only for an `admin` it may take a name that the policy
+    /// restricts, or one that another image has.
     ///
     /// # Errors
-    /// When the archive is too large, damaged, or not what it says; nothing of it is kept then.
+    /// When the policy does not allow a name, and when the archive is too large, damaged, or not what it says; nothing of it is kept then.
     pub async fn import_image(
         &self,
         mut archive: impl AsyncRead + Unpin,
         name: Option<&str>,
+        admin: bool,
     ) -> Result<Vec<String>, LauncherError> {
-        image::import(&self.engine, &self.config(), &mut archive, name).await
+        image::import(&self.engine, &self.config(), &mut archive, name, admin).await
     }
 
     /// Pulls an image from its registry and gives its full name.
@@ -228,15 +201,10 @@ impl Launcher {
         self.engine.reclaim().await
     }
 
-    /// Looks at one container of any namespace; `None` if there is none of that name.
-    ///
-    /// # Errors
-    /// When containerd does not answer.
-    pub async fn inspect(
-        &self,
-        container: &ContainerRef,
-    ) -> Result<Option<ContainerView>, LauncherError> {
-        container::inspect(&self.engine, container).await
+    /// Whether the kernel has killed a process of the container at its memory limit. Known until the container
+    /// is removed.
+    pub fn was_out_of_memory(&self, container: &ContainerRef) -> bool {
+        container::was_out_of_memory(container)
     }
 
     /// Opens the terminal of a running container again, as after a restart of kerfd.
@@ -246,11 +214,6 @@ impl Launcher {
     pub async fn attach(&self, container: &ContainerRef) -> Result<TerminalIo, LauncherError> {
         self.check_own(container)?;
         container::attach(&self.engine, container).await
-    }
-
-    /// Hints about containers of all namespaces; see [`Hint`]. Ends when the receiver is dropped.
-    pub fn events(&self) -> mpsc::Receiver<Hint> {
-        events::listen(self.engine.clone())
     }
 
     /// Only kerf's own containers are changed, whoever asks.

@@ -12,6 +12,7 @@ use tonic::{Code, Status};
 use super::status::with_hint;
 
 use crate::config::Access;
+use crate::launcher::{Submitter, UserIds};
 
 /// What a peer may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +30,8 @@ pub enum Role {
 pub struct Peer {
     /// Its uid.
     pub uid: u32,
+    /// Its gid.
+    pub gid: u32,
     /// Its role.
     pub role: Role,
 }
@@ -41,11 +44,12 @@ impl Peer {
             .get::<UdsConnectInfo>()
             .and_then(|info| info.peer_cred)
             .ok_or_else(|| Status::unauthenticated("the peer has no credentials"))?;
-        let uid = credentials.uid();
+        let (uid, gid) = (credentials.uid(), credentials.gid());
         Ok(Self {
             uid,
+            gid,
             // A user database over the network can take seconds: the other tasks of this thread go on.
-            role: tokio::task::block_in_place(|| role_of(uid, credentials.gid(), access)),
+            role: tokio::task::block_in_place(|| role_of(uid, gid, access)),
         })
     }
 
@@ -64,6 +68,17 @@ impl Peer {
             format!("uid {} is not named in {who}", self.uid),
             "an operator can add the user, or a group of theirs, to [access] in kerf.toml",
         ))
+    }
+
+    /// As one who submits a job.
+    pub fn submitter(self) -> Submitter {
+        Submitter {
+            ids: UserIds {
+                uid: self.uid,
+                gid: self.gid,
+            },
+            admin: self.role == Role::Admin,
+        }
     }
 
     /// Whether it may change what belongs to `owner`.

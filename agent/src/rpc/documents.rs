@@ -9,7 +9,7 @@ use kerf_types::profile::cdi_name;
 use kerf_types::{MigMode, PciAddress};
 
 use crate::events::Event;
-use crate::host::{HostView, Progress, SliceView};
+use crate::host::{Degraded, HostView, Progress, SliceView};
 use crate::store::JobRow;
 
 /// One slice.
@@ -49,14 +49,20 @@ fn holder_text(lease: &Lease) -> String {
 }
 
 /// The state of the host in one message.
-pub fn status(view: &HostView, facts: &StatusFacts) -> v1::Status {
-    let degraded = view
-        .degraded
-        .iter()
+///
+/// `problems` are those that the host's owner does not know of.
+pub fn status(
+    view: &HostView,
+    problems: Vec<(String, Degraded)>,
+    facts: &StatusFacts,
+) -> v1::Status {
+    let of_host = view.degraded.clone().into_iter();
+    let degraded = of_host
+        .chain(problems)
         .map(|(what, degraded)| v1::Degradation {
-            what: what.clone(),
-            why: degraded.why.clone(),
-            hint: degraded.hint.clone(),
+            what,
+            why: degraded.why,
+            hint: degraded.hint,
             since_ms: degraded.since.0,
         });
     let leased = |slice: &&SliceView| slice.state == SliceState::Leased;
@@ -205,7 +211,7 @@ pub fn job(row: &JobRow, owned: bool) -> v1::Job {
         exit_code: row.exit_code,
         container: row.container.clone(),
         lease: row.lease.map(|lease| lease.to_string()),
-        uid: row.uid,
+        uid: row.uid(),
         submitted_ms: row.submitted.0,
         started_ms: row.started.map(|time| time.0),
         ended_ms: row.ended.map(|time| time.0),

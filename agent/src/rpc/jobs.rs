@@ -4,6 +4,7 @@ use kerf_api::v1;
 use kerf_api::v1::attach_input::{Input, Size};
 use kerf_api::v1::attach_output::Output;
 use kerf_types::JobId;
+use prost::Message;
 use std::io::Cursor;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -11,16 +12,19 @@ use tokio_stream::StreamExt;
 use tokio_util::io::StreamReader;
 use tonic::{Code, Status, Streaming};
 
-use super::auth::Peer;
+use super::auth::{Peer, Role};
 use super::status::with_hint;
 use super::{Answers, Service, documents, streams};
 use crate::errors::chain;
-use crate::jobs::JobError;
+use crate::jobs::{Attachment, JobError, Place};
 use crate::launcher::logs::{self, LogStream};
-use crate::launcher::{LauncherError, TerminalIo, TerminalSize};
+use crate::launcher::{LauncherError, TerminalSize};
 
 /// Time for the container of an ended job to go, which takes well under a second where containerd is well.
 const CLEARING: Duration = Duration::from_secs(10);
+
+/// Bytes of one page of the list: with the largest job beside it still below the limit of a message.
+const PAGE: usize = 1 << 20;
 
 impl Service {
     pub(super) fn take_job(
@@ -29,7 +33,7 @@ impl Service {
         request: &v1::SubmitJobRequest,
     ) -> Result<v1::Job, Status> {
         let id = parse(&request.id)?;
-        let row = self.jobs.submit(peer.uid, id, &request.spec_json)?;
+        let row = self.jobs.submit(peer.submitter(), id, &request.spec_json)?;
         Ok(documents::job(&row, true))
     }
 
@@ -44,7 +48,7 @@ impl Service {
         } else {
             self.jobs.get(id)?
         };
-        Ok(documents::job(&row, peer.owns(row.uid)))
+        Ok(documents::job(&row, peer.owns(row.uid())))
     }
 
     pub(super) fn end_job(&self, peer: Peer, id: &str) -> Result<v1::Job, Status> {
@@ -72,21 +76,50 @@ impl Service {
         })))
     }
 
+    /// The next part of the list. It is without arguments and environment, which `kerf jobs ID` shows: with
+    /// them the list of a busy host would be hundreds of megabytes.
+    pub(super) fn some_jobs(
+        &self,
+        request: &v1::ListJobsRequest,
+    ) -> Result<v1::ListJobsResponse, Status> {
+        let after = place(&request.after)?;
+        let (mut jobs, mut size) = (Vec::new(), 0);
+        let next = self.jobs.visit(request.all, after, |row| {
+            let job = documents::job(row, false);
+            size += job.encoded_len();
+            // The first one is always taken.
+            let fits = size <= PAGE || jobs.is_empty();
+            if fits {
+                jobs.push(job);
+            }
+            fits
+        });
+        let next = next.map(|(submitted, id)| format!("{submitted}/{id}"));
+        Ok(v1::ListJobsResponse {
+            jobs,
+            next: next.unwrap_or_default(),
+        })
+    }
+
     pub(super) async fn take_image(
         &self,
+        peer: Peer,
         parts: Streaming<v1::ImportImageRequest>,
     ) -> Result<v1::ImportImageResponse, Status> {
+        let under_way = self.imports.begin(peer.uid)?;
         let parts = parts.map(|part| {
             part.map(|part| Cursor::new(part.data))
                 .map_err(std::io::Error::other)
         });
         let archive = StreamReader::new(parts);
+        let admin = peer.role == Role::Admin;
         let images = self
             .jobs
             .launcher()
-            .import_image(archive, None)
+            .import_image(archive, None, admin)
             .await
             .map_err(JobError::from)?;
+        drop(under_way);
         Ok(v1::ImportImageResponse { images })
     }
 
@@ -108,20 +141,16 @@ impl Service {
             .wait_for(|row| row.started.is_some() || row.state.is_final())
             .await;
         drop(settled.map_err(|_| JobError::Unknown { id })?);
-        let terminal = self.terminal(id).await?;
-        if terminal.is_none() && !self.jobs.get(id)?.state.is_final() {
-            let text = format!("job {id} has no terminal, or somebody is attached to it");
-            return Err(with_hint(
-                Code::FailedPrecondition,
-                text,
-                "see `kerf logs -f`",
-            ));
-        }
+        let attachment = self.jobs.attach(id).await?;
         let (answers, stream) = streams::channel();
         let jobs = self.jobs.clone();
         tokio::spawn(async move {
-            if let Some(terminal) = terminal {
-                relay(terminal, input, &answers).await;
+            if let Some(attachment) = attachment
+                && relay(attachment, input, &answers).await == Relayed::LetGo
+            {
+                let text = "the terminal was not read for long and was let go";
+                drop(answers.send(Err(Status::unavailable(text))).await);
+                return;
             }
             tokio::select! {
                 row = jobs.wait(id) => if let Ok(row) = row {
@@ -132,25 +161,6 @@ impl Service {
             }
         });
         Ok(stream)
-    }
-
-    /// The terminal of a job: the one that it was started with, or the same one opened again after a restart
-    /// of kerfd or a client that went away.
-    async fn terminal(&self, id: JobId) -> Result<Option<TerminalIo>, Status> {
-        if let Some(terminal) = self.jobs.take_terminal(id) {
-            return Ok(Some(terminal));
-        }
-        let row = self.jobs.get(id)?;
-        let Some(container) = row.container.filter(|_| !row.state.is_final()) else {
-            return Ok(None);
-        };
-        let launcher = self.jobs.launcher();
-        let container = launcher.container(&container).map_err(JobError::from)?;
-        match launcher.attach(&container).await {
-            Ok(terminal) => Ok(Some(terminal)),
-            Err(LauncherError::NoTerminal { .. }) => Ok(None),
-            Err(error) => Err(JobError::from(error).into()),
-        }
     }
 
     /// A flag that turns true when the job is over and its container is gone, with which its output is
@@ -176,32 +186,41 @@ impl Service {
     }
 
     fn owned(&self, peer: Peer, id: JobId) -> Result<(), Status> {
-        if peer.owns(self.jobs.get(id)?.uid) {
+        if peer.owns(self.jobs.get(id)?.uid()) {
             return Ok(());
         }
         Err(Status::permission_denied(format!("job {id} is not yours")))
     }
 }
 
+/// How a relay ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Relayed {
+    /// The terminal has ended, or the client has left.
+    Over,
+    /// The client did not read; it may attach again.
+    LetGo,
+}
+
 /// Carries bytes between a client and a terminal until the terminal ends or the client leaves.
 async fn relay(
-    terminal: TerminalIo,
+    mut attachment: Attachment,
     mut input: Streaming<v1::AttachInput>,
     answers: &tokio::sync::mpsc::Sender<Result<v1::AttachOutput, Status>>,
-) {
-    let TerminalIo {
-        mut output,
+) -> Relayed {
+    let Attachment {
+        output,
         input: stdin,
-    } = terminal;
-    let mut stdin = Some(stdin);
+        ..
+    } = &mut attachment;
     let to_container = async {
         while let Ok(Some(message)) = input.message().await {
             let outcome = match message.input {
-                Some(Input::Stdin(bytes)) => match &mut stdin {
+                Some(Input::Stdin(bytes)) => match stdin.as_mut() {
                     Some(stdin) => stdin.write(&bytes).await.is_ok(),
                     None => true,
                 },
-                Some(Input::Resize(size)) => match &stdin {
+                Some(Input::Resize(size)) => match stdin.as_ref() {
                     Some(stdin) => stdin.resize(terminal_size(size)).await.is_ok(),
                     None => true,
                 },
@@ -218,8 +237,8 @@ async fn relay(
         std::future::pending::<()>().await;
     };
     let to_client = async {
-        while let Ok(Some(data)) = output.read().await {
-            let output = Some(Output::Data(data.to_vec()));
+        while let Some(data) = output.recv().await {
+            let output = Some(Output::Data(data));
             if answers.send(Ok(v1::AttachOutput { output })).await.is_err() {
                 return;
             }
@@ -229,6 +248,11 @@ async fn relay(
         () = to_container => {}
         () = to_client => {}
         () = answers.closed() => {}
+    }
+    if attachment.is_over() || answers.is_closed() {
+        Relayed::Over
+    } else {
+        Relayed::LetGo
     }
 }
 
@@ -248,6 +272,19 @@ fn number(stream: LogStream) -> u32 {
     }
 }
 
+/// Where a page of the list begins.
+fn place(text: &str) -> Result<Option<Place>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let place = text.split_once('/').and_then(|(submitted, id)| {
+        let submitted = submitted.parse().ok()?;
+        Some((submitted, id.parse().ok()?))
+    });
+    let wrong = || Status::invalid_argument(format!("{text:?} is no place in the list of jobs"));
+    place.map(Some).ok_or_else(wrong)
+}
+
 fn parse(id: &str) -> Result<JobId, Status> {
     id.parse()
         .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))
@@ -260,9 +297,32 @@ impl From<JobError> for Status {
             JobError::Spec(_) | JobError::Members { .. } => {
                 (Code::InvalidArgument, "see `kerf schema job`")
             }
+            JobError::NotAllowed { .. } => (
+                Code::PermissionDenied,
+                "an admin can add it to [launch.asks] of kerf.toml, under kerf's own namespace",
+            ),
             JobError::OtherSpec { .. } => (Code::AlreadyExists, "choose a new id"),
-            JobError::TooMany { .. } => (Code::ResourceExhausted, "wait until some have ended"),
+            JobError::TooMany { .. }
+            | JobError::TooManyOfUser { .. }
+            | JobError::TooMuch { .. }
+            | JobError::TooManyImports { .. } => {
+                (Code::ResourceExhausted, "wait until some have ended")
+            }
+            JobError::Unreadable { .. } => (
+                Code::FailedPrecondition,
+                "see `kerf status`, or choose a new id",
+            ),
+            JobError::NoTerminal { .. } | JobError::Attached { .. } => {
+                (Code::FailedPrecondition, "see `kerf logs -f`")
+            }
             JobError::Store(_) => (Code::Unavailable, "see `kerf status`"),
+            JobError::Launcher(LauncherError::RestrictedImage { .. }) => (
+                Code::PermissionDenied,
+                "ask an admin to import it; launch.images of kerf.toml is the list",
+            ),
+            JobError::Launcher(LauncherError::TakenImage { .. }) => {
+                (Code::PermissionDenied, "give your image another name")
+            }
             JobError::Launcher(error) => (launcher_code(error), "see `kerf status`"),
         };
         with_hint(code, chain(&error), hint)

@@ -2,6 +2,7 @@
 
 mod auth;
 mod documents;
+mod imports;
 mod jobs;
 mod leases;
 mod status;
@@ -23,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use auth::{Peer, Role};
 pub use documents::StatusFacts;
+pub use imports::Imports;
 pub use status::{CAUSES, HINT};
 
 use crate::config::Config;
@@ -44,6 +46,8 @@ pub struct Service {
     pub host: HostHandle,
     /// Jobs.
     pub jobs: Jobs,
+    /// Imports of images under way.
+    pub imports: Imports,
     /// Events.
     pub events: Events,
     /// Configuration in force, with the files that it came from.
@@ -155,11 +159,15 @@ impl Kerf for Service {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
         let mut facts = self.facts.clone();
-        facts.jobs_active = u32::try_from(self.jobs.list(false).len()).unwrap_or(u32::MAX);
+        facts.jobs_active = u32::try_from(self.jobs.active()).unwrap_or(u32::MAX);
         self.counted(
             "get_status",
             begun,
-            Ok(documents::status(&self.host.view(), &facts)),
+            Ok(documents::status(
+                &self.host.view(),
+                self.jobs.problems(),
+                &facts,
+            )),
         )
     }
 
@@ -298,8 +306,8 @@ impl Kerf for Service {
         request: Request<Streaming<v1::ImportImageRequest>>,
     ) -> Result<Response<v1::ImportImageResponse>, Status> {
         let begun = Instant::now();
-        self.admit(&request, Role::Submit)?;
-        let outcome = self.take_image(request.into_inner()).await;
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.take_image(peer, request.into_inner()).await;
         self.counted("import_image", begun, outcome)
     }
 
@@ -328,14 +336,9 @@ impl Kerf for Service {
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
         let begun = Instant::now();
-        let peer = self.admit(&request, Role::Read)?;
-        let jobs = self
-            .jobs
-            .list(request.get_ref().all)
-            .iter()
-            .map(|row| documents::job(row, peer.owns(row.uid)))
-            .collect();
-        self.counted("list_jobs", begun, Ok(v1::ListJobsResponse { jobs }))
+        self.admit(&request, Role::Read)?;
+        let outcome = self.some_jobs(request.get_ref());
+        self.counted("list_jobs", begun, outcome)
     }
 
     async fn cancel_job(

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use kerf_types::{Fence, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-pub use jobs::{JobRow, JobStore};
+pub use jobs::{JobRow, JobRows, JobStore, Kept, StopCause, Stopping};
 pub use leases::{LeaseRow, PendingLaunch};
 pub use work::{Work, WorkRow};
 

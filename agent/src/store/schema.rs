@@ -9,7 +9,8 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
     id TEXT PRIMARY KEY,
@@ -37,7 +38,24 @@ CREATE TABLE jobs (
     restarts INTEGER NOT NULL,
     cancel_requested INTEGER NOT NULL
 ) STRICT;
-"];
+",
+    // `end_number` counts ends, so that what is forgotten first does not hang on the wall clock. Who submitted
+    // a job before this version counts as nobody in particular: no group of its own, no admin.
+    "
+ALTER TABLE jobs ADD COLUMN gid INTEGER NOT NULL DEFAULT 65534;
+ALTER TABLE jobs ADD COLUMN admin INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN runs_since_boot TEXT;
+ALTER TABLE jobs ADD COLUMN runs_since_ms INTEGER;
+ALTER TABLE jobs ADD COLUMN stopping_cause TEXT;
+ALTER TABLE jobs ADD COLUMN stopping_ms INTEGER;
+ALTER TABLE jobs ADD COLUMN log_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN end_number INTEGER;
+UPDATE jobs SET admin = uid = 0;
+UPDATE jobs SET end_number = numbered.number FROM (
+    SELECT id, row_number() OVER (ORDER BY ended_ms, id) AS number FROM jobs WHERE ended_ms IS NOT NULL
+) AS numbered WHERE jobs.id = numbered.id;
+",
+];
 
 /// Opens a file and brings its schema up to date.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kerf_agent::launcher::{Hint, Launcher, LauncherConfig, LauncherError};
+use kerf_agent::launcher::{ContainerView, Launcher, LauncherConfig, LauncherError};
 use kerf_tests::{Scratch, executable, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,7 +19,7 @@ fn without_containerd_the_answer_is_quick_and_clear() {
     let launcher = Launcher::new(config).expect("a launcher");
     let runtime = Runtime::new().expect("a runtime");
     let error = runtime
-        .block_on(launcher.version())
+        .block_on(launcher.list())
         .expect_err("nobody is there");
     let expected = format!(
         "containerd does not answer at {}: No such file or directory (os error 2)",
@@ -143,7 +143,7 @@ fn containerd_killed_in_the_middle_of_an_import_leaves_nothing_for_long() {
         let (launcher, archive) = (world.launcher.clone(), archive.clone());
         let import = world
             .runtime
-            .spawn(async move { launcher.import_image(archive.as_slice(), None).await });
+            .spawn(async move { launcher.import_image(archive.as_slice(), None, true).await });
         let folder = world.scratch.join("state/import");
         // Reading and checking the archive comes first; the kill is to meet what comes then.
         poll::until_true("the start of the import", LIMIT, || {
@@ -174,29 +174,27 @@ fn containerd_killed_in_the_middle_of_an_import_leaves_nothing_for_long() {
     }
     // Which of them meets an import in its middle is a matter of the machine's speed.
     kerf_tests::note(&format!("{failed} of 4 kills met an import"));
-    let imported = world.run(world.launcher.import_image(archive.as_slice(), None));
+    let imported = world.run(world.launcher.import_image(archive.as_slice(), None, true));
     assert_eq!(imported.expect("it works again"), ["example.org/big:1"]);
 }
 
 #[test]
 fn a_stuck_containerd_does_not_hold_the_launcher_for_ever() {
     let Some(world) = World::new() else { return };
-    world.run(world.launcher.version()).expect("a version");
+    world.run(world.launcher.list()).expect("a list");
     let pid = i32::try_from(world.containerd.pid()).expect("a process id");
     kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("it stands still");
     poll::until_true("all of its threads to stand still", LIMIT, || {
         is_stopped(pid)
     })
     .expect("it stands still");
-    let answer = world.run(world.launcher.version());
+    let answer = world.run(world.launcher.list());
     kill(Pid::from_raw(pid), Signal::SIGCONT).expect("it goes on");
     assert!(
         matches!(answer, Err(LauncherError::TimedOut { .. })),
         "{answer:?}"
     );
-    world
-        .run(world.launcher.version())
-        .expect("a version again");
+    world.run(world.launcher.list()).expect("a list again");
 }
 
 /// Whether the kernel has stopped every thread of a process.
@@ -258,7 +256,10 @@ fn a_start_is_finished_or_undone_when_its_caller_goes_away() {
     let container = world.container("alone");
     // Its caller goes away as soon as containerd knows of the container, which is in the middle of a start.
     let begun = async {
-        while !matches!(world.launcher.inspect(&container).await, Ok(Some(_))) {
+        let is_ours = |views: Vec<ContainerView>| {
+            views.iter().any(|view| view.container == container)
+        };
+        while !world.launcher.list().await.is_ok_and(is_ours) {
             tokio::task::yield_now().await;
         }
     };
@@ -270,9 +271,7 @@ fn a_start_is_finished_or_undone_when_its_caller_goes_away() {
         }
     });
     poll::until_true("the start without its caller", LIMIT, || {
-        let view = world.run(world.launcher.inspect(&container));
-        view.expect("an answer")
-            .is_some_and(|view| view.pid.is_some())
+        world.view("alone").is_some_and(|view| view.pid.is_some())
     })
     .expect("it runs");
     world
@@ -297,9 +296,7 @@ fn two_starts_of_one_name_do_not_undo_each_other() {
         "{other:?}"
     );
     let container = world.container("twin");
-    let view = world
-        .run(world.launcher.inspect(&container))
-        .expect("an answer");
+    let view = world.view("twin");
     assert!(view.is_some_and(|view| view.pid.is_some()));
     world
         .run(world.launcher.remove(&container))
@@ -343,24 +340,4 @@ fn what_a_killed_kerfd_left_is_taken_over() {
     );
     world.run(world.launcher.remove(&half)).expect("it goes");
     world.assert_empty();
-}
-
-#[test]
-fn the_end_of_a_container_is_hinted_at() {
-    let Some(world) = World::new() else { return };
-    let mut hints = world.runtime.block_on(async { world.launcher.events() });
-    assert_eq!(world.run(hints.recv()), Some(Hint::Resync));
-    let container = world.container("brief");
-    // Nobody can tell when containerd has taken the subscription, so another one ends until it has.
-    for _ in 0..20 {
-        world.shell("brief", "true");
-        let hint = world
-            .runtime
-            .block_on(async { tokio::time::timeout(Duration::from_secs(3), hints.recv()).await });
-        if let Ok(hint) = hint {
-            assert_eq!(hint, Some(Hint::Exited(container)));
-            return;
-        }
-    }
-    panic!("no hint came");
 }

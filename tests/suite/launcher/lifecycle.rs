@@ -70,10 +70,7 @@ fn a_container_has_what_the_spec_says_and_no_more() {
         "{info}"
     );
     assert!(info.contains("\"limit\": 67108864") && info.contains("\"quota\": 50000"));
-    let view = world
-        .run(world.launcher.inspect(&world.container("spec")))
-        .expect("an answer")
-        .expect("it is there");
+    let view = world.view("spec").expect("it is there");
     assert_eq!(view.job, Some(job()));
     assert_eq!(view.lease, Some(lease));
     assert_eq!(view.pid, Some(started.pid));
@@ -120,8 +117,7 @@ fn a_frozen_container_goes_too() {
         .expect("it starts");
     world.ctr(&["tasks", "pause", "ice"]);
     let container = world.container("ice");
-    let view = world.run(world.launcher.inspect(&container));
-    let status = view.expect("an answer").map(|view| view.status);
+    let status = world.view("ice").map(|view| view.status);
     assert_eq!(status, Some(ContainerStatus::Paused));
     world
         .run(world.launcher.remove(&container))

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kerf_agent::launcher::{
-    ImagePattern, LaunchPolicy, Launcher, LauncherConfig, LauncherError, StartRequest, Started,
+    ContainerView, ImagePattern, LaunchPolicy, Launcher, LauncherConfig, LauncherError,
+    StartRequest, Started, Submitter, UserIds,
 };
 use kerf_tests::world::{Containerd, IMAGE, busybox_image, leftovers};
 use kerf_tests::{Capability, Scratch, bins, poll, process, require};
@@ -73,8 +74,14 @@ impl World {
     fn import(&self, archive: &Path) -> Result<Vec<String>, LauncherError> {
         self.run(async {
             let file = tokio::fs::File::open(archive).await.expect("the archive");
-            self.launcher.import_image(file, None).await
+            self.launcher.import_image(file, None, true).await
         })
+    }
+
+    /// What containerd has of one container.
+    fn view(&self, id: &str) -> Option<ContainerView> {
+        let views = self.run(self.launcher.list()).expect("a list");
+        views.into_iter().find(|view| view.container.id == id)
     }
 
     fn container(&self, id: &str) -> ContainerRef {
@@ -94,6 +101,10 @@ impl World {
                 image: IMAGE.to_owned(),
                 args: ["sh", "-c", script].map(str::to_owned).to_vec(),
                 ..JobSpec::default()
+            },
+            submitter: Submitter {
+                ids: UserIds { uid: 0, gid: 0 },
+                admin: true,
             },
             lease: None,
             log_dir: self.log_dir(id),

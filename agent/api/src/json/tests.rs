@@ -269,6 +269,7 @@ fn job() {
 fn jobs() {
     let response = v1::ListJobsResponse {
         jobs: vec![job_message()],
+        next: String::new(),
     };
     let document = serde_json::to_value(message::<Jobs, _>(&response)).expect("it writes");
     assert_eq!(document["schema"], "kerf.v1.Jobs");
@@ -284,6 +285,7 @@ fn jobs() {
             spec_json,
             ..job_message()
         }],
+        next: String::new(),
     };
     let error = Jobs::try_from(&wrong).expect_err("no description");
     assert_eq!(error.to_string(), "not a kerf.v1.JobSpec document");

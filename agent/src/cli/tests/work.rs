@@ -45,6 +45,7 @@ fn job(message: &v1::Job) -> Job {
 fn a_list_of_jobs() {
     let message = v1::ListJobsResponse {
         jobs: vec![running(), failed()],
+        next: String::new(),
     };
     let all = Jobs::try_from(&message).expect("right jobs");
     insta::assert_snapshot!(jobs::render(&all, PLAIN), @"

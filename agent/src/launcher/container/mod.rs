@@ -22,11 +22,13 @@ use kerf_types::job::JobSpec;
 use kerf_types::{ContainerRef, JobId, LeaseId, Timestamp, VENDOR};
 use prost_types::Timestamp as WireTimestamp;
 
+use super::policy::Submitter;
 use super::terminal::{TerminalInput, TerminalIo, TerminalSize};
 
 pub(super) use end::{remove, stop, wait};
+pub(super) use orphan::was_out_of_memory;
 pub(super) use start::start;
-pub(super) use view::{attach, inspect, list};
+pub(super) use view::{attach, list};
 
 /// A container that is to be started.
 #[derive(Debug, Clone)]
@@ -37,6 +39,8 @@ pub struct StartRequest {
     pub job: JobId,
     /// What the job is.
     pub spec: JobSpec,
+    /// Whose it is.
+    pub submitter: Submitter,
     /// The lease on its slice. A job that asks for an accelerator must have one.
     pub lease: Option<LeaseId>,
     /// A folder for its logs; kerfd's own, made if it is not there.
@@ -76,6 +80,8 @@ pub struct Exit {
 pub enum ContainerStatus {
     /// It was made and not started, or its shim is gone: it can only be removed.
     Dead,
+    /// It has a task whose shim did not answer in time. It may well run: ask again.
+    Silent,
     /// It was made and is about to start.
     Created,
     /// It runs.

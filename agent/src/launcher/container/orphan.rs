@@ -149,6 +149,27 @@ fn cgroups(container: &ContainerRef) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether a cgroup of the container counts a kill at the memory limit. The cgroup is there until the runtime
+/// deletes the container, and no event has to be caught in time.
+pub(in crate::launcher) fn was_out_of_memory(container: &ContainerRef) -> bool {
+    cgroups(container).iter().any(|group| {
+        // The files of cgroup v2 and v1.
+        ["memory.events", "memory.oom_control"]
+            .iter()
+            .any(|file| fs::read_to_string(group.join(file)).is_ok_and(|text| kills(&text) > 0))
+    })
+}
+
+/// The kills that such a file counts.
+pub(super) fn kills(text: &str) -> u64 {
+    let counts = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("oom_kill "));
+    counts
+        .filter_map(|count| count.trim().parse::<u64>().ok())
+        .sum()
+}
+
 fn processes(group: &Path) -> Vec<i32> {
     let pids = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
     // 0 stands for a process of another PID namespace, which is not ours to reach.

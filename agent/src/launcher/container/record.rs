@@ -11,6 +11,7 @@ use tonic::Code;
 use super::super::engine::{QUICK, runtime_options, runtime_spec};
 use super::super::error::LauncherError;
 use super::super::image::ImageError;
+use super::super::policy::check_root;
 use super::super::{oci, user};
 use super::labels;
 use super::start::{Launch, exists};
@@ -70,6 +71,7 @@ impl Launch<'_> {
                 user::resolve(&self.image.name, wanted, mounts).await?
             }
         };
+        check_root(self.admitted, self.request.submitter, user.uid)?;
         Ok(oci::build(&oci::Recipe {
             container: &self.request.container,
             job: &self.request.spec,

@@ -29,7 +29,8 @@ pub(in crate::launcher) async fn start(
     request: StartRequest,
 ) -> Result<Started, LauncherError> {
     let found = image::find(engine, &request.spec.image).await?;
-    let admitted = admit(&config.policy, &found.name, &request.spec, request.lease)?;
+    let (spec, submitter) = (&request.spec, request.submitter);
+    let admitted = admit(&config.policy, &found.name, spec, request.lease, submitter)?;
     let snapshotter = image::snapshotter(engine, config).await?;
     check_free(engine, &request).await?;
     let lease = engine.gc_lease("start", LEASE_LIFE).await?;

@@ -5,7 +5,8 @@ use std::path::Path;
 use kerf_types::ContainerRef;
 use prost_types::Timestamp as WireTimestamp;
 
-use super::orphan::{bundle_in_the_way, is_shim};
+use super::ContainerStatus;
+use super::orphan::{bundle_in_the_way, is_shim, kills};
 use super::task::clear;
 use super::timestamp;
 
@@ -83,4 +84,29 @@ fn absurd_times_are_no_panic() {
     check(-1, -1, 0);
     check(i64::MAX, i32::MAX, u64::MAX);
     assert_eq!(timestamp(None).0, 0);
+}
+
+#[test]
+fn a_silent_shim_is_asked_again_and_its_container_is_not_dead() {
+    use containerd_client::types::v1::{Process, Status};
+
+    let check = |status: Status, expected| {
+        let process = Process {
+            status: status.into(),
+            ..Process::default()
+        };
+        assert_eq!(super::view::status(&process), expected, "{status:?}");
+    };
+    check(Status::Unknown, ContainerStatus::Silent);
+    check(Status::Running, ContainerStatus::Running);
+    check(Status::Pausing, ContainerStatus::Paused);
+    check(Status::Created, ContainerStatus::Created);
+}
+
+#[test]
+fn kills_at_the_memory_limit_are_counted_in_both_kinds_of_cgroups() {
+    let v2 = "low 0\nhigh 0\nmax 12\noom 2\noom_kill 1\noom_group_kill 0\n";
+    let v1 = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
+    assert_eq!((kills(v2), kills(v1)), (1, 3));
+    assert_eq!(kills("oom_kill_disable 1\nunder_oom 0\n"), 0);
 }

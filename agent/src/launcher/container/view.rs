@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use containerd_client::services::v1::{
-    Container, GetContainerRequest, GetRequest, ListContainersRequest, ListTasksRequest,
+    Container, GetRequest, ListContainersRequest, ListTasksRequest,
 };
 use containerd_client::types::v1::{Process, Status};
 use kerf_types::ContainerRef;
@@ -53,24 +53,6 @@ fn name_of(process: &Process) -> String {
     } else {
         process.container_id.clone()
     }
-}
-
-/// One container of any namespace; `None` if there is none of that name.
-pub(in crate::launcher) async fn inspect(
-    engine: &Engine,
-    container: &ContainerRef,
-) -> Result<Option<ContainerView>, LauncherError> {
-    let engine = engine.in_namespace(&container.namespace);
-    let request = GetContainerRequest {
-        id: container.id.clone(),
-    };
-    let mut containers = engine.containers();
-    let found = engine.ask("look for the container", QUICK, containers.get(request));
-    let Some(found) = optional(found.await)?.and_then(|answer| answer.container) else {
-        return Ok(None);
-    };
-    let process = process(&engine, container).await?;
-    Ok(Some(view(&container.namespace, found, process.as_ref())))
 }
 
 async fn process(
@@ -130,7 +112,7 @@ fn view(namespace: &str, container: Container, process: Option<&Process>) -> Con
     }
 }
 
-fn status(process: &Process) -> ContainerStatus {
+pub(super) fn status(process: &Process) -> ContainerStatus {
     if let Some(exit) = exit_of(process) {
         return ContainerStatus::Ended(exit);
     }
@@ -138,7 +120,9 @@ fn status(process: &Process) -> ContainerStatus {
         Status::Created => ContainerStatus::Created,
         Status::Paused | Status::Pausing => ContainerStatus::Paused,
         Status::Running => ContainerStatus::Running,
-        // The shim did not answer: there is nothing to wait for.
-        Status::Unknown | Status::Stopped => ContainerStatus::Dead,
+        // containerd gives a shim two seconds, and a host under load takes longer. A shim that is gone has no
+        // task any more.
+        Status::Unknown => ContainerStatus::Silent,
+        Status::Stopped => ContainerStatus::Dead,
     }
 }

@@ -18,7 +18,6 @@ use std::time::Duration;
 use containerd_client::services::v1::containers_client::ContainersClient;
 use containerd_client::services::v1::content_client::ContentClient;
 use containerd_client::services::v1::diff_client::DiffClient;
-use containerd_client::services::v1::events_client::EventsClient;
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::introspection_client::IntrospectionClient;
 use containerd_client::services::v1::leases_client::LeasesClient;
@@ -106,23 +105,10 @@ impl Engine {
         }
     }
 
-    /// The same connection in another namespace, for looking only.
-    pub(super) fn in_namespace(&self, namespace: &str) -> Self {
-        let scope = Scope {
-            namespace: header(namespace),
-            lease: None,
-        };
-        Self {
-            scope,
-            ..self.clone()
-        }
-    }
-
     clients! {
         containers: ContainersClient,
         content: ContentClient,
         diff: DiffClient,
-        events: EventsClient,
         images: ImagesClient,
         introspection: IntrospectionClient,
         leases: LeasesClient,

@@ -4,17 +4,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use containerd_client::services::v1::{CreateImageRequest, Image, UpdateImageRequest};
+use containerd_client::services::v1::{
+    CreateImageRequest, GetImageRequest, Image, UpdateImageRequest,
+};
 use prost_types::FieldMask;
 use tokio::io::AsyncRead;
 use tonic::Code;
 
 use super::super::config::LauncherConfig;
-use super::super::engine::{Engine, GcLease, QUICK};
+use super::super::engine::{Engine, GcLease, QUICK, optional};
 use super::super::error::{LauncherError, chain};
+use super::super::policy::restricts_images;
 use super::archive::{self, Contents, Plan, PlannedImage};
 use super::unpack::{Layers, unpack};
-use super::{snapshotter, upload};
+use super::{name, snapshotter, upload};
 
 /// How long what an import has made is kept if kerfd dies in the middle of it.
 const LEASE_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -39,6 +42,7 @@ pub(in crate::launcher) async fn import(
     config: &LauncherConfig,
     reader: &mut (impl AsyncRead + Unpin),
     name: Option<&str>,
+    admin: bool,
 ) -> Result<Vec<String>, LauncherError> {
     let staged = archive::stage(reader, &folder(config), config.import.archive).await?;
     let (limits, name) = (config.import, name.map(str::to_owned));
@@ -47,9 +51,12 @@ pub(in crate::launcher) async fn import(
         Ok(archive::plan(contents, name.as_deref(), limits)?)
     });
     let plan = check.await.map_err(|_| stopped(CHECK))??;
+    if !admin {
+        may_import(engine, config, &plan).await?;
+    }
     let (engine, config) = (engine.clone(), config.clone());
     // A task of its own: a caller that goes away must not leave half an image.
-    let work = tokio::spawn(async move { store(&engine, &config, plan).await });
+    let work = tokio::spawn(async move { store(&engine, &config, plan, admin).await });
     work.await.map_err(|_| stopped(IMPORT))?
 }
 
@@ -61,10 +68,11 @@ async fn store(
     engine: &Engine,
     config: &LauncherConfig,
     plan: Plan,
+    admin: bool,
 ) -> Result<Vec<String>, LauncherError> {
     let snapshotter = snapshotter(engine, config).await?;
     let lease = engine.gc_lease("import", LEASE_LIFE).await?;
-    let result = store_all(&lease, &snapshotter, plan).await;
+    let result = store_all(&lease, &snapshotter, plan, admin).await;
     // On success the image's record holds everything; on failure nothing does, and it is collected.
     if let Err(error) = lease.end(result.is_err()).await {
         tracing::warn!(
@@ -79,6 +87,7 @@ async fn store_all(
     lease: &GcLease,
     snapshotter: &str,
     plan: Plan,
+    admin: bool,
 ) -> Result<Vec<String>, LauncherError> {
     let archive = Arc::new(plan.contents.into_file());
     for image in &plan.images {
@@ -97,7 +106,7 @@ async fn store_all(
     let mut names = Vec::new();
     for image in &plan.images {
         for name in &image.names {
-            record(&lease.engine(), name, image).await?;
+            record(&lease.engine(), name, image, admin).await?;
             tracing::info!(image.name = name, image.digest = %image.target.digest, "image imported");
             names.push(name.clone());
         }
@@ -105,8 +114,55 @@ async fn store_all(
     Ok(names)
 }
 
-/// Writes an image's record; an older image of that name is replaced.
-async fn record(engine: &Engine, name: &str, image: &PlannedImage) -> Result<(), LauncherError> {
+/// What a submitter may import: new names alone, and none where the host has a list of images. Whoever chose
+/// what a listed name stands for would have the list say what they want.
+async fn may_import(
+    engine: &Engine,
+    config: &LauncherConfig,
+    plan: &Plan,
+) -> Result<(), LauncherError> {
+    for image in &plan.images {
+        let digest = image.target.digest.to_string();
+        for wanted in &image.names {
+            if restricts_images(&config.policy) {
+                return Err(LauncherError::RestrictedImage {
+                    image: wanted.clone(),
+                });
+            }
+            // Short and full names of one image are looked for alike, so neither may hide the other.
+            for known in [wanted.clone(), name::full(wanted)] {
+                let found = target(engine, &known).await?;
+                if found.is_some_and(|found| found != digest) {
+                    return Err(LauncherError::TakenImage { image: known });
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The digest that a name stands for in containerd.
+async fn target(engine: &Engine, name: &str) -> Result<Option<String>, LauncherError> {
+    let request = GetImageRequest {
+        name: name.to_owned(),
+    };
+    let mut images = engine.images();
+    let answer = engine.ask("look for the image", QUICK, images.get(request));
+    let image = optional(answer.await)?.and_then(|answer| answer.image);
+    Ok(image
+        .and_then(|image| image.target)
+        .map(|target| target.digest))
+}
+
+/// Writes an image's record. An older image of that name is replaced for an admin, and for nobody else: it
+/// may have come since the names were checked.
+async fn record(
+    engine: &Engine,
+    name: &str,
+    image: &PlannedImage,
+    admin: bool,
+) -> Result<(), LauncherError> {
+    let digest = image.target.digest.to_string();
     let image = Image {
         name: name.to_owned(),
         target: Some(image.target.wire()),
@@ -121,6 +177,13 @@ async fn record(engine: &Engine, name: &str, image: &PlannedImage) -> Result<(),
     match created.await {
         Err(error) if error.has_code(Code::AlreadyExists) => {}
         other => return other.map(drop),
+    }
+    if !admin {
+        let same = target(engine, name).await? == Some(digest);
+        let taken = || LauncherError::TakenImage {
+            image: name.to_owned(),
+        };
+        return same.then_some(()).ok_or_else(taken);
     }
     let request = UpdateImageRequest {
         image: Some(image),

@@ -63,8 +63,9 @@ fn kernel_mounts(admitted: &Admitted) -> Vec<Value> {
 
 fn volume(volume: &Mount) -> Value {
     let access = if volume.writable { "rw" } else { "ro" };
-    // Without set-user-id programs and devices: who may write to the volume elsewhere gains nothing
-    // in the container, and the other way round.
+    // Without set-user-id programs and devices: who may write to the volume elsewhere gains nothing in
+    // the container. The other way round no option helps: what a job leaves in the volume is on the host
+    // what its owner and mode say, so root is kept from writing there (`policy::check_root`).
     let options = ["rbind", "rprivate", "nosuid", "nodev", access];
     mount(
         &volume.target,

@@ -5,6 +5,7 @@
 //! looks at what an image says about itself.
 
 mod pattern;
+mod user;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ use kerf_types::job::JobSpec;
 use kerf_types::{Bytes, LeaseId};
 
 pub use pattern::ImagePattern;
+pub(super) use user::check_root;
+pub use user::{RunAs, Submitter, UserIds};
 
 /// Most processes and threads of one container where the policy names no other number: enough for
 /// data loaders on large hosts, and far below the kernel's own limit of four million.
@@ -46,8 +49,8 @@ pub struct LaunchPolicy {
     pub max_cpu_milli: Option<u64>,
     /// Most processes and threads of one container.
     pub max_pids: u32,
-    /// Every job runs as this user, whatever its image says.
-    pub user: Option<UserIds>,
+    /// Whom jobs run as.
+    pub user: RunAs,
 }
 
 impl Default for LaunchPolicy {
@@ -59,7 +62,7 @@ impl Default for LaunchPolicy {
             max_memory: None,
             max_cpu_milli: None,
             max_pids: DEFAULT_PIDS,
-            user: None,
+            user: RunAs::default(),
         }
     }
 }
@@ -71,15 +74,6 @@ pub struct VolumePolicy {
     pub path: PathBuf,
     /// Whether a job may write to it.
     pub writable: bool,
-}
-
-/// A user and a group by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserIds {
-    /// User id.
-    pub uid: u32,
-    /// Group id.
-    pub gid: u32,
 }
 
 /// Why a job may not start here.
@@ -102,6 +96,12 @@ pub enum Refusal {
     ReadOnlyVolume {
         /// The name.
         name: String,
+    },
+    /// Root would write to the host.
+    #[error("it would write as root to the volume at {path:?}, which only jobs of an admin may")]
+    RootWrites {
+        /// Where the volume was to be mounted.
+        path: String,
     },
     /// A volume cannot be mounted there.
     #[error("volume {name:?} cannot be mounted at {path:?}: {why}")]
@@ -165,6 +165,7 @@ pub(super) struct Admitted {
     pub cpu_milli: Option<u64>,
     pub pids: u32,
     pub host_network: bool,
+    /// `None` where the image decides.
     pub user: Option<UserIds>,
     pub lease: Option<LeaseId>,
 }
@@ -175,6 +176,7 @@ pub(super) fn admit(
     image: &str,
     spec: &JobSpec,
     lease: Option<LeaseId>,
+    submitter: Submitter,
 ) -> Result<Admitted, Refusal> {
     check_image(policy, image)?;
     if let (Some(ask), None) = (&spec.accelerator, lease) {
@@ -189,7 +191,7 @@ pub(super) fn admit(
         cpu_milli: cpu_milli(policy, spec)?,
         pids: policy.max_pids,
         host_network: policy.host_network,
-        user: policy.user,
+        user: policy.user.decided(submitter),
         lease,
     })
 }
@@ -202,6 +204,11 @@ pub(super) fn check_image(policy: &LaunchPolicy, image: &str) -> Result<(), Refu
     Err(Refusal::Image {
         image: image.to_owned(),
     })
+}
+
+/// Whether the policy allows some images and not others.
+pub(super) fn restricts_images(policy: &LaunchPolicy) -> bool {
+    !policy.images.contains(&ImagePattern::any())
 }
 
 fn memory(policy: &LaunchPolicy, spec: &JobSpec) -> Result<Option<Bytes>, Refusal> {

@@ -5,7 +5,18 @@ use std::path::PathBuf;
 use kerf_types::job::{JobSpec, VolumeMount};
 use kerf_types::{Ask, Bytes, LeaseId};
 
-use super::{ImagePattern, LaunchPolicy, Mount, Refusal, VolumePolicy, admit};
+use super::{
+    ImagePattern, LaunchPolicy, Mount, Refusal, RunAs, Submitter, UserIds, VolumePolicy, admit,
+    check_root,
+};
+
+/// Somebody with the role submit.
+const USER: Submitter = submitter(1000, false);
+
+const fn submitter(uid: u32, admin: bool) -> Submitter {
+    let ids = UserIds { uid, gid: 100 };
+    Submitter { ids, admin }
+}
 
 const IMAGE: &str = "docker.io/library/busybox:latest";
 
@@ -34,7 +45,7 @@ fn volume(name: &str, path: &str, writable: bool) -> VolumeMount {
 }
 
 fn refusal(spec: &JobSpec) -> String {
-    admit(&policy(), IMAGE, spec, None)
+    admit(&policy(), IMAGE, spec, None, USER)
         .expect_err("it is refused")
         .to_string()
 }
@@ -66,7 +77,13 @@ fn a_pattern_covers_exactly_what_it_says() {
 
 #[test]
 fn nothing_is_allowed_by_default() {
-    let refused = admit(&LaunchPolicy::default(), IMAGE, &JobSpec::default(), None);
+    let refused = admit(
+        &LaunchPolicy::default(),
+        IMAGE,
+        &JobSpec::default(),
+        None,
+        USER,
+    );
     let image = IMAGE.to_owned();
     assert_eq!(refused, Err(Refusal::Image { image }));
 }
@@ -82,7 +99,7 @@ fn an_ask_without_a_lease_never_starts() {
         "the job asks for 1g.10gb and no lease was given"
     );
     let lease = LeaseId::new(1, [7; 10]);
-    let admitted = admit(&policy(), IMAGE, &spec, Some(lease)).expect("it may start");
+    let admitted = admit(&policy(), IMAGE, &spec, Some(lease), USER).expect("it may start");
     assert_eq!(admitted.lease, Some(lease));
 }
 
@@ -100,7 +117,7 @@ fn volumes_come_from_the_host_and_nowhere_else() {
         target: target.to_owned(),
         writable,
     };
-    let admitted = admit(&policy(), IMAGE, &spec, None).expect("it may start");
+    let admitted = admit(&policy(), IMAGE, &spec, None, USER).expect("it may start");
     assert_eq!(
         admitted.mounts,
         [
@@ -145,14 +162,14 @@ fn limits_hold_and_are_the_default() {
         max_cpu_milli: Some(2_000),
         ..policy()
     };
-    let modest = admit(&bounded, IMAGE, &JobSpec::default(), None).expect("it may start");
+    let modest = admit(&bounded, IMAGE, &JobSpec::default(), None, USER).expect("it may start");
     assert_eq!(modest.memory, Some(Bytes(1 << 30)));
     assert_eq!(modest.cpu_milli, Some(2_000));
     let greedy = JobSpec {
         memory: Some(Bytes(2 << 30)),
         ..JobSpec::default()
     };
-    let refused = admit(&bounded, IMAGE, &greedy, None).expect_err("too much");
+    let refused = admit(&bounded, IMAGE, &greedy, None, USER).expect_err("too much");
     assert_eq!(
         refused.to_string(),
         "2GiB of memory is outside of 8MiB to 1GiB"
@@ -161,13 +178,13 @@ fn limits_hold_and_are_the_default() {
         cpu_milli: Some(2_001),
         ..JobSpec::default()
     };
-    assert!(admit(&bounded, IMAGE, &greedy, None).is_err());
+    assert!(admit(&bounded, IMAGE, &greedy, None, USER).is_err());
     let tiny = JobSpec {
         memory: Some(Bytes(4096)),
         cpu_milli: Some(1),
         ..JobSpec::default()
     };
-    assert!(admit(&policy(), IMAGE, &tiny, None).is_err());
+    assert!(admit(&policy(), IMAGE, &tiny, None, USER).is_err());
 }
 
 #[test]
@@ -198,4 +215,46 @@ fn texts_that_no_process_takes_are_refused() {
         ..JobSpec::default()
     };
     check(relative, "workdir");
+}
+
+#[test]
+fn jobs_run_as_whoever_submitted_them_unless_the_host_says_otherwise() {
+    let user = |text: &str, who| {
+        let policy = LaunchPolicy {
+            user: text.parse().expect("a user"),
+            ..policy()
+        };
+        let admitted = admit(&policy, IMAGE, &JobSpec::default(), None, who);
+        admitted.expect("it may start").user
+    };
+    let ids = |uid, gid| Some(UserIds { uid, gid });
+    assert_eq!(policy().user, RunAs::Submitter);
+    assert_eq!(user("submitter", USER), ids(1000, 100));
+    assert_eq!(user("submitter", submitter(0, true)), None);
+    assert_eq!(user("image", USER), None);
+    assert_eq!(user("7:8", submitter(0, true)), ids(7, 8));
+    for text in ["submitter", "image", "7:8"] {
+        assert_eq!(text.parse::<RunAs>().expect("a user").to_string(), text);
+    }
+    for wrong in ["", "root", "7", "7:", "-1:0", "7:8:9"] {
+        assert!(wrong.parse::<RunAs>().is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn only_an_admin_has_root_write_to_the_host() {
+    let spec = |writable| JobSpec {
+        volumes: vec![volume("out", "/out", writable)],
+        ..JobSpec::default()
+    };
+    let admitted = |writable| admit(&policy(), IMAGE, &spec(writable), None, USER).expect("fine");
+    assert_eq!(
+        check_root(&admitted(true), USER, 0),
+        Err(Refusal::RootWrites {
+            path: "/out".to_owned()
+        })
+    );
+    assert_eq!(check_root(&admitted(true), USER, 1000), Ok(()));
+    assert_eq!(check_root(&admitted(false), USER, 0), Ok(()));
+    assert_eq!(check_root(&admitted(true), submitter(0, true), 0), Ok(()));
 }

@@ -1,0 +1,149 @@
+//! Jobs are read back as they were written, damaged ones hide no others, and the oldest ends go first.
+
+use kerf_types::job::JobState;
+use kerf_types::{Fence, JobId, LeaseId, Timestamp};
+
+use super::{JobRow, JobStore, Kept, StopCause, Stopping};
+use crate::boot::BootTime;
+use crate::launcher::{Submitter, UserIds};
+use crate::store::Store;
+
+const PLENTY: Kept = Kept {
+    jobs: 1_000,
+    log_bytes: 1_000,
+    spec_bytes: 1_000,
+};
+
+fn job(number: u8, state: JobState) -> JobRow {
+    let since = BootTime {
+        boot: "b".to_owned(),
+        ms: 7,
+    };
+    JobRow {
+        id: JobId::new(1_000, [number; 10]),
+        submitter: Submitter {
+            ids: UserIds { uid: 1, gid: 2 },
+            admin: true,
+        },
+        spec: "{}".to_owned(),
+        spec_hash: "h".to_owned(),
+        state,
+        reason: "r".to_owned(),
+        exit_code: Some(3),
+        container: Some("c".to_owned()),
+        lease: Some(LeaseId::new(1, [1; 10])),
+        submitted: Timestamp(u64::from(number)),
+        started: Some(Timestamp(2)),
+        ended: state.is_final().then_some(Timestamp(3)),
+        restarts: 4,
+        cancel_requested: true,
+        stopping: Some(Stopping {
+            cause: StopCause::TimeLimit,
+            deadline: since.after(std::time::Duration::from_millis(5)),
+        }),
+        runs_since: Some(since),
+        log_bytes: 100,
+    }
+}
+
+fn store() -> (tempfile::TempDir, JobStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let jobs = store.jobs().expect("its jobs");
+    (folder, jobs)
+}
+
+fn ids(store: &JobStore) -> Vec<JobId> {
+    let jobs = store.all().expect("jobs").rows;
+    jobs.iter().map(|job| job.id).collect()
+}
+
+#[test]
+fn a_job_is_read_as_it_was_written() {
+    let (_folder, mut store) = store();
+    let mut row = job(1, JobState::Running);
+    store.put_job(&row).expect("it is written");
+    assert_eq!(store.all().expect("jobs").rows, [row.clone()]);
+    row.stopping = None;
+    row.runs_since = None;
+    row.lease = None;
+    store.put_job(&row).expect("it is written");
+    assert_eq!(store.all().expect("jobs").rows, [row]);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_named_and_hides_no_other() {
+    let (_folder, mut store) = store();
+    let (good, bad) = (job(1, JobState::Running), job(2, JobState::Running));
+    for row in [&good, &bad] {
+        store.put_job(row).expect("it is written");
+    }
+    store
+        .connection
+        .execute(
+            "UPDATE jobs SET state = 'odd' WHERE id = ?1",
+            [bad.id.to_string()],
+        )
+        .expect("damage");
+    let jobs = store.all().expect("jobs");
+    assert_eq!(jobs.rows, [good]);
+    let why = "the store holds a job that cannot be read: state \"odd\"".to_owned();
+    assert_eq!(jobs.unreadable, [(bad.id.to_string(), why)]);
+}
+
+#[test]
+fn those_that_ended_first_go_first_whatever_the_clock_said() {
+    let (_folder, mut store) = store();
+    // The clock was set back: the job that ended last has the earliest time.
+    for (number, clock) in [(1, 900), (2, 800), (3, 100)] {
+        let mut row = job(number, JobState::Succeeded);
+        row.ended = Some(Timestamp(clock));
+        store.put_job(&row).expect("it is written");
+    }
+    let running = job(4, JobState::Running);
+    store.put_job(&running).expect("it is written");
+    // A later change of an ended one is no later end.
+    let mut first = job(1, JobState::Succeeded);
+    first.reason = "seen again".to_owned();
+    store.put_job(&first).expect("it is written");
+    assert_eq!(store.prune_jobs(PLENTY).expect("pruned"), []);
+    let two = Kept { jobs: 2, ..PLENTY };
+    assert_eq!(store.prune_jobs(two).expect("pruned"), [first.id]);
+    assert_eq!(
+        ids(&store),
+        [2, 3, 4].map(|number| job(number, JobState::Running).id)
+    );
+}
+
+#[test]
+fn bytes_bound_what_is_kept_of_ended_jobs() {
+    let check = |keep: Kept, kept: &[u8]| {
+        let (_folder, mut store) = store();
+        for number in 1..=3 {
+            store
+                .put_job(&job(number, JobState::Failed))
+                .expect("it is written");
+        }
+        store.prune_jobs(keep).expect("pruned");
+        let expected: Vec<JobId> = kept
+            .iter()
+            .map(|number| job(*number, JobState::Failed).id)
+            .collect();
+        assert_eq!(ids(&store), expected, "{keep:?}");
+    };
+    let logs = |log_bytes| Kept {
+        log_bytes,
+        ..PLENTY
+    };
+    check(logs(300), &[1, 2, 3]);
+    check(logs(299), &[2, 3]);
+    // The last one stays, though it alone is beyond the bound.
+    check(logs(1), &[3]);
+    check(
+        Kept {
+            spec_bytes: 5,
+            ..PLENTY
+        },
+        &[2, 3],
+    );
+}
