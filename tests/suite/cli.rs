@@ -4,7 +4,10 @@
 //! written, run, and brought up to date with `KERF_BLESS=1`.
 
 mod containers;
+mod endings;
 mod normal;
+mod output;
+mod policy;
 mod script;
 mod terminal;
 
@@ -22,6 +25,7 @@ fn host(machine: &str) -> World {
     host_with(machine, "")
 }
 
+/// The same with more in its configuration.
 fn host_with(machine: &str, config: &str) -> World {
     let scratch = Scratch::new("kc").expect("/tmp takes folders");
     let settings = Settings {

@@ -21,6 +21,11 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// A host with a containerd that has the busybox image; none where the machine has no containerd.
 pub fn engine() -> Option<World> {
+    engine_with("")
+}
+
+/// The same with more in kerfd's configuration.
+pub fn engine_with(config: &str) -> Option<World> {
     if !require(Capability::Root)
         || !require(Capability::Containerd)
         || !require(Capability::Cgroup)
@@ -39,12 +44,28 @@ pub fn engine() -> Option<World> {
         machine: "h100x1".to_owned(),
         containerd: containerd.socket().to_path_buf(),
         namespace: containerd.namespace().to_owned(),
-        config: "[host]\nname = \"node-1\"\n".to_owned(),
+        config: format!("[host]\nname = \"node-1\"\n{config}"),
     };
     let kerfd = Kerfd::start(settings).expect("kerfd comes up");
     let mut world = World::new(scratch, Some(kerfd));
     world.keep(containerd);
     Some(world)
+}
+
+impl World {
+    /// What a `kerf` says that must succeed.
+    pub fn says(&self, words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        process::run(&mut self.kerf(&words)).expect("kerf succeeds")
+    }
+
+    /// What a `kerf` says that must fail.
+    pub fn refuses(&self, words: &[&str]) -> String {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let output = process::output(&mut self.kerf(&words)).expect("kerf starts");
+        assert!(!output.status.success(), "{words:?} succeeds");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
 }
 
 /// `kerf run` of a shell command, with its output in pipes.
@@ -103,7 +124,7 @@ pub fn ended(child: Child) -> Output {
     output.expect("kerf is waited for")
 }
 
-fn prints(world: &World, words: &[&str], wanted: &str) {
+pub fn prints(world: &World, words: &[&str], wanted: &str) {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     poll::until_true(wanted, LIMIT, || {
         process::run(&mut world.kerf(&words)).is_ok_and(|text| text.contains(wanted))

@@ -82,6 +82,18 @@ impl World {
         self.kerfd.as_mut().expect("this world has a kerfd")
     }
 
+    /// The containerd.
+    pub fn containerd(&mut self) -> &mut Containerd {
+        self.containerd
+            .as_mut()
+            .expect("this world has a containerd")
+    }
+
+    /// The folder.
+    pub fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
     /// A `kerf` in the folder, for the kerfd where there is one.
     pub fn kerf(&self, words: &[String]) -> Command {
         let mut command = match &self.kerfd {

@@ -256,9 +256,8 @@ fn a_start_is_finished_or_undone_when_its_caller_goes_away() {
     let container = world.container("alone");
     // Its caller goes away as soon as containerd knows of the container, which is in the middle of a start.
     let begun = async {
-        let is_ours = |views: Vec<ContainerView>| {
-            views.iter().any(|view| view.container == container)
-        };
+        let is_ours =
+            |views: Vec<ContainerView>| views.iter().any(|view| view.container == container);
         while !world.launcher.list().await.is_ok_and(is_ours) {
             tokio::task::yield_now().await;
         }
