@@ -113,6 +113,17 @@ impl HardwareError {
         )
     }
 
+    /// Whether the driver does not know the GPU any more.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                code: wire::failure::Code::NotFound,
+                ..
+            }
+        )
+    }
+
     /// Whether there is no driver to talk to.
     pub fn is_no_driver(&self) -> bool {
         matches!(

@@ -175,7 +175,7 @@ impl HostHandle {
         let view = self.view();
         let planned = tokio::task::spawn_blocking(move || {
             let usage = view::usage(&view.inventory, &view.slices, view.leases.iter());
-            let plan = layout::plan(&view.inventory, &usage, &request)?;
+            let plan = layout::plan_by_sight(&view.sight, &view.inventory, &usage, &request)?;
             Ok((view.generation, plan))
         });
         planned.await.map_err(|_| HostError::Ended)?

@@ -35,6 +35,7 @@ impl Host {
             cpuset_mems,
             env,
             mounts: device.mounts,
+            claimed: Vec::new(),
             additional_gids: Vec::new(),
         })
     }

@@ -102,6 +102,12 @@ pub enum HostError {
         /// Each GPU's reason.
         why: String,
     },
+    /// Nothing can be said of the host's GPUs now.
+    #[error("what the GPUs of this host hold is not known now ({why})")]
+    Blind {
+        /// Why.
+        why: String,
+    },
     /// The layout cannot be planned.
     #[error("the layout cannot be planned")]
     Plan(#[source] Box<PlanError>),
@@ -173,7 +179,7 @@ impl HostError {
             Self::NoLease { .. } | Self::ForeignLease { .. } | Self::HasLease { .. } => "lease",
             Self::NotFound { .. } => "not_found",
             Self::Busy { .. } | Self::NoRoom { .. } => "no_room",
-            Self::Plan(_) | Self::Unsafe { .. } | Self::Stale { .. } => "plan",
+            Self::Plan(_) | Self::Unsafe { .. } | Self::Stale { .. } | Self::Blind { .. } => "plan",
             Self::Step { .. } | Self::Hardware(_) | Self::Node { .. } => "hardware",
             Self::Store(_) | Self::Cdi(_) | Self::Random(_) => "storage",
         }
@@ -202,6 +208,7 @@ impl HostError {
             Self::NotFound { .. } => "see `kerf slices` and `kerf inventory`",
             Self::Busy { .. } => "see `kerf lease list` for who has it",
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
+            Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
             Self::Plan(_) => "see `kerf profiles` and `kerf slices`",
             Self::Unsafe { .. } => {
                 "this is a fault of kerf: please report it with the output of `kerf inventory -o json`"

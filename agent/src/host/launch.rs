@@ -1,6 +1,6 @@
 //! A container is being made: what it asks for becomes a lease of its own, and the lease its devices.
 
-use kerf_runtime::frame::{Grant, LaunchKind, LaunchRequest};
+use kerf_runtime::frame::{DeviceNode, Grant, LaunchKind, LaunchRequest};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState};
 use kerf_types::{Ask, ContainerRef, LeaseId};
 
@@ -176,8 +176,24 @@ impl Host {
             }
         };
         let made_now = !device.starts_with("lease=");
-        self.give(lease, container, None, Some(init), made_now)
-            .await
+        let claimed = self.claimed_by(&container).await?;
+        let grant = self
+            .give(lease, container, None, Some(init), made_now)
+            .await?;
+        Ok(Grant { claimed, ..grant })
+    }
+
+    /// Devices that a container has by other standing names, each with a lease of its own.
+    async fn claimed_by(&mut self, container: &ContainerRef) -> Result<Vec<DeviceNode>, HostError> {
+        let rows = self.leases.values().map(|row| &row.lease);
+        let own = rows.filter(|lease| {
+            lease.container.as_ref() == Some(container) && lease.state == LeaseState::Active
+        });
+        let mut claimed = Vec::new();
+        for lease in own.cloned().collect::<Vec<Lease>>() {
+            claimed.extend(self.lease_device(&lease).await?.nodes);
+        }
+        Ok(claimed)
     }
 
     async fn reserve_for(

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use kerf_api::json::layout::LayoutDocument;
+use kerf_planner::host::GpuName;
 use kerf_planner::{HostPlan, HostRequest, Usage, plan_host};
-use kerf_types::layout::Layout;
+use kerf_types::layout::{GpuSelector, Layout};
 use kerf_types::mig::MigMode;
 use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
 use tokio::sync::mpsc;
 
+use super::recover::STARTING;
 use super::{Host, HostError, LayoutRequest, Progress};
 use crate::errors::chain;
 use crate::store::{Store, StoreError, Work, WorkRow};
@@ -25,6 +27,34 @@ fn shape_of(inventory: &Inventory) -> Shape {
         (gpu.pci, (gpu.mig_mode, instances.collect()))
     });
     gpus.collect()
+}
+
+/// What a picture of the host does not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// Why nothing can be said of its GPUs, where that is so.
+    pub blind: Option<String>,
+    /// GPUs that the driver serves and that have never answered, by place in its list.
+    pub unread: Vec<GpuName>,
+}
+
+/// [`plan`] by somebody who knows what they do not see: what is not seen is never taken for not being there.
+pub fn plan_by_sight(
+    sight: &Sight,
+    inventory: &Inventory,
+    usage: &Usage,
+    request: &LayoutRequest,
+) -> Result<HostPlan, HostError> {
+    if let Some(why) = &sight.blind {
+        return Err(HostError::Blind { why: why.clone() });
+    }
+    let mut plan = plan(inventory, usage, request)?;
+    let mut selectors = request.layout.rules.iter().flat_map(|rule| &rule.gpus);
+    if selectors.any(|selector| *selector == GpuSelector::All) {
+        let silent = |gpu: &GpuName| (*gpu, "it has never been read".to_owned());
+        plan.skipped.extend(sight.unread.iter().map(silent));
+    }
+    Ok(plan)
 }
 
 /// The cheapest plan from what is there to a layout, vetted by the independent checker.
@@ -61,11 +91,29 @@ impl Host {
         if self.shape.as_ref() == Some(&shape) {
             return;
         }
-        // A store that cannot be written shows as degraded, and refuses every apply besides.
+        // A store that cannot be written shows as degraded, and refuses every apply besides. The shape stays the
+        // old one then, so that the next look tries again.
         if let Ok(generation) = self.write(Store::next_generation) {
             self.generation = generation;
+            self.shape = Some(shape);
         }
-        self.shape = Some(shape);
+    }
+
+    /// What the picture of this moment does not show.
+    pub(super) fn sight(&self) -> Sight {
+        let causes = [STARTING, "driver", "worker"];
+        let blind = causes.iter().find_map(|what| {
+            let entry = self.degraded.get(*what)?;
+            Some(format!("{what}: {}", entry.why))
+        });
+        let listed = (0..).zip(self.listed.iter().flatten());
+        let unread = listed
+            .filter(|(_, pci)| self.gpu(**pci).is_err())
+            .map(|(index, pci)| GpuName { index, pci: *pci });
+        Sight {
+            blind,
+            unread: unread.collect(),
+        }
     }
 
     /// Plans and carries out a layout. A crash in between is made good by [`Host::resume_layout`].
@@ -83,7 +131,8 @@ impl Host {
         if expected != 0 && expected != found {
             return Err(HostError::Stale { found, expected });
         }
-        let plan = plan(&self.inventory, &self.usage(), request)?;
+        let sight = self.sight();
+        let plan = plan_by_sight(&sight, &self.inventory, &self.usage(), request)?;
         // A listener that is gone does not stop an apply: half a layout would help nobody.
         drop(
             progress

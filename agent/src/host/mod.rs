@@ -122,6 +122,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
     let (view, receiver) = channel::channel(Arc::new(HostView {
         inventory: inventory.clone(),
         pci_paths: BTreeMap::new(),
+        sight: layout::Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),
         degraded: BTreeMap::new(),

@@ -28,15 +28,17 @@ impl Host {
         }
     }
 
-    /// What to call the GPUs that the driver serves. NVML's indices move when one drops out, so they serve only
-    /// where the kernel driver names no addresses, or fewer than NVML counts.
+    /// What to call the GPUs that the driver serves. NVML's indices move when one drops out, and a worker counts
+    /// them once, so they serve only where the kernel driver names no addresses, and there for a GPU's first
+    /// look alone: calls on one GPU are told apart by its name.
     fn keys(&self, count: u32) -> Vec<GpuKey> {
-        match &self.listed {
-            Some(all) if u32::try_from(all.len()).is_ok_and(|listed| listed >= count) => {
-                all.iter().copied().map(GpuKey::Pci).collect()
-            }
-            _ => (0..count).map(GpuKey::Index).collect(),
+        if let Some(all) = &self.listed {
+            return all.iter().copied().map(GpuKey::Pci).collect();
         }
+        let known = |index: &u32| self.inventory.gpus.iter().find(|gpu| gpu.index == *index);
+        (0..count)
+            .map(|index| known(&index).map_or(GpuKey::Index(index), |gpu| GpuKey::Pci(gpu.pci)))
+            .collect()
     }
 
     /// A GPU that the driver no longer serves has dropped out; its entry says so until it comes back.
@@ -189,7 +191,7 @@ impl Host {
         };
         let silent = |operation: String| Health::Unresponsive { since, operation };
         let health = match error {
-            error if error.is_lost() => Health::Lost { since },
+            error if error.is_lost() || error.is_not_found() => Health::Lost { since },
             HardwareError::Failed {
                 code: Code::ResetRequired,
                 ..

@@ -36,6 +36,7 @@ impl Host {
         self.view.send_replace(Arc::new(HostView {
             inventory: self.inventory.clone(),
             pci_paths: self.pci_paths.clone(),
+            sight: self.sight(),
             slices,
             leases,
             degraded: self.degraded.clone(),

@@ -15,7 +15,7 @@ use crate::hardware::worker;
 use crate::store::{LeaseRow, Origin, Work, WorkRow};
 
 /// Name of the entry that stands until the hardware was looked at for the first time.
-const STARTING: &str = "starting";
+pub(super) const STARTING: &str = "starting";
 
 /// Name of the entry about workers that outlived their kerfd.
 const EARLIER_WORKERS: &str = "earlier workers";

@@ -9,6 +9,8 @@ use kerf_types::{
     Timestamp,
 };
 
+use super::layout::Sight;
+
 /// One picture of the host.
 #[derive(Debug, Clone)]
 pub struct HostView {
@@ -16,6 +18,8 @@ pub struct HostView {
     pub inventory: Inventory,
     /// Canonical sysfs path of each PCI device, for the topology.
     pub pci_paths: BTreeMap<String, String>,
+    /// What of it is not known.
+    pub sight: Sight,
     /// Every slice.
     pub slices: Vec<SliceView>,
     /// Every lease, oldest first.

@@ -1,7 +1,6 @@
 //! Seeing a container end, whatever ends it: a pidfd on its first process, and before that one on the
 //! runtime that makes it. Hooks that run at the end are not relied upon: when the shim dies, none runs.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use kerf_types::LeaseId;
@@ -9,6 +8,7 @@ use kerf_types::lease::InitProcess;
 
 use super::{Command, HostHandle};
 use crate::process;
+use crate::process::cgroup::{self, Cgroup};
 use crate::store::{LeaseRow, PendingLaunch};
 
 /// Time between two looks into the cgroup of a container whose first process has ended: the engine kills the
@@ -24,39 +24,49 @@ pub(super) fn start(handle: &HostHandle, row: &LeaseRow) {
     if let Some(init) = row.lease.init.clone() {
         tokio::spawn(until_end(handle, lease, init, row.cgroup.clone()));
     } else if let Some(pending) = row.pending.clone() {
-        tokio::spawn(until_known(handle, lease, pending));
+        tokio::spawn(until_known(handle, lease, pending, name_of(row)));
     }
 }
 
-async fn until_end(handle: HostHandle, lease: LeaseId, init: InitProcess, cgroup: Option<PathBuf>) {
+async fn until_end(handle: HostHandle, lease: LeaseId, init: InitProcess, cgroup: Option<Cgroup>) {
     process::wait_for(&init).await;
+    until_empty(cgroup).await;
+    handle.tell(Command::Gone { lease }).await;
+}
+
+async fn until_empty(cgroup: Option<Cgroup>) {
     let mut pause = FIRST_LOOK;
-    while cgroup.as_deref().is_some_and(process::cgroup::is_populated) {
+    while cgroup.as_ref().is_some_and(Cgroup::is_populated) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LAST_LOOK);
     }
-    handle.tell(Command::Gone { lease }).await;
 }
 
 /// Whether the container of a lease runs, or is about to, or has left processes behind.
 pub(super) fn runs(row: &LeaseRow) -> bool {
     row.lease.init.as_ref().is_some_and(process::is_alive)
-        || row
-            .cgroup
-            .as_deref()
-            .is_some_and(process::cgroup::is_populated)
+        || row.cgroup.as_ref().is_some_and(Cgroup::is_populated)
         || row.pending.as_ref().is_some_and(|pending| {
-            process::is_alive(&pending.runtime) || init_of(pending).is_some()
+            process::is_alive(&pending.runtime)
+                || init_of(pending).is_some()
+                || cgroup::named(&name_of(row)).is_some_and(|left| left.is_populated())
         })
 }
 
-/// The runtime's `create` ends once the container exists or has failed; then its pid file says which.
-async fn until_known(handle: HostHandle, lease: LeaseId, pending: PendingLaunch) {
+fn name_of(row: &LeaseRow) -> String {
+    let container = row.lease.container.as_ref();
+    container.map_or_else(String::new, |container| container.id.clone())
+}
+
+/// The runtime's `create` ends once the container exists or has failed; then its pid file says which. A first
+/// process that is gone by then may have left others behind.
+async fn until_known(handle: HostHandle, lease: LeaseId, pending: PendingLaunch, name: String) {
     process::wait_for(&pending.runtime).await;
-    match init_of(&pending) {
-        Some(init) => handle.tell(Command::Started { lease, init }).await,
-        None => handle.tell(Command::Gone { lease }).await,
+    if let Some(init) = init_of(&pending) {
+        return handle.tell(Command::Started { lease, init }).await;
     }
+    until_empty(cgroup::named(&name)).await;
+    handle.tell(Command::Gone { lease }).await;
 }
 
 /// The process that the pid file of a launch names, if it runs.

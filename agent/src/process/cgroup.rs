@@ -4,13 +4,39 @@
 //! the host's), the others go on, with the devices that they were granted.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use procfs::process::Process;
 
-/// The folder of the cgroup that is named for this container and holds the process, under v1 (where devices
-/// are granted) or v2. A cgroup without the container's name may hold others, and is nobody's measure.
-pub fn of(pid: u32, container: &str) -> Option<PathBuf> {
+/// Deepest folder that is searched for a container's cgroup: `/machine.slice/x.slice/libpod-NAME.scope/container`.
+const DEPTH: u32 = 5;
+
+/// The cgroup of one container in one life: a container of the same name gets the same path, not the same inode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cgroup {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The folder's inode.
+    pub inode: u64,
+}
+
+impl Cgroup {
+    fn at(folder: PathBuf) -> Option<Self> {
+        let inode = fs::metadata(&folder).ok()?.ino();
+        Some(Self { folder, inode })
+    }
+
+    /// Whether a process is in it or below it; `false` once it is gone.
+    pub fn is_populated(&self) -> bool {
+        let same = |found: fs::Metadata| found.ino() == self.inode;
+        fs::metadata(&self.folder).is_ok_and(same) && is_populated(&self.folder)
+    }
+}
+
+/// The cgroup that is named for this container and holds the process, under v1 (where devices are granted) or
+/// v2. A cgroup without the container's name may hold others, and is nobody's measure.
+pub fn of(pid: u32, container: &str) -> Option<Cgroup> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
     let groups = process.cgroups().ok()?;
     let v1 =
@@ -23,17 +49,47 @@ pub fn of(pid: u32, container: &str) -> Option<PathBuf> {
     if !is_named_for(&group.pathname, container) {
         return None;
     }
+    let (mount_point, root) = hierarchy(kind)?;
+    // Seen from a cgroup namespace or a bind mount, the mount begins below the root of the hierarchy.
+    let below = Path::new(&group.pathname).strip_prefix(root).ok()?;
+    Cgroup::at(mount_point.join(below))
+}
+
+/// The cgroup that is named for this container, for one whose first process was gone before it was looked at.
+pub fn named(container: &str) -> Option<Cgroup> {
+    let (mount_point, _) = hierarchy("cgroup").or_else(|| hierarchy("cgroup2"))?;
+    Cgroup::at(search(&mount_point, container, DEPTH)?)
+}
+
+fn search(folder: &Path, container: &str, depth: u32) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    let folders: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect();
+    let named = |path: &&PathBuf| {
+        let name = path.file_name().unwrap_or_default();
+        is_named_for(&name.to_string_lossy(), container)
+    };
+    if let Some(found) = folders.iter().find(named) {
+        return Some(found.clone());
+    }
+    let below = depth.checked_sub(1)?;
+    folders
+        .iter()
+        .find_map(|folder| search(folder, container, below))
+}
+
+/// Where the hierarchy that holds device rights is mounted, and where in it the mount begins.
+fn hierarchy(kind: &str) -> Option<(PathBuf, String)> {
     let mounts = Process::myself().ok()?.mountinfo().ok()?;
     let mount = mounts.into_iter().find(|mount| {
         mount.fs_type == kind && (kind == "cgroup2" || mount.super_options.contains_key("devices"))
     })?;
-    // Seen from a cgroup namespace or a bind mount, the mount begins below the root of the hierarchy.
-    let below = Path::new(&group.pathname).strip_prefix(&mount.root).ok()?;
-    Some(mount.mount_point.join(below))
+    Some((mount.mount_point, mount.root))
 }
 
-/// Whether a process is in the cgroup or below it; `false` once it is gone.
-pub fn is_populated(folder: &Path) -> bool {
+fn is_populated(folder: &Path) -> bool {
     let own = fs::read_to_string(folder.join("cgroup.procs"));
     if own.is_ok_and(|pids| !pids.trim().is_empty()) {
         return true;
@@ -58,7 +114,7 @@ fn is_named_for(path: &str, container: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_named_for, is_populated};
+    use super::{Cgroup, is_named_for, is_populated, search};
 
     #[test]
     fn only_the_containers_own_cgroup_counts() {
@@ -85,6 +141,15 @@ mod tests {
         assert!(!is_populated(folder.path()));
         std::fs::write(below.join("cgroup.procs"), "17\n").expect("a file");
         assert!(is_populated(folder.path()));
+        let own = Cgroup::at(folder.path().to_owned()).expect("it is there");
+        assert!(own.is_populated());
+        let later = Cgroup {
+            inode: own.inode + 1,
+            ..own
+        };
+        assert!(!later.is_populated(), "another life of the same path");
+        assert_eq!(search(folder.path(), "b", 3), Some(below));
+        assert_eq!(search(folder.path(), "c", 3), None);
         assert!(!is_populated(&folder.path().join("gone")));
     }
 }

@@ -46,9 +46,10 @@ impl From<HostError> for Status {
             HostError::HasLease { .. } => Code::AlreadyExists,
             HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
             HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
-            HostError::Busy { .. } | HostError::Plan(_) | HostError::Stale { .. } => {
-                Code::FailedPrecondition
-            }
+            HostError::Busy { .. }
+            | HostError::Plan(_)
+            | HostError::Stale { .. }
+            | HostError::Blind { .. } => Code::FailedPrecondition,
             HostError::NoRoom { .. } => Code::ResourceExhausted,
             HostError::Unsafe { .. } => Code::Internal,
             HostError::Step { .. } | HostError::Hardware(_) | HostError::Node { .. } => {

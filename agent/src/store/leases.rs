@@ -10,6 +10,7 @@ use kerf_types::lease::{InitProcess, Lease};
 use self::document::Document;
 use super::{Doing, Store, StoreError};
 use crate::process::BootMoment;
+use crate::process::cgroup::Cgroup;
 
 /// A lease together with what is still to be learnt about its container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct LeaseRow {
     pub until: Option<BootMoment>,
     /// The cgroup that is named for its container: whatever is in there may use what was granted, also when
     /// the first process is gone.
-    pub cgroup: Option<PathBuf>,
+    pub cgroup: Option<Cgroup>,
 }
 
 /// A container on its way: the OCI runtime has been told to make it.

@@ -115,6 +115,10 @@ pub struct Store {
 /// would cost every launch a flush of the disk. A restart skips what is left of a block.
 const GENERATION_BLOCK: u64 = 64;
 
+/// Generations of one epoch of the store. A store that was lost or rolled back forgets which it gave out, so a
+/// new epoch begins beyond all that the one before can have used: one a second would last thirty years.
+const GENERATIONS_OF_AN_EPOCH: u64 = 1_000_000_000;
+
 impl Store {
     /// Opens `<folder>/state.db`, makes it when it is absent, sets it aside when it cannot be read.
     ///
@@ -141,7 +145,10 @@ impl Store {
             Err(error) => return Err(error),
         };
         let epoch = epoch::settle(&connection, folder, &mut origin, highest_fence)?;
-        let reserved = read_meta(&connection, "generation")?.unwrap_or(0);
+        let epochs_before = u64::from(epoch.saturating_sub(1));
+        let reserved = read_meta(&connection, "generation")?
+            .unwrap_or(0)
+            .max(epochs_before * GENERATIONS_OF_AN_EPOCH);
         Ok(Self {
             connection,
             epoch,

@@ -5,6 +5,7 @@ use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
 
 use super::{LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
 use crate::process::BootMoment;
+use crate::process::cgroup::Cgroup;
 
 fn lease(store: &mut Store) -> LeaseRow {
     let slice = SliceId {
@@ -50,7 +51,10 @@ fn lease(store: &mut Store) -> LeaseRow {
         wanted: "3g.40gb".to_owned(),
         by: Some(1000),
         until: Some(BootMoment::now()),
-        cgroup: Some("/sys/fs/cgroup/devices/default/c1".into()),
+        cgroup: Some(Cgroup {
+            folder: "/sys/fs/cgroup/devices/default/c1".into(),
+            inode: 77,
+        }),
     }
 }
 

@@ -101,7 +101,7 @@ pub fn run(args: &[OsString], settings: Settings, stdin: impl Read) -> Result<()
     let mut config = Config::parse(&file.text).map_err(spec_error)?;
     config.admit().map_err(spec_error)?;
     let grant = launch::obtain(&settings, &request)?;
-    config.verify(&grant).map_err(spec_error)
+    config.verify(&arguments.device, &grant).map_err(spec_error)
 }
 
 /// Reads the hook's arguments.

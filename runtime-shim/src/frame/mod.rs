@@ -132,6 +132,10 @@ pub struct Grant {
     /// Bind mounts of what the driver offers.
     #[serde(default)]
     pub mounts: Vec<MountEntry>,
+    /// Devices of the other standing names that this container has claimed before: the hook of the last name looks
+    /// at all of them together. Never granted by this answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claimed: Vec<DeviceNode>,
     /// Groups that own device nodes (DRM render nodes).
     #[serde(default)]
     pub additional_gids: Vec<u32>,

@@ -8,12 +8,13 @@
 mod cpuset;
 mod devices;
 mod error;
+mod hooks;
 mod mounts;
 mod process;
 #[cfg(test)]
 mod tests;
 
-use crate::frame::Grant;
+use crate::frame::{DeviceNode, Grant};
 use crate::json;
 use crate::json::tree::{Node, Object};
 
@@ -111,9 +112,21 @@ impl<'a> Config<'a> {
         devices::admit(&mut self.root)
     }
 
-    /// Refuses a spec in which an engine has put other devices than those of the grant.
-    pub fn verify(&mut self, grant: &Grant) -> Result<(), SpecError> {
-        devices::verify(&mut self.root, &grant.devices)
+    /// Refuses a spec in which an engine has put other devices than those of the grant. With `device` of several
+    /// standing names, devices of the others are looked for with the last one, when all have been claimed.
+    pub fn verify(&mut self, device: &str, grant: &Grant) -> Result<(), SpecError> {
+        devices::carries(&mut self.root, &grant.devices)?;
+        let claims = hooks::claims(&mut self.root)?;
+        if claims.last().is_some_and(|last| last != device) {
+            return Ok(());
+        }
+        let all: Vec<DeviceNode> = grant
+            .devices
+            .iter()
+            .chain(&grant.claimed)
+            .cloned()
+            .collect();
+        devices::no_others(&mut self.root, &all)
     }
 
     /// The text of the spec with `grant` in it, in UTF-8.

@@ -39,6 +39,7 @@ fn good() -> Grant {
             options: vec!["ro".to_owned()],
             kind: "bind".to_owned(),
         }],
+        claimed: Vec::new(),
         additional_gids: vec![44],
     }
 }

@@ -119,6 +119,47 @@ fn one_standing_name_serves_one_plain_container() {
 }
 
 #[test]
+fn two_standing_names_are_two_leases_of_one_container_and_no_third_device() {
+    let Some(world) = World::new("h100x1", "") else {
+        return;
+    };
+    let slices = layout(&[(&["0"], &[("1g.10gb", 3)])]);
+    world.client.apply(slices).expect("it is applied");
+    let slices = world.client.slices();
+    let [one, two, three] = slices.as_slice() else {
+        panic!("three slices: {slices:?}");
+    };
+    let bundles = Bundles::new(&world);
+    let document = read(&file(&world.kerfd, "slice")).expect("a CDI file");
+    let spec = |id: &str| {
+        let mut spec = with_device(&bundles, &world, id, "slice", &one.id);
+        apply(&document, &two.id, &mut spec);
+        spec
+    };
+    // The nodes of a third slice that nobody claims: an engine of another mind, or a stale spec.
+    let mut more = spec("more");
+    let mut other = bundles.spec("other", "true");
+    apply(&document, &three.id, &mut other);
+    let rules = other["linux"]["resources"]["devices"]
+        .as_array()
+        .expect("rules");
+    let list = more["linux"]["resources"]["devices"].as_array_mut();
+    list.expect("rules").extend(rules.iter().skip(1).cloned());
+    let ended = bundles.runc("more", &more);
+    let error = ended.error();
+    assert!(
+        error.contains("opens devices that are not in the grant"),
+        "{error}"
+    );
+    world.until_no_leases();
+    bundles.runc("both", &spec("both")).ok();
+    let states = world.client.slices().into_iter().map(|slice| slice.state);
+    assert_eq!(states.collect::<Vec<_>>(), ["leased", "leased", "free"]);
+    bundles.end("both");
+    world.until_no_leases();
+}
+
+#[test]
 fn the_hook_has_nothing_of_the_environment_that_the_runtime_was_started_with() {
     let Some(world) = World::new("h100x1", "") else {
         return;

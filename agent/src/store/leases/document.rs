@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LeaseRow, PendingLaunch};
 use crate::process::BootMoment;
+use crate::process::cgroup::Cgroup;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Document {
@@ -31,7 +32,7 @@ pub(super) struct Document {
     #[serde(default)]
     until: Option<(String, u64)>,
     #[serde(default)]
-    cgroup: Option<PathBuf>,
+    cgroup: Option<(PathBuf, u64)>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,7 +103,10 @@ impl From<&LeaseRow> for Document {
                 .until
                 .as_ref()
                 .map(|until| (until.boot_id.clone(), until.ms)),
-            cgroup: row.cgroup.clone(),
+            cgroup: row
+                .cgroup
+                .as_ref()
+                .map(|cgroup| (cgroup.folder.clone(), cgroup.inode)),
         }
     }
 }
@@ -156,7 +160,9 @@ impl TryFrom<Document> for LeaseRow {
             wanted: document.wanted,
             by: document.by,
             until,
-            cgroup: document.cgroup,
+            cgroup: document
+                .cgroup
+                .map(|(folder, inode)| Cgroup { folder, inode }),
         })
     }
 }

@@ -154,31 +154,20 @@ pub(super) fn apply(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(),
     add_rules(resources.list("devices", RULES)?, devices)
 }
 
-/// Refuses a spec that does not carry exactly `devices` of the granted majors: the engine wrote it, maybe when
-/// another slice had these numbers.
-pub(super) fn verify(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(), SpecError> {
-    let Some(linux) = root.opened("linux", "linux")? else {
-        return missing(devices.first());
-    };
-    let nodes: Vec<OldNode> = match linux.opened_list("devices", NODES)? {
-        Some(list) => {
-            let read = |node: &Node<'_>| node.read(NODES, "a list of devices");
-            list.iter().map(read).collect::<Result<_, _>>()?
-        }
-        None => Vec::new(),
-    };
-    let rules = match linux.opened("resources", "linux.resources")? {
-        Some(resources) => match resources.opened_list("devices", RULES)? {
-            Some(list) => rules(list)?,
+/// Refuses a spec that lacks one of `devices`, or has it under other numbers: the engine wrote it, maybe when
+/// another slice had these.
+pub(super) fn carries(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(), SpecError> {
+    let nodes = match root.opened("linux", "linux")? {
+        Some(linux) => match linux.opened_list("devices", NODES)? {
+            Some(list) => {
+                let read = |node: &Node<'_>| node.read(NODES, "a list of devices");
+                list.iter().map(read).collect::<Result<Vec<OldNode>, _>>()?
+            }
             None => Vec::new(),
         },
         None => Vec::new(),
     };
-    if let Some(rule) = effective(&rules).find(|rule| reaches_beyond(rule, devices)) {
-        return Err(SpecError::ForeignDevice {
-            rule: rule.in_words(),
-        });
-    }
+    let rules = rules_of(root)?;
     let is_open = |device: &DeviceNode| effective(&rules).any(|rule| rule.is_for(device));
     let is_there = |device: &DeviceNode| {
         let mut at_path = nodes
@@ -191,6 +180,30 @@ pub(super) fn verify(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<()
             .iter()
             .find(|device| !is_open(device) || !is_there(device)),
     )
+}
+
+/// Refuses a spec that opens a device of the same majors beside `devices`.
+pub(super) fn no_others(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(), SpecError> {
+    let rules = rules_of(root)?;
+    match effective(&rules).find(|rule| reaches_beyond(rule, devices)) {
+        Some(rule) => Err(SpecError::ForeignDevice {
+            rule: rule.in_words(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn rules_of(root: &mut Object<'_>) -> Result<Vec<Rule>, SpecError> {
+    let Some(linux) = root.opened("linux", "linux")? else {
+        return Ok(Vec::new());
+    };
+    let Some(resources) = linux.opened("resources", "linux.resources")? else {
+        return Ok(Vec::new());
+    };
+    match resources.opened_list("devices", RULES)? {
+        Some(list) => rules(list),
+        None => Ok(Vec::new()),
+    }
 }
 
 fn missing(device: Option<&DeviceNode>) -> Result<(), SpecError> {

@@ -98,7 +98,11 @@ fn a_path_that_is_taken_by_something_else_is_refused() {
 
 #[test]
 fn a_spec_that_an_engine_wrote_must_carry_the_grant_and_no_neighbour() {
-    let verify = |text: &str| Config::parse(text).expect("a spec").verify(&grant());
+    let verify = |text: &str| {
+        Config::parse(text)
+            .expect("a spec")
+            .verify("slice=a", &grant())
+    };
     let edited = apply(&config().to_string(), &grant()).expect("applied");
     verify(&edited).expect("what kerf writes itself");
     let error = verify(&config().to_string()).expect_err("nothing of the grant is in it");
