@@ -7,6 +7,8 @@
 
 pub mod ask;
 pub mod bytes;
+pub mod host;
+pub mod host_record;
 pub mod ids;
 pub mod inventory;
 pub mod job;
@@ -14,6 +16,7 @@ pub mod layout;
 pub mod lease;
 pub mod mig;
 pub mod pci;
+pub mod peer;
 pub mod placement;
 pub mod profile;
 pub mod sample;
@@ -23,6 +26,8 @@ pub mod topology;
 
 pub use ask::Ask;
 pub use bytes::Bytes;
+pub use host::{HostId, HostName};
+pub use host_record::HostRecord;
 pub use ids::{
     CiId, ContainerRef, DeviceMinor, Fence, GiId, GpuUuid, JobId, LeaseId, MigUuid, ProfileId,
     SliceId,
@@ -33,7 +38,7 @@ pub use pci::PciAddress;
 pub use placement::{Placement, UnitMask};
 pub use profile::{Engines, Profile, ProfileName};
 pub use step::Step;
-pub use time::Timestamp;
+pub use time::{Moment, Timestamp};
 
 /// The vendor part of every name that kerf gives in public: CDI kinds, annotations, labels.
 pub const VENDOR: &str = "kerf.dev";

@@ -1,6 +1,7 @@
 //! Points in time.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Milliseconds since 1970-01-01 UTC, as the host's clock gave them. Never used for safety.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -10,6 +11,25 @@ impl Timestamp {
     /// Whole seconds from `self` to `later`, 0 when the clock went back.
     pub fn seconds_until(self, later: Self) -> u64 {
         later.0.saturating_sub(self.0) / 1_000
+    }
+}
+
+/// Milliseconds on one host's own clock that never goes back, as its driver counts them. It means nothing on
+/// another host: a moment that a peer sends is only ever handed back to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// The moment that is this much later.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(wait_ms))
+    }
+
+    /// The time since `earlier`, nothing when that is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 

@@ -1,0 +1,216 @@
+//! What hosts say to each other about one member of one attempt of one job.
+//!
+//! ```text
+//!   submitting host                       owner of the devices
+//!     Reserve ───────────────────────────►  Reserved | Refused
+//!     (decision: the job's register)
+//!     Confirm ───────────────────────────►  Confirmed | Refused
+//!     (all members confirmed)
+//!     Start ─────────────────────────────►  Started | StartRefused
+//!     Keep ◄─────────── Alive ──────────── while it is held or runs
+//!     Release ───────────────────────────►  Released
+//!            ◄───────── Ended ──────────── until released
+//! ```
+//! Every message names (job, attempt, member) and changes nothing when it comes twice, late or out of order.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::ask::Ask;
+use crate::host_record::HostRecord;
+use crate::job::JobSpec;
+use crate::{Bytes, Fence, JobId, LeaseId, Moment};
+
+/// Which attempt at a job, counted from 1. A higher one closes all lower ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt(pub u32);
+
+impl Attempt {
+    /// The first.
+    pub const FIRST: Self = Self(1);
+
+    /// The one after.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag {
+    /// The job.
+    pub job: JobId,
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The member, counted from 0.
+    pub member: u32,
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            job,
+            attempt,
+            member,
+        } = self;
+        write!(f, "job {job} attempt {attempt} member {member}")
+    }
+}
+
+/// SHA-256 of a job's canonical description: part of its identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpecHash(pub [u8; 32]);
+
+/// What one member needs of its host.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemberAsk {
+    /// Devices; `None` for a job without accelerators.
+    pub accelerator: Option<Ask>,
+    /// CPU in thousandths.
+    pub cpu_milli: Option<u64>,
+    /// Memory.
+    pub memory: Option<Bytes>,
+}
+
+impl MemberAsk {
+    /// What each member of `spec` needs.
+    pub fn of(spec: &JobSpec) -> Self {
+        Self {
+            accelerator: spec.accelerator.clone(),
+            cpu_milli: spec.cpu_milli,
+            memory: spec.memory,
+        }
+    }
+}
+
+/// A grant as its owner names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Grant {
+    /// The lease.
+    pub lease: LeaseId,
+    /// Its fence.
+    pub fence: Fence,
+}
+
+/// How a member ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exit {
+    /// Its exit code; `None` where nobody saw one.
+    pub code: Option<i32>,
+    /// How it came to that, for people.
+    pub reason: String,
+}
+
+/// Longest reason or exit text in bytes. Reasons name each GPU of a host, so they may be long.
+pub const REASON_LIMIT: usize = 4_096;
+
+/// One message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerMessage {
+    /// What it is about.
+    pub tag: Tag,
+    /// What it says.
+    pub body: Body,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body {
+    /// Hold devices for this member.
+    Reserve {
+        /// Identity of the job's description.
+        spec_hash: SpecHash,
+        /// What is needed.
+        ask: MemberAsk,
+        /// How long they are held when nobody is heard of.
+        ttl: Duration,
+    },
+    /// They are held.
+    Reserved(Grant),
+    /// They are not held, or no longer.
+    Refused {
+        /// Why, for people.
+        reason: String,
+        /// How the host is now.
+        record: Option<Box<HostRecord>>,
+    },
+    /// The attempt is decided; hold on to this grant.
+    Confirm(Grant),
+    /// It is held for the decided attempt.
+    Confirmed,
+    /// Everybody has confirmed: start.
+    Start {
+        /// Identity of the description.
+        spec_hash: SpecHash,
+        /// The description.
+        spec: Arc<JobSpec>,
+    },
+    /// The container runs.
+    Started,
+    /// It does not, and will not in this attempt.
+    StartRefused {
+        /// Why.
+        reason: String,
+    },
+    /// Nothing of this member is wanted any more.
+    Release,
+    /// Nothing of it is left, and nothing of it will come.
+    Released,
+    /// The owner still has it.
+    Alive {
+        /// The owner's clock when it sent this; the answer hands it back.
+        sent: Moment,
+    },
+    /// It is still wanted.
+    Keep {
+        /// What the owner's clock said in the message that this answers.
+        sent: Moment,
+    },
+    /// The submitting host has lost its memory of what it heard: say again how it is.
+    Query,
+    /// The container has ended.
+    Ended(Exit),
+}
+
+impl Body {
+    /// The word in logs and events.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reserve { .. } => "reserve",
+            Self::Reserved(_) => "reserved",
+            Self::Refused { .. } => "refused",
+            Self::Confirm(_) => "confirm",
+            Self::Confirmed => "confirmed",
+            Self::Start { .. } => "start",
+            Self::Started => "started",
+            Self::StartRefused { .. } => "start-refused",
+            Self::Release => "release",
+            Self::Released => "released",
+            Self::Alive { .. } => "alive",
+            Self::Keep { .. } => "keep",
+            Self::Query => "query",
+            Self::Ended(_) => "ended",
+        }
+    }
+
+    /// Whether it goes from the submitting host to an owner.
+    pub fn is_to_owner(&self) -> bool {
+        matches!(
+            self,
+            Self::Reserve { .. }
+                | Self::Confirm(_)
+                | Self::Start { .. }
+                | Self::Release
+                | Self::Keep { .. }
+                | Self::Query
+        )
+    }
+}
