@@ -3,10 +3,11 @@
 
 use std::error::Error;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "kerf/v1/hardware.proto",
     "kerf/v1/kerf.proto",
     "kerf/partitioner/v1/partitioner.proto",
+    "kerf/peer/v1/peer.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

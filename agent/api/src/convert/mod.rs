@@ -10,6 +10,8 @@ mod job;
 mod layout;
 mod lease;
 mod mig;
+mod peer;
+mod record;
 mod sample;
 mod step;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub use job::job_state;
 pub(crate) use layout::{check_layout, check_rule, slice_counts};
 pub use layout::{gpu_selector, gpu_selector_text};
 pub(crate) use mig::{mig_mode, placement};
+pub use record::RECORD_LIMIT;
 
 /// Most GPUs of a host; the largest servers sold have 16, a composed one some dozens.
 pub const GPU_LIMIT: usize = 256;
@@ -43,6 +46,14 @@ pub const NUMA_LIMIT: usize = 1_024;
 pub const NIC_LIMIT: usize = 256;
 /// Most problems that an inventory lists.
 pub const PROBLEM_LIMIT: usize = 1_024;
+/// Most labels of a host or of the jobs on it that a record tells of.
+pub const LABEL_LIMIT: usize = 64;
+/// Longest key or value of a label in bytes.
+pub const LABEL_TEXT_LIMIT: usize = 128;
+/// Most GPU models of one host.
+pub const MODEL_LIMIT: usize = 16;
+/// Longest address of a peer in bytes: a DNS name and a port.
+pub const ADDRESS_LIMIT: usize = 260;
 /// Most rules of a layout, and GPUs that one rule names.
 pub const RULE_LIMIT: usize = GPU_LIMIT;
 /// Longest name or version in bytes.

@@ -1,5 +1,8 @@
 //! Everything survives the way to the wire and back, and what is wrong is refused with its place.
 
+mod peer;
+mod record;
+
 use std::fmt::Debug;
 
 use kerf_types::inventory::{Architecture, GpuProcess};
