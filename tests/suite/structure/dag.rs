@@ -7,9 +7,10 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
+    ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
@@ -27,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 const AGENT: &[&str] = &[
     "kerf-types",
     "kerf-planner",
+    "kerf-scheduler",
     "kerf-telemetry",
     "kerf-api",
     "kerf-runtime",

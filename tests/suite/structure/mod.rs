@@ -21,9 +21,10 @@ mod unsafe_code;
 use source::Source;
 
 /// Packages that decide and never do: no clock, no IO, no environment, no thread.
-const PURE: [(&str, &str); 2] = [
+const PURE: [(&str, &str); 3] = [
     ("kerf-types", "partitioner/types"),
     ("kerf-planner", "partitioner/planner"),
+    ("kerf-scheduler", "agent/scheduler"),
 ];
 
 /// Applies a rule to every source of the workspace.

@@ -1,0 +1,283 @@
+//! What the submitting host does with what owners answer.
+
+use kerf_types::job::{JobState, RestartPolicy};
+use kerf_types::peer::{Body, Exit, Grant, Tag};
+use kerf_types::{HostId, HostRecord, Moment};
+
+use super::cancelled;
+use crate::core::job::{Job, Phase, SlotState};
+use crate::core::saved::{Next, Outcome};
+use crate::core::settings::START_TRIES;
+use crate::core::{Core, Faults};
+
+impl<F: Faults> Core<F> {
+    pub(in crate::core) fn on_answer(&mut self, now: Moment, from: HostId, tag: Tag, body: Body) {
+        let slot_of = |job: &Job| {
+            let member = usize::try_from(tag.member).ok()?;
+            let slot = job.slots.get(member)?;
+            (job.row.attempt == tag.attempt && slot.host == from).then_some(member)
+        };
+        let slot = self.jobs.get(&tag.job).and_then(slot_of);
+        if let Body::Refused {
+            record: Some(record),
+            ..
+        } = &body
+        {
+            self.learn_from(now, from, record);
+        }
+        let Some(member) = slot else {
+            // It comes late, or nobody here knows the job any more: whatever is held is given back.
+            if holds_something(&body) {
+                self.outbox.send(from, tag, Body::Release);
+            }
+            return;
+        };
+        self.with_job(tag.job, |core, job| {
+            if let Some(slot) = job.slots.get_mut(member) {
+                slot.heard = now;
+            }
+            match body {
+                Body::Reserved(grant) => core.on_reserved(now, job, member, grant),
+                Body::Refused { reason, .. } => core.on_refused(now, job, member, &reason),
+                Body::Confirmed => core.on_confirmed(now, job, member),
+                Body::Started => core.on_started(job, member),
+                Body::StartRefused { reason } => core.on_not_started(now, job, member, reason),
+                Body::Released => core.on_released(now, job, member),
+                Body::Alive { sent } => core.on_alive(now, job, member, sent),
+                Body::Ended(exit) => core.on_ended(now, job, member, exit),
+                // Only owners are told these, and they were dealt with before.
+                Body::Reserve { .. }
+                | Body::Confirm(_)
+                | Body::Start { .. }
+                | Body::Release
+                | Body::Keep { .. }
+                | Body::Query => {}
+            }
+        });
+    }
+
+    /// A host speaks for itself alone.
+    fn learn_from(&mut self, now: Moment, from: HostId, record: &HostRecord) {
+        if record.id == from {
+            self.learn(now, record.clone().into());
+        }
+    }
+
+    fn on_reserved(&mut self, now: Moment, job: &mut Job, member: usize, grant: Grant) {
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        if job.phase != Phase::Reserving {
+            return;
+        }
+        slot.kept = now;
+        slot.grant = Some(grant);
+        slot.state = SlotState::Held;
+        if job.all(|state| *state == SlotState::Held) {
+            self.decide(now, job);
+        }
+    }
+
+    fn on_refused(&mut self, now: Moment, job: &mut Job, member: usize, reason: &str) {
+        let held = matches!(job.phase, Phase::Reserving | Phase::Confirming);
+        let Some(host) = job.slots.get(member).filter(|_| held).map(|slot| slot.host) else {
+            return;
+        };
+        job.avoid.insert(host, (now, reason.to_owned()));
+        if let Some(slot) = job.slots.get_mut(member) {
+            slot.state = SlotState::Closed;
+        }
+        let why = format!("{} refused: {reason}", self.name_of(host));
+        self.close(now, job, Next::Again, &why);
+    }
+
+    fn on_confirmed(&mut self, now: Moment, job: &mut Job, member: usize) {
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        if job.phase != Phase::Confirming || slot.state != SlotState::Held {
+            return;
+        }
+        slot.state = SlotState::Confirmed;
+        if F::SKIP_BARRIER || job.all(|state| *state == SlotState::Confirmed) {
+            self.go(now, job);
+        }
+    }
+
+    fn on_started(&mut self, job: &mut Job, member: usize) {
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        if job.phase == Phase::Going && slot.state == SlotState::Starting {
+            slot.state = SlotState::Running;
+            if job.all(|state| *state == SlotState::Running) {
+                job.row.refused_starts = 0;
+                job.reason = "all members run".to_owned();
+            }
+        }
+    }
+
+    fn on_not_started(&mut self, now: Moment, job: &mut Job, member: usize, reason: String) {
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        if job.phase != Phase::Going || slot.state != SlotState::Starting {
+            return;
+        }
+        let host = slot.host;
+        slot.state = SlotState::NotStarted(reason.clone());
+        job.avoid.insert(host, (now, reason.clone()));
+        job.row.refused_starts = job.row.refused_starts.saturating_add(1);
+        let why = format!("{} did not start it: {reason}", self.name_of(host));
+        let failed = Outcome {
+            state: JobState::Failed,
+            exit_code: None,
+            reason: why.clone(),
+        };
+        let nobody = job.all(|state| matches!(state, SlotState::NotStarted(_)));
+        let next = if nobody && job.row.refused_starts < START_TRIES {
+            // Nothing of it ever ran, so this is no restart.
+            Next::Again
+        } else {
+            after(job, true, failed)
+        };
+        self.close(now, job, next, &why);
+    }
+
+    fn on_released(&mut self, now: Moment, job: &mut Job, member: usize) {
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        let host = slot.host;
+        match &job.phase {
+            Phase::Closing(_) => {
+                slot.state = SlotState::Closed;
+                self.closing_tick(now, job);
+            }
+            Phase::Reserving | Phase::Confirming if slot.state != SlotState::Asked => {
+                slot.state = SlotState::Closed;
+                let why = format!("{} let its reservation go", self.name_of(host));
+                job.avoid
+                    .insert(host, (now, "its reservation ended".to_owned()));
+                self.close(now, job, Next::Again, &why);
+            }
+            // Its refusal was overtaken: what has run is kept as ended until it is released.
+            Phase::Going if slot.state == SlotState::Starting => {
+                let reason = "it was let go before it started".to_owned();
+                self.on_not_started(now, job, member, reason);
+            }
+            Phase::Going if slot.state == SlotState::Running => {
+                let exit = Exit {
+                    code: None,
+                    reason: format!("{} no longer has it", self.name_of(host)),
+                };
+                self.on_ended(now, job, member, exit);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_alive(&mut self, now: Moment, job: &mut Job, member: usize, sent: Moment) {
+        let tag = job.tag(member);
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        match (&job.phase, &slot.state) {
+            (Phase::Closing(_), _) => {
+                slot.next_send = now;
+                self.closing_tick(now, job);
+            }
+            (
+                _,
+                SlotState::Held | SlotState::Confirmed | SlotState::Starting | SlotState::Running,
+            ) => {
+                slot.kept = now;
+                let host = slot.host;
+                self.outbox.send(host, tag, Body::Keep { sent });
+            }
+            _ => {}
+        }
+    }
+
+    fn on_ended(&mut self, now: Moment, job: &mut Job, member: usize, exit: Exit) {
+        let Some(slot) = job.slots.get_mut(member) else {
+            return;
+        };
+        if job.phase != Phase::Going {
+            if matches!(job.phase, Phase::Closing(_)) {
+                // Its owner keeps the end until it is told that it is known.
+                slot.next_send = now;
+                self.closing_tick(now, job);
+            }
+            return;
+        }
+        if !slot.state.may_live() {
+            return;
+        }
+        slot.state = SlotState::Ended(exit);
+        self.save_job(job);
+        self.look_at_ends(now, job);
+    }
+
+    /// What the ends of members mean for the job.
+    fn look_at_ends(&mut self, now: Moment, job: &mut Job) {
+        let mut ends = job.slots.iter().filter_map(|slot| match &slot.state {
+            SlotState::Ended(exit) => Some((slot.host, exit.clone())),
+            _ => None,
+        });
+        let bad = ends.find(|(_, exit)| exit.code != Some(0));
+        if let Some((host, exit)) = bad {
+            let state = if exit.code.is_some() {
+                JobState::Failed
+            } else {
+                JobState::Lost
+            };
+            let why = format!("ended on {}: {}", self.name_of(host), exit.reason);
+            let outcome = Outcome {
+                state,
+                exit_code: exit.code,
+                reason: why.clone(),
+            };
+            let next = after(job, true, outcome);
+            return self.close(now, job, next, &why);
+        }
+        if job.all(|state| matches!(state, SlotState::Ended(_))) {
+            let outcome = Outcome {
+                state: JobState::Succeeded,
+                exit_code: Some(0),
+                reason: "all members ended with 0".to_owned(),
+            };
+            let next = after(job, false, outcome);
+            self.close(now, job, next, "all members ended with 0");
+        }
+    }
+
+    /// What people call a host.
+    pub(super) fn name_of(&self, host: HostId) -> String {
+        let known = self.fleet.get(host);
+        known.map_or_else(
+            || host.to_string(),
+            |host| host.model.record().name.to_string(),
+        )
+    }
+}
+
+/// What follows an attempt that ran, by the job's restart policy.
+pub(super) fn after(job: &Job, failed: bool, outcome: Outcome) -> Next {
+    if job.row.cancelled {
+        return Next::End(cancelled());
+    }
+    match job.row.spec.restart {
+        RestartPolicy::Always => Next::Restart,
+        RestartPolicy::OnFailure { max } if failed && job.row.restarts < max => Next::Restart,
+        RestartPolicy::Never | RestartPolicy::OnFailure { .. } => Next::End(outcome),
+    }
+}
+
+/// Whether the sender of this has something that must be given back.
+fn holds_something(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Reserved(_) | Body::Confirmed | Body::Started | Body::Alive { .. } | Body::Ended(_)
+    )
+}

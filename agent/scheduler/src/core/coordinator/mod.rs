@@ -1,0 +1,214 @@
+//! The submitting host's side: jobs from their submission to their end.
+//!
+//! It owns when an attempt begins, is decided and is over. Each decision is in the job's register and durable
+//! before anybody hears of it.
+
+mod closing;
+mod hear;
+mod placing;
+mod report;
+mod time;
+
+use std::sync::Arc;
+
+use kerf_types::job::{JobSpec, JobState};
+use kerf_types::peer::{Attempt, Body, SpecHash};
+use kerf_types::{HostId, JobId, Moment};
+
+use super::job::{Job, Phase, Slot, SlotState};
+use super::register::{Decision, Proposed, Settled};
+use super::saved::{Change, JobRow, Next, Outcome, SavedPhase};
+use super::{Core, Faults};
+use crate::fleet::Liveness;
+
+impl<F: Faults> Core<F> {
+    pub(super) fn submit(
+        &mut self,
+        now: Moment,
+        id: JobId,
+        spec: Arc<JobSpec>,
+        spec_hash: SpecHash,
+    ) {
+        if self.jobs.contains_key(&id) {
+            return;
+        }
+        let row = JobRow {
+            job: id,
+            spec,
+            spec_hash,
+            attempt: Attempt::FIRST,
+            phase: SavedPhase::Open,
+            members: Vec::new(),
+            restarts: 0,
+            refused_starts: 0,
+            cancelled: false,
+        };
+        let opened = self.register.open(id);
+        self.proposed(opened);
+        let job = Job::new(row, now);
+        self.save_job(&job);
+        self.jobs.insert(id, job);
+    }
+
+    pub(super) fn cancel(&mut self, now: Moment, id: JobId) {
+        self.with_job(id, |core, job| {
+            if std::mem::replace(&mut job.row.cancelled, true) {
+                return;
+            }
+            let end = Next::End(cancelled());
+            match &mut job.phase {
+                // What was proposed cannot be taken back; its answer is waited for.
+                Phase::Deciding => core.save_job(job),
+                Phase::Closing(closing) => {
+                    closing.next = end;
+                    core.save_job(job);
+                }
+                Phase::Open | Phase::Reserving | Phase::Confirming | Phase::Going => {
+                    core.close(now, job, end, "its end was asked for");
+                }
+            }
+        });
+    }
+
+    /// Goes on with a job that was saved.
+    pub(super) fn take_up(&mut self, now: Moment, row: JobRow) {
+        if self.register.get(row.job).is_none() {
+            // Both are written together; a store that has lost one of them decides nothing twice.
+            let opened = self.register.open(row.job);
+            self.proposed(opened);
+        }
+        let decided = self.register.get(row.job);
+        let mut job = Job::new(row, now);
+        job.reason = "its host began anew".to_owned();
+        for member in &job.row.members {
+            let mut slot = Slot::new(member.host, now, Vec::new(), Default::default());
+            slot.grant = member.grant;
+            slot.state = match (&member.exit, &job.row.phase) {
+                (Some(exit), _) => SlotState::Ended(exit.clone()),
+                (None, SavedPhase::Going) => SlotState::Starting,
+                (None, _) => SlotState::Held,
+            };
+            job.slots.push(slot);
+        }
+        let committed = decided == Some(Decision::Committed(job.row.attempt));
+        match job.row.phase.clone() {
+            SavedPhase::Open => {}
+            SavedPhase::Going => job.phase = Phase::Going,
+            SavedPhase::Closing(closing) => job.phase = Phase::Closing(closing),
+            SavedPhase::Reserving if committed => job.phase = Phase::Confirming,
+            SavedPhase::Reserving => {
+                // Nobody can have started, and what was held meanwhile may be gone: a new attempt is
+                // simpler than to find out.
+                self.close(now, &mut job, Next::Again, "its host began anew");
+            }
+        }
+        self.jobs.insert(job.row.job, job);
+    }
+
+    /// Takes a job out of the table while it is worked on: it comes back unless it has ended.
+    pub(super) fn with_job(&mut self, id: JobId, work: impl FnOnce(&mut Self, &mut Job)) {
+        let Some(mut job) = self.jobs.remove(&id) else {
+            return;
+        };
+        work(self, &mut job);
+        if !self.is_over(&job) {
+            self.report_change(&mut job);
+            self.jobs.insert(id, job);
+        }
+    }
+
+    /// A job has ended once its register is gone.
+    fn is_over(&self, job: &Job) -> bool {
+        self.register.get(job.row.job).is_none()
+    }
+
+    pub(super) fn save_job(&mut self, job: &Job) {
+        let mut row = job.row.clone();
+        row.members = job.saved_members();
+        row.phase = match &job.phase {
+            Phase::Open => SavedPhase::Open,
+            Phase::Reserving | Phase::Deciding | Phase::Confirming => SavedPhase::Reserving,
+            Phase::Going => SavedPhase::Going,
+            Phase::Closing(closing) => SavedPhase::Closing(closing.clone()),
+        };
+        self.outbox.save(Change::PutJob(Box::new(row)));
+    }
+
+    fn proposed(&mut self, proposed: Proposed) {
+        if let Some(change) = proposed.change {
+            self.outbox.save(change);
+        }
+        self.outbox.settle(proposed.settled);
+    }
+
+    fn propose(&mut self, job: JobId, next: Decision) {
+        if let Some(held) = self.register.get(job) {
+            let proposed = self.register.propose(job, held, next);
+            self.proposed(proposed);
+        }
+    }
+
+    /// A register has answered.
+    pub(super) fn settled(&mut self, now: Moment, settled: Settled) {
+        self.with_job(settled.job, |core, job| {
+            if settled.decision.attempt() != job.row.attempt {
+                return;
+            }
+            match (&job.phase, settled.decision) {
+                (Phase::Deciding, Decision::Committed(_)) if job.row.cancelled => {
+                    let end = Next::End(cancelled());
+                    core.close(now, job, end, "its end was asked for");
+                }
+                (Phase::Deciding, Decision::Committed(_)) => {
+                    job.enter(Phase::Confirming, now);
+                    core.send_due(now, job);
+                }
+                (Phase::Deciding, _) => {
+                    core.close(now, job, Next::Again, "the attempt was aborted");
+                }
+                (Phase::Closing(_), _) => core.closing_tick(now, job),
+                _ => {}
+            }
+        });
+    }
+
+    /// The fleet looks different: jobs that wait for that are tried again soon.
+    pub(super) fn fleet_changed(&mut self, now: Moment) {
+        for job in self.jobs.values_mut().filter(|job| job.waiting) {
+            let soon = job.last_try.after(self.settings.backoff_first).max(now);
+            job.retry_at = job.retry_at.min(soon);
+        }
+    }
+
+    /// A host is there again, or not.
+    pub(super) fn peer_changed(&mut self, now: Moment, host: HostId, liveness: Liveness) {
+        let ids: Vec<JobId> = self.jobs.keys().copied().collect();
+        for id in ids {
+            let concerned = self.jobs.get(&id).is_some_and(|job| {
+                job.phase == Phase::Going && job.slots.iter().any(|slot| slot.host == host)
+            });
+            if !concerned {
+                continue;
+            }
+            self.with_job(id, |core, job| {
+                if liveness != Liveness::Alive {
+                    return;
+                }
+                for (member, slot) in job.slots.iter().enumerate() {
+                    if slot.host == host && slot.state.may_live() {
+                        core.outbox.send(host, job.tag(member), Body::Query);
+                    }
+                }
+                core.send_due(now, job);
+            });
+        }
+    }
+}
+
+pub(super) fn cancelled() -> Outcome {
+    Outcome {
+        state: JobState::Cancelled,
+        exit_code: None,
+        reason: "its end was asked for".to_owned(),
+    }
+}

@@ -1,0 +1,136 @@
+//! From an open attempt to reservations at the owners, and to the decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_types::Moment;
+use kerf_types::peer::{Body, MemberAsk};
+
+use crate::core::job::{Job, Phase, Slot, SlotState};
+use crate::core::register::Decision;
+use crate::core::{Core, Faults};
+use crate::place::{Claim, Wish, place};
+
+impl<F: Faults> Core<F> {
+    /// Places an open job on what is known of the fleet.
+    pub(super) fn plan(&mut self, now: Moment, job: &mut Job) {
+        job.last_try = now;
+        let keep = self.settings.backoff_most;
+        job.avoid.retain(|_, (when, _)| now.since(*when) < keep);
+        let claims = self.claims();
+        let wish = Wish {
+            spec: &job.row.spec,
+            local: self.id,
+            now,
+            stale_after: self.settings.stale_after,
+            avoid: &job.avoid,
+            claims: &claims,
+        };
+        match place(&mut self.fleet, &wish, &mut self.rng) {
+            Ok(placement) => {
+                job.explanation = Some(Arc::new(placement.explanation));
+                job.waiting = false;
+                job.slots.clear();
+                for (host, picks) in placement.members {
+                    let known = self.fleet.get(host);
+                    let version = known.map(|host| host.model.record().version);
+                    let slot = Slot::new(host, now, picks, version.unwrap_or_default());
+                    job.slots.push(slot);
+                }
+                job.reason = "its devices are being reserved".to_owned();
+                job.enter(Phase::Reserving, now);
+                self.save_job(job);
+                self.send_due(now, job);
+            }
+            Err(explanation) => {
+                job.reason = explanation.to_string();
+                job.explanation = Some(Arc::new(explanation));
+                job.waiting = true;
+                job.retry_at = now.after(keep);
+            }
+        }
+    }
+
+    /// What other jobs of this host have asked for and records do not show yet.
+    fn claims(&self) -> Vec<Claim> {
+        let mut claims = Vec::new();
+        for job in self.jobs.values() {
+            for slot in &job.slots {
+                let shown = self
+                    .fleet
+                    .get(slot.host)
+                    .is_none_or(|host| host.model.record().version != slot.planned_on);
+                let gone = matches!(slot.state, SlotState::Closed | SlotState::Ended(_));
+                if !shown && !gone {
+                    claims.push(Claim {
+                        host: slot.host,
+                        ask: MemberAsk::of(&job.row.spec),
+                        picks: slot.picks.clone(),
+                        labels: job.row.spec.labels.clone(),
+                    });
+                }
+            }
+        }
+        claims
+    }
+
+    /// All are held: the attempt is put to its register. What is promised is saved with it.
+    pub(super) fn decide(&mut self, now: Moment, job: &mut Job) {
+        job.reason = "its devices are reserved".to_owned();
+        job.enter(Phase::Deciding, now);
+        self.save_job(job);
+        self.propose(job.row.job, Decision::Committed(job.row.attempt));
+    }
+
+    /// All have confirmed: from here on members start.
+    pub(super) fn go(&mut self, now: Moment, job: &mut Job) {
+        for slot in &mut job.slots {
+            slot.state = SlotState::Starting;
+            slot.heard = now;
+        }
+        job.reason = "its containers are being made".to_owned();
+        job.rounds = 0;
+        job.enter(Phase::Going, now);
+        self.save_job(job);
+        self.send_due(now, job);
+    }
+
+    /// Asks every owner again that owes an answer.
+    pub(super) fn send_due(&mut self, now: Moment, job: &mut Job) {
+        let again = now.after(self.settings.resend);
+        for member in 0..job.slots.len() {
+            let tag = job.tag(member);
+            let Some(slot) = job.slots.get_mut(member) else {
+                continue;
+            };
+            if slot.next_send > now {
+                continue;
+            }
+            let body = match (&job.phase, &slot.state, slot.grant) {
+                (Phase::Reserving, SlotState::Asked, _) => Body::Reserve {
+                    spec_hash: job.row.spec_hash,
+                    ask: MemberAsk::of(&job.row.spec),
+                    ttl: self.settings.ttl,
+                },
+                (Phase::Confirming, SlotState::Held, Some(grant)) => Body::Confirm(grant),
+                (Phase::Going, SlotState::Starting, _) => Body::Start {
+                    spec_hash: job.row.spec_hash,
+                    spec: Arc::clone(&job.row.spec),
+                },
+                (Phase::Closing(_), state, _) if *state != SlotState::Closed => Body::Release,
+                _ => continue,
+            };
+            slot.next_send = again;
+            self.outbox.send(slot.host, tag, body);
+        }
+    }
+
+    /// The pause before the next attempt: it doubles with each refusal and is never quite the same.
+    pub(super) fn pause(&mut self, rounds: u32) -> Duration {
+        let first = self.settings.backoff_first;
+        let doubled = first.saturating_mul(1_u32.checked_shl(rounds.min(16)).unwrap_or(u32::MAX));
+        let most = doubled.min(self.settings.backoff_most);
+        let most_ms = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(most_ms / 2 + self.rng.below(most_ms / 2 + 1))
+    }
+}

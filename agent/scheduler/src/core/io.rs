@@ -1,0 +1,193 @@
+//! What a core is told, and what it wants done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_types::job::{JobSpec, JobState};
+use kerf_types::peer::{Attempt, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
+use kerf_types::{HostId, HostRecord, JobId};
+
+use super::saved::Change;
+use crate::explain::Explanation;
+use crate::fleet::Liveness;
+
+/// Something that has happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Somebody submits a job here. The same id again is the same job.
+    Submit {
+        /// Its id, chosen by the client.
+        job: JobId,
+        /// Its description.
+        spec: Arc<JobSpec>,
+        /// Hash of the description.
+        spec_hash: SpecHash,
+    },
+    /// Somebody wants a job that was submitted here to end.
+    Cancel {
+        /// Which.
+        job: JobId,
+    },
+    /// A batch is on disk, and every batch before it.
+    Persisted {
+        /// Its number.
+        batch: u64,
+    },
+    /// A peer says something. The driver has made sure that it is `from` who speaks.
+    Message {
+        /// Who.
+        from: HostId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// The local host has done, or not done, what it was asked.
+    Local {
+        /// For whom.
+        tag: Tag,
+        /// What came of it.
+        event: LocalEvent,
+    },
+    /// A host's record, its own included. An older one than is known changes nothing.
+    Record(Arc<HostRecord>),
+    /// The record that is known of a host is still its newest.
+    StillFresh(HostId),
+    /// Membership has made up its mind about a host.
+    Peer {
+        /// The host.
+        host: HostId,
+        /// How it is.
+        liveness: Liveness,
+    },
+    /// A host is forgotten for good.
+    Forget(HostId),
+    /// Nothing but time has passed.
+    Wake,
+}
+
+/// What came of a local command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalEvent {
+    /// The devices are promised.
+    Reserved(Grant),
+    /// They are not.
+    Refused {
+        /// Why.
+        reason: String,
+        /// The host's record as it is now.
+        record: Option<Box<HostRecord>>,
+    },
+    /// This lease is gone, or was gone before.
+    Released(Grant),
+    /// The container runs.
+    Started,
+    /// It was not made and will not be. The lease is still there.
+    StartRefused {
+        /// Why.
+        reason: String,
+    },
+    /// The container has ended; its lease has gone with it.
+    Ended(Exit),
+    /// There is no such container and no trace of one (the answer to [`LocalCommand::Find`]): where it was made
+    /// and is gone, the answer is `Ended`.
+    NotFound,
+}
+
+/// Something that the core wants of its own host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalCommand {
+    /// Promise devices. Answered by `Reserved` or `Refused`.
+    Reserve {
+        /// What is needed.
+        ask: MemberAsk,
+        /// When the lease ends by itself.
+        ttl: Duration,
+    },
+    /// Keep the promise for longer. Not answered.
+    Renew {
+        /// Which.
+        grant: Grant,
+        /// How much longer, from now.
+        ttl: Duration,
+    },
+    /// End a lease that no container has. Answered by `Released`, also when there is no such lease.
+    Release {
+        /// Which.
+        grant: Grant,
+    },
+    /// Start the container with this lease. Answered by `Started` and then `Ended`, or by `StartRefused`.
+    Start {
+        /// Its lease.
+        grant: Grant,
+        /// The job.
+        spec: Arc<JobSpec>,
+        /// Time after which the container must not be alive unless a `Guard` says so.
+        guard: Option<Duration>,
+    },
+    /// The container is wanted for so much longer. Something that outlives kerfd ends it when this has passed:
+    /// by then it may be started elsewhere. Not answered.
+    Guard {
+        /// Its lease.
+        grant: Grant,
+        /// How much longer, from now.
+        ttl: Duration,
+    },
+    /// Stop the container, or do not start it. Answered by `Ended` or `StartRefused`.
+    Stop {
+        /// Time between the signals.
+        grace: Duration,
+    },
+    /// kerfd has begun anew: say whether the container runs. Answered by `Started`, `Ended` or `NotFound`.
+    Find {
+        /// Its lease.
+        grant: Grant,
+    },
+}
+
+/// Something that the core wants done. Outputs are carried out in their order.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Write all of this, or none, and answer with `Persisted`.
+    Persist {
+        /// Counts up from 1 in the life of a core.
+        batch: u64,
+        /// What.
+        changes: Vec<Change>,
+    },
+    /// Send to a peer. It may be lost: the core sends again what matters.
+    Send {
+        /// To whom.
+        to: HostId,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Do something on this host.
+    Local {
+        /// For whom.
+        tag: Tag,
+        /// What.
+        command: LocalCommand,
+    },
+    /// A job that was submitted here is in another state, or in the same for another reason.
+    Report(Report),
+}
+
+/// How a job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The job.
+    pub job: JobId,
+    /// The attempt that this is about.
+    pub attempt: Attempt,
+    /// Its state. `Lost` is also said of a job whose host is silent while it may run on there.
+    pub state: JobState,
+    /// Whether nothing more will happen to it.
+    pub settled: bool,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
+    /// Why it is so.
+    pub reason: String,
+    /// Where its members are.
+    pub hosts: Vec<HostId>,
+    /// What was said of each host when it was last placed.
+    pub explanation: Option<Arc<Explanation>>,
+}

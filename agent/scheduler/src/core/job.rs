@@ -1,0 +1,161 @@
+//! A job as the host holds it that it was submitted to: the saved row, and what a crash may forget.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kerf_planner::Pick;
+use kerf_types::host_record::RecordVersion;
+use kerf_types::peer::{Exit, Grant, Tag};
+use kerf_types::{HostId, Moment};
+
+use super::io::Report;
+use super::saved::{Closing, JobRow, SavedMember};
+use crate::explain::Explanation;
+
+/// A job that goes on.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub row: JobRow,
+    pub phase: Phase,
+    /// Its members in this attempt.
+    pub slots: Vec<Slot>,
+    /// When the phase began.
+    pub since: Moment,
+    /// When it is placed again, while it is open.
+    pub retry_at: Moment,
+    /// When it was last placed, or could not be.
+    pub last_try: Moment,
+    /// Whether it waits for the fleet to change, and not for a pause to pass.
+    pub waiting: bool,
+    /// Attempts in a row that owners have refused.
+    pub rounds: u32,
+    /// Hosts that said no, when and why.
+    pub avoid: BTreeMap<HostId, (Moment, String)>,
+    /// Why it is where it is.
+    pub reason: String,
+    pub explanation: Option<Arc<Explanation>>,
+    pub reported: Option<Report>,
+}
+
+/// How far the attempt is. See the diagram of the parent module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Reserving,
+    Deciding,
+    Confirming,
+    Going,
+    Closing(Closing),
+}
+
+/// One member of the attempt.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub host: HostId,
+    pub grant: Option<Grant>,
+    pub state: SlotState,
+    /// When the question that is open is sent again.
+    pub next_send: Moment,
+    /// When its owner was last heard of.
+    pub heard: Moment,
+    /// The owner's own time of holding it counts from no later than this.
+    pub kept: Moment,
+    /// What the planner expected, and in which state of the host.
+    pub picks: Vec<Pick>,
+    pub planned_on: RecordVersion,
+}
+
+/// How far a member is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SlotState {
+    /// Its reservation is asked for.
+    Asked,
+    /// It is held.
+    Held,
+    /// It is held for the decided attempt.
+    Confirmed,
+    /// Its start is ordered.
+    Starting,
+    /// It runs.
+    Running,
+    /// It has ended.
+    Ended(Exit),
+    /// Its owner would not start it.
+    NotStarted(String),
+    /// Nothing of it is left.
+    Closed,
+}
+
+impl SlotState {
+    /// Whether a container may be alive.
+    pub fn may_live(&self) -> bool {
+        matches!(self, Self::Starting | Self::Running)
+    }
+}
+
+impl Slot {
+    pub fn new(host: HostId, now: Moment, picks: Vec<Pick>, planned_on: RecordVersion) -> Self {
+        Self {
+            host,
+            grant: None,
+            state: SlotState::Asked,
+            next_send: now,
+            heard: now,
+            kept: now,
+            picks,
+            planned_on,
+        }
+    }
+}
+
+impl Job {
+    pub fn new(row: JobRow, now: Moment) -> Self {
+        Self {
+            row,
+            phase: Phase::Open,
+            slots: Vec::new(),
+            since: now,
+            retry_at: now,
+            last_try: now,
+            waiting: false,
+            rounds: 0,
+            avoid: BTreeMap::new(),
+            reason: "submitted".to_owned(),
+            explanation: None,
+            reported: None,
+        }
+    }
+
+    pub fn tag(&self, member: usize) -> Tag {
+        Tag {
+            job: self.row.job,
+            attempt: self.row.attempt,
+            member: u32::try_from(member).unwrap_or(u32::MAX),
+        }
+    }
+
+    pub fn enter(&mut self, phase: Phase, now: Moment) {
+        self.phase = phase;
+        self.since = now;
+        for slot in &mut self.slots {
+            slot.next_send = now;
+        }
+    }
+
+    /// The members as they are saved.
+    pub fn saved_members(&self) -> Vec<SavedMember> {
+        let saved = |slot: &Slot| SavedMember {
+            host: slot.host,
+            grant: slot.grant,
+            exit: match &slot.state {
+                SlotState::Ended(exit) => Some(exit.clone()),
+                _ => None,
+            },
+        };
+        self.slots.iter().map(saved).collect()
+    }
+
+    pub fn all(&self, is: impl Fn(&SlotState) -> bool) -> bool {
+        self.slots.iter().all(|slot| is(&slot.state))
+    }
+}

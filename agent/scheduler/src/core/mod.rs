@@ -1,0 +1,206 @@
+//! The protocol core of one host: coordinator for the jobs that are submitted here, owner of the devices that
+//! are here.
+//!
+//! ```text
+//!   coordinator:  Open ─► Reserving ─► Deciding ─► Confirming ─► Going ─► Closing ─► (next attempt, or the end)
+//!                   ▲         └────────────┴────────────┴──────────────────► │
+//!                   └────────────────────────────────────────────────────────┘
+//!   owner:        (asking) ─► Reserved ─► Confirmed ─► Starting ─► Running ─► Ended ─► (released)
+//!                                └────────────┴─► Releasing ─► (released)
+//! ```
+//! It owns both state machines and the gate that holds every effect back until what it depends on is durable.
+//! It never compares clocks of two hosts, never starts a member before all have confirmed, and never begins
+//! an attempt before the one before it is closed.
+//!
+//! What the driver owes:
+//! - it calls [`Core::step`] for each input and at [`Core::next_wakeup`], with a clock that never goes back and goes
+//!   on while kerfd is dead (`CLOCK_BOOTTIME`), and carries the outputs out in their order;
+//! - a batch is written whole or not at all, and batches in their order, before `Persisted` comes back;
+//! - commands of one tag are carried out one after the other, and each that has an answer is answered once, however
+//!   long the driver must try: a `Start` that containerd does not take in time is a `StartRefused`;
+//! - messages come from whom the transport has authenticated, and may be lost, doubled, late and reordered;
+//! - the guard of a container ends it also while kerfd is dead, or [`Settings::close_by_time`] is off.
+
+mod coordinator;
+mod faults;
+mod io;
+mod job;
+mod outbox;
+mod owner;
+mod register;
+mod saved;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kerf_types::peer::{Body, PeerMessage};
+use kerf_types::{HostId, HostRecord, JobId, Moment};
+
+pub use faults::{Faults, NoFaults};
+pub use io::{Input, LocalCommand, LocalEvent, Output, Report};
+pub use register::{Decision, LocalRegister, Proposed, Settled};
+pub use saved::{
+    Change, Closing, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, Saved, SavedMember,
+    SavedPhase,
+};
+pub use settings::Settings;
+
+use crate::fleet::Fleet;
+use crate::rng::Rng;
+use job::Job;
+use outbox::{Held, Outbox};
+use owner::Owner;
+
+/// The protocol core of one host.
+#[derive(Debug)]
+pub struct Core<F: Faults = NoFaults> {
+    id: HostId,
+    settings: Settings,
+    fleet: Fleet,
+    rng: Rng,
+    register: LocalRegister,
+    jobs: BTreeMap<JobId, Job>,
+    owner: Owner,
+    outbox: Outbox<F>,
+    /// Whether placements were left for the next step.
+    more_to_plan: bool,
+    /// Whether nothing was done since recovery.
+    recovering: bool,
+}
+
+impl<F: Faults> Core<F> {
+    /// A core that goes on from what was saved; with nothing saved, a new one. Its first step should follow at
+    /// once.
+    pub fn recover(id: HostId, settings: Settings, seed: u64, saved: Saved, now: Moment) -> Self {
+        let mut core = Self {
+            id,
+            settings,
+            fleet: Fleet::default(),
+            rng: Rng::new(seed),
+            register: LocalRegister::new(saved.decisions),
+            jobs: BTreeMap::new(),
+            owner: Owner::recover(saved.members, saved.memories, now),
+            outbox: Outbox::new(id),
+            more_to_plan: false,
+            recovering: true,
+        };
+        for (_, row) in saved.jobs {
+            core.take_up(now, row);
+        }
+        core
+    }
+
+    /// Takes one input in; what is to be done is added to `out`.
+    pub fn step(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
+        if std::mem::take(&mut self.recovering) {
+            self.owner_after_recovery();
+        }
+        self.handle(now, input);
+        self.tick(now);
+        loop {
+            self.outbox.seal(out);
+            let Some(held) = self.outbox.next() else {
+                break;
+            };
+            match held {
+                Held::Out(output) => out.push(output),
+                Held::ToSelf(message) => self.hear(now, self.id, message),
+                Held::Settled(settled) => self.settled(now, settled),
+            }
+        }
+    }
+
+    /// When the next step is due if nothing happens before.
+    pub fn next_wakeup(&self) -> Option<Moment> {
+        if self.recovering || self.more_to_plan {
+            return Some(Moment(0));
+        }
+        let settings = self.settings;
+        let jobs = self.jobs.values();
+        let jobs = jobs.filter_map(|job| self.job_wakeup(job));
+        let members = self.owner.wakeup(self.id, &settings);
+        jobs.chain(members).min()
+    }
+
+    /// The hosts as this one sees them.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Jobs that were submitted here and have not ended.
+    pub fn jobs(&self) -> impl Iterator<Item = &JobRow> {
+        self.jobs.values().map(|job| &job.row)
+    }
+
+    /// The last report of a job that has not ended.
+    pub fn report(&self, job: JobId) -> Option<&Report> {
+        self.jobs.get(&job)?.reported.as_ref()
+    }
+
+    /// Members that this host holds for any job.
+    pub fn members(&self) -> impl Iterator<Item = &MemberRow> {
+        self.owner.rows()
+    }
+
+    fn handle(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Submit {
+                job,
+                spec,
+                spec_hash,
+            } => self.submit(now, job, spec, spec_hash),
+            Input::Cancel { job } => self.cancel(now, job),
+            Input::Persisted { batch } => self.outbox.persisted(batch),
+            Input::Message { from, message } => self.hear(now, from, message),
+            Input::Local { tag, event } => self.local_event(now, tag, event),
+            Input::Record(record) => self.learn(now, record),
+            Input::StillFresh(host) => self.fleet.still_fresh(host, now),
+            Input::Peer { host, liveness } => {
+                if self.fleet.note(host, liveness) {
+                    self.fleet_changed(now);
+                    self.peer_changed(now, host, liveness);
+                }
+            }
+            Input::Forget(host) => self.fleet.forget(host),
+            Input::Wake => {}
+        }
+    }
+
+    fn hear(&mut self, now: Moment, from: HostId, message: PeerMessage) {
+        let PeerMessage { tag, body } = message;
+        match body {
+            Body::Reserve {
+                spec_hash,
+                ask,
+                ttl,
+            } => self.on_reserve(
+                now,
+                from,
+                tag,
+                owner::Wanted {
+                    spec_hash,
+                    ask,
+                    ttl,
+                },
+            ),
+            Body::Confirm(grant) => self.on_confirm(now, from, tag, grant),
+            Body::Start { spec_hash, spec } => self.on_start(now, from, tag, spec_hash, &spec),
+            Body::Release => self.on_release(now, from, tag),
+            Body::Keep { sent } => self.on_keep(now, from, tag, sent),
+            Body::Query => self.on_query(from, tag),
+            answer => self.on_answer(now, from, tag, answer),
+        }
+    }
+
+    fn tick(&mut self, now: Moment) {
+        self.owner_tick(now);
+        self.jobs_tick(now);
+    }
+
+    fn learn(&mut self, now: Moment, record: Arc<HostRecord>) {
+        if self.fleet.learn(record, now) {
+            self.fleet_changed(now);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The gate before the world: nothing leaves while a change that was made before it is not durable.
+//!
+//! One rule for everything, and no exception that somebody would have to prove: what a core says may depend on
+//! all that it knew when it said it. Messages to the host itself go the same way and come back as inputs.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+
+use kerf_types::peer::{Body, PeerMessage, Tag};
+use kerf_types::{HostId, JobId};
+
+use super::faults::Faults;
+use super::io::{LocalCommand, Output, Report};
+use super::register::Settled;
+use super::saved::Change;
+
+/// Something that waits at the gate.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// For the driver.
+    Out(Output),
+    /// A message of the host to itself.
+    ToSelf(PeerMessage),
+    /// The answer of a register.
+    Settled(Settled),
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox<F: Faults> {
+    local: HostId,
+    changes: Vec<Change>,
+    /// Said since the last batch was made; it depends on the next one if that has changes.
+    fresh: Vec<Held>,
+    /// In their order, each with the batch that must be durable before.
+    waiting: VecDeque<(u64, Held)>,
+    batch: u64,
+    durable: u64,
+    faults: PhantomData<F>,
+}
+
+impl<F: Faults> Outbox<F> {
+    pub(crate) fn new(local: HostId) -> Self {
+        Self {
+            local,
+            changes: Vec::new(),
+            fresh: Vec::new(),
+            waiting: VecDeque::new(),
+            batch: 0,
+            durable: 0,
+            faults: PhantomData,
+        }
+    }
+
+    pub(crate) fn save(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    pub(crate) fn send(&mut self, to: HostId, tag: Tag, body: Body) {
+        let message = PeerMessage { tag, body };
+        let held = if to == self.local {
+            Held::ToSelf(message)
+        } else {
+            Held::Out(Output::Send { to, message })
+        };
+        self.fresh.push(held);
+    }
+
+    pub(crate) fn local(&mut self, tag: Tag, command: LocalCommand) {
+        self.fresh.push(Held::Out(Output::Local { tag, command }));
+    }
+
+    pub(crate) fn report(&mut self, report: Report) {
+        self.fresh.push(Held::Out(Output::Report(report)));
+    }
+
+    pub(crate) fn settle(&mut self, settled: Settled) {
+        self.fresh.push(Held::Settled(settled));
+    }
+
+    /// Drops what was to be reported of a job: it would be older than what comes.
+    pub(crate) fn forget_reports(&mut self, job: JobId) {
+        let of_job = |held: &Held| matches!(held, Held::Out(Output::Report(one)) if one.job == job);
+        self.fresh.retain(|held| !of_job(held));
+    }
+
+    pub(crate) fn persisted(&mut self, batch: u64) {
+        self.durable = self.durable.max(batch.min(self.batch));
+    }
+
+    /// Makes a batch of the changes, if there are any, and lines up behind it what was said.
+    pub(crate) fn seal(&mut self, out: &mut Vec<Output>) {
+        if !self.changes.is_empty() {
+            self.batch += 1;
+            out.push(Output::Persist {
+                batch: self.batch,
+                changes: std::mem::take(&mut self.changes),
+            });
+        }
+        let batch = self.batch;
+        let fresh = self.fresh.drain(..).map(|held| (batch, held));
+        self.waiting.extend(fresh);
+    }
+
+    /// The next thing that may leave.
+    pub(crate) fn next(&mut self) -> Option<Held> {
+        let (batch, _) = self.waiting.front()?;
+        if *batch > self.durable && !F::SEND_BEFORE_PERSISTED {
+            return None;
+        }
+        self.waiting.pop_front().map(|(_, held)| held)
+    }
+}

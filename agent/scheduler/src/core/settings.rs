@@ -1,0 +1,79 @@
+//! The times of the protocol. They are the same on every host of a fleet, except where it is said.
+
+use std::time::Duration;
+
+/// The times of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How long an owner holds what nobody asks about any more. Shorter, and a slow decision loses its
+    /// reservations; longer, and devices lie idle after a submitting host has died.
+    pub ttl: Duration,
+    /// How long a member runs under `on_partition: stop` without a word of the submitting host.
+    pub stop_after: Duration,
+    /// What the submitting host waits beyond that before it believes that the member has stopped: it covers
+    /// clocks of different rate and the time that a kill takes. The job's own grace comes on top.
+    pub stop_margin: Duration,
+    /// Whether a member is taken for gone by time alone under `on_partition: stop`. Only where each host ends
+    /// containers by itself when their guard passes, also while its kerfd is dead; without that such a job
+    /// is reported lost, and is started again only when the host has spoken.
+    pub close_by_time: bool,
+    /// How long owners may take to reserve; a slice is cut meanwhile.
+    pub reserve_wait: Duration,
+    /// Time between two sendings of a question that has no answer.
+    pub resend: Duration,
+    /// How long the release of an attempt that never started is waited for.
+    pub release_wait: Duration,
+    /// Records that are older are not placed upon.
+    pub stale_after: Duration,
+    /// First wait after a refusal; it doubles with each.
+    pub backoff_first: Duration,
+    /// Longest wait before a job that finds no host is tried again, also when nothing has changed.
+    pub backoff_most: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(10),
+            stop_after: Duration::from_secs(30),
+            stop_margin: Duration::from_secs(5),
+            close_by_time: true,
+            reserve_wait: Duration::from_secs(8),
+            resend: Duration::from_millis(500),
+            release_wait: Duration::from_secs(1),
+            stale_after: Duration::from_secs(60),
+            backoff_first: Duration::from_millis(100),
+            backoff_most: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What a local lease outlives the promise that it stands for: the promise is ended by the core, which knows
+/// more; the lease's own end is for a kerfd that died in between.
+pub const LOCAL_SLACK: Duration = Duration::from_secs(5);
+
+/// How often an owner says that it is there within the time for which that counts: with one message in six lost
+/// either way, all of them are lost once in a hundred million times.
+pub const WORDS: u32 = 10;
+
+/// Ends of members that nobody has asked about for so long are forgotten.
+pub const ENDED_KEPT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Bounds of a time to live that a peer may ask for.
+pub const TTL_LEAST: Duration = Duration::from_secs(1);
+/// The upper one: a peer cannot have devices lie idle for longer than this after it dies.
+pub const TTL_MOST: Duration = Duration::from_secs(60);
+
+/// Members that one host holds for jobs at a time; a host has some hundred slices at most, and jobs without
+/// accelerators are bounded by this alone.
+pub const MEMBER_LIMIT: usize = 4_096;
+
+/// Jobs whose highest attempt is remembered. What is forgotten is harmless: a late message can then at most
+/// make a reservation that its submitter gives back, or that expires.
+pub const MEMORY_LIMIT: usize = 16_384;
+
+/// Starts that an owner may refuse before the job is failed: by then the reason is the job's own.
+pub const START_TRIES: u32 = 3;
+
+/// Placements in one step; the rest waits for the next, so that no input waits long.
+pub const PLANS_PER_STEP: usize = 32;

@@ -1,0 +1,16 @@
+//! The scheduler under faults: a world of hosts in one thread, in virtual time, from a seed.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that indexes wrongly fails, as it should"
+)]
+
+mod explained;
+mod fixture;
+mod mutants;
+mod protocol;
+mod race;
+mod random;
+mod scores;
+mod sweep;
+mod world;

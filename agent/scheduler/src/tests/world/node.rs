@@ -1,0 +1,224 @@
+//! One host: its core, its disk, its hardware, and what happens when it dies.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use kerf_types::Moment;
+use kerf_types::peer::{Exit, Tag};
+
+use super::local::LocalHost;
+use super::{Event, World};
+use crate::core::{Change, Core, Faults, LocalCommand, LocalEvent, Saved};
+use crate::fleet::Liveness;
+use crate::tests::fixture::host_id;
+
+pub struct Node<F: Faults> {
+    pub core: Option<Core<F>>,
+    /// What is durable.
+    pub saved: Saved,
+    /// Written and not yet durable.
+    pub disk: VecDeque<(u64, Vec<Change>)>,
+    pub local: LocalHost,
+    /// What the local host was asked and has not done.
+    pub todo: VecDeque<(Tag, LocalCommand)>,
+    /// Ends of containers that nobody was there to see.
+    pub unseen: Vec<(Tag, Option<i32>)>,
+    pub life: u64,
+    pub wake: Option<Moment>,
+    pub outputs: u64,
+    /// Its clock: thousandths of its rate, and what is added in milliseconds.
+    clock: (u64, i64),
+    number: u8,
+}
+
+impl<F: Faults> Node<F> {
+    pub fn new(number: u8, slices: usize) -> Self {
+        Self {
+            core: None,
+            saved: Saved::default(),
+            disk: VecDeque::new(),
+            local: LocalHost::new(number, slices),
+            todo: VecDeque::new(),
+            unseen: Vec::new(),
+            life: 0,
+            wake: None,
+            outputs: 0,
+            // Hours apart, and of different rate.
+            clock: (
+                995 + u64::from(number % 3) * 5,
+                i64::from(number) * 3_600_000,
+            ),
+            number,
+        }
+    }
+
+    /// What its own clock says.
+    pub fn clock(&self, now: Moment) -> Moment {
+        let (rate, offset) = self.clock;
+        let own = now.0 * rate / 1_000;
+        Moment(own.saturating_add_signed(offset))
+    }
+
+    /// When its clock says so.
+    pub fn world_time(&self, own: Moment) -> Moment {
+        let (rate, offset) = self.clock;
+        let since = own.0.saturating_add_signed(-offset);
+        Moment((since * 1_000).div_ceil(rate))
+    }
+
+    /// Its clock begins at zero.
+    fn reset_clock(&mut self, now: Moment) {
+        let own = now.0 * self.clock.0 / 1_000;
+        self.clock.1 = -i64::try_from(own).expect("not so late");
+    }
+}
+
+impl<F: Faults> World<F> {
+    /// A core begins from what is durable.
+    pub fn boot(&mut self, host: usize) {
+        let seed = self.rng.next_u64();
+        let (now, settings) = (self.now, self.settings);
+        let node = &mut self.nodes[host];
+        if node.core.is_some() {
+            return;
+        }
+        node.life += 1;
+        node.wake = None;
+        let saved = node.saved.clone();
+        let id = host_id(node.number);
+        let own = node.clock(now);
+        node.core = Some(Core::recover(id, settings, seed, saved, own));
+        node.local.expire(now);
+        self.handle(Event::Wake(host, self.nodes[host].life));
+        self.notice(host, Liveness::Alive, Duration::from_millis(500));
+    }
+
+    /// The core and what it was about to do are gone. Of what was asked of disk and hardware, some is done.
+    pub fn crash(&mut self, host: usize) {
+        if self.nodes[host].core.is_none() {
+            return;
+        }
+        let written = self.nodes[host].disk.len();
+        let kept = self.rng.index(written + 1);
+        let written = &self.nodes[host].disk;
+        let last = kept.checked_sub(1).map(|last| written[last].0);
+        if let Some(last) = last {
+            self.sync(host, last);
+        }
+        while !self.nodes[host].todo.is_empty() {
+            if self.rng.below(2) == 0 {
+                self.do_local(host, false);
+            } else {
+                self.nodes[host].todo.pop_front();
+            }
+        }
+        let node = &mut self.nodes[host];
+        node.disk.clear();
+        node.core = None;
+        node.life += 1;
+        self.notice(host, Liveness::Down, Duration::from_secs(5));
+    }
+
+    /// The whole host is without power for a moment: containers and leases are gone, and its clock begins anew.
+    pub fn lose_power(&mut self, host: usize) {
+        self.crash(host);
+        let now = self.now;
+        let node = &mut self.nodes[host];
+        let lost = node.local.containers.keys().map(|tag| (*tag, None));
+        node.unseen.extend(lost);
+        node.local.clear();
+        node.reset_clock(now);
+    }
+
+    /// Does the oldest thing that the local host was asked, and answers if somebody is there to hear it.
+    pub fn do_local(&mut self, host: usize, answered: bool) {
+        let now = self.now;
+        let Some((tag, command)) = self.nodes[host].todo.pop_front() else {
+            return;
+        };
+        let local = &mut self.nodes[host].local;
+        local.expire(now);
+        let event = match command {
+            LocalCommand::Reserve { ask, ttl } => {
+                Some(local.reserve(now, tag, &ask, ttl, &mut self.rng))
+            }
+            LocalCommand::Renew { grant, ttl } => {
+                local.renew(now, grant, ttl);
+                None
+            }
+            LocalCommand::Release { grant } => Some(local.release(now, grant)),
+            LocalCommand::Guard { ttl, .. } => {
+                let until = now.after(ttl);
+                if let Some(container) = local.containers.get_mut(&tag) {
+                    container.guard = Some(until);
+                    self.at(ttl, Event::Guard(host, tag));
+                }
+                None
+            }
+            LocalCommand::Start { grant, spec, guard } => {
+                let until = guard.map(|guard| now.after(guard));
+                let event = local.start(now, tag, grant, &spec, until, &mut self.rng);
+                if event == LocalEvent::Started {
+                    let ends = local.containers[&tag].ends;
+                    let alive = self.tags_alive();
+                    self.checker.started(tag, alive.into_iter());
+                    self.at(ends.since(now), Event::End(host, tag));
+                    if let Some(guard) = guard {
+                        self.at(guard, Event::Guard(host, tag));
+                    }
+                }
+                Some(event)
+            }
+            LocalCommand::Stop { .. } => local.end(tag, Some(137)),
+            LocalCommand::Find { .. } => Some(self.find(host, tag)),
+        };
+        if let Some(event) = event.filter(|_| answered) {
+            self.answer(host, tag, event);
+        }
+    }
+
+    fn find(&mut self, host: usize, tag: Tag) -> LocalEvent {
+        let node = &mut self.nodes[host];
+        if node.local.containers.contains_key(&tag) {
+            return LocalEvent::Started;
+        }
+        let seen = node.unseen.iter().position(|(ended, _)| *ended == tag);
+        match seen.map(|at| node.unseen.remove(at)) {
+            Some((_, code)) => LocalEvent::Ended(Exit {
+                code,
+                reason: format!("exit {code:?}"),
+            }),
+            None => LocalEvent::NotFound,
+        }
+    }
+
+    /// A guard passes: unless it was renewed, the container ends, also where no core is alive.
+    pub fn guard(&mut self, host: usize, tag: Tag) {
+        let container = self.nodes[host].local.containers.get(&tag);
+        let guard = container.and_then(|container| container.guard);
+        if guard.is_some_and(|guard| guard <= self.now) {
+            self.end_container(host, tag, Some(137));
+        }
+    }
+
+    /// A container ends, by itself or by a signal.
+    pub fn end_container(&mut self, host: usize, tag: Tag, signal: Option<i32>) {
+        let node = &mut self.nodes[host];
+        let Some(own) = node.local.containers.get(&tag).map(|one| one.code) else {
+            return;
+        };
+        let code = signal.unwrap_or(own);
+        let event = node.local.end(tag, Some(code));
+        if node.core.is_none() {
+            node.unseen.push((tag, Some(code)));
+        } else if let Some(event) = event {
+            self.answer(host, tag, event);
+        }
+    }
+
+    fn answer(&mut self, host: usize, tag: Tag, event: LocalEvent) {
+        let life = self.nodes[host].life;
+        let wait = Duration::from_millis(1 + self.rng.below(20));
+        self.at(wait, Event::Answer(host, life, tag, event));
+    }
+}
