@@ -57,6 +57,7 @@ fn health_of(health: &Health) -> GpuHealth {
         Health::Ok => GpuHealth::Ok,
         Health::Lost { .. } => GpuHealth::Lost,
         Health::Unresponsive { .. } => GpuHealth::Unresponsive,
+        Health::ResetRequired { .. } => GpuHealth::ResetRequired,
         Health::Xid { code, .. } => GpuHealth::Xid(*code),
     }
 }

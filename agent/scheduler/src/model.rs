@@ -221,6 +221,7 @@ fn sickness(health: GpuHealth) -> Option<String> {
         GpuHealth::Ok => None,
         GpuHealth::Lost => Some("not well: the driver has lost it".to_owned()),
         GpuHealth::Unresponsive => Some("not well: it does not answer".to_owned()),
+        GpuHealth::ResetRequired => Some("not well: it needs a reset".to_owned()),
         GpuHealth::Xid(code) => Some(format!("not well: XID {code}")),
     }
 }

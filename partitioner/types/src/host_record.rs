@@ -136,6 +136,8 @@ pub enum GpuHealth {
     Lost,
     /// A call on it did not return.
     Unresponsive,
+    /// It works again after a reset.
+    ResetRequired,
     /// It reported this code of NVIDIA's XID catalogue.
     Xid(u64),
 }

@@ -258,6 +258,7 @@ impl From<&GpuRecord> for v1::GpuRecord {
             GpuHealth::Ok => (v1::Health::Ok, 0),
             GpuHealth::Lost => (v1::Health::Lost, 0),
             GpuHealth::Unresponsive => (v1::Health::Unresponsive, 0),
+            GpuHealth::ResetRequired => (v1::Health::ResetRequired, 0),
             GpuHealth::Xid(code) => (v1::Health::Xid, code),
         };
         let nvlink_gpus = match &gpu.nvlink {
@@ -289,6 +290,7 @@ fn read_gpu(gpu: v1::GpuRecord, models: usize) -> Result<GpuRecord, ConvertError
         Ok(v1::Health::Ok) => GpuHealth::Ok,
         Ok(v1::Health::Lost) => GpuHealth::Lost,
         Ok(v1::Health::Unresponsive) => GpuHealth::Unresponsive,
+        Ok(v1::Health::ResetRequired) => GpuHealth::ResetRequired,
         Ok(v1::Health::Xid) => GpuHealth::Xid(gpu.xid),
         Ok(v1::Health::Unspecified) | Err(_) => {
             return Err(number_error("health", gpu.health, "a state of health"));

@@ -138,6 +138,7 @@ fn gpu(index: u32) -> impl Strategy<Value = GpuRecord> {
         Just(GpuHealth::Ok),
         Just(GpuHealth::Lost),
         Just(GpuHealth::Unresponsive),
+        Just(GpuHealth::ResetRequired),
         any::<u64>().prop_map(GpuHealth::Xid),
     ];
     let mode = prop_oneof![
