@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod discover;
+pub mod library;
 pub mod nodes;
 pub mod nvml;
 pub mod sysfs;

@@ -12,9 +12,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use kerf_partitioner::in_words;
-use kerf_partitioner::nvml;
 use kerf_partitioner::worker::{self, Machine};
+use kerf_partitioner::{in_words, library, nvml};
 
 use look::Look;
 
@@ -43,8 +42,8 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct MachineArgs {
-    /// The driver library, an absolute path, or `none`.
-    #[arg(long, value_name = "LIB|none")]
+    /// The driver library: a path, `auto` for the installed driver's, or `none`.
+    #[arg(long, value_name = "LIB|auto|none")]
     nvml: PathBuf,
     /// The folder that stands for `/`.
     #[arg(long, value_name = "DIR", default_value = "/")]
@@ -54,9 +53,10 @@ struct MachineArgs {
 impl MachineArgs {
     /// Paths are taken from the present folder once, here; the worker itself believes absolute ones only.
     fn machine(self) -> io::Result<Machine> {
-        let library = match self.nvml.as_os_str() == "none" {
-            true => None,
-            false => Some(std::path::absolute(self.nvml)?),
+        let library = match self.nvml.to_str() {
+            Some("none") => None,
+            Some("auto") => library::usual(),
+            _ => Some(std::path::absolute(self.nvml)?),
         };
         let sysroot = std::path::absolute(self.sysroot)?;
         Ok(Machine { library, sysroot })

@@ -8,14 +8,12 @@ use kerf_api::json::Inventory;
 use super::fail::Failure;
 use super::print::Format;
 use super::{Context, Exit, inventory};
-
-/// The program that does it without a daemon.
-const PROGRAM: &str = "kerf-partitioner";
+use crate::config::file::find_partitioner;
 
 /// `kerf discover`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Look without kerfd, through this driver library (an absolute path), or none
+    /// Look without kerfd, through this driver library: a path, auto, or none
     #[arg(long, value_name = "LIB")]
     nvml: Option<PathBuf>,
     /// Look without kerfd, under this folder as /
@@ -38,7 +36,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 /// Only the worker opens a driver library, so that one that hangs never hangs kerf. It prints for itself.
 fn without_daemon(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let program = beside_this_one();
+    let program = partitioner();
     let mut command = Command::new(&program);
     command.arg("discover").arg("--nvml");
     command.arg(args.nvml.as_deref().unwrap_or("none".as_ref()));
@@ -73,9 +71,9 @@ fn without_daemon(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Code(code.unwrap_or(1)))
 }
 
-/// A program of the same package; the linker's or the shell's path is never asked.
-fn beside_this_one() -> PathBuf {
+/// The worker's program of the same package; the linker's or the shell's path is never asked.
+fn partitioner() -> PathBuf {
     let own = std::env::current_exe().ok();
     let folder = own.as_deref().and_then(std::path::Path::parent);
-    folder.map_or_else(|| PathBuf::from(PROGRAM), |folder| folder.join(PROGRAM))
+    find_partitioner(folder.unwrap_or("/".as_ref()))
 }

@@ -10,6 +10,12 @@ use super::launch::LaunchTable;
 use super::table::table;
 use super::{Access, Config, ConfigError, Driver, Metrics, Partition, Paths};
 
+/// The worker's program.
+const PARTITIONER: &str = "kerf-partitioner";
+
+/// Where the packages put the worker; the unit `kerf-partitioner@.service` names the same.
+pub const INSTALLED_PARTITIONER: &str = "/usr/lib/kerf/kerf-partitioner";
+
 table!(
     /// `[host]`
     HostTable {
@@ -30,7 +36,7 @@ table!(
         sysroot: PathBuf,
         /// Driver library, or `none`. Default: found in the usual places of Debian and Red Hat.
         nvml: PathBuf,
-        /// Default: beside kerfd.
+        /// Default: beside kerfd, else `/usr/lib/kerf/kerf-partitioner`.
         partitioner: PathBuf,
         /// Default: beside kerfd.
         runtime: PathBuf,
@@ -147,11 +153,11 @@ impl PathsTable {
             sysroot: or(self.sysroot, "/"),
             nvml: self
                 .nvml
-                .or_else(find_nvml)
+                .or_else(kerf_partitioner::library::usual)
                 .filter(|path| path != Path::new("none")),
             partitioner: self
                 .partitioner
-                .unwrap_or_else(|| programs.join("kerf-partitioner")),
+                .unwrap_or_else(|| find_partitioner(programs)),
             runtime: self
                 .runtime
                 .unwrap_or_else(|| programs.join("kerf-runtime")),
@@ -171,17 +177,14 @@ impl DriverTable {
     }
 }
 
-/// Places where NVIDIA's packages put the library, on Debian and on Red Hat; the linker's own path is not
-/// consulted, since an environment variable could lead it elsewhere.
-fn find_nvml() -> Option<PathBuf> {
-    [
-        "/usr/lib/x86_64-linux-gnu",
-        "/usr/lib/aarch64-linux-gnu",
-        "/usr/lib64",
-    ]
-    .iter()
-    .map(|folder| Path::new(folder).join("libnvidia-ml.so.1"))
-    .find(|path| path.exists())
+/// Where the worker is for programs in a folder: beside them as cargo leaves it, else where the packages put it,
+/// out of everybody's `PATH`, since it is kerfd that calls it.
+pub fn find_partitioner(programs: &Path) -> PathBuf {
+    let beside = programs.join(PARTITIONER);
+    if beside.exists() {
+        return beside;
+    }
+    INSTALLED_PARTITIONER.into()
 }
 
 /// Between a tenth of a second and an hour: below, a healthy driver would look hung; above, a hung one well.

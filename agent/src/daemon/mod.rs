@@ -56,6 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             nvml: paths.nvml.clone(),
             sysroot: paths.sysroot.clone(),
             records: paths.run_dir.join("workers"),
+            socket: paths.run_dir.join("partitioner.sock"),
         },
         Deadlines {
             call: config.driver.call_deadline,

@@ -336,6 +336,7 @@ fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareErr
         wire::response::Outcome::Gpu(_) => "a GPU",
         wire::response::Outcome::Sampled(_) => "a sample",
         wire::response::Outcome::Nodes(_) => "device nodes",
+        wire::response::Outcome::Identity(_) => "who it is",
     };
     HardwareError::Protocol {
         operation: operation.to_owned(),

@@ -189,7 +189,7 @@ impl Pool {
                 });
             }
             None => {
-                let worker = Worker::spawn(&self.program).map_err(failed.clone())?;
+                let worker = Worker::start(&self.program).await.map_err(failed.clone())?;
                 self.spawned += 1;
                 self.metrics.worker_starts.inc();
                 self.active.insert(Active {
@@ -284,6 +284,7 @@ impl Pool {
 /// The kind of a call, as a label of metrics.
 fn kind(call: &request::Call) -> &'static str {
     match call {
+        request::Call::Identify(_) => "identify",
         request::Call::Open(_) => "open",
         request::Call::ObserveHost(_) => "observe_host",
         request::Call::ObserveGpu(_) => "observe_gpu",

@@ -24,6 +24,7 @@ fn pool(folder: &std::path::Path, script: &str, call: Duration) -> Hardware {
             nvml: None,
             sysroot: folder.to_owned(),
             records: folder.join("workers"),
+            socket: folder.join("partitioner.sock"),
         },
         Deadlines {
             call,

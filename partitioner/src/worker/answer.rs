@@ -1,13 +1,16 @@
 //! One request in, one answer out.
 
 use std::cell::OnceCell;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
-use kerf_api::partitioner::v1::{DeviceNode, DeviceNodes, Opened, Request, Response, Sampled};
+use kerf_api::partitioner::v1::{
+    DeviceNode, DeviceNodes, Identity, Opened, Request, Response, Sampled,
+};
 use kerf_types::{DeviceMinor, Gpu, ParseError, Step, Timestamp};
 use nvml_wrapper::Nvml;
 
@@ -57,6 +60,7 @@ impl<'a> Worker<'a> {
 
     fn carry_out(&mut self, call: Call) -> Result<Outcome, FailureOf> {
         Ok(match call {
+            Call::Identify(_) => Outcome::Identity(self.identity()),
             Call::Open(_) => Outcome::Opened(self.open()?),
             Call::ObserveHost(_) => Outcome::Host(host::facts(self.root)),
             Call::ObserveGpu(ask) => {
@@ -77,6 +81,14 @@ impl<'a> Worker<'a> {
                 })
             }
         })
+    }
+
+    fn identity(&self) -> Identity {
+        Identity {
+            pid: std::process::id(),
+            library: self.path.map(|path| path.as_os_str().as_bytes().to_vec()),
+            sysroot: self.root.path().as_os_str().as_bytes().to_vec(),
+        }
     }
 
     fn apply(&mut self, step: Option<kerf_api::v1::Step>) -> Result<Gpu, FailureOf> {

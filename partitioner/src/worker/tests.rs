@@ -10,7 +10,7 @@ use kerf_api::partitioner::v1::failure::Code;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
 use kerf_api::partitioner::v1::{
-    Apply, EnsureNodes, ObserveGpu, ObserveHost, Open, Request, Response, Sample,
+    Apply, EnsureNodes, Identify, ObserveGpu, ObserveHost, Open, Request, Response, Sample,
 };
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ use super::{Machine, WorkerError, serve};
 struct Bare {
     stream: UnixStream,
     worker: JoinHandle<Result<(), WorkerError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Bare {
@@ -35,7 +35,7 @@ impl Bare {
         Self {
             stream,
             worker,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -62,11 +62,16 @@ impl Bare {
         }
     }
 
+    fn sysroot(&self) -> Vec<u8> {
+        let path = self.folder.path().canonicalize().expect("it is there");
+        path.into_os_string().into_encoded_bytes()
+    }
+
     fn end(self, last_words: &[u8]) -> Result<(), WorkerError> {
         let Self {
             mut stream,
             worker,
-            _folder,
+            folder: _folder,
         } = self;
         stream.write_all(last_words).expect("sent");
         stream.shutdown(std::net::Shutdown::Write).expect("closed");
@@ -81,6 +86,11 @@ fn a_machine_without_a_library_has_no_gpus() {
         panic!()
     };
     assert_eq!((opened.driver, opened.gpu_count), (None, 0));
+    let Outcome::Identity(identity) = bare.ask(10, Some(Call::Identify(Identify {}))) else {
+        panic!()
+    };
+    assert_eq!((identity.pid, identity.library), (std::process::id(), None));
+    assert_eq!(identity.sysroot, bare.sysroot());
     let (code, _) = bare.refusal(8, Some(Call::ObserveGpu(ObserveGpu::default())));
     assert_eq!(code, Code::NoDriver);
     let Outcome::Host(host) = bare.ask(9, Some(Call::ObserveHost(ObserveHost {}))) else {

@@ -9,6 +9,7 @@ mod crash;
 mod faults;
 mod isolation;
 mod metrics;
+mod offered;
 mod refusals;
 mod scrapes;
 mod store;

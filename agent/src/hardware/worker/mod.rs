@@ -1,4 +1,13 @@
 //! One partitioner process and the socket to it.
+//!
+//! Where a service manager offers workers on a socket, a worker comes from there ([`connect`]): it has the
+//! rights that its unit gives it, and kerfd needs none of them. Elsewhere kerfd starts the process itself.
+//! Both are the same from then on, down to the record that the next kerfd waits by ([`records`]).
+
+mod connect;
+mod records;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,11 +16,14 @@ use std::process::Stdio;
 
 use kerf_api::frame::{FrameDecoder, encode_frame};
 use kerf_api::partitioner::v1::{Request, Response, request};
+use kerf_types::lease::InitProcess;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use crate::process;
+use connect::ConnectError;
+pub use records::await_earlier;
 
 /// Bytes taken from the socket at once; a GPU with every profile is about 20 KiB.
 const READ_SIZE: usize = 32 << 10;
@@ -27,6 +39,8 @@ pub struct WorkerProgram {
     pub sysroot: PathBuf,
     /// Folder in which running workers are written down.
     pub records: PathBuf,
+    /// Socket on which a service manager offers workers; it need not be there.
+    pub socket: PathBuf,
 }
 
 /// A partitioner process. Dropping it closes its socket, and it ends by itself after the call it is in; it is
@@ -36,14 +50,68 @@ pub struct Worker {
     stream: UnixStream,
     decoder: FrameDecoder,
     next_id: u64,
+    /// Taken when it is dropped, by the task that waits for its end; absent until the process is known.
+    run: Option<Run>,
+}
+
+/// A running worker process and its record.
+#[derive(Debug)]
+struct Run {
+    process: Process,
     record: PathBuf,
-    /// Taken when it is dropped, by the task that waits for its end.
-    child: Option<Child>,
+}
+
+#[derive(Debug)]
+enum Process {
+    /// Started here.
+    Child(Child),
+    /// Started by the service manager.
+    Other(InitProcess),
+}
+
+impl Process {
+    async fn ended(&mut self) -> io::Result<()> {
+        match self {
+            Self::Child(child) => child.wait().await.map(drop),
+            Self::Other(process) => {
+                process::wait_for(process).await;
+                Ok(())
+            }
+        }
+    }
+
+    fn has_ended(&mut self) -> bool {
+        match self {
+            Self::Child(child) => matches!(child.try_wait(), Ok(Some(_))),
+            Self::Other(process) => !process::is_alive(process),
+        }
+    }
 }
 
 impl Worker {
-    /// Starts one.
-    pub fn spawn(program: &WorkerProgram) -> io::Result<Self> {
+    /// A worker from the socket, or one started here where nobody offers a fit one.
+    pub async fn start(program: &WorkerProgram) -> io::Result<Self> {
+        match connect::connect(program).await {
+            Ok(worker) => return Ok(worker),
+            Err(ConnectError::Absent) => {}
+            Err(error) => {
+                let (path, why) = (program.socket.display(), crate::errors::chain(&error));
+                tracing::warn!(%path, error = why, "offered worker not used, starting one");
+            }
+        }
+        Self::spawn(program)
+    }
+
+    fn new(stream: UnixStream) -> Self {
+        Self {
+            stream,
+            decoder: FrameDecoder::new(),
+            next_id: 1,
+            run: None,
+        }
+    }
+
+    fn spawn(program: &WorkerProgram) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let nvml = program.nvml.as_deref().unwrap_or(Path::new("none"));
@@ -60,15 +128,14 @@ impl Worker {
             .process_group(0)
             .kill_on_drop(false);
         let child = command.spawn()?;
-        let record = record(program, &child)?;
-        let stream = UnixStream::from_std(ours)?;
-        Ok(Self {
-            stream,
-            decoder: FrameDecoder::new(),
-            next_id: 1,
-            record,
-            child: Some(child),
-        })
+        let pid = child
+            .id()
+            .ok_or_else(|| io::Error::other("the worker ended at once"))?;
+        let record = records::write(&program.records, pid, process::identify(pid).as_ref())?;
+        let mut worker = Self::new(UnixStream::from_std(ours)?);
+        let process = Process::Child(child);
+        worker.run = Some(Run { process, record });
+        Ok(worker)
     }
 
     /// Sends a call and waits for its answer. Cancel-safe: when the caller gives up, a later
@@ -115,76 +182,23 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // Its record goes only with the process: the next kerfd waits for what is still in a driver call. The
         // process itself ends after the socket, which is closed when this returns, so somebody has to wait.
-        let Some(mut child) = self.child.take() else {
+        let Some(Run {
+            mut process,
+            record,
+        }) = self.run.take()
+        else {
             return;
         };
-        let record = std::mem::take(&mut self.record);
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            if matches!(child.try_wait(), Ok(Some(_))) {
-                remove_record(&record);
+            if process.has_ended() {
+                records::remove(&record);
             }
             return;
         };
         runtime.spawn(async move {
-            if child.wait().await.is_ok() {
-                remove_record(&record);
+            if process.ended().await.is_ok() {
+                records::remove(&record);
             }
         });
     }
-}
-
-fn remove_record(record: &Path) {
-    if let Err(error) = crate::files::remove(record) {
-        // The next kerfd sees that no such process runs, and removes it then.
-        tracing::debug!(path = %record.display(), %error, "record of an ended worker stays");
-    }
-}
-
-fn record(program: &WorkerProgram, child: &Child) -> io::Result<PathBuf> {
-    let pid = child
-        .id()
-        .ok_or_else(|| io::Error::other("the worker ended at once"))?;
-    let path = program.records.join(pid.to_string());
-    let start = process::identify(pid)
-        .map(|process| process.start_ticks)
-        .unwrap_or_default();
-    let volatile = crate::files::Durability::Volatile;
-    crate::files::replace(&path, start.to_string().as_bytes(), volatile)?;
-    Ok(path)
-}
-
-/// Waits for workers of a kerfd before us to end: one of them may be inside a driver call whose effect we
-/// would not see yet. Returns the pids of those that did not end in time.
-pub async fn await_earlier(records: &Path, patience: std::time::Duration) -> Vec<u32> {
-    let mut stuck = Vec::new();
-    let Ok(entries) = std::fs::read_dir(records) else {
-        return stuck;
-    };
-    let deadline = tokio::time::Instant::now() + patience;
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let pid: Option<u32> = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok());
-        let start: Option<u64> = std::fs::read_to_string(&path)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        if let (Some(pid), Some(start)) = (pid, start)
-            && let Some(found) = process::identify(pid)
-            && found.start_ticks == start
-        {
-            // This is also asked while we run, and then our own workers are written down there too.
-            if process::parent(pid) == Some(std::process::id()) {
-                continue;
-            }
-            let ended = tokio::time::timeout_at(deadline, process::wait_for(&found)).await;
-            if ended.is_err() {
-                stuck.push(pid);
-                continue;
-            }
-        }
-        drop(crate::files::remove(&path));
-    }
-    stuck
 }

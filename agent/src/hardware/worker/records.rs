@@ -1,0 +1,72 @@
+//! Which workers run, written down so that the next kerfd can wait for them.
+//!
+//! A file named by the pid holds the worker's start time and the pid and start time of its kerfd. Whose
+//! child it is tells nothing: a worker from the socket is the service manager's.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use kerf_types::lease::InitProcess;
+
+use crate::files::{self, Durability};
+use crate::process;
+
+/// Writes a worker down; gives the file.
+pub fn write(folder: &Path, pid: u32, worker: Option<&InitProcess>) -> io::Result<PathBuf> {
+    let path = folder.join(pid.to_string());
+    let start = worker.map_or(0, |process| process.start_ticks);
+    let owner = std::process::id();
+    let owner_start = process::identify(owner).map_or(0, |process| process.start_ticks);
+    let text = format!("{start} {owner} {owner_start}\n");
+    files::replace(&path, text.as_bytes(), Durability::Volatile)?;
+    Ok(path)
+}
+
+/// Takes the file of an ended worker away.
+pub fn remove(record: &Path) {
+    if let Err(error) = files::remove(record) {
+        // The next kerfd sees that no such process runs, and removes it then.
+        tracing::debug!(path = %record.display(), %error, "record of an ended worker stays");
+    }
+}
+
+/// Waits for workers of a kerfd before us to end: one of them may be inside a driver call whose effect we
+/// would not see yet. Returns the pids of those that did not end in time.
+pub async fn await_earlier(records: &Path, patience: std::time::Duration) -> Vec<u32> {
+    let mut stuck = Vec::new();
+    let Ok(entries) = std::fs::read_dir(records) else {
+        return stuck;
+    };
+    let deadline = tokio::time::Instant::now() + patience;
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let pid: Option<u32> = name.to_str().and_then(|name| name.parse().ok());
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut numbers = text.split_whitespace().map(|word| word.parse::<u64>().ok());
+        let start = numbers.next().flatten();
+        if let (Some(pid), Some(start)) = (pid, start)
+            && let Some(found) = process::identify(pid)
+            && found.start_ticks == start
+        {
+            // This is also asked while we run, and then our own workers are written down there too.
+            if is_us(numbers.next().flatten(), numbers.next().flatten()) {
+                continue;
+            }
+            let ended = tokio::time::timeout_at(deadline, process::wait_for(&found)).await;
+            if ended.is_err() {
+                stuck.push(pid);
+                continue;
+            }
+        }
+        drop(files::remove(&path));
+    }
+    stuck
+}
+
+/// Whether a record's owner is this process; an earlier kerfd may have had the same pid.
+fn is_us(pid: Option<u64>, start: Option<u64>) -> bool {
+    let own = std::process::id();
+    let own_start = process::identify(own).map(|process| process.start_ticks);
+    pid == Some(u64::from(own)) && start.is_some() && start == own_start
+}
