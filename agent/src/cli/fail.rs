@@ -100,6 +100,14 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A page of the manual could not be written.
+    #[error("cannot write {}", path.display())]
+    Page {
+        /// The page, or its folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The machinery for waiting could not be made.
     #[error("cannot start the runtime")]
     Runtime {
@@ -249,7 +257,7 @@ impl Failure {
             Self::Prefix { what: "jobs", .. } => "see `kerf jobs --all`",
             Self::Prefix { .. } => "see `kerf lease list`",
             Self::Program { .. } => {
-                "kerf-partitioner is installed beside kerf; is the package whole?"
+                "kerf-partitioner belongs beside kerf or into /usr/lib/kerf; is the package whole?"
             }
             Self::Unfinished { .. } => "see `kerf status`, and the log of kerfd",
             _ => return None,

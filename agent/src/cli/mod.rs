@@ -21,6 +21,7 @@ mod jobs;
 mod layout;
 mod lease;
 mod logs;
+mod manual;
 mod plan;
 mod print;
 mod profiles;
@@ -118,6 +119,9 @@ enum Verb {
     Schema(schema::Args),
     /// A completion script for a shell
     Completion(completion::Args),
+    /// Write the pages of the manual into a folder, for those who make packages
+    #[command(hide = true)]
+    Manual(manual::Args),
 }
 
 /// How a verb ended, when it did not fail.
@@ -214,6 +218,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Sim(verb) => sim::run(&verb, context),
         Verb::Schema(args) => schema::run(&args, context),
         Verb::Completion(args) => completion::run(&args, context),
+        Verb::Manual(args) => manual::run(&args),
     }
 }
 

@@ -60,6 +60,7 @@ fn every_spelling_of_the_manual_reads() {
         "sim reset /tmp/m --gpu 0",
         "schema job",
         "completion bash",
+        "manual /tmp/pages",
     ] {
         check(line, true);
     }

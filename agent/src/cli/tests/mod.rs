@@ -6,6 +6,7 @@ mod failures;
 mod hardware;
 mod layouts;
 mod leases;
+mod manual;
 mod spec;
 mod status;
 mod words;
