@@ -16,6 +16,7 @@ mod module_docs;
 mod purity;
 mod source;
 mod tokens;
+mod units;
 mod unsafe_code;
 
 use source::Source;

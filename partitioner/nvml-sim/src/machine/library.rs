@@ -17,7 +17,7 @@ pub const LINK: &str = "libnvidia-ml.so";
 /// Name that cargo gives the cdylib.
 const BUILT: &str = "libnvidia_ml.so";
 /// Where the package `kerf-sim` installs it.
-const INSTALLED: &str = "/usr/lib/kerf/sim/libnvidia-ml.so.1";
+pub const INSTALLED: &str = "/usr/lib/kerf/sim/libnvidia-ml.so.1";
 /// As packages install libraries: every client may load it and only its owner replaces it.
 const LIBRARY_MODE: u32 = 0o755;
 /// Where a driver installs it, relative to the root.

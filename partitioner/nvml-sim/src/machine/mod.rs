@@ -25,7 +25,7 @@ use crate::model::spec::{MachineSpec, Role};
 use crate::model::tables;
 use crate::store::{STATE_FILE, Store, StoreError, now_us};
 
-pub use library::{LIBRARY, find_library};
+pub use library::{INSTALLED, LIBRARY, find_library};
 use tree::{Tree, failed};
 
 /// Present while a machine is being made; a folder with it may be begun anew.
