@@ -4,6 +4,7 @@
 //! installs the rest.
 
 mod demo;
+mod dist;
 mod gpu_check;
 mod out;
 mod phase;
@@ -35,6 +36,8 @@ enum Verb {
     Test(test::Options),
     /// Show kerf on a simulated machine: discover, plan, cut, launch, measure, free
     Demo(demo::Options),
+    /// Make the packages: deb and rpm of kerf, and of its simulator apart
+    Dist(dist::Options),
     /// Compare what kerf sees of real GPUs with nvidia-smi, field by field; only reads
     GpuCheck(gpu_check::Options),
 }
@@ -55,6 +58,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Setup => setup::run(),
         Verb::Test(options) => test::run(options),
         Verb::Demo(options) => demo::run(options),
+        Verb::Dist(options) => dist::run(options),
         Verb::GpuCheck(options) => gpu_check::run(options),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! What is there already is left alone, so a second run does nothing and needs no network.
 
-mod packages;
+pub mod packages;
 mod python;
 mod toolchain;
 
@@ -13,7 +13,7 @@ use anyhow::Result;
 /// # Errors
 /// When one is missing and this is not root; the text has the line to type.
 pub fn check() -> Result<()> {
-    packages::check()
+    packages::check(&packages::NEEDS)
 }
 
 /// Installs what is missing, or says what to do when it may not.
@@ -22,7 +22,7 @@ pub fn check() -> Result<()> {
 /// When something is missing and cannot be installed. Python clients are an exception: without
 /// them the tests that compare with them skip.
 pub fn run() -> Result<()> {
-    packages::install()?;
+    packages::install(&packages::NEEDS)?;
     toolchain::install()?;
     python::install()
 }

@@ -47,14 +47,18 @@ fetch "$@" || { update && fetch "$@"; }
 /// Where dpkg's scripts look for the policy.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// A package of Debian 12 and 13, what it is looked for by, and whether that is there.
-struct Need {
-    package: &'static str,
-    files: &'static str,
-    is_there: fn() -> bool,
+/// A package of Debian 12 and 13.
+pub struct Need {
+    /// Its name.
+    pub package: &'static str,
+    /// What it is looked for by, in words.
+    pub files: &'static str,
+    /// Whether that is there.
+    pub is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+/// What the build and the tests need.
+pub const NEEDS: [Need; 8] = [
     Need {
         package: "protobuf-compiler",
         files: "protoc (the build of containerd-client runs it)",
@@ -108,9 +112,9 @@ const NEEDS: [Need; 8] = [
 const PYTHON_MODULES: &str = "import venv, ensurepip";
 
 /// Installs with apt as root; otherwise says what somebody else would have to type.
-pub fn install() -> Result<()> {
-    check()?;
-    let missing = missing();
+pub fn install(needs: &[Need]) -> Result<()> {
+    check(needs)?;
+    let missing = missing(needs);
     if missing.is_empty() {
         return Ok(());
     }
@@ -129,8 +133,8 @@ pub fn install() -> Result<()> {
 }
 
 /// Names what is missing; an error says what to type where [`install`] cannot.
-pub fn check() -> Result<()> {
-    let missing = missing();
+pub fn check(needs: &[Need]) -> Result<()> {
+    let missing = missing(needs);
     if missing.is_empty() {
         return Ok(());
     }
@@ -153,8 +157,8 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !(need.is_there)()).collect()
+fn missing(needs: &[Need]) -> Vec<&Need> {
+    needs.iter().filter(|need| !(need.is_there)()).collect()
 }
 
 /// What somebody would type who has not got these packages, on a machine whose lists are of any age.
@@ -174,7 +178,8 @@ fn script(packages: &[&str], policy: &Path) -> Command {
     command
 }
 
-fn has(program: &str) -> bool {
+/// Whether a program is in the usual places.
+pub fn has(program: &str) -> bool {
     bins::system(program).is_some()
 }
 
