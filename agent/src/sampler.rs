@@ -97,14 +97,18 @@ impl Sampler {
         let mut tick = tokio::time::interval(self.interval);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut views = self.host.watch();
+        let mut readings = readings.clone();
+        let mut beats = 0_u64;
         loop {
-            // A change of the host is shown at once: a slice that has gone must not be in the next scrape.
+            // A change of the host is shown at once: a slice that has gone must not be in the next scrape. So is
+            // each reading of the first beat: whoever scrapes a kerfd that has just started waits for no second.
             tokio::select! {
-                _ = tick.tick() => {}
+                _ = tick.tick() => beats += 1,
                 changed = views.changed() => if changed.is_err() { return },
+                changed = readings.changed(), if beats == 1 => if changed.is_err() { return },
             }
             let view = self.host.view();
-            let snapshot = self.snapshot(&view, &readings.borrow());
+            let snapshot = self.snapshot(&view, &readings.borrow_and_update());
             // Rendering and compressing a large page takes milliseconds. A task that waits for this thread
             // meanwhile could be the one that answers a scrape.
             let exporter = Arc::clone(&self.exporter);
