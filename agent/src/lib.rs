@@ -22,3 +22,4 @@ pub mod sampler;
 pub mod shim;
 pub mod sockets;
 pub mod store;
+pub mod web;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::launch::LaunchTable;
 use super::table::table;
+use super::web::WebTable;
 use super::{Access, Config, ConfigError, Driver, Metrics, Partition, Paths};
 
 /// The worker's program.
@@ -95,6 +96,7 @@ pub struct FileConfig {
     pub launch: LaunchTable,
     pub access: AccessTable,
     pub metrics: MetricsTable,
+    pub web: WebTable,
 }
 
 /// Reads one file.
@@ -112,6 +114,7 @@ impl FileConfig {
         self.launch.merge(later.launch);
         self.access.merge(later.access);
         self.metrics.merge(later.metrics);
+        self.web.merge(later.web);
     }
 
     /// Fills in defaults and checks what the types cannot.
@@ -135,9 +138,13 @@ impl FileConfig {
                     .unwrap_or_else(|| vec!["@kerf".to_owned()]),
             },
             metrics: Metrics {
-                listen: listen(self.metrics.listen.as_deref().unwrap_or("[::]:9450"))?,
+                listen: listen(
+                    "metrics.listen",
+                    self.metrics.listen.as_deref().unwrap_or("[::]:9450"),
+                )?,
                 allow_names: self.metrics.allow_names.unwrap_or(false),
             },
+            web: self.web.resolve()?,
             simulate: None,
         })
     }
@@ -202,12 +209,12 @@ pub(super) fn millis(
 }
 
 /// Reads an address to listen on, or `none`.
-pub fn listen(text: &str) -> Result<Option<SocketAddr>, ConfigError> {
+pub fn listen(key: &'static str, text: &str) -> Result<Option<SocketAddr>, ConfigError> {
     if text == "none" {
         return Ok(None);
     }
     text.parse().map(Some).map_err(|_| ConfigError::Value {
-        key: "metrics.listen",
+        key,
         message: format!(
             "{text:?} is not an address with a port, like 127.0.0.1:9450 or [::]:9450"
         ),
@@ -256,6 +263,7 @@ impl From<&Config> for FileConfig {
                 ),
                 allow_names: Some(config.metrics.allow_names),
             },
+            web: WebTable::from(&config.web),
         }
     }
 }

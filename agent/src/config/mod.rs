@@ -10,6 +10,7 @@ pub mod launch;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod web;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 use file::FileConfig;
 use kerf_types::Bytes;
+pub use web::Web;
 
 use crate::launcher::{ImagePattern, RunAs};
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub access: Access,
     /// Metrics.
     pub metrics: Metrics,
+    /// The status page.
+    pub web: Web,
     /// Name of the simulated machine, where there is one.
     pub simulate: Option<String>,
 }
@@ -151,7 +155,7 @@ pub struct Access {
 pub struct Metrics {
     /// Where they are served; `None` turns them off.
     pub listen: Option<SocketAddr>,
-    /// Whether names of jobs and images may be labels.
+    /// Whether names of jobs and images may be labels, and stand on the status page.
     pub allow_names: bool,
 }
 

@@ -22,7 +22,7 @@ fn unknown_keys_name_their_line_and_the_nearest_key() {
     check_error(
         "\n[launc]\n",
         "kerf.toml:2: unknown field `launc`, expected one of `host`, `paths`, `driver`, `partition`, \
-         `launch`, `access`, `metrics` | did you mean `launch`?",
+         `launch`, `access`, `metrics`, `web` | did you mean `launch`?",
     );
 }
 
@@ -72,5 +72,37 @@ fn later_files_lie_over_earlier_ones_and_show_reads_back() {
     assert_eq!(
         again.resolve(Path::new("/x"), "y").expect("good values"),
         config
+    );
+}
+
+fn web(text: &str) -> Result<super::Web, String> {
+    let file = parse(Path::new("k"), text).expect("it reads well");
+    let config = file.resolve(Path::new("/usr/bin"), "h");
+    config
+        .map(|config| config.web)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_page_is_for_this_host_alone_unless_the_configuration_says_so() {
+    let listen = |text: &str| web(text).map(|web| web.listen.map(|at| at.to_string()));
+    assert_eq!(listen(""), Ok(Some("127.0.0.1:9452".to_owned())));
+    assert_eq!(listen("[web]\nlisten = \"none\"\n"), Ok(None));
+    let own = "[web]\nlisten = \"[::1]:80\"\n";
+    assert_eq!(listen(own), Ok(Some("[::1]:80".to_owned())));
+    for address in ["0.0.0.0:9452", "[::]:9452", "192.0.2.7:9452"] {
+        let text = format!("[web]\nlisten = \"{address}\"\n");
+        let refused = format!(
+            "web.listen: {address} is not of this host alone, and the page has no log-in: whoever reaches it \
+             reads it; say web.allow_remote = true if that is meant"
+        );
+        assert_eq!(listen(&text), Err(refused));
+        let meant = format!("{text}allow_remote = true\n");
+        assert_eq!(listen(&meant), Ok(Some(address.to_owned())));
+    }
+    let wrong = listen("[web]\nlisten = \"localhost\"\n").expect_err("no port");
+    assert!(
+        wrong.starts_with("web.listen: \"localhost\" is not an address"),
+        "{wrong}"
     );
 }

@@ -48,6 +48,9 @@ pub struct Args {
     /// Address of /metrics, or none
     #[arg(long, value_name = "ADDRESS")]
     metrics: Option<String>,
+    /// Address of the status page, or none
+    #[arg(long, value_name = "ADDRESS")]
+    web: Option<String>,
     /// The host's name
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
@@ -80,6 +83,7 @@ impl Args {
         replace(&mut file.launch.containerd, absolute(&self.containerd)?);
         replace(&mut file.launch.namespace, self.namespace.clone());
         replace(&mut file.metrics.listen, self.metrics.clone());
+        replace(&mut file.web.listen, self.web.clone());
         replace(&mut file.host.name, self.host.clone());
         let program = std::env::current_exe().context("kerfd's own path cannot be read")?;
         let programs = program.parent().unwrap_or(Path::new("/")).to_owned();

@@ -9,6 +9,7 @@ mod programs;
 mod reload;
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use crate::launcher::Launcher;
 use crate::rpc::{self, LoadedConfig, Service, StatusFacts};
 use crate::sampler::Sampler;
 use crate::store::Store;
-use crate::{shim, sockets};
+use crate::{shim, sockets, web};
 
 /// How long connections may take to end after a SIGTERM. Containers and leases are not ended at all.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -121,35 +122,29 @@ impl Daemon {
         let runtime_listener = bind(&runtime, shim::bind)?;
         let api_listener = bind(&api, |path| sockets::bind(path, 0o660))?;
         sockets::give_to_group(&api, "kerf").context("cannot give the socket to its group")?;
-        let mut metrics_address = String::new();
         let mut tasks = tokio::task::JoinSet::new();
-        if let Some(address) = self.config.metrics.listen {
-            let listener = TcpListener::bind(address)
-                .await
-                .with_context(|| format!("cannot listen on {address} for metrics"))?;
-            metrics_address = listener.local_addr()?.to_string();
+        let (metrics_listener, metrics_address) =
+            listen(self.config.metrics.listen, "metrics").await?;
+        if let Some(listener) = metrics_listener {
             let router = kerf_telemetry::http::router(Arc::clone(&exporter));
-            tasks.spawn(kerf_telemetry::http::serve(
+            let serve = kerf_telemetry::http::serve(listener, router, until_stopped());
+            tasks.spawn(serve);
+        }
+        // Held as long as kerfd runs; whoever knows of peers tells them here.
+        let (_peers, peers) = watch::channel(web::Peers::default());
+        let web = &self.config.web;
+        let (web_listener, web_address) = listen(web.listen, "the web page").await?;
+        if let Some((listener, address)) = web_listener.zip(web.listen) {
+            let sources = self.page_sources(peers);
+            tasks.spawn(web::serve(
                 listener,
-                router,
-                until_stopped(),
+                address,
+                sources,
+                until_stopped.clone(),
             ));
         }
         let (config_sender, config) = watch::channel(Arc::new(self.loaded.clone()));
-        let service = Service {
-            host: self.host.clone(),
-            jobs: self.jobs.clone(),
-            imports: rpc::Imports::default(),
-            events: self.events.clone(),
-            config,
-            facts: StatusFacts {
-                started_ms: now().0,
-                metrics_address: metrics_address.clone(),
-                simulated: self.config.simulate.clone(),
-                jobs_active: 0,
-            },
-            metrics: Arc::clone(&metrics),
-        };
+        let service = self.service(config, &metrics_address);
         let rpc_stop = until_stopped();
         tasks.spawn(async move {
             if let Err(error) = rpc::serve(api_listener, service, rpc_stop).await {
@@ -158,7 +153,12 @@ impl Daemon {
         });
         let shim = tokio::spawn(shim::serve(runtime_listener, self.host.clone(), metrics));
         let sampler = tokio::spawn(self.sampler(exporter).run());
-        tracing::info!(socket = %api.display(), metrics = metrics_address, "kerfd serves");
+        tracing::info!(
+            socket = %api.display(),
+            metrics = metrics_address,
+            web = web_address,
+            "kerfd serves"
+        );
         self.until_signal(&config_sender).await?;
         // A driver that hangs holds the owner; its containers and leases stay in any case.
         drop(tokio::time::timeout(DRAIN_PATIENCE, self.host.drain()).await);
@@ -178,6 +178,27 @@ impl Daemon {
         Ok(())
     }
 
+    fn service(
+        &self,
+        config: watch::Receiver<Arc<LoadedConfig>>,
+        metrics_address: &str,
+    ) -> Service {
+        Service {
+            host: self.host.clone(),
+            jobs: self.jobs.clone(),
+            imports: rpc::Imports::default(),
+            events: self.events.clone(),
+            config,
+            facts: StatusFacts {
+                started_ms: now().0,
+                metrics_address: metrics_address.to_owned(),
+                simulated: self.config.simulate.clone(),
+                jobs_active: 0,
+            },
+            metrics: Arc::clone(&self.metrics),
+        }
+    }
+
     fn sampler(&self, exporter: Arc<Exporter>) -> Sampler {
         Sampler {
             hardware: Arc::clone(&self.hardware),
@@ -186,6 +207,19 @@ impl Daemon {
             exporter,
             interval: self.config.driver.sample_interval,
             allow_names: self.config.metrics.allow_names,
+        }
+    }
+
+    fn page_sources(&self, peers: watch::Receiver<web::Peers>) -> web::Sources {
+        web::Sources {
+            host: self.host.clone(),
+            jobs: self.jobs.clone(),
+            peers,
+            facts: web::Facts {
+                started: now(),
+                simulated: self.config.simulate.clone(),
+                names: self.config.metrics.allow_names,
+            },
         }
     }
 
@@ -203,6 +237,21 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Listens on an address, if there is one; returns what it is in words, with the port that the kernel chose.
+async fn listen(
+    address: Option<SocketAddr>,
+    what: &str,
+) -> anyhow::Result<(Option<TcpListener>, String)> {
+    let Some(address) = address else {
+        return Ok((None, String::new()));
+    };
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what}"))?;
+    let bound = listener.local_addr()?.to_string();
+    Ok((Some(listener), bound))
 }
 
 fn bind(

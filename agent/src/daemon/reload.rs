@@ -59,6 +59,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     keep(old.paths != new.paths, "paths");
     keep(old.driver != new.driver, "driver");
     keep(old.metrics != new.metrics, "metrics");
+    keep(old.web != new.web, "web");
     keep(
         old.launch.containerd != new.launch.containerd,
         "launch.containerd",
@@ -71,6 +72,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     new.paths = old.paths.clone();
     new.driver = old.driver;
     new.metrics = old.metrics.clone();
+    new.web = old.web;
     new.launch.containerd = old.launch.containerd.clone();
     new.launch.namespace = old.launch.namespace.clone();
     waiting

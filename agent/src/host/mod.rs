@@ -33,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch as channel};
 pub use command::{Command, HostHandle, LaunchPeer, LayoutRequest, Progress, Reservation};
 pub use error::HostError;
 pub use grant::{Reserve, Wanted};
+pub use layout::Sight;
 pub use observe::gpu_name;
 pub use view::{Degraded, HostView, SliceView};
 

@@ -13,6 +13,7 @@ mod list;
 mod logs;
 mod problems;
 mod run;
+mod show;
 mod start;
 mod submit;
 mod sweep;

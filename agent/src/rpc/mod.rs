@@ -23,7 +23,7 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use auth::{Peer, Role};
-pub use documents::StatusFacts;
+pub use documents::{StatusFacts, topology};
 pub use imports::Imports;
 pub use status::{CAUSES, HINT};
 

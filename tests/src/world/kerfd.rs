@@ -24,7 +24,7 @@ const WORKERS_LIMIT: Duration = Duration::from_secs(60);
 /// How long it may take to refuse: it reads its configuration and opens its store.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// What kerfd logs once it listens, with the address of its metrics in a field.
+/// What kerfd logs once it listens, with the addresses of its metrics and its page in fields.
 const SERVES: &str = "kerfd serves";
 
 /// How long one answer of the metrics listener may take.
@@ -50,7 +50,14 @@ pub struct Settings {
 pub struct Kerfd {
     child: ChildGuard,
     settings: Settings,
+    at: Addresses,
+}
+
+/// Where a kerfd listens for HTTP.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
     metrics: SocketAddr,
+    web: SocketAddr,
 }
 
 impl Kerfd {
@@ -61,11 +68,11 @@ impl Kerfd {
     /// log.
     pub fn start(settings: Settings) -> Result<Self> {
         prepare(&settings)?;
-        let (child, metrics) = spawn(&settings)?;
+        let (child, at) = spawn(&settings)?;
         Ok(Self {
             child,
             settings,
-            metrics,
+            at,
         })
     }
 
@@ -159,7 +166,13 @@ impl Kerfd {
     /// Where the metrics are served.
     #[must_use]
     pub fn metrics_address(&self) -> SocketAddr {
-        self.metrics
+        self.at.metrics
+    }
+
+    /// Where the status page is served.
+    #[must_use]
+    pub fn web_address(&self) -> SocketAddr {
+        self.at.web
     }
 
     /// One GET of the metrics listener.
@@ -167,7 +180,7 @@ impl Kerfd {
     /// # Errors
     /// When it does not answer.
     pub fn get(&self, path: &str) -> Result<Answer> {
-        http::get(self.metrics, path, SCRAPE_LIMIT)
+        http::get(self.at.metrics, path, SCRAPE_LIMIT)
     }
 
     /// Where `path` is served, for a client that takes only some media types.
@@ -175,7 +188,7 @@ impl Kerfd {
     /// # Errors
     /// When it does not answer.
     pub fn get_as(&self, path: &str, accept: &str) -> Result<Answer> {
-        http::get_as(self.metrics, path, accept, SCRAPE_LIMIT)
+        http::get_as(self.at.metrics, path, accept, SCRAPE_LIMIT)
     }
 
     /// The text of `/metrics`.
@@ -202,12 +215,12 @@ impl Kerfd {
         self.child.kill().map(drop)
     }
 
-    /// Starts it again on the same folders; its metrics have another address then.
+    /// Starts it again on the same folders; its metrics and its page have other addresses then.
     ///
     /// # Errors
     /// When it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        (self.child, self.metrics) = spawn(&self.settings)?;
+        (self.child, self.at) = spawn(&self.settings)?;
         Ok(())
     }
 
@@ -279,7 +292,7 @@ fn daemon(settings: &Settings) -> Result<Command> {
     command.arg("--run-dir").arg(folder.join("run"));
     command.arg("--state-dir").arg(folder.join("state"));
     command.arg("--cdi-dir").arg(folder.join("cdi"));
-    command.args(["--metrics", "127.0.0.1:0"]);
+    command.args(["--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0"]);
     command.arg("--containerd").arg(&settings.containerd);
     command.arg("--namespace").arg(&settings.namespace);
     command.arg("--runtime").arg(bins::runtime()?);
@@ -294,7 +307,7 @@ fn client(settings: &Settings) -> Result<Command> {
     Ok(command)
 }
 
-fn spawn(settings: &Settings) -> Result<(ChildGuard, SocketAddr)> {
+fn spawn(settings: &Settings) -> Result<(ChildGuard, Addresses)> {
     let log = settings.folder.join("kerfd.log");
     // The log grows over restarts; only what comes now is of this kerfd.
     let before = log.metadata().map_or(0, |facts| facts.len());
@@ -304,18 +317,24 @@ fn spawn(settings: &Settings) -> Result<(ChildGuard, SocketAddr)> {
         Err(error) => Some(Err(error)),
         Ok(None) => serving(&log, before).map(Ok),
     });
-    let metrics = answered
+    let at = answered
         .flatten()
         .with_context(|| format!("its log ends with:\n{}", child.log_tail(30)))?;
-    Ok((child, metrics))
+    Ok((child, at))
 }
 
-/// The address of the metrics, once kerfd has said that it serves.
-fn serving(log: &Path, after: u64) -> Option<SocketAddr> {
+/// Where it listens, once kerfd has said that it serves.
+fn serving(log: &Path, after: u64) -> Option<Addresses> {
     let text = std::fs::read(log).ok()?;
     let text = String::from_utf8_lossy(text.get(usize::try_from(after).ok()?..)?).into_owned();
     let mut lines = text.split_inclusive('\n');
     let line = lines.find(|line| line.contains(SERVES) && line.ends_with('\n'))?;
-    let (_, address) = line.split_once("metrics=\"")?;
-    address.split('"').next()?.parse().ok()
+    let field = |name: &str| -> Option<SocketAddr> {
+        let (_, address) = line.split_once(&format!("{name}=\""))?;
+        address.split('"').next()?.parse().ok()
+    };
+    Some(Addresses {
+        metrics: field("metrics")?,
+        web: field("web")?,
+    })
 }

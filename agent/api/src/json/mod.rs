@@ -28,6 +28,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod topology;
+pub mod web;
 
 pub use answers::{
     ComputeAnswer, GpuAnswers, InstanceAnswer, NvmlAnswers, NvmlAnswersSchema, ProfileAnswer,
@@ -44,6 +45,7 @@ pub use samples::{GpuSample, Samples, SliceSample};
 pub use slices::{Slice, Slices};
 pub use status::{Degradation, Status};
 pub use topology::{Topology, TopologyRow};
+pub use web::Web;
 
 /// Defines the type of a document's field `schema`. It has one value, so that no document can be written with a
 /// wrong name and none with another name is read.

@@ -1,0 +1,44 @@
+//! Other hosts of the fleet, as this host knows them. Hearsay: each host alone decides about its devices.
+
+use serde::Serialize;
+
+/// One other host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Peer {
+    /// Its name.
+    pub name: String,
+    /// Where its peers reach it.
+    pub address: String,
+    /// Whether it lives.
+    pub state: PeerState,
+    /// Since when it is in this state.
+    pub since_at: String,
+    /// Version of its kerfd; null while it has not said.
+    pub version: Option<String>,
+    /// Models of its GPUs with the number of each, like `8 x NVIDIA H100 80GB HBM3`; empty while it has not said.
+    pub gpus: String,
+    /// GPUs that are well.
+    pub gpus_ok: u32,
+    /// Slices and whole GPUs that somebody has.
+    pub held: u32,
+    /// Slices and whole GPUs that nobody has.
+    pub free: u32,
+    /// Members of jobs on it.
+    pub jobs: u32,
+    /// Whether it takes new work.
+    pub open: bool,
+}
+
+/// Whether a host lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerState {
+    /// It answers.
+    Alive,
+    /// It has not answered, and may still.
+    Suspect,
+    /// It is given up.
+    Down,
+    /// It has said goodbye.
+    Left,
+}

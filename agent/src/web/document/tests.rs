@@ -1,0 +1,356 @@
+//! Documents of a host that is made up: one GPU that is cut, one that is held as a whole, one job of each kind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kerf_api::json::Web;
+use kerf_types::inventory::{
+    Architecture, Driver, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
+};
+use kerf_types::job::{JobSpec, JobState};
+use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
+use kerf_types::profile::{Engines, Profile};
+use kerf_types::{
+    Bytes, CiId, ComputeInstance, ContainerRef, DeviceMinor, Fence, GiId, GpuInstance, JobId,
+    LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
+};
+
+use super::{Facts, JobsSeen, document};
+use crate::host::view::{Lives, slices};
+use crate::host::{Degraded, HostView};
+use crate::launcher::{Submitter, UserIds};
+use crate::store::JobRow;
+
+fn at(address: &str) -> PciAddress {
+    address.parse().expect("an address")
+}
+
+fn place(start: u32, size: u32) -> Placement {
+    Placement::try_new(start, size).expect("a place")
+}
+
+fn profile(id: u32, name: &str, places: &[(u32, u32)]) -> Profile {
+    Profile {
+        id: ProfileId(id),
+        name: name.parse().expect("a name"),
+        slices: 1,
+        memory: Bytes(10 << 30),
+        sm_count: 16,
+        engines: Engines::default(),
+        max_count: 7,
+        placements: places
+            .iter()
+            .map(|(start, size)| place(*start, *size))
+            .collect(),
+        full_compute_profile: None,
+    }
+}
+
+fn instance(id: u32, profile: u32, place: Placement) -> GpuInstance {
+    GpuInstance {
+        id: GiId(id),
+        profile: ProfileId(profile),
+        placement: place,
+        capability_minor: None,
+        compute: vec![ComputeInstance {
+            id: CiId(0),
+            profile: ProfileId(0),
+            uuid: format!("MIG-{id}").parse().expect("a UUID"),
+            capability_minor: None,
+        }],
+    }
+}
+
+/// A GPU whose two NVLinks lead to `other`; only one is up.
+fn gpu(index: u32, pci: &str, other: &str) -> Gpu {
+    let link = |link| NvLink {
+        link,
+        active: link == 0,
+        version: 4,
+        remote: NvLinkRemote::Gpu(at(other)),
+    };
+    Gpu {
+        index,
+        uuid: format!("GPU-{index}").parse().expect("a UUID"),
+        pci: at(pci),
+        minor: DeviceMinor(index),
+        name: "NVIDIA H100 80GB HBM3".to_owned(),
+        pci_device_id: 0x2330_10de,
+        pci_subsystem_id: 0,
+        serial: None,
+        architecture: Architecture::Hopper,
+        compute_capability: (9, 0),
+        memory: Bytes(80 << 30),
+        numa_node: Some(0),
+        pcie: PcieLink::default(),
+        nvlinks: vec![link(0), link(1)],
+        mig_mode: MigMode::Disabled,
+        profiles: Vec::new(),
+        instances: Vec::new(),
+        processes: Vec::new(),
+        health: Health::Ok,
+    }
+}
+
+fn lease(number: u8, holder: Holder, state: LeaseState, subject: Subject) -> Lease {
+    Lease {
+        id: LeaseId::new(1_000, [number; 10]),
+        fence: Fence::new(1, u64::from(number)),
+        subjects: vec![subject],
+        holder,
+        state,
+        container: None,
+        init: None,
+        on_demand: false,
+        created: Timestamp(2_000),
+        expires: (state == LeaseState::Reserved).then_some(Timestamp(62_000)),
+    }
+}
+
+fn inventory() -> Inventory {
+    let mut cut = gpu(0, "0000:0d:00.0", "0000:0e:00.0");
+    cut.mig_mode = MigMode::Enabled;
+    cut.profiles = vec![
+        profile(19, "1g.10gb", &[(0, 1), (1, 1), (6, 1)]),
+        profile(9, "3g.40gb", &[(0, 4), (4, 4)]),
+    ];
+    cut.instances = vec![instance(2, 9, place(4, 4)), instance(7, 19, place(1, 1))];
+    Inventory {
+        host: "node-1".to_owned(),
+        driver: Some(Driver {
+            version: "590.48.01".to_owned(),
+            nvml_version: "13.590.48.01".to_owned(),
+            cuda_version: None,
+        }),
+        gpus: vec![cut, gpu(1, "0000:0e:00.0", "0000:0d:00.0")],
+        numa_nodes: vec![NumaNode {
+            id: 0,
+            cpus: "0-55".to_owned(),
+            memory: Bytes(1 << 40),
+            distances: vec![10],
+        }],
+        nics: vec![Nic {
+            name: "mlx5_0".to_owned(),
+            pci: Some(at("0000:0c:00.0")),
+            numa_node: Some(0),
+            link_layer: "InfiniBand".to_owned(),
+            rate_gbps: 400,
+        }],
+        problems: vec!["the serial number of GPU 1".to_owned()],
+    }
+}
+
+fn view() -> HostView {
+    let inventory = inventory();
+    let secret = ContainerRef::try_new("default", "secret-project").expect("a container");
+    let slice = Subject::Slice {
+        slice: SliceId {
+            gpu: at("0000:0d:00.0"),
+            placement: place(1, 1),
+        },
+        profile: "1g.10gb".parse().expect("a name"),
+        parent: "GPU-0".parse().expect("a UUID"),
+        uuid: "MIG-7".parse().expect("a UUID"),
+    };
+    let whole = Subject::Gpu {
+        gpu: at("0000:0e:00.0"),
+        uuid: "GPU-1".parse().expect("a UUID"),
+    };
+    let leases = vec![
+        lease(1, Holder::Container(secret), LeaseState::Active, slice),
+        lease(2, Holder::User { uid: 1000 }, LeaseState::Reserved, whole),
+    ];
+    // One switch with all three below it; NVLink is what the matrix shows between the GPUs.
+    let below = |port: u32, address: &str| {
+        let path = format!(
+            "/sys/devices/pci0000:0a/0000:0a:01.0/0000:0b:00.0/0000:0b:0{port}.0/{address}"
+        );
+        (address.to_owned(), path)
+    };
+    let paths = [
+        below(0, "0000:0c:00.0"),
+        below(1, "0000:0d:00.0"),
+        below(2, "0000:0e:00.0"),
+    ];
+    let degraded = Degraded {
+        why: "the disk is full".to_owned(),
+        hint: "make room".to_owned(),
+        since: Timestamp(3_000),
+    };
+    HostView {
+        sight: crate::host::Sight::default(),
+        slices: slices(&inventory, &Lives::default(), leases.iter()),
+        inventory,
+        pci_paths: paths.into(),
+        leases,
+        degraded: BTreeMap::from([("store".to_owned(), degraded)]),
+        generation: 3,
+        epoch: 1,
+        draining: false,
+        capacity: 9,
+    }
+}
+
+fn row(number: u8, state: JobState) -> JobRow {
+    JobRow {
+        id: JobId::new(1_000, [number; 10]),
+        submitter: Submitter {
+            ids: UserIds {
+                uid: 1_000,
+                gid: 1_000,
+            },
+            admin: false,
+        },
+        spec: "{\"args\":[\"hidden-argument\"]}".to_owned(),
+        spec_hash: "00".to_owned(),
+        state,
+        reason: "image secret-image is being pulled".to_owned(),
+        exit_code: state.is_final().then_some(3),
+        container: Some("secret-container".to_owned()),
+        lease: None,
+        submitted: Timestamp(4_000),
+        started: None,
+        ended: state.is_final().then_some(Timestamp(5_000)),
+        restarts: 0,
+        cancel_requested: false,
+        runs_since: None,
+        stopping: None,
+        log_bytes: 0,
+    }
+}
+
+fn spec() -> JobSpec {
+    JobSpec {
+        name: "secret-name".to_owned(),
+        image: "secret-image".to_owned(),
+        args: vec!["hidden-argument".to_owned()],
+        env: BTreeMap::from([("TOKEN".to_owned(), "hidden-token".to_owned())]),
+        accelerator: Some("1g.10gb:2".parse().expect("an ask")),
+        members: 1,
+        tenant: "hidden-tenant".to_owned(),
+        labels: BTreeMap::from([("hidden-label".to_owned(), "x".to_owned())]),
+        ..JobSpec::default()
+    }
+}
+
+fn look(names: bool) -> Web {
+    let spec = Arc::new(spec());
+    let jobs = JobsSeen {
+        shown: vec![
+            (row(1, JobState::Pending), Arc::clone(&spec)),
+            (row(2, JobState::Failed), spec),
+        ],
+        by_state: BTreeMap::from([
+            (JobState::Pending, 1),
+            (JobState::Running, 0),
+            (JobState::Failed, 41),
+        ]),
+    };
+    let facts = Facts {
+        started: Timestamp(1_000),
+        simulated: None,
+        names,
+    };
+    document(Timestamp(10_000), &view(), &jobs, None, &facts)
+}
+
+fn json(web: &Web) -> String {
+    serde_json::to_string_pretty(web).expect("a document")
+}
+
+#[test]
+fn a_host_becomes_a_document() {
+    insta::assert_snapshot!(json(&look(false)));
+}
+
+#[test]
+fn names_are_told_only_where_they_may_be_and_secrets_never() {
+    let (without, with) = (json(&look(false)), json(&look(true)));
+    for word in [
+        "secret-name",
+        "secret-image",
+        "secret-project",
+        "is being pulled",
+    ] {
+        assert!(!without.contains(word), "{word} in {without}");
+        assert!(with.contains(word), "{word} not in {with}");
+    }
+    for word in ["hidden", "TOKEN"] {
+        assert!(
+            !without.contains(word) && !with.contains(word),
+            "{word} in {with}"
+        );
+    }
+}
+
+#[test]
+fn a_lease_of_a_job_names_the_job() {
+    let view = view();
+    let mut row = row(1, JobState::Running);
+    row.lease = view.leases.first().map(|lease| lease.id);
+    let jobs = JobsSeen {
+        shown: vec![(row, Arc::new(spec()))],
+        by_state: BTreeMap::new(),
+    };
+    let facts = Facts {
+        started: Timestamp(1_000),
+        simulated: None,
+        names: false,
+    };
+    let web = document(Timestamp(10_000), &view, &jobs, None, &facts);
+    let job = format!("job {}", web.jobs.entries[0].id);
+    assert_eq!(web.leases[0].holder, job);
+    assert_eq!(web.gpus[0].slices[0].holder, Some(job));
+}
+
+#[test]
+fn jobs_beyond_the_room_are_counted() {
+    let jobs = look(false).jobs;
+    assert_eq!(jobs.left_out, 40);
+    assert_eq!(
+        jobs.by_state,
+        BTreeMap::from([("failed".to_owned(), 41), ("pending".to_owned(), 1)])
+    );
+}
+
+#[test]
+fn a_gpu_without_a_lease_tells_why_nobody_gets_it() {
+    let whole = |change: &dyn Fn(&mut Gpu)| {
+        let mut view = view();
+        view.leases.clear();
+        change(view.inventory.gpus.get_mut(1).expect("GPU 1"));
+        let holders = super::work::Holders::new(&JobsSeen::default(), false);
+        let gpus = super::gpu::gpus(&view, &holders);
+        let whole = gpus.into_iter().nth(1).and_then(|gpu| gpu.whole);
+        whole.map(|whole| (whole.state, whole.reason.unwrap_or_default()))
+    };
+    let state = |state: &str, why: &str| Some((state.to_owned(), why.to_owned()));
+    assert_eq!(whole(&|_| ()), state("free", ""));
+    assert_eq!(whole(&|gpu| gpu.mig_mode = MigMode::Enabled), None);
+    let lost = Health::Lost {
+        since: Timestamp(1),
+    };
+    assert_eq!(
+        whole(&|gpu| gpu.health = lost.clone()),
+        state("quarantined", "it is not well")
+    );
+    let process = kerf_types::inventory::GpuProcess {
+        pid: 42,
+        memory: None,
+        gi: None,
+        ci: None,
+    };
+    let why = "process 42 uses it without a lease";
+    assert_eq!(
+        whole(&|gpu| gpu.processes.push(process)),
+        state("quarantined", why)
+    );
+}
+
+#[test]
+fn devices_below_one_switch_are_together_even_where_nvlink_hides_it() {
+    let topology = look(false).topology;
+    assert_eq!(topology.devices, ["GPU0", "GPU1", "NIC0"]);
+    assert_eq!(topology.rows[0].links, ["X", "NV1", "PIX"]);
+    assert_eq!(topology.switches, [["GPU0", "GPU1", "NIC0"]]);
+}
