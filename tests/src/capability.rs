@@ -31,17 +31,20 @@ pub enum Capability {
     Python,
     /// promtool, the checker of Prometheus text, is installed.
     Promtool,
+    /// Chromium is installed: a browser that can run without a screen.
+    Chromium,
 }
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
         Self::Data,
         Self::Python,
         Self::Promtool,
+        Self::Chromium,
     ];
 
     /// The word that stands for it in `KERF_REQUIRE`.
@@ -54,6 +57,7 @@ impl Capability {
             Self::Data => "data",
             Self::Python => "python",
             Self::Promtool => "promtool",
+            Self::Chromium => "chromium",
         }
     }
 
@@ -69,6 +73,7 @@ impl Capability {
             Self::Data => probe_data(),
             Self::Python => bins::python_tool("gpustat").map(drop),
             Self::Promtool => program("promtool"),
+            Self::Chromium => program("chromium"),
         }
     }
 }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 
 fn run(verb: &Verb) -> Result<()> {
     match verb {
-        Verb::Setup => setup::run(),
+        Verb::Setup => setup::run_for_tests(),
         Verb::Test(options) => test::run(options),
         Verb::Demo(options) => demo::run(options),
         Verb::Dist(options) => dist::run(options),

@@ -29,7 +29,7 @@ impl Options {
 
 /// Sets up, then checks format, lints, build and tests; stops at the first that fails.
 pub fn run(options: &Options) -> Result<()> {
-    phase("setup", setup::run)?;
+    phase("setup", setup::run_for_tests)?;
     if !options.is_part() {
         phase("format", || {
             visible(&mut cargo(&["fmt", "--all", "--check"]))

@@ -1,5 +1,6 @@
 //! Whole hosts: a real kerfd on a simulated machine, with real containers of a real containerd.
 
+mod browser;
 mod bundle;
 mod cdi;
 mod cdi_spec;
@@ -10,7 +11,9 @@ mod faults;
 mod isolation;
 mod metrics;
 mod offered;
+mod page;
 mod refusals;
 mod scrapes;
 mod store;
+mod web;
 mod world;

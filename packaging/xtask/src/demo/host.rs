@@ -86,10 +86,15 @@ impl Host {
     }
 
     /// What somebody can try while the demo stays up.
-    pub fn hints(&self) -> Result<[String; 2]> {
+    pub fn hints(&self) -> Result<[String; 3]> {
         let metrics: SocketAddr = self.kerfd()?.metrics_address();
+        let page: SocketAddr = self.kerfd()?.web_address();
         let status = kerf_tests::process::shell_line(&self.kerf(&["status"])?);
-        Ok([format!("curl http://{metrics}/metrics"), status])
+        Ok([
+            format!("open http://{page}/ in a browser"),
+            format!("curl http://{metrics}/metrics"),
+            status,
+        ])
     }
 
     /// The end of kerfd's log, to be shown when a step has failed.

@@ -26,3 +26,13 @@ pub fn run() -> Result<()> {
     toolchain::install()?;
     python::install()
 }
+
+/// [`run`], and what only tests want and can do without.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_tests() -> Result<()> {
+    run()?;
+    packages::install_wanted();
+    Ok(())
+}

@@ -109,6 +109,13 @@ pub const NEEDS: [Need; 8] = [
     },
 ];
 
+/// Packages for tests that skip without them: nothing else needs them, and they are large.
+const WANTS: [Need; 1] = [Need {
+    package: "chromium",
+    files: "chromium, for the test of the status page (110 MB to fetch)",
+    is_there: || has("chromium"),
+}];
+
 const PYTHON_MODULES: &str = "import venv, ensurepip";
 
 /// Installs with apt as root; otherwise says what somebody else would have to type.
@@ -167,6 +174,21 @@ fn line(packages: &[&str]) -> String {
         "apt-get update && apt-get install --yes --no-install-recommends {}",
         packages.join(" ")
     )
+}
+
+/// Installs what only some tests want, where apt can; otherwise says in one line what skips.
+pub fn install_wanted() {
+    for want in WANTS.iter().filter(|want| !(want.is_there)()) {
+        let package = want.package;
+        let can = bins::system("apt-get").is_some() && Uid::effective().is_root();
+        if can {
+            out::line(&format!("# apt-get install {package}: {}", want.files));
+        }
+        let installed = can && visible(&mut script(&[package], Path::new(POLICY))).is_ok();
+        if !installed || !(want.is_there)() {
+            out::line(&format!("no {package}: tests that need it will skip"));
+        }
+    }
 }
 
 fn script(packages: &[&str], policy: &Path) -> Command {

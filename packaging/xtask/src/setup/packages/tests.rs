@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kerf_tests::{Scratch, executable, process};
 
-use super::{NEEDS, line, script};
+use super::{NEEDS, WANTS, line, script};
 
 /// Puts `apt-get` and `apt-cache` into the folder; `fails` is the number of installs that fail.
 fn fake_apt(scratch: &Scratch, known: &str, fails: u32) {
@@ -104,8 +104,9 @@ fn the_line_for_somebody_else_can_be_typed() {
 
 #[test]
 fn every_package_is_named_once() {
-    let mut names: Vec<&str> = NEEDS.iter().map(|need| need.package).collect();
+    let all = NEEDS.iter().chain(&WANTS);
+    let mut names: Vec<&str> = all.map(|need| need.package).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), NEEDS.len());
+    assert_eq!(names.len(), NEEDS.len() + WANTS.len());
 }
