@@ -3,7 +3,6 @@
 //! `main` of each binary is a table of contents; what it lists lies here, one folder a duty. IO stands
 //! in this crate, decisions in the pure crates that it drives.
 
-pub mod boot;
 pub mod cdi;
 pub mod cli;
 pub mod config;

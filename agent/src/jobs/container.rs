@@ -6,9 +6,9 @@ use kerf_types::JobId;
 
 use super::inner::Inner;
 use super::run::{RETRY, mark_running, note};
-use crate::boot::BootTime;
 use crate::errors::chain;
 use crate::launcher::{ContainerStatus, Exit, LauncherError};
+use crate::process::BootMoment;
 use crate::store::{StopCause, Stopping};
 
 /// How often a container whose shim says nothing is asked for before it is taken to have started.
@@ -112,7 +112,7 @@ pub(super) async fn stop(inner: &Inner, id: JobId, container: &str, stopping: &S
         return end;
     };
     loop {
-        let grace: Duration = stopping.deadline.left(&BootTime::now());
+        let grace: Duration = stopping.deadline.left(&BootMoment::now());
         match inner.launcher.stop(&name, grace).await {
             Ok(_) | Err(LauncherError::NotFound { .. } | LauncherError::ExitUnknown { .. }) => {
                 return end;

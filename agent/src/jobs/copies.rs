@@ -11,9 +11,9 @@ use kerf_types::job::JobState;
 use kerf_types::{JobId, ParseError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::boot::BootTime;
 use crate::files::{self, Durability};
 use crate::launcher::{Submitter, UserIds};
+use crate::process::BootMoment;
 use crate::store::{JobRow, StopCause, Stopping};
 
 /// Version of the documents. One of another version is not read: the store has the job as well.
@@ -115,7 +115,7 @@ struct Document {
 
 impl From<&JobRow> for Document {
     fn from(row: &JobRow) -> Self {
-        let at = |time: &BootTime| (time.boot.clone(), time.ms);
+        let at = |time: &BootMoment| (time.boot_id.clone(), time.ms);
         Self {
             version: VERSION,
             id: row.id.to_string(),
@@ -134,8 +134,8 @@ impl From<&JobRow> for Document {
             cancel_requested: row.cancel_requested,
             runs_since: row.runs_since.as_ref().map(at),
             stopping: row.stopping.as_ref().map(|stopping| {
-                let (boot, ms) = at(&stopping.deadline);
-                (stopping.cause.as_str().to_owned(), boot, ms)
+                let (boot_id, ms) = at(&stopping.deadline);
+                (stopping.cause.as_str().to_owned(), boot_id, ms)
             }),
         }
     }
@@ -152,9 +152,9 @@ impl TryFrom<Document> for JobRow {
         let mut states = JobState::ALL.into_iter();
         let state = states.find(|state| state.as_str() == document.state && !state.is_final());
         let stopping = match document.stopping {
-            Some((cause, boot, ms)) => Some(Stopping {
+            Some((cause, boot_id, ms)) => Some(Stopping {
                 cause: StopCause::named(&cause).ok_or_else(|| wrong("a cause", &cause))?,
-                deadline: BootTime { boot, ms },
+                deadline: BootMoment { boot_id, ms },
             }),
             None => None,
         };
@@ -179,7 +179,9 @@ impl TryFrom<Document> for JobRow {
             ended: None,
             restarts: document.restarts,
             cancel_requested: document.cancel_requested,
-            runs_since: document.runs_since.map(|(boot, ms)| BootTime { boot, ms }),
+            runs_since: document
+                .runs_since
+                .map(|(boot_id, ms)| BootMoment { boot_id, ms }),
             stopping,
             log_bytes: 0,
         })

@@ -18,9 +18,9 @@ use kerf_types::{JobId, LeaseId};
 use super::container::{End, clear_up, exists, find, stop, wait_for_exit};
 use super::inner::Inner;
 use super::start::{Stop, begin};
-use crate::boot::BootTime;
 use crate::errors::chain;
 use crate::host::{Command, HostError, now};
+use crate::process::BootMoment;
 use crate::store::{JobRow, StopCause, Stopping};
 
 /// Time between two tries to reach containerd, or to write to a store that fails.
@@ -111,7 +111,7 @@ async fn stop_reading(
 /// take that end neither for a failure nor for a reason to start again. A store that fails does not keep a
 /// container running.
 fn intend_stop(inner: &Inner, id: JobId, spec: &JobSpec, cause: StopCause) -> Stopping {
-    let now = BootTime::now();
+    let now = BootMoment::now();
     let stopping = Stopping {
         cause,
         deadline: now.after(Duration::from_secs(spec.checkpoint_grace_seconds)),
@@ -143,10 +143,10 @@ async fn time_is_up(inner: &Inner, id: JobId, spec: &JobSpec) {
         return std::future::pending().await;
     };
     let since = inner.row(id).and_then(|row| row.runs_since);
-    let since = since.unwrap_or_else(BootTime::now);
+    let since = since.unwrap_or_else(BootMoment::now);
     let deadline = since.after(Duration::from_secs(limit));
     loop {
-        let left = deadline.left(&BootTime::now());
+        let left = deadline.left(&BootMoment::now());
         if left.is_zero() {
             return;
         }
@@ -272,7 +272,7 @@ pub(super) fn mark_running(inner: &Inner, id: JobId) {
     let kept = inner.update(id, |row| {
         row.state = JobState::Running;
         row.started.get_or_insert_with(now);
-        row.runs_since.get_or_insert_with(BootTime::now);
+        row.runs_since.get_or_insert_with(BootMoment::now);
         "its container runs".clone_into(&mut row.reason);
     });
     if let Err(error) = kept {

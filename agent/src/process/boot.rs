@@ -1,11 +1,13 @@
 //! Moments on the clock that runs from boot, also through suspend, and that nobody sets.
+//!
+//! Spans that must hold over a restart of kerfd are measured in it.
 
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
 /// A moment of one boot. Moments of different boots have no order; to a later boot, every one of an earlier
-/// boot has passed.
+/// boot has passed: nothing that ran then runs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootMoment {
     /// `/proc/sys/kernel/random/boot_id`.
@@ -26,15 +28,25 @@ impl BootMoment {
 
     /// This much later.
     #[must_use]
-    pub fn after(mut self, time: Duration) -> Self {
+    pub fn after(&self, time: Duration) -> Self {
         let more = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.ms = self.ms.saturating_add(more);
-        self
+        Self {
+            boot_id: self.boot_id.clone(),
+            ms: self.ms.saturating_add(more),
+        }
+    }
+
+    /// How long it is from `now` to this moment; none for one that has passed or is of another boot.
+    pub fn left(&self, now: &Self) -> Duration {
+        if self.boot_id != now.boot_id {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.ms.saturating_sub(now.ms))
     }
 
     /// Whether it has passed by `now`.
     pub fn has_passed(&self, now: &Self) -> bool {
-        self.boot_id != now.boot_id || self.ms <= now.ms
+        self.left(now).is_zero()
     }
 }
 
@@ -45,14 +57,19 @@ mod tests {
 
     #[test]
     fn moments_pass_in_order_and_with_their_boot() {
-        let now = BootMoment::now();
-        let later = now.clone().after(Duration::from_secs(60));
-        assert!(now.has_passed(&now) && !later.has_passed(&now));
-        assert!(now.has_passed(&later));
-        let other = BootMoment {
-            boot_id: "another".to_owned(),
-            ..now.clone()
+        let at = |boot: &str, ms| BootMoment {
+            boot_id: boot.to_owned(),
+            ms,
         };
-        assert!(later.has_passed(&other));
+        let deadline = at("a", 5_000).after(Duration::from_secs(2));
+        assert_eq!(deadline, at("a", 7_000));
+        assert_eq!(deadline.left(&at("a", 6_500)), Duration::from_millis(500));
+        assert!(!deadline.has_passed(&at("a", 6_999)));
+        for later in [at("a", 7_000), at("a", 7_001), at("b", 1)] {
+            assert_eq!(deadline.left(&later), Duration::ZERO);
+            assert!(deadline.has_passed(&later));
+        }
+        let (one, other) = (BootMoment::now(), BootMoment::now());
+        assert!(one.boot_id == other.boot_id && one.ms <= other.ms && one.ms > 0);
     }
 }

@@ -4,14 +4,14 @@ use kerf_types::job::{JobSpec, JobState};
 use kerf_types::{JobId, Timestamp};
 
 use super::{cause_of, last_words};
-use crate::boot::BootTime;
 use crate::jobs::container::End;
 use crate::launcher::{Submitter, UserIds};
+use crate::process::BootMoment;
 use crate::store::{JobRow, StopCause, Stopping};
 
 fn row(cancel_requested: bool, stopping: Option<StopCause>) -> JobRow {
-    let deadline = BootTime {
-        boot: "b".to_owned(),
+    let deadline = BootMoment {
+        boot_id: "b".to_owned(),
         ms: 1,
     };
     JobRow {

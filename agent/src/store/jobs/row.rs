@@ -5,8 +5,8 @@ use kerf_types::{JobId, LeaseId, ParseError, Timestamp};
 use rusqlite::types::FromSql;
 use rusqlite::{Row, ToSql};
 
-use crate::boot::BootTime;
 use crate::launcher::{Submitter, UserIds};
+use crate::process::BootMoment;
 use crate::store::{Doing, StoreError};
 
 /// A job as it is kept.
@@ -41,7 +41,7 @@ pub struct JobRow {
     /// Whether somebody asked for its end.
     pub cancel_requested: bool,
     /// Since when its container runs, for its time limit.
-    pub runs_since: Option<BootTime>,
+    pub runs_since: Option<BootMoment>,
     /// Why its container is being ended and until when it may end by itself.
     pub stopping: Option<Stopping>,
     /// What its logs took of the disk when it ended.
@@ -54,7 +54,7 @@ pub struct Stopping {
     /// Why.
     pub cause: StopCause,
     /// When the container is killed.
-    pub deadline: BootTime,
+    pub deadline: BootMoment,
 }
 
 /// Why kerfd ends a container.
@@ -135,7 +135,7 @@ impl JobRow {
             Box::new(ms(self.ended)),
             Box::new(self.restarts),
             Box::new(self.cancel_requested),
-            Box::new(since.as_ref().map(|since| since.boot.clone())),
+            Box::new(since.as_ref().map(|since| since.boot_id.clone())),
             Box::new(since.as_ref().map(|since| since.ms.cast_signed())),
             Box::new(stopping.as_ref().map(|stopping| stopping.cause.as_str())),
             Box::new(
@@ -157,8 +157,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
     let lease: Option<String> = column(row, "lease")?;
     let id: String = column(row, "id")?;
     let runs_since = match column::<Option<String>>(row, "runs_since_boot")? {
-        Some(boot) => Some(BootTime {
-            boot,
+        Some(boot_id) => Some(BootMoment {
+            boot_id,
             ms: number(row, "runs_since_ms")?.unwrap_or_default(),
         }),
         None => None,
@@ -167,10 +167,10 @@ pub(super) fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
         Some(cause) => Some(Stopping {
             cause: StopCause::named(&cause).ok_or_else(|| unknown("cause", cause))?,
             // What is stopped ran, so both moments are of one boot.
-            deadline: BootTime {
-                boot: runs_since
+            deadline: BootMoment {
+                boot_id: runs_since
                     .as_ref()
-                    .map(|since| since.boot.clone())
+                    .map(|since| since.boot_id.clone())
                     .unwrap_or_default(),
                 ms: number(row, "stopping_ms")?.unwrap_or_default(),
             },

@@ -4,8 +4,8 @@ use kerf_types::job::JobState;
 use kerf_types::{Fence, JobId, LeaseId, Timestamp};
 
 use super::{JobRow, JobStore, Kept, StopCause, Stopping};
-use crate::boot::BootTime;
 use crate::launcher::{Submitter, UserIds};
+use crate::process::BootMoment;
 use crate::store::Store;
 
 const PLENTY: Kept = Kept {
@@ -15,8 +15,8 @@ const PLENTY: Kept = Kept {
 };
 
 fn job(number: u8, state: JobState) -> JobRow {
-    let since = BootTime {
-        boot: "b".to_owned(),
+    let since = BootMoment {
+        boot_id: "b".to_owned(),
         ms: 7,
     };
     JobRow {
