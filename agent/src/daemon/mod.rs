@@ -29,6 +29,7 @@ use crate::hardware::{Deadlines, Hardware, WorkerProgram};
 use crate::host::{self, HostHandle, Parts, highest_fence_seen, now};
 use crate::jobs::Jobs;
 use crate::launcher::Launcher;
+use crate::process::raise_open_files;
 use crate::rpc::{self, LoadedConfig, Service, StatusFacts};
 use crate::sampler::Sampler;
 use crate::store::Store;
@@ -42,6 +43,10 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs kerfd until SIGTERM or SIGINT.
 pub async fn run(args: Args) -> anyhow::Result<()> {
+    // Jobs with a terminal and clients that follow something take files each, and nobody counts both.
+    if let Err(error) = raise_open_files() {
+        tracing::warn!(%error, "number of open files not raised");
+    }
     let (loaded, set_up) = args.load()?;
     let config = Arc::new(loaded.config.clone());
     let _lock = prepare_folders(&config)?;

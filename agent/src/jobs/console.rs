@@ -5,7 +5,8 @@
 //!            └──► who is attached, or else the backlog for the next one
 //! ```
 //! Nobody needs to read for the job to go on. Who attaches gets first what was printed since the last one
-//! left, as far as the backlog goes; the log has everything.
+//! left, as far as the backlog goes; the log has everything. A terminal goes with its container: of one that is
+//! over no file is open, and soon nothing is left in memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long the last output of a container that is gone may take to be read.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the last output of an ended job waits for somebody who is on the way to attach: a client that has
+/// just submitted the job. It is memory that no limit of jobs counts.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// The terminal of one container.
 #[derive(Debug)]
@@ -75,8 +80,14 @@ impl Console {
     }
 
     async fn pump(&self, mut output: TerminalOutput) {
+        let mut done = self.done.subscribe();
         loop {
-            match output.read().await {
+            let read = tokio::select! {
+                biased;
+                _ = done.wait_for(|done| *done) => break,
+                read = output.read() => read,
+            };
+            match read {
                 Ok(Some(bytes)) => {
                     let bytes = bytes.to_vec();
                     self.pass_on(bytes).await;
@@ -88,9 +99,23 @@ impl Console {
                 }
             }
         }
+        self.finish();
+    }
+
+    /// Closes everything that leads to the container.
+    fn finish(&self) {
+        // Under the lock: who comes or leaves at the same time sees either nothing of it or all.
+        let mut shared = self.shared();
         self.done.send_replace(true);
         // Its end is what tells the client.
-        self.shared().client = None;
+        shared.client = None;
+        shared.input = None;
+    }
+
+    /// Whether there is output that nobody has seen, and nobody to see it.
+    fn awaits_reader(&self) -> bool {
+        let shared = self.shared();
+        !shared.attached && !shared.backlog.is_empty()
     }
 
     async fn pass_on(&self, bytes: Vec<u8>) {
@@ -146,7 +171,7 @@ impl Drop for Attachment {
         let mut shared = self.console.shared();
         shared.attached = false;
         shared.client = None;
-        shared.input = self.input.take();
+        shared.input = self.input.take().filter(|_| !self.is_over());
     }
 }
 
@@ -192,8 +217,7 @@ impl Inner {
         }
     }
 
-    /// Waits until the last output of an ended container is in the log, and forgets its terminal: who is
-    /// attached has it still.
+    /// Waits until the last output of an ended container is in the log, and closes its terminal.
     pub(super) async fn drain_console(&self, id: JobId) {
         let Some(console) = self.console(id) else {
             return;
@@ -202,7 +226,26 @@ impl Inner {
         let drained = tokio::time::timeout(DRAIN_LIMIT, done.wait_for(|done| *done)).await;
         if drained.is_err() {
             tracing::warn!(job.id = %id, "terminal does not end with its container");
+            console.finish();
         }
+    }
+
+    /// Forgets the terminal of a container that is gone; who is attached has it still.
+    pub(super) fn forget_console(&self, id: JobId) {
+        if let Some(entry) = self.table().get(&id) {
+            entry.forget_console();
+        }
+    }
+
+    /// Waits for somebody who is on the way to the last output of an ended job, and forgets its terminal.
+    pub(super) async fn let_console_go(&self, id: JobId) {
+        if self
+            .console(id)
+            .is_some_and(|console| console.awaits_reader())
+        {
+            tokio::time::sleep(LINGER).await;
+        }
+        self.forget_console(id);
     }
 
     fn console(&self, id: JobId) -> Option<Arc<Console>> {

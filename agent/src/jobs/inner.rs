@@ -64,6 +64,10 @@ impl Entry {
             console: watch::Sender::new(None),
         }
     }
+
+    pub(super) fn forget_console(&self) {
+        self.console.send_replace(None);
+    }
 }
 
 impl fmt::Debug for Inner {

@@ -35,6 +35,7 @@ pub(super) async fn resume(inner: Arc<Inner>, id: JobId) {
     // The last of its output came while its container was taken away.
     inner.cut_logs(id);
     inner.clear(id);
+    inner.let_console_go(id).await;
 }
 
 async fn live(inner: &Inner, id: JobId) {
@@ -189,6 +190,8 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     inner.drain_console(id).await;
     give_back(inner, row.lease).await;
     if restart {
+        // Who attaches now waits for the terminal of the next container.
+        inner.forget_console(id);
         // A container that ends at once must not keep the host busy.
         tokio::time::sleep(Duration::from_secs(u64::from(row.restarts.min(30)))).await;
     }

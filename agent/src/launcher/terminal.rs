@@ -69,6 +69,19 @@ impl TerminalOutput {
     }
 }
 
+#[cfg(test)]
+impl TerminalOutput {
+    /// What comes out of a pipe, without a container or a log.
+    pub fn of_pipe(fifo: pipe::Receiver) -> Self {
+        let log = File::options().write(true).open("/dev/null");
+        Self {
+            fifo,
+            log: log.expect("every system has it"),
+            buffer: vec![0; CHUNK],
+        }
+    }
+}
+
 /// What is typed into a job's terminal, or fed to its standard input.
 pub struct TerminalInput {
     fifo: pipe::Sender,
@@ -108,6 +121,16 @@ impl TerminalInput {
         self.engine
             .ask("resize the terminal", QUICK, tasks.resize_pty(request))
             .await
+    }
+
+    /// What is typed into one end of a pipe, without a container.
+    #[cfg(test)]
+    pub fn of_pipe(fifo: pipe::Sender) -> Self {
+        Self {
+            fifo,
+            engine: Engine::new(Path::new("/dev/null"), "none"),
+            container: "none".to_owned(),
+        }
     }
 
     /// Ends the job's standard input: it reads what is on its way and then the end.

@@ -2,6 +2,7 @@
 
 mod boot;
 pub mod cgroup;
+mod limits;
 mod sys;
 
 use std::io;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use boot::BootMoment;
 use kerf_types::lease::InitProcess;
+pub use limits::raise_open_files;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::unix::AsyncFd;
 

@@ -136,3 +136,24 @@ fn the_terminal_is_given_back_when_kerf_is_asked_to_end() {
     assert!(matches!(status.code(), Some(130 | 137 | 143)), "{status}");
     assert!(person.is_cooked(), "the terminal is as it was");
 }
+
+#[test]
+fn jobs_that_are_over_keep_no_terminal_open() {
+    let Some(mut world) = engine() else { return };
+    let open = |world: &mut World| {
+        let pid = world.kerfd().pid();
+        let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("kerfd runs");
+        let links = folder.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
+        links
+            .filter(|link| link.ends_with("in") || link.ends_with("out"))
+            .count()
+    };
+    let run = ["run", "-it", "--image", IMAGE, "--", "sh"];
+    let (mut person, child) = Person::start(&world, &run);
+    person.types("echo beg\"\"un\r");
+    person.sees("begun");
+    assert_eq!(open(&mut world), 2);
+    person.types("exit 0\r");
+    assert_eq!(ended(child).status.code(), Some(0));
+    poll::until_true("closed files", LIMIT, || open(&mut world) == 0).expect("they are closed");
+}
