@@ -192,10 +192,16 @@ async fn again(inner: &Inner, id: JobId, spec: &JobSpec, end: End) -> bool {
     if restart {
         // Who attaches now waits for the terminal of the next container.
         inner.forget_console(id);
-        // A container that ends at once must not keep the host busy.
-        tokio::time::sleep(Duration::from_secs(u64::from(row.restarts.min(30)))).await;
+        rest(row.restarts, cancelled(inner, id)).await;
     }
     restart
+}
+
+/// A container that ends at once must not keep the host busy. A cancel is not kept waiting by it.
+async fn rest(restarts: u32, cancelled: impl Future<Output = ()>) {
+    let pause = Duration::from_secs(restarts.min(30).into());
+    // It has passed, or the next try ends at once because of the cancel.
+    drop(tokio::time::timeout(pause, cancelled).await);
 }
 
 /// Why kerfd ended a container, if it did: what it wrote down before counts for a container that ended while

@@ -1,9 +1,12 @@
 //! What an end is taken for.
 
+use std::time::Duration;
+
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::{JobId, Timestamp};
+use tokio::time::{Instant, sleep};
 
-use super::{cause_of, last_words};
+use super::{cause_of, last_words, rest};
 use crate::jobs::container::End;
 use crate::launcher::{Submitter, UserIds};
 use crate::process::BootMoment;
@@ -61,4 +64,15 @@ fn memory_is_named_as_the_reason() {
     let (state, code, why) = last_words(End::OutOfMemory(137));
     assert_eq!((state, code), (JobState::Failed, Some(137)));
     assert!(why.starts_with("exit code 137: out of memory"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rest_between_containers_ends_with_a_cancel() {
+    let begun = Instant::now();
+    rest(3, std::future::pending()).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    rest(1_000, std::future::pending()).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(33));
+    rest(30, sleep(Duration::from_secs(1))).await;
+    assert_eq!(begun.elapsed(), Duration::from_secs(34));
 }
