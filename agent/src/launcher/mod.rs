@@ -110,7 +110,8 @@ impl Launcher {
     /// restricts, or one that another image has.
     ///
     /// # Errors
-    /// When the policy does not allow a name, and when the archive is too large, damaged, or not what it says; nothing of it is kept then.
+    /// When the policy does not allow a name, and when the archive is too large, damaged, or not what
+    /// it says; nothing of it is kept then.
     pub async fn import_image(
         &self,
         mut archive: impl AsyncRead + Unpin,
