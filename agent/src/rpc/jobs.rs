@@ -106,13 +106,13 @@ impl Service {
         peer: Peer,
         parts: Streaming<v1::ImportImageRequest>,
     ) -> Result<v1::ImportImageResponse, Status> {
-        let under_way = self.imports.begin(peer.uid)?;
+        let admin = peer.role == Role::Admin;
+        let under_way = self.imports.begin(peer.uid, admin)?;
         let parts = parts.map(|part| {
             part.map(|part| Cursor::new(part.data))
                 .map_err(std::io::Error::other)
         });
         let archive = StreamReader::new(parts);
-        let admin = peer.role == Role::Admin;
         let images = self
             .jobs
             .launcher()

@@ -14,6 +14,7 @@ mod stage;
 mod verify;
 
 use std::io;
+use std::time::Duration;
 
 use kerf_types::{Bytes, ParseError};
 
@@ -33,6 +34,14 @@ pub enum ArchiveError {
     /// It cannot be received: the sender broke off, or the disk is full.
     #[error("it could not be received")]
     Receive(#[source] io::Error),
+    /// Its sender says nothing, or hardly anything.
+    #[error("less than {least} of it came in {} s", limit.as_secs())]
+    Slow {
+        /// What must come in that time.
+        least: Bytes,
+        /// The time.
+        limit: Duration,
+    },
     /// It is not a tar file, or a broken one.
     #[error("it is no tar file, or a damaged one")]
     Tar(#[source] io::Error),

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use kerf_types::Bytes;
@@ -17,6 +18,10 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// How much is received at once.
 const CHUNK: usize = 256 << 10;
+
+/// How long that much may take to come, unless it is the end. A sender that says nothing, or a byte now and
+/// then, would keep others from importing.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Makes folders of one process differ.
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -102,10 +107,12 @@ pub(in crate::launcher::image) async fn stage(
     let mut buffer = vec![0_u8; CHUNK];
     let mut total = 0_u64;
     loop {
-        let count = reader
-            .read(&mut buffer)
-            .await
-            .map_err(ArchiveError::Receive)?;
+        let filled = tokio::time::timeout(PATIENCE, fill(reader, &mut buffer));
+        let count = filled.await.map_err(|_| ArchiveError::Slow {
+            least: Bytes(u64::try_from(CHUNK).unwrap_or(u64::MAX)),
+            limit: PATIENCE,
+        })?;
+        let count = count.map_err(ArchiveError::Receive)?;
         if count == 0 {
             break;
         }
@@ -123,6 +130,18 @@ pub(in crate::launcher::image) async fn stage(
     Ok(staged)
 }
 
+/// Reads until the buffer is full or nothing more comes; says how much there is.
+async fn fill(reader: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
+        match reader.read(room).await? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    Ok(filled)
+}
+
 /// Removes what a kerfd that was killed while it received an archive left behind.
 pub(in crate::launcher::image) fn sweep(parent: &Path) -> Result<(), LauncherError> {
     match fs::remove_dir_all(parent) {
@@ -132,3 +151,6 @@ pub(in crate::launcher::image) fn sweep(parent: &Path) -> Result<(), LauncherErr
         _ => fs::create_dir_all(parent).map_err(LauncherError::io("make the folder", parent)),
     }
 }
+
+#[cfg(test)]
+mod tests;
