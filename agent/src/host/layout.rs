@@ -7,7 +7,7 @@ use kerf_planner::host::GpuName;
 use kerf_planner::{HostPlan, HostRequest, Usage, plan_host};
 use kerf_types::layout::{GpuSelector, Layout};
 use kerf_types::mig::MigMode;
-use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
+use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId, Step};
 use tokio::sync::mpsc;
 
 use super::recover::STARTING;
@@ -170,8 +170,9 @@ impl Host {
         Ok((self.generation, steps))
     }
 
-    /// Carries out a plan, and where it leaves slices for later, the plan of these: then the driver tells
-    /// where they may lie. Adds the steps that were tried to `steps`.
+    /// Carries out a plan. Where it leaves slices for later, only the modes come first, for then the driver
+    /// tells where these slices may lie; nothing else changes until the whole layout is known to be possible.
+    /// Adds the steps that were tried to `steps`.
     async fn carry_out(
         &mut self,
         request: &LayoutRequest,
@@ -179,17 +180,46 @@ impl Host {
         progress: Option<&mpsc::Sender<Progress>>,
         steps: &mut usize,
     ) -> Result<(), HostError> {
-        let waits = first.is_first_part();
-        self.carry_out_part(&first, progress, steps).await?;
-        if !waits {
-            return Ok(());
+        if !first.is_first_part() {
+            return self.carry_out_part(&first, progress, steps).await;
         }
-        let second = plan(&self.inventory, &self.usage(), request)?;
+        let whole = self.plan_with_modes(request, &first, progress, steps).await;
+        // Only now: modes that were taken back have changed nothing, so that plans of before still hold.
+        self.settle().await;
+        let whole = whole?;
         if let Some(progress) = progress {
-            let planned = Progress::Planned(self.generation, Box::new(second.clone()));
+            let planned = Progress::Planned(self.generation, Box::new(whole.clone()));
             drop(progress.send(planned).await);
         }
-        self.carry_out_part(&second, progress, steps).await
+        self.carry_out_part(&whole, progress, steps).await
+    }
+
+    /// Turns MIG on where nobody knows the profiles yet, and plans the layout again. A layout that cannot be
+    /// had after all leaves these modes as they were.
+    async fn plan_with_modes(
+        &mut self,
+        request: &LayoutRequest,
+        first: &HostPlan,
+        progress: Option<&mpsc::Sender<Progress>>,
+        steps: &mut usize,
+    ) -> Result<HostPlan, HostError> {
+        let modes = mode_steps(first);
+        *steps += modes.len();
+        self.run_steps(&modes, progress).await?;
+        let refusal = match plan(&self.inventory, &self.usage(), request) {
+            Ok(whole) => return Ok(whole),
+            Err(refusal) => refusal,
+        };
+        let back: Vec<Step> = modes.iter().rev().filter_map(taken_back).collect();
+        *steps += back.len();
+        if let Err(error) = self.run_steps(&back, progress).await {
+            // The refusal is what the operator asked for; this is told beside it.
+            let why = chain(&error);
+            tracing::warn!(error = %why, "MIG stays on after a refused layout");
+            let text = format!("MIG stays on after a refused layout: {why}");
+            self.events.add("plan", &self.generation.to_string(), &text);
+        }
+        Err(refusal)
     }
 
     async fn carry_out_part(
@@ -226,6 +256,32 @@ impl Host {
         tracing::info!("interrupted apply goes on");
         self.carry_out(&request, plan, None, &mut 0).await?;
         self.write(|store| store.end_work(number))
+    }
+}
+
+/// The changes of mode on the GPUs whose slices wait for a second plan.
+fn mode_steps(first: &HostPlan) -> Vec<Step> {
+    let waiting = first.gpus.iter().filter(|gpu| !gpu.later.is_empty());
+    let steps = waiting.flat_map(|gpu| &gpu.steps);
+    steps
+        .filter(|step| matches!(step, Step::SetMigMode { .. }))
+        .cloned()
+        .collect()
+}
+
+/// The step that takes a change of mode back.
+fn taken_back(step: &Step) -> Option<Step> {
+    match *step {
+        Step::SetMigMode {
+            gpu,
+            enabled,
+            allow_reset,
+        } => Some(Step::SetMigMode {
+            gpu,
+            enabled: !enabled,
+            allow_reset,
+        }),
+        _ => None,
     }
 }
 
