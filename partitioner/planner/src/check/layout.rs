@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{Gpu, MigMode, Placement, Profile, ProfileId, ProfileName};
+use kerf_types::{Gpu, Health, Inventory, MigMode, Placement, Profile, ProfileId, ProfileName};
 
 use super::{Expected, Violation, check_plan, report};
 use crate::host::{GpuChange, HostPlan, HostRequest, Usage, Use};
@@ -81,13 +81,16 @@ fn rule_of<'a>(request: &HostRequest<'a>, gpu: &Gpu) -> Option<&'a LayoutRule> {
         .layout
         .rules
         .iter()
-        .find(|rule| speaks_of(rule, gpu))
+        .find(|rule| speaks_of(rule, gpu, request.inventory))
 }
 
-pub(super) fn speaks_of(rule: &LayoutRule, gpu: &Gpu) -> bool {
+/// Whether a rule means a GPU of the host. A lost one gives way at an index that another GPU has.
+pub(super) fn speaks_of(rule: &LayoutRule, gpu: &Gpu, inventory: &Inventory) -> bool {
+    let lost = |gpu: &Gpu| matches!(gpu.health, Health::Lost { .. });
+    let at = |index: u32| inventory.gpus.iter().filter(move |gpu| gpu.index == index);
     rule.gpus.iter().any(|selector| match selector {
         GpuSelector::All => true,
-        GpuSelector::Index(index) => *index == gpu.index,
+        GpuSelector::Index(index) => *index == gpu.index && (!lost(gpu) || at(*index).all(lost)),
         GpuSelector::Uuid(uuid) => *uuid == gpu.uuid,
         GpuSelector::Pci(pci) => *pci == gpu.pci,
     })
@@ -102,7 +105,7 @@ fn expected<'a>(
         .layout
         .rules
         .iter()
-        .filter(|rule| speaks_of(rule, gpu))
+        .filter(|rule| speaks_of(rule, gpu, request.inventory))
         .count()
         > 1
     {

@@ -147,7 +147,7 @@ pub(super) fn check_sums(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<Viol
 fn skips_rightly(request: &HostRequest<'_>, plan: &HostPlan) -> bool {
     let covered = |gpu: &&Gpu| {
         let mut rules = request.layout.rules.iter();
-        !gpu.health.is_ok() && rules.any(|rule| speaks_of(rule, gpu))
+        !gpu.health.is_ok() && rules.any(|rule| speaks_of(rule, gpu, request.inventory))
     };
     let sick: Vec<&Gpu> = request.inventory.gpus.iter().filter(covered).collect();
     let by_name = |rule: &LayoutRule, gpu: &Gpu| {
@@ -157,7 +157,7 @@ fn skips_rightly(request: &HostRequest<'_>, plan: &HostPlan) -> bool {
             gpus,
             ..rule.clone()
         };
-        speaks_of(&named, gpu)
+        speaks_of(&named, gpu, request.inventory)
     };
     let mut named = sick.iter().map(|gpu| {
         let mut rules = request.layout.rules.iter();

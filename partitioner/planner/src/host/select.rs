@@ -30,6 +30,7 @@ pub(super) fn select<'a>(request: &HostRequest<'a>) -> Result<Vec<Selected<'a>>,
                 .gpus
                 .iter()
                 .filter(|gpu| selector.selects(gpu))
+                .filter(|gpu| !is_index(selector) || !has_lost_its_index(gpu, request.inventory))
                 .peekable();
             if by_name && found.peek().is_none() {
                 return Err(PlanError::NoGpu {
@@ -53,6 +54,18 @@ pub(super) fn select<'a>(request: &HostRequest<'a>) -> Result<Vec<Selected<'a>>,
     }
     out.sort_by_key(|selected| selected.gpu.index);
     Ok(out)
+}
+
+fn is_index(selector: &GpuSelector) -> bool {
+    matches!(selector, GpuSelector::Index(_))
+}
+
+/// Whether a lost GPU is known by an index that the driver has given to another one since: indices close up
+/// when a GPU leaves, and the one that left is served no more, so the index does not mean it.
+fn has_lost_its_index(gpu: &Gpu, inventory: &Inventory) -> bool {
+    let is_lost = |gpu: &Gpu| matches!(gpu.health, Health::Lost { .. });
+    let mut others = inventory.gpus.iter().filter(|other| other.pci != gpu.pci);
+    is_lost(gpu) && others.any(|other| other.index == gpu.index && !is_lost(other))
 }
 
 fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanError> {

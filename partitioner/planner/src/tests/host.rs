@@ -295,6 +295,41 @@ fn a_sick_gpu_is_named_or_left_out() {
     world.check_error("GPU 1 (0000:11:00.0) is not well: lost since 1970-01-01T00:00:00.000Z");
 }
 
+/// The indices behind a GPU that left close up, and it stays listed at the one that it had.
+#[test]
+fn an_index_means_the_gpu_that_has_it_now() {
+    let lost = Health::Lost {
+        since: Timestamp(0),
+    };
+    let mut world = World::new(vec![rule(
+        &[GpuSelector::Index(0)],
+        true,
+        &[("7g.80gb", 1)],
+    )]);
+    world.gpu(0).health = lost.clone();
+    world.gpu(1).index = 0;
+    let (left, served) = (world.gpu(0).pci, world.gpu(1).pci);
+    let plan = world.plan().expect("a plan for the one that is served");
+    let planned: Vec<_> = plan.gpus.iter().map(|change| change.pci).collect();
+    assert_eq!((planned, plan.skipped), (vec![served], Vec::new()));
+    // By its address it is meant, and by `all` it is left out with a word.
+    world.rules = vec![rule(&[GpuSelector::Pci(left)], true, &[])];
+    world.check_error("GPU 0 (0000:10:00.0) is not well: lost since 1970-01-01T00:00:00.000Z");
+    world.rules = vec![rule(&[GpuSelector::All], true, &[])];
+    assert_eq!(world.plan().expect("a plan").skipped.len(), 1);
+    // The one that has the index now is meant even when it is sick in another way, and lost ones that
+    // nobody has followed are still named.
+    world.rules = vec![rule(&[GpuSelector::Index(0)], true, &[])];
+    world.gpu(1).health = Health::ResetRequired {
+        since: Timestamp(0),
+    };
+    world.check_error(
+        "GPU 0 (0000:11:00.0) is not well: in need of a reset since 1970-01-01T00:00:00.000Z",
+    );
+    world.gpu(1).health = lost;
+    world.check_error("GPU 0 (0000:10:00.0) is not well: lost since 1970-01-01T00:00:00.000Z");
+}
+
 /// An A100 tells of its profiles only while MIG is on, and nobody else on the host does.
 #[test]
 fn where_profiles_are_not_known_the_mode_comes_first_and_slices_later() {
