@@ -61,7 +61,8 @@ pub enum FaultRequest {
         /// How many.
         count: u64,
     },
-    /// The driver does not list the GPU any more, and the indices of those behind it shift.
+    /// The GPU leaves the bus: neither the driver nor the kernel lists it any more, the indices of those
+    /// behind it shift, and its instances and processes end.
     Gone {
         /// Place on the bus, which is the index while no GPU is gone.
         gpu: u32,
@@ -71,7 +72,8 @@ pub enum FaultRequest {
         /// GPU index.
         gpu: u32,
     },
-    /// The GPU is well again: neither lost, gone nor hung, and in no need of a reset. Its instances are as they were.
+    /// The GPU is well again: neither lost, gone nor hung, and in no need of a reset. Its instances are as
+    /// they were, but for one that was gone.
     Clear {
         /// GPU index.
         gpu: u32,
@@ -164,7 +166,10 @@ fn apply(machine: &mut Machine, request: FaultRequest, now_us: u64) -> Result<()
             machine.raise(gpu, events::XID, about, now_us);
         }
         FaultRequest::Hang { gpu } => known(machine, gpu)?.fault = Fault::Hung,
-        FaultRequest::Gone { gpu } => known(machine, gpu)?.fault = Fault::Gone,
+        FaultRequest::Gone { gpu } => {
+            known(machine, gpu)?;
+            machine.leave(gpu, now_us)?;
+        }
         FaultRequest::ResetRequired { gpu } => known(machine, gpu)?.fault = Fault::ResetRequired,
         FaultRequest::Clear { gpu } => known(machine, gpu)?.fault = Fault::None,
         FaultRequest::Xid { gpu, number, gi } => {

@@ -2,7 +2,6 @@
 //! names and attributes that topology readers look at.
 
 use super::CreateError;
-use super::pci;
 use super::tree::Tree;
 use crate::model::machine::functions;
 use crate::model::spec::{MachineSpec, PciFunction, Role};
@@ -31,7 +30,7 @@ fn write_rdma(
     index: u32,
 ) -> Result<(), CreateError> {
     let nic = &spec.nic;
-    let device = pci::folder(function);
+    let device = function.sysfs_folder();
     let folder = format!("{device}/infiniband/mlx5_{index}");
     let guid = format!("9c63:c003:00{:02x}:{index:04x}", function.bdf.bus);
     let fast = if nic.gbps >= 400 { "4X NDR" } else { "4X HDR" };
@@ -90,7 +89,7 @@ fn write_interface(
     index: u32,
 ) -> Result<(), CreateError> {
     let name = interface(spec, index);
-    let device = pci::folder(function);
+    let device = function.sysfs_folder();
     let folder = format!("{device}/net/{name}");
     let infiniband = spec.nic.infiniband;
     tree.attributes(

@@ -87,15 +87,6 @@ fn high_half(ids: u32) -> u16 {
     u16::try_from(ids >> 16).unwrap_or(u16::MAX)
 }
 
-/// The folder of a function, `sys/devices/pci0000:08/…/0000:0f:00.0`.
-pub fn folder(function: &PciFunction) -> String {
-    let mut path = format!("sys/devices/pci0000:{:02x}", function.root_bus);
-    for bdf in function.bridges.iter().chain([&function.bdf]) {
-        path.push_str(&format!("/{bdf}"));
-    }
-    path
-}
-
 /// Writes every PCI function.
 pub fn write(tree: &Tree, spec: &'static MachineSpec) -> Result<(), CreateError> {
     for (function, group) in functions(spec).iter().zip(0u32..) {
@@ -111,7 +102,7 @@ fn write_function(
     group: u32,
 ) -> Result<(), CreateError> {
     let ids = identity(spec, function.role);
-    let (folder, bdf) = (folder(function), function.bdf);
+    let (folder, bdf) = (function.sysfs_folder(), function.bdf);
     let generation = spec.product.pcie_generation;
     let speed = format!(
         "{} GT/s PCIe",

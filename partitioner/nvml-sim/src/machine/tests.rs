@@ -353,3 +353,35 @@ fn a_seed_makes_the_same_machine_twice_and_no_seed_another() {
     assert_eq!(uuids("a", Some(9)), uuids("b", Some(9)));
     assert_ne!(uuids("c", None), uuids("d", None));
 }
+
+#[test]
+fn a_gpu_that_is_gone_takes_its_files_with_it_and_brings_them_back() {
+    use crate::control::{FaultRequest, fault};
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let info = make("h100x8", &temp.path().join("m"), 1).expect("a machine");
+    let address = "0000:41:00.0";
+    let store = Store::new(&info.dir);
+    let now = || BTreeSet::from_iter(paths(&info.sysroot));
+    let before: BTreeSet<PathBuf> = now();
+    let cut = store.change(|machine, now_us| {
+        machine.set_mig_mode(3, true, now_us)?;
+        machine.create_gi(3, 14, None, now_us)
+    });
+    cut.expect("a writable state").expect("room");
+    assert_ne!(now(), before, "the instance has its capability");
+    let is_its = |path: &&PathBuf| path.ends_with(address);
+    assert_eq!(before.iter().filter(is_its).count(), 5);
+    fault(&info.dir, FaultRequest::Gone { gpu: 3 }).expect("it leaves");
+    let mut others = before.clone();
+    others.retain(|path| path.iter().all(|name| name != address));
+    assert_eq!(now(), others);
+    assert!(now().iter().all(|path| path.exists()), "no link is left");
+    // What a writer left that was killed in the middle is mended by the next process.
+    let proc = Path::new("proc/driver/nvidia/gpus").join(address);
+    let (aside, place) = (info.dir.join("gone").join(&proc), info.sysroot.join(&proc));
+    fs::rename(aside, place).expect("it was set aside");
+    store.repair();
+    assert_eq!(now(), others);
+    fault(&info.dir, FaultRequest::Hang { gpu: 3 }).expect("it is back, yet not well");
+    assert_eq!(now(), before, "without the instance that it had");
+}

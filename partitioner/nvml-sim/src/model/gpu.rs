@@ -50,9 +50,10 @@ pub enum Fault {
     Lost,
     /// Every call on it blocks until the fault is lifted.
     Hung,
-    /// The driver does not count or list it any more, as after a reload that could not start it: the
-    /// indices of those behind it go down by one. A handle from before answers GPU_IS_LOST. Its files
-    /// under `/sys` and `/proc` stay, for the device is still on the bus.
+    /// It has left the bus: the driver does not count or list it any more, and the indices of those behind
+    /// it go down by one. A handle from before answers GPU_IS_LOST. Its instances and processes
+    /// end with it, and its files under `/sys` and `/proc/driver/nvidia/gpus` are away until the fault is lifted; device nodes stay, as they do where
+    /// nobody removes them.
     Gone,
     /// Every call on it answers RESET_REQUIRED until it is reset.
     ResetRequired,

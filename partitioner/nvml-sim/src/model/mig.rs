@@ -82,6 +82,23 @@ impl Machine {
         self.activate(gpu, now_us)
     }
 
+    /// The GPU leaves the bus, with its processes and what only a driver that serves it remembers: its
+    /// instances and its volatile error counts.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a GPU that it does not have.
+    pub fn leave(&mut self, gpu: u32, now_us: u64) -> Result<(), Status> {
+        self.end_processes(now_us, |of, _| of == gpu);
+        self.settle(gpu, now_us)?;
+        let state = self.gpu_mut(gpu)?;
+        state.mig = state.mig_pending;
+        state.instances.clear();
+        state.ecc.volatile_corrected = 0;
+        state.ecc.volatile_uncorrected = 0;
+        state.fault = Fault::Gone;
+        Ok(())
+    }
+
     fn activate(&mut self, gpu: u32, now_us: u64) -> Result<(), Status> {
         self.settle(gpu, now_us)?;
         let state = self.gpu_mut(gpu)?;

@@ -120,6 +120,18 @@ pub struct PciFunction {
     pub buses: Option<(u8, u8)>,
 }
 
+impl PciFunction {
+    /// Its folder below `/`, `sys/devices/pci0000:08/…/0000:0f:00.0`.
+    #[must_use]
+    pub fn sysfs_folder(&self) -> String {
+        let mut path = format!("sys/devices/pci0000:{:02x}", self.root_bus);
+        for bdf in self.bridges.iter().chain([&self.bdf]) {
+            path.push_str(&format!("/{bdf}"));
+        }
+        path
+    }
+}
+
 impl MachineSpec {
     /// Every PCI function, numbered depth first as firmware does it.
     #[must_use]

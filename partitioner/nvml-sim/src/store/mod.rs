@@ -8,6 +8,7 @@
 //! driver forgets its MIG layout with a reboot too.
 
 mod alive;
+mod bus;
 mod caps;
 mod slots;
 #[cfg(test)]
@@ -180,12 +181,14 @@ impl Store {
         }
         machine.generation += 1;
         caps::extend(&self.dir, &before, &machine)?;
+        bus::extend(&self.dir, &before, &machine)?;
         let state = encode(&machine, &path)?;
         let header = slots::write(&file, Some(header), &state);
         let header = header.map_err(|error| io_error("write", &path, error))?;
         // The change is committed, and an error would say that it is not. What is left over stands for
         // nothing in the state, and the next process that opens the machine repairs it.
         caps::shrink(&self.dir, &before, &machine).ok();
+        bus::shrink(&self.dir, &before, &machine).ok();
         self.remember(header, machine);
         Ok(changed)
     }
@@ -229,7 +232,7 @@ impl Store {
         fs::rename(&next, &path).map_err(|error| io_error("rename", &next, error))
     }
 
-    /// Brings the files under `proc` in line with the state, which a writer that was killed
+    /// Brings the files under `proc` and `sys` in line with the state, which a writer that was killed
     /// between its commit and its last unlink has left otherwise. Quietly gives up without the
     /// right to write: reading NVML needs none.
     pub fn repair(&self) {
@@ -239,6 +242,7 @@ impl Store {
         };
         if let Ok((_, machine)) = parse(&file, &path) {
             caps::repair(&self.dir, &machine).ok();
+            bus::repair(&self.dir, &machine).ok();
         }
     }
 
