@@ -101,6 +101,11 @@ impl Bundles {
         command
     }
 
+    /// The processes of all containers.
+    pub fn processes(&self) -> Vec<u32> {
+        leftovers::processes_in_cgroup(&self.group)
+    }
+
     /// Kills a container and removes it.
     pub fn end(&self, id: &str) {
         let runc = bins::system("runc").expect("runc");

@@ -16,12 +16,12 @@ use super::world::{QUICK, SAMPLED, World};
 /// The longest that kerfd may take to tell how it is while the driver hangs; it takes milliseconds.
 const STATUS_LIMIT: Duration = Duration::from_secs(30);
 
-fn inject(world: &World, request: FaultRequest) {
+pub fn inject(world: &World, request: FaultRequest) {
     fault(&world.kerfd.machine(), request).expect("the machine takes it");
 }
 
 /// Waits until kerfd says that something with this in it is not well.
-fn until_degraded(world: &World, words: &[&str]) {
+pub fn until_degraded(world: &World, words: &[&str]) {
     world.until(&format!("{words:?} in the status"), || {
         let degraded = world.client.degraded();
         degraded
@@ -30,7 +30,7 @@ fn until_degraded(world: &World, words: &[&str]) {
     });
 }
 
-fn until_well(world: &World) {
+pub fn until_well(world: &World) {
     world.until("a host that is well", || world.client.degraded().is_empty());
     let status = world.client.status().expect("a status");
     assert_eq!(status.gpus_ok, status.gpus);
