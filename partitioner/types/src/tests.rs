@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use crate::ask::{Feature, Requirement};
 use crate::{
-    Ask, Bytes, ContainerRef, Fence, LeaseId, PciAddress, Placement, ProfileName, Timestamp,
+    Ask, Bytes, ContainerRef, Fence, HostId, HostName, LeaseId, PciAddress, Placement, ProfileName,
+    Timestamp,
 };
 
 fn check_round_trip<T>(texts: &[&str])
@@ -52,6 +53,28 @@ fn text_forms_round_trip() {
         "memory>=1000B",
     ]);
     check_round_trip::<LeaseId>(&["0192f0a4-5c1e-7000-8000-00000000002a"]);
+    check_round_trip::<HostId>(&["6f1c0f0e-9a55-4d0c-8a11-00000000002a"]);
+    check_round_trip::<HostName>(&["a", "7", "gpu-017", &"x".repeat(63)]);
+}
+
+#[test]
+fn wrong_host_names_and_ids_are_refused() {
+    check_refused::<HostName>(&[
+        "",
+        "-a",
+        "a-",
+        "GPU-1",
+        "a.b",
+        "a b",
+        "a\n",
+        "h\u{e9}",
+        &"x".repeat(64),
+    ]);
+    check_refused::<HostId>(&[
+        "",
+        "6F1C0F0E-9A55-4D0C-8A11-00000000002A",
+        "6f1c0f0e9a554d0c8a1100000000002a",
+    ]);
 }
 
 #[test]
