@@ -7,11 +7,12 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
     ("kerf-telemetry", &["kerf-types"]),
+    ("kerf-membership", &["kerf-types"]),
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
     ("kerf-nvml-sim", &["kerf-types"]),
@@ -29,6 +30,7 @@ const AGENT: &[&str] = &[
     "kerf-types",
     "kerf-planner",
     "kerf-scheduler",
+    "kerf-membership",
     "kerf-telemetry",
     "kerf-api",
     "kerf-runtime",

@@ -1,0 +1,43 @@
+//! Sending: one way out for every datagram, and the room that there is in one.
+
+use std::net::SocketAddr;
+
+use kerf_types::HostId;
+
+use super::Core;
+use crate::wire::{HEADER_BYTES, Header, MAX_DATAGRAM, Message};
+use crate::{Faults, Output};
+
+impl<F: Faults> Core<F> {
+    /// Bytes that a message may have.
+    pub(super) fn room(&self) -> usize {
+        MAX_DATAGRAM.saturating_sub(HEADER_BYTES + self.sealer.overhead())
+    }
+
+    /// Sends a message to an address. One that is too long stays here and is counted: everything that makes
+    /// messages keeps within [`Core::room`], so this shows a defect.
+    pub(super) fn send(&mut self, to: SocketAddr, message: &Message, out: &mut Vec<Output>) {
+        let me = self.me();
+        let mut header = Vec::with_capacity(HEADER_BYTES);
+        Header::new(self.cluster, me.host, me.life).write(&mut header);
+        let mut body = Vec::new();
+        message.write(&mut body);
+        let mut bytes = Vec::with_capacity(header.len() + body.len() + self.sealer.overhead());
+        bytes.extend_from_slice(&header);
+        self.sealer.seal(&header, &body, &mut bytes);
+        if bytes.len() > MAX_DATAGRAM && !F::NO_SIZE_LIMIT {
+            self.stats.unsendable += 1;
+            return;
+        }
+        self.stats.sent += 1;
+        self.stats.sent_bytes += bytes.len() as u64;
+        out.push(Output::Send { to, bytes });
+    }
+
+    /// Sends a message to a host of the view.
+    pub(super) fn send_to_host(&mut self, to: HostId, message: &Message, out: &mut Vec<Output>) {
+        if let Some(entry) = self.view.get(to) {
+            self.send(entry.identity.gossip, message, out);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests of the core: the bytes, hostile datagrams, and the lives of hosts. Whole fleets are tested by
+//! kerf-cluster-sim.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a test that indexes wrongly fails, as it should"
+)]
+
+mod hostile;
+mod lives;
+mod records;
+mod wire;
+mod world;

@@ -1,0 +1,174 @@
+//! A few cores side by side: datagrams arrive one millisecond after they are sent, nothing is lost.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use kerf_types::HostId;
+
+use crate::{
+    Change, ClusterId, Config, Core, Identity, Incarnation, Input, Life, Member, Moment, Output,
+    Payload, Security, State,
+};
+
+pub const CLUSTER: ClusterId = ClusterId(7);
+
+pub fn id(number: u16) -> HostId {
+    HostId::from_bits(u128::from(number) * 0x0123_4567_89ab_cdef_0123)
+}
+
+pub fn address(number: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1], 9_000 + number))
+}
+
+pub fn identity(number: u16, incarnation: u64) -> Identity {
+    Identity {
+        host: id(number),
+        name: format!("h{number}").parse().unwrap(),
+        gossip: address(number),
+        api: address(number),
+        life: Life {
+            incarnation: Incarnation(incarnation),
+            renewal: 0,
+        },
+    }
+}
+
+pub fn core(me: Identity, now: Moment) -> Core {
+    let mut config = Config::new(CLUSTER, Security::InsecurePlain);
+    config.timing.keep_ms = 60_000;
+    Core::new(config, me, 11, now)
+}
+
+/// Cores by the number of their host. What each told of members is kept.
+pub struct World {
+    pub now: Moment,
+    pub cores: BTreeMap<u16, Core>,
+    pub told: Vec<(u16, Output)>,
+    flying: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
+}
+
+impl World {
+    /// A fleet of hosts 1 to `hosts`, joined by the first.
+    pub fn new(hosts: u16) -> Self {
+        let mut world = Self {
+            now: Moment(1_000_000),
+            cores: BTreeMap::new(),
+            told: Vec::new(),
+            flying: Vec::new(),
+        };
+        for number in 1..=hosts {
+            world.start(identity(number, 1), number);
+        }
+        world.run_for(5_000);
+        world
+    }
+
+    pub fn start(&mut self, me: Identity, number: u16) {
+        self.cores.insert(number, core(me, self.now));
+        self.input(number, Input::Join(vec![address(1)]));
+        self.publish(number, &format!("first of {number}"));
+    }
+
+    pub fn publish(&mut self, number: u16, text: &str) {
+        let payload = Payload::try_new(text.as_bytes()).unwrap();
+        self.input(number, Input::Publish(payload));
+    }
+
+    pub fn input(&mut self, number: u16, input: Input) {
+        let mut out = Vec::new();
+        let core = self.cores.get_mut(&number).unwrap();
+        let from = core.me().gossip;
+        core.step(self.now, input, &mut out);
+        let me = core.me().host;
+        for output in out {
+            match output {
+                Output::Send { to, bytes } => self.flying.push((from, to, bytes)),
+                Output::Pull { from, wanted, .. } => {
+                    let peer = self.cores.values().find(|core| core.me().host == from);
+                    let answer = peer.map(|peer| peer.answer(&wanted));
+                    assert_ne!(from, me);
+                    self.input(
+                        number,
+                        answer.map_or(Input::PullFailed { from }, |answer| Input::Pulled {
+                            from,
+                            answer,
+                        }),
+                    );
+                }
+                told => self.told.push((number, told)),
+            }
+        }
+    }
+
+    /// Puts a datagram before a host.
+    pub fn inject(&mut self, number: u16, from: SocketAddr, bytes: &[u8]) {
+        let bytes = bytes.to_vec();
+        self.input(number, Input::Datagram { from, bytes });
+    }
+
+    pub fn run_for(&mut self, ms: u64) {
+        let end = self.now.plus(ms);
+        while self.now < end {
+            self.now = self.now.plus(1);
+            for (from, to, bytes) in std::mem::take(&mut self.flying) {
+                let target = self.cores.iter().find(|(_, core)| core.me().gossip == to);
+                if let Some(number) = target.map(|(number, _)| *number) {
+                    self.input(number, Input::Datagram { from, bytes });
+                }
+            }
+            for number in self.cores.keys().copied().collect::<Vec<_>>() {
+                let due = self.cores[&number].next_wakeup();
+                if due.is_some_and(|due| due <= self.now) {
+                    self.input(number, Input::Wakeup);
+                }
+            }
+        }
+    }
+
+    pub fn member(&self, number: u16, of: u16) -> Option<Member<'_>> {
+        self.cores[&number].member(id(of), self.now)
+    }
+
+    pub fn state(&self, number: u16, of: u16) -> Option<State> {
+        self.member(number, of).map(|member| member.state)
+    }
+
+    pub fn record(&self, number: u16, of: u16) -> Option<String> {
+        let record = self.member(number, of)?.record?;
+        Some(String::from_utf8(record.payload.as_bytes().to_vec()).unwrap())
+    }
+
+    /// What one host told of another since the last call.
+    pub fn take_changes(&mut self, number: u16, of: u16) -> Vec<Change> {
+        let (mine, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.told)
+                .into_iter()
+                .partition(|(teller, told)| {
+                    *teller == number
+                        && matches!(told, Output::Member { host, .. } if *host == id(of))
+                });
+        self.told = rest;
+        mine.into_iter()
+            .filter_map(|(_, told)| match told {
+                Output::Member { change, .. } => Some(change),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Everything that a host would show.
+    pub fn picture(&self, number: u16) -> String {
+        let core = &self.cores[&number];
+        let members: Vec<_> = core
+            .members(Moment(0))
+            .map(|member| {
+                (
+                    member.identity.clone(),
+                    member.state,
+                    member.record.cloned(),
+                )
+            })
+            .collect();
+        format!("{members:?} {:?} {:?}", core.me(), core.own_record())
+    }
+}
