@@ -1,0 +1,82 @@
+//! Fleets of fifty hosts under each scenario, hostile traffic, and cores with faults that must be noticed.
+
+use kerf_membership::{Faults, NoFaults};
+
+use crate::scenario::Scenario;
+use crate::{Fleet, Report, SECOND, Setup};
+
+/// Seeds that every scenario runs with. One that ever fails is added here by its number.
+const SEEDS: [u64; 3] = [1, 2, 3];
+
+#[track_caller]
+fn check(scenario: Scenario, hosts: usize, holds: impl Fn(&Report) -> bool) {
+    for seed in SEEDS {
+        let report = scenario.run(Setup::new(hosts, seed));
+        assert_eq!(report.violations, [], "{scenario:?}, seed {seed}");
+        assert!(holds(&report), "{scenario:?}, seed {seed}: {report:?}");
+    }
+}
+
+#[test]
+fn a_fleet_gathers_and_is_quiet_and_quick() {
+    check(Scenario::Join, 50, |report| {
+        let state = report.state.expect("records were timed");
+        let (bytes, with_headers) = report.idle_bytes.expect("it was quiet");
+        report.state_missing == 0
+            && state.p99 <= 3 * SECOND
+            && bytes <= with_headers
+            && with_headers <= 2_048
+            && report.converged.is_some_and(|time| time <= 10 * SECOND)
+    });
+}
+
+#[test]
+fn the_dead_are_seen_and_come_back() {
+    check(Scenario::Crash, 50, |report| {
+        report
+            .failure
+            .is_some_and(|seen| seen.p50 <= 10 * SECOND && seen.max <= 15 * SECOND)
+    });
+}
+
+#[test]
+fn halves_find_together_and_one_way_loss_kills_nobody() {
+    check(Scenario::Partition, 50, |report| {
+        report.false_downs == 0 && report.converged.is_some_and(|time| time <= 30 * SECOND)
+    });
+}
+
+#[test]
+fn with_a_fifth_of_all_datagrams_lost_nobody_is_called_dead() {
+    check(Scenario::Loss(200), 50, |report| {
+        report.false_downs == 0 && report.state_missing == 0
+    });
+}
+
+#[test]
+fn churn_ends_in_agreement() {
+    check(Scenario::Churn, 30, |report| report.converged.is_some());
+}
+
+#[test]
+fn one_seed_gives_one_run() {
+    let trace = || {
+        let mut fleet = quiet_fleet::<NoFaults>();
+        fleet.run_for(20 * SECOND);
+        fleet.watch.trace
+    };
+    assert_eq!(trace(), trace());
+}
+
+/// Twelve hosts that have agreed.
+fn quiet_fleet<F: Faults>() -> Fleet<F> {
+    let mut fleet = Fleet::new(Setup::new(12, 4));
+    for host in 0..12 {
+        fleet.start(host, &[0, 1]);
+    }
+    fleet.must_converge(60 * SECOND);
+    fleet
+}
+
+mod hostile;
+mod mutants;

@@ -1,0 +1,109 @@
+//! Cores with one fault each: the checkers must notice all of them, or they prove nothing.
+
+use kerf_membership::wire::{Delta, Header, Message};
+use kerf_membership::{Aged, Faults, Payload, Record, Sealer, Stamp};
+
+use super::quiet_fleet;
+use crate::scenario::Scenario;
+use crate::{Fleet, SECOND, Setup};
+
+macro_rules! fault {
+    ($name:ident, $fault:ident) => {
+        struct $name;
+        impl Faults for $name {
+            const $fault: bool = true;
+        }
+    };
+}
+
+fault!(RecordsGoBack, RECORDS_GO_BACK);
+fault!(OwnRecordFromOthers, OWN_RECORD_FROM_OTHERS);
+fault!(NoAntiEntropy, NO_ANTI_ENTROPY);
+fault!(NoRenewal, NO_RENEWAL);
+fault!(NoSecondChance, NO_SECOND_CHANCE);
+fault!(NoSizeLimit, NO_SIZE_LIMIT);
+
+#[track_caller]
+fn caught<F: Faults>(scenario: Scenario, hosts: usize, what: &str) {
+    let found = (1..=5).any(|seed| {
+        let report = scenario.run_with::<F>(Setup::new(hosts, seed));
+        let told = report.violations.iter().any(|v| v.what.contains(what));
+        told || (what == "false downs" && report.false_downs > 0)
+    });
+    assert!(found, "nobody noticed: {what}");
+}
+
+#[test]
+fn records_that_go_back_are_noticed() {
+    caught::<RecordsGoBack>(Scenario::Loss(100), 20, "went back to an older record");
+}
+
+#[test]
+fn lost_pushes_without_anti_entropy_are_noticed() {
+    caught::<NoAntiEntropy>(Scenario::Loss(300), 30, "no agreement");
+}
+
+#[test]
+fn hosts_that_stay_dead_after_a_split_are_noticed() {
+    caught::<NoRenewal>(Scenario::Partition, 12, "no agreement");
+}
+
+#[test]
+fn suspects_without_a_second_chance_are_noticed() {
+    caught::<NoSecondChance>(Scenario::Loss(350), 30, "false downs");
+}
+
+#[test]
+fn datagrams_without_limit_are_noticed() {
+    caught::<NoSizeLimit>(Scenario::Join, 20, "sent a datagram of");
+}
+
+/// A member lies about host 1's own record; with the fault host 1 believes it and the fleet follows.
+fn forged<F: Faults>() -> Fleet<F> {
+    let mut fleet = quiet_fleet::<F>();
+    let me = |host: usize| fleet.world.node(host).expect("it runs").core().me().clone();
+    let (liar, victim) = (me(2), me(1));
+    let record = Record {
+        host: victim.host,
+        stamp: Stamp {
+            incarnation: victim.life.incarnation,
+            version: 1_000,
+        },
+        left: false,
+        payload: Payload::try_new(b"forged").expect("it is short"),
+    };
+    let delta = Delta {
+        records: vec![Aged { record, age_ms: 0 }],
+        ..Delta::default()
+    };
+    let mut header = Vec::new();
+    Header::new(Fleet::<F>::CLUSTER, liar.host, liar.life).write(&mut header);
+    let mut body = Vec::new();
+    Message::Delta(delta).write(&mut body);
+    let mut bytes = header.clone();
+    Fleet::<F>::SEALER.clone().seal(&header, &body, &mut bytes);
+    let (at, from) = (fleet.world.truth.now + 1_500, fleet.address(2));
+    fleet.inject(at, from, 1, bytes);
+    fleet.run_for(20 * SECOND);
+    fleet
+}
+
+#[test]
+fn a_forged_record_of_ours_goes_nowhere() {
+    let fleet = forged::<kerf_membership::NoFaults>();
+    assert_eq!(fleet.watch.violations(), []);
+    assert_eq!(fleet.disagreement(), None);
+}
+
+#[test]
+fn a_core_that_takes_its_record_from_others_is_noticed() {
+    let fleet = forged::<OwnRecordFromOthers>();
+    let told = |what: &str| {
+        fleet
+            .watch
+            .violations()
+            .iter()
+            .any(|v| v.what.contains(what))
+    };
+    assert!(told("never wrote"), "{:?}", fleet.watch.violations());
+}
