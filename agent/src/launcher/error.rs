@@ -72,6 +72,17 @@ pub enum LauncherError {
         /// The name.
         image: String,
     },
+    /// A user imported it for their own jobs, and this job is another user's.
+    #[error(
+        "image {image} is for jobs of uid {uid} alone, who imported it: import yours under another name, or \
+         have an admin import it for all"
+    )]
+    OthersImage {
+        /// Its name in containerd.
+        image: String,
+        /// Who imported it.
+        uid: String,
+    },
     /// The image is there but cannot be used.
     #[error("image {image} cannot be used")]
     BadImage {

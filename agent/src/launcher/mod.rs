@@ -106,8 +106,8 @@ impl Launcher {
 
     /// Imports an image archive (OCI layout, or `docker save`; plain or gzip) and gives the names of
     /// its images. With `name` the archive must hold one image, which is called that. An error of the
-    /// reader means that the sender broke off. Only for an `admin` it may take a name that the policy
-    /// restricts, or one that another image has.
+    /// reader means that the sender broke off. Only for an admin it may take a name that the policy
+    /// restricts, or one that another image has; what anybody else imports is for their own jobs alone.
     ///
     /// # Errors
     /// When the policy does not allow a name, and when the archive is too large, damaged, or not what
@@ -116,9 +116,9 @@ impl Launcher {
         &self,
         mut archive: impl AsyncRead + Unpin,
         name: Option<&str>,
-        admin: bool,
+        by: Submitter,
     ) -> Result<Vec<String>, LauncherError> {
-        image::import(&self.engine, &self.config(), &mut archive, name, admin).await
+        image::import(&self.engine, &self.config(), &mut archive, name, by).await
     }
 
     /// Pulls an image from its registry and gives its full name.

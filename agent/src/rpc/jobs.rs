@@ -116,7 +116,7 @@ impl Service {
         let images = self
             .jobs
             .launcher()
-            .import_image(archive, None, admin)
+            .import_image(archive, None, peer.submitter())
             .await
             .map_err(JobError::from)?;
         drop(under_way);

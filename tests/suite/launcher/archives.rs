@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 
 use super::parts::{Files, Layer, Parts, blob_path, bytes, descriptor, gzip, pack};
-use super::{World, chain, config};
+use super::{ADMIN, World, chain, config};
 
 fn good() -> Parts {
     Parts::new("example.org/x:1", vec![Layer::file("etc/x", b"x")])
@@ -167,7 +167,7 @@ fn wrong_archives_are_refused_and_leave_nothing() {
         wrong_entries(),
     ];
     for (reason, archive) in wrong.into_iter().flatten() {
-        let imported = world.run(world.launcher.import_image(archive.as_slice(), None, true));
+        let imported = world.run(world.launcher.import_image(archive.as_slice(), None, ADMIN));
         let error = chain(&imported.expect_err(reason));
         assert!(error.contains(reason), "{reason:?} is not in {error:?}");
         assert_clean(&world);
@@ -189,7 +189,7 @@ fn archives_past_the_limits_are_refused() {
     };
     let launcher = Launcher::new(config).expect("a launcher");
     let check = |archive: &[u8], reason: &str| {
-        let imported = world.run(launcher.import_image(archive, None, true));
+        let imported = world.run(launcher.import_image(archive, None, ADMIN));
         let error = chain(&imported.expect_err(reason));
         assert!(error.contains(reason), "{reason:?} is not in {error:?}");
         assert_clean(&world);
@@ -217,7 +217,7 @@ fn a_sender_that_breaks_off_is_no_end() {
     };
     let archive = good().archive();
     let broken = archive.as_slice().chain(Broken);
-    let imported = world.run(world.launcher.import_image(broken, None, true));
+    let imported = world.run(world.launcher.import_image(broken, None, ADMIN));
     let error = chain(&imported.expect_err("it broke off"));
     assert!(
         error.contains("it could not be received: connection reset"),
@@ -249,7 +249,7 @@ fn a_name_can_be_given_to_one_image() {
         world.run(
             world
                 .launcher
-                .import_image(archive.as_slice(), Some(name), true),
+                .import_image(archive.as_slice(), Some(name), ADMIN),
         )
     };
     assert_eq!(import("mine:2").expect("it is taken"), ["mine:2"]);

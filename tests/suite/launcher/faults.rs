@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
 use super::parts::{Layer, Parts};
-use super::{LIMIT, World, chain, config};
+use super::{ADMIN, LIMIT, World, chain, config};
 
 #[test]
 fn without_containerd_the_answer_is_quick_and_clear() {
@@ -143,7 +143,7 @@ fn containerd_killed_in_the_middle_of_an_import_leaves_nothing_for_long() {
         let (launcher, archive) = (world.launcher.clone(), archive.clone());
         let import = world
             .runtime
-            .spawn(async move { launcher.import_image(archive.as_slice(), None, true).await });
+            .spawn(async move { launcher.import_image(archive.as_slice(), None, ADMIN).await });
         let folder = world.scratch.join("state/import");
         // Reading and checking the archive comes first; the kill is to meet what comes then.
         poll::until_true("the start of the import", LIMIT, || {
@@ -174,7 +174,7 @@ fn containerd_killed_in_the_middle_of_an_import_leaves_nothing_for_long() {
     }
     // Which of them meets an import in its middle is a matter of the machine's speed.
     kerf_tests::note(&format!("{failed} of 4 kills met an import"));
-    let imported = world.run(world.launcher.import_image(archive.as_slice(), None, true));
+    let imported = world.run(world.launcher.import_image(archive.as_slice(), None, ADMIN));
     assert_eq!(imported.expect("it works again"), ["example.org/big:1"]);
 }
 

@@ -235,40 +235,6 @@ fn an_image_of_many_layers_has_a_user_of_its_own() {
 }
 
 #[test]
-fn only_an_admin_takes_names_that_others_rely_on() {
-    let Some(world) = World::new() else { return };
-    let import = |name: &str, text: &[u8], admin| {
-        let image = Parts::new(name, vec![Layer::busybox(), Layer::file("etc/x", text)]);
-        let archive = image.archive();
-        world.run(world.launcher.import_image(archive.as_slice(), None, admin))
-    };
-    let full = "docker.io/library/tool:1";
-    import(full, b"one", false).expect("the name is free");
-    import(full, b"one", false).expect("the same again changes nothing");
-    for name in [full, "tool:1"] {
-        let error = import(name, b"two", false).expect_err("the name is taken");
-        assert_eq!(
-            chain(&error),
-            format!("there is another image called {full}, which only an admin may replace")
-        );
-    }
-    import(full, b"two", true).expect("an admin may");
-    let policy = LaunchPolicy {
-        images: vec!["example.org/*".parse().expect("a pattern")],
-        ..LaunchPolicy::default()
-    };
-    world.launcher.set_policy(policy);
-    for name in ["example.org/new:1", "elsewhere.org/new:1"] {
-        let error = import(name, b"x", false).expect_err("there is a list");
-        assert!(
-            matches!(error, LauncherError::RestrictedImage { .. }),
-            "{error}"
-        );
-    }
-    import("example.org/new:1", b"x", true).expect("an admin may");
-}
-
-#[test]
 fn the_policy_is_checked_whoever_asks() {
     let Some(world) = World::new() else {
         return;

@@ -4,6 +4,7 @@ mod archives;
 mod faults;
 mod images;
 mod lifecycle;
+mod owners;
 mod parts;
 mod registry;
 mod terminals;
@@ -20,6 +21,12 @@ use kerf_tests::{Capability, Scratch, bins, poll, process, require};
 use kerf_types::job::JobSpec;
 use kerf_types::{ContainerRef, JobId};
 use tokio::runtime::Runtime;
+
+/// Who may everything.
+const ADMIN: Submitter = Submitter {
+    ids: UserIds { uid: 0, gid: 0 },
+    admin: true,
+};
 
 /// How long anything that works may take here; a machine under load is slow.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -74,7 +81,7 @@ impl World {
     fn import(&self, archive: &Path) -> Result<Vec<String>, LauncherError> {
         self.run(async {
             let file = tokio::fs::File::open(archive).await.expect("the archive");
-            self.launcher.import_image(file, None, true).await
+            self.launcher.import_image(file, None, ADMIN).await
         })
     }
 
@@ -102,10 +109,7 @@ impl World {
                 args: ["sh", "-c", script].map(str::to_owned).to_vec(),
                 ..JobSpec::default()
             },
-            submitter: Submitter {
-                ids: UserIds { uid: 0, gid: 0 },
-                admin: true,
-            },
+            submitter: ADMIN,
             lease: None,
             log_dir: self.log_dir(id),
             restarts: 0,

@@ -28,8 +28,8 @@ pub(in crate::launcher) async fn start(
     config: &LauncherConfig,
     request: StartRequest,
 ) -> Result<Started, LauncherError> {
-    let found = image::find(engine, &request.spec.image).await?;
     let (spec, submitter) = (&request.spec, request.submitter);
+    let found = image::find(engine, &spec.image, submitter).await?;
     let admitted = admit(&config.policy, &found.name, spec, request.lease, submitter)?;
     let snapshotter = image::snapshotter(engine, config).await?;
     check_free(engine, &request).await?;

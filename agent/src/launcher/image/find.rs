@@ -5,11 +5,12 @@ use serde::de::DeserializeOwned;
 
 use super::super::engine::{Engine, QUICK, optional};
 use super::super::error::LauncherError;
+use super::super::policy::Submitter;
 use super::digest::Digest;
 use super::documents::{
     ConfigFile, DOCUMENT_LIMIT, Descriptor, ImageConfig, Index, Manifest, Platform,
 };
-use super::{ImageError, name};
+use super::{ImageError, name, owner};
 
 /// An image that containerd has.
 #[derive(Debug, Clone)]
@@ -27,16 +28,19 @@ pub(in crate::launcher) struct LocalImage {
 }
 
 /// Finds an image by the name that somebody wrote: as it stands, in its full form, or without the
-/// digest, which must then be that of the image.
+/// digest, which must then be that of the image. What others imported for themselves hides nothing.
 pub(in crate::launcher) async fn find(
     engine: &Engine,
     wanted: &str,
+    submitter: Submitter,
 ) -> Result<LocalImage, LauncherError> {
-    let no_image = || LauncherError::NoImage {
+    let mut missing = LauncherError::NoImage {
         image: wanted.to_owned(),
     };
     // A text that cannot be a name is not looked for.
-    name::check(wanted).map_err(|_| no_image())?;
+    if name::check(wanted).is_err() {
+        return Err(missing);
+    }
     let (path, pinned) = match wanted.split_once('@') {
         Some((path, digest)) => (path, Some(digest)),
         None => (wanted, None),
@@ -55,13 +59,22 @@ pub(in crate::launcher) async fn find(
         let Some(record) = optional(answer.await)?.and_then(|answer| answer.image) else {
             continue;
         };
+        if let Some(uid) = owner::owner(&record)
+            && !owner::may_use(&record, submitter)
+        {
+            missing = LauncherError::OthersImage {
+                image: candidate,
+                uid: uid.to_owned(),
+            };
+            continue;
+        }
         let target = record.target.unwrap_or_default();
         if pinned.is_none_or(|digest| digest == target.digest) {
             let read = read(engine, &candidate, target.digest, target.media_type).await;
             return read.map_err(|error| named(error, wanted));
         }
     }
-    Err(no_image())
+    Err(missing)
 }
 
 /// Why an image could not be read: containerd's fault or the image's.

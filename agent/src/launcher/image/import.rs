@@ -14,10 +14,10 @@ use tonic::Code;
 use super::super::config::LauncherConfig;
 use super::super::engine::{Engine, GcLease, QUICK, optional};
 use super::super::error::{LauncherError, chain};
-use super::super::policy::restricts_images;
+use super::super::policy::{Submitter, restricts_images};
 use super::archive::{self, Contents, Plan, PlannedImage};
 use super::unpack::{Layers, unpack};
-use super::{name, snapshotter, upload};
+use super::{name, owner, snapshotter, upload};
 
 /// How long what an import has made is kept if kerfd dies in the middle of it.
 const LEASE_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -42,7 +42,7 @@ pub(in crate::launcher) async fn import(
     config: &LauncherConfig,
     reader: &mut (impl AsyncRead + Unpin),
     name: Option<&str>,
-    admin: bool,
+    by: Submitter,
 ) -> Result<Vec<String>, LauncherError> {
     let staged = archive::stage(reader, &folder(config), config.import.archive).await?;
     let (limits, name) = (config.import, name.map(str::to_owned));
@@ -51,12 +51,12 @@ pub(in crate::launcher) async fn import(
         Ok(archive::plan(contents, name.as_deref(), limits)?)
     });
     let plan = check.await.map_err(|_| stopped(CHECK))??;
-    if !admin {
-        may_import(engine, config, &plan).await?;
+    if !by.admin {
+        may_import(engine, config, &plan, by).await?;
     }
     let (engine, config) = (engine.clone(), config.clone());
     // A task of its own: a caller that goes away must not leave half an image.
-    let work = tokio::spawn(async move { store(&engine, &config, plan, admin).await });
+    let work = tokio::spawn(async move { store(&engine, &config, plan, by).await });
     work.await.map_err(|_| stopped(IMPORT))?
 }
 
@@ -68,11 +68,11 @@ async fn store(
     engine: &Engine,
     config: &LauncherConfig,
     plan: Plan,
-    admin: bool,
+    by: Submitter,
 ) -> Result<Vec<String>, LauncherError> {
     let snapshotter = snapshotter(engine, config).await?;
     let lease = engine.gc_lease("import", LEASE_LIFE).await?;
-    let result = store_all(&lease, &snapshotter, plan, admin).await;
+    let result = store_all(&lease, &snapshotter, plan, by).await;
     // On success the image's record holds everything; on failure nothing does, and it is collected.
     if let Err(error) = lease.end(result.is_err()).await {
         tracing::warn!(
@@ -87,7 +87,7 @@ async fn store_all(
     lease: &GcLease,
     snapshotter: &str,
     plan: Plan,
-    admin: bool,
+    by: Submitter,
 ) -> Result<Vec<String>, LauncherError> {
     let archive = Arc::new(plan.contents.into_file());
     for image in &plan.images {
@@ -106,7 +106,7 @@ async fn store_all(
     let mut names = Vec::new();
     for image in &plan.images {
         for name in &image.names {
-            record(&lease.engine(), name, image, admin).await?;
+            record(&lease.engine(), name, image, by).await?;
             tracing::info!(image.name = name, image.digest = %image.target.digest, "image imported");
             names.push(name.clone());
         }
@@ -120,6 +120,7 @@ async fn may_import(
     engine: &Engine,
     config: &LauncherConfig,
     plan: &Plan,
+    by: Submitter,
 ) -> Result<(), LauncherError> {
     for image in &plan.images {
         let digest = image.target.digest.to_string();
@@ -131,8 +132,8 @@ async fn may_import(
             }
             // Short and full names of one image are looked for alike, so neither may hide the other.
             for known in [wanted.clone(), name::full(wanted)] {
-                let found = target(engine, &known).await?;
-                if found.is_some_and(|found| found != digest) {
+                let found = existing(engine, &known).await?;
+                if found.is_some_and(|found| !serves(&found, &digest, by)) {
                     return Err(LauncherError::TakenImage { image: known });
                 }
             }
@@ -141,17 +142,20 @@ async fn may_import(
     Ok(())
 }
 
-/// The digest that a name stands for in containerd.
-async fn target(engine: &Engine, name: &str) -> Result<Option<String>, LauncherError> {
+/// What a name stands for in containerd.
+async fn existing(engine: &Engine, name: &str) -> Result<Option<Image>, LauncherError> {
     let request = GetImageRequest {
         name: name.to_owned(),
     };
     let mut images = engine.images();
     let answer = engine.ask("look for the image", QUICK, images.get(request));
-    let image = optional(answer.await)?.and_then(|answer| answer.image);
-    Ok(image
-        .and_then(|image| image.target)
-        .map(|target| target.digest))
+    Ok(optional(answer.await)?.and_then(|answer| answer.image))
+}
+
+/// Whether an image is the same as one that is brought, and for jobs of who brings it.
+fn serves(image: &Image, digest: &str, by: Submitter) -> bool {
+    let target = image.target.as_ref();
+    target.is_some_and(|target| target.digest == digest) && owner::may_use(image, by)
 }
 
 /// Writes an image's record. An older image of that name is replaced for an admin, and for nobody else: it
@@ -160,12 +164,13 @@ async fn record(
     engine: &Engine,
     name: &str,
     image: &PlannedImage,
-    admin: bool,
+    by: Submitter,
 ) -> Result<(), LauncherError> {
     let digest = image.target.digest.to_string();
     let image = Image {
         name: name.to_owned(),
         target: Some(image.target.wire()),
+        labels: owner::labels(by),
         ..Image::default()
     };
     let request = CreateImageRequest {
@@ -178,8 +183,9 @@ async fn record(
         Err(error) if error.has_code(Code::AlreadyExists) => {}
         other => return other.map(drop),
     }
-    if !admin {
-        let same = target(engine, name).await? == Some(digest);
+    if !by.admin {
+        let found = existing(engine, name).await?;
+        let same = found.is_some_and(|found| serves(&found, &digest, by));
         let taken = || LauncherError::TakenImage {
             image: name.to_owned(),
         };
@@ -188,7 +194,11 @@ async fn record(
     let request = UpdateImageRequest {
         image: Some(image),
         update_mask: Some(FieldMask {
-            paths: vec!["target".to_owned()],
+            // An admin's image is for all, whoever had the name.
+            paths: vec![
+                "target".to_owned(),
+                format!("labels.{}", owner::IMPORTED_BY),
+            ],
         }),
         source_date_epoch: None,
     };

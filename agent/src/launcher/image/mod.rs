@@ -10,6 +10,7 @@ mod documents;
 mod find;
 mod import;
 mod name;
+mod owner;
 mod pull;
 mod snapshotter;
 mod unpack;
