@@ -43,6 +43,12 @@ fn logs_say(world: &World, id: &str, text: &str) {
     prints(world, &["logs", id], text);
 }
 
+/// Waits until a job has printed its first word and kerfd knows that it runs.
+fn begun(world: &World, id: &str) {
+    logs_say(world, id, "begun");
+    until(world, id, &["running"]);
+}
+
 #[test]
 fn a_shim_that_is_slow_when_kerfd_starts_costs_no_job() {
     let Some(mut world) = engine() else { return };
@@ -51,7 +57,7 @@ fn a_shim_that_is_slow_when_kerfd_starts_costs_no_job() {
         &[],
         "echo begun; while [ ! -e /go ]; do sleep 0.1; done; exit 6",
     );
-    logs_say(&world, &id, "begun");
+    begun(&world, &id);
     let shims = leftovers::processes_naming(&format!("kerf-{id}-0"));
     let signal = |signal| {
         for shim in &shims {
@@ -84,7 +90,7 @@ fn a_shim_that_is_slow_when_kerfd_starts_costs_no_job() {
 fn a_job_that_runs_says_so_again_once_containerd_is_back() {
     let Some(mut world) = engine() else { return };
     let id = submit(&world, &["--grace", "1s"], "echo begun; sleep 600");
-    logs_say(&world, &id, "begun");
+    begun(&world, &id);
     world.kerfd().terminate().expect("it ends well");
     world.containerd().kill9().expect("containerd goes");
     world.kerfd().restart().expect("kerfd comes back");
@@ -103,7 +109,7 @@ fn a_cancel_outlives_kerfd_and_containerd_and_starts_nothing_again() {
     let flags = ["--grace", "20s", "--restart", "always"];
     let cancelled = |world: &World| {
         let id = submit(world, &flags, script);
-        logs_say(world, &id, "begun");
+        begun(world, &id);
         world.says(&["cancel", &id]);
         id
     };
@@ -141,7 +147,7 @@ fn a_cancel_outlives_kerfd_and_containerd_and_starts_nothing_again() {
         &["--grace", "1s", "--restart", "always"],
         "echo begun; sleep 600",
     );
-    logs_say(&world, &id, "begun");
+    begun(&world, &id);
     world.containerd().kill9().expect("containerd goes");
     world.says(&["cancel", &id]);
     until(&world, &id, &["running", "it is to end"]);
@@ -155,7 +161,7 @@ fn a_time_limit_goes_on_over_a_restart() {
     let Some(mut world) = engine() else { return };
     let flags = ["--grace", "1s", "--time-limit", "4s", "--restart", "always"];
     let id = submit(&world, &flags, "echo begun; sleep 600");
-    logs_say(&world, &id, "begun");
+    begun(&world, &id);
     world.kerfd().kill9().expect("kerfd goes");
     world.kerfd().restart().expect("kerfd comes back");
     until(&world, &id, &["failed", "its time limit has passed"]);
@@ -166,7 +172,7 @@ fn jobs_outlive_their_store() {
     let Some(mut world) = engine() else { return };
     let script = "echo begun; while [ ! -e /go ]; do sleep 0.1; done; echo done; exit 4";
     let id = submit(&world, &["-e", "KEY=value"], script);
-    logs_say(&world, &id, "begun");
+    begun(&world, &id);
     let before = world.says(&["jobs", &id]);
     world.kerfd().kill9().expect("kerfd goes");
     let state = world.kerfd().state();
@@ -202,7 +208,7 @@ fn jobs_outlive_their_store() {
 fn a_container_that_nobody_knows_is_named_and_left_alone() {
     let Some(mut world) = engine() else { return };
     let id = submit(&world, &[], "echo begun; sleep 600");
-    logs_say(&world, &id, "begun");
+    begun(&world, &id);
     world.kerfd().kill9().expect("kerfd goes");
     let (state, copies) = (
         world.kerfd().state(),
