@@ -174,6 +174,7 @@ impl Daemon {
             })
             .await,
         );
+        self.jobs.stop().await;
         shim.abort();
         sampler.abort();
         for socket in [api, runtime] {

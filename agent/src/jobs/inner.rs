@@ -10,6 +10,7 @@ use kerf_telemetry::snapshot::JobFacts;
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::{Bytes, JobId};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::console::Console;
 use super::copies::Copies;
@@ -40,6 +41,8 @@ pub(super) struct Inner {
     pub table: Mutex<BTreeMap<JobId, Entry>>,
     pub problems: Problems,
     pub facts: watch::Sender<JobFacts>,
+    /// Everything that goes on for jobs; it ends before kerfd does.
+    pub tasks: Mutex<JoinSet<()>>,
     /// Waiting jobs try one after the other, in the order in which they come to try: tokio's mutex is fair.
     /// So no job tries twice before another that waits has tried once; it is no order of submission.
     pub turn: tokio::sync::Mutex<()>,
@@ -79,6 +82,13 @@ impl fmt::Debug for Inner {
 impl Inner {
     pub(super) fn table(&self) -> MutexGuard<'_, BTreeMap<JobId, Entry>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins something that ends with kerfd at the latest.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
     }
 
     pub(super) fn row(&self, id: JobId) -> Option<JobRow> {

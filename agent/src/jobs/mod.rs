@@ -73,19 +73,35 @@ impl Jobs {
             table: Mutex::default(),
             problems,
             facts: watch::Sender::new(JobFacts::default()),
+            tasks: Mutex::default(),
             turn: tokio::sync::Mutex::new(()),
         });
         for (id, (row, spec)) in known {
             let active = !row.state.is_final();
             inner.table().insert(id, Entry::new(spec, row));
             if active {
-                tokio::spawn(run::resume(Arc::clone(&inner), id));
+                inner.spawn(run::resume(Arc::clone(&inner), id));
             }
         }
         inner.count();
-        tokio::spawn(sweep::sweep(Arc::clone(&inner)));
-        tokio::spawn(logs::bound(Arc::clone(&inner)));
+        inner.spawn(sweep::sweep(Arc::clone(&inner)));
+        inner.spawn(logs::bound(Arc::clone(&inner)));
         Ok(Self { inner })
+    }
+
+    /// Ends everything that goes on for jobs, each at a point where it waits; the next kerfd goes on from what
+    /// is in the store. What would go on while the runtime is taken down around it would meet errors that are
+    /// not the job's, and write them down as its end.
+    pub async fn stop(&self) {
+        let mut tasks = {
+            let mut tasks = self
+                .inner
+                .tasks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
+        };
+        tasks.shutdown().await;
     }
 
     /// One job.

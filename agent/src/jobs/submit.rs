@@ -69,7 +69,7 @@ impl Jobs {
             return Ok(known);
         }
         self.inner.events.add("job", &id.to_string(), "submitted");
-        tokio::spawn(run::resume(Arc::clone(&self.inner), id));
+        self.inner.spawn(run::resume(Arc::clone(&self.inner), id));
         Ok(row)
     }
 

@@ -229,6 +229,23 @@ fn a_container_that_nobody_knows_is_named_and_left_alone() {
 }
 
 #[test]
+fn a_kerfd_that_ends_fails_no_job() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let mut world = host("h100x1");
+    let ids: Vec<String> = (0..12).map(|_| submit(&world, &[], "true")).collect();
+    // Their starts are tried all the time, since there is no containerd: some are always in the middle of one.
+    for _ in 0..8 {
+        world.kerfd().terminate().expect("it ends well");
+        world.kerfd().restart().expect("kerfd comes back");
+        let list = world.says(&["jobs"]);
+        let gone = ids.iter().filter(|id| !list.contains(id.as_str()));
+        assert_eq!(gone.count(), 0, "{}", world.says(&["jobs", "--all"]));
+    }
+}
+
+#[test]
 fn a_job_that_cannot_be_read_keeps_no_kerfd_from_starting() {
     if !require(Capability::Root) {
         return;
