@@ -184,6 +184,10 @@ impl Host {
                     Some(Command::Drain { done }) => {
                         self.draining = true;
                         self.publish();
+                        let store = &mut self.store;
+                        if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {
+                            tracing::debug!(error = crate::errors::chain(&error), "journal stays");
+                        }
                         tell(done);
                     }
                     Some(command) => self.handle_command(command).await,

@@ -195,6 +195,14 @@ impl Store {
         self.count("probe").map(drop)
     }
 
+    /// Brings what was written into the one file, so that a store at rest is whole without its journal. Nothing
+    /// depends on it: the journal is read at the next start in any case.
+    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .doing("bring its journal in")
+    }
+
     fn count(&mut self, key: &str) -> Result<u64, StoreError> {
         let next = read_meta(&self.connection, key)?.unwrap_or(0) + 1;
         write_meta(&self.connection, key, next)?;
