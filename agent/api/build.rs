@@ -18,6 +18,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_server(true)
         .build_transport(false)
         .btree_map(".")
+        // The last message of an attachment must not make each of its bytes as large as a job.
+        .boxed(".kerf.v1.AttachOutput.output.ended")
         .compile_fds(descriptors)?;
     Ok(())
 }

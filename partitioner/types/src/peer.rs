@@ -100,11 +100,24 @@ pub struct Grant {
     pub fence: Fence,
 }
 
+/// Who submitted a job, as the kernel of the submitting host said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct By {
+    /// User id. Hosts of one fleet are taken to have one list of users.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Whether it is an admin of that host. It is never sent: nobody is an admin of another host.
+    pub admin: bool,
+}
+
 /// How a member ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
-    /// Its exit code; `None` where nobody saw one.
+    /// Its exit code; `None` where nobody saw one, or where it was ended for its time limit.
     pub code: Option<i32>,
+    /// Whether its host ended it since its time limit had passed.
+    pub timed_out: bool,
     /// How it came to that, for people.
     pub reason: String,
 }
@@ -152,6 +165,8 @@ pub enum Body {
         spec_hash: SpecHash,
         /// The description.
         spec: Arc<JobSpec>,
+        /// Whose it is.
+        by: By,
     },
     /// The container runs.
     Started,
@@ -159,6 +174,8 @@ pub enum Body {
     StartRefused {
         /// Why.
         reason: String,
+        /// Whether that host would refuse it again.
+        lasting: bool,
     },
     /// Nothing of this member is wanted any more.
     Release,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::peer::{
-    Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, REASON_LIMIT, SpecHash, Tag,
+    Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, REASON_LIMIT, SpecHash, Tag,
 };
 use kerf_types::{Ask, Bytes, Fence, HostRecord, Moment, ParseError};
 
@@ -63,6 +63,7 @@ impl From<&Exit> for v1::Exit {
         Self {
             code: exit.code,
             reason: cut(&exit.reason),
+            timed_out: exit.timed_out,
         }
     }
 }
@@ -73,6 +74,7 @@ impl TryFrom<v1::Exit> for Exit {
     fn try_from(exit: v1::Exit) -> Result<Self, ConvertError> {
         Ok(Self {
             code: exit.code,
+            timed_out: exit.timed_out,
             reason: text("reason", exit.reason, REASON_LIMIT)?,
         })
     }
@@ -107,13 +109,20 @@ fn write_body(body: &Body) -> Wire {
         }),
         Body::Confirm(grant) => Wire::Confirm(grant.into()),
         Body::Confirmed => Wire::Confirmed(v1::Empty {}),
-        Body::Start { spec_hash, spec } => Wire::Start(v1::Start {
+        Body::Start {
+            spec_hash,
+            spec,
+            by,
+        } => Wire::Start(v1::Start {
             spec_hash: spec_hash.0.to_vec(),
             spec: job::canonical_json(spec),
+            uid: by.uid,
+            gid: by.gid,
         }),
         Body::Started => Wire::Started(v1::Empty {}),
-        Body::StartRefused { reason } => Wire::StartRefused(v1::StartRefused {
+        Body::StartRefused { reason, lasting } => Wire::StartRefused(v1::StartRefused {
             reason: cut(reason),
+            lasting: *lasting,
         }),
         Body::Release => Wire::Release(v1::Empty {}),
         Body::Released => Wire::Released(v1::Empty {}),
@@ -152,6 +161,7 @@ fn read_body(body: Wire) -> Result<Body, ConvertError> {
         Wire::Started(v1::Empty {}) => Body::Started,
         Wire::StartRefused(refused) => Body::StartRefused {
             reason: text("start_refused.reason", refused.reason, REASON_LIMIT)?,
+            lasting: refused.lasting,
         },
         Wire::Release(v1::Empty {}) => Body::Release,
         Wire::Released(v1::Empty {}) => Body::Released,
@@ -198,6 +208,11 @@ fn read_start(start: &v1::Start) -> Result<Body, ConvertError> {
     Ok(Body::Start {
         spec_hash: hash,
         spec: Arc::new(spec),
+        by: By {
+            uid: start.uid,
+            gid: start.gid,
+            admin: false,
+        },
     })
 }
 

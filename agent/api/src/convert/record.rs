@@ -107,7 +107,7 @@ impl TryFrom<v1::HostRecord> for HostRecord {
 }
 
 /// The id of a host, as 16 bytes.
-pub(crate) fn host_id(field: &str, bytes: &[u8]) -> Result<HostId, ConvertError> {
+pub fn host_id(field: &str, bytes: &[u8]) -> Result<HostId, ConvertError> {
     bytes
         .try_into()
         .map(|bytes| HostId::from_bits(u128::from_be_bytes(bytes)))

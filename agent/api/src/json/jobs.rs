@@ -53,10 +53,36 @@ pub struct JobEntry {
     pub ended_at: Option<String>,
     /// How often it was started again.
     pub restarts: u32,
+    /// Where its members are, or were when it ended; empty until it was placed.
+    pub members: Vec<JobMember>,
     /// SHA-256 of its description in canonical form, in hex.
     pub spec_hash: String,
     /// Its description.
     pub spec: JobSpecDocument,
+}
+
+/// Where one member of a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobMember {
+    /// Its number, counted from 0.
+    pub member: u32,
+    /// The attempt that put it there, counted from 1.
+    pub attempt: u32,
+    /// Id of the host.
+    pub host_id: String,
+    /// Name of the host; two hosts may carry the same.
+    pub host: String,
+}
+
+impl From<&v1::JobMember> for JobMember {
+    fn from(member: &v1::JobMember) -> Self {
+        Self {
+            member: member.member,
+            attempt: member.attempt,
+            host_id: member.host_id.clone(),
+            host: member.host.clone(),
+        }
+    }
 }
 
 impl TryFrom<&v1::Job> for JobEntry {
@@ -75,6 +101,7 @@ impl TryFrom<&v1::Job> for JobEntry {
             started_at: job.started_ms.map(time),
             ended_at: job.ended_ms.map(time),
             restarts: job.restarts,
+            members: job.members.iter().map(Into::into).collect(),
             spec_hash: job.spec_hash.clone(),
             // It was checked when it was submitted; a stricter check of today must not hide it.
             spec: read(&job.spec_json)?,

@@ -4,19 +4,22 @@
 //! (`memory_bytes`), times are RFC 3339 in UTC and end in `_at`, an unknown value is null and never zero. Within
 //! version 1 a field keeps its name and its meaning, and new fields may come.
 //!
-//! Most documents are only written, from the messages of [`crate::v1`]. Two are also read: [`job`] and
-//! [`layout`]; these refuse what they do not know. Reading YAML and printing is the caller's.
+//! Most documents are only written, from the messages of [`crate::v1`]. Two that people write are also read:
+//! [`job`] and [`layout`]; these refuse what they do not know. [`explanation`] is kept in the store as its own
+//! text and read by those who show it. Reading YAML and printing is the caller's.
 
 mod answers;
 mod config;
 mod error;
 mod event;
+pub mod explanation;
 pub mod inventory;
 pub mod job;
 mod jobs;
 pub mod layout;
 mod lease;
 mod map;
+mod nodes;
 mod plan;
 mod profiles;
 mod samples;
@@ -36,9 +39,11 @@ pub use answers::{
 pub use config::Config;
 pub use error::Error;
 pub use event::{Event, EventEntry, Events};
+pub use explanation::{Explanation, JobExplanation};
 pub use inventory::Inventory;
-pub use jobs::{Job, JobEntry, Jobs};
+pub use jobs::{Job, JobEntry, JobMember, Jobs};
 pub use lease::{Lease, LeaseEntry, LeaseSubject, Leases};
+pub use nodes::{Node, NodeModel, NodeRecord, Nodes};
 pub use plan::{Applied, GpuPlan, LaterSlices, Plan, PlannedSlice, Step};
 pub use profiles::{GpuProfiles, Profiles};
 pub use samples::{GpuSample, Samples, SliceSample};

@@ -43,6 +43,8 @@ pub struct Status {
     pub generation: u64,
     /// Where the metrics are.
     pub metrics_address: String,
+    /// Where peers reach this host; empty where it runs alone.
+    pub peers_address: String,
     /// Whether kerfd takes no new work.
     pub draining: bool,
     /// Name of the simulated machine; null on real hardware.
@@ -82,6 +84,7 @@ impl From<&v1::Status> for Status {
             store_epoch: status.store_epoch,
             generation: status.generation,
             metrics_address: status.metrics_address.clone(),
+            peers_address: status.peers_address.clone(),
             draining: status.draining,
             simulated: status.simulated.clone(),
         }

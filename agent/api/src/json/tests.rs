@@ -27,6 +27,7 @@ fn status() {
         store_epoch: 1,
         generation: 42,
         metrics_address: text("[::]:9450"),
+        peers_address: text("10.0.0.7:9451"),
         draining: false,
         simulated: Some(text("h100x8")),
     };
@@ -55,6 +56,7 @@ fn status() {
       "store_epoch": 1,
       "generation": 42,
       "metrics_address": "[::]:9450",
+      "peers_address": "10.0.0.7:9451",
       "draining": false,
       "simulated": "h100x8"
     }
@@ -212,6 +214,12 @@ fn job_message() -> v1::Job {
         started_ms: Some(NOON + 10),
         ended_ms: None,
         restarts: 0,
+        members: vec![v1::JobMember {
+            member: 0,
+            attempt: 2,
+            host_id: text("0192f0a4-5c1e-7000-8000-0000000000aa"),
+            host: text("node-1"),
+        }],
     }
 }
 
@@ -231,6 +239,14 @@ fn job() {
       "started_at": "2026-11-24T12:00:00.010Z",
       "ended_at": null,
       "restarts": 0,
+      "members": [
+        {
+          "member": 0,
+          "attempt": 2,
+          "host_id": "0192f0a4-5c1e-7000-8000-0000000000aa",
+          "host": "node-1"
+        }
+      ],
       "spec_hash": "7661984d3553d09036de83f11fffb87eba610578b3375fcceb28f74046c6e521",
       "spec": {
         "schema": "kerf.v1.JobSpec",

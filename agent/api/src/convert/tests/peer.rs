@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
+use kerf_types::peer::{Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
 use kerf_types::{Bytes, Fence, LeaseId, Moment};
 
 use super::check;
@@ -55,10 +55,12 @@ fn bodies() -> Vec<Body> {
         Body::Start {
             spec_hash: hash,
             spec: Arc::new(spec),
+            by: by(),
         },
         Body::Started,
         Body::StartRefused {
             reason: reason.clone(),
+            lasting: true,
         },
         Body::Release,
         Body::Released,
@@ -67,9 +69,19 @@ fn bodies() -> Vec<Body> {
         Body::Query,
         Body::Ended(Exit {
             code: Some(-1),
+            timed_out: true,
             reason,
         }),
     ]
+}
+
+/// Nobody is an admin of another host, so that is not sent.
+fn by() -> By {
+    By {
+        uid: 1_000,
+        gid: 1_001,
+        admin: false,
+    }
 }
 
 #[test]
@@ -84,6 +96,7 @@ fn a_start_with_another_job_than_was_promised_is_refused() {
     let body = Body::Start {
         spec_hash: SpecHash([1; 32]),
         spec: Arc::new(spec()),
+        by: by(),
     };
     let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
     let error = PeerMessage::try_from(message).expect_err("another hash");
@@ -95,10 +108,11 @@ fn a_start_with_another_job_than_was_promised_is_refused() {
 fn a_reason_that_is_too_long_loses_its_end() {
     let body = Body::StartRefused {
         reason: "\u{e9}".repeat(4_000),
+        lasting: false,
     };
     let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
     let read = PeerMessage::try_from(message).expect("cut to its limit");
-    let Body::StartRefused { reason } = read.body else {
+    let Body::StartRefused { reason, .. } = read.body else {
         panic!("another message");
     };
     assert_eq!(reason.len(), 4_096);

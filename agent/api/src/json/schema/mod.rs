@@ -1,10 +1,10 @@
-//! `kerf schema`: the open description of hardware and of work, as JSON Schema (draft 2020-12).
+//! `kerf schema`: the open description of hardware, fleet and work, as JSON Schema (draft 2020-12).
 //!
 //! The schemas come from the structs that read and write the documents, so they cannot drift from them. What a
 //! schema cannot say (that two rules name one GPU) is checked when a document is read.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::str::FromStr;
 
@@ -14,31 +14,45 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
+use super::explanation::Explanation;
 use super::inventory::Inventory;
 use super::job::JobSpecDocument;
 use super::layout::LayoutDocument;
+use super::nodes::Nodes;
 
 /// A document that has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaKind {
+    /// What was said of each host when a job was placed.
+    Explanation,
     /// What a host has.
     Inventory,
     /// What a job is.
     Job,
     /// What an operator wants.
     Layout,
+    /// The hosts of a fleet.
+    Nodes,
 }
 
 impl SchemaKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Inventory, Self::Job, Self::Layout];
+    pub const ALL: [Self; 5] = [
+        Self::Explanation,
+        Self::Inventory,
+        Self::Job,
+        Self::Layout,
+        Self::Nodes,
+    ];
 
     /// The word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Explanation => "explanation",
             Self::Inventory => "inventory",
             Self::Job => "job",
             Self::Layout => "layout",
+            Self::Nodes => "nodes",
         }
     }
 }
@@ -48,16 +62,19 @@ impl FromStr for SchemaKind {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| ParseError::new("a schema", text, "inventory, job or layout"))
+        let known = "explanation, inventory, job, layout or nodes";
+        found.ok_or_else(|| ParseError::new("a schema", text, known))
     }
 }
 
 /// The schema of a document.
 pub fn schema(kind: SchemaKind) -> Value {
     let (schema, name) = match kind {
+        SchemaKind::Explanation => (generate::<Explanation>(), "kerf.v1.Explanation"),
         SchemaKind::Inventory => (generate::<Inventory>(), "kerf.v1.Inventory"),
         SchemaKind::Job => (generate::<JobSpecDocument>(), "kerf.v1.JobSpec"),
         SchemaKind::Layout => (generate::<LayoutDocument>(), "kerf.v1.Layout"),
+        SchemaKind::Nodes => (generate::<Nodes>(), "kerf.v1.Nodes"),
     };
     with_name(schema, name).into()
 }

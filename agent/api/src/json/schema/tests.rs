@@ -15,7 +15,7 @@ fn validator(kind: SchemaKind) -> Validator {
         .expect("a schema of draft 2020-12")
 }
 
-fn check_accepted(kind: SchemaKind, document: &Value) {
+pub fn check_accepted(kind: SchemaKind, document: &Value) {
     let validator = validator(kind);
     let errors: Vec<String> = validator
         .iter_errors(document)
@@ -24,7 +24,7 @@ fn check_accepted(kind: SchemaKind, document: &Value) {
     assert!(errors.is_empty(), "{document}: {errors:#?}");
 }
 
-fn check_refused(kind: SchemaKind, document: &Value) {
+pub fn check_refused(kind: SchemaKind, document: &Value) {
     assert!(
         !validator(kind).is_valid(document),
         "{document} was accepted"

@@ -13,20 +13,19 @@ pub struct Peer {
     pub state: PeerState,
     /// Since when it is in this state.
     pub since_at: String,
-    /// Version of its kerfd; null while it has not said.
-    pub version: Option<String>,
-    /// Models of its GPUs with the number of each, like `8 x NVIDIA H100 80GB HBM3`; empty while it has not said.
-    pub gpus: String,
+    /// Models of its GPUs with the number of each, like `8 x NVIDIA H100 80GB HBM3`; null, as all that follows,
+    /// while it has not said.
+    pub gpus: Option<String>,
     /// GPUs that are well.
-    pub gpus_ok: u32,
-    /// Slices and whole GPUs that somebody has.
-    pub held: u32,
+    pub gpus_ok: Option<u32>,
+    /// Slices and whole GPUs that are leased.
+    pub held: Option<u32>,
     /// Slices and whole GPUs that nobody has.
-    pub free: u32,
+    pub free: Option<u32>,
     /// Members of jobs on it.
-    pub jobs: u32,
+    pub jobs: Option<u32>,
     /// Whether it takes new work.
-    pub open: bool,
+    pub open: Option<bool>,
 }
 
 /// Whether a host lives.

@@ -28,6 +28,11 @@ pub struct Job {
     pub accelerator: Option<String>,
     /// Number of members.
     pub members: u32,
+    /// Names of the hosts of its members, each once and in the order of the members, the first few; empty until
+    /// it was placed.
+    pub hosts: Vec<String>,
+    /// On how many hosts its members are.
+    pub host_count: u32,
     /// `pending`, `starting`, `running`, `succeeded`, `failed`, `cancelled` or `lost`.
     pub state: String,
     /// Why it is in that state; null unless names are told, since it may hold some.
