@@ -151,11 +151,31 @@ impl fmt::Display for NoRoom {
         if self.reasons.is_empty() {
             return f.write_str(": this host has no GPU");
         }
-        for (at, (gpu, refusal)) in self.reasons.iter().enumerate() {
-            let separator = if at == 0 { ": " } else { "; " };
-            write!(f, "{separator}{gpu}: {refusal}")?;
+        for (at, (refusal, gpus)) in self.by_refusal().iter().enumerate() {
+            f.write_str(if at == 0 { ": " } else { "; " })?;
+            match gpus.as_slice() {
+                [only] => write!(f, "{only}: {refusal}")?,
+                all => {
+                    let all: Vec<String> = all.iter().map(|gpu| gpu.index.to_string()).collect();
+                    write!(f, "GPUs {}: {refusal}", all.join(", "))?;
+                }
+            }
         }
         Ok(())
+    }
+}
+
+impl NoRoom {
+    /// Each reason once, with its GPUs: a host with eight of one kind has one reason and not eight.
+    fn by_refusal(&self) -> Vec<(&Refusal, Vec<&GpuName>)> {
+        let mut groups: Vec<(&Refusal, Vec<&GpuName>)> = Vec::new();
+        for (gpu, refusal) in &self.reasons {
+            match groups.iter_mut().find(|(known, _)| *known == refusal) {
+                Some((_, gpus)) => gpus.push(gpu),
+                None => groups.push((refusal, vec![gpu])),
+            }
+        }
+        groups
     }
 }
 
