@@ -39,6 +39,27 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// The same in one line, for a list: who asks for more gets it from the whole.
+    pub fn summary(&self) -> String {
+        let mut refused = self
+            .hosts
+            .values()
+            .filter_map(|(_, verdict)| match verdict {
+                Verdict::Refused(refusal) => Some(refusal),
+                Verdict::Chosen { .. } | Verdict::Feasible(_) => None,
+            });
+        match (self.unplaced, refused.next(), self.hosts.len()) {
+            (Some((_, 1)), Some(only), 1) if self.not_sampled == 0 => only.to_string(),
+            (Some((_, 1)), _, count) => format!("none of {count} hosts has room for it"),
+            _ => self
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        }
+    }
+
     /// Whether waiting may help: some host could serve if it had room.
     pub fn may_pass(&self) -> bool {
         self.hosts.values().any(|(_, verdict)| match verdict {

@@ -64,6 +64,9 @@ pub enum Refusal {
         /// What is avoided.
         unwanted: String,
     },
+    /// Terminals are served by the host that the job was submitted to.
+    #[error("the job has a terminal, which only the host that it was submitted to serves")]
+    Terminal,
     /// The host could not serve the ask even if it were empty and well.
     #[error("impossible here: {0}")]
     Impossible(Box<NoRoom>),
@@ -119,7 +122,7 @@ impl Refusal {
     pub fn may_pass(&self) -> bool {
         !matches!(
             self,
-            Self::Impossible(_) | Self::Labels { .. } | Self::AvoidedLabels { .. }
+            Self::Impossible(_) | Self::Labels { .. } | Self::AvoidedLabels { .. } | Self::Terminal
         )
     }
 }

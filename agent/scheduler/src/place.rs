@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_planner::{Options, Pick};
+use kerf_types::host_record::RecordVersion;
 use kerf_types::job::{Communication, JobSpec};
 use kerf_types::peer::MemberAsk;
 use kerf_types::{HostId, Moment};
@@ -36,10 +37,22 @@ pub struct Wish<'a> {
     pub now: Moment,
     /// Records that are older are not believed.
     pub stale_after: Duration,
-    /// Hosts that said no a moment ago: when, and what.
-    pub avoid: &'a BTreeMap<HostId, (Moment, String)>,
+    /// Hosts that said no a moment ago.
+    pub avoid: &'a BTreeMap<HostId, SaidNo>,
     /// What is reserved already and not in the records yet.
     pub claims: &'a [Claim],
+}
+
+/// What a host has said that did not take a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidNo {
+    /// When.
+    pub when: Moment,
+    /// Why.
+    pub reason: String,
+    /// The record that it was true of; a newer one may tell of room. `None` where no record tells whether it would
+    /// say yes now: it did not answer, or could not start what it had promised.
+    pub seen: Option<RecordVersion>,
 }
 
 /// Something that was asked of a host and cannot yet be seen in its record.
@@ -214,6 +227,9 @@ impl<'a> Run<'a> {
         if let Err(refusal) = is_there(host, age, self.wish.stale_after) {
             return Some(Err(Arc::new(refusal)));
         }
+        if spec.terminal && id != self.wish.local {
+            return Some(Err(Arc::new(Refusal::Terminal)));
+        }
         let model = Arc::clone(&host.model);
         let scratch = self.scratch.get(&id);
         let current = scratch.unwrap_or(&model);
@@ -231,8 +247,8 @@ impl<'a> Run<'a> {
             Ok(effect) => effect,
             Err(refusal) => return Some(Err(refusal)),
         };
-        if let Some((when, reason)) = self.wish.avoid.get(&id) {
-            let (ago, reason) = (now.since(*when), reason.clone());
+        if let Some(said) = self.wish.avoid.get(&id) {
+            let (ago, reason) = (now.since(said.when), said.reason.clone());
             return Some(Err(Arc::new(Refusal::SaidNo { ago, reason })));
         }
         let apart = self.apart(id, member, placed, &effect);

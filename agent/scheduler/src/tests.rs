@@ -13,4 +13,6 @@ mod race;
 mod random;
 mod scores;
 mod sweep;
+mod trust;
+mod waiting;
 mod world;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState};
-use kerf_types::peer::{Attempt, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
-use kerf_types::{HostId, HostRecord, JobId};
+use kerf_types::peer::{Attempt, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
+use kerf_types::{HostId, HostRecord, JobId, Moment};
 
 use super::saved::Change;
 use crate::explain::Explanation;
@@ -22,6 +22,8 @@ pub enum Input {
         spec: Arc<JobSpec>,
         /// Hash of the description.
         spec_hash: SpecHash,
+        /// Whose it is.
+        by: By,
     },
     /// Somebody wants a job that was submitted here to end.
     Cancel {
@@ -84,6 +86,8 @@ pub enum LocalEvent {
     StartRefused {
         /// Why.
         reason: String,
+        /// Whether it would be refused again.
+        lasting: bool,
     },
     /// The container has ended; its lease has gone with it.
     Ended(Exit),
@@ -120,16 +124,21 @@ pub enum LocalCommand {
         grant: Grant,
         /// The job.
         spec: Arc<JobSpec>,
-        /// Time after which the container must not be alive unless a `Guard` says so.
-        guard: Option<Duration>,
+        /// Whose it is.
+        by: By,
+        /// The host that it was submitted to.
+        coordinator: HostId,
+        /// When the container must begin to end unless a `Guard` says so. A moment and not a span: a command waits
+        /// for the disk and for those before it, and the submitting host does not wait for that.
+        guard: Option<Moment>,
     },
-    /// The container is wanted for so much longer. Something that outlives kerfd ends it when this has passed:
-    /// by then it may be started elsewhere. Not answered.
+    /// The container is wanted until then. Something that outlives kerfd ends it when this and the job's own grace
+    /// have passed: soon after it may be started elsewhere. Not answered.
     Guard {
         /// Its lease.
         grant: Grant,
-        /// How much longer, from now.
-        ttl: Duration,
+        /// Until when.
+        until: Moment,
     },
     /// Stop the container, or do not start it. Answered by `Ended` or `StartRefused`.
     Stop {
@@ -186,6 +195,8 @@ pub struct Report {
     pub exit_code: Option<i32>,
     /// Why it is so.
     pub reason: String,
+    /// How often it was started again, as its restart policy counts it.
+    pub restarts: u32,
     /// Where its members are.
     pub hosts: Vec<HostId>,
     /// What was said of each host when it was last placed.

@@ -5,12 +5,22 @@ use std::sync::Arc;
 
 use kerf_planner::Pick;
 use kerf_types::host_record::RecordVersion;
-use kerf_types::peer::{Exit, Grant, Tag};
+use kerf_types::job::JobSpec;
+use kerf_types::peer::{By, Exit, Grant, SpecHash, Tag};
 use kerf_types::{HostId, Moment};
 
 use super::io::Report;
 use super::saved::{Closing, JobRow, SavedMember};
 use crate::explain::Explanation;
+use crate::place::SaidNo;
+
+/// What is submitted.
+#[derive(Debug, Clone)]
+pub(super) struct Submitted {
+    pub spec: Arc<JobSpec>,
+    pub spec_hash: SpecHash,
+    pub by: By,
+}
 
 /// A job that goes on.
 #[derive(Debug)]
@@ -29,12 +39,14 @@ pub(super) struct Job {
     pub waiting: bool,
     /// Attempts in a row that owners have refused.
     pub rounds: u32,
-    /// Hosts that said no, when and why.
-    pub avoid: BTreeMap<HostId, (Moment, String)>,
+    /// Hosts that said no.
+    pub avoid: BTreeMap<HostId, SaidNo>,
     /// Why it is where it is.
     pub reason: String,
     pub explanation: Option<Arc<Explanation>>,
     pub reported: Option<Report>,
+    /// Whether a member of this attempt was seen to run, or to have ended. A slot that is closed tells no more.
+    pub ran: bool,
 }
 
 /// How far the attempt is. See the diagram of the parent module.
@@ -109,6 +121,12 @@ impl Slot {
 }
 
 impl Job {
+    /// Leaves a host out for a while. See [`SaidNo::seen`].
+    pub fn avoid(&mut self, host: HostId, when: Moment, reason: &str, seen: Option<RecordVersion>) {
+        let reason = reason.to_owned();
+        self.avoid.insert(host, SaidNo { when, reason, seen });
+    }
+
     pub fn new(row: JobRow, now: Moment) -> Self {
         Self {
             row,
@@ -123,6 +141,7 @@ impl Job {
             reason: "submitted".to_owned(),
             explanation: None,
             reported: None,
+            ran: false,
         }
     }
 

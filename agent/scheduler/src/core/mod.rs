@@ -48,7 +48,7 @@ pub use settings::Settings;
 
 use crate::fleet::Fleet;
 use crate::rng::Rng;
-use job::Job;
+use job::{Job, Submitted};
 use outbox::{Held, Outbox};
 use owner::Owner;
 
@@ -96,8 +96,13 @@ impl<F: Faults> Core<F> {
         if std::mem::take(&mut self.recovering) {
             self.owner_after_recovery();
         }
-        self.handle(now, input);
-        self.tick(now);
+        let heard = !matches!(input, Input::Message { .. }) || !self.outbox.is_full();
+        if heard {
+            self.handle(now, input);
+        }
+        if !self.outbox.is_blocked() {
+            self.tick(now);
+        }
         loop {
             self.outbox.seal(out);
             let Some(held) = self.outbox.next() else {
@@ -113,6 +118,10 @@ impl<F: Faults> Core<F> {
 
     /// When the next step is due if nothing happens before.
     pub fn next_wakeup(&self) -> Option<Moment> {
+        if self.outbox.is_blocked() {
+            // The store is waited for.
+            return None;
+        }
         if self.recovering || self.more_to_plan {
             return Some(Moment(0));
         }
@@ -149,7 +158,16 @@ impl<F: Faults> Core<F> {
                 job,
                 spec,
                 spec_hash,
-            } => self.submit(now, job, spec, spec_hash),
+                by,
+            } => self.submit(
+                now,
+                job,
+                Submitted {
+                    spec,
+                    spec_hash,
+                    by,
+                },
+            ),
             Input::Cancel { job } => self.cancel(now, job),
             Input::Persisted { batch } => self.outbox.persisted(batch),
             Input::Message { from, message } => self.hear(now, from, message),
@@ -185,7 +203,20 @@ impl<F: Faults> Core<F> {
                 },
             ),
             Body::Confirm(grant) => self.on_confirm(now, from, tag, grant),
-            Body::Start { spec_hash, spec } => self.on_start(now, from, tag, spec_hash, &spec),
+            Body::Start {
+                spec_hash,
+                spec,
+                by,
+            } => self.on_start(
+                now,
+                from,
+                tag,
+                Submitted {
+                    spec,
+                    spec_hash,
+                    by,
+                },
+            ),
             Body::Release => self.on_release(now, from, tag),
             Body::Keep { sent } => self.on_keep(now, from, tag, sent),
             Body::Query => self.on_query(from, tag),

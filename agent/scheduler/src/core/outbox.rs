@@ -14,6 +14,9 @@ use super::io::{LocalCommand, Output, Report};
 use super::register::Settled;
 use super::saved::Change;
 
+/// What may wait for a store that fails before messages of peers are not heard any more: each may have an answer.
+const WAITING_MOST: usize = 65_536;
+
 /// Something that waits at the gate.
 #[derive(Debug)]
 pub(crate) enum Held {
@@ -85,6 +88,19 @@ impl<F: Faults> Outbox<F> {
 
     pub(crate) fn persisted(&mut self, batch: u64) {
         self.durable = self.durable.max(batch.min(self.batch));
+    }
+
+    /// Whether something waits for a batch that is not durable. Time alone says nothing new then: it would only line
+    /// up behind what waits.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.waiting
+            .front()
+            .is_some_and(|(batch, _)| *batch > self.durable && !F::SEND_BEFORE_PERSISTED)
+    }
+
+    /// Whether as much waits as may: messages are lost then, as they may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= WAITING_MOST
     }
 
     /// Makes a batch of the changes, if there are any, and lines up behind it what was said.

@@ -91,6 +91,11 @@ impl LocalRegister {
         self.set(job, decision)
     }
 
+    /// Makes the register of a job that has lost it.
+    pub fn restore(&mut self, job: JobId, decision: Decision) -> Proposed {
+        self.set(job, decision)
+    }
+
     /// Compare-and-set: `next` if the register holds `expected` and may become `next`, else no change.
     pub fn propose(&mut self, job: JobId, expected: Decision, next: Decision) -> Proposed {
         let held = self.get(job).unwrap_or(expected);

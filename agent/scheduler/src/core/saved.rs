@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState, OnPartition};
-use kerf_types::peer::{Attempt, Exit, Grant, SpecHash, Tag};
+use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag};
 use kerf_types::{HostId, JobId, Moment};
 
 use super::register::Decision;
@@ -52,6 +52,8 @@ pub struct JobRow {
     pub spec: Arc<JobSpec>,
     /// Hash of the description.
     pub spec_hash: SpecHash,
+    /// Whose it is.
+    pub by: By,
     /// The attempt that goes on.
     pub attempt: Attempt,
     /// How far it is.
@@ -164,6 +166,8 @@ pub enum MemberPhase {
 /// What a host knows of the attempts at a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
+    /// The host whose job it is: another one that names the same id speaks of another job.
+    pub coordinator: HostId,
     /// The highest that it has heard of: lower ones are over.
     pub highest: Attempt,
     /// Members of that attempt that are over here.

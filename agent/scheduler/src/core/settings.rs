@@ -17,6 +17,8 @@ pub struct Settings {
     /// containers by itself when their guard passes, also while its kerfd is dead; without that such a job
     /// is reported lost, and is started again only when the host has spoken.
     pub close_by_time: bool,
+    /// Whether this host never has peers: then what it refuses for good is refused for good.
+    pub alone: bool,
     /// How long owners may take to reserve; a slice is cut meanwhile.
     pub reserve_wait: Duration,
     /// Time between two sendings of a question that has no answer.
@@ -31,13 +33,19 @@ pub struct Settings {
     pub backoff_most: Duration,
 }
 
+impl Settings {
+    /// The usual [`Settings::stop_margin`].
+    pub const STOP_MARGIN: Duration = Duration::from_secs(5);
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             ttl: Duration::from_secs(10),
             stop_after: Duration::from_secs(30),
-            stop_margin: Duration::from_secs(5),
+            stop_margin: Self::STOP_MARGIN,
             close_by_time: true,
+            alone: false,
             reserve_wait: Duration::from_secs(8),
             resend: Duration::from_millis(500),
             release_wait: Duration::from_secs(1),

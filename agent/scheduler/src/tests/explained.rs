@@ -11,7 +11,7 @@ use kerf_types::job::Selector;
 use super::fixture::{host_id, record, shared, slice, spec};
 use super::scores::{fleet, placed};
 use crate::fleet::{Fleet, Liveness};
-use crate::place::{Wish, place};
+use crate::place::{SaidNo, Wish, place};
 use crate::rng::Rng;
 
 fn selector(key: &str, values: &[&str]) -> Selector {
@@ -141,15 +141,14 @@ fn a_host_that_said_no_is_left_out_and_says_so() {
     let mut fleet = fleet(vec![record(1, 1)]);
     fleet.learn(shared(record(2, 1)), Moment(10_000));
     let job = spec("1g.10gb", 1);
+    let said = |when, reason: &str| SaidNo {
+        when: Moment(when),
+        reason: reason.to_owned(),
+        seen: None,
+    };
     let avoid = BTreeMap::from([
-        (
-            host_id(1),
-            (Moment(7_000), "its image policy forbids it".to_owned()),
-        ),
-        (
-            host_id(2),
-            (Moment(9_000), "did not answer in time".to_owned()),
-        ),
+        (host_id(1), said(7_000, "its image policy forbids it")),
+        (host_id(2), said(9_000, "did not answer in time")),
     ]);
     let wish = Wish {
         spec: &job,

@@ -9,9 +9,16 @@ use kerf_types::host_record::{
 };
 use kerf_types::inventory::Architecture;
 use kerf_types::job::JobSpec;
-use kerf_types::peer::SpecHash;
+use kerf_types::peer::{By, SpecHash};
 use kerf_types::{
     Bytes, Engines, HostId, HostRecord, JobId, MigMode, PciAddress, Placement, Profile, ProfileId,
+};
+
+/// Who submits here.
+pub const BY: By = By {
+    uid: 1_000,
+    gid: 1_000,
+    admin: false,
 };
 
 pub fn host_id(number: u8) -> HostId {

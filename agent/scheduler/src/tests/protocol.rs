@@ -1,5 +1,7 @@
 //! Single steps of the protocol, with the peer played by hand: what comes late, twice, or from somebody else.
 
+mod reports;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,21 +9,21 @@ use kerf_types::job::{JobState, OnPartition};
 use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, Tag};
 use kerf_types::{Fence, HostId, LeaseId, Moment};
 
-use super::fixture::{hash, host_id, job_id, record, shared, spec};
+use super::fixture::{BY, hash, host_id, job_id, record, shared, spec};
 use crate::core::{Core, Decision, Input, LocalCommand, LocalEvent, Output, Saved, Settings};
 
-const OWN: u8 = 1;
-const PEER: u8 = 2;
+pub const OWN: u8 = 1;
+pub const PEER: u8 = 2;
 
 /// A core whose disk is at once durable.
-struct One {
-    core: Core,
-    saved: Saved,
-    now: Moment,
+pub struct One {
+    pub core: Core,
+    pub saved: Saved,
+    pub now: Moment,
 }
 
 impl One {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             core: Core::recover(
                 host_id(OWN),
@@ -36,7 +38,7 @@ impl One {
     }
 
     /// What is done about an input, without what is written.
-    fn step(&mut self, input: Input) -> Vec<Output> {
+    pub fn step(&mut self, input: Input) -> Vec<Output> {
         let (mut done, mut todo) = (Vec::new(), Vec::new());
         self.core.step(self.now, input, &mut todo);
         while !todo.is_empty() {
@@ -55,7 +57,7 @@ impl One {
     }
 
     /// Bodies that are sent to the peer.
-    fn said(&mut self, input: Input) -> Vec<Body> {
+    pub fn said(&mut self, input: Input) -> Vec<Body> {
         let outputs = self.step(input);
         let bodies = outputs.into_iter().filter_map(|output| match output {
             Output::Send { to, message } if to == host_id(PEER) => Some(message.body),
@@ -65,7 +67,7 @@ impl One {
     }
 
     /// What the local host is told to do.
-    fn told(&mut self, input: Input) -> Vec<LocalCommand> {
+    pub fn told(&mut self, input: Input) -> Vec<LocalCommand> {
         let outputs = self.step(input);
         let commands = outputs.into_iter().filter_map(|output| match output {
             Output::Local { command, .. } => Some(command),
@@ -74,12 +76,12 @@ impl One {
         commands.collect()
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         self.now = self.now.after(time);
     }
 }
 
-fn tag(attempt: u32) -> Tag {
+pub fn tag(attempt: u32) -> Tag {
     Tag {
         job: job_id(9),
         attempt: Attempt(attempt),
@@ -87,25 +89,25 @@ fn tag(attempt: u32) -> Tag {
     }
 }
 
-fn grant(number: u8) -> Grant {
+pub fn grant(number: u8) -> Grant {
     Grant {
         lease: LeaseId::new(1, [number; 10]),
         fence: Fence::new(1, number.into()),
     }
 }
 
-fn from(host: HostId, tag: Tag, body: Body) -> Input {
+pub fn from(host: HostId, tag: Tag, body: Body) -> Input {
     Input::Message {
         from: host,
         message: PeerMessage { tag, body },
     }
 }
 
-fn peer(tag: Tag, body: Body) -> Input {
+pub fn peer(tag: Tag, body: Body) -> Input {
     from(host_id(PEER), tag, body)
 }
 
-fn reserve() -> Body {
+pub fn reserve() -> Body {
     Body::Reserve {
         spec_hash: hash(1),
         ask: MemberAsk::of(&spec("1g.10gb", 1)),
@@ -113,21 +115,22 @@ fn reserve() -> Body {
     }
 }
 
-fn start() -> Body {
+pub fn start() -> Body {
     let mut spec = spec("1g.10gb", 1);
     spec.on_partition = OnPartition::Stop;
     Body::Start {
         spec_hash: hash(1),
         spec: Arc::new(spec),
+        by: BY,
     }
 }
 
-fn local(tag: Tag, event: LocalEvent) -> Input {
+pub fn local(tag: Tag, event: LocalEvent) -> Input {
     Input::Local { tag, event }
 }
 
 /// An owner that holds one confirmed member.
-fn confirmed() -> One {
+pub fn confirmed() -> One {
     let mut one = One::new();
     assert_eq!(one.told(peer(tag(3), reserve())).len(), 1);
     let said = one.said(local(tag(3), LocalEvent::Reserved(grant(1))));
@@ -161,6 +164,7 @@ fn what_comes_twice_is_answered_twice_and_done_once() {
     assert_eq!(one.said(peer(tag(3), start())), [Body::Started]);
     let exit = Exit {
         code: Some(3),
+        timed_out: false,
         reason: "exit 3".to_owned(),
     };
     let ended = local(tag(3), LocalEvent::Ended(exit.clone()));
@@ -248,8 +252,36 @@ fn a_confirmed_member_that_is_not_started_ends_at_its_ttl_unless_it_is_kept() {
     );
 }
 
+#[test]
+fn a_member_that_was_kept_runs_on_over_a_restart_of_its_owner() {
+    let mut one = confirmed();
+    let told = one.told(peer(tag(3), start()));
+    assert!(matches!(told.as_slice(), [LocalCommand::Start { .. }]));
+    one.step(local(tag(3), LocalEvent::Started));
+    // Nobody writes down that it was kept all the time.
+    one.pass(Duration::from_secs(600));
+    let saved = one.saved.clone();
+    one.core = Core::recover(host_id(OWN), Settings::default(), 2, saved, one.now);
+    let (first, grant) = (one.now, grant(1));
+    assert_eq!(one.told(Input::Wake), [LocalCommand::Find { grant }]);
+    one.pass(Duration::from_millis(10));
+    assert_eq!(one.told(local(tag(3), LocalEvent::Started)), []);
+    // The word that it gave at once counts, and so does the silence after it.
+    let until = first.after(Settings::default().stop_after);
+    let told = one.told(peer(tag(3), Body::Keep { sent: first }));
+    assert_eq!(told, [LocalCommand::Guard { grant, until }]);
+    one.now = Moment(until.0 - 1);
+    assert_eq!(one.told(Input::Wake), []);
+    one.now = until;
+    let told = one.told(Input::Wake);
+    assert!(
+        matches!(told.as_slice(), [LocalCommand::Stop { .. }]),
+        "{told:?}"
+    );
+}
+
 /// A submitting host that has asked its only peer.
-fn asked() -> (One, Tag) {
+pub fn asked() -> (One, Tag) {
     let mut one = One::new();
     one.step(Input::Record(shared(record(OWN, 0))));
     one.step(Input::Record(shared(record(PEER, 1))));
@@ -257,6 +289,7 @@ fn asked() -> (One, Tag) {
         job: job_id(9),
         spec: Arc::new(spec("1g.10gb", 1)),
         spec_hash: hash(1),
+        by: BY,
     });
     assert!(
         matches!(said.as_slice(), [Body::Reserve { .. }]),
@@ -308,27 +341,4 @@ fn a_host_speaks_for_itself_alone() {
     };
     one.step(peer(tag, refused(lie)));
     assert!(one.core.fleet().get(host_id(3)).is_none());
-}
-
-#[test]
-fn a_job_that_fits_nowhere_waits_with_the_reason_and_starts_when_that_passes() {
-    let mut one = One::new();
-    one.step(Input::Record(shared(record(OWN, 0))));
-    let job = job_id(9);
-    one.step(Input::Submit {
-        job,
-        spec: Arc::new(spec("1g.10gb", 1)),
-        spec_hash: hash(1),
-    });
-    let report = one.core.report(job).expect("it waits");
-    assert_eq!(
-        report.reason,
-        "waits: no host has room\n  host-1: impossible here: no room for 1g.10gb: this host has no GPU"
-    );
-    one.pass(Duration::from_secs(1));
-    let said = one.said(Input::Record(shared(record(PEER, 1))));
-    assert!(
-        matches!(said.as_slice(), [Body::Reserve { .. }]),
-        "{said:?}"
-    );
 }

@@ -121,6 +121,7 @@ impl<F: Faults> Core<F> {
             settled: true,
             exit_code: outcome.exit_code,
             reason: outcome.reason,
+            restarts: job.row.restarts,
             hosts: job.slots.iter().map(|slot| slot.host).collect(),
             explanation: job.explanation.clone(),
         });

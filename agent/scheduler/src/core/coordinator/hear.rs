@@ -5,10 +5,11 @@ use kerf_types::peer::{Body, Exit, Grant, Tag};
 use kerf_types::{HostId, HostRecord, Moment};
 
 use super::cancelled;
-use crate::core::job::{Job, Phase, SlotState};
+use crate::core::job::{Job, Phase, Slot, SlotState};
 use crate::core::saved::{Next, Outcome};
 use crate::core::settings::START_TRIES;
 use crate::core::{Core, Faults};
+use crate::fleet::Liveness;
 
 impl<F: Faults> Core<F> {
     pub(in crate::core) fn on_answer(&mut self, now: Moment, from: HostId, tag: Tag, body: Body) {
@@ -40,8 +41,10 @@ impl<F: Faults> Core<F> {
                 Body::Reserved(grant) => core.on_reserved(now, job, member, grant),
                 Body::Refused { reason, .. } => core.on_refused(now, job, member, &reason),
                 Body::Confirmed => core.on_confirmed(now, job, member),
-                Body::Started => core.on_started(job, member),
-                Body::StartRefused { reason } => core.on_not_started(now, job, member, reason),
+                Body::Started => core.on_started(now, job, member),
+                Body::StartRefused { reason, lasting } => {
+                    core.on_not_started(now, job, member, reason, lasting);
+                }
                 Body::Released => core.on_released(now, job, member),
                 Body::Alive { sent } => core.on_alive(now, job, member, sent),
                 Body::Ended(exit) => core.on_ended(now, job, member, exit),
@@ -83,11 +86,13 @@ impl<F: Faults> Core<F> {
         let Some(host) = job.slots.get(member).filter(|_| held).map(|slot| slot.host) else {
             return;
         };
-        job.avoid.insert(host, (now, reason.to_owned()));
+        let known = self.fleet.get(host);
+        let seen = known.map(|known| known.model.record().version);
+        job.avoid(host, now, reason, seen);
         if let Some(slot) = job.slots.get_mut(member) {
             slot.state = SlotState::Closed;
         }
-        let why = format!("{} refused: {reason}", self.name_of(host));
+        let why = self.told(host, "refused", reason);
         self.close(now, job, Next::Again, &why);
     }
 
@@ -104,20 +109,31 @@ impl<F: Faults> Core<F> {
         }
     }
 
-    fn on_started(&mut self, job: &mut Job, member: usize) {
+    fn on_started(&mut self, now: Moment, job: &mut Job, member: usize) {
         let Some(slot) = job.slots.get_mut(member) else {
             return;
         };
         if job.phase == Phase::Going && slot.state == SlotState::Starting {
             slot.state = SlotState::Running;
+            self.look_at_starts(now, job);
             if job.all(|state| *state == SlotState::Running) {
                 job.row.refused_starts = 0;
-                job.reason = "all members run".to_owned();
+                job.reason = match job.slots.as_slice() {
+                    [only] => self.told(only.host, "runs it", "its container runs"),
+                    _ => "all members run".to_owned(),
+                };
             }
         }
     }
 
-    fn on_not_started(&mut self, now: Moment, job: &mut Job, member: usize, reason: String) {
+    fn on_not_started(
+        &mut self,
+        now: Moment,
+        job: &mut Job,
+        member: usize,
+        reason: String,
+        lasting: bool,
+    ) {
         let Some(slot) = job.slots.get_mut(member) else {
             return;
         };
@@ -126,16 +142,39 @@ impl<F: Faults> Core<F> {
         }
         let host = slot.host;
         slot.state = SlotState::NotStarted(reason.clone());
-        job.avoid.insert(host, (now, reason.clone()));
-        job.row.refused_starts = job.row.refused_starts.saturating_add(1);
-        let why = format!("{} did not start it: {reason}", self.name_of(host));
+        let alone = self.settings.alone;
+        if !alone {
+            job.avoid(host, now, &reason, None);
+        }
+        job.row.refused_starts = job.row.refused_starts.saturating_add(u32::from(lasting));
+        job.reason = self.told(host, "did not start it", &reason);
+        self.look_at_starts(now, job);
+    }
+
+    /// What it means that a member was not started, once every other one has said whether it was: where none ran, the
+    /// job is placed again as if nothing had been.
+    fn look_at_starts(&mut self, now: Moment, job: &mut Job) {
+        let is_refused = |slot: &Slot| matches!(slot.state, SlotState::NotStarted(_));
+        let ran = |slot: &Slot| matches!(slot.state, SlotState::Running | SlotState::Ended(_));
+        let there = |host| self.fleet.liveness(host) == Liveness::Alive;
+        let open = |slot: &Slot| slot.state == SlotState::Starting && there(slot.host);
+        // Once one ran, the others change nothing more.
+        let waits = job.slots.iter().any(open) && !job.slots.iter().any(ran);
+        let over = job.phase != Phase::Going || waits;
+        if over || !job.slots.iter().any(is_refused) {
+            return;
+        }
+        let why = job.reason.clone();
         let failed = Outcome {
             state: JobState::Failed,
             exit_code: None,
             reason: why.clone(),
         };
-        let nobody = job.all(|state| matches!(state, SlotState::NotStarted(_)));
-        let next = if nobody && job.row.refused_starts < START_TRIES {
+        let nobody = !job.slots.iter().any(ran);
+        let refused = job.row.refused_starts;
+        let alone = self.settings.alone;
+        let hopeless = refused >= START_TRIES || (refused > 0 && alone);
+        let next = if nobody && !hopeless {
             // Nothing of it ever ran, so this is no restart.
             Next::Again
         } else {
@@ -157,18 +196,18 @@ impl<F: Faults> Core<F> {
             Phase::Reserving | Phase::Confirming if slot.state != SlotState::Asked => {
                 slot.state = SlotState::Closed;
                 let why = format!("{} let its reservation go", self.name_of(host));
-                job.avoid
-                    .insert(host, (now, "its reservation ended".to_owned()));
+                job.avoid(host, now, "its reservation ended", None);
                 self.close(now, job, Next::Again, &why);
             }
             // Its refusal was overtaken: what has run is kept as ended until it is released.
             Phase::Going if slot.state == SlotState::Starting => {
                 let reason = "it was let go before it started".to_owned();
-                self.on_not_started(now, job, member, reason);
+                self.on_not_started(now, job, member, reason, false);
             }
             Phase::Going if slot.state == SlotState::Running => {
                 let exit = Exit {
                     code: None,
+                    timed_out: false,
                     reason: format!("{} no longer has it", self.name_of(host)),
                 };
                 self.on_ended(now, job, member, exit);
@@ -216,40 +255,61 @@ impl<F: Faults> Core<F> {
         }
         slot.state = SlotState::Ended(exit);
         self.save_job(job);
+        self.look_at_starts(now, job);
         self.look_at_ends(now, job);
     }
 
     /// What the ends of members mean for the job.
     fn look_at_ends(&mut self, now: Moment, job: &mut Job) {
+        if job.phase != Phase::Going {
+            return;
+        }
         let mut ends = job.slots.iter().filter_map(|slot| match &slot.state {
             SlotState::Ended(exit) => Some((slot.host, exit.clone())),
             _ => None,
         });
         let bad = ends.find(|(_, exit)| exit.code != Some(0));
         if let Some((host, exit)) = bad {
-            let state = if exit.code.is_some() {
+            let state = if exit.code.is_some() || exit.timed_out {
                 JobState::Failed
             } else {
                 JobState::Lost
             };
-            let why = format!("ended on {}: {}", self.name_of(host), exit.reason);
+            let why = self.told(host, "ended it", &exit.reason);
             let outcome = Outcome {
                 state,
                 exit_code: exit.code,
                 reason: why.clone(),
             };
-            let next = after(job, true, outcome);
+            let next = if exit.timed_out && !job.row.cancelled {
+                // Its time is over, however often it may be started.
+                Next::End(outcome)
+            } else {
+                after(job, true, outcome)
+            };
             return self.close(now, job, next, &why);
         }
         if job.all(|state| matches!(state, SlotState::Ended(_))) {
+            let why = match job.slots.as_slice() {
+                [only] => self.told(only.host, "ended it", "exit code 0"),
+                _ => "all members ended with 0".to_owned(),
+            };
             let outcome = Outcome {
                 state: JobState::Succeeded,
                 exit_code: Some(0),
-                reason: "all members ended with 0".to_owned(),
+                reason: why.clone(),
             };
             let next = after(job, false, outcome);
-            self.close(now, job, next, "all members ended with 0");
+            self.close(now, job, next, &why);
         }
+    }
+
+    /// What a host says of a job; of this host itself, which nobody needs to name, the words alone.
+    pub(super) fn told(&self, host: HostId, does: &str, words: &str) -> String {
+        if host == self.id {
+            return words.to_owned();
+        }
+        format!("{} {does}: {words}", self.name_of(host))
     }
 
     /// What people call a host.

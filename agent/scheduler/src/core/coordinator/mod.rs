@@ -9,26 +9,23 @@ mod placing;
 mod report;
 mod time;
 
-use std::sync::Arc;
-
-use kerf_types::job::{JobSpec, JobState};
-use kerf_types::peer::{Attempt, Body, SpecHash};
+use kerf_types::job::JobState;
+use kerf_types::peer::{Attempt, Body};
 use kerf_types::{HostId, JobId, Moment};
 
-use super::job::{Job, Phase, Slot, SlotState};
+use super::job::{Job, Phase, Slot, SlotState, Submitted};
 use super::register::{Decision, Proposed, Settled};
 use super::saved::{Change, JobRow, Next, Outcome, SavedPhase};
 use super::{Core, Faults};
 use crate::fleet::Liveness;
 
 impl<F: Faults> Core<F> {
-    pub(super) fn submit(
-        &mut self,
-        now: Moment,
-        id: JobId,
-        spec: Arc<JobSpec>,
-        spec_hash: SpecHash,
-    ) {
+    pub(super) fn submit(&mut self, now: Moment, id: JobId, submitted: Submitted) {
+        let Submitted {
+            spec,
+            spec_hash,
+            by,
+        } = submitted;
         if self.jobs.contains_key(&id) {
             return;
         }
@@ -36,6 +33,7 @@ impl<F: Faults> Core<F> {
             job: id,
             spec,
             spec_hash,
+            by,
             attempt: Attempt::FIRST,
             phase: SavedPhase::Open,
             members: Vec::new(),
@@ -52,13 +50,12 @@ impl<F: Faults> Core<F> {
 
     pub(super) fn cancel(&mut self, now: Moment, id: JobId) {
         self.with_job(id, |core, job| {
-            if std::mem::replace(&mut job.row.cancelled, true) {
-                return;
-            }
+            let again = std::mem::replace(&mut job.row.cancelled, true);
             let end = Next::End(cancelled());
             match &mut job.phase {
                 // What was proposed cannot be taken back; its answer is waited for.
                 Phase::Deciding => core.save_job(job),
+                Phase::Closing(closing) if again && matches!(closing.next, Next::End(_)) => {}
                 Phase::Closing(closing) => {
                     closing.next = end;
                     core.save_job(job);
@@ -73,9 +70,16 @@ impl<F: Faults> Core<F> {
     /// Goes on with a job that was saved.
     pub(super) fn take_up(&mut self, now: Moment, row: JobRow) {
         if self.register.get(row.job).is_none() {
-            // Both are written together; a store that has lost one of them decides nothing twice.
-            let opened = self.register.open(row.job);
-            self.proposed(opened);
+            // Both are written together, so one that is missing cannot be read: it goes on from what the row says.
+            let attempt = row.attempt;
+            let decision = match &row.phase {
+                SavedPhase::Open | SavedPhase::Reserving => Decision::Open(attempt),
+                SavedPhase::Going => Decision::Committed(attempt),
+                SavedPhase::Closing(closing) if closing.started => Decision::Committed(attempt),
+                SavedPhase::Closing(_) => Decision::Aborted(attempt),
+            };
+            let restored = self.register.restore(row.job, decision);
+            self.proposed(restored);
         }
         let decided = self.register.get(row.job);
         let mut job = Job::new(row, now);
@@ -102,7 +106,13 @@ impl<F: Faults> Core<F> {
                 self.close(now, &mut job, Next::Again, "its host began anew");
             }
         }
-        self.jobs.insert(job.row.job, job);
+        let id = job.row.job;
+        let cancelled = job.row.cancelled;
+        self.jobs.insert(id, job);
+        if cancelled {
+            // It was asked for before the crash, which may have come before anything followed from it.
+            self.cancel(now, id);
+        }
     }
 
     /// Takes a job out of the table while it is worked on: it comes back unless it has ended.
@@ -209,6 +219,6 @@ pub(super) fn cancelled() -> Outcome {
     Outcome {
         state: JobState::Cancelled,
         exit_code: None,
-        reason: "its end was asked for".to_owned(),
+        reason: "cancelled".to_owned(),
     }
 }

@@ -16,7 +16,10 @@ impl<F: Faults> Core<F> {
     pub(super) fn plan(&mut self, now: Moment, job: &mut Job) {
         job.last_try = now;
         let keep = self.settings.backoff_most;
-        job.avoid.retain(|_, (when, _)| now.since(*when) < keep);
+        let version = |host| Some(self.fleet.get(host)?.model.record().version);
+        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
+        job.avoid
+            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
         let claims = self.claims();
         let wish = Wish {
             spec: &job.row.spec,
@@ -43,7 +46,7 @@ impl<F: Faults> Core<F> {
                 self.send_due(now, job);
             }
             Err(explanation) => {
-                job.reason = explanation.to_string();
+                job.reason = explanation.summary();
                 job.explanation = Some(Arc::new(explanation));
                 job.waiting = true;
                 job.retry_at = now.after(keep);
@@ -116,6 +119,7 @@ impl<F: Faults> Core<F> {
                 (Phase::Going, SlotState::Starting, _) => Body::Start {
                     spec_hash: job.row.spec_hash,
                     spec: Arc::clone(&job.row.spec),
+                    by: job.row.by,
                 },
                 (Phase::Closing(_), state, _) if *state != SlotState::Closed => Body::Release,
                 _ => continue,

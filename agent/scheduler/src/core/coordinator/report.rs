@@ -9,30 +9,15 @@ use crate::fleet::Liveness;
 
 impl<F: Faults> Core<F> {
     pub(super) fn report_change(&mut self, job: &mut Job) {
+        job.ran = match &job.phase {
+            Phase::Open | Phase::Reserving | Phase::Deciding | Phase::Confirming => false,
+            Phase::Going | Phase::Closing(_) => {
+                job.ran || job.slots.iter().any(|slot| has_run(&slot.state))
+            }
+        };
         let report = self.report_of(job);
-        let same = job.reported.as_ref().is_some_and(|last| {
-            let plain = |report: &Report| {
-                let Report {
-                    job: _,
-                    explanation: _,
-                    attempt,
-                    state,
-                    settled,
-                    exit_code,
-                    reason,
-                    hosts,
-                } = report;
-                (
-                    *attempt,
-                    *state,
-                    *settled,
-                    *exit_code,
-                    reason.clone(),
-                    hosts.clone(),
-                )
-            };
-            plain(last) == plain(&report)
-        });
+        // The explanation counts too: while a job waits it is often all that changes.
+        let same = job.reported.as_ref() == Some(&report);
         if !same {
             self.outbox.report(report.clone());
             job.reported = Some(report);
@@ -47,7 +32,9 @@ impl<F: Faults> Core<F> {
             Phase::Going => self.going(job),
             Phase::Closing(closing) => match self.silent(job) {
                 Some(silent) if closing.started => (JobState::Lost, silent),
-                _ if closing.started => (JobState::Running, job.reason.clone()),
+                _ if closing.started && job.ran => (JobState::Running, job.reason.clone()),
+                // Its start was refused, or was never answered: nothing of it is known to have run.
+                _ if closing.started => (JobState::Starting, job.reason.clone()),
                 _ => (JobState::Pending, job.reason.clone()),
             },
         };
@@ -58,6 +45,7 @@ impl<F: Faults> Core<F> {
             settled: false,
             exit_code: None,
             reason,
+            restarts: job.row.restarts,
             hosts: job.slots.iter().map(|slot| slot.host).collect(),
             explanation: job.explanation.clone(),
         }
@@ -67,8 +55,7 @@ impl<F: Faults> Core<F> {
         if let Some(silent) = self.silent(job) {
             return (JobState::Lost, silent);
         }
-        let runs = |state: &SlotState| matches!(state, SlotState::Running | SlotState::Ended(_));
-        if job.all(runs) {
+        if job.all(has_run) {
             (JobState::Running, job.reason.clone())
         } else {
             (JobState::Starting, job.reason.clone())
@@ -82,8 +69,12 @@ impl<F: Faults> Core<F> {
         let slots = || job.slots.iter().enumerate();
         let (member, slot) = slots().find(|(_, slot)| live(&slot.state) && gone(slot.host))?;
         let name = self.name_of(slot.host);
+        let by_time = self.settings.close_by_time;
         let then = match job.row.spec.on_partition {
-            OnPartition::Stop => "it is stopped there in time and then closed",
+            OnPartition::Stop if by_time => "it is stopped there in time and then closed",
+            OnPartition::Stop => {
+                "it is stopped there in time if its kerfd runs, and only that host can say whether it has ended"
+            }
             OnPartition::Continue => {
                 "it may run on there, and nothing is done until that host is heard of again"
             }
@@ -92,4 +83,8 @@ impl<F: Faults> Core<F> {
             "member {member} is on {name}, which does not answer: {then}"
         ))
     }
+}
+
+fn has_run(state: &SlotState) -> bool {
+    matches!(state, SlotState::Running | SlotState::Ended(_))
 }

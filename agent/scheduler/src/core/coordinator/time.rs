@@ -89,7 +89,7 @@ impl<F: Faults> Core<F> {
         let hosts: Vec<_> = slots.map(|slot| slot.host).collect();
         let names: Vec<String> = hosts.iter().map(|host| self.name_of(*host)).collect();
         for host in hosts {
-            job.avoid.insert(host, (now, why.to_owned()));
+            job.avoid(host, now, why, None);
         }
         let why = format!("{} {why}", names.join(", "));
         self.close(now, job, Next::Again, &why);

@@ -1,16 +1,16 @@
 //! What an owner does with what it hears from the host that submitted a job.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_types::job::{JobSpec, OnPartition};
+use kerf_types::job::OnPartition;
 use kerf_types::peer::{Body, Grant, MemberAsk, SpecHash, Tag};
 use kerf_types::{HostId, Moment};
 
 use super::time::stops_at;
 use super::{Asking, Entry, may_live, save};
 use crate::core::io::LocalCommand;
-use crate::core::saved::{Change, MemberPhase};
+use crate::core::job::Submitted;
+use crate::core::saved::{Change, MemberPhase, MemberRow};
 use crate::core::settings::{LOCAL_SLACK, MEMBER_LIMIT, TTL_LEAST, TTL_MOST};
 use crate::core::{Core, Faults};
 
@@ -30,6 +30,9 @@ impl<F: Faults> Core<F> {
         tag: Tag,
         wanted: Wanted,
     ) {
+        if self.owner.is_anothers(from, tag.job) {
+            return self.refuse(from, tag, "another host has a job of this id");
+        }
         if self.owner.is_over(tag) && !F::IGNORE_HIGHEST_ATTEMPT {
             return self.refuse(from, tag, "this attempt is over here");
         }
@@ -47,7 +50,7 @@ impl<F: Faults> Core<F> {
             return self.refuse(from, tag, "this host holds as many members as it can");
         }
         if !F::IGNORE_HIGHEST_ATTEMPT {
-            self.owner.note(tag.job, tag.attempt);
+            self.owner.note(from, tag.job, tag.attempt);
             for old in self.owner.older(tag) {
                 self.supersede(now, old);
             }
@@ -106,36 +109,28 @@ impl<F: Faults> Core<F> {
         now: Moment,
         from: HostId,
         tag: Tag,
-        spec_hash: SpecHash,
-        spec: &Arc<JobSpec>,
+        submitted: Submitted,
     ) {
         let (local, settings) = (self.id, self.settings);
         let Some(held) = self.owner.held(tag) else {
             return self.refuse_start(from, tag, "it is not held here any more");
         };
         let row = &mut held.row;
-        if row.coordinator != from || row.spec_hash != spec_hash {
+        if row.coordinator != from || row.spec_hash != submitted.spec_hash {
             return self.refuse_start(from, tag, "another job is held here");
         }
         match row.phase {
             MemberPhase::Confirmed if F::NEVER_EXPIRE || now < row.heard.after(row.ttl) => {
                 row.phase = MemberPhase::Starting;
-                row.on_partition = spec.on_partition;
-                row.grace = Duration::from_secs(spec.checkpoint_grace_seconds);
-                let command = LocalCommand::Start {
-                    grant: row.grant,
-                    spec: Arc::clone(spec),
-                    guard: stops_at(row, local, &settings).map(|end| end.since(now)),
-                };
+                row.on_partition = submitted.spec.on_partition;
+                row.grace = Duration::from_secs(submitted.spec.checkpoint_grace_seconds);
+                let guard = stops_at(row, local, &settings);
+                let command = start(row, submitted, guard);
                 save(&mut self.outbox, held);
                 self.outbox.local(tag, command);
             }
             MemberPhase::Starting | MemberPhase::Running if F::START_AGAIN => {
-                let command = LocalCommand::Start {
-                    grant: row.grant,
-                    spec: Arc::clone(spec),
-                    guard: None,
-                };
+                let command = start(row, submitted, None);
                 self.outbox.local(tag, command);
             }
             MemberPhase::Reserved => self.refuse_start(from, tag, "it was not confirmed here"),
@@ -151,11 +146,10 @@ impl<F: Faults> Core<F> {
     pub(in crate::core) fn on_release(&mut self, now: Moment, from: HostId, tag: Tag) {
         match self.owner.members.get(&tag) {
             None => {
-                // A reservation that this release has overtaken must find it closed.
-                if !self.owner.is_over(tag) {
-                    for change in self.owner.close(tag) {
-                        self.outbox.save(change);
-                    }
+                // A reservation that this release has overtaken must find it closed. Kept in memory alone: a crash
+                // that forgets it costs a reservation that is given back.
+                if !self.owner.is_anothers(from, tag.job) && !self.owner.is_over(tag) {
+                    self.save_forgotten(from, tag);
                 }
                 self.outbox.send(from, tag, Body::Released);
             }
@@ -188,10 +182,10 @@ impl<F: Faults> Core<F> {
                 ttl: until.since(now),
             };
             self.outbox.local(tag, command);
-        } else if let Some(end) = stops_at(row, local, &settings) {
+        } else if let Some(until) = stops_at(row, local, &settings) {
             let command = LocalCommand::Guard {
                 grant: row.grant,
-                ttl: end.since(now),
+                until,
             };
             self.outbox.local(tag, command);
         }
@@ -272,18 +266,26 @@ impl<F: Faults> Core<F> {
 
     fn refuse_start(&mut self, to: HostId, tag: Tag, reason: &str) {
         let reason = reason.to_owned();
-        self.outbox.send(to, tag, Body::StartRefused { reason });
+        let lasting = false;
+        self.outbox
+            .send(to, tag, Body::StartRefused { reason, lasting });
+    }
+}
+
+/// The order to start a held member.
+fn start(row: &MemberRow, submitted: Submitted, guard: Option<Moment>) -> LocalCommand {
+    LocalCommand::Start {
+        grant: row.grant,
+        spec: submitted.spec,
+        by: submitted.by,
+        coordinator: row.coordinator,
+        guard,
     }
 }
 
 /// A row that is new: what an owner writes when its host has promised the devices.
-pub(super) fn new_row(
-    tag: Tag,
-    asking: &Asking,
-    grant: Grant,
-    now: Moment,
-) -> crate::core::saved::MemberRow {
-    crate::core::saved::MemberRow {
+pub(super) fn new_row(tag: Tag, asking: &Asking, grant: Grant, now: Moment) -> MemberRow {
+    MemberRow {
         tag,
         coordinator: asking.coordinator,
         spec_hash: asking.spec_hash,

@@ -22,7 +22,7 @@ impl<F: Faults> Core<F> {
                 self.owner.members.remove(&tag);
                 // Kept in memory alone: it makes a second sending of the same question harmless, and a crash
                 // that forgets it costs a reservation that is given back.
-                drop(self.owner.close(tag));
+                self.save_forgotten(to, tag);
                 if let Some(record) = &record {
                     self.learn(now, record.clone().into());
                 }
@@ -39,19 +39,22 @@ impl<F: Faults> Core<F> {
                 }
             }
             LocalEvent::Started => self.local_started(now, tag),
-            LocalEvent::StartRefused { reason } => self.local_not_started(now, tag, reason),
+            LocalEvent::StartRefused { reason, lasting } => {
+                self.local_not_started(now, tag, reason, lasting);
+            }
             LocalEvent::Ended(exit) => self.local_ended(now, tag, exit),
             LocalEvent::NotFound => {
                 let phase = self.owner.held(tag).map(|held| held.row.phase.clone());
                 match phase {
                     Some(MemberPhase::Starting) => {
                         let reason = "its host began anew before the container was made";
-                        self.local_not_started(now, tag, reason.to_owned());
+                        self.local_not_started(now, tag, reason.to_owned(), false);
                     }
                     Some(MemberPhase::Running) => {
                         let reason = "its container is gone and nobody saw its exit code";
                         let exit = Exit {
                             code: None,
+                            timed_out: false,
                             reason: reason.to_owned(),
                         };
                         self.local_ended(now, tag, exit);
@@ -104,14 +107,15 @@ impl<F: Faults> Core<F> {
         }
     }
 
-    fn local_not_started(&mut self, now: Moment, tag: Tag, reason: String) {
+    fn local_not_started(&mut self, now: Moment, tag: Tag, reason: String, lasting: bool) {
         let Some(held) = self.owner.held(tag) else {
             return;
         };
         if held.row.phase == MemberPhase::Starting {
             let to = held.row.coordinator;
             self.give_back(now, tag);
-            self.outbox.send(to, tag, Body::StartRefused { reason });
+            self.outbox
+                .send(to, tag, Body::StartRefused { reason, lasting });
         }
     }
 

@@ -64,8 +64,15 @@ impl Owner {
         now: Moment,
     ) -> Self {
         let entry = |(tag, mut row): (Tag, MemberRow)| {
-            // After a boot the clock begins anew; what is then in the future is taken for now.
-            row.heard = row.heard.min(now);
+            if may_live(&row.phase) {
+                // Nobody writes down each time that a member was kept, so the row's own moment is long past. What
+                // bounds a container meanwhile is its guard, which knows the true one and is put off by the next
+                // answer alone. Just before now: an answer to a word of this very moment must count.
+                row.heard = Moment(now.0.saturating_sub(1));
+            } else {
+                // After a boot the clock begins anew; what is then in the future is taken for now.
+                row.heard = row.heard.min(now);
+            }
             let held = Held {
                 row,
                 next_word: now,
@@ -102,9 +109,17 @@ impl Owner {
         })
     }
 
+    /// Whether a job is known under this id that was submitted to another host. Ids are no secret, and whoever
+    /// repeats one must neither end that job nor keep it away.
+    fn is_anothers(&self, coordinator: HostId, job: JobId) -> bool {
+        let known = self.memories.get(&job);
+        known.is_some_and(|memory| memory.coordinator != coordinator)
+    }
+
     /// Takes note that an attempt exists.
-    fn note(&mut self, job: JobId, attempt: Attempt) -> &mut Memory {
+    fn note(&mut self, coordinator: HostId, job: JobId, attempt: Attempt) -> &mut Memory {
         let memory = self.memories.entry(job).or_insert_with(|| Memory {
+            coordinator,
             highest: attempt,
             closed: BTreeSet::new(),
         });
@@ -116,20 +131,21 @@ impl Owner {
     }
 
     /// Takes note that a member is over. Returns what is to be saved.
-    fn close(&mut self, tag: Tag) -> Vec<Change> {
-        let memory = self.note(tag.job, tag.attempt);
+    fn close(&mut self, coordinator: HostId, tag: Tag) -> Vec<Change> {
+        let memory = self.note(coordinator, tag.job, tag.attempt);
         if tag.attempt == memory.highest {
             memory.closed.insert(tag.member);
         }
         let mut changes = vec![Change::PutMemory(tag.job, memory.clone())];
-        if self.memories.len() > MEMORY_LIMIT {
+        while self.memories.len() > MEMORY_LIMIT {
             // Job ids begin with their time, so the first that nothing is held for is the oldest.
             let busy: BTreeSet<JobId> = self.members.keys().map(|tag| tag.job).collect();
             let mut idle = self.memories.keys().filter(|job| !busy.contains(job));
-            if let Some(oldest) = idle.next().copied().filter(|job| *job != tag.job) {
-                self.memories.remove(&oldest);
-                changes.push(Change::DropMemory(oldest));
-            }
+            let Some(oldest) = idle.next().copied().filter(|job| *job != tag.job) else {
+                break;
+            };
+            self.memories.remove(&oldest);
+            changes.push(Change::DropMemory(oldest));
         }
         changes
     }
@@ -150,11 +166,24 @@ fn save<F: Faults>(outbox: &mut Outbox<F>, held: &Held) {
 }
 
 impl<F: Faults> Core<F> {
+    /// Takes note that a member is over, in memory alone; what is forgotten for it is forgotten in the store too.
+    fn save_forgotten(&mut self, coordinator: HostId, tag: Tag) {
+        for change in self.owner.close(coordinator, tag) {
+            if matches!(change, Change::DropMemory(_)) {
+                self.outbox.save(change);
+            }
+        }
+    }
+
     /// Nothing of a member is left: writes that down.
     fn close_member(&mut self, tag: Tag) {
-        self.owner.members.remove(&tag);
+        let coordinator = match self.owner.members.remove(&tag) {
+            Some(Entry::Held(held)) => held.row.coordinator,
+            Some(Entry::Asking(asking)) => asking.coordinator,
+            None => return,
+        };
         self.outbox.save(Change::DropMember(tag));
-        for change in self.owner.close(tag) {
+        for change in self.owner.close(coordinator, tag) {
             self.outbox.save(change);
         }
     }

@@ -188,6 +188,7 @@ impl LocalHost {
         rng: &mut Rng,
     ) -> LocalEvent {
         let refuse = |reason: &str| LocalEvent::StartRefused {
+            lasting: false,
             reason: reason.to_owned(),
         };
         let lease = self.leases.get(&grant.lease);
@@ -219,6 +220,7 @@ impl LocalHost {
         let container = self.containers.remove(&tag)?;
         self.drop_lease(container.grant.lease);
         Some(LocalEvent::Ended(Exit {
+            timed_out: false,
             code,
             reason: format!("exit {code:?}"),
         }))

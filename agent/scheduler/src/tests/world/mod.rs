@@ -17,7 +17,7 @@ use crate::core::{
 };
 use crate::fleet::Liveness;
 use crate::rng::Rng;
-use crate::tests::fixture::{hash, host_id};
+use crate::tests::fixture::{BY, hash, host_id};
 use check::Checker;
 use node::Node;
 
@@ -135,6 +135,7 @@ impl<F: Faults> World<F> {
                 job,
                 spec,
                 spec_hash,
+                by: BY,
             },
         );
     }

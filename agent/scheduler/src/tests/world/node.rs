@@ -147,24 +147,28 @@ impl<F: Faults> World<F> {
                 None
             }
             LocalCommand::Release { grant } => Some(local.release(now, grant)),
-            LocalCommand::Guard { ttl, .. } => {
-                let until = now.after(ttl);
+            LocalCommand::Guard { until, .. } => {
+                let until = self.nodes[host].world_time(until);
+                let local = &mut self.nodes[host].local;
                 if let Some(container) = local.containers.get_mut(&tag) {
                     container.guard = Some(until);
-                    self.at(ttl, Event::Guard(host, tag));
+                    self.at(until.since(now), Event::Guard(host, tag));
                 }
                 None
             }
-            LocalCommand::Start { grant, spec, guard } => {
-                let until = guard.map(|guard| now.after(guard));
-                let event = local.start(now, tag, grant, &spec, until, &mut self.rng);
+            LocalCommand::Start {
+                grant, spec, guard, ..
+            } => {
+                let guard = guard.map(|guard| self.nodes[host].world_time(guard));
+                let local = &mut self.nodes[host].local;
+                let event = local.start(now, tag, grant, &spec, guard, &mut self.rng);
                 if event == LocalEvent::Started {
                     let ends = local.containers[&tag].ends;
                     let alive = self.tags_alive();
                     self.checker.started(tag, alive.into_iter());
                     self.at(ends.since(now), Event::End(host, tag));
                     if let Some(guard) = guard {
-                        self.at(guard, Event::Guard(host, tag));
+                        self.at(guard.since(now), Event::Guard(host, tag));
                     }
                 }
                 Some(event)
@@ -185,6 +189,7 @@ impl<F: Faults> World<F> {
         let seen = node.unseen.iter().position(|(ended, _)| *ended == tag);
         match seen.map(|at| node.unseen.remove(at)) {
             Some((_, code)) => LocalEvent::Ended(Exit {
+                timed_out: false,
                 code,
                 reason: format!("exit {code:?}"),
             }),
