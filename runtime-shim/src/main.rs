@@ -1,7 +1,9 @@
-//! `kerf-runtime`: what containerd, podman or docker run in the place of runc, and the CDI hook `claim`.
+//! `kerf-runtime`: what containerd, podman or docker run in the place of runc, the CDI hook `claim`, and the guard
+//! `fence`.
 //!
 //! A table of contents of [`kerf_runtime`]. It ends as runc by exec, with its arguments as they came (and a
-//! `--pid-file` for a container with an ask that has none), or with exit code 1 and a message; 2 is a wrong use of `claim`.
+//! `--pid-file` for a container with an ask that has none), or with exit code 1 and a message; 2 is a wrong use of
+//! `claim` or `fence`.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,6 +14,7 @@ use std::process::{Command, ExitCode};
 
 use kerf_runtime::argv::{self, LogTarget};
 use kerf_runtime::claim::{self, ClaimError};
+use kerf_runtime::guard::{self, GuardError};
 use kerf_runtime::launch::{self, LaunchError};
 use kerf_runtime::report;
 use kerf_runtime::settings::Settings;
@@ -20,6 +23,10 @@ fn main() -> ExitCode {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
     let (log, ended) = match args.split_first() {
         Some((verb, rest)) if verb == "claim" => (LogTarget::default(), hook(rest)),
+        Some((verb, rest)) if verb == "fence" => {
+            let ended = guard::run(rest).map_err(LaunchError::from);
+            (LogTarget::default(), ended)
+        }
         _ => wrap(&args),
     };
     let Err(error) = ended else {
@@ -27,7 +34,9 @@ fn main() -> ExitCode {
     };
     report::failure(&error, error.hint().as_deref(), &log);
     match error {
-        LaunchError::Claim(ClaimError::Usage) => ExitCode::from(2),
+        LaunchError::Claim(ClaimError::Usage) | LaunchError::Guard(GuardError::Usage) => {
+            ExitCode::from(2)
+        }
         _ => ExitCode::from(1),
     }
 }

@@ -8,6 +8,7 @@ use crate::bundle::BundleError;
 use crate::claim::ClaimError;
 use crate::client::ClientError;
 use crate::fence::FenceError;
+use crate::guard::GuardError;
 use crate::settings::SettingsError;
 use crate::spec::SpecError;
 use crate::vet::VetError;
@@ -79,6 +80,9 @@ pub enum LaunchError {
     /// The hook was called in a wrong way.
     #[error(transparent)]
     Claim(#[from] ClaimError),
+    /// No fence stands.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The runtime could not be started.
     #[error("the OCI runtime {} cannot be started", runtime.display())]
     Exec {
