@@ -47,6 +47,18 @@ families! {
         "gRPC calls that were answered, by method and status code.";
     RPC_DURATION: Histogram "kerf_rpc_duration_seconds" "seconds" ["method"]
         "Time to answer a gRPC call.";
+    PEERS: Gauge "kerf_peers" - ["state"]
+        "Other hosts of the fleet that this one knows, by state.";
+    PEER_DATAGRAMS: Counter "kerf_peer_datagrams_total" - ["direction"]
+        "Datagrams of gossip that were sent and received.";
+    PEER_DATAGRAM_BYTES: Counter "kerf_peer_datagram_bytes_total" "bytes" ["direction"]
+        "Bytes in datagrams of gossip that were sent and received.";
+    PEER_DROPS: Counter "kerf_peer_datagrams_dropped_total" - ["reason"]
+        "Datagrams of gossip that were dropped, by reason; unsent ones are of this host.";
+    PEER_RECORDS_REFUSED: Counter "kerf_peer_records_refused_total" - ["reason"]
+        "Records of other hosts that were not believed, by reason.";
+    PEER_MESSAGES: Counter "kerf_peer_messages_total" - ["direction", "outcome"]
+        "Messages between schedulers, by direction and outcome.";
     RENDER_DURATION: Histogram "kerf_render_duration_seconds" "seconds" []
         "Time to render and compress a page in both formats, once per sample.";
     SCRAPES: Counter "kerf_scrapes_total" - ["format", "encoding"]

@@ -2,7 +2,7 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
 };
 
 use super::SelfMetricsError;
@@ -40,15 +40,40 @@ pub struct CounterBy<const N: usize>(IntCounterVec);
 impl<const N: usize> CounterBy<N> {
     /// Counts one.
     pub fn inc(&self, labels: [&'static str; N]) {
+        self.add(labels, 1);
+    }
+
+    /// Counts several.
+    pub fn add(&self, labels: [&'static str; N], count: u64) {
         // The number of labels was checked when the handle was made; there is no other error.
         if let Ok(counter) = self.0.get_metric_with_label_values(&labels) {
-            counter.inc();
+            counter.inc_by(count);
         }
+    }
+
+    /// What was counted until now.
+    pub fn get(&self, labels: [&'static str; N]) -> u64 {
+        let counter = self.0.get_metric_with_label_values(&labels);
+        counter.map_or(0, |counter| counter.get())
     }
 
     /// Makes the series with 0, so that a rate over the first event is not lost.
     pub fn declare(&self, labels: [&'static str; N]) {
         drop(self.0.get_metric_with_label_values(&labels));
+    }
+}
+
+/// Gauges by the values of `N` labels.
+#[derive(Debug, Clone)]
+pub struct GaugeBy<const N: usize>(IntGaugeVec);
+
+impl<const N: usize> GaugeBy<N> {
+    /// Sets the value.
+    pub fn set(&self, labels: [&'static str; N], value: usize) {
+        // As in CounterBy::add.
+        if let Ok(gauge) = self.0.get_metric_with_label_values(&labels) {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 }
 
@@ -59,7 +84,7 @@ pub struct HistogramBy<const N: usize>(HistogramVec);
 impl<const N: usize> HistogramBy<N> {
     /// Observes a duration in seconds.
     pub fn observe(&self, labels: [&'static str; N], seconds: f64) {
-        // As in CounterBy::inc.
+        // As in CounterBy::add.
         if let Ok(histogram) = self.0.get_metric_with_label_values(&labels) {
             histogram.observe(seconds);
         }
@@ -81,6 +106,15 @@ pub(super) fn counter_by<const N: usize>(
     check_labels(family, N)?;
     let made = IntCounterVec::new(Opts::new(family.name, family.help), family.labels);
     register(registry, family, made).map(CounterBy)
+}
+
+pub(super) fn gauge_by<const N: usize>(
+    registry: &Registry,
+    family: &'static Family,
+) -> Result<GaugeBy<N>, SelfMetricsError> {
+    check_labels(family, N)?;
+    let made = IntGaugeVec::new(Opts::new(family.name, family.help), family.labels);
+    register(registry, family, made).map(GaugeBy)
 }
 
 pub(super) fn histogram(

@@ -12,7 +12,7 @@ use crate::page::Page;
 mod build;
 mod convert;
 
-pub use build::{CounterBy, HistogramBy};
+pub use build::{CounterBy, GaugeBy, HistogramBy};
 
 /// The registry could not be made as the families are declared.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,18 @@ pub struct SelfMetrics {
     pub rpc_calls: CounterBy<2>,
     /// Time of gRPC calls, by method.
     pub rpc_duration: HistogramBy<1>,
+    /// Other hosts of the fleet, by state.
+    pub peers: GaugeBy<1>,
+    /// Datagrams of gossip, by direction.
+    pub peer_datagrams: CounterBy<1>,
+    /// Bytes in them.
+    pub peer_datagram_bytes: CounterBy<1>,
+    /// Datagrams that were dropped, by reason.
+    pub peer_drops: CounterBy<1>,
+    /// Records that were not believed, by reason.
+    pub peer_records_refused: CounterBy<1>,
+    /// Messages between schedulers, by direction and outcome.
+    pub peer_messages: CounterBy<2>,
     /// Time to render a page; the exporter observes it.
     pub(crate) render_duration: Histogram,
     /// Pages that were served, by text format and content encoding; the HTTP handler counts them.
@@ -100,7 +112,7 @@ impl SelfMetrics {
     /// # Errors
     /// When a family is not declared as its handle needs it, which a test of this crate rules out.
     pub fn try_new() -> Result<Self, SelfMetricsError> {
-        use build::{counter, counter_by, fast, histogram, histogram_by, slow};
+        use build::{counter, counter_by, fast, gauge_by, histogram, histogram_by, slow};
         let registry = Registry::new();
         let on = &registry;
         Ok(Self {
@@ -126,6 +138,12 @@ impl SelfMetrics {
             reconcile_duration: histogram(on, &own::RECONCILE_DURATION, &slow())?,
             rpc_calls: counter_by(on, &own::RPC_CALLS)?,
             rpc_duration: histogram_by(on, &own::RPC_DURATION, &slow())?,
+            peers: gauge_by(on, &own::PEERS)?,
+            peer_datagrams: counter_by(on, &own::PEER_DATAGRAMS)?,
+            peer_datagram_bytes: counter_by(on, &own::PEER_DATAGRAM_BYTES)?,
+            peer_drops: counter_by(on, &own::PEER_DROPS)?,
+            peer_records_refused: counter_by(on, &own::PEER_RECORDS_REFUSED)?,
+            peer_messages: counter_by(on, &own::PEER_MESSAGES)?,
             render_duration: histogram(on, &own::RENDER_DURATION, &fast())?,
             scrapes: counter_by(on, &own::SCRAPES)?,
             scrape_duration: histogram(on, &own::SCRAPE_DURATION, &fast())?,

@@ -21,6 +21,13 @@ fn every_declared_family_has_a_handle() {
     metrics.rpc_calls.inc(["Status", "ok"]);
     metrics.rpc_duration.observe(["Status"], 0.001);
     metrics.scrapes.inc(["classic", "identity"]);
+    metrics.peers.set(["alive"], 2);
+    metrics.peer_datagrams.add(["in"], 3);
+    metrics.peer_datagram_bytes.add(["in"], 1_200);
+    metrics.peer_drops.inc(["malformed"]);
+    metrics.peer_records_refused.inc(["writer"]);
+    metrics.peer_messages.inc(["out", "sent"]);
+    assert_eq!(metrics.peer_datagrams.get(["in"]), 3);
     let mut page = Page::default();
     metrics.write(&mut page);
     for family in own::ALL {

@@ -73,4 +73,10 @@ fn count_everything(own: &SelfMetrics) {
     own.reconcile_runs.inc(["ok"]);
     own.rpc_calls.inc(["Status", "ok"]);
     own.rpc_duration.observe(["Status"], 0.001);
+    own.peers.set(["alive"], 2);
+    own.peer_datagrams.inc(["in"]);
+    own.peer_datagram_bytes.inc(["in"]);
+    own.peer_drops.inc(["malformed"]);
+    own.peer_records_refused.inc(["writer"]);
+    own.peer_messages.inc(["out", "sent"]);
 }
