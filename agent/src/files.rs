@@ -1,9 +1,9 @@
 //! Files that others read while we write them.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 /// Whether a file must be on the disk when a call returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,5 +54,49 @@ pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+/// A folder of copies in the run folder, one file each, which only root may read.
+#[derive(Debug)]
+pub struct CopyFolder {
+    folder: PathBuf,
+}
+
+impl CopyFolder {
+    /// The folder, which is made. What is kept in it is somewhere else too, so a failure is told and no more.
+    pub fn new(folder: PathBuf) -> Self {
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder);
+        if let Err(error) = made {
+            tracing::warn!(%error, path = %folder.display(), "no folder for copies");
+        }
+        Self { folder }
+    }
+
+    /// Writes a copy.
+    pub fn keep(&self, name: &Path, content: &[u8]) {
+        let path = self.folder.join(name);
+        if let Err(error) = replace(&path, content, Durability::Volatile) {
+            tracing::warn!(%error, path = %path.display(), "copy not written");
+        }
+    }
+
+    /// Takes a copy away.
+    pub fn forget(&self, name: &Path) {
+        let path = self.folder.join(name);
+        if let Err(error) = remove(&path) {
+            tracing::warn!(%error, path = %path.display(), "copy not removed");
+        }
+    }
+
+    /// The content of every copy that can be read.
+    pub fn read(&self) -> Vec<Vec<u8>> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| fs::read(entry.path()).ok())
+            .collect()
     }
 }

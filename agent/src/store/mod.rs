@@ -5,20 +5,26 @@
 //! that nothing granted by the lost store is ever taken for newer.
 
 mod epoch;
+mod fleet;
+mod identity;
 mod jobs;
 mod leases;
+mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod work;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kerf_types::{Fence, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-pub use jobs::{JobRow, JobRows, JobStore, Kept, StopCause, Stopping};
+pub use fleet::{SavedRows, Unreadable};
+pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
 pub use leases::{LeaseRow, PendingLaunch};
+pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
 pub use work::{Work, WorkRow};
 
 /// A store operation that failed.
@@ -53,6 +59,9 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// The system gives no random numbers.
+    #[error("no id can be drawn for this host")]
+    Random(#[source] getrandom::Error),
     /// A row does not hold what this version wrote.
     #[error("the store holds a {what} that cannot be read: {why}")]
     Row {
@@ -68,6 +77,22 @@ impl StoreError {
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Sqlite { source: rusqlite::Error::SqliteFailure(failure, _), .. }
             if failure.code == ErrorCode::DiskFull)
+    }
+}
+
+/// The jobs' part of the store, for all who write to it.
+#[derive(Debug, Clone)]
+pub struct SharedStore(Arc<Mutex<JobStore>>);
+
+impl SharedStore {
+    /// Shares a store.
+    pub fn new(store: JobStore) -> Self {
+        Self(Arc::new(Mutex::new(store)))
+    }
+
+    /// Waits for the others.
+    pub fn lock(&self) -> MutexGuard<'_, JobStore> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

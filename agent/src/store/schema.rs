@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-const MIGRATIONS: [&str; 2] = [
+pub(super) const MIGRATIONS: [&str; 3] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
@@ -54,6 +54,44 @@ UPDATE jobs SET admin = uid = 0;
 UPDATE jobs SET end_number = numbered.number FROM (
     SELECT id, row_number() OVER (ORDER BY ended_ms, id) AS number FROM jobs WHERE ended_ms IS NOT NULL
 ) AS numbered WHERE jobs.id = numbered.id;
+",
+    // Where a job's members are, and what was said of each host when it was placed: both JSON. What a container is
+    // about stands with the member that runs on this host; a job that had one had one member. A job without a lease
+    // gets its own id for one. `fleet` is what the scheduler's core remembers.
+    "
+ALTER TABLE jobs ADD COLUMN placed TEXT;
+ALTER TABLE jobs ADD COLUMN explanation TEXT;
+CREATE TABLE runs (
+    job TEXT NOT NULL,
+    member INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    log_bytes INTEGER NOT NULL,
+    end_number INTEGER,
+    PRIMARY KEY (job, member)
+) STRICT;
+INSERT INTO runs SELECT jobs.id, 0, json_object(
+    'version', 1, 'job', jobs.id, 'attempt', restarts + 1, 'member', 0, 'coordinator', NULL,
+    'uid', uid, 'gid', gid, 'admin', json(iif(admin, 'true', 'false')),
+    'spec', iif(ended_ms IS NULL, spec, ''), 'container', container,
+    'lease', coalesce(lease, jobs.id), 'fence', coalesce(leases.fence, 0),
+    'state', iif(ended_ms IS NOT NULL, 'ended', iif(jobs.state = 'running', 'running', 'starting')),
+    'exit_code', exit_code, 'timed_out', json('false'), 'reason', reason, 'started_ms', started_ms,
+    'runs_since', json(iif(runs_since_boot IS NULL, 'null', json_array(runs_since_boot, runs_since_ms))),
+    'stopping', json(iif(stopping_cause IS NULL, 'null',
+        json_array(stopping_cause, coalesce(runs_since_boot, ''), stopping_ms))),
+    'log_bytes', log_bytes
+), log_bytes, end_number FROM jobs LEFT JOIN leases ON leases.id = jobs.lease WHERE container IS NOT NULL;
+ALTER TABLE jobs DROP COLUMN runs_since_boot;
+ALTER TABLE jobs DROP COLUMN runs_since_ms;
+ALTER TABLE jobs DROP COLUMN stopping_cause;
+ALTER TABLE jobs DROP COLUMN stopping_ms;
+ALTER TABLE jobs DROP COLUMN log_bytes;
+CREATE TABLE fleet (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT;
 ",
 ];
 

@@ -155,3 +155,31 @@ fn a_full_disk_is_told_apart_and_loses_nothing() {
     assert!(error.is_disk_full(), "{error}");
     assert_eq!(store.leases().expect("leases").0, [row]);
 }
+
+#[test]
+fn a_host_keeps_its_id_and_counts_its_starts_also_when_its_store_is_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a store");
+    let id = open().host_id(None).expect("an id");
+    let other = kerf_types::HostId::from_bits(7);
+    assert_eq!(open().host_id(Some(other)).expect("an id"), id);
+    let first = open().next_start().expect("a start");
+    let second = open().next_start().expect("a start");
+    assert!(second > first);
+    for name in ["state.db", "state.db-wal", "state.db-shm"] {
+        drop(std::fs::remove_file(folder.path().join(name)));
+    }
+    // A later epoch, so its first start is later than all before it.
+    let mut begun_anew = open();
+    assert_eq!(begun_anew.host_id(Some(id)).expect("an id"), id);
+    assert!(begun_anew.next_start().expect("a start") > second);
+    assert_ne!(
+        tempfile::tempdir()
+            .map(|other| {
+                let store = Store::open(other.path(), Timestamp(1), Fence(0));
+                store.expect("a store").host_id(None).expect("an id")
+            })
+            .expect("a folder"),
+        id
+    );
+}

@@ -1,6 +1,7 @@
 //! Jobs as rows, over a connection of their own: jobs come and go without waiting for a driver call that
 //! the owner of the first connection is in.
 
+mod placed;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -10,14 +11,14 @@ use std::path::Path;
 use kerf_types::JobId;
 use rusqlite::{Connection, params_from_iter};
 
-pub use row::{JobRow, StopCause, Stopping};
+pub use row::{JobRow, Placed, StopCause, Stopping};
 
 use super::{Doing, Store, StoreError, schema};
 
 /// The jobs' part of the store.
 #[derive(Debug)]
 pub struct JobStore {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// Every job that the store has.
@@ -34,8 +35,6 @@ pub struct JobRows {
 pub struct Kept {
     /// How many.
     pub jobs: u32,
-    /// What their logs take of the disk.
-    pub log_bytes: u64,
     /// What their specs take of the store and of kerfd's memory.
     pub spec_bytes: u64,
 }
@@ -78,32 +77,8 @@ impl JobStore {
 
     /// Writes a job, new or changed. One that ends gets the next number of ends.
     pub fn put_job(&mut self, job: &JobRow) -> Result<(), StoreError> {
-        let values: Vec<String> = (1..=row::COLUMNS.len())
-            .map(|number| format!("?{number}"))
-            .collect();
-        let updates: Vec<String> = row::COLUMNS
-            .iter()
-            .map(|name| format!("{name} = excluded.{name}"))
-            .collect();
-        let query = format!(
-            "INSERT INTO jobs ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}",
-            row::COLUMNS.join(", "),
-            values.join(", "),
-            updates.join(", ")
-        );
         let transaction = self.connection.transaction().doing("write a job")?;
-        transaction
-            .execute(&query, params_from_iter(job.columns()))
-            .doing("write a job")?;
-        if job.state.is_final() {
-            transaction
-                .execute(
-                    "UPDATE jobs SET end_number = (SELECT coalesce(max(end_number), 0) + 1 FROM jobs) \
-                     WHERE id = ?1 AND end_number IS NULL",
-                    [job.id.to_string()],
-                )
-                .doing("write a job")?;
-        }
+        put(&transaction, job)?;
         transaction.commit().doing("write a job")
     }
 
@@ -114,17 +89,12 @@ impl JobStore {
             .connection
             .prepare(
                 "DELETE FROM jobs WHERE id IN (SELECT id FROM (SELECT id, \
-                 row_number() OVER newest AS place, sum(log_bytes) OVER newest AS logs, \
-                 sum(length(spec)) OVER newest AS specs FROM jobs WHERE end_number IS NOT NULL \
+                 row_number() OVER newest AS place, sum(length(spec)) OVER newest AS specs FROM jobs WHERE end_number IS NOT NULL \
                  WINDOW newest AS (ORDER BY end_number DESC)) \
-                 WHERE place > ?1 OR (place > 1 AND (logs > ?2 OR specs > ?3))) RETURNING id",
+                 WHERE place > ?1 OR (place > 1 AND specs > ?2)) RETURNING id",
             )
             .doing("forget old jobs")?;
-        let bounds = (
-            keep.jobs,
-            keep.log_bytes.cast_signed(),
-            keep.spec_bytes.cast_signed(),
-        );
+        let bounds = (keep.jobs, keep.spec_bytes.cast_signed());
         let ids = statement
             .query_map(bounds, |row| row.get::<_, String>(0))
             .doing("forget old jobs")?;
@@ -135,4 +105,34 @@ impl JobStore {
         }
         Ok(forgotten)
     }
+}
+
+/// Writes a job within a transaction.
+pub(super) fn put(connection: &Connection, job: &JobRow) -> Result<(), StoreError> {
+    let values: Vec<String> = (1..=row::COLUMNS.len())
+        .map(|number| format!("?{number}"))
+        .collect();
+    let updates: Vec<String> = row::COLUMNS
+        .iter()
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
+    let query = format!(
+        "INSERT INTO jobs ({}) VALUES ({}) ON CONFLICT (id) DO UPDATE SET {}",
+        row::COLUMNS.join(", "),
+        values.join(", "),
+        updates.join(", ")
+    );
+    connection
+        .execute(&query, params_from_iter(job.columns()))
+        .doing("write a job")?;
+    if job.state.is_final() {
+        connection
+            .execute(
+                "UPDATE jobs SET end_number = (SELECT coalesce(max(end_number), 0) + 1 FROM jobs) \
+                 WHERE id = ?1 AND end_number IS NULL",
+                [job.id.to_string()],
+            )
+            .doing("write a job")?;
+    }
+    Ok(())
 }

@@ -1,13 +1,16 @@
 //! A job as a row: its columns and nothing else. Who changes what in it is the business of `jobs`.
 
 use kerf_types::job::JobState;
-use kerf_types::{JobId, LeaseId, ParseError, Timestamp};
+use kerf_types::peer::Attempt;
+use kerf_types::{HostId, JobId, LeaseId, ParseError, Timestamp};
 use rusqlite::types::FromSql;
 use rusqlite::{Row, ToSql};
 
 use crate::launcher::{Submitter, UserIds};
 use crate::process::BootMoment;
 use crate::store::{Doing, StoreError};
+
+use super::placed;
 
 /// A job as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +29,9 @@ pub struct JobRow {
     pub reason: String,
     /// Exit code of its container.
     pub exit_code: Option<i32>,
-    /// Its container in kerf's namespace.
+    /// Its container in kerf's namespace, where its only member is on this host.
     pub container: Option<String>,
-    /// Its lease.
+    /// Its lease, likewise.
     pub lease: Option<LeaseId>,
     /// When it was submitted.
     pub submitted: Timestamp,
@@ -40,12 +43,19 @@ pub struct JobRow {
     pub restarts: u32,
     /// Whether somebody asked for its end.
     pub cancel_requested: bool,
-    /// Since when its container runs, for its time limit.
-    pub runs_since: Option<BootMoment>,
-    /// Why its container is being ended and until when it may end by itself.
-    pub stopping: Option<Stopping>,
-    /// What its logs took of the disk when it ended.
-    pub log_bytes: u64,
+    /// Where its members are, or were when it ended.
+    pub placed: Option<Placed>,
+    /// What was said of each host when it was last placed or could not be: a `kerf.v1.Explanation` document.
+    pub explanation: Option<String>,
+}
+
+/// Where the members of a job are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// The attempt that put them there.
+    pub attempt: Attempt,
+    /// The host of each member in their order, with its name.
+    pub hosts: Vec<(HostId, String)>,
 }
 
 /// An end that kerfd has begun to bring about.
@@ -84,7 +94,7 @@ impl StopCause {
 }
 
 /// The columns in the order of [`JobRow::columns`] and of [`read`].
-pub(super) const COLUMNS: [&str; 21] = [
+pub(super) const COLUMNS: [&str; 18] = [
     "id",
     "uid",
     "gid",
@@ -101,11 +111,8 @@ pub(super) const COLUMNS: [&str; 21] = [
     "ended_ms",
     "restarts",
     "cancel_requested",
-    "runs_since_boot",
-    "runs_since_ms",
-    "stopping_cause",
-    "stopping_ms",
-    "log_bytes",
+    "placed",
+    "explanation",
 ];
 
 impl JobRow {
@@ -115,9 +122,8 @@ impl JobRow {
     }
 
     /// The values of the columns.
-    pub(super) fn columns(&self) -> [Box<dyn ToSql>; 21] {
+    pub(super) fn columns(&self) -> [Box<dyn ToSql>; 18] {
         let ms = |time: Option<Timestamp>| time.map(|time| time.0.cast_signed());
-        let (since, stopping) = (&self.runs_since, &self.stopping);
         [
             Box::new(self.id.to_string()),
             Box::new(self.submitter.ids.uid),
@@ -135,15 +141,8 @@ impl JobRow {
             Box::new(ms(self.ended)),
             Box::new(self.restarts),
             Box::new(self.cancel_requested),
-            Box::new(since.as_ref().map(|since| since.boot_id.clone())),
-            Box::new(since.as_ref().map(|since| since.ms.cast_signed())),
-            Box::new(stopping.as_ref().map(|stopping| stopping.cause.as_str())),
-            Box::new(
-                stopping
-                    .as_ref()
-                    .map(|stopping| stopping.deadline.ms.cast_signed()),
-            ),
-            Box::new(self.log_bytes.cast_signed()),
+            Box::new(self.placed.as_ref().map(placed::to_text)),
+            Box::new(self.explanation.clone()),
         ]
     }
 }
@@ -156,27 +155,6 @@ pub(super) fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
     let known = |state: &str| JobState::ALL.into_iter().find(|one| one.as_str() == state);
     let lease: Option<String> = column(row, "lease")?;
     let id: String = column(row, "id")?;
-    let runs_since = match column::<Option<String>>(row, "runs_since_boot")? {
-        Some(boot_id) => Some(BootMoment {
-            boot_id,
-            ms: number(row, "runs_since_ms")?.unwrap_or_default(),
-        }),
-        None => None,
-    };
-    let stopping = match column::<Option<String>>(row, "stopping_cause")? {
-        Some(cause) => Some(Stopping {
-            cause: StopCause::named(&cause).ok_or_else(|| unknown("cause", cause))?,
-            // What is stopped ran, so both moments are of one boot.
-            deadline: BootMoment {
-                boot_id: runs_since
-                    .as_ref()
-                    .map(|since| since.boot_id.clone())
-                    .unwrap_or_default(),
-                ms: number(row, "stopping_ms")?.unwrap_or_default(),
-            },
-        }),
-        None => None,
-    };
     Ok(JobRow {
         id: id.parse().map_err(parsed)?,
         submitter: Submitter {
@@ -201,9 +179,10 @@ pub(super) fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
         ended: number(row, "ended_ms")?.map(Timestamp),
         restarts: column(row, "restarts")?,
         cancel_requested: column(row, "cancel_requested")?,
-        runs_since,
-        stopping,
-        log_bytes: number(row, "log_bytes")?.unwrap_or_default(),
+        placed: column::<Option<String>>(row, "placed")?
+            .map(|text| placed::from_text(&text))
+            .transpose()?,
+        explanation: column(row, "explanation")?,
     })
 }
 
@@ -216,6 +195,6 @@ fn number(row: &Row<'_>, name: &str) -> Result<Option<u64>, StoreError> {
     Ok(column::<Option<i64>>(row, name)?.map(i64::cast_unsigned))
 }
 
-fn bad(why: String) -> StoreError {
+pub(super) fn bad(why: String) -> StoreError {
     StoreError::Row { what: "job", why }
 }

@@ -1,24 +1,19 @@
 //! Jobs are read back as they were written, damaged ones hide no others, and the oldest ends go first.
 
 use kerf_types::job::JobState;
-use kerf_types::{Fence, JobId, LeaseId, Timestamp};
+use kerf_types::peer::Attempt;
+use kerf_types::{Fence, HostId, JobId, LeaseId, Timestamp};
 
-use super::{JobRow, JobStore, Kept, StopCause, Stopping};
+use super::{JobRow, JobStore, Kept, Placed};
 use crate::launcher::{Submitter, UserIds};
-use crate::process::BootMoment;
 use crate::store::Store;
 
 const PLENTY: Kept = Kept {
     jobs: 1_000,
-    log_bytes: 1_000,
     spec_bytes: 1_000,
 };
 
 fn job(number: u8, state: JobState) -> JobRow {
-    let since = BootMoment {
-        boot_id: "b".to_owned(),
-        ms: 7,
-    };
     JobRow {
         id: JobId::new(1_000, [number; 10]),
         submitter: Submitter {
@@ -37,12 +32,11 @@ fn job(number: u8, state: JobState) -> JobRow {
         ended: state.is_final().then_some(Timestamp(3)),
         restarts: 4,
         cancel_requested: true,
-        stopping: Some(Stopping {
-            cause: StopCause::TimeLimit,
-            deadline: since.after(std::time::Duration::from_millis(5)),
+        placed: Some(Placed {
+            attempt: Attempt(5),
+            hosts: vec![(HostId::from_bits(7), "gpu-1".to_owned())],
         }),
-        runs_since: Some(since),
-        log_bytes: 100,
+        explanation: Some("{}".to_owned()),
     }
 }
 
@@ -64,8 +58,8 @@ fn a_job_is_read_as_it_was_written() {
     let mut row = job(1, JobState::Running);
     store.put_job(&row).expect("it is written");
     assert_eq!(store.all().expect("jobs").rows, [row.clone()]);
-    row.stopping = None;
-    row.runs_since = None;
+    row.placed = None;
+    row.explanation = None;
     row.lease = None;
     store.put_job(&row).expect("it is written");
     assert_eq!(store.all().expect("jobs").rows, [row]);
@@ -131,19 +125,12 @@ fn bytes_bound_what_is_kept_of_ended_jobs() {
             .collect();
         assert_eq!(ids(&store), expected, "{keep:?}");
     };
-    let logs = |log_bytes| Kept {
-        log_bytes,
+    let specs = |spec_bytes| Kept {
+        spec_bytes,
         ..PLENTY
     };
-    check(logs(300), &[1, 2, 3]);
-    check(logs(299), &[2, 3]);
+    check(specs(6), &[1, 2, 3]);
+    check(specs(5), &[2, 3]);
     // The last one stays, though it alone is beyond the bound.
-    check(logs(1), &[3]);
-    check(
-        Kept {
-            spec_bytes: 5,
-            ..PLENTY
-        },
-        &[2, 3],
-    );
+    check(specs(1), &[3]);
 }

@@ -1,0 +1,109 @@
+//! What the scheduler's core remembers over a crash, as rows.
+//!
+//! A batch of changes is one transaction, together with the jobs that end with it: no crash leaves a job that the
+//! core has forgotten and people still see running.
+
+mod document;
+#[cfg(test)]
+mod tests;
+
+use kerf_scheduler::Saved;
+use kerf_scheduler::core::Change;
+use rusqlite::{Connection, Row};
+
+use super::jobs::{self, JobRow, JobStore};
+use super::{Doing, StoreError};
+use document::{Kind, Stored};
+
+/// What was saved, and what of it cannot be read.
+#[derive(Debug, Default)]
+pub struct SavedRows {
+    /// The rows.
+    pub saved: Saved,
+    /// Rows that cannot be read: what they are of, with what is wrong.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A row that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What it is: a job, its register, a member, or what is known of attempts.
+    pub kind: String,
+    /// Its key: the job's id, and for a member what follows it.
+    pub key: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl Unreadable {
+    /// The job that it is of.
+    pub fn job(&self) -> &str {
+        self.key.split('/').next().unwrap_or_default()
+    }
+}
+
+impl JobStore {
+    /// Everything that the core has saved. A row that cannot be read does not hide the others.
+    pub fn saved(&self) -> Result<SavedRows, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT kind, key, document FROM fleet")
+            .doing("read what the scheduler knows")?;
+        let rows = statement
+            .query_map([], |row: &Row<'_>| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .doing("read what the scheduler knows")?;
+        let mut all = SavedRows::default();
+        for row in rows {
+            let (kind, key, text): (String, String, String) =
+                row.doing("read what the scheduler knows")?;
+            match document::read(&kind, &key, &text) {
+                Ok(stored) => stored.add_to(&mut all.saved),
+                Err(why) => all.unreadable.push(Unreadable { kind, key, why }),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Makes all changes and writes these jobs, or does nothing.
+    pub fn save(&mut self, changes: &[Change], ended: &[JobRow]) -> Result<(), StoreError> {
+        let doing = "write what the scheduler knows";
+        let transaction = self.connection.transaction().doing(doing)?;
+        for change in changes {
+            make(&transaction, change).doing(doing)?;
+        }
+        for job in ended {
+            jobs::put(&transaction, job)?;
+        }
+        transaction.commit().doing(doing)
+    }
+}
+
+fn make(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
+    let put = |stored: &Stored| {
+        connection
+            .execute(
+                "INSERT INTO fleet (kind, key, document) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document",
+                (stored.kind().as_str(), stored.key(), stored.text()),
+            )
+            .map(drop)
+    };
+    let drop_row = |kind: Kind, key: String| {
+        let query = "DELETE FROM fleet WHERE kind = ?1 AND key = ?2";
+        connection.execute(query, (kind.as_str(), key)).map(drop)
+    };
+    match change {
+        Change::PutJob(row) => put(&Stored::Job(row.clone())),
+        Change::PutDecision(job, decision) => put(&Stored::Decision(*job, *decision)),
+        Change::EndJob(job, _) => {
+            drop_row(Kind::Job, job.to_string())?;
+            drop_row(Kind::Decision, job.to_string())
+        }
+        Change::PutMember(row) => put(&Stored::Member(row.clone())),
+        Change::DropMember(tag) => drop_row(Kind::Member, document::tag_key(*tag)),
+        Change::PutMemory(job, memory) => put(&Stored::Memory(*job, memory.clone())),
+        Change::DropMemory(job) => drop_row(Kind::Memory, job.to_string()),
+    }
+}

@@ -1,0 +1,231 @@
+//! What the core saves is read back as it was; a damaged row hides no other; a batch is whole or not at all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_scheduler::Saved;
+use kerf_scheduler::core::{
+    Change, Closing, Decision, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, SavedMember,
+    SavedPhase,
+};
+use kerf_types::job::{JobSpec, JobState, OnPartition};
+use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag};
+use kerf_types::{Fence, HostId, JobId, LeaseId, Moment, Timestamp};
+
+use crate::store::{JobStore, Store};
+
+fn store() -> (tempfile::TempDir, JobStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let jobs = store.jobs().expect("its jobs");
+    (folder, jobs)
+}
+
+fn id(number: u8) -> JobId {
+    JobId::new(1, [number; 10])
+}
+
+fn grant(number: u8) -> Grant {
+    Grant {
+        lease: LeaseId::new(1, [number; 10]),
+        fence: Fence::new(3, number.into()),
+    }
+}
+
+fn exit() -> Exit {
+    Exit {
+        code: Some(-2),
+        timed_out: true,
+        reason: "a \"reason\"".to_owned(),
+    }
+}
+
+fn job(number: u8, phase: SavedPhase) -> Change {
+    let spec = JobSpec {
+        image: "docker.io/library/a:1".to_owned(),
+        tenant: "default".to_owned(),
+        members: 2,
+        ..JobSpec::default()
+    };
+    let member = |exit| SavedMember {
+        host: HostId::from_bits(u128::MAX - 5),
+        grant: Some(grant(number)),
+        exit,
+    };
+    Change::PutJob(Box::new(JobRow {
+        job: id(number),
+        spec_hash: SpecHash(kerf_api::json::job::spec_hash(&spec)),
+        spec: Arc::new(spec),
+        by: By {
+            uid: 1,
+            gid: 2,
+            admin: true,
+        },
+        attempt: Attempt(7),
+        phase,
+        members: vec![member(None), member(Some(exit()))],
+        restarts: 3,
+        refused_starts: 2,
+        cancelled: true,
+    }))
+}
+
+fn member(number: u8, phase: MemberPhase, on_partition: OnPartition) -> Change {
+    Change::PutMember(Box::new(MemberRow {
+        tag: Tag {
+            job: id(number),
+            attempt: Attempt(2),
+            member: 11,
+        },
+        coordinator: HostId::from_bits(5),
+        spec_hash: SpecHash([number; 32]),
+        grant: grant(number),
+        phase,
+        heard: Moment(99),
+        ttl: Duration::from_millis(10_001),
+        on_partition,
+        grace: Duration::from_secs(3),
+    }))
+}
+
+fn closing(next: Next) -> SavedPhase {
+    SavedPhase::Closing(Closing {
+        next,
+        started: true,
+    })
+}
+
+fn everything() -> Vec<Change> {
+    use MemberPhase::{Confirmed, Ended, Releasing, Reserved, Running, Starting};
+    let outcome = Outcome {
+        state: JobState::Lost,
+        exit_code: Some(1),
+        reason: "gone".to_owned(),
+    };
+    let phases = [
+        SavedPhase::Open,
+        SavedPhase::Reserving,
+        SavedPhase::Going,
+        closing(Next::Again),
+        closing(Next::Restart),
+        closing(Next::End(outcome)),
+    ];
+    let mut changes: Vec<Change> = (1..)
+        .zip(phases)
+        .map(|(at, phase)| job(at, phase))
+        .collect();
+    let attempt = Attempt(4);
+    let decisions = [
+        Decision::Open(attempt),
+        Decision::Committed(attempt),
+        Decision::Aborted(attempt),
+        Decision::Closed(attempt),
+    ];
+    let decisions = (1..).zip(decisions);
+    changes.extend(decisions.map(|(at, decision)| Change::PutDecision(id(at), decision)));
+    let phases = [
+        Reserved,
+        Confirmed,
+        Starting,
+        Running,
+        Ended(exit()),
+        Releasing,
+    ];
+    for (at, phase) in (1..).zip(phases) {
+        let on_partition = if at % 2 == 0 {
+            OnPartition::Stop
+        } else {
+            OnPartition::Continue
+        };
+        changes.push(member(at, phase, on_partition));
+    }
+    let memory = Memory {
+        coordinator: HostId::from_bits(6),
+        highest: Attempt(9),
+        closed: BTreeSet::from([0, 3]),
+    };
+    changes.push(Change::PutMemory(id(1), memory));
+    changes
+}
+
+#[test]
+fn what_is_saved_is_read_back_as_it_was() {
+    let (_folder, mut store) = store();
+    let mut expected = Saved::default();
+    let mut changes = everything();
+    changes.push(Change::EndJob(
+        id(2),
+        Outcome {
+            state: JobState::Succeeded,
+            exit_code: None,
+            reason: String::new(),
+        },
+    ));
+    changes.push(Change::DropMemory(id(1)));
+    let Change::PutMember(row) = member(3, MemberPhase::Starting, OnPartition::Stop) else {
+        unreachable!("a member");
+    };
+    changes.push(Change::DropMember(row.tag));
+    for change in &changes {
+        expected.apply(change);
+    }
+    store.save(&changes, &[]).expect("saved");
+    let read = store.saved().expect("read");
+    assert_eq!(read.unreadable, []);
+    assert_eq!(read.saved, expected);
+    assert_eq!((expected.jobs.len(), expected.members.len()), (5, 5));
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_named_and_hides_no_other() {
+    let damages = [
+        (
+            "job",
+            "document = replace(document, '\"open\"', '\"odd\"')",
+            "odd",
+        ),
+        ("decision", "document = '{}'", "version"),
+        ("member", "key = 'x'", "names no member"),
+        (
+            "memory",
+            "document = replace(document, '\"version\":1', '\"version\":2')",
+            "version is 2",
+        ),
+    ];
+    for (kind, damage, said) in damages {
+        let (_folder, mut store) = store();
+        store.save(&everything(), &[]).expect("saved");
+        let whole = store.saved().expect("read").saved;
+        let damage = format!(
+            "UPDATE fleet SET {damage} WHERE kind = '{kind}' AND key IN \
+             (SELECT min(key) FROM fleet WHERE kind = '{kind}')"
+        );
+        store.connection.execute(&damage, []).expect("damage");
+        let read = store.saved().expect("read");
+        let [one] = read.unreadable.as_slice() else {
+            panic!("{kind}: {:?}", read.unreadable);
+        };
+        assert!(one.kind == kind && one.why.contains(said), "{one:?}");
+        let count = |saved: &Saved| {
+            saved.jobs.len() + saved.decisions.len() + saved.members.len() + saved.memories.len()
+        };
+        assert_eq!(count(&read.saved) + 1, count(&whole));
+    }
+}
+
+#[test]
+fn a_batch_is_written_whole_or_not_at_all() {
+    let (_folder, mut store) = store();
+    store
+        .connection
+        .execute_batch(
+            "CREATE TRIGGER no_memory BEFORE INSERT ON fleet WHEN new.kind = 'memory' \
+             BEGIN SELECT raise(ABORT, 'no'); END",
+        )
+        .expect("a trigger");
+    store
+        .save(&everything(), &[])
+        .expect_err("the last is refused");
+    assert_eq!(store.saved().expect("read").saved, Saved::default());
+}
