@@ -1,12 +1,15 @@
 //! The keys of a configuration file, all optional, and how two files become one.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kerf_api::convert::{LABEL_LIMIT, LABEL_TEXT_LIMIT};
 use serde::{Deserialize, Serialize};
 
 use super::launch::LaunchTable;
+use super::peers::{Names, PeersTable};
 use super::table::table;
 use super::web::WebTable;
 use super::{Access, Config, ConfigError, Driver, Metrics, Partition, Paths};
@@ -22,6 +25,10 @@ table!(
     HostTable {
         /// The host's name; the kernel's by default.
         name: String,
+        /// Price of an hour of the whole host in thousandths of a currency unit. Default: none.
+        price_milli_per_hour: u64,
+        /// Labels that jobs may choose the host by. Default: none.
+        labels: BTreeMap<String, String>,
     }
 );
 table!(
@@ -97,6 +104,7 @@ pub struct FileConfig {
     pub access: AccessTable,
     pub metrics: MetricsTable,
     pub web: WebTable,
+    pub peers: PeersTable,
 }
 
 /// Reads one file.
@@ -115,14 +123,22 @@ impl FileConfig {
         self.access.merge(later.access);
         self.metrics.merge(later.metrics);
         self.web.merge(later.web);
+        self.peers.merge(later.peers);
     }
 
     /// Fills in defaults and checks what the types cannot.
     ///
     /// `programs` is the folder of kerfd's own executable, `host` the kernel's host name.
     pub fn resolve(self, programs: &Path, host: &str) -> Result<Config, ConfigError> {
+        let names = Names {
+            given: self.host.name.as_deref(),
+            kernel: host,
+        };
+        let peers = self.peers.resolve(names)?;
         Ok(Config {
             host: self.host.name.unwrap_or_else(|| host.to_owned()),
+            labels: labels(self.host.labels.unwrap_or_default())?,
+            price: self.host.price_milli_per_hour,
             paths: self.paths.resolve(programs),
             driver: self.driver.resolve()?,
             partition: Partition {
@@ -145,6 +161,7 @@ impl FileConfig {
                 allow_names: self.metrics.allow_names.unwrap_or(false),
             },
             web: self.web.resolve()?,
+            peers,
             simulate: None,
         })
     }
@@ -182,6 +199,32 @@ impl DriverTable {
             sample_interval: millis("driver.sample_interval_ms", sample, 1_000)?,
         })
     }
+}
+
+/// Labels with the bounds that a record has: a host whose record nobody reads would be no host of the fleet.
+fn labels(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let key = "host.labels";
+    if labels.len() > LABEL_LIMIT {
+        let message = format!("{} labels, at most {LABEL_LIMIT} are told", labels.len());
+        return Err(ConfigError::Value { key, message });
+    }
+    let too_long = |text: &str| text.len() > LABEL_TEXT_LIMIT;
+    let wrong = labels.iter().find_map(|(label, value)| {
+        let (name, text) = (label.len(), value.len());
+        if label.is_empty() {
+            Some("a label has no name".to_owned())
+        } else if too_long(label) {
+            Some(format!("a label has a name of {name} bytes, at most {LABEL_TEXT_LIMIT} are told"))
+        } else {
+            too_long(value).then(|| {
+                format!("the value of label {label:?} has {text} bytes, at most {LABEL_TEXT_LIMIT} are told")
+            })
+        }
+    });
+    if let Some(message) = wrong {
+        return Err(ConfigError::Value { key, message });
+    }
+    Ok(labels)
 }
 
 /// Where the worker is for programs in a folder: beside them as cargo leaves it, else where the packages put it,
@@ -229,6 +272,8 @@ impl From<&Config> for FileConfig {
         Self {
             host: HostTable {
                 name: Some(config.host.clone()),
+                price_milli_per_hour: config.price,
+                labels: Some(config.labels.clone()),
             },
             paths: PathsTable {
                 run_dir: Some(paths.run_dir),
@@ -264,6 +309,7 @@ impl From<&Config> for FileConfig {
                 allow_names: Some(config.metrics.allow_names),
             },
             web: WebTable::from(&config.web),
+            peers: PeersTable::from(&config.peers),
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod error;
 pub mod file;
 pub mod launch;
+pub mod peers;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 use file::FileConfig;
 use kerf_types::Bytes;
+pub use peers::Peers;
 pub use web::Web;
 
 use crate::launcher::{ImagePattern, RunAs};
@@ -32,6 +34,10 @@ pub const DEFAULT_PATH: &str = "/etc/kerf/kerf.toml";
 pub struct Config {
     /// The host's name in documents and labels.
     pub host: String,
+    /// Labels that jobs may choose the host by.
+    pub labels: BTreeMap<String, String>,
+    /// Price of an hour of the whole host in thousandths of a currency unit.
+    pub price: Option<u64>,
     /// Folders and files.
     pub paths: Paths,
     /// The driver and its worker.
@@ -46,6 +52,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The status page.
     pub web: Web,
+    /// The other hosts of the fleet.
+    pub peers: Peers,
     /// Name of the simulated machine, where there is one.
     pub simulate: Option<String>,
 }

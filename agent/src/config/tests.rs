@@ -22,7 +22,7 @@ fn unknown_keys_name_their_line_and_the_nearest_key() {
     check_error(
         "\n[launc]\n",
         "kerf.toml:2: unknown field `launc`, expected one of `host`, `paths`, `driver`, `partition`, \
-         `launch`, `access`, `metrics`, `web` | did you mean `launch`?",
+         `launch`, `access`, `metrics`, `web`, `peers` | did you mean `launch`?",
     );
 }
 

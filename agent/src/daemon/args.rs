@@ -8,6 +8,7 @@ use nvidia_ml::StoreError;
 use nvidia_ml::machine::{self, CreateError, MachineInfo};
 
 use super::programs;
+use crate::config::peers::PeersTable;
 use crate::config::{self, Config};
 use crate::rpc::LoadedConfig;
 
@@ -51,6 +52,21 @@ pub struct Args {
     /// Address of the status page, or none
     #[arg(long, value_name = "ADDRESS")]
     web: Option<String>,
+    /// Address that the other hosts of a fleet reach this one by (UDP and TCP), or none
+    #[arg(long, value_name = "ADDRESS")]
+    peers: Option<String>,
+    /// A host of the fleet to join, instead of those of the configuration; may be given several times
+    #[arg(long, value_name = "HOST:PORT")]
+    join: Vec<String>,
+    /// Address to tell other hosts, where --peers is not one that they could send to
+    #[arg(long, value_name = "ADDRESS")]
+    advertise: Option<String>,
+    /// The fleet's name
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// Let --peers listen although what hosts say to each other is neither encrypted nor authenticated
+    #[arg(long)]
+    insecure_dev: bool,
     /// The host's name
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
@@ -85,10 +101,12 @@ impl Args {
         replace(&mut file.metrics.listen, self.metrics.clone());
         replace(&mut file.web.listen, self.web.clone());
         replace(&mut file.host.name, self.host.clone());
+        self.lay_over_peers(&mut file.peers);
         let program = std::env::current_exe().context("kerfd's own path cannot be read")?;
         let programs = program.parent().unwrap_or(Path::new("/")).to_owned();
         let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
         let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
+        config.peers.permit(self.insecure_dev)?;
         if let Some(machine) = &self.simulate {
             self.lead_to_machine(machine, &mut config);
         }
@@ -102,6 +120,14 @@ impl Args {
             .map(|file| file.display().to_string())
             .collect();
         Ok((LoadedConfig { config, files }, set_up))
+    }
+
+    fn lay_over_peers(&self, table: &mut PeersTable) {
+        let join = (!self.join.is_empty()).then(|| self.join.clone());
+        replace(&mut table.listen, self.peers.clone());
+        replace(&mut table.join, join);
+        replace(&mut table.advertise, self.advertise.clone());
+        replace(&mut table.cluster, self.cluster.clone());
     }
 
     fn lead_to_machine(&self, name: &str, config: &mut Config) {

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use clap::Parser;
 use nvidia_ml::model::tables;
 
-use super::simulated;
+use super::{Args, simulated};
 
 #[test]
 fn a_machine_is_made_once_and_found_again() {
@@ -47,4 +48,50 @@ fn a_machine_that_was_half_made_is_made_whole() {
         made
     );
     assert!(made.sysroot.join("proc/driver/nvidia/version").is_file());
+}
+
+#[test]
+fn nothing_listens_for_peers_unless_the_command_line_says_that_it_is_meant() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("kerf.toml");
+    fs::write(
+        &file,
+        "[peers]\nlisten = \"127.0.0.1:9451\"\njoin = [\"a:1\"]\n",
+    )
+    .expect("a file");
+    let load = |words: &[&str]| {
+        let file = file.to_str().expect("a path in UTF-8");
+        let fixed = ["kerfd", "--config", file, "--nvml", "none", "--host", "n"];
+        let args = Args::parse_from(fixed.iter().chain(words));
+        args.load().map(|(loaded, _)| loaded.config.peers)
+    };
+    let refused = load(&[])
+        .expect_err("the file alone is not enough")
+        .to_string();
+    assert!(
+        refused.contains("start kerfd with --insecure-dev"),
+        "{refused}"
+    );
+    let off = load(&["--peers", "none"]).expect("nothing listens");
+    assert_eq!(off.listen, None);
+    let found = load(&[
+        "--insecure-dev",
+        "--peers",
+        "0.0.0.0:0",
+        "--advertise",
+        "127.0.0.1",
+        "--join",
+        "b:1",
+        "--join",
+        "c:2",
+        "--cluster",
+        "x",
+    ]);
+    let found = found.expect("it was said");
+    assert_eq!(found.listen, "0.0.0.0:0".parse().ok());
+    assert_eq!(found.advertise, "127.0.0.1:0".parse().ok());
+    assert_eq!(
+        (found.join.join(" ").as_str(), found.cluster.as_str()),
+        ("b:1 c:2", "x")
+    );
 }
