@@ -16,13 +16,18 @@ pub struct BootMoment {
     pub ms: u64,
 }
 
+/// Milliseconds since this boot (`CLOCK_BOOTTIME`), for moments that never leave this process.
+pub fn boot_ms() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    // Since boot, so neither part is ever negative.
+    time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
+}
+
 impl BootMoment {
     /// This moment.
     pub fn now() -> Self {
-        let time = clock_gettime(ClockId::Boottime);
-        // Since boot, so neither part is ever negative.
-        let ms = time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000;
         let boot_id = super::boot_id();
+        let ms = boot_ms();
         Self { boot_id, ms }
     }
 

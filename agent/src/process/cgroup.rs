@@ -3,6 +3,7 @@
 //! With a PID namespace of its own a container ends with its first process. Where it shares one (a pod's, or
 //! the host's), the others go on, with the devices that they were granted.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -87,6 +88,18 @@ fn hierarchy(kind: &str) -> Option<(PathBuf, String)> {
         mount.fs_type == kind && (kind == "cgroup2" || mount.super_options.contains_key("devices"))
     })?;
     Some((mount.mount_point, mount.root))
+}
+
+/// Where each hierarchy is mounted, of v1 and of v2, every one once.
+pub fn mount_points() -> Vec<PathBuf> {
+    let mounts = Process::myself().and_then(|process| process.mountinfo());
+    let mut seen = BTreeSet::new();
+    let mounts = mounts.into_iter().flatten();
+    mounts
+        .filter(|mount| matches!(mount.fs_type.as_str(), "cgroup" | "cgroup2"))
+        .filter(|mount| seen.insert(mount.majmin.clone()))
+        .map(|mount| mount.mount_point)
+        .collect()
 }
 
 fn is_populated(folder: &Path) -> bool {

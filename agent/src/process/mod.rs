@@ -8,7 +8,7 @@ mod sys;
 use std::io;
 use std::time::Duration;
 
-pub use boot::BootMoment;
+pub use boot::{BootMoment, boot_ms};
 use kerf_types::lease::InitProcess;
 pub use limits::raise_open_files;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};

@@ -1,0 +1,111 @@
+//! The other hosts of the fleet: who they are, what they say of themselves, and a way to talk to them.
+//!
+//! ```text
+//!   UDP ──datagrams──► driver (owns kerf_membership::Core) ──► events ──► whoever schedules
+//!                        │    ▲                                  ▲
+//!                        │    └── join (names), publish          │ Message
+//!                        ▼                                       │
+//!                      roster ──► service (kerf.peer.v1.Peer over TCP, the same port)
+//!                        └──────► links (one task and connection for each peer that is talked to)
+//! ```
+//! It owns the sockets, the clock of the membership core and the queues. It never decides what a message means,
+//! and never waits for a peer: each has its own queue, connection and deadline, so a silent one holds up nobody.
+//!
+//! Nothing here is encrypted or authenticated: [`start`] says so loudly. Whoever reaches the port can speak in
+//! any host's name, from that host's IP address. What a peer says is bounded and checked all the same.
+
+mod connection;
+mod driver;
+mod error;
+mod handle;
+mod join;
+mod lines;
+mod link;
+mod problems;
+mod pull;
+mod quota;
+mod roster;
+mod service;
+mod settings;
+mod shared;
+mod sockets;
+
+use std::sync::Arc;
+
+use kerf_telemetry::SelfMetrics;
+use tokio::sync::{mpsc, watch};
+
+pub use error::PeersError;
+pub use handle::Peers;
+pub use roster::{Event, Peer};
+pub use settings::{Me, Settings, Shows};
+
+use crate::events::Events;
+use join::Resolve;
+use shared::Shared;
+
+/// Events that wait for whoever schedules. State of a host that waits longer is merged into its newest state,
+/// messages beyond it are refused and come again.
+const EVENTS: usize = 1_024;
+
+/// Questions to the driver that wait. Each is answered within a step of the core.
+const COMMANDS: usize = 64;
+
+/// Meets the fleet: listens, asks the hosts to join, and tells of all that happens in the returned channel.
+///
+/// Everything ends when the last clone of the handle is dropped, without a word to anybody: the fleet then finds
+/// this host dead. [`Peers::leave`] says goodbye.
+pub async fn start(
+    settings: Settings,
+    me: Me,
+    events: Events,
+    metrics: Arc<SelfMetrics>,
+) -> Result<(Peers, mpsc::Receiver<Event>), PeersError> {
+    start_with(settings, me, events, metrics, join::system()).await
+}
+
+/// [`start`] with a resolver of one's own.
+async fn start_with(
+    settings: Settings,
+    me: Me,
+    events: Events,
+    metrics: Arc<SelfMetrics>,
+    resolve: Resolve,
+) -> Result<(Peers, mpsc::Receiver<Event>), PeersError> {
+    let (listener, wire) = sockets::bind(settings.listen).await?;
+    let bound = wire.address();
+    let address = settings.told(bound)?;
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(PeersError::Random)?;
+    let (sender, receiver) = mpsc::channel(EVENTS);
+    let (commands, asked) = mpsc::channel(COMMANDS);
+    let (payload, published) = watch::channel(None);
+    let local = sockets::source(bound.ip(), address.ip()).await;
+    let shared = Arc::new(Shared::new(me, address, local, sender, events, metrics));
+    tracing::warn!(
+        address = %address,
+        peer.id = %shared.me.host,
+        "peers are neither encrypted nor authenticated: whoever reaches the port speaks in any host's name"
+    );
+    let core = driver::core(&shared, settings.cluster, u64::from_le_bytes(seed));
+    let driver = driver::Driver::new(core, wire, Arc::clone(&shared), asked, published);
+    tokio::spawn(driver.run());
+    tokio::spawn(service::serve(
+        listener,
+        Arc::clone(&shared),
+        commands.clone(),
+    ));
+    if !settings.join.is_empty() {
+        let join = join::Join::new(
+            settings.join,
+            resolve,
+            Arc::clone(&shared),
+            commands.clone(),
+        );
+        tokio::spawn(join.run());
+    }
+    Ok((Peers::new(shared, commands, payload), receiver))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! `kerf.peer.v1.Peer`: what this host answers its peers.
+//!
+//! Without mTLS a peer is believed to be who it says when it is a living member and its connection comes from
+//! the IP address that this member tells the fleet. That keeps mistakes out and a forger on the same network in.
+//! A call for members and records is answered for anybody: who joins is no member yet.
+
+pub(super) mod logs;
+mod records;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_api::convert::host_id;
+use kerf_api::peer::v1;
+use kerf_api::peer::v1::peer_server::{Peer as Rpc, PeerServer};
+use kerf_types::HostId;
+use kerf_types::peer::PeerMessage;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::connection;
+use super::driver::Command;
+use super::quota::Quota;
+use super::roster::Event;
+use super::shared::{KEEPALIVE, KEEPALIVE_ANSWER, Shared};
+
+/// Longest call in either direction: the description of a job may have 4 MiB, and stands in its canonical form.
+pub(super) const MESSAGE_LIMIT: usize = 8 << 20;
+
+/// Most messages of one call.
+pub(super) const MESSAGES_LIMIT: usize = 256;
+
+/// Longest part of a stream: of records, of a log.
+pub(super) const PART_LIMIT: usize = 512 << 10;
+
+/// Calls of one connection at a time: more than there are readers of logs on one.
+pub(super) const CALLS: u32 = 64;
+
+/// How long a call may take until its answer begins, with what is read of it.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Serves peers until this host ends.
+pub(super) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+) {
+    let stop = shared.stop.clone();
+    let incoming = connection::accept(listener, stop.clone());
+    let service = Service {
+        shared,
+        commands,
+        answers: Arc::new(Semaphore::new(records::ANSWERS)),
+        logs: Quota::new(logs::OF_ONE, logs::OF_ALL),
+    };
+    let server = PeerServer::new(service)
+        .max_decoding_message_size(MESSAGE_LIMIT)
+        .max_encoding_message_size(MESSAGE_LIMIT);
+    let served = tonic::transport::Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+        .max_concurrent_streams(CALLS)
+        .timeout(DEADLINE)
+        .add_service(server)
+        .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(
+            error = crate::errors::chain(&error),
+            "peers are not served any more"
+        );
+    }
+}
+
+/// What the service works with.
+#[derive(Debug)]
+struct Service {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    answers: Arc<Semaphore>,
+    logs: Quota<HostId>,
+}
+
+impl Service {
+    /// Checks that a call is for this host and in words that it understands.
+    fn is_for_me(&self, version: i32, to: &[u8]) -> Result<(), Status> {
+        if version != i32::from(v1::ProtocolVersion::ProtocolVersion1) {
+            let text = format!("version {version} of the messages is not understood here");
+            return Err(Status::unimplemented(text));
+        }
+        let to = host_id("to", to).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let me = self.shared.me.host;
+        if to != me {
+            return Err(Status::failed_precondition(format!(
+                "this is {me}, not {to}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The member that calls, as far as that can be told.
+    fn caller<T>(&self, request: &Request<T>, from: &[u8]) -> Result<HostId, Status> {
+        let from =
+            host_id("from", from).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let peer = self.shared.peer(from).filter(super::Peer::is_living);
+        let Some(peer) = peer else {
+            return Err(Status::unauthenticated(format!(
+                "{from} is no living member here"
+            )));
+        };
+        let ip = request.remote_addr().map(|at| at.ip().to_canonical());
+        if ip != Some(peer.identity.api.ip().to_canonical()) {
+            let text = format!("{from} does not call from there");
+            return Err(Status::permission_denied(text));
+        }
+        Ok(from)
+    }
+
+    /// Hands messages on until the queue of events is full; returns how many.
+    fn take(&self, from: HostId, messages: Vec<v1::PeerMessage>) -> Result<usize, Status> {
+        let counts = &self.shared.metrics.peer_messages;
+        let mut taken = 0;
+        for message in messages {
+            let message = match PeerMessage::try_from(message) {
+                Ok(message) => message,
+                Err(error) => {
+                    // It would be no better if it came again, and must not hold up those behind it.
+                    tracing::warn!(peer.id = %from, %error, "message of a peer not understood");
+                    counts.inc(["in", "bad"]);
+                    taken += 1;
+                    continue;
+                }
+            };
+            match self.shared.sink.try_send(Event::Message { from, message }) {
+                Ok(()) => counts.inc(["in", "taken"]),
+                Err(TrySendError::Full(_)) => {
+                    counts.inc(["in", "busy"]);
+                    break;
+                }
+                Err(TrySendError::Closed(_)) => {
+                    return Err(Status::unavailable("this host is about to end"));
+                }
+            }
+            taken += 1;
+        }
+        Ok(taken)
+    }
+}
+
+#[tonic::async_trait]
+impl Rpc for Service {
+    async fn exchange(
+        &self,
+        request: Request<v1::ExchangeRequest>,
+    ) -> Result<Response<v1::ExchangeResponse>, Status> {
+        let body = request.get_ref();
+        self.is_for_me(body.version, &body.to)?;
+        let from = self.caller(&request, &body.from)?;
+        let messages = request.into_inner().messages;
+        if messages.len() > MESSAGES_LIMIT {
+            let text = format!(
+                "{} messages, at most {MESSAGES_LIMIT} are read",
+                messages.len()
+            );
+            return Err(Status::invalid_argument(text));
+        }
+        let taken = self.take(from, messages)?;
+        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+        Ok(Response::new(v1::ExchangeResponse { taken }))
+    }
+
+    type GetRecordsStream = records::Parts;
+
+    async fn get_records(
+        &self,
+        request: Request<v1::GetRecordsRequest>,
+    ) -> Result<Response<Self::GetRecordsStream>, Status> {
+        let body = request.into_inner();
+        self.is_for_me(body.version, &body.to)?;
+        let parts = self.records(&body.wanted).await?;
+        Ok(Response::new(parts))
+    }
+
+    type ReadLogsStream = logs::Chunks;
+
+    async fn read_logs(
+        &self,
+        request: Request<v1::ReadMemberLogsRequest>,
+    ) -> Result<Response<Self::ReadLogsStream>, Status> {
+        let body = request.get_ref();
+        self.is_for_me(body.version, &body.to)?;
+        let from = self.caller(&request, &body.from)?;
+        let chunks = self.logs(from, request.into_inner())?;
+        Ok(Response::new(chunks))
+    }
+}

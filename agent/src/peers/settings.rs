@@ -1,0 +1,69 @@
+//! What peers are started with, and what they may be shown.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kerf_membership::{ClusterId, Incarnation};
+use kerf_types::peer::Tag;
+use kerf_types::{HostId, HostName};
+use tokio::sync::watch;
+
+use super::PeersError;
+use crate::config;
+
+/// Where and with whom to meet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Address of both sockets, UDP and TCP; with port 0 they take one that is free.
+    pub listen: SocketAddr,
+    /// What peers are told instead of that address; port 0 stands for the real one.
+    pub advertise: Option<SocketAddr>,
+    /// Hosts that are asked for the fleet, `host:port`; names are resolved again at each try.
+    pub join: Vec<String>,
+    /// The fleet.
+    pub cluster: ClusterId,
+}
+
+/// This host as its peers know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Its id.
+    pub host: HostId,
+    /// Its name.
+    pub name: HostName,
+    /// Which start of its daemon this is: greater than any before, and in the store by now.
+    pub incarnation: Incarnation,
+}
+
+/// What this host shows its peers of members that run on it.
+pub trait Shows: Send + Sync + 'static {
+    /// The host that submitted the job of this member, if this host holds or held it.
+    fn coordinator(&self, tag: Tag) -> Option<HostId>;
+
+    /// Folder of its logs, and a flag that turns true once they are whole.
+    fn logs(&self, tag: Tag) -> Option<(PathBuf, watch::Receiver<bool>)>;
+}
+
+impl Settings {
+    /// What the configuration says; `None` where this host runs alone.
+    pub fn of(peers: &config::Peers) -> Option<Self> {
+        Some(Self {
+            listen: peers.listen?,
+            advertise: peers.advertise,
+            join: peers.join.clone(),
+            cluster: peers.cluster_id(),
+        })
+    }
+
+    /// What peers are told, where the sockets are bound to `bound`.
+    pub(super) fn told(&self, bound: SocketAddr) -> Result<SocketAddr, PeersError> {
+        let mut address = self.advertise.unwrap_or(bound);
+        if address.port() == 0 {
+            address.set_port(bound.port());
+        }
+        if address.ip().is_unspecified() || address.ip().is_multicast() {
+            return Err(PeersError::NoAddress { address });
+        }
+        Ok(address)
+    }
+}

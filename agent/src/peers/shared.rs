@@ -1,0 +1,132 @@
+//! What the tasks of this module share: who this host is, who is known, and how to end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use kerf_telemetry::SelfMetrics;
+use kerf_types::{HostId, HostName, Timestamp};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use super::lines::Lines;
+use super::link::Links;
+use super::roster::{self, Peer};
+use super::{Event, Me, PeersError, Shows};
+use crate::events::Events;
+use crate::host::now;
+
+/// How long a connection to a peer may take to come up.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Time between two looks whether a peer that owes an answer still lives, and how long it may take to say so: a
+/// host that lost its power says nothing, and TCP alone notices that after a quarter of an hour.
+pub(super) const KEEPALIVE: Duration = Duration::from_secs(10);
+/// See [`KEEPALIVE`].
+pub(super) const KEEPALIVE_ANSWER: Duration = Duration::from_secs(5);
+
+/// Known to every task.
+pub(super) struct Shared {
+    pub me: Me,
+    /// What peers are told.
+    pub address: SocketAddr,
+    /// Where connections to peers come from: they compare it with what they were told.
+    local: Option<IpAddr>,
+    /// Every other host, in order of ids.
+    pub roster: watch::Sender<Arc<Vec<Peer>>>,
+    pub sink: mpsc::Sender<Event>,
+    pub links: Links,
+    pub lines: Lines,
+    pub shows: OnceLock<Arc<dyn Shows>>,
+    pub events: Events,
+    pub metrics: Arc<SelfMetrics>,
+    pub started: Timestamp,
+    /// Names that several hosts carry, since when.
+    pub clashes: Mutex<BTreeMap<HostName, Timestamp>>,
+    /// Hosts to join whose names could not be resolved, with the reason.
+    pub unresolved: Mutex<BTreeMap<String, String>>,
+    /// All hosts to join.
+    pub seeds: Mutex<Vec<String>>,
+    /// Ends everything.
+    pub stop: CancellationToken,
+}
+
+impl Shared {
+    pub fn new(
+        me: Me,
+        address: SocketAddr,
+        local: Option<IpAddr>,
+        sink: mpsc::Sender<Event>,
+        events: Events,
+        metrics: Arc<SelfMetrics>,
+    ) -> Self {
+        Self {
+            me,
+            address,
+            local,
+            roster: watch::Sender::new(Arc::default()),
+            sink,
+            links: Links::default(),
+            lines: Lines::default(),
+            shows: OnceLock::new(),
+            events,
+            metrics,
+            started: now(),
+            clashes: Mutex::default(),
+            unresolved: Mutex::default(),
+            seeds: Mutex::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// Another host, if it is known.
+    pub fn peer(&self, host: HostId) -> Option<Peer> {
+        roster::find(&self.roster.borrow(), host).cloned()
+    }
+
+    /// Where the API of another host is, if that host is known.
+    pub fn address_of(&self, host: HostId) -> Option<SocketAddr> {
+        let roster = self.roster.borrow();
+        roster::find(&roster, host).map(|peer| peer.identity.api)
+    }
+
+    /// Whether there is a fleet around this host.
+    pub fn has_company(&self) -> bool {
+        self.roster.borrow().iter().any(Peer::is_living)
+    }
+
+    /// A connection that is made with the first call, and made again when it breaks.
+    pub fn connect(&self, address: SocketAddr) -> Result<Channel, PeersError> {
+        Ok(self.endpoint(address)?.connect_lazy())
+    }
+
+    /// How a peer is connected to.
+    pub fn endpoint(&self, address: SocketAddr) -> Result<Endpoint, PeersError> {
+        let error = |source| PeersError::Endpoint { address, source };
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(error)?;
+        let same_family = |ip: &IpAddr| ip.is_ipv4() == address.is_ipv4();
+        Ok(endpoint
+            .local_address(self.local.filter(same_family))
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE_ANSWER))
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("me", &self.me)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks what is only ever changed as a whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
