@@ -40,6 +40,25 @@ pub enum LogStream {
     Stderr,
 }
 
+impl LogStream {
+    /// Its number as programs know it.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Stdout => 1,
+            Self::Stderr => 2,
+        }
+    }
+
+    /// The one with this number; what has an unknown one is shown all the same.
+    pub fn of(number: u32) -> Self {
+        if number == Self::Stderr.number() {
+            Self::Stderr
+        } else {
+            Self::Stdout
+        }
+    }
+}
+
 /// A piece of a job's output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogChunk {
@@ -47,6 +66,28 @@ pub struct LogChunk {
     pub stream: LogStream,
     /// The bytes; they may end in the middle of a line or of a character.
     pub bytes: Vec<u8>,
+    /// The offset in the file behind this piece. In the place of a hole the bytes are not what was there.
+    pub next: u64,
+}
+
+/// How far the two logs of a folder were read: offsets in the files, from which a reader that comes back goes on.
+/// Bytes that were heard would be another number, since a log loses its beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Of standard output.
+    pub stdout: u64,
+    /// Of standard error.
+    pub stderr: u64,
+}
+
+impl Position {
+    /// Goes behind a piece.
+    pub fn pass(&mut self, chunk: &LogChunk) {
+        match chunk.stream {
+            LogStream::Stdout => self.stdout = chunk.next,
+            LogStream::Stderr => self.stderr = chunk.next,
+        }
+    }
 }
 
 /// The file with a job's standard output.
@@ -78,20 +119,22 @@ pub(super) fn open(path: &Path) -> Result<File, LauncherError> {
         .map_err(LauncherError::io("open", path))
 }
 
-/// Everything that a job has printed, in the order of each output.
+/// What a job has printed behind `from`, in the order of each output.
 ///
 /// With `ended` the stream goes on until the flag is true (or its sender is gone) and no more comes;
 /// set it after the container was removed, since the shim may still be writing before. Without it
-/// the stream ends with what is there now. A file that is cut to nothing is read from its start again.
+/// the stream ends with what is there now. A file that is cut to nothing is read from its start again, and so is one
+/// that is shorter than `from`.
 ///
 /// Must be called within an async runtime; the work ends when the stream is dropped.
 pub fn follow(
     log_dir: PathBuf,
+    from: Position,
     ended: Option<watch::Receiver<bool>>,
 ) -> impl Stream<Item = io::Result<LogChunk>> + Send + 'static {
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
     tokio::spawn(async move {
-        if let Err(error) = pump(&log_dir, ended, &sender).await {
+        if let Err(error) = pump(&log_dir, from, ended, &sender).await {
             // The reader may be gone as well, and then nobody wants to know.
             drop(sender.send(Err(error)).await);
         }
@@ -101,12 +144,13 @@ pub fn follow(
 
 async fn pump(
     log_dir: &Path,
+    from: Position,
     ended: Option<watch::Receiver<bool>>,
     sender: &mpsc::Sender<io::Result<LogChunk>>,
 ) -> io::Result<()> {
     let mut tails = [
-        Tail::new(LogStream::Stdout, stdout(log_dir)),
-        Tail::new(LogStream::Stderr, stderr(log_dir)),
+        Tail::new(LogStream::Stdout, stdout(log_dir), from.stdout),
+        Tail::new(LogStream::Stderr, stderr(log_dir), from.stderr),
     ];
     loop {
         // Asked before the files are read: what was written until then is seen.
@@ -145,12 +189,12 @@ struct Tail {
 }
 
 impl Tail {
-    fn new(stream: LogStream, path: PathBuf) -> Self {
+    fn new(stream: LogStream, path: PathBuf, position: u64) -> Self {
         Self {
             stream,
             path,
             file: None,
-            position: 0,
+            position,
         }
     }
 
@@ -174,10 +218,7 @@ impl Tail {
         {
             let bytes = bound::marker(data - self.position);
             self.position = data;
-            return Ok(Some(LogChunk {
-                stream: self.stream,
-                bytes,
-            }));
+            return Ok(Some(self.piece(bytes)));
         }
         let mut bytes = vec![0; CHUNK];
         let count = file.read(&mut bytes).await?;
@@ -186,10 +227,16 @@ impl Tail {
         }
         self.position += u64::try_from(count).unwrap_or_default();
         bytes.truncate(count);
-        Ok(Some(LogChunk {
+        Ok(Some(self.piece(bytes)))
+    }
+
+    /// What ends where this is now.
+    fn piece(&self, bytes: Vec<u8>) -> LogChunk {
+        LogChunk {
             stream: self.stream,
             bytes,
-        }))
+            next: self.position,
+        }
     }
 }
 

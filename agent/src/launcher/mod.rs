@@ -28,6 +28,7 @@ mod user;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub use policy::{ImagePattern, LaunchPolicy, Refusal, RunAs, Submitter, UserIds,
 pub use terminal::{TerminalInput, TerminalIo, TerminalOutput, TerminalSize};
 
 use engine::Engine;
+
+/// How long containerd may take to say that it is there.
+const PROBE: Duration = Duration::from_secs(2);
 
 /// The one way to containerd. A clone is another handle on the same connection.
 ///
@@ -94,6 +98,16 @@ impl Launcher {
             policy,
             ..(**config).clone()
         });
+    }
+
+    /// Whether containerd answers.
+    ///
+    /// # Errors
+    /// When it does not, within two seconds.
+    pub async fn probe(&self) -> Result<(), LauncherError> {
+        let mut client = self.engine.version();
+        let answer = self.engine.ask("answer", PROBE, client.version(()));
+        answer.await.map(drop)
     }
 
     /// A container's full name in the launcher's namespace.
@@ -200,6 +214,12 @@ impl Launcher {
     /// When containerd does not answer.
     pub async fn reclaim(&self) -> Result<usize, LauncherError> {
         self.engine.reclaim().await
+    }
+
+    /// Where the cgroup of a container is, or will be once it is made: a folder in each hierarchy that is mounted,
+    /// of which the runtime uses some.
+    pub fn cgroups(&self, container: &ContainerRef) -> Vec<PathBuf> {
+        container::cgroup::folders(container)
     }
 
     /// Whether the kernel has killed a process of the container at its memory limit. Known until the container

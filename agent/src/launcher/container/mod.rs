@@ -9,6 +9,7 @@
 //! What a container is for stands in its labels, so that a kerfd which starts anew learns it from
 //! containerd. Every step takes away what it made when it fails.
 
+pub(super) mod cgroup;
 mod end;
 mod orphan;
 mod record;

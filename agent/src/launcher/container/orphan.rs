@@ -19,6 +19,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::super::config::LauncherConfig;
+use super::cgroup;
 
 /// Where the runc shim has the runtime keep its state unless it is told otherwise (containerd,
 /// `pkg/process/init.go`).
@@ -135,18 +136,10 @@ pub(super) fn is_shim(arguments: &[String], socket: &Path, container: &Container
         && after("-address").map(Path::new) == Some(socket)
 }
 
-/// The container's cgroups, one in each hierarchy.
+/// The container's cgroups that are there, one in each hierarchy.
 fn cgroups(container: &ContainerRef) -> Vec<PathBuf> {
-    let root = Path::new("/sys/fs/cgroup");
-    let inside = Path::new("kerf")
-        .join(&container.namespace)
-        .join(&container.id);
-    let hierarchies = fs::read_dir(root).into_iter().flatten().flatten();
-    std::iter::once(root.to_path_buf())
-        .chain(hierarchies.map(|entry| entry.path()))
-        .map(|hierarchy| hierarchy.join(&inside))
-        .filter(|group| group.is_dir())
-        .collect()
+    let groups = cgroup::folders(container).into_iter();
+    groups.filter(|group| group.is_dir()).collect()
 }
 
 /// Whether a cgroup of the container counts a kill at the memory limit. The cgroup is there until the runtime

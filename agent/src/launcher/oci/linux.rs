@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::container::cgroup;
 use super::super::policy::Admitted;
 use super::{Recipe, seccomp};
 
@@ -49,9 +50,8 @@ const READ_ONLY: [&str; 5] = [
 ];
 
 pub(super) fn linux(recipe: &Recipe<'_>) -> Value {
-    let container = recipe.container;
     json!({
-        "cgroupsPath": format!("/kerf/{}/{}", container.namespace, container.id),
+        "cgroupsPath": cgroup::path(recipe.container),
         "namespaces": namespaces(recipe.admitted),
         "resources": resources(recipe.admitted),
         "maskedPaths": MASKED,

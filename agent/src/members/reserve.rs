@@ -1,0 +1,143 @@
+//! Promises of devices, CPU and memory, by the owner of this host.
+
+use std::time::{Duration, Instant};
+
+use kerf_scheduler::core::LocalEvent;
+use kerf_types::lease::{Holder, Lease};
+use kerf_types::peer::{Grant, MemberAsk, Tag};
+use kerf_types::{Ask, ContainerRef, Fence, LeaseId};
+
+use super::begin::container_name;
+use super::inner::Inner;
+use super::load;
+use super::watch::RETRY;
+use crate::errors::chain;
+use crate::host::policy::may_ask;
+use crate::host::{Command, HostError, Reserve, Wanted, now};
+
+/// Promises what a member asks for, or says why not.
+pub(super) async fn reserve(inner: &Inner, tag: Tag, ask: MemberAsk, ttl: Duration) -> LocalEvent {
+    match try_reserve(inner, tag, &ask, ttl).await {
+        Ok(grant) => LocalEvent::Reserved(grant),
+        Err(reason) => {
+            inner.promised().remove(&tag);
+            LocalEvent::Refused {
+                reason,
+                record: None,
+            }
+        }
+    }
+}
+
+async fn try_reserve(
+    inner: &Inner,
+    tag: Tag,
+    ask: &MemberAsk,
+    ttl: Duration,
+) -> Result<Grant, String> {
+    let name = container_name(tag);
+    let container = inner.launcher.container(&name);
+    let container = container.map_err(|error| chain(&error))?;
+    may_have(inner, ask, &container)?;
+    // A host that could not make the container now holds no devices for it, so that another one may be asked.
+    let answers = inner.launcher.probe().await;
+    answers.map_err(|error| chain(&error))?;
+    load::promise(inner, tag, ask)?;
+    match &ask.accelerator {
+        Some(ask) => {
+            let lease = devices(inner, ask, container, ttl).await;
+            let lease = lease.map_err(|error| chain(&error))?;
+            Ok(Grant {
+                lease: lease.id,
+                fence: lease.fence,
+            })
+        }
+        None => no_devices().map_err(|error| format!("no id can be drawn: {error}")),
+    }
+}
+
+/// Jobs are containers of kerf's own namespace, and what `[launch.asks]` says of that binds them too. Asked each
+/// time: a reload may have taken the right away, and another may give it back.
+fn may_have(inner: &Inner, ask: &MemberAsk, container: &ContainerRef) -> Result<(), String> {
+    let asks = &inner.config().launch.asks;
+    match &ask.accelerator {
+        Some(ask) if !may_ask(asks, &container.namespace, &ask.to_string()) => {
+            let refusal = HostError::NotAllowed {
+                namespace: container.namespace.clone(),
+                ask: ask.to_string(),
+            };
+            Err(refusal.to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A grant that no lease stands behind: of a member without accelerators.
+fn no_devices() -> Result<Grant, getrandom::Error> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random)?;
+    Ok(Grant {
+        lease: LeaseId::new(now().0, random),
+        fence: Fence(0),
+    })
+}
+
+async fn devices(
+    inner: &Inner,
+    ask: &Ask,
+    container: ContainerRef,
+    ttl: Duration,
+) -> Result<Lease, HostError> {
+    let request = Reserve {
+        wanted: Wanted::Ask(ask.clone()),
+        holder: Holder::Container(container),
+        ttl,
+        by: None,
+    };
+    let begun = Instant::now();
+    let outcome = inner
+        .host
+        .ask(|reply| Command::Reserve { request, reply })
+        .await;
+    let word = if outcome.is_ok() { "placed" } else { "waits" };
+    inner.metrics.decisions.inc([word]);
+    let took = begun.elapsed().as_secs_f64();
+    inner.metrics.decision_duration.observe(took);
+    outcome
+}
+
+/// Keeps a promise for longer.
+pub(super) async fn renew(inner: &Inner, grant: Grant, ttl: Duration) {
+    let lease = grant.lease;
+    let renewed: Result<(), HostError> = inner
+        .host
+        .ask(|reply| Command::Renew { lease, ttl, reply })
+        .await;
+    if let Err(error) = renewed {
+        // One without devices has none; that of another is missed when its container comes.
+        tracing::debug!(lease.id = %lease, %error, "lease not renewed");
+    }
+}
+
+/// Gives a promise back that no container has.
+pub(super) async fn release(inner: &Inner, grant: Grant) {
+    let lease = grant.lease;
+    loop {
+        let ended: Result<Lease, HostError> = inner
+            .host
+            .ask(|reply| Command::Release {
+                lease,
+                by: None,
+                reply,
+            })
+            .await;
+        match ended {
+            Err(error @ HostError::Store(_)) => {
+                tracing::debug!(lease.id = %lease, %error, "lease not released yet");
+                tokio::time::sleep(RETRY).await;
+            }
+            // It is over, or ends with its container: the owner of leases sees to it.
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
