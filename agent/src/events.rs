@@ -17,7 +17,7 @@ pub struct Event {
     pub number: u64,
     /// When.
     pub time: Timestamp,
-    /// `gpu`, `slice`, `lease`, `job`, `plan`, `health`, `store`, `config`.
+    /// `gpu`, `slice`, `lease`, `job`, `plan`, `health`, `store`, `config`, `peer`.
     pub kind: &'static str,
     /// What it is about.
     pub subject: String,

@@ -7,6 +7,7 @@ mod args;
 mod folders;
 mod programs;
 mod reload;
+mod work;
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -27,13 +28,12 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::hardware::{Deadlines, Hardware, WorkerProgram};
 use crate::host::{self, HostHandle, Parts, highest_fence_seen, now};
-use crate::jobs::Jobs;
-use crate::launcher::Launcher;
 use crate::process::raise_open_files;
 use crate::rpc::{self, LoadedConfig, Service, StatusFacts};
 use crate::sampler::Sampler;
-use crate::store::Store;
+use crate::store::{SharedStore, Store};
 use crate::{shim, sockets, web};
+use work::{Identity, Materials, Work};
 
 /// How long connections may take to end after a SIGTERM. Containers and leases are not ended at all.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
@@ -52,10 +52,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let _lock = prepare_folders(&config)?;
     set_up.carry_out(&config)?;
     let paths = &config.paths;
-    let store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
-    let jobs_store = store.jobs()?;
+    let mut store = Store::open(&paths.state_dir, now(), highest_fence_seen(&paths.run_dir))?;
+    let shared = SharedStore::new(store.jobs()?);
+    let identity = Identity::of(&mut store, &config)?;
     let events = Events::default();
     let metrics = Arc::new(SelfMetrics::try_new()?);
+    let met = work::meet(&config, identity, events.clone(), Arc::clone(&metrics)).await?;
     let hardware = Arc::new(Hardware::new(
         WorkerProgram {
             program: paths.partitioner.clone(),
@@ -79,22 +81,23 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
     };
     let (host, _owner) = host::start(parts).await?;
-    let launcher = Arc::new(Launcher::new(programs::launcher_config(&config))?);
-    let jobs = Jobs::start(
-        Arc::clone(&config),
-        host.clone(),
-        launcher,
-        jobs_store,
-        events.clone(),
-        Arc::clone(&metrics),
-    )?;
+    let in_force = watch::Sender::new(Arc::new(loaded));
+    let work = Work::start(Materials {
+        config: in_force.subscribe(),
+        identity,
+        host: host.clone(),
+        store: shared,
+        met,
+        events: events.clone(),
+        metrics: Arc::clone(&metrics),
+    })?;
     let daemon = Daemon {
         config,
-        loaded,
+        in_force,
         args,
         host,
         hardware,
-        jobs,
+        work,
         events,
         metrics,
     };
@@ -103,11 +106,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 struct Daemon {
     config: Arc<Config>,
-    loaded: LoadedConfig,
+    in_force: watch::Sender<Arc<LoadedConfig>>,
     args: Args,
     host: HostHandle,
     hardware: Arc<Hardware>,
-    jobs: Jobs,
+    work: Work,
     events: Events,
     metrics: Arc<SelfMetrics>,
 }
@@ -135,12 +138,10 @@ impl Daemon {
             let serve = kerf_telemetry::http::serve(listener, router, until_stopped());
             tasks.spawn(serve);
         }
-        // Held as long as kerfd runs; whoever knows of peers tells them here.
-        let (_peers, peers) = watch::channel(web::Peers::default());
         let web = &self.config.web;
         let (web_listener, web_address) = listen(web.listen, "the web page").await?;
         if let Some((listener, address)) = web_listener.zip(web.listen) {
-            let sources = self.page_sources(peers);
+            let sources = self.page_sources();
             tasks.spawn(web::serve(
                 listener,
                 address,
@@ -148,8 +149,7 @@ impl Daemon {
                 until_stopped.clone(),
             ));
         }
-        let (config_sender, config) = watch::channel(Arc::new(self.loaded.clone()));
-        let service = self.service(config, &metrics_address);
+        let service = self.service(&metrics_address);
         let rpc_stop = until_stopped();
         tasks.spawn(async move {
             if let Err(error) = rpc::serve(api_listener, service, rpc_stop).await {
@@ -162,9 +162,10 @@ impl Daemon {
             socket = %api.display(),
             metrics = metrics_address,
             web = web_address,
+            peers = self.work.peers.as_ref().map(|peers| peers.address().to_string()),
             "kerfd serves"
         );
-        self.until_signal(&config_sender).await?;
+        self.until_signal().await?;
         // A driver that hangs holds the owner; its containers and leases stay in any case.
         drop(tokio::time::timeout(DRAIN_PATIENCE, self.host.drain()).await);
         stop.send_replace(true);
@@ -174,7 +175,7 @@ impl Daemon {
             })
             .await,
         );
-        self.jobs.stop().await;
+        self.work.stop().await;
         shim.abort();
         sampler.abort();
         for socket in [api, runtime] {
@@ -184,17 +185,15 @@ impl Daemon {
         Ok(())
     }
 
-    fn service(
-        &self,
-        config: watch::Receiver<Arc<LoadedConfig>>,
-        metrics_address: &str,
-    ) -> Service {
+    fn service(&self, metrics_address: &str) -> Service {
         Service {
             host: self.host.clone(),
-            jobs: self.jobs.clone(),
+            jobs: self.work.jobs.clone(),
+            peers: self.work.peers.clone(),
             imports: rpc::Imports::default(),
             events: self.events.clone(),
-            config,
+            fleet: self.work.fleet.view(),
+            config: self.in_force.subscribe(),
             facts: StatusFacts {
                 started_ms: now().0,
                 metrics_address: metrics_address.to_owned(),
@@ -209,18 +208,19 @@ impl Daemon {
         Sampler {
             hardware: Arc::clone(&self.hardware),
             host: self.host.clone(),
-            jobs: self.jobs.facts(),
+            jobs: self.work.jobs.facts(),
             exporter,
             interval: self.config.driver.sample_interval,
             allow_names: self.config.metrics.allow_names,
         }
     }
 
-    fn page_sources(&self, peers: watch::Receiver<web::Peers>) -> web::Sources {
+    fn page_sources(&self) -> web::Sources {
         web::Sources {
             host: self.host.clone(),
-            jobs: self.jobs.clone(),
-            peers,
+            jobs: self.work.jobs.clone(),
+            fleet: self.work.fleet.view(),
+            peers: self.work.peers.clone(),
             facts: web::Facts {
                 started: now(),
                 simulated: self.config.simulate.clone(),
@@ -229,7 +229,7 @@ impl Daemon {
         }
     }
 
-    async fn until_signal(&self, config: &watch::Sender<Arc<LoadedConfig>>) -> anyhow::Result<()> {
+    async fn until_signal(&self) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
@@ -238,7 +238,8 @@ impl Daemon {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => {
-                    reload::reload(&self.args, &self.host, &self.jobs, &self.events, config).await;
+                    let config = &self.in_force;
+                    reload::reload(&self.args, &self.host, &self.work.jobs, &self.events, config).await;
                 }
             }
         }

@@ -60,6 +60,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     keep(old.driver != new.driver, "driver");
     keep(old.metrics != new.metrics, "metrics");
     keep(old.web != new.web, "web");
+    keep(old.peers != new.peers, "peers");
     keep(
         old.launch.containerd != new.launch.containerd,
         "launch.containerd",
@@ -73,6 +74,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     new.driver = old.driver;
     new.metrics = old.metrics.clone();
     new.web = old.web;
+    new.peers = old.peers.clone();
     new.launch.containerd = old.launch.containerd.clone();
     new.launch.namespace = old.launch.namespace.clone();
     waiting

@@ -3,18 +3,15 @@
 //! A store that was lost or put back to an earlier state is made good from them: a job that was accepted or
 //! runs is not forgotten with it. The folder is emptied by a reboot, which ends every container too.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use kerf_types::job::JobState;
 use kerf_types::{JobId, ParseError, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::files::{self, Durability};
+use crate::files::CopyFolder;
 use crate::launcher::{Submitter, UserIds};
-use crate::process::BootMoment;
-use crate::store::{JobRow, StopCause, Stopping};
+use crate::store::{JobRow, Placed};
 
 /// Version of the documents. One of another version is not read: the store has the job as well.
 const VERSION: u32 = 1;
@@ -22,50 +19,35 @@ const VERSION: u32 = 1;
 /// The folder of the copies.
 #[derive(Debug)]
 pub(super) struct Copies {
-    folder: PathBuf,
+    folder: CopyFolder,
 }
 
 impl Copies {
     /// The folder, made for root alone: specs hold what jobs keep secret.
     pub(super) fn new(run_dir: &Path) -> Self {
-        let folder = run_dir.join("jobs");
-        let made = DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder);
-        if let Err(error) = made {
-            tracing::warn!(%error, path = %folder.display(), "no folder for copies of jobs");
+        Self {
+            folder: CopyFolder::new(run_dir.join("jobs")),
         }
-        Self { folder }
     }
 
-    /// Writes the copy of a job. The store has it already, so a failure is told and no more.
+    /// Writes the copy of a job that has not ended.
     pub(super) fn keep(&self, row: &JobRow) {
         if row.state.is_final() {
-            // It stays as it is until nothing of the job is left: its container may be there still.
             return;
         }
-        let written = serde_json::to_vec(&Document::from(row))
-            .map_err(std::io::Error::other)
-            .and_then(|text| files::replace(&self.path(row.id), &text, Durability::Volatile));
-        if let Err(error) = written {
-            tracing::warn!(job.id = %row.id, %error, "copy of a job not written");
-        }
+        // Strings and numbers always have a JSON form.
+        let text = serde_json::to_vec(&Document::from(row)).unwrap_or_default();
+        self.folder.keep(&name(row.id), &text);
     }
 
     /// Takes a copy away.
     pub(super) fn forget(&self, id: JobId) {
-        if let Err(error) = files::remove(&self.path(id)) {
-            tracing::warn!(job.id = %id, %error, "copy of a job not removed");
-        }
+        self.folder.forget(&name(id));
     }
 
     /// All copies that can be read.
     pub(super) fn read(&self) -> Vec<JobRow> {
-        let entries = std::fs::read_dir(&self.folder).into_iter().flatten();
-        let texts = entries
-            .flatten()
-            .filter_map(|entry| std::fs::read(entry.path()).ok());
+        let texts = self.folder.read().into_iter();
         texts
             .filter_map(|text| {
                 let document: Document = serde_json::from_slice(&text).ok()?;
@@ -73,10 +55,10 @@ impl Copies {
             })
             .collect()
     }
+}
 
-    fn path(&self, id: JobId) -> PathBuf {
-        self.folder.join(format!("{id}.json"))
-    }
+fn name(id: JobId) -> PathBuf {
+    format!("{id}.json").into()
 }
 
 /// Whether a copy tells more than what the store knows of the job.
@@ -87,7 +69,7 @@ pub(super) fn is_newer(copy: &JobRow, known: Option<&JobRow>) -> bool {
             JobState::Starting => 1,
             _ => 2,
         };
-        (row.restarts, state, row.stopping.is_some())
+        (row.restarts, state, row.cancel_requested)
     };
     known.is_none_or(|known| !known.state.is_final() && progress(copy) > progress(known))
 }
@@ -109,13 +91,13 @@ struct Document {
     started_ms: Option<u64>,
     restarts: u32,
     cancel_requested: bool,
-    runs_since: Option<(String, u64)>,
-    stopping: Option<(String, String, u64)>,
+    /// Attempt, and id and name of each member's host; absent in the copies of a kerf before the fleet.
+    #[serde(default)]
+    placed: Option<String>,
 }
 
 impl From<&JobRow> for Document {
     fn from(row: &JobRow) -> Self {
-        let at = |time: &BootMoment| (time.boot_id.clone(), time.ms);
         Self {
             version: VERSION,
             id: row.id.to_string(),
@@ -132,11 +114,7 @@ impl From<&JobRow> for Document {
             started_ms: row.started.map(|time| time.0),
             restarts: row.restarts,
             cancel_requested: row.cancel_requested,
-            runs_since: row.runs_since.as_ref().map(at),
-            stopping: row.stopping.as_ref().map(|stopping| {
-                let (boot_id, ms) = at(&stopping.deadline);
-                (stopping.cause.as_str().to_owned(), boot_id, ms)
-            }),
+            placed: row.placed.as_ref().map(Placed::text),
         }
     }
 }
@@ -151,13 +129,6 @@ impl TryFrom<Document> for JobRow {
         }
         let mut states = JobState::ALL.into_iter();
         let state = states.find(|state| state.as_str() == document.state && !state.is_final());
-        let stopping = match document.stopping {
-            Some((cause, boot_id, ms)) => Some(Stopping {
-                cause: StopCause::named(&cause).ok_or_else(|| wrong("a cause", &cause))?,
-                deadline: BootMoment { boot_id, ms },
-            }),
-            None => None,
-        };
         Ok(Self {
             id: document.id.parse()?,
             submitter: Submitter {
@@ -179,11 +150,11 @@ impl TryFrom<Document> for JobRow {
             ended: None,
             restarts: document.restarts,
             cancel_requested: document.cancel_requested,
-            runs_since: document
-                .runs_since
-                .map(|(boot_id, ms)| BootMoment { boot_id, ms }),
-            stopping,
-            log_bytes: 0,
+            placed: document
+                .placed
+                .map(|text| Placed::read(&text).map_err(|_| wrong("a place", &text)))
+                .transpose()?,
+            explanation: None,
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Why a request about a job was refused.
 
+use kerf_types::peer::Tag;
 use kerf_types::{Bytes, JobId};
 
 use crate::launcher::LauncherError;
+use crate::peers::PeersError;
 use crate::store::StoreError;
 
 /// A refused request.
@@ -23,9 +25,9 @@ pub enum JobError {
         /// The id.
         id: JobId,
     },
-    /// Gangs are placed by the fleet.
-    #[error("members: {members} were asked for, a single host starts one")]
-    Members {
+    /// A terminal is one container's.
+    #[error("a job of {members} members cannot have a terminal")]
+    Terminals {
         /// How many.
         members: u32,
     },
@@ -62,6 +64,34 @@ pub enum JobError {
     NoTerminal {
         /// The job.
         id: JobId,
+    },
+    /// A log cannot be read.
+    #[error("the output of {tag} cannot be read")]
+    Output {
+        /// Whose.
+        tag: Tag,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The output is on a host that does not show it.
+    #[error("the output of job {id} is on {host}, which does not show it: {why}")]
+    Away {
+        /// The job.
+        id: JobId,
+        /// The host.
+        host: String,
+        /// Why.
+        why: String,
+    },
+    /// As many logs of one host are read as may be.
+    #[error("the output of job {id} is on {host}, and too much is read there")]
+    TooManyReaders {
+        /// The job.
+        id: JobId,
+        /// The host.
+        host: String,
+        /// How much.
+        source: PeersError,
     },
     /// Somebody else has the terminal.
     #[error("somebody is attached to job {id}")]

@@ -1,46 +1,63 @@
-//! Jobs of this host: from a submitted spec to an exit code.
+//! Jobs that were submitted to this host: from a spec to an exit code, as people see them.
 //!
-//! Every job has one task that moves it along; the table in `inner` is what readers see, the store is what
-//! outlives kerfd, and the copies in the run folder are what outlives the store. A container goes on while
-//! kerfd is away, and its task takes it up again.
+//! The table in `inner` is what readers see, the store is what outlives kerfd, and the copies in the run folder are
+//! what outlives the store. Where a job runs and how it is, the scheduler says ([`Jobs::report`]); what is wanted of
+//! a job goes to the scheduler as a [`Wish`]. Members of jobs, and their containers, are the business of `members`.
 
-mod console;
-mod container;
 mod copies;
 mod error;
 mod inner;
 mod list;
-mod logs;
-mod problems;
-mod run;
+mod output;
+mod report;
 mod show;
-mod start;
 mod submit;
-mod sweep;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kerf_scheduler::core::Input;
 use kerf_telemetry::SelfMetrics;
 use kerf_telemetry::snapshot::JobFacts;
 use kerf_types::JobId;
 use kerf_types::job::JobSpec;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-pub use console::Attachment;
 pub use error::JobError;
 pub use list::Place;
+pub use output::Asked;
+pub use submit::by;
 
 use crate::config::Config;
 use crate::errors::chain;
 use crate::events::Events;
-use crate::host::{Degraded, HostHandle};
+use crate::host::Degraded;
 use crate::launcher::{LaunchPolicy, Launcher};
-use crate::store::{JobRow, JobRows, JobStore, StoreError};
+use crate::members::{Attachment, Members};
+use crate::problems::Problems;
+use crate::store::{JobRow, JobRows, JobStore, SharedStore, StoreError};
 use copies::{Copies, is_newer};
 use inner::{Entry, Inner};
-use problems::Problems;
+
+/// What is wanted of the scheduler: that it takes a job, or ends one.
+pub type Wish = Input;
+
+/// What jobs work with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Configuration in force.
+    pub config: Arc<Config>,
+    /// Members on this host.
+    pub members: Members,
+    /// The store.
+    pub store: SharedStore,
+    /// Where events go.
+    pub events: Events,
+    /// Counters.
+    pub metrics: Arc<SelfMetrics>,
+    /// What cannot be made sense of.
+    pub problems: Arc<Problems>,
+}
 
 /// The jobs of this host; clones share them.
 #[derive(Debug, Clone)]
@@ -49,64 +66,44 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    /// Reads the jobs of an earlier kerfd and takes them up again. One that cannot be read is named in
-    /// `kerf status` and keeps nobody else from starting.
-    pub fn start(
-        config: Arc<Config>,
-        host: HostHandle,
-        launcher: Arc<Launcher>,
-        mut store: JobStore,
-        events: Events,
-        metrics: Arc<SelfMetrics>,
-    ) -> Result<Self, StoreError> {
-        let copies = Copies::new(&config.paths.run_dir);
-        let problems = Problems::new();
-        let known = known(&mut store, &copies, &problems)?;
+    /// Reads the jobs of an earlier kerfd. One that cannot be read is named in `kerf status` and keeps nobody else
+    /// from starting. What comes out of the receiver is for the scheduler.
+    pub fn start(parts: Parts) -> Result<(Self, mpsc::UnboundedReceiver<Wish>), StoreError> {
+        let copies = Copies::new(&parts.config.paths.run_dir);
+        let known = known(&mut parts.store.lock(), &copies, &parts.problems)?;
+        // Unbounded: jobs are, and there are two wishes for each.
+        let (wishes, receiver) = mpsc::unbounded_channel();
         let inner = Arc::new(Inner {
-            config: Mutex::new(config),
-            host,
-            launcher,
-            events,
-            metrics,
-            store: Mutex::new(store),
+            config: Mutex::new(parts.config),
+            members: parts.members,
+            events: parts.events,
+            metrics: parts.metrics,
+            store: parts.store,
             copies,
             table: Mutex::default(),
-            problems,
+            problems: parts.problems,
             facts: watch::Sender::new(JobFacts::default()),
-            tasks: Mutex::default(),
-            turn: tokio::sync::Mutex::new(()),
+            wishes,
         });
         for (id, (row, spec)) in known {
-            let active = !row.state.is_final();
             inner.table().insert(id, Entry::new(spec, row));
-            if active {
-                inner.spawn(run::resume(Arc::clone(&inner), id));
-            }
         }
         inner.count();
-        inner.spawn(sweep::sweep(Arc::clone(&inner)));
-        inner.spawn(logs::bound(Arc::clone(&inner)));
-        Ok(Self { inner })
-    }
-
-    /// Ends everything that goes on for jobs, each at a point where it waits; the next kerfd goes on from what
-    /// is in the store. What would go on while the runtime is taken down around it would meet errors that are
-    /// not the job's, and write them down as its end.
-    pub async fn stop(&self) {
-        let mut tasks = {
-            let mut tasks = self
-                .inner
-                .tasks
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *tasks)
-        };
-        tasks.shutdown().await;
+        Ok((Self { inner }, receiver))
     }
 
     /// One job.
     pub fn get(&self, id: JobId) -> Result<JobRow, JobError> {
         self.inner.row(id).ok_or(JobError::Unknown { id })
+    }
+
+    /// Jobs that have not ended, with their descriptions.
+    pub fn unended(&self) -> Vec<(JobRow, Arc<JobSpec>)> {
+        let table = self.inner.table();
+        let entries = table
+            .values()
+            .map(|entry| (entry.row.borrow().clone(), Arc::clone(&entry.spec)));
+        entries.filter(|(row, _)| !row.state.is_final()).collect()
     }
 
     /// How many jobs have not ended.
@@ -140,15 +137,6 @@ impl Jobs {
             .ok_or(JobError::Unknown { id })
     }
 
-    /// Turns true once a job has ended and nothing of it is left in containerd.
-    pub fn cleared(&self, id: JobId) -> Result<watch::Receiver<bool>, JobError> {
-        let table = self.inner.table();
-        table
-            .get(&id)
-            .map(|entry| entry.cleared.subscribe())
-            .ok_or(JobError::Unknown { id })
-    }
-
     /// Asks for the end of a job.
     pub fn cancel(&self, id: JobId) -> Result<JobRow, JobError> {
         if self.get(id)?.state.is_final() {
@@ -161,12 +149,13 @@ impl Jobs {
         self.inner
             .events
             .add("job", &id.to_string(), "cancel requested");
+        self.inner.wish(Wish::Cancel { job: id });
         self.get(id)
     }
 
     /// Puts a new configuration in force. Jobs that were admitted under the old one go on.
     pub fn reconfigure(&self, config: Arc<Config>, policy: LaunchPolicy) {
-        self.inner.launcher.set_policy(policy);
+        self.inner.members.reconfigure(Arc::clone(&config), policy);
         let current = self.inner.config.lock();
         *current.unwrap_or_else(PoisonError::into_inner) = config;
     }
@@ -178,12 +167,11 @@ impl Jobs {
             return Err(JobError::NoTerminal { id });
         }
         let mut row = self.watch(id)?;
-        let mut console = {
-            let table = self.inner.table();
-            let entry = table.get(&id).ok_or(JobError::Unknown { id })?;
-            entry.console.subscribe()
+        let Some(mut console) = self.inner.members.console((id, 0)) else {
+            // It ended before it had one; who asks waits until it has started.
+            return Ok(None);
         };
-        // Both senders live in the table, which forgets only jobs that have ended.
+        // Both senders live in tables, which forget only what has ended.
         let found = tokio::select! {
             biased;
             found = console.wait_for(Option::is_some) => found.ok().and_then(|found| found.clone()),
@@ -196,19 +184,19 @@ impl Jobs {
         }
     }
 
-    /// Where the output of a job lies.
-    pub fn log_dir(&self, id: JobId) -> PathBuf {
-        self.inner.log_dir(id)
-    }
-
     /// What metrics say about jobs.
     pub fn facts(&self) -> watch::Receiver<JobFacts> {
         self.inner.facts.subscribe()
     }
 
+    /// Members of jobs on this host.
+    pub fn members(&self) -> &Members {
+        &self.inner.members
+    }
+
     /// The way to containerd.
     pub fn launcher(&self) -> &Launcher {
-        &self.inner.launcher
+        self.inner.members.launcher()
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use kerf_api::json::job;
 use kerf_types::job::{JobSpec, JobState};
+use kerf_types::peer::{By, SpecHash};
 use kerf_types::{Bytes, JobId};
 
 use super::inner::{Entry, Inner};
-use super::{JobError, Jobs, run};
+use super::{JobError, Jobs, Wish};
 use crate::host::now;
 use crate::host::policy::may_ask;
 use crate::launcher::Submitter;
@@ -39,8 +40,8 @@ impl Jobs {
         document: &str,
     ) -> Result<JobRow, JobError> {
         let spec = job::parse(document).map_err(JobError::Spec)?;
-        if spec.members != 1 {
-            return Err(JobError::Members {
+        if spec.terminal && spec.members != 1 {
+            return Err(JobError::Terminals {
                 members: spec.members,
             });
         }
@@ -61,15 +62,20 @@ impl Jobs {
             ended: None,
             restarts: 0,
             cancel_requested: false,
-            runs_since: None,
-            stopping: None,
-            log_bytes: 0,
+            placed: None,
+            explanation: None,
         };
-        if let Some(known) = self.keep(&row, spec)? {
+        let spec_hash = SpecHash(job::spec_hash(&spec));
+        if let Some(known) = self.keep(&row, spec.clone())? {
             return Ok(known);
         }
         self.inner.events.add("job", &id.to_string(), "submitted");
-        self.inner.spawn(run::resume(Arc::clone(&self.inner), id));
+        self.inner.wish(Wish::Submit {
+            job: id,
+            spec: Arc::new(spec),
+            spec_hash,
+            by: by(row.submitter),
+        });
         Ok(row)
     }
 
@@ -91,7 +97,7 @@ impl Jobs {
     /// held all the while: nobody is told of a job whose first write may still fail.
     fn keep(&self, row: &JobRow, spec: JobSpec) -> Result<Option<JobRow>, JobError> {
         tokio::task::block_in_place(|| {
-            let mut store = self.inner.store();
+            let mut store = self.inner.store.lock();
             if let Some(known) = self.inner.row(row.id) {
                 let same = known.spec_hash == row.spec_hash && known.uid() == row.uid();
                 return if same {
@@ -147,4 +153,13 @@ fn load(inner: &Inner, uid: u32) -> Load {
         }
     }
     load
+}
+
+/// Who submitted a job, in the words of the scheduler.
+pub fn by(submitter: Submitter) -> By {
+    By {
+        uid: submitter.ids.uid,
+        gid: submitter.ids.gid,
+        admin: submitter.admin,
+    }
 }
