@@ -56,6 +56,11 @@ pub enum Failure {
     /// kerfd's answer holds a job that cannot be read.
     #[error("a job in kerfd's answer cannot be read; kerf and kerfd may differ in version")]
     AnsweredJob(#[source] JobSpecError),
+    /// kerfd's answer holds an explanation that cannot be read.
+    #[error(
+        "the explanation in kerfd's answer cannot be read; kerf and kerfd may differ in version"
+    )]
+    AnsweredExplanation(#[source] serde_json::Error),
     /// kerfd's answer holds a configuration that cannot be read.
     #[error("the configuration in kerfd's answer cannot be read")]
     AnsweredConfig(#[source] toml::de::Error),

@@ -9,7 +9,7 @@ use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, row};
 use super::words::shell_line;
-use super::{Context, Exit};
+use super::{Context, Exit, members};
 
 /// Candidates that an error about a prefix names.
 const NAMED: usize = 5;
@@ -106,6 +106,7 @@ pub fn render(jobs: &Jobs, style: Style) -> String {
         "ID",
         "STATE",
         ">EXIT",
+        "HOST",
         "NAME",
         "ASK",
         "IMAGE",
@@ -118,6 +119,7 @@ pub fn render(jobs: &Jobs, style: Style) -> String {
             (&job.id).into(),
             Cell::new(Ink::of_state(&job.state), &job.state),
             Cell::optional(job.exit_code),
+            Cell::optional(members::column(&job.members)),
             Cell::optional(name),
             Cell::optional(job.spec.accelerator.as_ref()),
             (&job.spec.image).into(),
@@ -128,6 +130,13 @@ pub fn render(jobs: &Jobs, style: Style) -> String {
     table.render(style, "")
 }
 
+/// The attempt that put its members where they are, unless it is the first.
+fn attempt(job: &JobEntry) -> Option<String> {
+    let last = job.members.iter().map(|member| member.attempt).max();
+    last.filter(|attempt| *attempt > 1)
+        .map(|attempt| attempt.to_string())
+}
+
 /// One job, a line a fact; what the job does not say is left out.
 pub fn render_one(job: &Job, style: Style) -> String {
     let JobEntry { spec, .. } = &job.job;
@@ -136,6 +145,14 @@ pub fn render_one(job: &Job, style: Style) -> String {
     table.push(row!["id", &job.job.id]);
     table.push(vec!["state".into(), state]);
     table.push(row!["reason", &job.job.reason]);
+    for (host, numbers) in members::hosts(&job.job.members) {
+        let label = if spec.members > 1 {
+            members::numbers(&numbers)
+        } else {
+            "host".to_owned()
+        };
+        table.push(row![label, host]);
+    }
     let facts = [
         ("exit code", job.job.exit_code.map(|code| code.to_string())),
         (
@@ -155,6 +172,7 @@ pub fn render_one(job: &Job, style: Style) -> String {
         ("submitted", Some(job.job.submitted_at.clone())),
         ("started", job.job.started_at.clone()),
         ("ended", job.job.ended_at.clone()),
+        ("attempt", attempt(&job.job)),
         (
             "restarts",
             Some(job.job.restarts.to_string()).filter(|count| count != "0"),

@@ -12,6 +12,9 @@ pub struct Args {
     /// Go on until the job has ended
     #[arg(short, long)]
     follow: bool,
+    /// Whose output of a job with several members, counted from 0
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    member: u32,
     /// The job, by its id or the beginning of it
     #[arg(value_name = "ID")]
     id: String,
@@ -25,6 +28,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let request = v1::ReadLogsRequest {
         id,
         follow: args.follow,
+        member: Some(args.member),
+        from: Vec::new(),
     };
     let logs = client
         .read_logs(request)

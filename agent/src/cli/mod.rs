@@ -14,6 +14,7 @@ mod completion;
 mod config;
 mod discover;
 mod events;
+mod explain;
 mod fail;
 mod input;
 mod inventory;
@@ -22,6 +23,8 @@ mod layout;
 mod lease;
 mod logs;
 mod manual;
+mod members;
+mod nodes;
 mod plan;
 mod print;
 mod profiles;
@@ -57,7 +60,7 @@ const SOCKET_ENV: &str = "KERF_SOCKET";
 /// Heading of the options that every verb has.
 const GLOBAL: &str = "For every verb";
 
-/// Finds, cuts, leases and runs on the accelerators of this host, through kerfd.
+/// Finds, cuts, leases and runs on the accelerators of this host and its fleet, through kerfd.
 #[derive(Debug, Parser)]
 #[command(name = "kerf", version, max_term_width = 100)]
 pub struct Cli {
@@ -80,6 +83,8 @@ pub struct Cli {
 enum Verb {
     /// How this host is, and what is not well
     Status(status::Args),
+    /// The hosts of the fleet, as this one knows them
+    Nodes(nodes::Args),
     /// Ask the driver anew what this host has
     Discover(discover::Args),
     /// What this host has, as last seen
@@ -100,6 +105,8 @@ enum Verb {
     Submit(Box<submit::Args>),
     /// Jobs and how they are
     Jobs(jobs::Args),
+    /// Why a job is where it is, or why it waits
+    Explain(explain::Args),
     /// What a job has printed
     Logs(logs::Args),
     /// End jobs
@@ -200,6 +207,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         Verb::Status(args) => status::run(&args, context).await,
+        Verb::Nodes(args) => nodes::run(&args, context).await,
         Verb::Discover(args) => discover::run(&args, context).await,
         Verb::Inventory(args) => inventory::run(&args, context).await,
         Verb::Topology(args) => topology::run(&args, context).await,
@@ -210,6 +218,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Run(args) => run::run(*args, context).await,
         Verb::Submit(args) => submit::run(*args, context).await,
         Verb::Jobs(args) => jobs::run(&args, context).await,
+        Verb::Explain(args) => explain::run(&args, context).await,
         Verb::Logs(args) => logs::run(&args, context).await,
         Verb::Cancel(args) => cancel::run(&args, context).await,
         Verb::Lease(verb) => lease::run(&verb, context).await,

@@ -1,4 +1,4 @@
-//! `kerf schema`: the open description of hardware and of work.
+//! `kerf schema`: the open description of hardware, fleet and work.
 
 use kerf_api::json::schema::{SchemaKind, schema};
 
@@ -8,7 +8,7 @@ use super::{Context, Exit};
 /// `kerf schema`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// inventory, job or layout
+    /// explanation, inventory, job, layout or nodes
     #[arg(value_name = "DOCUMENT")]
     kind: SchemaKind,
 }

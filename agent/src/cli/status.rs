@@ -96,5 +96,10 @@ fn numbers(status: &Status) -> Table {
         address => format!("http://{address}/metrics"),
     };
     table.push(row!["metrics", metrics]);
+    let peers = match status.peers_address.as_str() {
+        "" => "off",
+        address => address,
+    };
+    table.push(row!["peers", peers]);
     table
 }

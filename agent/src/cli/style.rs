@@ -23,16 +23,16 @@ pub enum Ink {
 }
 
 impl Ink {
-    /// The ink of a state's word, for slices, leases and jobs alike.
+    /// The ink of a state's word, for slices, leases, jobs and hosts alike.
     pub fn of_state(word: &str) -> Self {
         match word {
-            "free" | "succeeded" | "ok" => Self::Green,
+            "free" | "succeeded" | "ok" | "alive" | "chosen" => Self::Green,
             "leased" | "active" | "running" => Self::Cyan,
-            "reserved" | "draining" | "releasing" | "starting" | "pending" => Self::Yellow,
-            "quarantined" | "failed" | "lost" | "unresponsive" | "reset_required" | "xid" => {
-                Self::Red
-            }
-            "cancelled" | "released" => Self::Dim,
+            "reserved" | "draining" | "releasing" | "starting" | "pending" | "suspect"
+            | "cordoned" => Self::Yellow,
+            "quarantined" | "failed" | "lost" | "unresponsive" | "reset_required" | "xid"
+            | "down" => Self::Red,
+            "cancelled" | "released" | "left" => Self::Dim,
             _ => Self::Plain,
         }
     }

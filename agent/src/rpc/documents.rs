@@ -1,16 +1,19 @@
 //! The host's picture as messages of the API.
 
+use std::net::SocketAddr;
+
 use kerf_api::v1;
 use kerf_partitioner::topology::{PciTree, matrix};
 use kerf_planner::host::Change;
 use kerf_planner::{GpuChange, HostPlan};
+use kerf_types::job::JobState;
 use kerf_types::lease::{Lease, SliceState};
 use kerf_types::profile::cdi_name;
 use kerf_types::{MigMode, PciAddress};
 
 use crate::events::Event;
 use crate::host::{Degraded, HostView, Progress, SliceView};
-use crate::store::JobRow;
+use crate::store::{JobRow, Placed};
 
 /// One slice.
 pub fn slice(view: &SliceView) -> v1::Slice {
@@ -50,10 +53,11 @@ fn holder_text(lease: &Lease) -> String {
 
 /// The state of the host in one message.
 ///
-/// `problems` are those that the host's owner does not know of.
+/// `problems` are those that the host's owner does not know of, `peers` is where other hosts reach this one.
 pub fn status(
     view: &HostView,
     problems: Vec<(String, Degraded)>,
+    peers: Option<SocketAddr>,
     facts: &StatusFacts,
 ) -> v1::Status {
     let of_host = view.degraded.clone().into_iter();
@@ -84,6 +88,7 @@ pub fn status(
         metrics_address: facts.metrics_address.clone(),
         draining: view.draining,
         simulated: facts.simulated.clone(),
+        peers_address: peers.map(|at| at.to_string()).unwrap_or_default(),
     }
 }
 
@@ -216,7 +221,25 @@ pub fn job(row: &JobRow, owned: bool) -> v1::Job {
         started_ms: row.started.map(|time| time.0),
         ended_ms: row.ended.map(|time| time.0),
         restarts: row.restarts,
+        members: row
+            .placed
+            .as_ref()
+            .filter(|_| row.state != JobState::Pending)
+            .map(members)
+            .unwrap_or_default(),
     }
+}
+
+fn members(placed: &Placed) -> Vec<v1::JobMember> {
+    let hosts = (0..).zip(&placed.hosts);
+    hosts
+        .map(|(member, (id, name))| v1::JobMember {
+            member,
+            attempt: placed.attempt.0,
+            host_id: id.to_string(),
+            host: name.clone(),
+        })
+        .collect()
 }
 
 /// A job spec without arguments and environment.
@@ -245,6 +268,26 @@ pub fn event(event: Event) -> v1::Event {
 #[cfg(test)]
 mod tests {
     use kerf_api::json::job;
+    use kerf_types::HostId;
+    use kerf_types::peer::Attempt;
+
+    use crate::store::Placed;
+
+    #[test]
+    fn members_are_numbered_in_their_order_and_keep_the_host_of_each() {
+        let host = |(number, name): (u128, &str)| (HostId::from_bits(number), name.to_owned());
+        let placed = Placed {
+            attempt: Attempt(3),
+            hosts: [(7, "b"), (8, "a"), (7, "b")].map(host).into(),
+        };
+        let members = super::members(&placed);
+        let seen: Vec<(u32, u32, &str)> = members
+            .iter()
+            .map(|one| (one.member, one.attempt, one.host.as_str()))
+            .collect();
+        assert_eq!(seen, [(0, 3, "b"), (1, 3, "a"), (2, 3, "b")]);
+        assert_eq!(members[1].host_id, HostId::from_bits(8).to_string());
+    }
 
     #[test]
     fn others_see_no_arguments_and_no_environment() {

@@ -3,11 +3,10 @@
 use kerf_api::v1;
 use kerf_api::v1::attach_input::{Input, Size};
 use kerf_api::v1::attach_output::Output;
-use kerf_types::JobId;
+use kerf_types::{HostId, JobId};
 use prost::Message;
+use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::time::Duration;
-use tokio::sync::watch;
 use tokio_stream::StreamExt;
 use tokio_util::io::StreamReader;
 use tonic::{Code, Status, Streaming};
@@ -16,12 +15,11 @@ use super::auth::{Peer, Role};
 use super::status::with_hint;
 use super::{Answers, Service, documents, streams};
 use crate::errors::chain;
-use crate::jobs::{Attachment, JobError, Place};
-use crate::launcher::logs::{self, LogStream};
+use crate::jobs::{Asked, JobError, Place};
+use crate::launcher::logs::Position;
 use crate::launcher::{LauncherError, TerminalSize};
-
-/// Time for the container of an ended job to go, which takes well under a second where containerd is well.
-const CLEARING: Duration = Duration::from_secs(10);
+use crate::members::Attachment;
+use crate::store::JobRow;
 
 /// Bytes of one page of the list: with the largest job beside it still below the limit of a message.
 const PAGE: usize = 1 << 20;
@@ -57,6 +55,15 @@ impl Service {
         Ok(documents::job(&self.jobs.cancel(id)?, true))
     }
 
+    /// Whoever may look at a job may know why it is where it is; what it was started with is not told.
+    pub(super) fn explanation_of(&self, id: &str) -> Result<v1::JobExplanation, Status> {
+        let row = self.jobs.get(parse(id)?)?;
+        Ok(v1::JobExplanation {
+            job: Some(documents::job(&row, false)),
+            explanation_json: row.explanation,
+        })
+    }
+
     /// Only a job's owner and admins see its output.
     pub(super) fn logs_of(
         &self,
@@ -65,14 +72,21 @@ impl Service {
     ) -> Result<Answers<v1::LogChunk>, Status> {
         let id = parse(&request.id)?;
         self.owned(peer, id)?;
-        let ended = request.follow.then(|| self.ended(id)).transpose()?;
-        let chunks = logs::follow(self.jobs.log_dir(id), ended);
-        Ok(Box::pin(chunks.map(|chunk| match chunk {
-            Ok(chunk) => Ok(v1::LogChunk {
-                stream: number(chunk.stream),
+        has_member(&self.jobs.get(id)?, request.member())?;
+        let asked = Asked {
+            member: request.member(),
+            follow: request.follow,
+            from: positions(&request.from)?,
+        };
+        let output = self.jobs.output(id, asked, self.peers.clone())?;
+        Ok(Box::pin(output.map(|piece| {
+            let (host, chunk) = piece?;
+            Ok(v1::LogChunk {
+                stream: chunk.stream.number(),
                 data: chunk.bytes,
-            }),
-            Err(error) => Err(Status::internal(format!("the log cannot be read: {error}"))),
+                next: chunk.next,
+                host: host.to_string(),
+            })
         })))
     }
 
@@ -154,35 +168,14 @@ impl Service {
             }
             tokio::select! {
                 row = jobs.wait(id) => if let Ok(row) = row {
-                    let output = Some(Output::Ended(documents::job(&row, true)));
+                    let job = documents::job(&row, true);
+                    let output = Some(Output::Ended(Box::new(job)));
                     drop(answers.send(Ok(v1::AttachOutput { output })).await);
                 },
                 () = answers.closed() => {}
             }
         });
         Ok(stream)
-    }
-
-    /// A flag that turns true when the job is over and its container is gone, with which its output is
-    /// whole; a container that cannot be taken away is not waited for.
-    fn ended(&self, id: JobId) -> Result<watch::Receiver<bool>, Status> {
-        let mut row = self.jobs.watch(id)?;
-        let mut cleared = self.jobs.cleared(id)?;
-        let (sender, receiver) = watch::channel(false);
-        tokio::spawn(async move {
-            let over = async {
-                // An error means that the job was forgotten, and then it is over too.
-                drop(row.wait_for(|row| row.state.is_final()).await);
-                let cleared = cleared.wait_for(|cleared| *cleared);
-                drop(tokio::time::timeout(CLEARING, cleared).await);
-            };
-            tokio::select! {
-                () = over => { sender.send_replace(true); }
-                // The reader has left.
-                () = sender.closed() => {}
-            }
-        });
-        Ok(receiver)
     }
 
     fn owned(&self, peer: Peer, id: JobId) -> Result<(), Status> {
@@ -264,14 +257,6 @@ fn terminal_size(size: Size) -> TerminalSize {
     }
 }
 
-/// The number of an output as programs know it.
-fn number(stream: LogStream) -> u32 {
-    match stream {
-        LogStream::Stdout => 1,
-        LogStream::Stderr => 2,
-    }
-}
-
 /// Where a page of the list begins.
 fn place(text: &str) -> Result<Option<Place>, Status> {
     if text.is_empty() {
@@ -285,6 +270,31 @@ fn place(text: &str) -> Result<Option<Place>, Status> {
     place.map(Some).ok_or_else(wrong)
 }
 
+/// Refuses the number of a member that the job does not have: its output would be another's.
+fn has_member(row: &JobRow, member: u32) -> Result<(), Status> {
+    // Every spec in the store was parsed before; of one that is not understood the first member is known.
+    let members = kerf_api::json::job::parse(&row.spec).map_or(1, |spec| spec.members);
+    if member < members {
+        return Ok(());
+    }
+    let id = row.id;
+    let text = format!("job {id} has no member {member}: it has {members}, counted from 0");
+    let hint = "see `kerf jobs ID` for where each member is";
+    Err(with_hint(Code::InvalidArgument, text, hint))
+}
+
+/// How far a client has read each log.
+fn positions(from: &[v1::LogPosition]) -> Result<BTreeMap<HostId, Position>, Status> {
+    let read = |position: &v1::LogPosition| {
+        let host = position.host.parse();
+        let host = host
+            .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))?;
+        let (stdout, stderr) = (position.stdout, position.stderr);
+        Ok((host, Position { stdout, stderr }))
+    };
+    from.iter().map(read).collect()
+}
+
 fn parse(id: &str) -> Result<JobId, Status> {
     id.parse()
         .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))
@@ -294,7 +304,7 @@ impl From<JobError> for Status {
     fn from(error: JobError) -> Self {
         let (code, hint) = match &error {
             JobError::Unknown { .. } => (Code::NotFound, "see `kerf jobs --all`"),
-            JobError::Spec(_) | JobError::Members { .. } => {
+            JobError::Spec(_) | JobError::Terminals { .. } => {
                 (Code::InvalidArgument, "see `kerf schema job`")
             }
             JobError::NotAllowed { .. } => (
@@ -315,6 +325,13 @@ impl From<JobError> for Status {
             JobError::NoTerminal { .. } | JobError::Attached { .. } => {
                 (Code::FailedPrecondition, "see `kerf logs -f`")
             }
+            JobError::Output { .. } => (Code::Internal, "see the log of kerfd"),
+            // Not unavailable: kerfd is there, and to ask it again at once would be for ever.
+            JobError::Away { .. } => (Code::FailedPrecondition, "see `kerf nodes`"),
+            JobError::TooManyReaders { .. } => (
+                Code::ResourceExhausted,
+                "wait until others have stopped to follow jobs there",
+            ),
             JobError::Store(_) => (Code::Unavailable, "see `kerf status`"),
             JobError::Launcher(LauncherError::RestrictedImage { .. }) => (
                 Code::PermissionDenied,

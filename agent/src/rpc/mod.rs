@@ -5,6 +5,7 @@ mod documents;
 mod imports;
 mod jobs;
 mod leases;
+mod nodes;
 mod status;
 mod streams;
 
@@ -30,8 +31,10 @@ pub use status::{CAUSES, HINT};
 use crate::config::Config;
 use crate::config::file::FileConfig;
 use crate::events::Events;
+use crate::fleet::FleetView;
 use crate::host::{HostHandle, LayoutRequest};
 use crate::jobs::Jobs;
+use crate::peers::Peers;
 
 /// Largest message in either direction; image archives come in parts far below it.
 const MESSAGE_LIMIT: usize = 4 << 20;
@@ -46,10 +49,14 @@ pub struct Service {
     pub host: HostHandle,
     /// Jobs.
     pub jobs: Jobs,
+    /// The other hosts; `None` where this one runs alone.
+    pub peers: Option<Peers>,
     /// Imports of images under way.
     pub imports: Imports,
     /// Events.
     pub events: Events,
+    /// What this host knows of the fleet.
+    pub fleet: watch::Receiver<Arc<FleetView>>,
     /// Configuration in force, with the files that it came from.
     pub config: watch::Receiver<Arc<LoadedConfig>>,
     /// Facts for the status.
@@ -98,7 +105,7 @@ impl Service {
     ) -> Result<Response<T>, Status> {
         let code = match &outcome {
             Ok(_) => "ok",
-            Err(status) => status.code().description_word(),
+            Err(status) => status::code_word(status.code()),
         };
         self.metrics.rpc_calls.inc([method, code]);
         self.metrics
@@ -127,29 +134,6 @@ impl Service {
     }
 }
 
-/// The code of a status as one word for a label.
-trait CodeWord {
-    fn description_word(self) -> &'static str;
-}
-
-impl CodeWord for tonic::Code {
-    fn description_word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::InvalidArgument => "invalid_argument",
-            Self::NotFound => "not_found",
-            Self::AlreadyExists => "already_exists",
-            Self::PermissionDenied => "permission_denied",
-            Self::Unauthenticated => "unauthenticated",
-            Self::ResourceExhausted => "resource_exhausted",
-            Self::FailedPrecondition => "failed_precondition",
-            Self::Aborted => "aborted",
-            Self::Unavailable => "unavailable",
-            _ => "internal",
-        }
-    }
-}
-
 #[tonic::async_trait]
 impl Kerf for Service {
     async fn get_status(
@@ -160,15 +144,12 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let mut facts = self.facts.clone();
         facts.jobs_active = u32::try_from(self.jobs.active()).unwrap_or(u32::MAX);
-        self.counted(
-            "get_status",
-            begun,
-            Ok(documents::status(
-                &self.host.view(),
-                self.jobs.problems(),
-                &facts,
-            )),
-        )
+        let mut problems = self.jobs.problems();
+        let peers = self.peers.as_ref();
+        problems.extend(peers.map(Peers::problems).unwrap_or_default());
+        let address = peers.map(Peers::address);
+        let status = documents::status(&self.host.view(), problems, address, &facts);
+        self.counted("get_status", begun, Ok(status))
     }
 
     async fn get_inventory(
@@ -349,6 +330,26 @@ impl Kerf for Service {
         let peer = self.admit(&request, Role::Submit)?;
         let outcome = self.end_job(peer, &request.get_ref().id);
         self.counted("cancel_job", begun, outcome)
+    }
+
+    async fn explain_job(
+        &self,
+        request: Request<v1::ExplainJobRequest>,
+    ) -> Result<Response<v1::JobExplanation>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let outcome = self.explanation_of(&request.get_ref().id);
+        self.counted("explain_job", begun, outcome)
+    }
+
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let fleet = self.fleet.borrow().clone();
+        self.counted("list_nodes", begun, Ok(nodes::nodes(&fleet)))
     }
 
     type ReadLogsStream = Answers<v1::LogChunk>;

@@ -35,6 +35,23 @@ pub fn with_hint(code: Code, message: impl Into<String>, hint: &str) -> Status {
     status
 }
 
+/// The code of a status as one word for a label.
+pub(super) fn code_word(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "ok",
+        Code::InvalidArgument => "invalid_argument",
+        Code::NotFound => "not_found",
+        Code::AlreadyExists => "already_exists",
+        Code::PermissionDenied => "permission_denied",
+        Code::Unauthenticated => "unauthenticated",
+        Code::ResourceExhausted => "resource_exhausted",
+        Code::FailedPrecondition => "failed_precondition",
+        Code::Aborted => "aborted",
+        Code::Unavailable => "unavailable",
+        _ => "internal",
+    }
+}
+
 impl From<HostError> for Status {
     fn from(error: HostError) -> Self {
         let code = match &error {

@@ -105,7 +105,7 @@ async fn relayed(
                 Some(v1::AttachOutput { output: Some(Output::Data(data)) }) => {
                     print::bytes(&mut io::stdout().lock(), &data)?;
                 }
-                Some(v1::AttachOutput { output: Some(Output::Ended(job)) }) => return Ok(Some(job)),
+                Some(v1::AttachOutput { output: Some(Output::Ended(job)) }) => return Ok(Some(*job)),
                 Some(v1::AttachOutput { output: None }) => {}
                 None => return Err(Failure::Unfinished { what: WHAT }),
             },

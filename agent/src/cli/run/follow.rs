@@ -1,5 +1,6 @@
 //! Follows a job without a terminal: its output to ours, to its end, over restarts of kerfd.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use crate::cli::Context;
 use crate::cli::client::{Client, soon};
 use crate::cli::fail::Failure;
 use crate::cli::print;
+use crate::errors::chain;
 
 /// How long a kerfd that went away is waited for: a restart with an upgrade takes some seconds, and the job
 /// goes on meanwhile.
@@ -134,47 +136,28 @@ impl<'a> Patience<'a> {
     }
 }
 
-/// How much of each stream was written already, so that a log that is read again goes on where it was.
+/// How far the log of each host was written already, so that one that is read again goes on where it was.
 #[derive(Debug, Default)]
-struct Output {
-    stdout: Position,
-    stderr: Position,
-}
-
-#[derive(Debug, Default)]
-struct Position {
-    /// Bytes written to our own stream.
-    written: u64,
-    /// Bytes of this reading of the log so far.
-    read: u64,
-}
-
-impl Position {
-    /// The part of `data` that was not written yet.
-    fn fresh<'a>(&mut self, data: &'a [u8]) -> &'a [u8] {
-        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
-        let old = self.written.saturating_sub(self.read).min(length);
-        self.read += length;
-        self.written = self.written.max(self.read);
-        data.get(usize::try_from(old).unwrap_or(usize::MAX)..)
-            .unwrap_or_default()
-    }
-}
+struct Output(BTreeMap<String, v1::LogPosition>);
 
 impl Output {
-    fn begin(&mut self) {
-        self.stdout.read = 0;
-        self.stderr.read = 0;
+    fn write(&mut self, chunk: &v1::LogChunk) -> Result<(), Failure> {
+        write_chunk(chunk.stream, &chunk.data)?;
+        self.pass(chunk);
+        Ok(())
     }
 
-    fn write(&mut self, chunk: &v1::LogChunk) -> Result<(), Failure> {
-        write_chunk(
-            chunk.stream,
-            match chunk.stream {
-                2 => self.stderr.fresh(&chunk.data),
-                _ => self.stdout.fresh(&chunk.data),
-            },
-        )
+    /// Goes behind a piece. A kerfd that is older than kerf does not say where that is.
+    fn pass(&mut self, chunk: &v1::LogChunk) {
+        if chunk.host.is_empty() {
+            return;
+        }
+        let position = self.0.entry(chunk.host.clone()).or_default();
+        position.host.clone_from(&chunk.host);
+        match chunk.stream {
+            2 => position.stderr = chunk.next,
+            _ => position.stdout = chunk.next,
+        }
     }
 }
 
@@ -186,16 +169,49 @@ pub fn write_chunk(stream: u32, data: &[u8]) -> Result<(), Failure> {
     }
 }
 
+/// What the call is called when it fails.
+const WHAT: &str = "follow the job";
+
 async fn until_ended(
     patience: &mut Patience<'_>,
     output: &mut Output,
     signals: &mut Signals,
 ) -> Result<Option<v1::Job>, Failure> {
-    const WHAT: &str = "follow the job";
-    output.begin();
+    match until_read(patience, output, signals).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        // kerfd is there and cannot show it. The job is what was asked for, and its end is known all the same.
+        Err(failure @ Failure::Call { .. }) if !failure.is_away() => {
+            let why = chain(&failure);
+            let print = patience.context.print;
+            print.note(&format!("the output cannot be read to its end: {why}"));
+        }
+        Err(failure) => return Err(failure),
+    }
+    // The log ends with the job, and the job's end is written down right after.
+    loop {
+        let mut waiting = Patience::new(patience.context, patience.client.clone(), &patience.id);
+        tokio::select! {
+            job = waiting.job(true) => return job.map(Some),
+            first = signals.next() => if !patience.interrupted(first).await? {
+                return Ok(None);
+            },
+        }
+    }
+}
+
+/// Passes the output on to its end; false when a second signal asks to leave the job.
+async fn until_read(
+    patience: &mut Patience<'_>,
+    output: &mut Output,
+    signals: &mut Signals,
+) -> Result<bool, Failure> {
     let request = v1::ReadLogsRequest {
         id: patience.id.clone(),
         follow: true,
+        // A run follows the one member that it is there for.
+        member: None,
+        from: output.0.values().cloned().collect(),
     };
     let logs = patience
         .client
@@ -209,22 +225,12 @@ async fn until_ended(
         tokio::select! {
             chunk = logs.message() => match chunk.map_err(Failure::call(WHAT))? {
                 Some(chunk) => output.write(&chunk)?,
-                None => break,
+                None => return Ok(true),
             },
             first = signals.next() => if !patience.interrupted(first).await? {
-                return Ok(None);
+                return Ok(false);
             },
             () = &mut quiet, if !quiet.is_elapsed() => patience.say_why_it_waits().await?,
-        }
-    }
-    // The log ends with the job, and the job's end is written down right after.
-    loop {
-        let mut waiting = Patience::new(patience.context, patience.client.clone(), &patience.id);
-        tokio::select! {
-            job = waiting.job(true) => return job.map(Some),
-            first = signals.next() => if !patience.interrupted(first).await? {
-                return Ok(None);
-            },
         }
     }
 }

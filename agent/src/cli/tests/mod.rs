@@ -3,6 +3,7 @@
 
 mod arguments;
 mod failures;
+mod fleet;
 mod hardware;
 mod layouts;
 mod leases;

@@ -23,6 +23,7 @@ fn well() -> v1::Status {
         store_epoch: 1,
         generation: 42,
         metrics_address: "127.0.0.1:9450".to_owned(),
+        peers_address: "10.0.0.7:9451".to_owned(),
         ..v1::Status::default()
     }
 }
@@ -38,6 +39,7 @@ fn a_host_that_is_well() {
       jobs     2 active
       store    epoch 1, generation 42
       metrics  http://127.0.0.1:9450/metrics
+      peers    10.0.0.7:9451
     ");
 }
 
@@ -62,6 +64,7 @@ fn what_is_wrong_comes_first() {
         draining: true,
         simulated: Some("h100x8".to_owned()),
         metrics_address: String::new(),
+        peers_address: String::new(),
         ..well()
     };
     insta::assert_snapshot!(status::render(&Status::from(&sick), PLAIN), @"
@@ -79,6 +82,7 @@ fn what_is_wrong_comes_first() {
       jobs     2 active
       store    epoch 1, generation 42
       metrics  off
+      peers    off
     ");
 }
 

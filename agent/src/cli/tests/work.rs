@@ -24,6 +24,17 @@ fn running() -> v1::Job {
     }
 }
 
+/// The hosts of members, by their numbers; the attempt is the second.
+fn on(hosts: &[u32]) -> Vec<v1::JobMember> {
+    let member = |(member, host): (u32, &u32)| v1::JobMember {
+        member,
+        attempt: 2,
+        host_id: format!("{host:08x}-0000-4000-8000-000000000000"),
+        host: format!("node-{host}"),
+    };
+    (0..).zip(hosts).map(member).collect()
+}
+
 fn failed() -> v1::Job {
     v1::Job {
         id: ID.replace('1', "2"),
@@ -49,12 +60,53 @@ fn a_list_of_jobs() {
     };
     let all = Jobs::try_from(&message).expect("right jobs");
     insta::assert_snapshot!(jobs::render(&all, PLAIN), @"
-    ID                                    STATE    EXIT  NAME   ASK      IMAGE         SUBMITTED                 REASON
-    01938f5c-0000-7000-8000-000000000001  running     -  -      1g.10gb  busybox:kerf  2026-11-25T12:00:00.000Z  its container runs
-    02938f5c-0000-7000-8000-000000000002  failed      7  mnist  -        busybox:kerf  2026-11-25T12:00:00.000Z  exit code 7
+    ID                                    STATE    EXIT  HOST  NAME   ASK      IMAGE         SUBMITTED                 REASON
+    01938f5c-0000-7000-8000-000000000001  running     -  -     -      1g.10gb  busybox:kerf  2026-11-25T12:00:00.000Z  its container runs
+    02938f5c-0000-7000-8000-000000000002  failed      7  -     mnist  -        busybox:kerf  2026-11-25T12:00:00.000Z  exit code 7
     ");
     let none = Jobs::try_from(&v1::ListJobsResponse::default()).expect("no jobs");
     insta::assert_snapshot!(jobs::render(&none, PLAIN), @"no jobs");
+}
+
+#[test]
+fn jobs_name_their_hosts() {
+    let alone = v1::Job {
+        members: on(&[1]),
+        ..running()
+    };
+    let wide = v1::Job {
+        spec_json: r#"{"image":"busybox:kerf","members":4}"#.to_owned(),
+        members: on(&[1, 1, 2, 1]),
+        ..running()
+    };
+    let both = v1::ListJobsResponse {
+        jobs: vec![alone.clone(), wide.clone()],
+        next: String::new(),
+    };
+    let both = Jobs::try_from(&both).expect("right jobs");
+    insta::assert_snapshot!(jobs::render(&both, PLAIN), @"
+    ID                                    STATE    EXIT  HOST           NAME  ASK      IMAGE         SUBMITTED                 REASON
+    01938f5c-0000-7000-8000-000000000001  running     -  node-1         -     1g.10gb  busybox:kerf  2026-11-25T12:00:00.000Z  its container runs
+    01938f5c-0000-7000-8000-000000000001  running     -  node-1,node-2  -     -        busybox:kerf  2026-11-25T12:00:00.000Z  its container runs
+    ");
+    let head = |message: &v1::Job| {
+        let text = jobs::render_one(&job(message), PLAIN);
+        let hosts = text
+            .lines()
+            .skip(3)
+            .take_while(|line| !line.starts_with("image"));
+        let attempt = text.lines().filter(|line| line.starts_with("attempt"));
+        hosts.chain(attempt).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(head(&alone), @"
+    host       node-1
+    attempt    2
+    ");
+    insta::assert_snapshot!(head(&wide), @"
+    members 0-1,3  node-1
+    member 2       node-2
+    attempt        2
+    ");
 }
 
 #[test]
