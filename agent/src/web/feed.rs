@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::{Sources, document};
 use crate::host::now;
+use crate::peers::Peers;
 
 /// Least time between two documents. Somebody who looks at a page sees no more than four changes a second,
 /// and a launch has several.
@@ -60,12 +61,12 @@ impl Feed {
     pub async fn run(mut self, frames: watch::Sender<Frame>) {
         let mut views = self.sources.host.watch();
         let mut jobs = self.sources.jobs.facts();
-        let mut peers = self.sources.peers.clone();
+        let mut fleet = self.sources.fleet.clone();
         loop {
             tokio::select! {
                 changed = views.changed() => if changed.is_err() { return },
                 changed = jobs.changed() => if changed.is_err() { return },
-                () = change(&mut peers) => {}
+                () = change(&mut fleet) => {}
             }
             match self.next() {
                 Ok(Some(frame)) => drop(frames.send_replace(frame)),
@@ -97,13 +98,15 @@ fn look(sources: &Sources) -> Web {
         shown: sources.jobs.shown(document::JOBS_SHOWN),
         by_state: sources.jobs.facts().borrow().by_state.clone(),
     };
-    let peers = sources.peers.borrow().clone();
-    document::document(now(), &view, &jobs, peers, &sources.facts)
+    let fleet = sources.fleet.borrow().clone();
+    let mut problems = sources.jobs.problems();
+    problems.extend(sources.peers.iter().flat_map(Peers::problems));
+    document::document(now(), &view, &problems, &jobs, &fleet, &sources.facts)
 }
 
-/// The next change of the peers; never, once nobody can change them any more.
-async fn change<T>(peers: &mut watch::Receiver<T>) {
-    if peers.changed().await.is_err() {
+/// The next change of the fleet; never, once nobody can change it any more.
+async fn change<T>(fleet: &mut watch::Receiver<T>) {
+    if fleet.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }

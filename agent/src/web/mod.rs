@@ -1,7 +1,7 @@
 //! The status page of this host: one HTML page of our own, its document, and the stream of changes.
 //!
 //! ```text
-//!   HostView, jobs, peers ──document──► kerf.v1.Web ──feed──► one frame a change ──┬─► /events (SSE)
+//!   HostView, jobs, fleet ──document──► kerf.v1.Web ──feed──► one frame a change ──┬─► /events (SSE)
 //!        (pictures of others)   (pure)                (JSON once)                  └─► /api/state
 //! ```
 //! It reads and never changes anything, so there is no log-in. Who can reach the address can read the page: any
@@ -25,20 +25,18 @@ use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use kerf_api::json::web::Peer;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use document::Facts;
 
+use crate::fleet::FleetView;
 use crate::host::HostHandle;
 use crate::jobs::Jobs;
+use crate::peers::Peers;
 use feed::Frame;
 use guard::Guard;
 use stream::Streams;
-
-/// The other hosts of the fleet; `None` where this host runs alone.
-pub type Peers = Option<Vec<Peer>>;
 
 /// What the page is made of.
 #[derive(Debug)]
@@ -47,8 +45,10 @@ pub struct Sources {
     pub host: HostHandle,
     /// Jobs of the host.
     pub jobs: Jobs,
-    /// What this host knows of its peers.
-    pub peers: watch::Receiver<Peers>,
+    /// What this host knows of the fleet.
+    pub fleet: watch::Receiver<Arc<FleetView>>,
+    /// The way to the other hosts; `None` where this one runs alone.
+    pub peers: Option<Peers>,
     /// What does not change while kerfd runs.
     pub facts: Facts,
 }

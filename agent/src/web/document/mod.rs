@@ -1,15 +1,17 @@
 //! From pictures of the host to the document of its page. Pure: time is an argument, nothing is read here.
 
 mod gpu;
+mod peer;
 mod work;
 
-use kerf_api::json::web::{Host, Peer, Topology, Web, WebSchema};
+use kerf_api::json::web::{Host, Topology, Web, WebSchema};
 use kerf_api::json::{Degradation, Inventory};
 use kerf_types::Timestamp;
 
 pub(super) use work::{JOBS_SHOWN, JobsSeen};
 
-use crate::host::HostView;
+use crate::fleet::FleetView;
+use crate::host::{Degraded, HostView};
 use crate::rpc;
 
 /// What does not change while kerfd runs.
@@ -23,17 +25,20 @@ pub struct Facts {
     pub names: bool,
 }
 
-/// The document at a time.
+/// The document at a time. `problems` are those that the host's owner does not know of.
 pub(super) fn document(
     at: Timestamp,
     view: &HostView,
+    problems: &[(String, Degraded)],
     jobs: &JobsSeen,
-    peers: Option<Vec<Peer>>,
+    fleet: &FleetView,
     facts: &Facts,
 ) -> Web {
     let inventory = Inventory::from(&view.inventory);
     let holders = work::Holders::new(jobs, facts.names);
-    let degraded = view.degraded.iter().map(|(what, degraded)| Degradation {
+    let of_others = problems.iter().map(|(what, degraded)| (what, degraded));
+    let degraded = view.degraded.iter().chain(of_others);
+    let degraded = degraded.map(|(what, degraded)| Degradation {
         what: what.clone(),
         why: degraded.why.clone(),
         hint: degraded.hint.clone(),
@@ -61,7 +66,7 @@ pub(super) fn document(
         topology: topology(view),
         jobs: work::jobs(jobs, facts.names),
         leases: work::leases(view, &holders),
-        peers,
+        peers: peer::peers(fleet),
     }
 }
 

@@ -9,17 +9,19 @@ use kerf_types::inventory::{
 };
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
+use kerf_types::peer::Attempt;
 use kerf_types::profile::{Engines, Profile};
 use kerf_types::{
-    Bytes, CiId, ComputeInstance, ContainerRef, DeviceMinor, Fence, GiId, GpuInstance, JobId,
-    LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
+    Bytes, CiId, ComputeInstance, ContainerRef, DeviceMinor, Fence, GiId, GpuInstance, HostId,
+    JobId, LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
 };
 
 use super::{Facts, JobsSeen, document};
+use crate::fleet::FleetView;
 use crate::host::view::{Lives, slices};
 use crate::host::{Degraded, HostView};
 use crate::launcher::{Submitter, UserIds};
-use crate::store::JobRow;
+use crate::store::{JobRow, Placed};
 
 fn at(address: &str) -> PciAddress {
     address.parse().expect("an address")
@@ -213,9 +215,8 @@ fn row(number: u8, state: JobState) -> JobRow {
         ended: state.is_final().then_some(Timestamp(5_000)),
         restarts: 0,
         cancel_requested: false,
-        runs_since: None,
-        stopping: None,
-        log_bytes: 0,
+        placed: None,
+        explanation: None,
     }
 }
 
@@ -251,7 +252,8 @@ fn look(names: bool) -> Web {
         simulated: None,
         names,
     };
-    document(Timestamp(10_000), &view(), &jobs, None, &facts)
+    let alone = FleetView::default();
+    document(Timestamp(10_000), &view(), &[], &jobs, &alone, &facts)
 }
 
 fn json(web: &Web) -> String {
@@ -297,10 +299,31 @@ fn a_lease_of_a_job_names_the_job() {
         simulated: None,
         names: false,
     };
-    let web = document(Timestamp(10_000), &view, &jobs, None, &facts);
+    let alone = FleetView::default();
+    let web = document(Timestamp(10_000), &view, &[], &jobs, &alone, &facts);
     let job = format!("job {}", web.jobs.entries[0].id);
     assert_eq!(web.leases[0].holder, job);
     assert_eq!(web.gpus[0].slices[0].holder, Some(job));
+}
+
+#[test]
+fn a_job_names_the_first_of_its_hosts_once_each_and_counts_them_all() {
+    let name = |number: u8| format!("node-{}", number % 4);
+    let host = |number: u8| (HostId::from_bits(number.into()), name(number));
+    let mut placed = row(1, JobState::Running);
+    placed.placed = Some(Placed {
+        attempt: Attempt::FIRST,
+        hosts: [1, 1, 2, 5, 3, 1].map(host).into(),
+    });
+    let jobs = JobsSeen {
+        shown: vec![(placed, Arc::new(spec()))],
+        by_state: BTreeMap::new(),
+    };
+    let job = &super::work::jobs(&jobs, false).entries[0];
+    assert_eq!(job.hosts, ["node-1", "node-2", "node-1"]);
+    assert_eq!(job.host_count, 4);
+    let waiting = &look(false).jobs.entries[0];
+    assert_eq!((waiting.hosts.len(), waiting.host_count), (0, 0));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Jobs and leases. Names that users chose (of jobs, images, containers) are told only where the host allows
 //! it, and so are reasons, which may hold some. Arguments and environment are told never.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kerf_api::json::web::{Job, Jobs, Lease, Subject};
@@ -10,11 +10,14 @@ use kerf_types::lease::{self, Holder};
 use kerf_types::{JobId, LeaseId};
 
 use crate::host::HostView;
-use crate::store::JobRow;
+use crate::store::{JobRow, Placed};
 
 /// Jobs that the page has room for. Each is about 400 bytes of the document, which goes out up to four times a
 /// second.
 pub(in crate::web) const JOBS_SHOWN: usize = 100;
+
+/// Hosts of one job that are named. A wide job has hundreds, and who wants them all asks `kerf jobs ID`.
+const HOSTS_SHOWN: usize = 3;
 
 /// Jobs as they were seen.
 #[derive(Debug, Clone, Default)]
@@ -43,12 +46,15 @@ pub(super) fn jobs(seen: &JobsSeen, names: bool) -> Jobs {
 
 fn job(row: &JobRow, spec: &JobSpec, names: bool) -> Job {
     let told = |text: &str| (names && !text.is_empty()).then(|| text.to_owned());
+    let hosts = row.placed.as_ref().map(hosts).unwrap_or_default();
     Job {
         id: row.id.to_string(),
         name: told(&spec.name),
         image: told(&spec.image),
         accelerator: spec.accelerator.as_ref().map(ToString::to_string),
         members: spec.members,
+        host_count: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
+        hosts: hosts.into_iter().take(HOSTS_SHOWN).collect(),
         state: row.state.as_str().to_owned(),
         reason: told(&row.reason),
         exit_code: row.exit_code,
@@ -59,6 +65,13 @@ fn job(row: &JobRow, spec: &JobSpec, names: bool) -> Job {
         ended_at: row.ended.map(|time| time.to_string()),
         restarts: row.restarts,
     }
+}
+
+/// The name of each host once; two hosts of one name are two.
+fn hosts(placed: &Placed) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let first = placed.hosts.iter().filter(|(id, _)| seen.insert(*id));
+    first.map(|(_, name)| name.clone()).collect()
 }
 
 pub(super) fn leases(view: &HostView, holders: &Holders) -> Vec<Lease> {

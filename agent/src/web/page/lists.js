@@ -8,12 +8,26 @@ const mono = (text) => h("span", { class: "mono" }, text);
 const none = (text) => h("p", { class: "none" }, text);
 const dim = (text) => h("span", { class: "dim" }, text);
 
+/** What a peer says of itself; of one that is not there it is what it said last. */
+function told(peer, number) {
+  if (number === null) return dim("–");
+  if (peer.state === "alive") return String(number);
+  return h("span", { class: "dim", title: "as it said last" }, String(number));
+}
+
 /** What a lease gives, in words. */
 function given(lease) {
   return lease.subjects.map((one) => {
     const gpu = one.gpu_index === null ? one.pci : `GPU ${one.gpu_index}`;
     return one.profile ? `${gpu} · ${one.profile} at ${one.slice.split("-").slice(-2).join(":")}` : `${gpu}, whole`;
   }).join(", ");
+}
+
+/** Where a job's members are: names while they are few. */
+function hosts(job) {
+  if (job.host_count === 0) return dim("–");
+  if (job.host_count <= job.hosts.length) return job.hosts.join(", ");
+  return h("span", { title: `${job.hosts.join(", ")}, …` }, count(job.host_count, "host"));
 }
 
 /** The table of jobs. */
@@ -25,7 +39,8 @@ export function jobs(web) {
     { name: "State", cell: (job) => state(job.state) },
     { name: "Job", cell: (job) => mono(job.id), head: true },
     { name: "Asks for", cell: (job) => (job.members > 1 ? `${job.members} × ` : "") + (job.accelerator ?? "no accelerator") },
-    { name: "Runs on", cell: on },
+    { name: "Host", cell: hosts },
+    { name: "Devices here", cell: on },
     { name: "User", cell: (job) => String(job.uid), kind: "number" },
     { name: "Age", cell: (job) => since(job.submitted_at), kind: "number" },
     { name: "Runs for", cell: ran, kind: "number" },
@@ -68,17 +83,23 @@ export function leases(web) {
   ], web.leases);
 }
 
+/** Models of a peer's GPUs without the maker, for whom the narrow column has no room. */
+function models(peer) {
+  if (peer.gpus === null) return dim("not told yet");
+  return h("span", { title: peer.gpus }, peer.gpus.replaceAll("NVIDIA ", ""));
+}
+
 /** The other hosts of the fleet. */
 export function peers(web) {
   if (web.peers === null) return none("This host runs alone.");
   if (web.peers.length === 0) return none("This host has no peers yet.");
   return table("Peers", [
-    { name: "State", cell: (peer) => [state(peer.state), peer.open || peer.state !== "alive" ? null : dim(" takes no work")] },
+    { name: "State", cell: (peer) => [state(peer.state), peer.open === false && peer.state === "alive" ? h("span", { class: "dim", title: "takes no new work" }, " closed") : null] },
     { name: "Host", cell: (peer) => h("span", { title: peer.address }, peer.name), head: true },
-    { name: "GPUs", cell: (peer) => peer.gpus || dim("not told yet") },
-    { name: "Held", cell: (peer) => String(peer.held), kind: "number" },
-    { name: "Free", cell: (peer) => String(peer.free), kind: "number" },
-    { name: "Jobs", cell: (peer) => String(peer.jobs), kind: "number" },
+    { name: "GPUs", cell: models },
+    { name: "Held", cell: (peer) => told(peer, peer.held), kind: "number" },
+    { name: "Free", cell: (peer) => told(peer, peer.free), kind: "number" },
+    { name: "Jobs", cell: (peer) => told(peer, peer.jobs), kind: "number" },
     { name: "For", cell: (peer) => since(peer.since_at), kind: "number" },
   ], web.peers);
 }

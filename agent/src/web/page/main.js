@@ -18,7 +18,7 @@ const at = (id) => document.getElementById(id);
 const PARTS = [
   ["name", (web) => web.host.name, (web) => web.host.name],
   ["facts", (web) => web.host, facts],
-  ["trouble", (web) => [web.degraded, web.problems, web.host.draining, web.gpus], trouble],
+  ["trouble", (web) => [web.degraded, web.problems, web.host.draining, web.gpus, web.peers?.map((peer) => peer.state)], trouble],
   ["summary", (web) => [web.gpus, web.leases, web.jobs.by_state], summary],
   ["host", (web) => [web.gpus, web.nics, web.numa_nodes, web.topology, selected], (web) => host(web, selected, select)],
   ["jobs", (web) => [web.jobs, web.leases, web.names], jobs],

@@ -21,8 +21,16 @@ export function trouble(web) {
   const draining = web.host.draining
     ? [h("li", { class: "ill mild" }, h("b", {}, "draining"), h("span", {}, "kerfd is about to end and takes no new work"))]
     : [];
-  const all = [...sick, ...draining, ...odd(web), ...unread];
+  const all = [...sick, ...draining, ...odd(web), ...unread, ...silent(web.peers ?? [])];
   return all.length === 0 ? h("p", { class: "well" }, "Everything is well") : h("ul", {}, all);
+}
+
+/** A peer that is not there is no trouble of this host, and yet not everything is well then. */
+function silent(peers) {
+  const away = peers.filter((peer) => peer.state === "down" || peer.state === "suspect").length;
+  if (away === 0) return [];
+  const words = `${away} of ${count(peers.length, "peer")} ${away === 1 ? "does" : "do"} not answer`;
+  return [h("li", { class: "ill mild" }, h("b", {}, "fleet"), h("span", {}, words))];
 }
 
 /** What nobody gets until somebody looks, on GPUs that are themselves well. */
