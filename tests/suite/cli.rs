@@ -34,6 +34,7 @@ fn host_with(machine: &str, config: &str) -> World {
         containerd: scratch.join("none.sock"),
         namespace: "kerf-cli".to_owned(),
         config: format!("[host]\nname = \"node-1\"\n{config}"),
+        peering: None,
     };
     let kerfd = Kerfd::start(settings).expect("kerfd comes up");
     World::new(scratch, Some(kerfd))

@@ -124,7 +124,16 @@ impl Containerd {
     /// # Errors
     /// When containerd refuses it.
     pub fn import(&self, archive: &Path) -> Result<()> {
-        process::run(self.ctr().args(["images", "import"]).arg(archive)).map(drop)
+        self.import_in(&self.namespace, archive)
+    }
+
+    /// Imports an OCI archive into any namespace.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn import_in(&self, namespace: &str, archive: &Path) -> Result<()> {
+        let mut command = self.ctr_in(namespace);
+        process::run(command.args(["images", "import"]).arg(archive)).map(drop)
     }
 
     /// The sockets of shims, as each bundle names its own: they lie outside the private folder.

@@ -43,6 +43,28 @@ pub struct Settings {
     pub namespace: String,
     /// TOML to add to the configuration file, for example `[partition]` and what follows it.
     pub config: String,
+    /// How it meets other hosts; `None` for a host that runs alone.
+    pub peering: Option<Peering>,
+}
+
+/// How a kerfd meets other hosts.
+#[derive(Debug, Clone)]
+pub struct Peering {
+    /// Where it listens; after the start the address that it got, so that it has the same after a restart.
+    pub listen: SocketAddr,
+    /// A host of the fleet to join.
+    pub join: Option<SocketAddr>,
+}
+
+impl Peering {
+    /// A free port of loopback.
+    #[must_use]
+    pub fn new(join: Option<SocketAddr>) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            join,
+        }
+    }
 }
 
 /// A running kerfd; dropping it kills it.
@@ -51,6 +73,8 @@ pub struct Kerfd {
     child: ChildGuard,
     settings: Settings,
     at: Addresses,
+    /// Its end was wanted: it has nothing to be asked for any more.
+    killed: bool,
 }
 
 /// Where a kerfd listens for HTTP.
@@ -58,6 +82,7 @@ pub struct Kerfd {
 struct Addresses {
     metrics: SocketAddr,
     web: SocketAddr,
+    peers: Option<SocketAddr>,
 }
 
 impl Kerfd {
@@ -66,13 +91,17 @@ impl Kerfd {
     /// # Errors
     /// When something has not been built, or kerfd does not come up; the text holds the end of its
     /// log.
-    pub fn start(settings: Settings) -> Result<Self> {
+    pub fn start(mut settings: Settings) -> Result<Self> {
         prepare(&settings)?;
         let (child, at) = spawn(&settings)?;
+        if let (Some(peering), Some(listen)) = (&mut settings.peering, at.peers) {
+            peering.listen = listen;
+        }
         Ok(Self {
             child,
             settings,
             at,
+            killed: false,
         })
     }
 
@@ -175,6 +204,12 @@ impl Kerfd {
         self.at.web
     }
 
+    /// Where other hosts reach it; `None` for a host that runs alone.
+    #[must_use]
+    pub fn peers_address(&self) -> Option<SocketAddr> {
+        self.at.peers
+    }
+
     /// One GET of the metrics listener.
     ///
     /// # Errors
@@ -212,7 +247,9 @@ impl Kerfd {
     /// # Errors
     /// When it does not go.
     pub fn kill9(&mut self) -> Result<()> {
-        self.child.kill().map(drop)
+        self.child.kill()?;
+        self.killed = true;
+        Ok(())
     }
 
     /// Starts it again on the same folders; its metrics and its page have other addresses then.
@@ -221,6 +258,7 @@ impl Kerfd {
     /// When it does not come up.
     pub fn restart(&mut self) -> Result<()> {
         (self.child, self.at) = spawn(&self.settings)?;
+        self.killed = false;
         Ok(())
     }
 
@@ -246,12 +284,14 @@ impl Kerfd {
         self.child.signal(signal)
     }
 
-    /// Ends it with SIGTERM, and sees that no worker outlives it.
+    /// Ends it with SIGTERM unless [`Kerfd::kill9`] has, and sees that no worker outlives it.
     ///
     /// # Errors
     /// When it does not end in time or leaves a worker, which is killed then.
     pub fn stop(mut self) -> Result<()> {
-        self.terminate()?;
+        if !self.killed {
+            self.terminate()?;
+        }
         let gone = poll::until_true("the end of workers", WORKERS_LIMIT, || {
             self.workers().is_empty()
         });
@@ -293,6 +333,13 @@ fn daemon(settings: &Settings) -> Result<Command> {
     command.arg("--state-dir").arg(folder.join("state"));
     command.arg("--cdi-dir").arg(folder.join("cdi"));
     command.args(["--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0"]);
+    if let Some(peering) = &settings.peering {
+        command.arg("--insecure-dev");
+        command.arg("--peers").arg(peering.listen.to_string());
+        if let Some(join) = peering.join {
+            command.arg("--join").arg(join.to_string());
+        }
+    }
     command.arg("--containerd").arg(&settings.containerd);
     command.arg("--namespace").arg(&settings.namespace);
     command.arg("--runtime").arg(bins::runtime()?);
@@ -336,5 +383,6 @@ fn serving(log: &Path, after: u64) -> Option<Addresses> {
     Some(Addresses {
         metrics: field("metrics")?,
         web: field("web")?,
+        peers: field("peers"),
     })
 }

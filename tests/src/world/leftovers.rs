@@ -5,12 +5,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use anyhow::Result;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{bins, process};
+use crate::{bins, poll, process};
+
+/// How long killed guards may take to be gone.
+const GUARDS_LIMIT: Duration = Duration::from_secs(10);
 
 /// Mount points at or below `folder`, in the order in which they were mounted.
 #[must_use]
@@ -53,6 +58,26 @@ pub fn programs_naming(program: &str, word: &str) -> Vec<u32> {
     let mut pids = processes_naming(word);
     pids.retain(|pid| program_of(*pid).is_some_and(|name| name == program));
     pids
+}
+
+/// Ends the guards of containers that are gone: a guard outlives its kerfd on purpose, until its deadline has passed.
+///
+/// # Errors
+/// When one does not go.
+pub fn end_guards(folder: &Path) -> Result<()> {
+    let folder = folder.display().to_string();
+    poll::until_true("the end of guards", GUARDS_LIMIT, || {
+        let guards = programs_naming("kerf-runtime", &folder);
+        kill_all(&guards);
+        guards.is_empty()
+    })
+}
+
+/// What a process was started with, for error messages.
+#[must_use]
+pub fn command_line(pid: u32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
 /// The file name of what a process executes; the kernel marks a file that was replaced meanwhile.

@@ -3,11 +3,13 @@
 
 mod config;
 mod containerd;
+mod fleet;
 mod image;
 pub mod kerfd;
 pub mod leftovers;
 pub(crate) mod sweep;
 
 pub use containerd::Containerd;
+pub use fleet::Fleet;
 pub use image::{IMAGE, busybox_image, static_busybox};
 pub use kerfd::Kerfd;

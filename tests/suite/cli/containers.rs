@@ -45,6 +45,7 @@ pub fn engine_with(config: &str) -> Option<World> {
         containerd: containerd.socket().to_path_buf(),
         namespace: containerd.namespace().to_owned(),
         config: format!("[host]\nname = \"node-1\"\n{config}"),
+        peering: None,
     };
     let kerfd = Kerfd::start(settings).expect("kerfd comes up");
     let mut world = World::new(scratch, Some(kerfd));

@@ -118,9 +118,9 @@ fn a_cancel_outlives_kerfd_and_containerd_and_starts_nothing_again() {
     let store = world.kerfd().state().join("state.db");
     poll::until_true("the intent in the store", LIMIT, || {
         let store = Connection::open(&store).expect("the store");
-        let query = "SELECT stopping_cause FROM jobs WHERE id = ?1";
+        let query = "SELECT document ->> '$.stopping[0]' FROM runs WHERE job = ?1";
         let cause = store.query_row(query, [&id], |row| row.get::<_, Option<String>>(0));
-        cause.expect("the job").as_deref() == Some("cancel")
+        cause.expect("the member").as_deref() == Some("cancel")
     })
     .expect("it is written down");
     world.kerfd().kill9().expect("kerfd goes");
@@ -210,14 +210,13 @@ fn a_container_that_nobody_knows_is_named_and_left_alone() {
     let id = submit(&world, &[], "echo begun; sleep 600");
     begun(&world, &id);
     world.kerfd().kill9().expect("kerfd goes");
-    let (state, copies) = (
-        world.kerfd().state(),
-        world.kerfd().folder().join("run/jobs"),
-    );
+    let (state, run) = (world.kerfd().state(), world.kerfd().folder().join("run"));
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         drop(std::fs::remove_file(state.join(name)));
     }
-    std::fs::remove_dir_all(copies).expect("the copies");
+    for copies in ["jobs", "runs"] {
+        std::fs::remove_dir_all(run.join(copies)).expect("the copies");
+    }
     world
         .kerfd()
         .restart()

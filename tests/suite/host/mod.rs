@@ -1,6 +1,6 @@
 //! Whole hosts: a real kerfd on a simulated machine, with real containers of a real containerd.
 
-mod browser;
+pub mod browser;
 mod bundle;
 mod cdi;
 mod cdi_spec;
@@ -13,7 +13,7 @@ mod gone;
 mod isolation;
 mod metrics;
 mod offered;
-mod page;
+pub mod page;
 mod refusals;
 mod scrapes;
 mod store;

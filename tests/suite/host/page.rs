@@ -14,10 +14,10 @@ use super::client::layout;
 use super::world::{QUICK, World};
 
 /// A usual screen.
-const SIZE: (u32, u32) = (1440, 900);
+pub const SIZE: (u32, u32) = (1440, 900);
 
 /// A telephone, for those who are on call.
-const SMALL: (u32, u32) = (390, 844);
+pub const SMALL: (u32, u32) = (390, 844);
 
 fn page(world: &World) -> String {
     format!("http://{}/", world.kerfd.web_address())
@@ -37,7 +37,8 @@ fn until_slices(browser: &mut Browser, gpu: u32, state: &str, count: usize) {
     ));
 }
 
-fn keep(name: &str, picture: &[u8]) {
+/// Keeps a picture for people.
+pub fn keep(name: &str, picture: &[u8]) {
     assert_eq!(picture.get(1..4), Some(b"PNG".as_slice()));
     let folder: PathBuf = tree::target_dir().expect("a build folder").join("page");
     std::fs::create_dir_all(&folder).expect("it takes folders");

@@ -183,6 +183,7 @@ pub fn settings(
         containerd: containerd.map_or(nobody, |containerd| containerd.socket().to_path_buf()),
         namespace: containerd.map_or("kerf", Containerd::namespace).to_owned(),
         config: config.to_owned(),
+        peering: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod archives;
 mod faults;
+mod guards;
 mod images;
 mod lifecycle;
 mod owners;

@@ -122,7 +122,11 @@ fn logs_are_followed_to_the_end_of_the_job() {
     let (over, ended) = watch::channel(false);
     let log_dir = world.log_dir("chatty");
     let follower = world.runtime.spawn(async move {
-        let mut stream = std::pin::pin!(logs::follow(log_dir, Some(ended)));
+        let mut stream = std::pin::pin!(logs::follow(
+            log_dir,
+            logs::Position::default(),
+            Some(ended)
+        ));
         let mut texts = [Vec::new(), Vec::new()];
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.expect("it can be read");
@@ -138,7 +142,7 @@ fn logs_are_followed_to_the_end_of_the_job() {
     assert_eq!(out.len(), 18 + 300_000);
     assert_eq!(err, b"err 1\nerr 2\nerr 3\n");
     let length = world.run(async {
-        let stream = logs::follow(world.log_dir("chatty"), None);
+        let stream = logs::follow(world.log_dir("chatty"), logs::Position::default(), None);
         let lengths = stream.map(|chunk| chunk.expect("it can be read").bytes.len());
         lengths.fold(0, |sum, length| sum + length).await
     });

@@ -1,0 +1,13 @@
+//! Several hosts over the real drivers: they find each other, place jobs on the right one, and survive a loss.
+
+mod deaths;
+mod gangs;
+mod lies;
+mod loss;
+mod page;
+mod placing;
+mod race;
+mod refusals;
+mod silence;
+mod spec;
+mod world;
