@@ -16,6 +16,17 @@ pub struct Slice {
     pub uuid: Option<String>,
 }
 
+/// A host as `kerf nodes -o json` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// For example `alive` or `down`.
+    pub presence: String,
+    /// Whether it is known what it says of itself.
+    pub told: bool,
+}
+
 /// Parses a document and sees that it is of the right kind: `kerf.v1.<kind>`.
 pub fn document(text: &str, kind: &str) -> Result<Value> {
     let value: Value = serde_json::from_str(text).with_context(|| format!("{kind} is no JSON"))?;
@@ -56,6 +67,18 @@ pub fn slices(document: &Value) -> Result<Vec<Slice>> {
         })
     };
     list(document, "slices")?.iter().map(slice).collect()
+}
+
+/// The hosts of a `Nodes`.
+pub fn nodes(document: &Value) -> Result<Vec<Node>> {
+    let node = |value: &Value| {
+        Ok(Node {
+            name: text(value, "name")?,
+            presence: text(value, "presence")?,
+            told: value.get("record").is_some_and(|record| !record.is_null()),
+        })
+    };
+    list(document, "nodes")?.iter().map(node).collect()
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! `cargo xtask demo`: one host does its whole job before your eyes, on any Linux machine.
+//! `cargo xtask demo`: one host does its whole job before your eyes, then three of them together, on any Linux
+//! machine.
 //!
-//! It starts a containerd and a kerfd of its own in a temporary folder and touches nothing else;
+//! It starts a containerd and each kerfd in a temporary folder of its own and touches nothing else;
 //! whatever happens, what it started has ended when it returns.
 
 mod answers;
-mod host;
+mod hosts;
 mod stage;
 mod steps;
 
@@ -19,7 +20,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::phase::phase;
 use crate::{out, setup, test};
-use host::Host;
+use hosts::Hosts;
 use stage::Stage;
 
 /// How often the flag of the signal handler is looked at.
@@ -45,22 +46,22 @@ pub fn run(options: &Options) -> Result<()> {
         });
     }
     phase("setup", setup::run)?;
-    phase("build", || test::build().and_then(|_| host::check_built()))?;
+    phase("build", || test::build().and_then(|_| hosts::check_built()))?;
     let interrupted = watch_signals()?;
-    let mut host = Host::new()?;
+    let mut hosts = Hosts::new()?;
     let mut stage = Stage::new(Arc::clone(&interrupted));
     out::line(&format!(
         "\nEverything of this demo lies in {}",
-        host.folder().display()
+        hosts.folder().display()
     ));
-    let mut played = stage.play(&steps::STEPS, &mut host);
+    let mut played = stage.play(&steps::STEPS, &mut hosts);
     if played.is_ok() && !options.once {
-        played = stay(&host, &interrupted);
+        played = stay(&hosts, &interrupted);
     }
     if played.is_err() {
-        out::line(&format!("\nkerfd's log ends with:\n{}", host.log_tail()));
+        out::line(&format!("\nThe logs end with\n{}", hosts.log_tails()));
     }
-    let closed = host.close().context("the demo did not clean up");
+    let closed = hosts.close().context("the demo did not clean up");
     if let Err(error) = &closed {
         out::error(error);
     }
@@ -83,9 +84,9 @@ fn watch_signals() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-fn stay(host: &Host, interrupted: &AtomicBool) -> Result<()> {
-    out::line("\nkerfd stays up. Try:");
-    for hint in host.hints()? {
+fn stay(hosts: &Hosts, interrupted: &AtomicBool) -> Result<()> {
+    out::line("\nAll three stay up. Try:");
+    for hint in hosts.hints()? {
         out::line(&format!("    {hint}"));
     }
     out::line("Ctrl-C ends it and removes everything.");

@@ -1,11 +1,13 @@
 //! Plays steps: says what is done, shows the command that somebody could type, checks the outcome.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use kerf_tests::process;
+use kerf_tests::{process, tree};
 
 use crate::out;
 
@@ -66,7 +68,7 @@ impl Stage {
 
     /// Shows a command without running it: it runs in the background, or in another way.
     pub fn show(&self, command: &Command) {
-        out::line(&format!("  $ {}", process::shell_line(command)));
+        out::line(&format!("  $ {}", typed(command)));
     }
 
     /// Shows what something printed.
@@ -120,6 +122,20 @@ impl Stage {
         out::line(&format!("  ok: {what}"));
         Ok(())
     }
+}
+
+/// A command as somebody types it who has kerf's programs in the path: where they were built tells nobody anything.
+fn typed(command: &Command) -> String {
+    let built = tree::target_dir().ok();
+    let short = |word: &OsStr| -> OsString {
+        let path = Path::new(word);
+        let ours = built.as_ref().is_some_and(|built| path.starts_with(built));
+        let name = path.file_name().filter(|_| ours);
+        name.unwrap_or(word).to_owned()
+    };
+    let mut shown = Command::new(short(command.get_program()));
+    shown.args(command.get_args().map(short));
+    process::shell_line(&shown)
 }
 
 #[cfg(test)]

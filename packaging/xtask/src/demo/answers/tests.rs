@@ -1,6 +1,6 @@
 //! Documents of the wrong kind and lists with holes are errors.
 
-use super::{Slice, document, slices};
+use super::{Node, Slice, document, nodes, slices};
 
 #[test]
 fn slices_are_read() {
@@ -14,6 +14,19 @@ fn slices_are_read() {
         uuid: Some("MIG-1".to_owned()),
     };
     assert_eq!(found, [slice]);
+}
+
+#[test]
+fn hosts_are_read() {
+    let text =
+        r#"{"schema":"kerf.v1.Nodes","nodes":[{"name":"a","presence":"down","record":null}]}"#;
+    let found = nodes(&document(text, "Nodes").expect("the kind is right")).expect("a list");
+    let node = Node {
+        name: "a".to_owned(),
+        presence: "down".to_owned(),
+        told: false,
+    };
+    assert_eq!(found, [node]);
 }
 
 #[test]

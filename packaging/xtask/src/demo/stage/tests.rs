@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
 
-use super::{Stage, Step};
+use kerf_tests::tree;
+
+use super::{Stage, Step, typed};
 
 fn stage(interrupted: bool) -> Stage {
     Stage::new(Arc::new(AtomicBool::new(interrupted)))
@@ -89,5 +91,18 @@ fn exit_codes_are_told_apart() {
         stage
             .run(Command::new("sh").args(["-c", "exit 7"]))
             .is_err()
+    );
+}
+
+#[test]
+fn where_programs_were_built_is_not_shown() {
+    let built = tree::target_dir().expect("a build folder").join("debug");
+    let mut command = Command::new(built.join("kerfd"));
+    command.args(["--config", "/tmp/x/kerf.toml", "--runtime"]);
+    command.arg(built.join("kerf-runtime"));
+    let shown = typed(&command);
+    assert_eq!(
+        shown,
+        "kerfd --config /tmp/x/kerf.toml --runtime kerf-runtime"
     );
 }

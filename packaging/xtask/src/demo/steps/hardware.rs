@@ -4,18 +4,18 @@ use anyhow::Result;
 use kerf_tests::process;
 
 use super::super::answers;
-use super::super::host::Host;
+use super::super::hosts::Hosts;
 use super::super::stage::Stage;
 
 /// GPUs of the simulated machine.
 const GPUS: usize = 8;
 
 /// Starts kerfd and asks for its status.
-pub fn start(stage: &mut Stage, host: &mut Host) -> Result<()> {
-    let command = host.start_kerfd()?.command()?;
+pub fn start(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
+    let command = hosts.start_next()?.command()?;
     stage.show(&command);
-    stage.run(&mut host.kerf(&["status"])?)?;
-    let health = host.kerfd()?.get("/healthz")?;
+    stage.run(&mut hosts.kerf(&["status"])?)?;
+    let health = hosts.kerfd(1)?.get("/healthz")?;
     stage.check(
         "kerfd answers on its socket and on HTTP",
         health.status == 200,
@@ -23,10 +23,10 @@ pub fn start(stage: &mut Stage, host: &mut Host) -> Result<()> {
 }
 
 /// Shows inventory and topology.
-pub fn discover(stage: &mut Stage, host: &mut Host) -> Result<()> {
-    stage.run(&mut host.kerf(&["discover"])?)?;
-    stage.run(&mut host.kerf(&["topology"])?)?;
-    let text = process::run(&mut host.kerf(&["inventory", "-o", "json"])?)?;
+pub fn discover(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
+    stage.run(&mut hosts.kerf(&["discover"])?)?;
+    stage.run(&mut hosts.kerf(&["topology"])?)?;
+    let text = process::run(&mut hosts.kerf(&["inventory", "-o", "json"])?)?;
     let inventory = answers::document(&text, "Inventory")?;
     let gpus = answers::list(&inventory, "gpus")?;
     stage.check("eight GPUs are found", gpus.len() == GPUS)?;

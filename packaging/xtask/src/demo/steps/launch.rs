@@ -5,9 +5,9 @@ use kerf_tests::world::IMAGE;
 use kerf_tests::{poll, process};
 
 use super::super::answers;
-use super::super::host::Host;
+use super::super::hosts::Hosts;
 use super::super::stage::Stage;
-use super::{LIMIT, slices};
+use super::{LIMIT, slices, until_state};
 
 /// The slice that the containers ask for.
 const ASK: &str = "1g.10gb";
@@ -48,7 +48,7 @@ const COMMON_NODES: usize = 4;
 const SLICE_NODES: usize = 2;
 
 /// A short container: its `/dev`, what `open()` answers there, and its exit code.
-pub fn isolation(stage: &mut Stage, host: &mut Host) -> Result<()> {
+pub fn isolation(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
     let arguments = [
         "run",
         "--accel",
@@ -60,7 +60,7 @@ pub fn isolation(stage: &mut Stage, host: &mut Host) -> Result<()> {
         "-c",
         LOOK_AROUND,
     ];
-    let (code, text) = stage.run_any(&mut host.kerf(&arguments)?)?;
+    let (code, text) = stage.run_any(&mut hosts.kerf(&arguments)?)?;
     stage.check("kerf run returns the container's exit code", code == CODE)?;
     let own: Vec<&str> = text
         .lines()
@@ -81,7 +81,7 @@ pub fn isolation(stage: &mut Stage, host: &mut Host) -> Result<()> {
         .all(|line| line.ends_with(REFUSED) || line.ends_with(NOT_MADE));
     let refused = refused && other.len() == 1;
     stage.check("another GPU is refused", refused)?;
-    poll::until_true("free slices", LIMIT, || count(host, "free") == Some(4))?;
+    poll::until_true("free slices", LIMIT, || count(hosts, "free") == Some(4))?;
     stage.check("the slice is free again", true)
 }
 
@@ -94,17 +94,15 @@ fn is_one_slice(nodes: &[&str]) -> bool {
 }
 
 /// A job that holds its slice until it is told to end.
-pub fn submit(stage: &mut Stage, host: &mut Host) -> Result<()> {
+pub fn submit(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
     let arguments = [
-        "submit", "--accel", ASK, "--image", IMAGE, "--grace", GRACE, "-o", "json", "--", "sleep",
-        "600",
+        "submit", "--accel", ASK, "--image", IMAGE, "--grace", GRACE, "--", "sleep", "600",
     ];
-    let text = stage.run(&mut host.kerf(&arguments)?)?;
-    let job = answers::text(&answers::document(&text, "Job")?, "id")?;
-    poll::until_true("a leased slice", LIMIT, || count(host, "leased") == Some(1))?;
-    stage.run(&mut host.kerf(&["jobs"])?)?;
-    stage.run(&mut host.kerf(&["slices"])?)?;
-    let all = slices(host)?;
+    let job = stage.run(&mut hosts.kerf(&arguments)?)?.trim().to_owned();
+    until_state(hosts, 1, &job, "running")?;
+    stage.run(&mut hosts.kerf(&["jobs"])?)?;
+    stage.run(&mut hosts.kerf(&["slices"])?)?;
+    let all = slices(hosts)?;
     let leased = all
         .iter()
         .find(|slice| slice.state == "leased")
@@ -113,21 +111,21 @@ pub fn submit(stage: &mut Stage, host: &mut Host) -> Result<()> {
         "one slice of the asked profile is leased",
         leased.profile == ASK,
     )?;
-    host.slice.clone_from(&leased.uuid);
-    host.job = Some(job);
+    hosts.slice.clone_from(&leased.uuid);
+    hosts.job = Some(job);
     Ok(())
 }
 
 /// The lines of `/metrics` that name the slice.
-pub fn metrics(stage: &mut Stage, host: &mut Host) -> Result<()> {
-    let uuid = host.slice.clone().context("no step has leased a slice")?;
-    let address = host.kerfd()?.metrics_address();
+pub fn metrics(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
+    let uuid = hosts.slice.clone().context("no step has leased a slice")?;
+    let address = hosts.kerfd(1)?.metrics_address();
     stage.say(&format!("$ curl -s http://{address}/metrics | grep {uuid}"));
     let mut text = String::new();
     // A slice is listed at once and measured with the next sample of its GPU.
     poll::until_true("a sample of the slice", LIMIT, || {
-        text = host
-            .kerfd()
+        text = hosts
+            .kerfd(1)
             .and_then(|kerfd| kerfd.metrics())
             .unwrap_or_default();
         text.lines()
@@ -144,13 +142,13 @@ pub fn metrics(stage: &mut Stage, host: &mut Host) -> Result<()> {
 }
 
 /// Ends the job and waits for its slice.
-pub fn free(stage: &mut Stage, host: &mut Host) -> Result<()> {
-    let job = host.job.clone().context("no step has submitted a job")?;
-    stage.run(&mut host.kerf(&["cancel", &job])?)?;
-    poll::until_true("free slices", LIMIT, || count(host, "free") == Some(4))?;
-    stage.run(&mut host.kerf(&["slices"])?)?;
+pub fn free(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
+    let job = hosts.job.clone().context("no step has submitted a job")?;
+    stage.run(&mut hosts.kerf(&["cancel", &job])?)?;
+    poll::until_true("free slices", LIMIT, || count(hosts, "free") == Some(4))?;
+    stage.run(&mut hosts.kerf(&["slices"])?)?;
     stage.check("all four slices are free", true)?;
-    let text = process::run(&mut host.kerf(&["lease", "list", "-o", "json"])?)?;
+    let text = process::run(&mut hosts.kerf(&["lease", "list", "-o", "json"])?)?;
     let leases = answers::document(&text, "Leases")?;
     let held = answers::list(&leases, "leases")?.iter();
     let held =
@@ -159,9 +157,9 @@ pub fn free(stage: &mut Stage, host: &mut Host) -> Result<()> {
 }
 
 /// Number of slices in a state, or none while kerfd cannot say.
-fn count(host: &Host, state: &str) -> Option<usize> {
+fn count(hosts: &Hosts, state: &str) -> Option<usize> {
     Some(
-        slices(host)
+        slices(hosts)
             .ok()?
             .iter()
             .filter(|slice| slice.state == state)

@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::super::host::Host;
+use super::super::hosts::Hosts;
 use super::super::stage::Stage;
 use super::slices;
 
@@ -28,28 +28,28 @@ const PROFILES: [&str; 4] = ["1g.10gb", "1g.10gb", "2g.20gb", "3g.40gb"];
 const DIFFERENT: i32 = 3;
 
 /// Shows the plan; nothing is changed by it.
-pub fn plan(stage: &mut Stage, host: &mut Host) -> Result<()> {
-    let path = host.layout();
+pub fn plan(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
+    let path = hosts.layout();
     fs::write(&path, LAYOUT).with_context(|| format!("cannot write {}", path.display()))?;
     stage.say("The layout:");
     stage.print(LAYOUT);
     let path = path.display().to_string();
-    let (code, text) = stage.run_any(&mut host.kerf(&["plan", "--exit-code", &path])?)?;
+    let (code, text) = stage.run_any(&mut hosts.kerf(&["plan", "--exit-code", &path])?)?;
     stage.check(
         "the exit code says that the host differs",
         code == DIFFERENT,
     )?;
     let named = PROFILES.iter().all(|profile| text.contains(profile));
     stage.check("the diff names every slice to be cut", named)?;
-    stage.check("nothing has been cut yet", slices(host)?.is_empty())
+    stage.check("nothing has been cut yet", slices(hosts)?.is_empty())
 }
 
 /// Applies it, and looks at what is there then.
-pub fn apply(stage: &mut Stage, host: &mut Host) -> Result<()> {
-    let path = host.layout().display().to_string();
-    stage.run(&mut host.kerf(&["apply", &path])?)?;
-    stage.run(&mut host.kerf(&["slices"])?)?;
-    let slices = slices(host)?;
+pub fn apply(stage: &mut Stage, hosts: &mut Hosts) -> Result<()> {
+    let path = hosts.layout().display().to_string();
+    stage.run(&mut hosts.kerf(&["apply", &path])?)?;
+    stage.run(&mut hosts.kerf(&["slices"])?)?;
+    let slices = slices(hosts)?;
     let mut profiles: Vec<&str> = slices.iter().map(|slice| slice.profile.as_str()).collect();
     profiles.sort_unstable();
     stage.check("GPU 0 has the four slices", profiles == PROFILES)?;
@@ -57,6 +57,6 @@ pub fn apply(stage: &mut Stage, host: &mut Host) -> Result<()> {
         .iter()
         .all(|slice| slice.gpu == 0 && slice.state == "free");
     stage.check("all of them are free", free)?;
-    let (code, _) = stage.run_any(&mut host.kerf(&["plan", "--exit-code", &path])?)?;
+    let (code, _) = stage.run_any(&mut hosts.kerf(&["plan", "--exit-code", &path])?)?;
     stage.check("a second plan has nothing to do", code == 0)
 }
