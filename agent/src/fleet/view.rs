@@ -19,25 +19,6 @@ pub struct FleetView {
     pub listens: bool,
 }
 
-impl FleetView {
-    /// The picture of a host that runs alone: itself, and nothing told of it.
-    pub fn alone(id: HostId, name: &str, since: Timestamp) -> Self {
-        Self {
-            nodes: vec![Node {
-                id,
-                name: name.to_owned(),
-                here: true,
-                address: String::new(),
-                presence: Presence::Alive,
-                since,
-                record: None,
-                record_age: None,
-            }],
-            listens: false,
-        }
-    }
-}
-
 /// One host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {

@@ -135,17 +135,6 @@ impl HardwareError {
         )
     }
 
-    /// Whether a process or a child instance stands in the way.
-    pub fn is_in_use(&self) -> bool {
-        matches!(
-            self,
-            Self::Failed {
-                code: wire::failure::Code::InUse,
-                ..
-            }
-        )
-    }
-
     /// Whether the GPU, or the whole driver, was found hanging before the call was made.
     pub fn is_hang(&self) -> bool {
         matches!(self, Self::Unresponsive { .. } | Self::DriverHangs { .. })

@@ -217,17 +217,4 @@ impl Body {
             Self::Ended(_) => "ended",
         }
     }
-
-    /// Whether it goes from the submitting host to an owner.
-    pub fn is_to_owner(&self) -> bool {
-        matches!(
-            self,
-            Self::Reserve { .. }
-                | Self::Confirm(_)
-                | Self::Start { .. }
-                | Self::Release
-                | Self::Keep { .. }
-                | Self::Query
-        )
-    }
 }

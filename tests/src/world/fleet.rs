@@ -125,11 +125,6 @@ impl Fleet {
         &self.containerd
     }
 
-    /// The same, to be killed or restarted.
-    pub fn containerd_mut(&mut self) -> &mut Containerd {
-        &mut self.containerd
-    }
-
     /// The folder that holds everything.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -27,11 +27,6 @@ impl<F: Faults> Core<F> {
         &self.stats
     }
 
-    /// Whether this host is in a fleet: it knows a living peer.
-    pub fn has_joined(&self) -> bool {
-        self.view.iter().any(Entry::is_active)
-    }
-
     /// The answer to a peer's pull.
     pub fn answer(&self, wanted: &Wanted) -> Answer {
         self.answer_to(wanted)

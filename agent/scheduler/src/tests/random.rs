@@ -11,15 +11,18 @@ use super::world::{Event, Network, World};
 use crate::core::{Faults, Input, NoFaults};
 use crate::fleet::Liveness;
 
-const HOSTS: usize = 4;
-
 /// One run; returns what was violated, and whether every job came to an end or truly waits.
 pub fn run<F: Faults>(seed: u64) -> Vec<String> {
-    let mut world: World<F> = World::new(seed, &[2, 1, 3, 1]);
+    run_on::<F>(seed, &[2, 1, 3, 1], 12)
+}
+
+/// One run on hosts with so many slices each, with so many rounds of a job and some trouble.
+fn run_on<F: Faults>(seed: u64, slices: &[usize], rounds: u64) -> Vec<String> {
+    let mut world: World<F> = World::new(seed, slices);
     world.run_for(Duration::from_secs(2));
     world.network = Network::BAD;
     let mut jobs = Vec::new();
-    for round in 0..12 {
+    for round in 0..rounds {
         submit_one(&mut world, seed, round, &mut jobs);
         trouble(&mut world);
         let pause = 500 + world.rng.below(4_000);
@@ -35,8 +38,12 @@ pub fn run<F: Faults>(seed: u64) -> Vec<String> {
     found
 }
 
+fn any_host<F: Faults>(world: &mut World<F>) -> usize {
+    world.rng.index(world.nodes.len())
+}
+
 fn submit_one<F: Faults>(world: &mut World<F>, seed: u64, round: u64, jobs: &mut Vec<JobId>) {
-    let host = world.rng.index(HOSTS);
+    let host = any_host(world);
     let members = 1 + u32::try_from(world.rng.below(3)).expect("few");
     let mut spec = spec("1g.10gb", members);
     spec.restart = match world.rng.below(3) {
@@ -54,7 +61,7 @@ fn submit_one<F: Faults>(world: &mut World<F>, seed: u64, round: u64, jobs: &mut
         if world.rng.below(6) == 0 {
             let wait = Duration::from_millis(world.rng.below(2_000));
             world.run_for(wait);
-            for host in 0..HOSTS {
+            for host in 0..world.nodes.len() {
                 world.tell(host, Input::Cancel { job });
             }
         }
@@ -66,7 +73,7 @@ fn trouble<F: Faults>(world: &mut World<F>) {
     let wait = Duration::from_millis(world.rng.below(3_000));
     match world.rng.below(5) {
         0 | 1 => {
-            let host = world.rng.index(HOSTS);
+            let host = any_host(world);
             let death = match world.rng.below(3) {
                 0 => Event::PowerLoss(host),
                 _ => Event::Crash(host),
@@ -81,8 +88,8 @@ fn trouble<F: Faults>(world: &mut World<F>) {
             world.at(wait + away, Event::Return(host));
         }
         2 => {
-            let alone = world.rng.index(HOSTS);
-            for other in (0..HOSTS).filter(|other| *other != alone) {
+            let alone = any_host(world);
+            for other in (0..world.nodes.len()).filter(|other| *other != alone) {
                 world.cut.insert((alone.min(other), alone.max(other)));
             }
             world.notice(alone, Liveness::Down, Duration::from_secs(5));
@@ -96,7 +103,7 @@ fn heal<F: Faults>(world: &mut World<F>) {
     world.cut.clear();
     world.network = Network::GOOD;
     world.run_for(Duration::from_secs(100));
-    for host in 0..HOSTS {
+    for host in 0..world.nodes.len() {
         world.boot(host);
         world.notice(host, Liveness::Alive, Duration::from_secs(1));
     }
@@ -152,4 +159,13 @@ fn nothing_goes_wrong_in_random_runs() {
         bad.len(),
         bad.join("\n")
     );
+}
+
+#[test]
+fn nothing_goes_wrong_on_fifty_hosts() {
+    let slices: Vec<usize> = (0..50).map(|host| host % 4).collect();
+    for seed in 0..8 {
+        let found = run_on::<NoFaults>(1_000 + seed, &slices, 60);
+        assert!(found.is_empty(), "seed {seed}: {}", found.join("\n  "));
+    }
 }

@@ -156,15 +156,3 @@ fn each_gpu_counts_where_it_belongs() {
     record.gpus.clear();
     assert_eq!(Summary::of(&record), Summary::default());
 }
-
-#[test]
-fn a_host_that_runs_alone_knows_itself() {
-    let alone = FleetView::alone(HostId::from_bits(9), "node-1", Timestamp(1_000));
-    assert!(!alone.listens);
-    let here = alone.nodes.first().expect("one host");
-    assert_eq!((here.here, here.presence), (true, Presence::Alive));
-    assert_eq!(
-        (here.name.as_str(), here.since),
-        ("node-1", Timestamp(1_000))
-    );
-}

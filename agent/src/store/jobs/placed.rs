@@ -16,39 +16,30 @@ struct Document {
 impl Placed {
     /// Its text.
     pub fn text(&self) -> String {
-        to_text(self)
+        let hosts = self.hosts.iter();
+        let document = Document {
+            attempt: self.attempt.0,
+            hosts: hosts
+                .map(|(id, name)| (id.to_string(), name.clone()))
+                .collect(),
+        };
+        // Strings and numbers always have a JSON form.
+        serde_json::to_string(&document).unwrap_or_default()
     }
 
     /// Reads a text.
     pub fn read(text: &str) -> Result<Self, StoreError> {
-        from_text(text)
+        let document: Document =
+            serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        let hosts = document.hosts.into_iter().map(|(id, name)| {
+            let id = id
+                .parse()
+                .map_err(|error: kerf_types::ParseError| bad(error.to_string()))?;
+            Ok((id, name))
+        });
+        Ok(Self {
+            attempt: Attempt(document.attempt),
+            hosts: hosts.collect::<Result<_, StoreError>>()?,
+        })
     }
-}
-
-/// The text of the column.
-pub(super) fn to_text(placed: &Placed) -> String {
-    let hosts = placed.hosts.iter();
-    let document = Document {
-        attempt: placed.attempt.0,
-        hosts: hosts
-            .map(|(id, name)| (id.to_string(), name.clone()))
-            .collect(),
-    };
-    // Strings and numbers always have a JSON form.
-    serde_json::to_string(&document).unwrap_or_default()
-}
-
-/// Reads the column.
-pub(super) fn from_text(text: &str) -> Result<Placed, StoreError> {
-    let document: Document = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-    let hosts = document.hosts.into_iter().map(|(id, name)| {
-        let id = id
-            .parse()
-            .map_err(|error: kerf_types::ParseError| bad(error.to_string()))?;
-        Ok((id, name))
-    });
-    Ok(Placed {
-        attempt: Attempt(document.attempt),
-        hosts: hosts.collect::<Result<_, StoreError>>()?,
-    })
 }

@@ -10,8 +10,6 @@ use crate::launcher::{Submitter, UserIds};
 use crate::process::BootMoment;
 use crate::store::{Doing, StoreError};
 
-use super::placed;
-
 /// A job as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
@@ -141,7 +139,7 @@ impl JobRow {
             Box::new(ms(self.ended)),
             Box::new(self.restarts),
             Box::new(self.cancel_requested),
-            Box::new(self.placed.as_ref().map(placed::to_text)),
+            Box::new(self.placed.as_ref().map(Placed::text)),
             Box::new(self.explanation.clone()),
         ]
     }
@@ -180,7 +178,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
         restarts: column(row, "restarts")?,
         cancel_requested: column(row, "cancel_requested")?,
         placed: column::<Option<String>>(row, "placed")?
-            .map(|text| placed::from_text(&text))
+            .map(|text| Placed::read(&text))
             .transpose()?,
         explanation: column(row, "explanation")?,
     })

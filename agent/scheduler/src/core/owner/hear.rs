@@ -258,7 +258,9 @@ impl<F: Faults> Core<F> {
     }
 
     fn refuse(&mut self, to: HostId, tag: Tag, reason: &str) {
-        let own = self.fleet.get(self.id);
+        // Where the store fails, refusals line up, and each would hold a record of its own.
+        let speaks = !self.outbox.is_blocked();
+        let own = self.fleet.get(self.id).filter(|_| speaks);
         let record = own.map(|host| Box::new(host.model.record().as_ref().clone()));
         let reason = reason.to_owned();
         self.outbox.send(to, tag, Body::Refused { reason, record });

@@ -1,16 +1,12 @@
 //! What is told about a job.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_types::host_record::Occupancy;
 use kerf_types::job::JobState;
 use kerf_types::peer::{Body, Tag};
 
-use super::{BY, OWN, One, PEER, asked, grant, hash, host_id, job_id, peer, record, shared, spec};
+use super::{One, PEER, asked, grant, host_id, peer};
 use crate::core::{Input, Output};
-use crate::explain::Verdict;
-use crate::filter::Refusal;
 use crate::fleet::Liveness;
 
 /// The states that are told because of these answers.
@@ -63,46 +59,4 @@ fn a_job_that_ran_is_said_to_run_until_nothing_of_it_is_left() {
     assert_eq!(seen(&mut one, Liveness::Alive), JobState::Running);
     assert_eq!(seen(&mut one, Liveness::Down), JobState::Lost);
     assert_eq!(seen(&mut one, Liveness::Alive), JobState::Running);
-}
-
-#[test]
-fn a_job_that_waits_on_is_explained_anew_when_it_waits_for_another_reason() {
-    let mut one = One::new();
-    for host in [OWN, PEER] {
-        let mut full = record(host, 1);
-        full.gpus[0].occupancy = Occupancy::Leased;
-        one.step(Input::Record(shared(full)));
-    }
-    let job = job_id(9);
-    one.step(Input::Submit {
-        job,
-        spec: Arc::new(spec("gpu:1", 1)),
-        spec_hash: hash(1),
-        by: BY,
-    });
-    let report = one.core.report(job).expect("it waits").clone();
-    one.pass(Duration::from_secs(1));
-    let mut said = one.step(Input::Peer {
-        host: host_id(PEER),
-        liveness: Liveness::Left,
-    });
-    one.pass(Duration::from_secs(1));
-    said.extend(one.step(Input::Wake));
-    let told = said.iter().find_map(|output| match output {
-        Output::Report(report) => Some(report),
-        _ => None,
-    });
-    let told = told.expect("it is told");
-    assert_eq!(told.reason, report.reason);
-    let explanation = told.explanation.as_ref().expect("an explanation");
-    let (_, verdict) = &explanation.hosts[&host_id(PEER)];
-    assert_eq!(*verdict, Verdict::Refused(Arc::new(Refusal::Left)));
-    // Nothing new is told of what is as before.
-    one.pass(Duration::from_secs(10));
-    let said = one.step(Input::Wake);
-    assert!(
-        !said
-            .iter()
-            .any(|output| matches!(output, Output::Report(_)))
-    );
 }
