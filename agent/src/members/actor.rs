@@ -120,12 +120,15 @@ async fn find(inner: &Inner, tag: Tag, orders: &mut Orders) {
     let Some(row) = inner.row_of(tag) else {
         // What is written of it is lost or cannot be read. Nobody could follow a container of it to its end, and
         // another one may be started as soon as this is told.
-        clear_up(inner, &container_name(tag)).await;
+        watch::until_gone(inner, &container_name(tag)).await;
         return inner.tell(tag, LocalEvent::NotFound);
     };
     match row.state {
         RunState::NotStarted => return inner.tell(tag, LocalEvent::NotFound),
         RunState::Ended(exit) => {
+            if exit.code.is_none() {
+                watch::until_gone(inner, &row.container).await;
+            }
             inner.tell(tag, LocalEvent::Ended(exit));
             return inner.clear(tag).await;
         }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use kerf_types::job::JobSpec;
 use kerf_types::lease::Lease;
-use kerf_types::peer::{By, Grant, MemberAsk, Tag};
-use kerf_types::{Bytes, HostId, LeaseId, Moment};
+use kerf_types::peer::{By, Grant, Tag};
+use kerf_types::{HostId, LeaseId, Moment};
 use tokio::time::Instant;
 
+use super::admit::{admit, submitter};
 use super::container::{clear_up, exists};
 use super::guard;
 use super::inner::Inner;
@@ -19,20 +20,11 @@ use super::orders::Orders;
 use super::watch::{RETRY, mark_running};
 use crate::errors::chain;
 use crate::host::{Command, HostError};
-use crate::launcher::{LauncherError, StartRequest, Submitter, UserIds};
+use crate::launcher::{LauncherError, StartRequest};
 use crate::store::{RunRow, RunState};
 
 /// How long containerd may be away in the middle of a start before the devices are given back.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Bound on the descriptions of other hosts' jobs that go on here; those of this host's own have one too.
-const FOREIGN_SPECS: Bytes = Bytes(64 << 20);
-
-/// The user of whom nothing is known.
-const NOBODY: UserIds = UserIds {
-    uid: 65_534,
-    gid: 65_534,
-};
 
 /// What is to be started.
 #[derive(Debug)]
@@ -83,10 +75,10 @@ pub(super) fn container_name(tag: Tag) -> String {
 /// Brings a member to a running container.
 pub(super) async fn begin(inner: &Inner, order: Order, orders: &mut Orders) -> Begun {
     let name = container_name(order.tag);
-    if let Err(reason) = admit(inner, &order) {
+    if let Err((reason, lasting)) = admit(inner, &order) {
         return Begun::Not {
             reason,
-            lasting: true,
+            lasting,
             unclear: false,
         };
     }
@@ -117,7 +109,14 @@ pub(super) async fn begin(inner: &Inner, order: Order, orders: &mut Orders) -> B
                     Err(reason) => (reason, true),
                 }
             }
-            Outcome::Failed(error) => (chain(&error), true),
+            Outcome::Failed(error) => {
+                // A start that failed has taken away what it made, as far as it could. One of the same name that is
+                // there already is not ours to take away.
+                if !matches!(error, LauncherError::Exists { .. }) {
+                    gone = clear_up(inner, &name).await;
+                }
+                (chain(&error), true)
+            }
             Outcome::Unguarded(reason) => (reason, false),
             Outcome::LeaseLost => {
                 let why = "its reservation ended before its container came";
@@ -140,42 +139,6 @@ pub(super) async fn begin(inner: &Inner, order: Order, orders: &mut Orders) -> B
             lasting,
             unclear,
         };
-    }
-}
-
-/// Refuses what was not promised, and what would be in the way of another host's job.
-fn admit(inner: &Inner, order: &Order) -> Result<(), String> {
-    let tag = order.tag;
-    let asked = MemberAsk::of(&order.spec);
-    let promised = inner.promised().get(&tag).cloned();
-    if promised.is_some_and(|promised| promised != asked) {
-        return Err("it asks for something else than was promised to it".to_owned());
-    }
-    let coordinator = Some(order.coordinator).filter(|host| *host != inner.me);
-    let known = inner.row((tag.job, tag.member));
-    if known.is_some_and(|known| known.coordinator != coordinator) {
-        return Err("another host has a job of this id, which is or was here".to_owned());
-    }
-    if coordinator.is_some() && inner.foreign_specs() > FOREIGN_SPECS.0 {
-        return Err(format!(
-            "the descriptions of other hosts' jobs here are larger than {FOREIGN_SPECS} together"
-        ));
-    }
-    Ok(())
-}
-
-/// Whom a member runs as. Nobody is an admin of another host, and a number of another host's user is somebody else
-/// here unless the configuration says that all hosts have one list of users.
-fn submitter(inner: &Inner, order: &Order) -> Submitter {
-    let By { uid, gid, admin } = order.by;
-    if order.coordinator == inner.me {
-        let ids = UserIds { uid, gid };
-        return Submitter { ids, admin };
-    }
-    let shared = inner.config().peers.same_users;
-    Submitter {
-        ids: if shared { UserIds { uid, gid } } else { NOBODY },
-        admin: false,
     }
 }
 

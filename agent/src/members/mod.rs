@@ -12,6 +12,7 @@
 //! outlives the store. It never decides where a job runs or whether it is started again, and it knows no peer.
 
 mod actor;
+mod admit;
 mod begin;
 mod console;
 mod container;

@@ -26,7 +26,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(2);
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
 
 /// How long an end waits to be told until the container and its lease are gone: whoever starts the job again would
-/// find the devices taken. Longer, and a containerd that is away would hold back an end that is known.
+/// find the devices taken. Longer, and a containerd that is away would hold back an end that was seen.
 const TIDY: Duration = Duration::from_secs(2);
 
 /// Follows a container that runs to its end, and tells it.
@@ -35,9 +35,13 @@ pub(super) async fn to_the_end(inner: &Inner, tag: Tag, orders: &mut Orders) {
         return;
     };
     let end = watch(inner, &row, &spec, orders).await;
+    let seen = matches!(end, End::Exit(_) | End::OutOfMemory(_));
     let stopping = inner.row_of(tag).and_then(|row| row.stopping);
     let exit = exit_of(end, stopping.as_ref().map(|stopping| stopping.cause));
     inner.end(tag, &exit).await;
+    if !seen {
+        until_gone(inner, &row.container).await;
+    }
     let mut tidying = std::pin::pin!(tidy(inner, tag, &row.container, row.grant));
     let tidied = tokio::time::timeout(TIDY, &mut tidying).await;
     inner.tell(tag, LocalEvent::Ended(exit));
@@ -45,6 +49,14 @@ pub(super) async fn to_the_end(inner: &Inner, tag: Tag, orders: &mut Orders) {
         tidying.await;
     }
     inner.let_console_go(tag, &row.container).await;
+}
+
+/// Returns once nothing of a container is left. Nobody has seen it end, so it may run, and where its end is told
+/// another one is started.
+pub(super) async fn until_gone(inner: &Inner, container: &str) {
+    while !clear_up(inner, container).await {
+        tokio::time::sleep(RETRY).await;
+    }
 }
 
 /// Takes away what is left of a member whose end is written down.
