@@ -27,7 +27,7 @@ use crate::host::HostView;
 use crate::jobs::Wish;
 use crate::members::{Told, Voice};
 use crate::peers::{Event, Peer, Peers};
-use crate::process::BootMoment;
+use crate::process::boot_ms;
 use crate::store::{JobRow, StoreError};
 
 /// Time between two looks at what changes without a word: the load of the host.
@@ -322,5 +322,5 @@ fn name_of(core: &Core, host: HostId) -> String {
 
 /// The moment on the clock that goes on while kerfd is dead.
 pub(super) fn moment() -> Moment {
-    Moment(BootMoment::now().ms)
+    Moment(boot_ms())
 }

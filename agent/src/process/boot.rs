@@ -16,7 +16,8 @@ pub struct BootMoment {
     pub ms: u64,
 }
 
-/// Milliseconds since this boot (`CLOCK_BOOTTIME`), for moments that never leave this process.
+/// Milliseconds since this boot (`CLOCK_BOOTTIME`), for those who know otherwise of which boot a moment is, or do not
+/// need to. It reads no file.
 pub fn boot_ms() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     // Since boot, so neither part is ever negative.
