@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use kerf_scheduler::Refusal;
 use kerf_types::Bytes;
 use kerf_types::host_record::Amount;
 use kerf_types::peer::{MemberAsk, Tag};
@@ -72,17 +73,22 @@ pub(super) fn promise(inner: &Inner, tag: Tag, ask: &MemberAsk) -> Result<(), St
         ..
     } = count(inner, &promised);
     if let Some(wanted) = ask.cpu_milli.filter(|wanted| *wanted > cpu.free) {
-        return Err(format!(
-            "{wanted} thousandths of a CPU wanted, {} of {} are free",
-            cpu.free, cpu.total
-        ));
+        let (free, total) = (cpu.free, cpu.total);
+        let refusal = Refusal::Cpu {
+            wanted,
+            free,
+            total,
+        };
+        return Err(refusal.to_string());
     }
     if let Some(wanted) = ask.memory.filter(|wanted| wanted.0 > memory.free) {
-        return Err(format!(
-            "{wanted} of memory wanted, {} of {} are free",
-            Bytes(memory.free),
-            Bytes(memory.total)
-        ));
+        let (free, total) = (Bytes(memory.free), Bytes(memory.total));
+        let refusal = Refusal::Memory {
+            wanted,
+            free,
+            total,
+        };
+        return Err(refusal.to_string());
     }
     promised.insert(tag, ask.clone());
     Ok(())
