@@ -16,6 +16,7 @@ pub mod model;
 mod store;
 
 pub use machine::{CreateError, CreateOptions, MachineInfo, create, find_library, machines, open};
+pub use model::tables::{GridSpec, grid, grids};
 pub use store::StoreError;
 
 /// The driver that is simulated, as the captures under `nvidia-smi` have it.

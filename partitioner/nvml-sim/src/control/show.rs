@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::ControlError;
+use crate::model::capacity::ci_profile;
 use crate::model::gpu::{Fault, Gpu};
 use crate::model::load::Process;
 use crate::model::machine::Policy;
-use crate::model::mig::ci_profile;
 use crate::model::product::Product;
 use crate::model::status::Status;
 use crate::store::Store;

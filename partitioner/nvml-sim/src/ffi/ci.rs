@@ -4,7 +4,7 @@ use super::call::{self, CiView, GiView};
 use super::handle::{Handle, Target};
 use super::pointer::{Array, InOut, Out, Versioned, text_field};
 use super::types::{CiInfo, CiProfileV1, CiProfileV2, CiProfileV3, Placement};
-use crate::model::mig::ci_profile;
+use crate::model::capacity::ci_profile;
 use crate::model::profile::CiProfile;
 use crate::model::status::Status;
 

@@ -3,7 +3,6 @@
 use super::call::{self, View};
 use super::handle::Handle;
 use super::pointer::{Out, Version, Versioned, version_of};
-use crate::model::product::Architecture;
 use crate::model::status::Status;
 
 /// `NVML_GPU_FABRIC_STATE_COMPLETED`; without NVSwitches the state is NOT_SUPPORTED, 0.
@@ -69,7 +68,7 @@ impl Version for FabricV3 {
 
 impl FabricV1 {
     fn of(view: &View) -> Self {
-        let wired = matches!(view.machine.link_end(view.index, 0), Ok(Some(_)));
+        let wired = view.machine.wired(view.index);
         let state = if wired { COMPLETED } else { 0 };
         Self {
             cluster: [0; 16],
@@ -82,8 +81,9 @@ impl FabricV1 {
 
 fn fabric(device: Handle) -> Result<View, Status> {
     let view = call::gpu(device)?;
-    match view.product.architecture {
-        Architecture::Hopper => Ok(view),
-        Architecture::Ampere => Err(Status::NotSupported),
+    if view.product.architecture.hopper_or_later() {
+        Ok(view)
+    } else {
+        Err(Status::NotSupported)
     }
 }

@@ -6,7 +6,6 @@ use super::ecc::{remap_pending, remapped_rows};
 use super::handle::Handle;
 use super::pointer::Array;
 use super::thermal::memory_celsius;
-use crate::model::product::Architecture;
 use crate::model::status::Status;
 
 nvml! {
@@ -79,7 +78,7 @@ fn read(view: &View, id: u32, scope: u32) -> Result<Value, Status> {
         94 | 95 | 169 | 173..=183 | 197 | 198 | 228 | 229 => pcie(view, id),
         170 => Ok(Value::U32(0)),
         184 => Ok(Value::U32(u32::from(
-            view.product.architecture == Architecture::Hopper,
+            view.product.architecture.hopper_or_later(),
         ))),
         199 => Ok(Value::U32(u32::from(view.product.mig_query_without_mode))),
         // GPU recovery action: none, or reset after an uncorrected error.
@@ -171,7 +170,7 @@ fn nvlink(view: &View, id: u32, scope: u32) -> Result<Value, Status> {
         return Err(Status::NotSupported);
     }
     let nvlink = view.product.nvlink;
-    let wired = view.machine.link_end(view.index, 0)?.is_some();
+    let wired = view.machine.wired(view.index);
     match id {
         91 => Ok(Value::U32(nvlink.links)),
         147 => Ok(Value::U32(if wired { nvlink.links } else { 0 })),

@@ -9,7 +9,6 @@ use super::call::{self, View};
 use super::handle::Handle;
 use super::pointer::{HeadAndArray, InOut, Out};
 use crate::model::meter::as_f64;
-use crate::model::product::Architecture;
 use crate::model::status::Status;
 
 /// `NVML_GPM_METRIC_MAX` of the newest header; the array of the caller may be shorter, and
@@ -23,7 +22,7 @@ nvml! {
         if answer.version != 1 {
             return Err(Status::ArgumentVersionMismatch);
         }
-        answer.supported = u32::from(view.product.architecture == Architecture::Hopper);
+        answer.supported = u32::from(view.product.architecture.hopper_or_later());
         support.put(answer)
     }
 
@@ -131,9 +130,10 @@ static SAMPLES: Mutex<Samples> = Mutex::new(Samples {
 
 fn supported(device: Handle) -> Result<View, Status> {
     let view = call::gpu(device)?;
-    match view.product.architecture {
-        Architecture::Hopper => Ok(view),
-        Architecture::Ampere => Err(Status::NotSupported),
+    if view.product.architecture.hopper_or_later() {
+        Ok(view)
+    } else {
+        Err(Status::NotSupported)
     }
 }
 

@@ -5,7 +5,7 @@ use super::call::{self, Device};
 use super::handle::Handle;
 use super::pointer::{Out, OutText, Version, Versioned};
 use crate::DRIVER_VERSION;
-use crate::model::mig::ci_profile;
+use crate::model::capacity::ci_profile;
 use crate::model::status::Status;
 
 /// `NVML_BRAND_NVIDIA`, what data-centre products report since Ampere.

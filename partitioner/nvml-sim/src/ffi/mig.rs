@@ -4,7 +4,8 @@ use super::call::{self, CiView, Device};
 use super::handle::{Handle, Target};
 use super::pointer::Out;
 use super::types::Attributes;
-use crate::model::mig::{Activation, ci_profile};
+use crate::model::capacity::ci_profile;
+use crate::model::mig::Activation;
 use crate::model::status::Status;
 
 nvml! {
@@ -91,7 +92,7 @@ fn mig_attributes(handle: Handle) -> Result<Attributes, Status> {
         multiprocessors: compute.multiprocessors(profile, product.multiprocessors_per_slice),
         copy_engines: profile.engines.copy,
         decoders: profile.engines.decoder,
-        encoders: 0,
+        encoders: profile.engines.encoder,
         jpegs: profile.engines.jpeg,
         ofas: profile.engines.ofa,
         gi_slices: profile.slices,

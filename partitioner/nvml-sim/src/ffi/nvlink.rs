@@ -5,7 +5,7 @@ use super::call::{self, View};
 use super::handle::Handle;
 use super::pcie::PciInfo;
 use super::pointer::{Out, Version, Versioned};
-use crate::model::spec::PciFunction;
+use crate::model::nvlink::LinkEnd;
 use crate::model::status::Status;
 
 /// `NVML_NVLINK_DEVICE_TYPE_SWITCH`; a GPU at the other end would be 0.
@@ -103,7 +103,7 @@ fn linked(device: Handle) -> Result<View, Status> {
 }
 
 /// What a wired link ends at; one that is not wired answers NOT_SUPPORTED, as an inactive one does.
-fn far_end(view: &View, link: u32) -> Result<&'static PciFunction, Status> {
+fn far_end(view: &View, link: u32) -> Result<LinkEnd, Status> {
     view.machine
         .link_end(view.index, link)?
         .ok_or(Status::NotSupported)
@@ -111,7 +111,10 @@ fn far_end(view: &View, link: u32) -> Result<&'static PciFunction, Status> {
 
 fn remote(device: Handle, link: u32) -> Result<PciInfo, Status> {
     let view = linked(device)?;
-    let end = far_end(&view, link)?;
+    // A switch that is not on this host's bus has no address to tell.
+    let LinkEnd::Switch(end) = far_end(&view, link)? else {
+        return Err(Status::NotSupported);
+    };
     let spec = view.machine.spec().ok_or(Status::LibRmVersionMismatch)?;
     let ids = crate::machine::pci_ids(spec, end.role);
     Ok(PciInfo::of(end.bdf, ids.0, ids.1))

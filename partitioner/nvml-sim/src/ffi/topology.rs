@@ -55,7 +55,7 @@ nvml! {
             return Err(Status::InvalidArgument);
         }
         let mig = one.gpu().mig || other.gpu().mig;
-        let nvlink = one.machine.link_end(one.index, 0)?.is_some();
+        let nvlink = one.machine.wired(one.index);
         let can = !mig && (index != 2 || nvlink);
         status.put(if can { P2P_OK } else { P2P_NOT_SUPPORTED })
     }

@@ -7,6 +7,9 @@ use super::pointer::{Version, version_of};
 use crate::model::profile::{CiProfile, GiProfile};
 use crate::model::status::Status;
 
+/// `NVML_GPU_INSTANCE_PROFILE_CAPS_GFX`.
+const GRAPHICS: u32 = 2;
+
 /// Room for a profile's name.
 pub type ProfileName = [u8; 96];
 
@@ -73,7 +76,7 @@ impl GiFigures {
             multiprocessors: profile.multiprocessors,
             copy: profile.engines.copy,
             decoder: profile.engines.decoder,
-            encoder: 0,
+            encoder: profile.engines.encoder,
             jpeg: profile.engines.jpeg,
             ofa: profile.engines.ofa,
         }
@@ -149,7 +152,7 @@ impl Version for GiProfileV3 {
 }
 
 impl GiProfileV3 {
-    /// Describes `profile`: neither P2P nor graphics on the products here.
+    /// Describes `profile`: no P2P on the products here, graphics where the profile has it.
     pub fn of(profile: &GiProfile, name: ProfileName) -> Self {
         Self {
             version: version_of::<Self>(),
@@ -157,7 +160,7 @@ impl GiProfileV3 {
             figures: GiFigures::of(profile),
             memory_mib: profile.memory_mib,
             name,
-            capabilities: 0,
+            capabilities: if profile.graphics() { GRAPHICS } else { 0 },
         }
     }
 }
@@ -189,7 +192,7 @@ impl CiProfileV1 {
             multiprocessors: profile.multiprocessors(gi, product.multiprocessors_per_slice),
             copy: gi.engines.copy,
             decoder: gi.engines.decoder,
-            encoder: 0,
+            encoder: gi.engines.encoder,
             jpeg: gi.engines.jpeg,
             ofa: gi.engines.ofa,
         })

@@ -11,7 +11,6 @@ use super::tree::{Tree, failed};
 use crate::model::machine::{Machine, Nodes};
 use crate::model::mix;
 use crate::model::product::Product;
-use crate::model::profile::gi_id;
 use crate::store::capability_minor;
 
 /// Linux refuses to register a character major of 512 or more (`CHRDEV_MAJOR_MAX`) but makes and
@@ -101,7 +100,7 @@ fn possible_instances(product: &Product) -> BTreeMap<u32, u32> {
     let mut most = BTreeMap::new();
     for profile in product.gi_profiles {
         for &start in profile.starts {
-            let slices = most.entry(gi_id(start, profile.size)).or_insert(0);
+            let slices = most.entry(product.gi_id(start, profile.size)).or_insert(0);
             *slices = profile.slices.max(*slices);
         }
     }

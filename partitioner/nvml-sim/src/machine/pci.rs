@@ -122,7 +122,7 @@ fn write_function(
         ("current_link_speed", speed),
         ("max_link_width", "16".to_owned()),
         ("current_link_width", "16".to_owned()),
-        ("resource", resources(function)),
+        ("resource", resources(function, spec.product.bar1_mib)),
         ("uevent", uevent(&ids, function)),
     ];
     if let Some((secondary, subordinate)) = function.buses {
@@ -175,18 +175,19 @@ fn uevent(ids: &Identity, function: &PciFunction) -> String {
 }
 
 /// Thirteen lines of start, end and flags; only a GPU's are not all zero.
-fn resources(function: &PciFunction) -> String {
+fn resources(function: &PciFunction, bar1_mib: u64) -> String {
     let mut lines = vec![(0u64, 0u64, 0u64); 13];
     if let Role::Gpu(index) = function.role {
         let index = u64::from(index);
-        // 128 GiB of BAR1 lie apart by twice their size so that each is aligned to it.
+        let size = bar1_mib << 20;
+        // The BAR1s lie apart by twice their size so that each is aligned to it.
         let (registers, memory) = (
             0xa000_0000 + (index << 25),
-            0x2000_0000_0000 + (index << 38),
+            0x2000_0000_0000 + index * 2 * size,
         );
-        let extra = memory + (1 << 37);
+        let extra = memory + size;
         lines[0] = (registers, registers + 0x00ff_ffff, 0x0004_0200);
-        lines[1] = (memory, memory + (1 << 37) - 1, 0x0014_220c);
+        lines[1] = (memory, memory + size - 1, 0x0014_220c);
         lines[3] = (extra, extra + 0x01ff_ffff, 0x0014_220c);
     }
     lines

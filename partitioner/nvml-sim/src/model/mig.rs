@@ -1,7 +1,7 @@
 //! MIG: mode, GPU instances and compute instances as the driver's state machine.
 //!
 //! ```text
-//! mode off --set(on)--> on          Hopper, idle: at once; busy: IN_USE, nothing changes
+//! mode off --set(on)--> on          Hopper and later, idle: at once; busy: IN_USE, nothing changes
 //!          --set(on)--> off/pending Ampere, busy: IN_USE; passed through: RESET_REQUIRED
 //! off/pending --reset--> on
 //! free slot --create GI--> GI --create CI--> CI --process--> CI in use
@@ -9,11 +9,11 @@
 //! Every arrow goes back in the opposite order and no other way. Owns these rules and the errors
 //! with which a driver refuses to break them.
 
+use super::capacity::ci_profile;
 use super::events::{self, About};
-use super::gpu::{ComputeInstance, Fault, Gpu, GpuInstance};
+use super::gpu::{ComputeInstance, Fault, GpuInstance};
 use super::machine::{AmpereMode, Machine, MigUuid};
-use super::product::{Architecture, Product};
-use super::profile::{CI_PROFILES, CiProfile, GiProfile, gi_id, overlaps};
+use super::product::Architecture;
 use super::status::Status;
 use uuid::Uuid;
 
@@ -39,7 +39,7 @@ impl Machine {
     /// `nvmlDeviceSetMigMode`. Instances never survive a change of mode.
     ///
     /// # Errors
-    /// `InUse` on Hopper while a process runs on the GPU.
+    /// `InUse` on Hopper and later while a process runs on the GPU.
     pub fn set_mig_mode(&mut self, gpu: u32, on: bool, now_us: u64) -> Result<Activation, Status> {
         let architecture = self.product()?.architecture;
         let needs_reset = self.policy.ampere_mode == AmpereMode::ResetRequired;
@@ -49,7 +49,7 @@ impl Machine {
             return Ok(Activation::Done);
         }
         let busy = !state.processes.is_empty();
-        if architecture == Architecture::Hopper && busy {
+        if architecture.hopper_or_later() && busy {
             return Err(Status::InUse);
         }
         state.mig_pending = on;
@@ -112,7 +112,8 @@ impl Machine {
     ///
     /// # Errors
     /// `NotSupported` while MIG mode is off, `InvalidArgument` for an unknown profile or an
-    /// illegal start, `InsufficientResources` where the place is taken or the count reached.
+    /// illegal start, `InsufficientResources` where the place is taken, the count reached or a
+    /// kind of media engine used up.
     pub fn create_gi(
         &mut self,
         gpu: u32,
@@ -127,7 +128,9 @@ impl Machine {
         if start.is_some_and(|start| !profile.starts.contains(&start)) {
             return Err(Status::InvalidArgument);
         }
-        if state.count_gi(profile.id) >= profile.max_count {
+        if state.count_gi(profile.id) >= profile.max_count
+            || state.media_left(product, profile) == 0
+        {
             return Err(Status::InsufficientResources);
         }
         let asked = start
@@ -140,7 +143,7 @@ impl Machine {
         let start = start.ok_or(Status::InsufficientResources)?;
         self.settle(gpu, now_us)?;
         let serial = self.take_serial();
-        let id = gi_id(start, profile.size);
+        let id = product.gi_id(start, profile.size);
         let instance = GpuInstance {
             id,
             profile: profile.id,
@@ -269,117 +272,6 @@ impl Machine {
         }
         Uuid::new_v5(&parent, name.as_bytes())
     }
-}
-
-impl Gpu {
-    /// # Errors
-    /// `NotSupported` while MIG mode is off.
-    pub fn require_mig(&self) -> Result<(), Status> {
-        if self.mig {
-            Ok(())
-        } else {
-            Err(Status::NotSupported)
-        }
-    }
-
-    /// The GPU instance of that incarnation.
-    ///
-    /// # Errors
-    /// `NotFound` when it is gone.
-    pub fn gi(&self, serial: u32) -> Result<&GpuInstance, Status> {
-        self.instances
-            .iter()
-            .find(|gi| gi.serial == serial)
-            .ok_or(Status::NotFound)
-    }
-
-    fn gi_mut(&mut self, serial: u32) -> Result<&mut GpuInstance, Status> {
-        self.instances
-            .iter_mut()
-            .find(|gi| gi.serial == serial)
-            .ok_or(Status::NotFound)
-    }
-
-    /// The compute instance of that incarnation, with its parent.
-    ///
-    /// # Errors
-    /// `NotFound` when it is gone.
-    pub fn ci(&self, serial: u32) -> Result<(&GpuInstance, &ComputeInstance), Status> {
-        self.mig_devices()
-            .find(|(_, ci)| ci.serial == serial)
-            .ok_or(Status::NotFound)
-    }
-
-    /// How many more instances of `profile` fit now.
-    #[must_use]
-    pub fn remaining_gi(&self, product: &Product, profile: &GiProfile) -> u32 {
-        let left = profile.max_count.saturating_sub(self.count_gi(profile.id));
-        let free = profile
-            .starts
-            .iter()
-            .filter(|&&at| self.slot_free(product, at, profile));
-        left.min(u32::try_from(free.count()).unwrap_or(u32::MAX))
-    }
-
-    fn count_gi(&self, profile: u32) -> u32 {
-        let count = self
-            .instances
-            .iter()
-            .filter(|gi| gi.profile == profile)
-            .count();
-        u32::try_from(count).unwrap_or(u32::MAX)
-    }
-
-    fn slot_free(&self, product: &Product, start: u32, profile: &GiProfile) -> bool {
-        !self.instances.iter().any(|gi| {
-            let size = gi.profile(product).map_or(0, |profile| profile.size);
-            overlaps((gi.start, size), (start, profile.size))
-        })
-    }
-}
-
-impl GpuInstance {
-    /// Its profile.
-    #[must_use]
-    pub fn profile(&self, product: &Product) -> Option<&'static GiProfile> {
-        product.gi_profile(self.profile)
-    }
-
-    /// Its compute slices.
-    #[must_use]
-    pub fn slices(&self, product: &Product) -> u32 {
-        self.profile(product).map_or(0, |profile| profile.slices)
-    }
-
-    /// How many more compute instances of `profile` fit now.
-    #[must_use]
-    pub fn remaining_ci(&self, product: &Product, profile: &CiProfile) -> u32 {
-        let starts = profile.starts(self.slices(product));
-        let free = starts
-            .iter()
-            .filter(|&&start| self.slices_free(start, profile.slices));
-        u32::try_from(free.count()).unwrap_or(u32::MAX)
-    }
-
-    fn slices_free(&self, start: u32, slices: u32) -> bool {
-        !self.compute.iter().any(|ci| {
-            let taken = CI_PROFILES.iter().find(|profile| profile.id == ci.profile);
-            overlaps(
-                (ci.start, taken.map_or(0, |profile| profile.slices)),
-                (start, slices),
-            )
-        })
-    }
-}
-
-/// The compute profile with that id, if `gi` can hold it.
-#[must_use]
-pub fn ci_profile(product: &Product, gi: &GpuInstance, id: u32) -> Option<&'static CiProfile> {
-    static PROFILES: [CiProfile; 5] = CI_PROFILES;
-    let slices = gi.slices(product);
-    PROFILES
-        .iter()
-        .find(|profile| profile.id == id && !profile.starts(slices).is_empty())
 }
 
 fn lowest_free(taken: impl Iterator<Item = u32>) -> u32 {

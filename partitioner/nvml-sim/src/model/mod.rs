@@ -1,6 +1,7 @@
 //! The pure model of a machine with NVIDIA GPUs. Owns every rule; does no IO, reads no clock and
 //! draws no random number.
 
+pub mod capacity;
 pub mod events;
 pub mod gpu;
 pub mod load;

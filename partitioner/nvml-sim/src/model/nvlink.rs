@@ -1,19 +1,32 @@
 //! NVLink wiring: which link of a GPU ends at which NVSwitch. Owns the distribution; traffic is
-//! derived from activity.
+//! derived from activity. Switches that are no PCI functions of the host have no address.
 
 use super::machine::{Machine, functions};
 use super::spec::{PciFunction, Role};
 use super::status::Status;
 
+/// What a wired link ends at.
+#[derive(Clone, Copy, Debug)]
+pub enum LinkEnd {
+    /// An NVSwitch of this host.
+    Switch(&'static PciFunction),
+    /// An NVSwitch that this host does not see on its bus.
+    Outside,
+}
+
 impl Machine {
     /// Where link `link` of a GPU ends: the links are dealt to the NVSwitches in turn, each GPU
     /// beginning one switch further, so that the switches are loaded evenly. `None` for a link
-    /// that is not wired, as all are on a machine without NVSwitches.
+    /// that is not wired, as all are on a machine without NVSwitches of any kind.
     ///
     /// # Errors
-    /// `InvalidArgument` for a link that the product does not have.
-    pub fn link_end(&self, gpu: u32, link: u32) -> Result<Option<&'static PciFunction>, Status> {
+    /// `NotSupported` for a product without NVLink, `InvalidArgument` for a link that it does not
+    /// have.
+    pub fn link_end(&self, gpu: u32, link: u32) -> Result<Option<LinkEnd>, Status> {
         let spec = self.spec().ok_or(Status::LibRmVersionMismatch)?;
+        if spec.product.nvlink.links == 0 {
+            return Err(Status::NotSupported);
+        }
         if link >= spec.product.nvlink.links {
             return Err(Status::InvalidArgument);
         }
@@ -23,11 +36,18 @@ impl Machine {
             .collect();
         let count = u32::try_from(switches.len()).unwrap_or(0);
         if count == 0 {
-            return Ok(None);
+            return Ok(spec.switches_outside.then_some(LinkEnd::Outside));
         }
         Ok(switches
             .get(super::machine::place((link + gpu) % count))
-            .copied())
+            .copied()
+            .map(LinkEnd::Switch))
+    }
+
+    /// Whether the GPU's links end anywhere.
+    #[must_use]
+    pub fn wired(&self, gpu: u32) -> bool {
+        matches!(self.link_end(gpu, 0), Ok(Some(_)))
     }
 
     /// Whether that link carries traffic now: it must be wired, and MIG mode takes it down.

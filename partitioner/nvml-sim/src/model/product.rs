@@ -1,16 +1,18 @@
 //! What is fixed about a GPU model. Owns the record of a product; the records themselves stand in
 //! `tables`. Nothing here changes while a machine runs.
 
-use super::profile::GiProfile;
+use super::profile::{GiProfile, Media, gi_id};
 
-/// The two architectures that the simulator knows; it decides how MIG mode changes and whether
-/// GPM exists.
+/// The architectures that the simulator knows; it decides how MIG mode changes and whether GPM
+/// exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
-    /// A100: MIG mode needs a reset, no GPM.
+    /// A30, A100: MIG mode needs a reset, no GPM.
     Ampere,
-    /// H100: MIG mode changes at once, GPM.
+    /// H100, H200: MIG mode changes at once, GPM.
     Hopper,
+    /// B200, GB200, RTX PRO 6000: as Hopper.
+    Blackwell,
 }
 
 impl Architecture {
@@ -20,6 +22,17 @@ impl Architecture {
         match self {
             Self::Ampere => 7,
             Self::Hopper => 9,
+            Self::Blackwell => 10,
+        }
+    }
+
+    /// Hopper and what came after it: MIG mode changes without a reset, and GPM, the NVLink
+    /// fabric's state and its fields exist.
+    #[must_use]
+    pub fn hopper_or_later(self) -> bool {
+        match self {
+            Self::Ampere => false,
+            Self::Hopper | Self::Blackwell => true,
         }
     }
 }
@@ -74,7 +87,7 @@ pub struct Clocks {
 pub struct NvLink {
     /// Links of the GPU.
     pub links: u32,
-    /// `NVML_NVLINK_VERSION_*`: 4 is 3.0, 6 is 4.0.
+    /// `NVML_NVLINK_VERSION_*`: 4 is 3.0, 6 is 4.0, 7 is 5.0; 0 for none.
     pub version: u32,
     /// Speed of one link and direction in MB/s.
     pub speed_mbps: u32,
@@ -142,11 +155,19 @@ pub struct Product {
     pub memory_slices: u32,
     /// Compute slices.
     pub compute_slices: u32,
+    /// Media engines, which the instances share out among them.
+    pub media: Media,
     /// GPU-instance profiles.
     pub gi_profiles: &'static [GiProfile],
 }
 
 impl Product {
+    /// The id that the driver gives to an instance at that place.
+    #[must_use]
+    pub fn gi_id(&self, start: u32, size: u32) -> u32 {
+        gi_id(self.memory_slices, start, size)
+    }
+
     /// The profile with that id, if the product has it.
     #[must_use]
     pub fn gi_profile(&self, id: u32) -> Option<&'static GiProfile> {

@@ -8,10 +8,76 @@ pub struct Engines {
     pub copy: u32,
     /// Video decoders.
     pub decoder: u32,
+    /// Video encoders.
+    pub encoder: u32,
     /// JPEG decoders.
     pub jpeg: u32,
     /// Optical flow engines.
     pub ofa: u32,
+}
+
+/// Media engines. A GPU has so many of each; an instance takes its own away from the others, so
+/// that they are a second thing to pack beside the placement units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Media {
+    /// Video decoders.
+    pub decoder: u32,
+    /// Video encoders.
+    pub encoder: u32,
+    /// JPEG decoders.
+    pub jpeg: u32,
+    /// Optical flow engines.
+    pub ofa: u32,
+}
+
+impl Media {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            decoder: self.decoder + other.decoder,
+            encoder: self.encoder + other.encoder,
+            jpeg: self.jpeg + other.jpeg,
+            ofa: self.ofa + other.ofa,
+        }
+    }
+
+    /// What is left of it; never less than none.
+    #[must_use]
+    pub fn minus(self, taken: Self) -> Self {
+        Self {
+            decoder: self.decoder.saturating_sub(taken.decoder),
+            encoder: self.encoder.saturating_sub(taken.encoder),
+            jpeg: self.jpeg.saturating_sub(taken.jpeg),
+            ofa: self.ofa.saturating_sub(taken.ofa),
+        }
+    }
+
+    /// How many times `each` is in it; without end for what needs no engine.
+    #[must_use]
+    pub fn holds(self, each: Self) -> u32 {
+        let kinds = [
+            (self.decoder, each.decoder),
+            (self.encoder, each.encoder),
+            (self.jpeg, each.jpeg),
+            (self.ofa, each.ofa),
+        ];
+        let times = kinds.map(|(left, need)| left.checked_div(need).unwrap_or(u32::MAX));
+        times.into_iter().min().unwrap_or(u32::MAX)
+    }
+}
+
+impl Engines {
+    /// Those for media; copy engines are handed out with the compute slices.
+    #[must_use]
+    pub const fn media(self) -> Media {
+        Media {
+            decoder: self.decoder,
+            encoder: self.encoder,
+            jpeg: self.jpeg,
+            ofa: self.ofa,
+        }
+    }
 }
 
 /// A GPU-instance profile of one product.
@@ -42,7 +108,16 @@ pub struct GiProfile {
     pub memory_mib: u64,
 }
 
-/// A compute-instance profile, which every product of the 7+8 family shares.
+impl GiProfile {
+    /// Whether instances of it can draw: only a `+gfx` profile's can.
+    #[must_use]
+    pub fn graphics(&self) -> bool {
+        self.name.ends_with("+gfx")
+    }
+}
+
+/// A compute-instance profile. All products share them; which of them exist in an instance
+/// follows from its slices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CiProfile {
     /// Index in NVML's enumeration (`NVML_COMPUTE_INSTANCE_PROFILE_*`).
@@ -85,7 +160,7 @@ pub const CI_PROFILES: [CiProfile; 5] = [
 impl CiProfile {
     /// The starts at which this profile may lie in a GPU instance of `gi_slices`; empty where the
     /// profile does not exist. As printed by `nvidia-smi mig -lcipp` on the 7+8 family: 3c in a 7g
-    /// lies at 0 and 4, and a 4g has no 3c.
+    /// lies at 0 and 4, and a 4g has no 3c. Instances of 1, 2 and 4 slices hold the same elsewhere.
     #[must_use]
     pub fn starts(&self, gi_slices: u32) -> &'static [u32] {
         match (gi_slices, self.slices) {
@@ -123,15 +198,26 @@ impl CiProfile {
     }
 }
 
-/// The GPU-instance id that the driver gives to a place: 7g 0; 4-wide 1, 2; 2-wide 3 to 6;
-/// 1-wide 7 to 13. It depends on the place alone, so an id comes back when a place does.
+/// The GPU-instance id that the driver gives to a place on a grid of so many units. It depends on
+/// the place alone, so an id comes back when a place does. Eight units: the whole GPU 0; 4-wide 1,
+/// 2; 2-wide 3 to 6; 1-wide 7 to 13. Grids of four slices (4 and 12 units): the whole GPU 0,
+/// halves 1, 2, quarters 3 to 6.
 #[must_use]
-pub fn gi_id(start: u32, size: u32) -> u32 {
-    match size {
-        8 => 0,
-        4 => 1 + start / 4,
-        2 => 3 + start / 2,
-        _ => 7 + start,
+pub fn gi_id(units: u32, start: u32, size: u32) -> u32 {
+    if size >= units {
+        return 0;
+    }
+    if units == 8 {
+        return match size {
+            4 => 1 + start / 4,
+            2 => 3 + start / 2,
+            _ => 7 + start,
+        };
+    }
+    if size * 2 == units {
+        1 + start / size
+    } else {
+        3 + start / size
     }
 }
 

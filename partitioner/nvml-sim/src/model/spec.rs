@@ -29,6 +29,9 @@ pub struct MachineSpec {
     pub root_port_id: (u16, u16),
     /// Device id of an NVSwitch.
     pub nvswitch_device: u16,
+    /// Whether the GPUs' links end at NVSwitches that are no PCI functions of this host: those of
+    /// a rack, and those of B200 boards, which are managed through bridge cards.
+    pub switches_outside: bool,
     /// PCIe root complexes in bus order.
     pub roots: &'static [Root],
 }

@@ -7,6 +7,7 @@ mod load;
 mod meter;
 mod mode;
 mod order;
+mod space;
 mod topology;
 
 use super::machine::{Machine, Nodes};

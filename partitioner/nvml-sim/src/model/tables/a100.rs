@@ -1,57 +1,34 @@
-//! A100 SXM4 80 GB. Profiles from the MIG User Guide and go-nvml's A100 table (whose A100
+//! A100 SXM4, 40 and 80 GB. Profiles from the MIG User Guide and go-nvml's A100 table (whose A100
 //! placements agree with hardware dumps); the rest from public `nvidia-smi -q` output of DGX A100.
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
-use super::super::profile::GiProfile;
-use super::{Figures, engines, family};
+use super::super::profile::{GiProfile, Media};
+use super::shape::{engines, family, figures};
 
-const PROFILES: [GiProfile; 7] = family([
-    Figures {
-        name: "1g.10gb",
-        multiprocessors: 14,
-        engines: engines(1, 0, 0, 0),
-        memory_mib: 9_856,
-    },
-    Figures {
-        name: "1g.10gb+me",
-        multiprocessors: 14,
-        engines: engines(1, 1, 1, 1),
-        memory_mib: 9_856,
-    },
-    Figures {
-        name: "1g.20gb",
-        multiprocessors: 14,
-        engines: engines(1, 1, 0, 0),
-        memory_mib: 19_968,
-    },
-    Figures {
-        name: "2g.20gb",
-        multiprocessors: 28,
-        engines: engines(2, 1, 0, 0),
-        memory_mib: 19_968,
-    },
-    Figures {
-        name: "3g.40gb",
-        multiprocessors: 42,
-        engines: engines(3, 2, 0, 0),
-        memory_mib: 40_192,
-    },
-    Figures {
-        name: "4g.40gb",
-        multiprocessors: 56,
-        engines: engines(4, 2, 0, 0),
-        memory_mib: 40_192,
-    },
-    Figures {
-        name: "7g.80gb",
-        multiprocessors: 98,
-        engines: engines(7, 5, 1, 1),
-        memory_mib: 80_384,
-    },
+const PROFILES_40GB: [GiProfile; 7] = family([
+    figures("1g.5gb", 4_864, 14, engines(1, 0, 0, 0)),
+    figures("1g.5gb+me", 4_864, 14, engines(1, 1, 1, 1)),
+    figures("1g.10gb", 9_856, 14, engines(1, 1, 0, 0)),
+    figures("2g.10gb", 9_856, 28, engines(2, 1, 0, 0)),
+    figures("3g.20gb", 19_968, 42, engines(3, 2, 0, 0)),
+    figures("4g.20gb", 19_968, 56, engines(4, 2, 0, 0)),
+    figures("7g.40gb", 40_192, 98, engines(7, 5, 1, 1)),
+]);
+
+const PROFILES_80GB: [GiProfile; 7] = family([
+    figures("1g.10gb", 9_856, 14, engines(1, 0, 0, 0)),
+    figures("1g.10gb+me", 9_856, 14, engines(1, 1, 1, 1)),
+    figures("1g.20gb", 19_968, 14, engines(1, 1, 0, 0)),
+    figures("2g.20gb", 19_968, 28, engines(2, 1, 0, 0)),
+    figures("3g.40gb", 40_192, 42, engines(3, 2, 0, 0)),
+    figures("4g.40gb", 40_192, 56, engines(4, 2, 0, 0)),
+    figures("7g.80gb", 80_384, 98, engines(7, 5, 1, 1)),
 ]);
 
 /// NVIDIA A100-SXM4-80GB.
-pub static A100_SXM4_80GB: Product = Product {
+pub static A100_SXM4_80GB: Product = RECORD_80GB;
+
+const RECORD_80GB: Product = Product {
     name: "NVIDIA A100-SXM4-80GB",
     architecture: Architecture::Ampere,
     compute_capability: (8, 0),
@@ -103,5 +80,33 @@ pub static A100_SXM4_80GB: Product = Product {
     max_mig_devices: 7,
     memory_slices: 8,
     compute_slices: 7,
-    gi_profiles: &PROFILES,
+    media: Media {
+        decoder: 5,
+        encoder: 0,
+        jpeg: 1,
+        ofa: 1,
+    },
+    gi_profiles: &PROFILES_80GB,
+};
+
+/// NVIDIA A100-SXM4-40GB.
+pub static A100_SXM4_40GB: Product = Product {
+    name: "NVIDIA A100-SXM4-40GB",
+    device_id: 0x20B0_10DE,
+    subsystem_id: 0x134F_10DE,
+    board_part_number: "692-2G506-0200-002",
+    inforom_image: "G506.0200.00.04",
+    memory_mib: 40_960,
+    reserved_kib: 570_368,
+    bar1_mib: 65_536,
+    bar1_slice_kib: 3_145_728,
+    clocks: Clocks {
+        idle: 210,
+        max: 1_410,
+        memory: 1_215,
+        video_idle: 585,
+        video_max: 1_290,
+    },
+    gi_profiles: &PROFILES_40GB,
+    ..RECORD_80GB
 };

@@ -1,57 +1,36 @@
-//! H100 SXM 80 GB. Figures from `nvidia-smi` captures of driver 590.48.01 (power, clocks, memory,
-//! identity) and from `mig -lgip` dumps (profiles).
+//! H100 SXM 80 GB and H100 NVL 94 GB. Figures of the first from `nvidia-smi` captures of driver 590.48.01 (power, clocks, memory,
+//! identity) and from `mig -lgip` dumps
+//! (profiles); the profiles of the second from a dump of its 1g, 2g and 7g.
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
-use super::super::profile::GiProfile;
-use super::{Figures, engines, family};
+use super::super::profile::{GiProfile, Media};
+use super::shape::{engines, family, figures};
 
-const PROFILES: [GiProfile; 7] = family([
-    Figures {
-        name: "1g.10gb",
-        multiprocessors: 16,
-        engines: engines(1, 1, 1, 0),
-        memory_mib: 9_984,
-    },
-    Figures {
-        name: "1g.10gb+me",
-        multiprocessors: 16,
-        engines: engines(1, 1, 1, 1),
-        memory_mib: 9_984,
-    },
-    Figures {
-        name: "1g.20gb",
-        multiprocessors: 26,
-        engines: engines(1, 1, 1, 0),
-        memory_mib: 20_096,
-    },
-    Figures {
-        name: "2g.20gb",
-        multiprocessors: 32,
-        engines: engines(2, 2, 2, 0),
-        memory_mib: 20_096,
-    },
-    Figures {
-        name: "3g.40gb",
-        multiprocessors: 60,
-        engines: engines(3, 3, 3, 0),
-        memory_mib: 40_448,
-    },
-    Figures {
-        name: "4g.40gb",
-        multiprocessors: 64,
-        engines: engines(4, 4, 4, 0),
-        memory_mib: 40_448,
-    },
-    Figures {
-        name: "7g.80gb",
-        multiprocessors: 132,
-        engines: engines(8, 7, 7, 1),
-        memory_mib: 81_152,
-    },
+const PROFILES_94GB: [GiProfile; 7] = family([
+    figures("1g.12gb", 11_008, 16, engines(1, 1, 1, 0)),
+    figures("1g.12gb+me", 11_008, 16, engines(1, 1, 1, 1)),
+    figures("1g.24gb", 22_144, 26, engines(1, 1, 1, 0)),
+    figures("2g.24gb", 22_144, 32, engines(2, 2, 2, 0)),
+    // Memory of 3g and 4g derived, from the 7g downwards: its 1g is far below the rule.
+    figures("3g.47gb", 47_552, 60, engines(3, 3, 3, 0)),
+    figures("4g.47gb", 47_552, 64, engines(4, 4, 4, 0)),
+    figures("7g.94gb", 95_360, 132, engines(8, 7, 7, 1)),
+]);
+
+const PROFILES_80GB: [GiProfile; 7] = family([
+    figures("1g.10gb", 9_984, 16, engines(1, 1, 1, 0)),
+    figures("1g.10gb+me", 9_984, 16, engines(1, 1, 1, 1)),
+    figures("1g.20gb", 20_096, 26, engines(1, 1, 1, 0)),
+    figures("2g.20gb", 20_096, 32, engines(2, 2, 2, 0)),
+    figures("3g.40gb", 40_448, 60, engines(3, 3, 3, 0)),
+    figures("4g.40gb", 40_448, 64, engines(4, 4, 4, 0)),
+    figures("7g.80gb", 81_152, 132, engines(8, 7, 7, 1)),
 ]);
 
 /// NVIDIA H100 80GB HBM3.
-pub static H100_80GB_HBM3: Product = Product {
+pub static H100_80GB_HBM3: Product = RECORD_80GB;
+
+const RECORD_80GB: Product = Product {
     name: "NVIDIA H100 80GB HBM3",
     architecture: Architecture::Hopper,
     compute_capability: (9, 0),
@@ -103,5 +82,44 @@ pub static H100_80GB_HBM3: Product = Product {
     max_mig_devices: 7,
     memory_slices: 8,
     compute_slices: 7,
-    gi_profiles: &PROFILES,
+    media: Media {
+        decoder: 7,
+        encoder: 0,
+        jpeg: 7,
+        ofa: 1,
+    },
+    gi_profiles: &PROFILES_80GB,
+};
+
+/// NVIDIA H100 NVL. Its NVLink bridges pairs of cards; the pairs are not simulated, so its links
+/// are down.
+pub static H100_NVL: Product = Product {
+    name: "NVIDIA H100 NVL",
+    device_id: 0x2321_10DE,
+    subsystem_id: 0x1839_10DE,
+    vbios: "96.00.99.00.01",
+    board_part_number: "900-21010-0320-000",
+    inforom_image: "1010.0210.00.05",
+    memory_mib: 95_830,
+    power: Power {
+        idle_mw: 61_000,
+        full_mw: 372_000,
+        min_limit_mw: 200_000,
+        max_limit_mw: 400_000,
+    },
+    clocks: Clocks {
+        idle: 345,
+        max: 1_785,
+        memory: 2_619,
+        video_idle: 765,
+        video_max: 1_545,
+    },
+    nvlink: NvLink {
+        links: 12,
+        version: 6,
+        speed_mbps: 26_562,
+    },
+    memory_bus_bits: 6_016,
+    gi_profiles: &PROFILES_94GB,
+    ..RECORD_80GB
 };

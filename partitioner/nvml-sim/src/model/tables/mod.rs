@@ -1,87 +1,36 @@
 //! The products and machines that can be simulated, as data. Owns nothing else: a new GPU model
 //! or a new machine is a new record here.
+//!
+//! Figures come from `nvidia-smi` output of the hardware; where none was found, from a rule, and
+//! the record says `derived`. The rules:
+//! - memory: twice the next smaller width and 256 MiB, as on an H100 from 2g to 7g;
+//! - multiprocessors: a 4g has those of two 2g, a 3g four fewer, a 7g all, as on an H100;
+//! - engines: a 3g has those of three 1g and a 4g of four, as on an H100; a 7g has every media
+//!   engine of the GPU, and the copy engines of eight 1g;
+//! - `+me` and the like: as without, but for the media engines.
+//!
+//! Names of boards (part numbers, subsystems, firmware) are in the manner of their family where no
+//! capture of the board was found; nothing may depend on them.
 
 mod a100;
+mod a30;
+mod b200;
+mod gb200;
+mod grids;
 mod h100;
+mod h200;
 mod machines;
+mod rtx_pro_6000;
+mod shape;
 #[cfg(test)]
 mod tests;
 
-pub use a100::A100_SXM4_80GB;
-pub use h100::H100_80GB_HBM3;
+pub use a30::A30;
+pub use a100::{A100_SXM4_40GB, A100_SXM4_80GB};
+pub use b200::B200;
+pub use gb200::GB200;
+pub use grids::{GridSpec, grid, grids};
+pub use h100::{H100_80GB_HBM3, H100_NVL};
+pub use h200::H200;
 pub use machines::{MACHINES, machine};
-
-use super::profile::{Engines, GiProfile};
-
-/// Legal starts of the 7+8 family, identical in every `nvidia-smi mig -lgipp` seen.
-const ONE_WIDE: &[u32] = &[0, 1, 2, 3, 4, 5, 6];
-const TWO_WIDE: &[u32] = &[0, 2, 4];
-const TWO_WIDE_DOUBLE_MEMORY: &[u32] = &[0, 2, 4, 6];
-const FOUR_WIDE: &[u32] = &[0, 4];
-const WHOLE: &[u32] = &[0];
-
-/// The driver's own order of choice (MIG User Guide and an H100 dump).
-const ONE_WIDE_ORDER: &[u32] = &[6, 4, 5, 0, 1, 2, 3];
-const TWO_WIDE_ORDER: &[u32] = &[4, 0, 2];
-const TWO_WIDE_DOUBLE_MEMORY_ORDER: &[u32] = &[6, 4, 0, 2];
-const FOUR_WIDE_ORDER: &[u32] = &[4, 0];
-
-/// A profile's figures that differ between products.
-struct Figures {
-    name: &'static str,
-    multiprocessors: u32,
-    engines: Engines,
-    memory_mib: u64,
-}
-
-const fn engines(copy: u32, decoder: u32, jpeg: u32, ofa: u32) -> Engines {
-    Engines {
-        copy,
-        decoder,
-        jpeg,
-        ofa,
-    }
-}
-
-/// The seven profiles of the 7+8 family in the order 1g, 1g+me, 1g double memory, 2g, 3g, 4g, 7g.
-const fn family(figures: [Figures; 7]) -> [GiProfile; 7] {
-    let [one, media, double, two, three, four, seven] = figures;
-    [
-        profile((0, 19), one, (1, 1, 7), ONE_WIDE, ONE_WIDE_ORDER),
-        profile((7, 20), media, (1, 1, 1), ONE_WIDE, ONE_WIDE_ORDER),
-        profile(
-            (9, 15),
-            double,
-            (1, 2, 4),
-            TWO_WIDE_DOUBLE_MEMORY,
-            TWO_WIDE_DOUBLE_MEMORY_ORDER,
-        ),
-        profile((1, 14), two, (2, 2, 3), TWO_WIDE, TWO_WIDE_ORDER),
-        profile((2, 9), three, (3, 4, 2), FOUR_WIDE, FOUR_WIDE_ORDER),
-        profile((3, 5), four, (4, 4, 1), WHOLE, WHOLE),
-        profile((4, 0), seven, (7, 8, 1), WHOLE, WHOLE),
-    ]
-}
-
-/// One profile; `key` is (enumeration index, id), `shape` is (slices, size, max count).
-const fn profile(
-    key: (u32, u32),
-    figures: Figures,
-    shape: (u32, u32, u32),
-    starts: &'static [u32],
-    default_order: &'static [u32],
-) -> GiProfile {
-    GiProfile {
-        index: key.0,
-        id: key.1,
-        name: figures.name,
-        slices: shape.0,
-        size: shape.1,
-        starts,
-        default_order,
-        max_count: shape.2,
-        multiprocessors: figures.multiprocessors,
-        engines: figures.engines,
-        memory_mib: figures.memory_mib,
-    }
-}
+pub use rtx_pro_6000::RTX_PRO_6000_SERVER;

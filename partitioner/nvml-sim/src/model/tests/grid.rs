@@ -1,6 +1,4 @@
-//! Placements: legality, the driver's own choice, ids by place, and the whole state space.
-
-use std::collections::BTreeSet;
+//! Placements: legality, the driver's own choice, ids by place, media engines.
 
 use super::*;
 
@@ -108,6 +106,42 @@ fn remaining_capacity_counts_free_places_up_to_the_limit() {
 }
 
 #[test]
+fn an_a30_has_its_media_engines_once() {
+    let mut machine = mig_machine("a30x4");
+    create(&mut machine, 21, Some(3)).expect("1g+me");
+    let product = machine.product().expect("a product");
+    let half = product.gi_profile(6).expect("2g+me");
+    assert_eq!(machine.gpus[0].remaining_gi(product, half), 0);
+    assert_eq!(
+        create(&mut machine, 6, Some(0)),
+        Err(Status::InsufficientResources)
+    );
+    create(&mut machine, 5, Some(0)).expect("a half without them");
+    create(&mut machine, 14, None).expect("a quarter");
+    assert_eq!(layout(&machine), "21@3#6 5@0#1 14@2#5");
+}
+
+#[test]
+fn an_instance_with_all_media_engines_leaves_room_only_for_those_without() {
+    let mut machine = mig_machine("rtxpro6000x4");
+    create(&mut machine, 65, Some(9)).expect("1g+me.all");
+    let refused = [14, 21, 47, 5, 35, 64].map(|id| create(&mut machine, id, Some(0)));
+    assert_eq!(refused, [Err(Status::InsufficientResources); 6]);
+    create(&mut machine, 66, Some(0)).expect("2g-me");
+    create(&mut machine, 67, None).expect("1g-me");
+    assert_eq!(layout(&machine), "65@9#6 66@0#1 67@6#5");
+    let half = machine.gpus[0].instance(1).expect("the half").serial;
+    let gi = InstanceRef {
+        gpu: 0,
+        serial: half,
+    };
+    machine.create_ci(gi, 0, None, START_US).expect("1c");
+    machine.create_ci(gi, 0, None, START_US).expect("another");
+    let full = machine.create_ci(gi, 1, None, START_US);
+    assert_eq!(full, Err(Status::InsufficientResources));
+}
+
+#[test]
 fn compute_instances_fill_a_gpu_instance() {
     let mut machine = mig_machine("h100x1");
     let gi = create(&mut machine, 9, Some(4)).expect("room");
@@ -127,44 +161,4 @@ fn compute_instances_fill_a_gpu_instance() {
         machine.create_ci(gi, 1, Some(1), START_US),
         Err(Status::InvalidArgument)
     );
-}
-
-#[test]
-fn the_state_space_has_the_size_that_others_count() {
-    // 298 with the five base profiles, 723 with double memory, 2319 with all seven.
-    let all = [19, 20, 15, 14, 9, 5, 0];
-    let base = [19, 14, 9, 5, 0];
-    let double = [19, 15, 14, 9, 5, 0];
-    for name in ["a100x1", "h100x1"] {
-        assert_eq!(reachable(name, &base), 298, "{name}");
-        assert_eq!(reachable(name, &double), 723, "{name}");
-        assert_eq!(reachable(name, &all), 2_319, "{name}");
-    }
-}
-
-/// Placed states that explicit creation reaches, the empty one included.
-fn reachable(name: &str, profiles: &[u32]) -> usize {
-    let product = machine(name).product().expect("a product");
-    let mut seen = BTreeSet::from([Vec::new()]);
-    let mut open = vec![mig_machine(name)];
-    while let Some(state) = open.pop() {
-        for &id in profiles {
-            for &start in product.gi_profile(id).expect("a profile").starts {
-                let mut next = state.clone();
-                if create(&mut next, id, Some(start)).is_err() {
-                    continue;
-                }
-                let mut key: Vec<(u32, u32)> = next.gpus[0]
-                    .instances
-                    .iter()
-                    .map(|gi| (gi.start, gi.profile))
-                    .collect();
-                key.sort_unstable();
-                if seen.insert(key) {
-                    open.push(next);
-                }
-            }
-        }
-    }
-    seen.len()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::model::machine::{function, functions};
+use crate::model::nvlink::LinkEnd;
 use crate::model::spec::{Role, common_ancestor};
 
 fn matrix(name: &str) -> String {
@@ -88,12 +89,9 @@ fn nvlinks_are_spread_over_the_switches() {
         let machine = machine(name);
         for gpu in 0..8 {
             let ends: BTreeSet<_> = (0..links)
-                .map(|link| {
-                    machine
-                        .link_end(gpu, link)
-                        .expect("a link")
-                        .expect("wired")
-                        .bdf
+                .map(|link| match machine.link_end(gpu, link) {
+                    Ok(Some(LinkEnd::Switch(switch))) => switch.bdf,
+                    other => panic!("{name} gpu {gpu} link {link}: {other:?}"),
                 })
                 .collect();
             assert_eq!(ends.len(), switches, "{name} gpu {gpu}");

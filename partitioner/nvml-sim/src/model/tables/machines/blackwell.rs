@@ -1,0 +1,71 @@
+//! Machines with Blackwell GPUs.
+
+use super::super::{B200, GB200, RTX_PRO_6000_SERVER};
+use super::{CONNECTX_7, EPYC_9004, MachineSpec, NicSpec, PAIR, Part, XEON_6, root};
+use Part::{Gpu, Nic, Switch};
+
+/// See its summary.
+pub const B200X8: MachineSpec = MachineSpec {
+    name: "b200x8",
+    summary: "two sockets, 8 B200 180GB SXM behind two-level PCIe switches, 8 NICs; NVSwitches and their bridge cards are not on the simulated bus",
+    product: &B200,
+    sockets: 2,
+    cores_per_socket: 56,
+    node_memory_kib: 2_113_929_216,
+    remote_distance: 21,
+    nic: CONNECTX_7,
+    root_port_id: XEON_6,
+    nvswitch_device: 0x22a3,
+    switches_outside: true,
+    roots: &[
+        root(0x08, 0, &[PAIR]),
+        root(0x38, 0, &[PAIR]),
+        root(0x88, 1, &[PAIR]),
+        root(0xb8, 1, &[PAIR]),
+    ],
+};
+
+/// See its summary.
+pub const GB200X4: MachineSpec = MachineSpec {
+    name: "gb200x4",
+    summary: "two Grace sockets, 4 GB200 186GB on root ports of their own, 4 NICs, NVSwitches in the rack; not simulated: 64-bit Arm (cores show two threads), NVLink-C2C, GPU memory as NUMA nodes, links to other hosts",
+    product: &GB200,
+    sockets: 2,
+    cores_per_socket: 72,
+    node_memory_kib: 503_316_480,
+    remote_distance: 40,
+    nic: CONNECTX_7,
+    root_port_id: (0x22b1, 0x10de),
+    nvswitch_device: 0x22a3,
+    switches_outside: true,
+    roots: &[
+        root(0x00, 0, &[Nic, Gpu]),
+        root(0x40, 0, &[Nic, Gpu]),
+        root(0x80, 1, &[Nic, Gpu]),
+        root(0xc0, 1, &[Nic, Gpu]),
+    ],
+};
+
+/// See its summary.
+pub const RTXPRO6000X4: MachineSpec = MachineSpec {
+    name: "rtxpro6000x4",
+    summary: "two sockets, 4 RTX PRO 6000 Blackwell 96GB, each behind a PCIe switch with a NIC, no NVLink",
+    product: &RTX_PRO_6000_SERVER,
+    sockets: 2,
+    cores_per_socket: 48,
+    node_memory_kib: 792_723_456,
+    remote_distance: 32,
+    nic: NicSpec {
+        infiniband: false,
+        ..CONNECTX_7
+    },
+    root_port_id: EPYC_9004,
+    nvswitch_device: 0x22a3,
+    switches_outside: false,
+    roots: &[
+        root(0x08, 0, &[Switch(&[Gpu, Nic])]),
+        root(0x38, 0, &[Switch(&[Gpu, Nic])]),
+        root(0x88, 1, &[Switch(&[Gpu, Nic])]),
+        root(0xb8, 1, &[Switch(&[Gpu, Nic])]),
+    ],
+};
