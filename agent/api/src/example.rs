@@ -110,6 +110,7 @@ fn profile() -> Profile {
         max_count: 7,
         placements: vec![place(0, 1), place(6, 1)],
         full_compute_profile: Some(ProfileId(0)),
+        compute: Vec::new(),
     }
 }
 
@@ -122,6 +123,7 @@ fn instance() -> GpuInstance {
         compute: vec![ComputeInstance {
             id: CiId(0),
             profile: ProfileId(0),
+            placement: None,
             uuid: "MIG-0a1b2c3d-0000-5000-8000-000000000007"
                 .parse()
                 .expect("a UUID"),

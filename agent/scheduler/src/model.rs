@@ -206,6 +206,7 @@ impl HostModel {
         let id = SliceId {
             gpu: pci,
             placement,
+            compute: None,
         };
         self.usage.slices.insert(id, Use::Leased(holder.to_owned()));
     }
@@ -271,6 +272,7 @@ fn note_usage(one: &GpuRecord, gpu: &Gpu, usage: &mut Usage) {
         let id = SliceId {
             gpu: gpu.pci,
             placement: slice.placement,
+            compute: None,
         };
         match slice.occupancy {
             Occupancy::Free => {}
@@ -322,6 +324,7 @@ fn add_instance(gpu: &mut Gpu, profile: ProfileId, placement: Placement, complet
     let compute = full.filter(|_| complete).map(|profile| ComputeInstance {
         id: CiId(0),
         profile,
+        placement: None,
         uuid: stand_in_slice(gpu.index, id),
         capability_minor: None,
     });

@@ -4,12 +4,13 @@ use kerf_api::convert::ConvertError;
 use kerf_api::json::{Applied, GpuPlan, Placement, Plan, PlannedSlice, Step};
 use kerf_api::v1;
 use kerf_api::v1::apply_progress::{Event, StepDone};
+use kerf_types::ProfileName;
 
 use super::fail::Failure;
 use super::layout::LayoutArgs;
 use super::plan;
 use super::style::{Ink, Style};
-use super::words::{count, micros};
+use super::words::{self, count, micros};
 use super::{Context, Exit};
 
 /// What a call is called when it fails.
@@ -132,10 +133,22 @@ fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
             let name = name_of(gpus, gpu, |gpu| &gpu.create, *placement, *profile);
             (gpu, format!("create {name} at {}", place(*placement)))
         }
-        Step::CreateComputeInstance { gpu, placement, .. } => (
+        Step::CreateComputeInstance {
             gpu,
-            format!("create the compute instance at {}", place(*placement)),
-        ),
+            placement,
+            compute,
+            ..
+        } => {
+            let what = match compute {
+                None => format!("create the compute instance at {}", place(*placement)),
+                Some(part) => format!(
+                    "create compute instance {} at {}",
+                    place(*part),
+                    place(*placement)
+                ),
+            };
+            (gpu, what)
+        }
         Step::DestroyComputeInstance { gpu, uuid, .. } => {
             (gpu, format!("destroy the compute instance {uuid}"))
         }
@@ -156,10 +169,11 @@ fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
 }
 
 fn place(placement: Placement) -> String {
-    format!("{}:{}", placement.start, placement.size)
+    words::place(placement, None)
 }
 
-/// The name of a profile that a step knows by number: that of the plan's slice in the same place.
+/// The name of a profile that a step knows by number: that of the plan's slice in the same place, or of the
+/// instance that such slices are parts of.
 fn name_of(
     gpus: &[GpuPlan],
     pci: &str,
@@ -171,6 +185,9 @@ fn name_of(
     let mut here = slices.filter(|slice| slice.placement == placement);
     here.next().map_or_else(
         || format!("profile {profile}"),
-        |slice| slice.profile.clone(),
+        |slice| match slice.profile.parse::<ProfileName>() {
+            Ok(name) if slice.compute.is_some() => name.part(None).to_string(),
+            _ => slice.profile.clone(),
+        },
     )
 }

@@ -9,7 +9,7 @@ use super::fail::Failure;
 use super::layout::LayoutArgs;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table};
-use super::words::count;
+use super::words::{count, place};
 use super::{Context, Exit};
 
 /// `kerf plan`
@@ -85,7 +85,7 @@ fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
 }
 
 fn line(sign: &str, ink: Ink, slice: &PlannedSlice) -> Vec<Cell> {
-    let place = format!("{}:{}", slice.placement.start, slice.placement.size);
+    let place = place(slice.placement, slice.compute);
     let uuid = slice.uuid.clone().unwrap_or_default();
     let holder = slice
         .holder

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use kerf_api::json::inventory::MigMode;
 use kerf_api::json::{GpuProfiles, Profiles, Slice, Slices};
 use kerf_api::v1;
-use kerf_types::Bytes;
+use kerf_types::{Bytes, ProfileName};
 
 use super::client::soon;
 use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table};
-use super::words::ranges;
+use super::words::{place, ranges};
 use super::{Context, Exit, inventory};
 
 /// Characters of one unit of a grid in the picture; one of them is the border to the next.
@@ -45,7 +45,7 @@ pub fn render(slices: &Slices, grids: &Profiles, style: Style) -> String {
         by_gpu.entry(&slice.gpu_pci).or_default().push(slice);
     }
     for here in by_gpu.values_mut() {
-        here.sort_by_key(|slice| slice.placement.start);
+        here.sort_by_key(|slice| (slice.placement.start, slice.compute.map(|part| part.start)));
     }
     let mut parts = Vec::new();
     let mut whole = Vec::new();
@@ -103,10 +103,9 @@ fn picture(units: usize, slices: &[&Slice], style: Style) -> String {
         }
     }
     for slice in slices {
-        let start = usize::from(slice.placement.start) * UNIT_WIDTH;
-        let end = start + usize::from(slice.placement.size) * UNIT_WIDTH;
+        let (start, end) = field(slice);
         let fill = (fill(&slice.state), Ink::of_state(&slice.state));
-        for cell in cells.iter_mut().take(end).skip(start + 1) {
+        for cell in cells.iter_mut().take(end).skip(start) {
             *cell = fill;
         }
     }
@@ -114,6 +113,20 @@ fn picture(units: usize, slices: &[&Slice], style: Style) -> String {
         .into_iter()
         .map(|(cell, ink)| style.paint(ink, cell))
         .collect()
+}
+
+/// The characters of a slice: between the borders of its units, and of these for a part its share.
+fn field(slice: &Slice) -> (usize, usize) {
+    let start = usize::from(slice.placement.start) * UNIT_WIDTH + 1;
+    let width = usize::from(slice.placement.size) * UNIT_WIDTH - 1;
+    let whole = slice.profile.parse::<ProfileName>();
+    let whole = whole.map_or(0, |name| usize::from(name.slices));
+    let share = |at: u8| (usize::from(at) * width).checked_div(whole);
+    let part = slice.compute.and_then(|part| {
+        let (from, to) = (share(part.start)?, share(part.start + part.size)?);
+        Some((start + from, start + to.min(width)))
+    });
+    part.unwrap_or((start, start + width))
 }
 
 fn fill(state: &str) -> char {
@@ -137,7 +150,7 @@ fn table(slices: &[&Slice]) -> Table {
         };
         table.push(vec![
             (&slice.profile).into(),
-            format!("{}:{}", slice.placement.start, slice.placement.size).into(),
+            place(slice.placement, slice.compute).into(),
             Cell::new(Ink::of_state(&slice.state), state),
             Cell::optional(slice.holder.as_ref()),
             Bytes(slice.memory_bytes).into(),

@@ -1,7 +1,8 @@
-//! Amounts as people type and read them: spans of time, shares of a CPU, numbers of things.
+//! Amounts as people type and read them: spans of time, shares of a CPU, numbers of things, places.
 
 use std::fmt::Display;
 
+use kerf_api::json::Placement;
 use kerf_types::ParseError;
 
 const SPANS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
@@ -134,4 +135,13 @@ pub fn shell_line(words: &[String]) -> String {
         format!("'{}'", word.replace('\'', r"'\''"))
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// A slice's place, `4:4`, and for a part of a GPU instance its place in that, `4:4 c0:1`.
+pub fn place(placement: Placement, compute: Option<Placement>) -> String {
+    let whole = format!("{}:{}", placement.start, placement.size);
+    match compute {
+        None => whole,
+        Some(part) => format!("{whole} c{}:{}", part.start, part.size),
+    }
 }

@@ -90,6 +90,7 @@ impl Host {
             Work::Cut { gpu, placement, .. } => Some(SliceId {
                 gpu: gpu.parse().ok()?,
                 placement: placement.parse().ok()?,
+                compute: None,
             }),
             Work::Layout { .. } => None,
         };

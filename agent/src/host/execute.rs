@@ -70,6 +70,7 @@ impl Host {
             gpu: gpu.to_string(),
             placement: placement.to_string(),
             profile: profile.0,
+            compute: None,
         };
         let number = self.write(|store| store.begin_work(&work))?;
         if let Err(error) = self.run_steps(steps, None).await {
@@ -102,6 +103,7 @@ impl Host {
                     gpu,
                     placement,
                     profile: profile.0,
+                    compute: None,
                 };
                 self.open_work.push(WorkRow { number, work });
                 self.degrade(

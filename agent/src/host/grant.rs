@@ -168,7 +168,11 @@ impl Host {
     }
 
     fn slice_subject(&self, gpu: PciAddress, placement: Placement) -> Result<Subject, HostError> {
-        let id = SliceId { gpu, placement };
+        let id = SliceId {
+            gpu,
+            placement,
+            compute: None,
+        };
         let slices = self.slices();
         let slice = slices.iter().find(|slice| slice.id == id);
         let missing = || HostError::NotFound {
@@ -299,6 +303,7 @@ impl Host {
         let place = |(_, gpu, _, placement): &Cut| SliceId {
             gpu: *gpu,
             placement: *placement,
+            compute: None,
         };
         let row = LeaseRow {
             lease: lease.clone(),

@@ -185,6 +185,7 @@ impl Host {
                 gpu,
                 placement,
                 profile,
+                ..
             } => self.resume_cut(row.number, gpu, placement, *profile).await,
         }
     }

@@ -29,6 +29,7 @@ pub fn slice(view: &SliceView) -> v1::Slice {
             .map(ToString::to_string)
             .unwrap_or_default(),
         placement: Some(v1::Placement::from(&view.id.placement)),
+        compute: view.id.compute.as_ref().map(Into::into),
         gi: view.instance.id.0,
         ci: device.map(|(ci, _)| ci.0),
         uuid: device.map(|(_, uuid)| uuid.to_string()),
@@ -159,6 +160,7 @@ fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
                 placement: Some(v1::Placement::from(&line.placement)),
                 uuid: line.uuid.as_ref().map(ToString::to_string),
                 holder: line.used_by.clone(),
+                compute: None,
             })
             .collect()
     };

@@ -11,6 +11,7 @@ fn lease(store: &mut Store) -> LeaseRow {
     let slice = SliceId {
         gpu: "0000:1b:00.0".parse().expect("an address"),
         placement: Placement::try_new(4, 4).expect("a placement"),
+        compute: None,
     };
     let process = |pid| InitProcess {
         pid,
@@ -68,6 +69,7 @@ fn rows_survive_a_reopen() {
         gpu: "0000:1b:00.0".to_owned(),
         placement: "4:4".to_owned(),
         profile: 9,
+        compute: None,
     };
     let number = store.begin_work(&cut).expect("it is written");
     drop(store);
@@ -84,6 +86,35 @@ fn rows_survive_a_reopen() {
     store.delete_lease(&row.lease).expect("it ends");
     assert!(store.leases().expect("leases").0.is_empty());
     assert!(store.open_work().expect("work").is_empty());
+}
+
+/// What stands for whole instances reads as it always did, and is written so that an older kerfd reads it.
+#[test]
+fn parts_stand_beside_what_an_older_store_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let whole = lease(&mut store);
+    let text = whole.to_json();
+    assert!(
+        !text.contains("compute") && !text.contains("cut_parts"),
+        "{text}"
+    );
+    assert_eq!(LeaseRow::from_json(&text).expect("it reads"), whole);
+
+    let mut row = whole;
+    let Subject::Slice { slice, .. } = &mut row.lease.subjects[0] else {
+        panic!("a slice");
+    };
+    slice.compute = Some(Placement { start: 1, size: 2 });
+    row.cut = vec![*slice];
+    let text = row.to_json();
+    assert!(text.contains(r#""cut":[]"#), "{text}");
+    assert!(text.contains("0000:1b:00.0-4-4-c1-2"), "{text}");
+    assert_eq!(LeaseRow::from_json(&text).expect("it reads"), row);
+
+    let old = r#"{"cut":{"gpu":"0000:1b:00.0","placement":"4:4","profile":9}}"#;
+    let work: Work = serde_json::from_str(old).expect("it reads");
+    assert_eq!(serde_json::to_string(&work).expect("it writes"), old);
 }
 
 #[test]

@@ -24,8 +24,11 @@ pub enum Work {
         gpu: String,
         /// `start:size`.
         placement: String,
-        /// The driver's profile id.
+        /// The driver's profile id of the GPU instance.
         profile: u32,
+        /// `start:size` in the GPU instance, where it is a part of one that is cut.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compute: Option<String>,
     },
 }
 

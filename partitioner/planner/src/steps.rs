@@ -29,6 +29,7 @@ impl GpuPlan {
                     gpu,
                     placement,
                     profile,
+                    compute: None,
                 });
             }
         }
@@ -53,6 +54,7 @@ impl Creation {
                 gpu,
                 placement,
                 profile: self.compute_profile,
+                compute: None,
             },
         ]
     }

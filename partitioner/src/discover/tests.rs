@@ -68,6 +68,7 @@ fn a_table_shows_what_is_not_known_as_such() {
     let compute = ComputeInstance {
         id: CiId(0),
         profile: ProfileId(0),
+        placement: None,
         uuid: "MIG-1".parse().expect("a UUID"),
         capability_minor: None,
     };

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use kerf_types::{
-    CiId, ComputeInstance, DeviceMinor, GiId, GpuInstance, MigUuid, Profile, ProfileId,
+    CiId, ComputeInstance, DeviceMinor, Engines, GiId, GpuInstance, MigUuid, Placement, Profile,
+    ProfileId,
 };
 use nvml_wrapper::Device;
 
-use super::error::{NvmlError, called};
+use super::error::{NvmlError, called, optional};
 use super::ffi::{
     self, ComputeHandle, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile,
 };
@@ -22,6 +23,8 @@ pub type ComputeProfiles = BTreeMap<u32, Vec<ComputeProfile>>;
 pub struct FoundInstance<'n> {
     /// What it is and where it lies.
     pub info: InstanceInfo,
+    /// The handle to ask it more.
+    pub handle: InstanceHandle<'n>,
     /// Its compute instances, by id.
     pub compute: Vec<FoundCompute<'n>>,
 }
@@ -33,6 +36,8 @@ pub struct FoundCompute<'n> {
     pub id: CiId,
     /// Its profile.
     pub profile: ProfileId,
+    /// Its place in the GPU instance; `None` for the one that fills it.
+    pub placement: Option<Placement>,
     /// UUID of its MIG device.
     pub uuid: MigUuid,
     /// Its MIG device.
@@ -66,10 +71,15 @@ fn described_of<'n>(
     let mut found = Vec::new();
     for handle in listed {
         let answer = handle.info().and_then(|info| {
-            let compute = walk_compute(&handle, info.profile, known)?;
-            Ok(FoundInstance { info, compute })
+            let compute = walk_compute(&handle, profile.slices, info.profile, known)?;
+            Ok((info, compute))
         });
-        found.extend(unless_gone(answer, || is_listed(device, profile, &handle))?);
+        let answer = unless_gone(answer, || is_listed(device, profile, &handle))?;
+        found.extend(answer.map(|(info, compute)| FoundInstance {
+            info,
+            handle,
+            compute,
+        }));
     }
     Ok(found)
 }
@@ -100,6 +110,7 @@ fn is_listed(
 
 fn walk_compute<'n>(
     instance: &InstanceHandle<'n>,
+    slices: u32,
     profile: u32,
     known: &mut ComputeProfiles,
 ) -> Result<Vec<FoundCompute<'n>>, NvmlError> {
@@ -117,7 +128,9 @@ fn walk_compute<'n>(
                 let now = instance.compute_instances(profile)?;
                 Ok(now.iter().any(|listed| listed.is_same(&handle)))
             };
-            if let Some(compute) = unless_gone(described_compute(&handle), is_listed)? {
+            if let Some(compute) =
+                unless_gone(described_compute(&handle, profile, slices), is_listed)?
+            {
                 found.insert(compute.id, compute);
             }
         }
@@ -125,14 +138,35 @@ fn walk_compute<'n>(
     Ok(found.into_values().collect())
 }
 
-fn described_compute<'n>(handle: &ComputeHandle<'n>) -> Result<FoundCompute<'n>, NvmlError> {
+/// A compute instance of `profile` in a GPU instance of so many slices.
+fn described_compute<'n>(
+    handle: &ComputeHandle<'n>,
+    profile: &ComputeProfile,
+    slices: u32,
+) -> Result<FoundCompute<'n>, NvmlError> {
     let info = handle.info()?;
     Ok(FoundCompute {
         id: CiId(info.id),
         profile: ProfileId(info.profile),
+        placement: part_place(&info, profile.slices == slices)?,
         uuid: mig_uuid(&info.mig_device)?,
         device: info.mig_device,
     })
+}
+
+/// The place of a compute instance in its GPU instance; one that fills it has none but that.
+pub fn part_place(
+    info: &ffi::ComputeInfo<'_>,
+    fills: bool,
+) -> Result<Option<Placement>, NvmlError> {
+    if fills {
+        return Ok(None);
+    }
+    let (start, size) = info.place;
+    let call = "nvmlComputeInstanceGetInfo_v2";
+    Placement::try_new(start, size)
+        .map(Some)
+        .map_err(|cause| NvmlError::Answer { call, cause })
 }
 
 /// The UUID of a MIG device.
@@ -154,6 +188,7 @@ pub fn described(
         let compute = instance.compute.iter().map(|ci| ComputeInstance {
             id: ci.id,
             profile: ci.profile,
+            placement: ci.placement,
             uuid: ci.uuid.clone(),
             capability_minor: capabilities.minor(Capability::Ci(minor, gi, ci.id)),
         });
@@ -173,17 +208,61 @@ pub fn filling(profiles: &[ComputeProfile], slices: u32) -> Option<&ComputeProfi
     profiles.iter().find(|profile| profile.slices == slices)
 }
 
-/// Takes the filling compute profile from live instances where there are some: better than the number
-/// that nvml.h gives it.
-pub fn learn_full_compute(profiles: &mut [Profile], known: &ComputeProfiles) {
+/// Takes the compute profiles from live instances where there are some: better than what is assumed of
+/// those that are not, the number that nvml.h gives to the filling one included.
+pub fn learn_compute(
+    profiles: &mut [Profile],
+    known: &ComputeProfiles,
+    found: &[FoundInstance<'_>],
+) -> Result<(), NvmlError> {
     for profile in profiles {
-        let live = known
-            .get(&profile.id.0)
-            .and_then(|live| filling(live, profile.slices));
-        if let Some(live) = live {
-            profile.full_compute_profile = Some(ProfileId(live.id));
+        let Some(live) = known.get(&profile.id.0) else {
+            continue;
+        };
+        if let Some(filling) = filling(live, profile.slices) {
+            profile.full_compute_profile = Some(ProfileId(filling.id));
         }
+        let of_profile = |one: &&FoundInstance<'_>| one.info.profile == profile.id.0;
+        let Some(instance) = found.iter().find(of_profile) else {
+            continue;
+        };
+        // An older driver does not tell places, and an instance may go meanwhile: the assumption stands then.
+        profile.compute = optional(told_compute(&instance.handle, live))?.unwrap_or_default();
     }
+    Ok(())
+}
+
+fn told_compute(
+    instance: &InstanceHandle<'_>,
+    profiles: &[ComputeProfile],
+) -> Result<Vec<kerf_types::ComputeProfile>, NvmlError> {
+    let mut told: Vec<kerf_types::ComputeProfile> = Vec::new();
+    for profile in profiles {
+        let slices = u8::try_from(profile.slices).unwrap_or(u8::MAX);
+        // Of two profiles of one size (with and without an engine, say) the first is the plain one.
+        if told.iter().any(|known| known.slices == slices) {
+            continue;
+        }
+        let mut placements = instance.compute_placements(profile.id)?;
+        placements.sort_unstable();
+        placements.dedup();
+        let [copy, decoder, encoder, jpeg, ofa] = profile.engines;
+        told.push(kerf_types::ComputeProfile {
+            id: ProfileId(profile.id),
+            slices,
+            max_count: profile.max_count,
+            sm_count: Some(profile.sm_count),
+            engines: Engines {
+                copy,
+                decoder,
+                encoder,
+                jpeg,
+                ofa,
+            },
+            placements,
+        });
+    }
+    Ok(told)
 }
 
 /// What was asked of an instance; `None` where another process has destroyed it meanwhile. A driver says

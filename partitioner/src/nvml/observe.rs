@@ -80,7 +80,7 @@ pub fn observe(site: Site<'_>, access: GpuAccess) -> Result<Gpu, NvmlError> {
     if mig_mode.is_on() {
         let mut known = ComputeProfiles::new();
         let found = instances::walk(&device, &raw, &mut known)?;
-        instances::learn_full_compute(&mut profiles, &known);
+        instances::learn_compute(&mut profiles, &known, &found)?;
         existing = instances::described(&found, identity.minor, &capabilities(site));
     }
     Ok(Gpu {

@@ -58,12 +58,13 @@ fn profile(
         max_count: found.max_count,
         placements,
         full_compute_profile: full_compute_profile(found.slices),
+        compute: Vec::new(),
     }
 }
 
 /// The compute instance profile of so many slices, by nvml.h's `NVML_COMPUTE_INSTANCE_PROFILE_*`, whose
 /// numbers drivers use as ids. A live instance tells for certain, see
-/// [`super::instances::learn_full_compute`], but there may be none yet to ask.
+/// [`super::instances::learn_compute`], but there may be none yet to ask.
 fn full_compute_profile(slices: u32) -> Option<ProfileId> {
     let id = match slices {
         1..=4 => slices - 1,

@@ -6,6 +6,7 @@ mod look;
 mod mode;
 mod nodes;
 mod observe;
+mod parts;
 mod process;
 mod sampling;
 mod steps;

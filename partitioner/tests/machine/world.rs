@@ -150,5 +150,6 @@ pub fn fill(gpu: PciAddress, start: u32, size: u32, profile: u32) -> Step {
         gpu,
         placement: place(start, size),
         profile: ProfileId(profile),
+        compute: None,
     }
 }

@@ -194,7 +194,8 @@ impl fmt::Display for ContainerRef {
     }
 }
 
-/// The name of a place for a slice: a GPU's PCI address and a placement on it.
+/// The name of a place for a slice: a GPU's PCI address, a placement on it and, for a part of a GPU
+/// instance, the place in that instance.
 ///
 /// This is the intent side of a slice's identity and stays the same over reboots and re-creation;
 /// the live side is the MIG UUID together with a generation.
@@ -202,8 +203,34 @@ impl fmt::Display for ContainerRef {
 pub struct SliceId {
     /// Where the GPU sits.
     pub gpu: PciAddress,
-    /// The slice's place on it.
+    /// The place of the GPU instance on it.
     pub placement: Placement,
+    /// The place of the compute instance in the GPU instance, in compute slices; `None` for a slice that is
+    /// the whole GPU instance.
+    pub compute: Option<Placement>,
+}
+
+impl SliceId {
+    /// The GPU instance as a whole.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self {
+            compute: None,
+            ..self
+        }
+    }
+
+    /// Whether both share hardware. Two parts of one GPU instance share its memory, which is what an operator
+    /// divides it for; they share no slice.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let share = |a: Placement, b: Placement| a.mask().overlaps(b.mask());
+        self.gpu == other.gpu
+            && share(self.placement, other.placement)
+            && match (self.compute, other.compute) {
+                (Some(a), Some(b)) if self.placement == other.placement => share(a, b),
+                _ => true,
+            }
+    }
 }
 
 impl fmt::Display for SliceId {
@@ -212,6 +239,41 @@ impl fmt::Display for SliceId {
             f,
             "{}-{}-{}",
             self.gpu, self.placement.start, self.placement.size
-        )
+        )?;
+        match self.compute {
+            None => Ok(()),
+            Some(part) => write!(f, "-c{}-{}", part.start, part.size),
+        }
     }
+}
+
+impl FromStr for SliceId {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        parse_slice(text).ok_or_else(|| {
+            let hint = "<pci>-<start>-<size>, and -c<start>-<size> for a part, see `kerf slices`";
+            ParseError::new("the name of a slice", text, hint)
+        })
+    }
+}
+
+fn parse_slice(text: &str) -> Option<SliceId> {
+    let (whole, compute) = match text.split_once("-c") {
+        Some((whole, part)) => (whole, Some(parse_place(part)?)),
+        None => (text, None),
+    };
+    let (gpu, place) = whole.split_once('-')?;
+    let id = SliceId {
+        gpu: gpu.parse().ok()?,
+        placement: parse_place(place)?,
+        compute,
+    };
+    // One thing has one spelling.
+    (id.to_string() == text).then_some(id)
+}
+
+fn parse_place(text: &str) -> Option<Placement> {
+    let (start, size) = text.split_once('-')?;
+    Placement::try_new(start.parse().ok()?, size.parse().ok()?).ok()
 }

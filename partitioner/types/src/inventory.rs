@@ -103,7 +103,21 @@ impl Gpu {
         SliceId {
             gpu: self.pci,
             placement: instance.placement,
+            compute: None,
         }
+    }
+
+    /// The names of the slices that an instance makes: those of its parts where it is divided, else its own.
+    pub fn slice_ids(&self, instance: &GpuInstance) -> Vec<SliceId> {
+        let whole = self.slice_id(instance);
+        if !instance.is_divided() {
+            return vec![whole];
+        }
+        let parts = instance.compute.iter().map(|part| SliceId {
+            compute: part.placement,
+            ..whole
+        });
+        parts.collect()
     }
 }
 

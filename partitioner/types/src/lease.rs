@@ -55,13 +55,20 @@ impl Subject {
         }
     }
 
+    /// The slice; `None` for a whole GPU.
+    pub fn slice(&self) -> Option<SliceId> {
+        match self {
+            Self::Slice { slice, .. } => Some(*slice),
+            Self::Gpu { .. } => None,
+        }
+    }
+
     /// Whether both share hardware: two leases that conflict are never alive together.
     pub fn conflicts(&self, other: &Self) -> bool {
-        self.gpu() == other.gpu()
-            && match (self.placement(), other.placement()) {
-                (Some(a), Some(b)) => a.mask().overlaps(b.mask()),
-                _ => true,
-            }
+        match (self.slice(), other.slice()) {
+            (Some(a), Some(b)) => a.overlaps(&b),
+            _ => self.gpu() == other.gpu(),
+        }
     }
 }
 

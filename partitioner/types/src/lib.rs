@@ -7,6 +7,7 @@
 
 pub mod ask;
 pub mod bytes;
+pub mod compute;
 pub mod host;
 pub mod host_record;
 pub mod ids;
@@ -26,6 +27,7 @@ pub mod topology;
 
 pub use ask::Ask;
 pub use bytes::Bytes;
+pub use compute::ComputeProfile;
 pub use host::{HostId, HostName};
 pub use host_record::HostRecord;
 pub use ids::{

@@ -1,7 +1,7 @@
 //! What MIG has made of a GPU: its mode, its GPU instances and their compute instances.
 
 use crate::ids::{CiId, DeviceMinor, GiId, MigUuid, ProfileId};
-use crate::placement::Placement;
+use crate::placement::{Placement, UnitMask};
 
 /// MIG mode of a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +40,21 @@ pub struct GpuInstance {
     pub compute: Vec<ComputeInstance>,
 }
 
+impl GpuInstance {
+    /// Whether it is divided: each of its compute instances is a part with a place of its own.
+    pub fn is_divided(&self) -> bool {
+        let mut taken = UnitMask::default();
+        let fits = |one: &ComputeInstance| match one.placement {
+            Some(place) if !taken.overlaps(place.mask()) => {
+                taken = taken.union(place.mask());
+                true
+            }
+            _ => false,
+        };
+        !self.compute.is_empty() && self.compute.iter().all(fits)
+    }
+}
+
 /// A compute instance that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComputeInstance {
@@ -47,6 +62,8 @@ pub struct ComputeInstance {
     pub id: CiId,
     /// Its compute instance profile.
     pub profile: ProfileId,
+    /// Its place in the GPU instance, in compute slices; `None` for the one that fills it.
+    pub placement: Option<Placement>,
     /// UUID of the MIG device that it makes visible.
     pub uuid: MigUuid,
     /// Minor of its capability node, if the driver names one.

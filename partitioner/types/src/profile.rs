@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::bytes::Bytes;
+use crate::compute::ComputeProfile;
 use crate::ids::ProfileId;
 use crate::placement::Placement;
 use crate::{ParseError, VENDOR};
@@ -124,6 +125,9 @@ pub struct Profile {
     pub placements: Vec<Placement>,
     /// The compute instance profile that fills such an instance.
     pub full_compute_profile: Option<ProfileId>,
+    /// Every compute instance profile, as a live instance of this profile told; empty while none lives, since
+    /// no driver tells before. See [`Profile::parts`].
+    pub compute: Vec<ComputeProfile>,
 }
 
 impl Profile {

@@ -28,7 +28,7 @@ pub enum Step {
         /// Where.
         placement: Placement,
     },
-    /// Makes the compute instance that fills the GPU instance at this place.
+    /// Makes a compute instance in the GPU instance at this place.
     CreateComputeInstance {
         /// The GPU.
         gpu: PciAddress,
@@ -36,6 +36,8 @@ pub enum Step {
         placement: Placement,
         /// Compute instance profile.
         profile: ProfileId,
+        /// Its place in the GPU instance, in compute slices; `None` for the one that fills it.
+        compute: Option<Placement>,
     },
     /// Destroys one compute instance. Refused when the UUID is not the named one.
     DestroyComputeInstance {
@@ -94,9 +96,17 @@ impl fmt::Display for Step {
                     "create GPU instance of profile {profile} at {placement} on {gpu}"
                 )
             }
-            Self::CreateComputeInstance { gpu, placement, .. } => {
-                write!(f, "create compute instance at {placement} on {gpu}")
-            }
+            Self::CreateComputeInstance {
+                gpu,
+                placement,
+                compute,
+                ..
+            } => match compute {
+                None => write!(f, "create compute instance at {placement} on {gpu}"),
+                Some(part) => {
+                    write!(f, "create compute instance {part} at {placement} on {gpu}")
+                }
+            },
             Self::DestroyComputeInstance { gpu, gi, ci, uuid } => {
                 write!(f, "destroy compute instance {gi}/{ci} ({uuid}) on {gpu}")
             }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::ask::{Feature, Requirement};
 use crate::{
     Ask, Bytes, ContainerRef, Fence, HostId, HostName, LeaseId, PciAddress, Placement, ProfileName,
-    Timestamp,
+    SliceId, Timestamp,
 };
 
 fn check_round_trip<T>(texts: &[&str])
@@ -42,6 +42,7 @@ fn text_forms_round_trip() {
     ]);
     check_round_trip::<PciAddress>(&["0000:1b:00.0", "10000:e1:1f.7"]);
     check_round_trip::<Placement>(&["0:8", "4:4", "63:1"]);
+    check_round_trip::<SliceId>(&["0000:1b:00.0-4-4", "0000:1b:00.0-4-4-c0-1"]);
     check_round_trip::<Bytes>(&["20GiB", "512MiB", "3B"]);
     check_round_trip::<Ask>(&[
         "1g.10gb",
@@ -97,6 +98,15 @@ fn wrong_texts_are_refused() {
         "0:0:0:0.0",
         "g0:00.0",
     ]);
+    check_refused::<SliceId>(&[
+        "",
+        "0000:1b:00.0",
+        "0000:1b:00.0-4",
+        "0000:1b:00.0-4-0",
+        "0000:1b:00.0-4-4-c",
+        "0000:1b:00.0-4-4-c00-1",
+        "0000:1b:00.0-4-4-1-1",
+    ]);
     check_refused::<Placement>(&["", "0", "0:0", "60:5", "-1:4", "0:65"]);
     check_refused::<Bytes>(&["", "GiB", "1.5GiB", "-1B", "99999999999TiB"]);
     check_refused::<Ask>(&["", "gpu:0", "gpu:x"]);
@@ -104,6 +114,34 @@ fn wrong_texts_are_refused() {
     check_refused::<LeaseId>(&["", "0192F0A4-5C1E-7000-8000-00000000002A", "x"]);
     assert!(ContainerRef::try_new("k8s.io", "../x").is_err());
     assert!(ContainerRef::try_new("", "web-1").is_ok());
+}
+
+#[test]
+fn parts_of_one_instance_do_not_overlap() {
+    let slice = |text: &str| text.parse::<SliceId>().expect("a slice");
+    let whole = slice("0000:1b:00.0-4-4");
+    let part = slice("0000:1b:00.0-4-4-c0-1");
+    assert!(whole.overlaps(&part) && part.overlaps(&whole) && part.overlaps(&part));
+    assert!(!part.overlaps(&slice("0000:1b:00.0-4-4-c1-2")));
+    assert!(part.overlaps(&slice("0000:1b:00.0-4-4-c0-2")));
+    // A part of another life of the same units is no sibling.
+    assert!(part.overlaps(&slice("0000:1b:00.0-4-2-c1-1")));
+    assert!(!part.overlaps(&slice("0000:1b:00.0-0-4-c0-1")));
+    assert!(!part.overlaps(&slice("0000:1c:00.0-4-4-c0-1")));
+    assert_eq!(part.whole(), whole);
+}
+
+#[test]
+fn what_is_assumed_of_parts_fits_the_instance() {
+    for slices in 0..=8 {
+        for part in crate::compute::assumed(slices) {
+            assert!(u32::from(part.slices) < slices);
+            for place in &part.placements {
+                assert_eq!(place.size, part.slices);
+                assert!(u32::from(place.end()) <= slices, "{place} in {slices}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Profiles, places and instances of MIG.
 
 use kerf_types::{
-    Bytes, CiId, ComputeInstance, DeviceMinor, Engines, GiId, GpuInstance, MigMode, Placement,
-    Profile, ProfileId,
+    Bytes, CiId, ComputeInstance, ComputeProfile, DeviceMinor, Engines, GiId, GpuInstance, MigMode,
+    Placement, Profile, ProfileId,
 };
 
 use super::{At, ConvertError, GRID_LIMIT, distinct, each, number_error, parse, required};
@@ -115,22 +115,60 @@ impl From<&Profile> for v1::Profile {
             max_count: profile.max_count,
             placements: profile.placements.iter().map(Into::into).collect(),
             full_compute_profile: profile.full_compute_profile.map(|id| id.0),
+            compute: profile.compute.iter().map(Into::into).collect(),
         }
     }
+}
+
+impl From<&ComputeProfile> for v1::ComputeProfile {
+    fn from(part: &ComputeProfile) -> Self {
+        Self {
+            id: part.id.0,
+            slices: part.slices.into(),
+            max_count: part.max_count,
+            sm_count: part.sm_count,
+            engines: Some((&part.engines).into()),
+            placements: part.placements.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::ComputeProfile> for ComputeProfile {
+    type Error = ConvertError;
+
+    fn try_from(part: v1::ComputeProfile) -> Result<Self, ConvertError> {
+        let slices = u8::try_from(part.slices)
+            .map_err(|_| number_error("slices", part.slices, "a number of compute slices"))?;
+        Ok(Self {
+            id: ProfileId(part.id),
+            slices,
+            max_count: part.max_count,
+            sm_count: part.sm_count,
+            engines: part.engines.unwrap_or_default().into(),
+            placements: places(part.placements)?,
+        })
+    }
+}
+
+/// Legal places, each once, sorted.
+fn places(values: Vec<v1::Placement>) -> Result<Vec<Placement>, ConvertError> {
+    let mut placements = each("placements", values, GRID_LIMIT, Placement::try_from)?;
+    distinct("placements", &placements)?;
+    placements.sort_unstable();
+    Ok(placements)
 }
 
 impl TryFrom<v1::Profile> for Profile {
     type Error = ConvertError;
 
     fn try_from(profile: v1::Profile) -> Result<Self, ConvertError> {
-        let mut placements = each(
-            "placements",
-            profile.placements,
+        let compute = each(
+            "compute",
+            profile.compute,
             GRID_LIMIT,
-            Placement::try_from,
+            ComputeProfile::try_from,
         )?;
-        distinct("placements", &placements)?;
-        placements.sort_unstable();
+        distinct("compute", compute.iter().map(|part| part.id))?;
         Ok(Self {
             id: ProfileId(profile.id),
             name: parse("name", &profile.name)?,
@@ -139,8 +177,9 @@ impl TryFrom<v1::Profile> for Profile {
             sm_count: profile.sm_count,
             engines: required("engines", profile.engines)?.into(),
             max_count: profile.max_count,
-            placements,
+            placements: places(profile.placements)?,
             full_compute_profile: profile.full_compute_profile.map(ProfileId),
+            compute,
         })
     }
 }
@@ -183,6 +222,14 @@ pub(crate) fn placement(value: Option<v1::Placement>) -> Result<Placement, Conve
     Placement::try_from(required("placement", value)?).at("placement")
 }
 
+/// A field that holds the place of a part in its GPU instance; unset for what is whole.
+pub(crate) fn part_place(
+    value: Option<v1::Placement>,
+    field: &str,
+) -> Result<Option<Placement>, ConvertError> {
+    value.map(Placement::try_from).transpose().at(field)
+}
+
 impl From<&ComputeInstance> for v1::ComputeInstance {
     fn from(compute: &ComputeInstance) -> Self {
         Self {
@@ -190,6 +237,7 @@ impl From<&ComputeInstance> for v1::ComputeInstance {
             profile: compute.profile.0,
             uuid: compute.uuid.to_string(),
             capability_minor: compute.capability_minor.map(|minor| minor.0),
+            placement: compute.placement.as_ref().map(Into::into),
         }
     }
 }
@@ -203,6 +251,7 @@ impl TryFrom<v1::ComputeInstance> for ComputeInstance {
             profile: ProfileId(compute.profile),
             uuid: parse("uuid", &compute.uuid)?,
             capability_minor: compute.capability_minor.map(DeviceMinor),
+            placement: part_place(compute.placement, "placement")?,
         })
     }
 }

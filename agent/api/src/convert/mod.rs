@@ -26,7 +26,7 @@ pub use gpu::{architecture, architecture_number};
 pub use job::job_state;
 pub(crate) use layout::{check_layout, check_rule, slice_counts};
 pub use layout::{gpu_selector, gpu_selector_text};
-pub(crate) use mig::{mig_mode, placement};
+pub(crate) use mig::{mig_mode, part_place, placement};
 pub use record::{RECORD_LIMIT, host_id};
 
 /// Most GPUs of a host; the largest servers sold have 16, a composed one some dozens.

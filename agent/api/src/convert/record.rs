@@ -249,6 +249,8 @@ fn read_profile(profile: v1::RecordProfile) -> Result<Profile, ConvertError> {
         max_count: profile.max_count,
         placements,
         full_compute_profile: profile.full_compute_profile.map(ProfileId),
+        // What live instances told of their parts is not gossiped: others plan by the assumed ones.
+        compute: Vec::new(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use kerf_types::{CiId, GiId, ProfileId, Step};
 
-use super::mig::placement;
+use super::mig::{part_place, placement};
 use super::{At, ConvertError, parse, required};
 use crate::v1;
 use crate::v1::step::Kind;
@@ -35,13 +35,17 @@ impl From<&Step> for v1::Step {
                 })
             }
             Step::CreateComputeInstance {
-                placement, profile, ..
+                placement,
+                profile,
+                compute,
+                ..
             } => {
                 let placement = Some(placement.into());
                 Kind::CreateComputeInstance(step::CreateComputeInstance {
                     gpu,
                     placement,
                     profile: profile.0,
+                    compute: compute.as_ref().map(Into::into),
                 })
             }
             Step::DestroyComputeInstance { gi, ci, uuid, .. } => {
@@ -103,6 +107,7 @@ fn create_ci(step: &v1::step::CreateComputeInstance) -> Result<Step, ConvertErro
         gpu: parse("gpu", &step.gpu)?,
         placement: placement(step.placement)?,
         profile: ProfileId(step.profile),
+        compute: part_place(step.compute, "compute")?,
     })
 }
 

@@ -64,6 +64,7 @@ fn steps() -> [Step; 5] {
             gpu,
             placement,
             profile,
+            compute: Some(place(1, 2)),
         },
         Step::DestroyComputeInstance { gpu, gi, ci, uuid },
         Step::DestroyGpuInstance {
@@ -330,6 +331,7 @@ fn a_lease_is_shown_whole() {
         slice: SliceId {
             gpu: gpu.pci,
             placement: place(6, 1),
+            compute: None,
         },
         profile: "1g.10gb".parse().expect("a profile"),
         parent: gpu.uuid.clone(),

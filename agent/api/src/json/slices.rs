@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Placement, schema_tag};
-use crate::convert::{At, ConvertError, placement};
+use crate::convert::{At, ConvertError, part_place, placement};
 use crate::v1;
 
 schema_tag!(SlicesSchema, "kerf.v1.Slices");
@@ -20,7 +20,7 @@ pub struct Slices {
 /// One slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Slice {
-    /// Stable name of its place: `<pci>-<start>-<size>`.
+    /// Stable name of its place: `<pci>-<start>-<size>`, and `-c<start>-<size>` for a part.
     pub id: String,
     /// NVML index of its GPU.
     pub gpu_index: u32,
@@ -32,6 +32,9 @@ pub struct Slice {
     pub profile: String,
     /// Its place.
     pub placement: Placement,
+    /// Its place in the GPU instance, in compute slices; left out for a whole one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compute: Option<Placement>,
     /// Id of its GPU instance.
     pub gi: u32,
     /// Id of its compute instance; null while it has none.
@@ -83,6 +86,7 @@ impl TryFrom<&v1::Slice> for Slice {
             gpu_pci: slice.gpu_pci.clone(),
             profile: slice.profile.clone(),
             placement: placement(slice.placement)?.into(),
+            compute: part_place(slice.compute, "compute")?.map(Into::into),
             gi: slice.gi,
             ci: slice.ci,
             uuid: slice.uuid.clone(),

@@ -164,6 +164,7 @@ fn slices() {
         holder: Some(text("container default/web-1")),
         cdi_name: text("kerf.dev/slice=0000:1b:00.0-6-1"),
         reason: None,
+        compute: None,
     };
     let mut response = v1::ListSlicesResponse {
         slices: vec![slice],

@@ -61,6 +61,7 @@ pub fn h100() -> GpuModel {
             max_count,
             placements: starts.iter().map(place).collect(),
             full_compute_profile: Some(ProfileId(full)),
+            compute: Vec::new(),
         }
     };
     let mut profiles: Vec<Profile> = H100.iter().map(profile).collect();

@@ -194,6 +194,7 @@ fn random_host(rng: &mut Rng) -> (Inventory, Usage) {
             let slice = SliceId {
                 gpu: one.pci,
                 placement,
+                compute: None,
             };
             if rng.below(2) == 0 {
                 usage.slices.insert(slice, Use::Leased("job".to_owned()));
@@ -255,6 +256,7 @@ fn add(
         compute: vec![ComputeInstance {
             id: CiId(0),
             profile: full.expect("a compute profile"),
+            placement: None,
             uuid: format!("MIG-{}-{id}", gpu.index).parse().expect("a UUID"),
             capability_minor: None,
         }],

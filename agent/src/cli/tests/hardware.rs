@@ -100,6 +100,7 @@ fn profile(id: u32, name: &str, max_count: u32, size: u32, starts: &[u32]) -> v1
         max_count,
         placements: starts.iter().map(place).collect(),
         full_compute_profile: Some(0),
+        compute: Vec::new(),
     }
 }
 
@@ -186,6 +187,34 @@ fn a_topology_has_its_legends() {
 
     NIC Legend:
       NIC0  =  mlx5_0
+    ");
+}
+
+#[test]
+fn parts_are_drawn_in_their_instance() {
+    let part = |start: u32, size: u32, state: &str| v1::Slice {
+        id: format!("0000:10:00.0-4-4-c{start}-{size}"),
+        gpu_pci: "0000:10:00.0".to_owned(),
+        profile: format!("{size}c.3g.40gb"),
+        placement: Some(v1::Placement { start: 4, size: 4 }),
+        compute: Some(v1::Placement { start, size }),
+        ci: Some(start),
+        uuid: Some(format!("MIG-{start}")),
+        state: state.to_owned(),
+        ..v1::Slice::default()
+    };
+    let message = v1::ListSlicesResponse {
+        slices: vec![part(2, 1, "free"), part(0, 1, "leased")],
+    };
+    let all = Slices::try_from(&message).expect("right slices");
+    let grids = Profiles::from(&host());
+    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"
+    GPU 0  0000:10:00.0  NVIDIA H100 80GB HBM3  │··│··│··│··│███··│·░░░░│
+      PROFILE           AT  STATE   HOLDER  MEMORY  SM  GI  CI  UUID   ID
+      1c.3g.40gb  4:4 c0:1  leased  -           0B   0   0   0  MIG-0  0000:10:00.0-4-4-c0-1
+      1c.3g.40gb  4:4 c2:1  free    -           0B   0   0   2  MIG-2  0000:10:00.0-4-4-c2-1
+
+    GPU 1-2: not cut
     ");
 }
 

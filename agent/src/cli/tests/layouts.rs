@@ -3,7 +3,7 @@
 use kerf_api::json::{Applied, Plan};
 use kerf_api::v1;
 use kerf_api::v1::apply_progress::{Applied as AppliedMessage, StepDone};
-use kerf_api::v1::step::{CreateGpuInstance, Kind};
+use kerf_api::v1::step::{CreateComputeInstance, CreateGpuInstance, Kind};
 
 use super::PLAIN;
 use crate::cli::style::Style;
@@ -155,6 +155,48 @@ fn a_step_has_the_name_that_the_plan_knows() {
     [ 3/12] GPU 0: create 2g.20gb at 0:2  3.4 ms
     [ 3/12] GPU 0: create profile 14 at 2:2  3.4 ms
     [ 3/12] 0000:10:00.0: create profile 14 at 0:2  3.4 ms
+    ");
+}
+
+#[test]
+fn parts_of_an_instance_are_planned_one_by_one() {
+    let part = |start, size| v1::PlannedSlice {
+        compute: Some(v1::Placement { start, size }),
+        ..slice("1c.3g.40gb", 0, 4)
+    };
+    let mut message = message();
+    message.gpus.truncate(1);
+    message.gpus[0].create = vec![part(0, 1), part(1, 1)];
+    let kind = CreateComputeInstance {
+        gpu: PCI.to_owned(),
+        placement: Some(v1::Placement { start: 0, size: 4 }),
+        profile: 0,
+        compute: Some(v1::Placement { start: 1, size: 1 }),
+    };
+    let second = v1::Step {
+        kind: Some(Kind::CreateComputeInstance(kind)),
+    };
+    let plan = Plan::try_from(&message).expect("a right plan");
+    let line = |step: v1::Step| {
+        let done = StepDone {
+            number: 1,
+            of: 3,
+            step: Some(step),
+            microseconds: 1,
+        };
+        apply::step_line(&done, Some(&plan)).expect("a right step")
+    };
+    let lines = [line(create(9, 0, 4)), line(second)].map(|line| line.show(PLAIN));
+    insta::assert_snapshot!(plan::render(&plan, PLAIN) + &lines.concat(), @"
+    GPU 0  0000:10:00.0  MIG on
+      =  3g.40gb     4:4       MIG-4  in use: container default/c1
+      -  1g.20gb     0:2       MIG-0
+      +  1c.3g.40gb  0:4 c0:1
+      +  1c.3g.40gb  0:4 c1:1
+    Plan: 1 step on 1 GPU: 2 slices to create, 1 to destroy, 1 kept
+          cost 0: nothing that exists is destroyed (proven: no plan costs less); made from generation 7
+    [1/3] GPU 0: create 3g.40gb at 0:4  1 µs
+    [1/3] GPU 0: create compute instance 1:1 at 0:4  1 µs
     ");
 }
 

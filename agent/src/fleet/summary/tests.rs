@@ -56,6 +56,7 @@ fn profile() -> Profile {
         max_count: 7,
         placements: vec![place(0), place(1)],
         full_compute_profile: None,
+        compute: Vec::new(),
     }
 }
 

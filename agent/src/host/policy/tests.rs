@@ -42,6 +42,7 @@ fn lease(holder: Holder) -> Lease {
         slice: SliceId {
             gpu: "0000:0d:00.0".parse().expect("an address"),
             placement: place.parse::<Placement>().expect("a place"),
+            compute: None,
         },
         profile: "1g.10gb".parse().expect("a profile"),
         parent: "GPU-11111111-1111-1111-1111-111111111111"

@@ -37,6 +37,7 @@ fn cut(gpu: u32) -> Work {
         gpu: format!("0000:1{gpu}:00.0"),
         placement: "0:1".to_owned(),
         profile: 19,
+        compute: None,
     }
 }
 

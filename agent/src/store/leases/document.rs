@@ -20,9 +20,12 @@ pub(super) struct Document {
     container: Option<(String, String)>,
     init: Option<ProcessDocument>,
     pending: Option<PendingDocument>,
-    /// `start:size` by GPU address, of the slices that were cut for this lease.
+    /// `start:size` by GPU address, of the slices that were cut for this lease and are whole GPU instances.
     #[serde(default)]
     cut: Vec<(String, String)>,
+    /// Names of those that are parts of one. Apart, so that a kerfd that knows no parts reads the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    cut_parts: Vec<String>,
     created_ms: u64,
     expires_ms: Option<u64>,
     #[serde(default)]
@@ -41,6 +44,9 @@ enum SubjectDocument {
     Slice {
         gpu: String,
         placement: String,
+        /// `start:size` in the GPU instance, for a part of one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compute: Option<String>,
         profile: String,
         parent: String,
         uuid: String,
@@ -90,11 +96,8 @@ impl From<&LeaseRow> for Document {
                 runtime: ProcessDocument::from(&pending.runtime),
                 pid_file: pending.pid_file.clone(),
             }),
-            cut: row
-                .cut
-                .iter()
-                .map(|slice| (slice.gpu.to_string(), slice.placement.to_string()))
-                .collect(),
+            cut: whole_cuts(row).collect(),
+            cut_parts: part_cuts(row).collect(),
             created_ms: lease.created.0,
             expires_ms: lease.expires.map(|time| time.0),
             wanted: row.wanted.clone(),
@@ -111,10 +114,33 @@ impl From<&LeaseRow> for Document {
     }
 }
 
+fn whole_cuts(row: &LeaseRow) -> impl Iterator<Item = (String, String)> {
+    let whole = row.cut.iter().filter(|slice| slice.compute.is_none());
+    whole.map(|slice| (slice.gpu.to_string(), slice.placement.to_string()))
+}
+
+fn part_cuts(row: &LeaseRow) -> impl Iterator<Item = String> {
+    let parts = row.cut.iter().filter(|slice| slice.compute.is_some());
+    parts.map(ToString::to_string)
+}
+
+fn read_cuts(document: &Document) -> Result<Vec<SliceId>, ParseError> {
+    let whole = document.cut.iter().map(|(gpu, placement)| {
+        Ok(SliceId {
+            gpu: gpu.parse()?,
+            placement: placement.parse()?,
+            compute: None,
+        })
+    });
+    let parts = document.cut_parts.iter().map(|name| name.parse());
+    whole.chain(parts).collect()
+}
+
 impl TryFrom<Document> for LeaseRow {
     type Error = ParseError;
 
     fn try_from(document: Document) -> Result<Self, ParseError> {
+        let cut = read_cuts(&document)?;
         let subjects: Result<Vec<_>, _> = document
             .subjects
             .into_iter()
@@ -124,16 +150,6 @@ impl TryFrom<Document> for LeaseRow {
             .container
             .map(|(namespace, id)| ContainerRef::try_new(&namespace, &id))
             .transpose()?;
-        let cut = document
-            .cut
-            .iter()
-            .map(|(gpu, placement)| {
-                Ok(SliceId {
-                    gpu: gpu.parse()?,
-                    placement: placement.parse()?,
-                })
-            })
-            .collect::<Result<Vec<SliceId>, ParseError>>()?;
         let lease = Lease {
             id: document.id.parse()?,
             fence: Fence(document.fence),
@@ -178,6 +194,7 @@ impl From<&Subject> for SubjectDocument {
             } => Self::Slice {
                 gpu: slice.gpu.to_string(),
                 placement: slice.placement.to_string(),
+                compute: slice.compute.map(|part| part.to_string()),
                 profile: profile.to_string(),
                 parent: parent.to_string(),
                 uuid: uuid.to_string(),
@@ -198,6 +215,7 @@ impl TryFrom<SubjectDocument> for Subject {
             SubjectDocument::Slice {
                 gpu,
                 placement,
+                compute,
                 profile,
                 parent,
                 uuid,
@@ -205,6 +223,7 @@ impl TryFrom<SubjectDocument> for Subject {
                 slice: SliceId {
                     gpu: gpu.parse()?,
                     placement: placement.parse::<Placement>()?,
+                    compute: compute.map(|part| part.parse()).transpose()?,
                 },
                 profile: profile.parse()?,
                 parent: parent.parse()?,

@@ -45,6 +45,7 @@ fn profile(id: u32, name: &str, places: &[(u32, u32)]) -> Profile {
             .map(|(start, size)| place(*start, *size))
             .collect(),
         full_compute_profile: None,
+        compute: Vec::new(),
     }
 }
 
@@ -57,6 +58,7 @@ fn instance(id: u32, profile: u32, place: Placement) -> GpuInstance {
         compute: vec![ComputeInstance {
             id: CiId(0),
             profile: ProfileId(0),
+            placement: None,
             uuid: format!("MIG-{id}").parse().expect("a UUID"),
             capability_minor: None,
         }],
@@ -149,6 +151,7 @@ fn view() -> HostView {
         slice: SliceId {
             gpu: at("0000:0d:00.0"),
             placement: place(1, 1),
+            compute: None,
         },
         profile: "1g.10gb".parse().expect("a name"),
         parent: "GPU-0".parse().expect("a UUID"),

@@ -99,6 +99,7 @@ fn steps(gpu: PciAddress, slices: &[Slice]) -> Vec<Step> {
             gpu,
             placement,
             profile,
+            compute: None,
         }));
     }
     steps

@@ -111,6 +111,7 @@ fn is_user(
     let slice = SliceId {
         gpu: gpu.pci,
         placement,
+        compute: None,
     };
     let names_holder = match request.usage.slices.get(&slice) {
         Some(Use::Leased(holder)) => said.is_some_and(|said| said.contains(holder.as_str())),

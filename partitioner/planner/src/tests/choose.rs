@@ -37,6 +37,7 @@ impl World {
             let slice = SliceId {
                 gpu: gpu.pci,
                 placement: place(at),
+                compute: None,
             };
             self.usage
                 .slices

@@ -64,6 +64,7 @@ impl World {
         let slice = SliceId {
             gpu: self.inventory.gpus[0].pci,
             placement: place(at),
+            compute: None,
         };
         self.usage.slices.insert(slice, by);
     }

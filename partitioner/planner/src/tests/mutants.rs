@@ -181,6 +181,7 @@ pub const MUTANTS: [(&str, Mutant); 31] = [
                 gpu,
                 placement,
                 profile: compute.profile,
+                compute: None,
             },
         ]);
         true

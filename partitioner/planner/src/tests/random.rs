@@ -42,6 +42,7 @@ fn synthetic(random: &mut Random) -> (Vec<Profile>, Engines) {
             max_count: 1 + number(random, 4),
             placements,
             full_compute_profile: Some(ProfileId(0)),
+            compute: Vec::new(),
         }
     });
     let profiles: Vec<Profile> = profiles.collect();

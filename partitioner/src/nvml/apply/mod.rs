@@ -103,9 +103,12 @@ pub fn apply(site: Site<'_>, step: &Step) -> Result<kerf_types::Gpu, StepError> 
             create::gpu_instance(&scene, *profile, *placement)?;
         }
         Step::CreateComputeInstance {
-            placement, profile, ..
+            placement,
+            profile,
+            compute,
+            ..
         } => {
-            create::compute_instance(&scene, *placement, *profile)?;
+            create::compute_instance(&scene, *placement, *profile, *compute)?;
         }
         Step::DestroyComputeInstance { gi, ci, uuid, .. } => {
             destroy::compute_instance(&scene, *gi, *ci, uuid)?;

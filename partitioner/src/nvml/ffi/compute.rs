@@ -21,6 +21,8 @@ pub struct ComputeInfo<'n> {
     pub id: u32,
     /// Id of its profile.
     pub profile: u32,
+    /// Start and size in the GPU instance, in compute slices.
+    pub place: (u32, u32),
     /// The MIG device that it makes visible. Taken from here, since looking through all MIG indices for
     /// it was measured to take seconds under load.
     pub mig_device: Device<'n>,
@@ -57,6 +59,7 @@ impl<'n> ComputeHandle<'n> {
         Ok(ComputeInfo {
             id: info.id,
             profile: info.profileId,
+            place: (info.placement.start, info.placement.size),
             mig_device,
         })
     }

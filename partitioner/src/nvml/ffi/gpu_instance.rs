@@ -234,6 +234,14 @@ impl<'n> InstanceHandle<'n> {
             id: info.id,
             slices: info.sliceCount,
             max_count: info.instanceCount,
+            sm_count: info.multiprocessorCount,
+            engines: [
+                info.sharedCopyEngineCount,
+                info.sharedDecoderCount,
+                info.sharedEncoderCount,
+                info.sharedJpegCount,
+                info.sharedOfaCount,
+            ],
         })
     }
 
@@ -283,6 +291,69 @@ impl<'n> InstanceHandle<'n> {
         let mut handle = ptr::null_mut();
         // SAFETY: as in `compute_instance`.
         let code = unsafe { function(self.handle, profile, &raw mut handle) };
+        check(CALL, code)?;
+        Ok(ComputeHandle::new(handle, self.nvml))
+    }
+
+    /// Every legal place of a compute profile in this instance, in compute slices.
+    pub fn compute_placements(&self, profile: u32) -> Result<Vec<Placement>, NvmlError> {
+        const CALL: &str = "nvmlGpuInstanceGetComputeInstancePossiblePlacements";
+        let function = symbol(
+            &self
+                .nvml
+                .lib()
+                .nvmlGpuInstanceGetComputeInstancePossiblePlacements,
+            CALL,
+        )?;
+        let mut count = 0;
+        // SAFETY: as in `placements`, on the handle of an instance as in `info`.
+        let code = unsafe { function(self.handle, profile, ptr::null_mut(), &raw mut count) };
+        match check(CALL, code) {
+            Err(error) if error.code() != Some(ReturnCode::INSUFFICIENT_SIZE) => return Err(error),
+            _ => {}
+        }
+        if count > ARRAY_LIMIT {
+            return Err(NvmlError::Count {
+                call: CALL,
+                count,
+                limit: ARRAY_LIMIT,
+            });
+        }
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let empty = sys::nvmlComputeInstancePlacement_t { start: 0, size: 0 };
+        let raw = list(CALL, count, empty, |array, count| {
+            // SAFETY: as above; `array` has room for `count` places, and the function writes at most that
+            // many.
+            unsafe { function(self.handle, profile, array, count) }
+        })?;
+        raw.iter()
+            .map(|place| read_placement(CALL, place.start, place.size))
+            .collect()
+    }
+
+    /// Makes a compute instance at this very place.
+    pub fn create_compute_at(
+        &self,
+        profile: u32,
+        placement: Placement,
+    ) -> Result<ComputeHandle<'n>, NvmlError> {
+        const CALL: &str = "nvmlGpuInstanceCreateComputeInstanceWithPlacement";
+        let function = symbol(
+            &self
+                .nvml
+                .lib()
+                .nvmlGpuInstanceCreateComputeInstanceWithPlacement,
+            CALL,
+        )?;
+        let place = sys::nvmlComputeInstancePlacement_t {
+            start: placement.start.into(),
+            size: placement.size.into(),
+        };
+        let mut handle = ptr::null_mut();
+        // SAFETY: as in `compute_instance`; the function reads one place, which outlives the call.
+        let code = unsafe { function(self.handle, profile, &raw const place, &raw mut handle) };
         check(CALL, code)?;
         Ok(ComputeHandle::new(handle, self.nvml))
     }

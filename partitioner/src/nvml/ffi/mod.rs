@@ -13,7 +13,7 @@ mod device;
 mod gpu_instance;
 mod profile;
 
-pub use compute::ComputeHandle;
+pub use compute::{ComputeHandle, ComputeInfo};
 pub use device::{LinkEnd, clock_event_reasons, link_end};
 pub use gpu_instance::{
     InstanceHandle, InstanceInfo, create_instance, instance, instances, placements,

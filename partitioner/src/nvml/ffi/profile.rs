@@ -53,6 +53,10 @@ pub struct ComputeProfile {
     pub slices: u32,
     /// Most instances at one time.
     pub max_count: u32,
+    /// Streaming multiprocessors.
+    pub sm_count: u32,
+    /// Copy, decode, encode, JPEG and optical flow engines, shared with its siblings.
+    pub engines: [u32; 5],
 }
 
 /// Forms of the question, newest first.

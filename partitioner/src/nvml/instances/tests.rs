@@ -60,7 +60,7 @@ fn what_is_destroyed_after_the_list_was_made_is_passed_over() {
     first().destroy().expect("empty");
 
     let mut known = ComputeProfiles::new();
-    let error = walk_compute(&dead, 19, &mut known).expect_err("it is gone");
+    let error = walk_compute(&dead, small.slices, 19, &mut known).expect_err("it is gone");
     assert!(error.refuses_handle(), "{error}");
     assert!(known.is_empty(), "what a dead instance says is not kept");
     let found = described_of(&device, small, listed, &mut known).expect("the other one");

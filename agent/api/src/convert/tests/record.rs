@@ -50,6 +50,7 @@ fn h100() -> GpuModel {
             max_count: *max_count,
             placements: starts.iter().map(place).collect(),
             full_compute_profile: Some(ProfileId(*full)),
+            compute: Vec::new(),
         }
     };
     GpuModel {

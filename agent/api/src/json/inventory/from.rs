@@ -4,8 +4,8 @@ use kerf_types::ask::Feature;
 use kerf_types::inventory as facts;
 
 use super::gpu::{
-    ComputeInstance, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode, NvLink, NvLinkRemote,
-    PcieLink, Profile,
+    ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
+    NvLink, NvLinkRemote, PcieLink, Profile,
 };
 use crate::convert::architecture_number;
 use crate::json::time;
@@ -172,6 +172,20 @@ impl From<&kerf_types::Profile> for Profile {
                 .map(|place| (*place).into())
                 .collect(),
             full_compute_profile: profile.full_compute_profile.map(|id| id.0),
+            compute: profile.compute.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<&kerf_types::ComputeProfile> for ComputeProfile {
+    fn from(part: &kerf_types::ComputeProfile) -> Self {
+        let places = part.placements.iter().map(|place| (*place).into());
+        Self {
+            id: part.id.0,
+            slices: part.slices,
+            max_count: part.max_count,
+            sm_count: part.sm_count,
+            placements: places.collect(),
         }
     }
 }
@@ -193,6 +207,7 @@ impl From<&kerf_types::ComputeInstance> for ComputeInstance {
         Self {
             id: compute.id.0,
             profile: compute.profile.0,
+            placement: compute.placement.map(Into::into),
             uuid: compute.uuid.to_string(),
             capability_minor: compute.capability_minor.map(|minor| minor.0),
         }

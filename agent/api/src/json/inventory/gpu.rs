@@ -167,6 +167,24 @@ pub struct Profile {
     pub placements: Vec<Placement>,
     /// Id of the compute instance profile that fills such an instance.
     pub full_compute_profile: Option<u32>,
+    /// Every compute instance profile, as a live instance told; left out while none lives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compute: Vec<ComputeProfile>,
+}
+
+/// One compute instance profile of a GPU instance profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ComputeProfile {
+    /// The driver's id, as `nvidia-smi mig -lcip` prints it.
+    pub id: u32,
+    /// Compute slices.
+    pub slices: u8,
+    /// Most compute instances of it in one GPU instance.
+    pub max_count: u32,
+    /// Streaming multiprocessors.
+    pub sm_count: Option<u32>,
+    /// Every legal place in the GPU instance, in compute slices, sorted.
+    pub placements: Vec<Placement>,
 }
 
 /// Fixed-function engines: how many units of each.
@@ -206,6 +224,9 @@ pub struct ComputeInstance {
     pub id: u32,
     /// Id of its compute instance profile.
     pub profile: u32,
+    /// Its place in the GPU instance, in compute slices; left out for the one that fills it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
     /// UUID of the MIG device that it makes visible (`MIG-…`).
     pub uuid: String,
     /// Minor of its `/dev/nvidia-caps/nvidia-cap<minor>` node.

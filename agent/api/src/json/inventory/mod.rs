@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use gpu::{
-    ComputeInstance, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode, NvLink, NvLinkRemote,
-    PcieLink, Profile,
+    ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
+    NvLink, NvLinkRemote, PcieLink, Profile,
 };
 
 use super::schema_tag;

@@ -7,7 +7,7 @@ use kerf_types::Step as TypesStep;
 use serde::Serialize;
 
 use super::{Placement, inventory::MigMode, schema_tag};
-use crate::convert::{At, ConvertError, mig_mode, placement};
+use crate::convert::{At, ConvertError, mig_mode, part_place, placement};
 use crate::v1;
 
 schema_tag!(PlanSchema, "kerf.v1.Plan");
@@ -74,6 +74,9 @@ pub struct PlannedSlice {
     pub profile: String,
     /// Its place.
     pub placement: Placement,
+    /// Its place in the GPU instance, in compute slices; left out for a whole one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compute: Option<Placement>,
     /// UUID of its MIG device; null for one that comes.
     pub uuid: Option<String>,
     /// Who has it.
@@ -102,7 +105,7 @@ pub enum Step {
         /// Where.
         placement: Placement,
     },
-    /// Makes the compute instance that fills a GPU instance.
+    /// Makes a compute instance in a GPU instance.
     CreateComputeInstance {
         /// Address of the GPU.
         gpu: String,
@@ -110,6 +113,9 @@ pub enum Step {
         profile: u32,
         /// Place of the GPU instance.
         placement: Placement,
+        /// Its place in the GPU instance, in compute slices; left out for the one that fills it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        compute: Option<Placement>,
     },
     /// Destroys a compute instance.
     DestroyComputeInstance {
@@ -207,11 +213,13 @@ impl From<&v1::LaterSlices> for LaterSlices {
 
 fn planned(field: &str, slices: &[v1::PlannedSlice]) -> Result<Vec<PlannedSlice>, ConvertError> {
     let one = |(index, slice): (usize, &v1::PlannedSlice)| {
+        let part = part_place(slice.compute, "compute").at(&format!("{field}[{index}]"))?;
         Ok(PlannedSlice {
             profile: slice.profile.clone(),
             placement: placement(slice.placement)
                 .at(&format!("{field}[{index}]"))?
                 .into(),
+            compute: part.map(Into::into),
             uuid: slice.uuid.clone(),
             holder: slice.holder.clone(),
         })
@@ -240,11 +248,15 @@ impl From<TypesStep> for Step {
                 placement: placement.into(),
             },
             TypesStep::CreateComputeInstance {
-                profile, placement, ..
+                profile,
+                placement,
+                compute,
+                ..
             } => Self::CreateComputeInstance {
                 gpu,
                 profile: profile.0,
                 placement: placement.into(),
+                compute: compute.map(Into::into),
             },
             TypesStep::DestroyComputeInstance { gi, ci, uuid, .. } => {
                 let (gi, ci, uuid) = (gi.0, ci.0, uuid.to_string());

@@ -33,6 +33,7 @@ fn plan_message() -> v1::Plan {
             gpu,
             placement,
             profile: ProfileId(2),
+            compute: None,
         },
     ];
     let planned = |profile, uuid: Option<&str>, holder: Option<&str>| v1::PlannedSlice {
@@ -40,6 +41,7 @@ fn plan_message() -> v1::Plan {
         placement: Some((&placement).into()),
         uuid: uuid.map(text),
         holder: holder.map(text),
+        compute: None,
     };
     let gpu = v1::GpuPlan {
         index: 0,
