@@ -2,6 +2,7 @@
 //! the verbs of `kerf sim` make; each changes the state under the same lock as an NVML call, so a
 //! running client sees it at its next one.
 
+mod fault;
 mod show;
 
 #[cfg(test)]
@@ -11,85 +12,14 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::model::events::{self, About};
-use crate::model::gpu::Fault;
+use crate::machine::{CreateError, show_holders};
 use crate::model::load::{LoadError, Process};
 use crate::model::machine::{Machine, Policy};
 use crate::model::status::Status;
 use crate::store::{Store, StoreError, pid_namespace, start_time};
 
+pub use fault::FaultRequest;
 pub use show::{ComputeInstanceShown, GpuInstanceShown, GpuShown, MachineShown, show};
-
-/// The XID with which a driver reports a GPU that has fallen off the bus.
-const XID_FALLEN_OFF_THE_BUS: u64 = 79;
-/// The XID of an uncorrectable ECC error.
-const XID_DOUBLE_BIT_ECC: u64 = 48;
-
-/// Something to break, or to mend.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FaultRequest {
-    /// The GPU falls off the bus: its calls answer GPU_IS_LOST. Raises XID 79.
-    Lost {
-        /// GPU index.
-        gpu: u32,
-    },
-    /// Calls on the GPU block until it is cleared.
-    Hang {
-        /// GPU index.
-        gpu: u32,
-    },
-    /// The driver reports an XID. The GPU goes on: report 79 alone does not lose it.
-    Xid {
-        /// GPU index.
-        gpu: u32,
-        /// The XID.
-        number: u64,
-        /// GPU instance that it is about.
-        gi: Option<u32>,
-    },
-    /// Corrected memory errors.
-    EccCorrected {
-        /// GPU index.
-        gpu: u32,
-        /// How many.
-        count: u64,
-    },
-    /// Uncorrected memory errors, which remap a row each and raise XID 48.
-    EccUncorrected {
-        /// GPU index.
-        gpu: u32,
-        /// How many.
-        count: u64,
-    },
-    /// The GPU leaves the bus: neither the driver nor the kernel lists it any more, the indices of those
-    /// behind it shift, and its instances and processes end.
-    Gone {
-        /// Place on the bus, which is the index while no GPU is gone.
-        gpu: u32,
-    },
-    /// Calls on the GPU answer RESET_REQUIRED until it is reset.
-    ResetRequired {
-        /// GPU index.
-        gpu: u32,
-    },
-    /// The GPU is well again: neither lost, gone nor hung, and in no need of a reset. Its instances are as
-    /// they were, but for one that was gone.
-    Clear {
-        /// GPU index.
-        gpu: u32,
-    },
-    /// Every call blocks, `nvmlInit` included.
-    DriverHang,
-    /// A function of NVML answers with this code and does nothing.
-    Refuse {
-        /// Its name, such as `nvmlDeviceGetMigMode`.
-        function: String,
-        /// The code.
-        code: u32,
-    },
-    /// The driver answers again: it neither hangs nor refuses.
-    DriverClear,
-}
 
 /// A process to put on a GPU or MIG device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +72,9 @@ pub enum ControlError {
     /// The load.
     #[error("the load does not fit")]
     Load(#[from] LoadError),
+    /// The files that show the state.
+    #[error("the machine's tree cannot be changed")]
+    Files(#[source] CreateError),
     /// The driver refuses the change.
     #[error("the driver refuses")]
     Driver(#[from] Status),
@@ -152,62 +85,9 @@ pub enum ControlError {
 /// # Errors
 /// `Store` without a machine in `dir`, `NoGpu`.
 pub fn fault(dir: &Path, request: FaultRequest) -> Result<(), ControlError> {
-    change(dir, |machine, now_us| apply(machine, request, now_us))
-}
-
-fn apply(machine: &mut Machine, request: FaultRequest, now_us: u64) -> Result<(), ControlError> {
-    match request {
-        FaultRequest::Lost { gpu } => {
-            known(machine, gpu)?.fault = Fault::Lost;
-            let about = About {
-                data: XID_FALLEN_OFF_THE_BUS,
-                ..About::default()
-            };
-            machine.raise(gpu, events::XID, about, now_us);
-        }
-        FaultRequest::Hang { gpu } => known(machine, gpu)?.fault = Fault::Hung,
-        FaultRequest::Gone { gpu } => {
-            known(machine, gpu)?;
-            machine.leave(gpu, now_us)?;
-        }
-        FaultRequest::ResetRequired { gpu } => known(machine, gpu)?.fault = Fault::ResetRequired,
-        FaultRequest::Clear { gpu } => known(machine, gpu)?.fault = Fault::None,
-        FaultRequest::Xid { gpu, number, gi } => {
-            known(machine, gpu)?;
-            let about = About {
-                data: number,
-                gi,
-                ci: None,
-            };
-            machine.raise(gpu, events::XID, about, now_us);
-        }
-        FaultRequest::EccCorrected { gpu, count } => {
-            let ecc = &mut known(machine, gpu)?.ecc;
-            ecc.volatile_corrected += count;
-            ecc.aggregate_corrected += count;
-            machine.raise(gpu, events::ECC_CORRECTED, About::default(), now_us);
-        }
-        FaultRequest::EccUncorrected { gpu, count } => {
-            let ecc = &mut known(machine, gpu)?.ecc;
-            ecc.volatile_uncorrected += count;
-            ecc.aggregate_uncorrected += count;
-            machine.raise(gpu, events::ECC_UNCORRECTED, About::default(), now_us);
-            let about = About {
-                data: XID_DOUBLE_BIT_ECC,
-                ..About::default()
-            };
-            machine.raise(gpu, events::XID, about, now_us);
-        }
-        FaultRequest::DriverHang => machine.driver_hung = true,
-        FaultRequest::Refuse { function, code } => {
-            machine.refusals.insert(function, code);
-        }
-        FaultRequest::DriverClear => {
-            machine.driver_hung = false;
-            machine.refusals.clear();
-        }
-    }
-    Ok(())
+    change(dir, |machine, now_us| {
+        fault::apply(machine, request, now_us)
+    })
 }
 
 /// Puts a process on a GPU or MIG device.
@@ -268,15 +148,26 @@ pub fn reset(dir: &Path, gpu: u32) -> Result<(), ControlError> {
     })
 }
 
-/// Chooses between behaviours in which real drivers differ.
+/// Unloads and loads the driver, as a reboot does: no instance is left, and on Hopper and later MIG
+/// mode is off.
 ///
 /// # Errors
-/// `Store`.
+/// `Store`, `Driver` with `InUse` while anything holds the driver.
+pub fn reload(dir: &Path) -> Result<(), ControlError> {
+    change(dir, |machine, now_us| Ok(machine.reload(now_us)?))
+}
+
+/// Chooses between behaviours in which real drivers differ. What holds the GPUs shows in the
+/// machine's tree.
+///
+/// # Errors
+/// `Store`, `Files`.
 pub fn set_policy(dir: &Path, policy: Policy) -> Result<(), ControlError> {
     change(dir, |machine, _| {
         machine.policy = policy;
         Ok(())
-    })
+    })?;
+    show_holders(dir, policy).map_err(ControlError::Files)
 }
 
 fn change<T>(

@@ -8,7 +8,7 @@ use super::ControlError;
 use crate::model::capacity::ci_profile;
 use crate::model::gpu::{Fault, Gpu};
 use crate::model::load::Process;
-use crate::model::machine::Policy;
+use crate::model::machine::{Machine, Policy};
 use crate::model::product::Product;
 use crate::model::status::Status;
 use crate::store::Store;
@@ -22,6 +22,8 @@ pub struct MachineShown {
     pub driver_hung: bool,
     /// Functions that answer with a code and do nothing.
     pub refusals: BTreeMap<String, u32>,
+    /// What else goes wrong with calls, in words.
+    pub misbehaviours: Vec<String>,
     /// Whether the device nodes are real.
     pub real_nodes: bool,
     /// Behaviours chosen.
@@ -88,10 +90,22 @@ pub fn show(dir: &Path) -> Result<MachineShown, ControlError> {
         name: machine.name.clone(),
         driver_hung: machine.driver_hung,
         refusals: machine.refusals.clone(),
+        misbehaviours: misbehaviours(&machine),
         real_nodes: machine.nodes.real,
         policy: machine.policy,
         gpus: gpus.collect::<Result<_, Status>>()?,
     })
+}
+
+fn misbehaviours(machine: &Machine) -> Vec<String> {
+    let armed = machine.mischief.iter().map(ToString::to_string);
+    let every = machine
+        .delay
+        .iter()
+        .map(|delay| format!("every call {delay}"));
+    let single = machine.delays.iter();
+    let single = single.map(|(function, delay)| format!("{function} {delay}"));
+    armed.chain(every).chain(single).collect()
 }
 
 fn show_gpu(product: &Product, gpu: &Gpu, pci: String) -> GpuShown {

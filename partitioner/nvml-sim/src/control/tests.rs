@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::machine::{CreateOptions, create};
+use crate::model::events;
+use crate::model::gpu::Fault;
 use crate::model::machine::{AmpereMode, MigUuid};
 use crate::model::mig::InstanceRef;
+use crate::model::mischief::{Delay, Mischief};
+use crate::model::product::MemoryFigures;
 
 /// A machine folder that goes with the test.
 fn machine(name: &str) -> (tempfile::TempDir, PathBuf) {
@@ -195,6 +199,7 @@ fn a_policy_holds_for_what_comes_after() {
     let policy = Policy {
         mig_uuid: MigUuid::Stable,
         ampere_mode: AmpereMode::ResetRequired,
+        ..Policy::default()
     };
     set_policy(&dir, policy).expect("a machine");
     assert_eq!(show(&dir).expect("a machine").policy, policy);
@@ -204,4 +209,156 @@ fn a_policy_holds_for_what_comes_after() {
     assert_eq!(show(&dir).expect("a machine").gpus[0].mig, (false, true));
     reset(&dir, 0).expect("idle");
     assert_eq!(show(&dir).expect("a machine").gpus[0].mig, (true, true));
+}
+
+#[test]
+fn what_goes_wrong_is_shown_and_cleared() {
+    let (_temp, dir) = machine("h100x1");
+    let misbehave = |function: &str, how, times| FaultRequest::Misbehave {
+        function: function.to_owned(),
+        how,
+        times,
+    };
+    let delay = |us, under_load| Delay { us, under_load };
+    let requests = [
+        misbehave("nvmlGpuInstanceDestroy", Mischief::Answer(19), Some(1)),
+        misbehave("nvmlDeviceSetMigMode", Mischief::Late(999), Some(2)),
+        misbehave("nvmlDeviceCreateGpuInstance", Mischief::Forget, None),
+        FaultRequest::Delay {
+            function: None,
+            delay: delay(500, false),
+        },
+        FaultRequest::Delay {
+            function: Some("nvmlDeviceGetUUID".to_owned()),
+            delay: delay(7, false),
+        },
+        FaultRequest::SlowWalk,
+    ];
+    for request in requests {
+        fault(&dir, request).expect("a driver");
+    }
+    let undone = FaultRequest::Delay {
+        function: Some("nvmlDeviceGetUUID".to_owned()),
+        delay: delay(0, false),
+    };
+    fault(&dir, undone).expect("a driver");
+    assert_eq!(
+        show(&dir).expect("a machine").misbehaviours,
+        [
+            "nvmlGpuInstanceDestroy answers 19, once more",
+            "nvmlDeviceSetMigMode works and answers 999, 2 times more",
+            "nvmlDeviceCreateGpuInstance answers success and changes nothing",
+            "every call takes 500 us",
+            "nvmlDeviceGetMigDeviceHandleByIndex takes 1430000 us under load",
+        ]
+    );
+    let state = Store::new(&dir).read().expect("a state");
+    assert_eq!(state.delay_us("nvmlDeviceGetMigDeviceHandleByIndex"), 500);
+    load(
+        &dir,
+        LoadRequest {
+            gpu: 0,
+            gi: None,
+            ci: None,
+            sm_percent: 1,
+            memory_bytes: 0,
+            pid: u32::MAX,
+        },
+    )
+    .expect("it fits");
+    let state = Store::new(&dir).read().expect("a state");
+    assert_eq!(
+        state.delay_us("nvmlDeviceGetMigDeviceHandleByIndex"),
+        1_430_500
+    );
+    fault(&dir, FaultRequest::OldDriver).expect("a driver");
+    let shown = show(&dir).expect("a machine");
+    assert_eq!(shown.refusals.get("nvmlGpmMigSampleGet"), Some(&13));
+    fault(&dir, FaultRequest::DriverClear).expect("a driver");
+    let shown = show(&dir).expect("a machine");
+    assert!(shown.misbehaviours.is_empty() && shown.refusals.is_empty());
+}
+
+#[test]
+fn what_holds_the_gpus_is_seen_and_keeps_them_from_a_reset() {
+    let (_temp, dir) = machine("a100x1");
+    let modules = || fs::read_to_string(dir.join("root/proc/modules")).expect("modules");
+    let daemon = dir.join("root/run/nvidia-persistenced/nvidia-persistenced.pid");
+    let drm = dir.join("root/sys/module/nvidia_drm/initstate");
+    let before = modules();
+    for (persistence_daemon, drm_module) in [(true, false), (false, true)] {
+        let policy = Policy {
+            persistence_daemon,
+            drm_module,
+            ..Policy::default()
+        };
+        set_policy(&dir, policy).expect("a machine");
+        assert_eq!(
+            (daemon.exists(), drm.exists()),
+            (persistence_daemon, drm_module)
+        );
+        assert_eq!(modules().contains("nvidia_drm 131072 0"), drm_module);
+        let refused = reset(&dir, 0);
+        assert!(matches!(refused, Err(ControlError::Driver(Status::InUse))));
+        let refused = reload(&dir);
+        assert!(matches!(refused, Err(ControlError::Driver(Status::InUse))));
+    }
+    set_policy(&dir, Policy::default()).expect("a machine");
+    assert_eq!(
+        (daemon.exists(), drm.exists(), modules()),
+        (false, false, before)
+    );
+    reset(&dir, 0).expect("nothing holds it");
+}
+
+#[test]
+fn a_loaded_driver_remembers_mig_mode_on_ampere_only() {
+    for (name, remembers) in [("a100x1", true), ("h100x1", false), ("b200x8", false)] {
+        let (_temp, dir) = machine(name);
+        cut(&dir, 9);
+        reload(&dir).expect("idle");
+        let gpu = &show(&dir).expect("a machine").gpus[0];
+        assert_eq!(gpu.mig, (remembers, remembers), "{name}");
+        assert!(gpu.instances.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn an_xid_of_an_instance_names_its_compute_instance() {
+    let (_temp, dir) = machine("h100x1");
+    cut(&dir, 9);
+    let xid = FaultRequest::Xid {
+        gpu: 0,
+        number: 31,
+        gi: Some(2),
+    };
+    fault(&dir, xid).expect("a GPU");
+    let state = Store::new(&dir).read().expect("a state");
+    let last = state.events.back().expect("an event");
+    assert_eq!((last.data, last.gi, last.ci), (31, Some(2), Some(0)));
+}
+
+#[test]
+fn sizes_of_memory_are_the_drivers() {
+    let (_temp, dir) = machine("a100-40x8");
+    cut(&dir, 9);
+    cut(&dir, 9);
+    let sizes = |memory| {
+        let policy = Policy {
+            memory,
+            ..Policy::default()
+        };
+        set_policy(&dir, policy).expect("a machine");
+        let state = Store::new(&dir).read().expect("a state");
+        let product = state.product().expect("a product");
+        let gpu = &state.gpus[0];
+        let each = gpu.instances.iter().map(|gi| {
+            let memory = gpu.gi_memory(product, gi, state.policy.memory);
+            (gi.start, memory.total >> 20)
+        });
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(MemoryFigures::Listed), [(4, 19_968), (0, 19_968)]);
+    assert_eq!(sizes(MemoryFigures::Other), [(4, 20_096), (0, 20_096)]);
+    assert_eq!(sizes(MemoryFigures::Uneven), [(4, 19_968), (0, 20_096)]);
 }

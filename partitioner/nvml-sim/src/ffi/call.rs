@@ -1,22 +1,30 @@
 //! One call from start to end: library initialised, driver and GPU not hung, state read, handle
 //! resolved. Owns the session of this process: how often it was initialised, and the store.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::answer;
 use super::handle::{Handle, Target};
 use super::home;
 use crate::model::gpu::{ComputeInstance, Fault, Gpu, GpuInstance};
+use crate::model::load::Memory;
 use crate::model::machine::Machine;
 use crate::model::mig::InstanceRef;
+use crate::model::mischief::Mischief;
 use crate::model::product::Product;
+use crate::model::profile::GiProfile;
 use crate::model::status::Status;
 use crate::store::{Store, StoreError, now_us};
 
 /// How often a call that hangs looks whether the fault was lifted.
 const HANG_POLL: Duration = Duration::from_millis(20);
+
+/// Serials of instances that a call only pretends to make: never given to a real one, so that such a
+/// handle names nothing for ever.
+const FORGOTTEN_SERIALS: u32 = 1 << 31;
 
 /// The store while initialised, and how often.
 struct Session {
@@ -29,23 +37,19 @@ static SESSION: Mutex<Session> = Mutex::new(Session {
     depth: 0,
 });
 
-/// Turns a body's result into NVML's return code. A panic is a defect of ours and must not unwind
-/// into C.
-pub fn answer(function: &str, body: impl FnOnce() -> Result<(), Status>) -> u32 {
-    if let Some(code) = refusal(function) {
-        return code;
-    }
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => 0,
-        Ok(Err(status)) => status.code(),
-        Err(_) => Status::Unknown.code(),
-    }
+/// The machine's state without a look at what hangs; `None` before the library is initialised.
+pub fn undisturbed() -> Option<Arc<Machine>> {
+    store().ok()?.read().ok()
 }
 
-/// The code with which the machine was told to answer every call of a function.
-fn refusal(function: &str) -> Option<u32> {
-    let machine = store().ok()?.read().ok()?;
-    machine.refusals.get(function).copied()
+/// How this call of `function` goes wrong, counted where the state can be written.
+pub fn counted(function: &str) -> Option<Mischief> {
+    let store = store().ok()?;
+    let counted = store.change(|machine, _| Ok::<_, Infallible>(machine.take_mischief(function)));
+    match counted {
+        Ok(Ok(mischief)) => mischief,
+        Err(_) => Machine::clone(&*store.read().ok()?).take_mischief(function),
+    }
 }
 
 /// `nvmlInit`: counts, and blocks while the driver hangs.
@@ -124,12 +128,18 @@ fn machine_for(gpu: u32) -> Result<Arc<Machine>, Status> {
     }
 }
 
-/// Changes the state of `gpu`'s machine; blocks while it hangs.
+/// Changes the state of `gpu`'s machine; blocks while it hangs. Where the change is to be forgotten,
+/// a copy of it.
 pub fn change<T>(
     gpu: u32,
     change: impl FnOnce(&mut Machine, u64) -> Result<T, Status>,
 ) -> Result<T, Status> {
-    machine_for(gpu)?;
+    let before = machine_for(gpu)?;
+    if answer::forgets() {
+        let mut scratch = Machine::clone(&before);
+        scratch.next_serial |= FORGOTTEN_SERIALS;
+        return change(&mut scratch, now_us());
+    }
     store()?.change(change).map_err(status_of)?
 }
 
@@ -156,6 +166,18 @@ impl View {
             product,
             now_us: now_us(),
         })
+    }
+
+    /// Memory of one of its instances.
+    pub fn memory_of(&self, gi: &GpuInstance) -> Memory {
+        self.gpu()
+            .gi_memory(self.product, gi, self.machine.policy.memory)
+    }
+
+    /// Memory of a profile as this driver describes it, in MiB.
+    pub fn profile_mib(&self, profile: &GiProfile) -> u64 {
+        let figures = self.machine.policy.memory;
+        self.product.profile_mib(profile, figures)
     }
 
     /// Its state.

@@ -1,5 +1,6 @@
 //! Compute instances: profiles, placements, creation, listing, destruction.
 
+use super::answer;
 use super::call::{self, CiView, GiView};
 use super::handle::{Handle, Target};
 use super::pointer::{Array, InOut, Out, Versioned, text_field};
@@ -137,7 +138,15 @@ fn create(instance: Handle, id: u32, placement: Option<Placement>) -> Result<Han
         return Err(Status::InvalidArgument);
     }
     let (at, start) = (found.at(), placement.map(|placement| placement.start));
-    let serial = call::change(at.gpu, |machine, now| machine.create_ci(at, id, start, now))?;
+    let starts = profile.starts(found.gi()?.slices(found.view.product));
+    let serial = call::change(at.gpu, |machine, now| match start {
+        Some(start) if answer::goes_elsewhere() => {
+            let mut others = starts.iter().filter(|&&other| other != start);
+            let made = others.find_map(|&other| machine.create_ci(at, id, Some(other), now).ok());
+            made.map_or_else(|| machine.create_ci(at, id, Some(start), now), Ok)
+        }
+        _ => machine.create_ci(at, id, start, now),
+    })?;
     Ok(Handle::of(Target::Ci(at.gpu, serial)))
 }
 

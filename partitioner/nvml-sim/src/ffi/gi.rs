@@ -1,5 +1,6 @@
 //! GPU instances: profiles, placements, creation, listing, destruction.
 
+use super::answer;
 use super::call::{self, View};
 use super::handle::{Handle, Target};
 use super::pointer::{Array, InOut, Out, Versioned, text_field};
@@ -10,17 +11,18 @@ use crate::model::status::Status;
 nvml! {
     fn nvmlDeviceGetGpuInstanceProfileInfo(device: Handle, index: u32, info: Out<GiProfileV1>) {
         let view = describing(device)?;
-        info.put(GiProfileV1::of(by_index(&view, index)?))
+        let profile = by_index(&view, index)?;
+        info.put(GiProfileV1::of(profile, view.profile_mib(profile)))
     }
 
     fn nvmlDeviceGetGpuInstanceProfileInfoV(device: Handle, index: u32, info: Versioned) {
         let view = describing(device)?;
-        describe(by_index(&view, index)?, &info)
+        describe(&view, by_index(&view, index)?, &info)
     }
 
     fn nvmlDeviceGetGpuInstanceProfileInfoByIdV(device: Handle, id: u32, info: Versioned) {
         let view = describing(device)?;
-        describe(by_id(&view, id)?, &info)
+        describe(&view, by_id(&view, id)?, &info)
     }
 
     fn nvmlDeviceGetGpuInstancePossiblePlacements_v2(
@@ -127,12 +129,13 @@ fn by_id(view: &View, id: u32) -> Result<&'static GiProfile, Status> {
     view.product.gi_profile(id).ok_or(Status::InvalidArgument)
 }
 
-fn describe(profile: &GiProfile, info: &Versioned) -> Result<(), Status> {
+fn describe(view: &View, profile: &GiProfile, info: &Versioned) -> Result<(), Status> {
     let name = text_field(&format!("MIG {}", profile.name));
+    let mib = view.profile_mib(profile);
     if info.is::<GiProfileV3>()? {
-        info.put(GiProfileV3::of(profile, name))
+        info.put(GiProfileV3::of(profile, mib, name))
     } else {
-        info.put(GiProfileV2::of(profile, name))
+        info.put(GiProfileV2::of(profile, mib, name))
     }
 }
 
@@ -167,8 +170,14 @@ fn create(device: Handle, id: u32, placement: Option<Placement>) -> Result<Handl
         return Err(Status::InvalidArgument);
     }
     let start = placement.map(|placement| placement.start);
-    let serial = call::change(view.index, |machine, now| {
-        machine.create_gi(view.index, id, start, now)
+    let serial = call::change(view.index, |machine, now| match start {
+        Some(start) if answer::goes_elsewhere() => {
+            let mut others = profile.starts.iter().filter(|&&other| other != start);
+            let made =
+                others.find_map(|&other| machine.create_gi(view.index, id, Some(other), now).ok());
+            made.map_or_else(|| machine.create_gi(view.index, id, Some(start), now), Ok)
+        }
+        _ => machine.create_gi(view.index, id, start, now),
     })?;
     Ok(Handle::of(Target::Gi(view.index, serial)))
 }

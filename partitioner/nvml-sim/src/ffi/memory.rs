@@ -95,7 +95,7 @@ fn memory(device: Handle) -> Result<Memory, Status> {
         Device::Gpu(view) => Ok(view.gpu().memory(view.product)),
         Device::Mig(found) => {
             let (gi, _) = found.instances()?;
-            Ok(found.view.gpu().gi_memory(found.view.product, gi))
+            Ok(found.view.memory_of(gi))
         }
     }
 }

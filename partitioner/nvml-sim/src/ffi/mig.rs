@@ -97,6 +97,6 @@ fn mig_attributes(handle: Handle) -> Result<Attributes, Status> {
         ofas: profile.engines.ofa,
         gi_slices: profile.slices,
         ci_slices: compute.slices,
-        memory_mib: profile.memory_mib,
+        memory_mib: device.view.memory_of(gi).total >> 20,
     })
 }

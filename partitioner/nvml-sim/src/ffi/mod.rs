@@ -8,7 +8,7 @@ macro_rules! nvml {
         $(#[$meta])*
         #[unsafe(no_mangle)]
         extern "C" fn $name($($arg: $ty),*) -> u32 {
-            $crate::ffi::call::answer(
+            $crate::ffi::answer::answer(
                 stringify!($name),
                 move || -> Result<(), $crate::model::status::Status> { $body },
             )
@@ -16,6 +16,7 @@ macro_rules! nvml {
     )*};
 }
 
+mod answer;
 mod call;
 mod ci;
 mod clocks;

@@ -93,14 +93,14 @@ pub struct GiProfileV1 {
 }
 
 impl GiProfileV1 {
-    /// Describes `profile`.
-    pub fn of(profile: &GiProfile) -> Self {
+    /// Describes `profile`, to which this driver gives so much memory.
+    pub fn of(profile: &GiProfile, memory_mib: u64) -> Self {
         let figures = GiFigures::of(profile);
         Self {
             id: profile.id,
             p2p: 0,
             figures,
-            memory_mib: profile.memory_mib,
+            memory_mib,
         }
     }
 }
@@ -122,14 +122,14 @@ impl Version for GiProfileV2 {
 }
 
 impl GiProfileV2 {
-    /// Describes `profile`.
-    pub fn of(profile: &GiProfile, name: ProfileName) -> Self {
+    /// Describes `profile`, to which this driver gives so much memory.
+    pub fn of(profile: &GiProfile, memory_mib: u64, name: ProfileName) -> Self {
         Self {
             version: version_of::<Self>(),
             id: profile.id,
             p2p: 0,
             figures: GiFigures::of(profile),
-            memory_mib: profile.memory_mib,
+            memory_mib,
             name,
         }
     }
@@ -153,12 +153,12 @@ impl Version for GiProfileV3 {
 
 impl GiProfileV3 {
     /// Describes `profile`: no P2P on the products here, graphics where the profile has it.
-    pub fn of(profile: &GiProfile, name: ProfileName) -> Self {
+    pub fn of(profile: &GiProfile, memory_mib: u64, name: ProfileName) -> Self {
         Self {
             version: version_of::<Self>(),
             id: profile.id,
             figures: GiFigures::of(profile),
-            memory_mib: profile.memory_mib,
+            memory_mib,
             name,
             capabilities: if profile.graphics() { GRAPHICS } else { 0 },
         }

@@ -4,7 +4,7 @@
 
 use super::CreateError;
 use super::tree::Tree;
-use crate::model::machine::Machine;
+use crate::model::machine::{Machine, Policy};
 use crate::model::spec::MachineSpec;
 use crate::store::{NUMBERED_CIS, NUMBERED_GIS, capability_minor, capability_text};
 use crate::{CUDA_VERSION, DRIVER_VERSION};
@@ -48,11 +48,49 @@ fn write_module(tree: &Tree) -> Result<(), CreateError> {
         tree.attributes(format!("sys/module/{module}"), &attributes)?;
     }
     tree.folder("proc")?;
-    tree.text(
-        "proc/modules",
-        "nvidia_uvm 2146304 0 - Live 0x0000000000000000\n\
-         nvidia 14381056 1 nvidia_uvm, Live 0x0000000000000000\n",
-    )
+    tree.text("proc/modules", modules(false))
+}
+
+fn modules(drm: bool) -> String {
+    let at = "Live 0x0000000000000000";
+    let mut text = format!("nvidia_uvm 2146304 0 - {at}\n");
+    if drm {
+        text.push_str(&format!("nvidia_drm 131072 0 - {at}\n"));
+    }
+    let users = if drm {
+        "2 nvidia_uvm,nvidia_drm"
+    } else {
+        "1 nvidia_uvm"
+    };
+    text.push_str(&format!("nvidia 14381056 {users}, {at}\n"));
+    text
+}
+
+/// Shows what holds the GPUs: the module nvidia_drm, and the run-time folder of the persistence
+/// daemon. Its process id is one that no Linux gives, for there is no such process.
+pub fn write_holders(tree: &Tree, policy: Policy) -> Result<(), CreateError> {
+    const NO_PROCESS: &str = "4194305";
+    tree.text("proc/modules", modules(policy.drm_module))?;
+    let module = "sys/module/nvidia_drm";
+    if policy.drm_module {
+        let attributes = [
+            ("version", DRIVER_VERSION.to_owned()),
+            ("initstate", "live".to_owned()),
+            ("refcnt", "0".to_owned()),
+        ];
+        tree.attributes(module, &attributes)?;
+    } else {
+        tree.remove(module)?;
+    }
+    let daemon = "run/nvidia-persistenced";
+    if policy.persistence_daemon {
+        let files = ["nvidia-persistenced.pid", "socket"];
+        let contents = [NO_PROCESS, ""].map(str::to_owned);
+        let files: Vec<(&str, String)> = files.into_iter().zip(contents).collect();
+        tree.attributes(daemon, &files)
+    } else {
+        tree.remove(daemon)
+    }
 }
 
 fn version() -> String {

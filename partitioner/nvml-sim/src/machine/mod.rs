@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::model::machine::Machine;
+use crate::model::machine::{Machine, Policy};
 use crate::model::spec::{MachineSpec, Role};
 use crate::model::tables;
 use crate::store::{STATE_FILE, Store, StoreError, now_us};
@@ -155,6 +155,16 @@ pub fn open(dir: &Path) -> Result<MachineInfo, CreateError> {
         real_nodes: machine.nodes.real,
         dir,
     })
+}
+
+/// Shows in the tree of the machine in `dir` what holds its GPUs. A library that stands alone with its
+/// state has no tree.
+pub(crate) fn show_holders(dir: &Path, policy: Policy) -> Result<(), CreateError> {
+    let root = dir.join("root");
+    if !root.is_dir() {
+        return Ok(());
+    }
+    driver::write_holders(&Tree::new(root), policy)
 }
 
 /// Replaces the library of an existing machine, for instance after an upgrade. Processes that

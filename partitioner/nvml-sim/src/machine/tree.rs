@@ -31,6 +31,17 @@ impl Tree {
         fs::create_dir_all(&path).map_err(|error| failed("create", &path, error))
     }
 
+    /// Removes a folder with what is in it; nothing where none is.
+    pub fn remove(&self, path: impl AsRef<Path>) -> Result<(), CreateError> {
+        let path = self.path(path);
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A file with that content; its folder exists.
     pub fn bytes(&self, path: impl AsRef<Path>, content: &[u8]) -> Result<(), CreateError> {
         let path = self.path(path);

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::gpu::{Fault, Gpu, GpuInstance};
 use super::machine::Machine;
-use super::product::Product;
+use super::product::{MemoryFigures, Product};
 use super::status::Status;
 
 /// A process on a GPU.
@@ -134,7 +134,7 @@ impl Machine {
             .processes
             .retain(|other| !same_place(other, &process));
         let memory = match process.gi.and_then(|gi| others.instance(gi)) {
-            Some(gi) => others.gi_memory(product, gi),
+            Some(gi) => others.gi_memory(product, gi, self.policy.memory),
             None => others.memory(product),
         };
         if process.memory_bytes > memory.free() {
@@ -211,7 +211,7 @@ impl Gpu {
 
     /// Memory of a GPU instance, shared by its compute instances.
     #[must_use]
-    pub fn gi_memory(&self, product: &Product, gi: &GpuInstance) -> Memory {
+    pub fn gi_memory(&self, product: &Product, gi: &GpuInstance, figures: MemoryFigures) -> Memory {
         let on_it = self
             .processes
             .iter()
@@ -219,9 +219,9 @@ impl Gpu {
         let processes: u64 = on_it.map(|process| process.memory_bytes).sum();
         let overhead = (u64::from(gi.slices(product)) * product.slice_overhead_kib) << 10;
         Memory {
-            total: gi
-                .profile(product)
-                .map_or(0, |profile| profile.memory_mib << 20),
+            total: gi.profile(product).map_or(0, |profile| {
+                product.instance_mib(profile, gi.start, figures) << 20
+            }),
             reserved: 0,
             used: overhead + processes,
         }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::events::Event;
 use super::gpu::Gpu;
+use super::mischief::{Armed, Delay};
+use super::product::MemoryFigures;
 use super::spec::{MachineSpec, PciFunction, Role};
 use super::status::Status;
 use super::tables;
@@ -42,6 +44,15 @@ pub struct Machine {
     /// before there were any has none.
     #[serde(default)]
     pub refusals: BTreeMap<String, u32>,
+    /// Functions that go wrong, in the order in which they were told to.
+    #[serde(default)]
+    pub mischief: Vec<Armed>,
+    /// How long every call takes.
+    #[serde(default)]
+    pub delay: Option<Delay>,
+    /// How long the calls of single functions take on top of that.
+    #[serde(default)]
+    pub delays: BTreeMap<String, Delay>,
     /// GPUs by NVML index.
     pub gpus: Vec<Gpu>,
     /// The latest events, oldest first.
@@ -69,6 +80,24 @@ pub struct Policy {
     pub mig_uuid: MigUuid,
     /// What an idle Ampere GPU does with a change of MIG mode.
     pub ampere_mode: AmpereMode,
+    /// Which sizes of memory instances have, where drivers differ.
+    #[serde(default)]
+    pub memory: MemoryFigures,
+    /// nvidia-persistenced runs and holds every GPU: none is reset, and an Ampere GPU leaves a
+    /// change of MIG mode pending.
+    #[serde(default)]
+    pub persistence_daemon: bool,
+    /// The module nvidia_drm is loaded, with the same effect.
+    #[serde(default)]
+    pub drm_module: bool,
+}
+
+impl Policy {
+    /// Whether something that is no process on a GPU keeps the driver from resetting one.
+    #[must_use]
+    pub fn holds_gpus(&self) -> bool {
+        self.persistence_daemon || self.drm_module
+    }
 }
 
 /// What becomes of a MIG UUID when the same place is cut again.

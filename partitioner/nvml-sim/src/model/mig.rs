@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! mode off --set(on)--> on          Hopper and later, idle: at once; busy: IN_USE, nothing changes
-//!          --set(on)--> off/pending Ampere, busy: IN_USE; passed through: RESET_REQUIRED
+//!          --set(on)--> off/pending Ampere, busy or held: IN_USE; passed through: RESET_REQUIRED
 //! off/pending --reset--> on
 //! free slot --create GI--> GI --create CI--> CI --process--> CI in use
 //! ```
@@ -43,6 +43,7 @@ impl Machine {
     pub fn set_mig_mode(&mut self, gpu: u32, on: bool, now_us: u64) -> Result<Activation, Status> {
         let architecture = self.product()?.architecture;
         let needs_reset = self.policy.ampere_mode == AmpereMode::ResetRequired;
+        let held = self.policy.holds_gpus();
         let state = self.gpu_mut(gpu)?;
         if state.mig == on {
             state.mig_pending = on;
@@ -53,10 +54,11 @@ impl Machine {
             return Err(Status::InUse);
         }
         state.mig_pending = on;
-        if busy {
+        let ampere = architecture == Architecture::Ampere;
+        if busy || ampere && held {
             return Ok(Activation::Pending(Status::InUse));
         }
-        if architecture == Architecture::Ampere && needs_reset {
+        if ampere && needs_reset {
             return Ok(Activation::Pending(Status::ResetRequired));
         }
         self.activate(gpu, now_us)?;
@@ -68,10 +70,11 @@ impl Machine {
     /// mends is mended.
     ///
     /// # Errors
-    /// `InUse` while a process runs on it.
+    /// `InUse` while a process runs on it, or while the persistence daemon or nvidia_drm holds it.
     pub fn reset(&mut self, gpu: u32, now_us: u64) -> Result<(), Status> {
+        let held = self.policy.holds_gpus();
         let state = self.gpu_mut(gpu)?;
-        if !state.processes.is_empty() {
+        if held || !state.processes.is_empty() {
             return Err(Status::InUse);
         }
         if state.fault == Fault::ResetRequired {
@@ -80,6 +83,30 @@ impl Machine {
         state.ecc.volatile_corrected = 0;
         state.ecc.volatile_uncorrected = 0;
         self.activate(gpu, now_us)
+    }
+
+    /// The driver is unloaded and loaded, or the host reboots: no instance survives. Ampere keeps its
+    /// MIG mode, which stands in the InfoROM; Hopper and later come up without.
+    ///
+    /// # Errors
+    /// `InUse` while a process runs on any GPU, or while the persistence daemon or nvidia_drm
+    /// holds the driver.
+    pub fn reload(&mut self, now_us: u64) -> Result<(), Status> {
+        let busy = self.gpus.iter().any(|gpu| !gpu.processes.is_empty());
+        if busy || self.policy.holds_gpus() {
+            return Err(Status::InUse);
+        }
+        let forgets = self.product()?.architecture.hopper_or_later();
+        for gpu in 0..u32::try_from(self.gpus.len()).unwrap_or(0) {
+            let state = self.gpu_mut(gpu)?;
+            if forgets {
+                state.mig_pending = false;
+            }
+            if state.fault != Fault::Gone {
+                self.reset(gpu, now_us)?;
+            }
+        }
+        Ok(())
     }
 
     /// The GPU leaves the bus, with its processes and what only a driver that serves it remembers: its

@@ -8,6 +8,7 @@ pub mod load;
 pub mod machine;
 pub mod meter;
 pub mod mig;
+pub mod mischief;
 pub mod new;
 pub mod nvlink;
 pub mod product;

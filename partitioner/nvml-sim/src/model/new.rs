@@ -31,6 +31,9 @@ impl Machine {
             policy: Policy::default(),
             driver_hung: false,
             refusals: BTreeMap::new(),
+            mischief: Vec::new(),
+            delay: None,
+            delays: BTreeMap::new(),
             gpus: gpus.collect(),
             events: VecDeque::new(),
         }

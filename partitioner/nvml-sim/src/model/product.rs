@@ -1,6 +1,8 @@
 //! What is fixed about a GPU model. Owns the record of a product; the records themselves stand in
 //! `tables`. Nothing here changes while a machine runs.
 
+use serde::{Deserialize, Serialize};
+
 use super::profile::{GiProfile, Media, gi_id};
 
 /// The architectures that the simulator knows; it decides how MIG mode changes and whether GPM
@@ -159,6 +161,23 @@ pub struct Product {
     pub media: Media,
     /// GPU-instance profiles.
     pub gi_profiles: &'static [GiProfile],
+    /// Profiles, by id, to which some drivers give another size: in MiB.
+    pub other_memory: &'static [(u32, u64)],
+    /// What the 3g in the lower half has more than the one in the upper half where siblings are
+    /// not alike, in MiB.
+    pub uneven_mib: u64,
+}
+
+/// Which sizes of memory instances have, where dumps of different drivers disagree.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MemoryFigures {
+    /// Those of the profile table.
+    #[default]
+    Listed,
+    /// Those of another driver: B200, RTX PRO 6000, A100 40 GB; the same as listed elsewhere.
+    Other,
+    /// As listed, but a 3g has more in the lower half than its sibling: A100 40 GB.
+    Uneven,
 }
 
 impl Product {
@@ -166,6 +185,26 @@ impl Product {
     #[must_use]
     pub fn gi_id(&self, start: u32, size: u32) -> u32 {
         gi_id(self.memory_slices, start, size)
+    }
+
+    /// Memory of a profile as the driver describes it, in MiB.
+    #[must_use]
+    pub fn profile_mib(&self, profile: &GiProfile, figures: MemoryFigures) -> u64 {
+        let mut other = self.other_memory.iter();
+        let other = other.find(|(id, _)| figures == MemoryFigures::Other && *id == profile.id);
+        other.map_or(profile.memory_mib, |(_, mib)| *mib)
+    }
+
+    /// Memory of an instance that lies at `start`, in MiB.
+    #[must_use]
+    pub fn instance_mib(&self, profile: &GiProfile, start: u32, figures: MemoryFigures) -> u64 {
+        let lower_of_two = profile.slices == 3 && start == 0;
+        let extra = if figures == MemoryFigures::Uneven && lower_of_two {
+            self.uneven_mib
+        } else {
+            0
+        };
+        self.profile_mib(profile, figures) + extra
     }
 
     /// The profile with that id, if the product has it.

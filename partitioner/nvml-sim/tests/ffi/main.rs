@@ -2,6 +2,7 @@
 
 mod busy;
 mod common;
+mod faults;
 mod inventory;
 mod mig;
 mod processes;

@@ -6,7 +6,10 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nvidia_ml::control::{FaultRequest, fault, show};
 use nvidia_ml::find_library;
+
+use crate::common::World;
 
 /// A library that stays loaded until the process ends.
 struct Loaded(*mut c_void);
@@ -51,6 +54,17 @@ fn every_symbol_of_the_real_driver_is_exported() {
         .collect();
     // NVIDIA's own tools alone call this one; it hands out tables of private functions.
     assert_eq!(missing, ["nvmlInternalGetExportTable"]);
+}
+
+/// What an old driver lacks is spelt as the library spells it.
+#[test]
+fn an_old_driver_lacks_what_there_is() {
+    let world = World::new("h100x1");
+    fault(world.dir(), FaultRequest::OldDriver).expect("a driver");
+    let ours = Loaded::new(&find_library().expect("the library is built with the tests"));
+    let lacks = show(world.dir()).expect("a machine").refusals;
+    assert_eq!(lacks.len(), 18);
+    assert!(lacks.keys().all(|function| ours.has(function)), "{lacks:?}");
 }
 
 /// The tests that need no capture: what nvml-wrapper would call.

@@ -87,6 +87,8 @@ const RECORD_80GB: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES_80GB,
+    other_memory: &[],
+    uneven_mib: 0,
 };
 
 /// NVIDIA A100-SXM4-40GB.
@@ -108,5 +110,13 @@ pub static A100_SXM4_40GB: Product = Product {
         video_max: 1_290,
     },
     gi_profiles: &PROFILES_40GB,
+    other_memory: &[
+        (15, 9_984),
+        (14, 9_984),
+        (9, 20_096),
+        (5, 20_096),
+        (0, 40_448),
+    ],
+    uneven_mib: 128,
     ..RECORD_80GB
 };

@@ -111,4 +111,6 @@ pub static A30: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES,
+    other_memory: &[],
+    uneven_mib: 0,
 };

@@ -77,4 +77,6 @@ pub static B200: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES,
+    other_memory: &[(19, 20_992), (20, 20_992)],
+    uneven_mib: 0,
 };

@@ -77,4 +77,6 @@ pub static GB200: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES,
+    other_memory: &[],
+    uneven_mib: 0,
 };

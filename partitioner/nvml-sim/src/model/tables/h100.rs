@@ -89,6 +89,8 @@ const RECORD_80GB: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES_80GB,
+    other_memory: &[],
+    uneven_mib: 0,
 };
 
 /// NVIDIA H100 NVL. Its NVLink bridges pairs of cards; the pairs are not simulated, so its links

@@ -76,4 +76,6 @@ pub static H200: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES,
+    other_memory: &[],
+    uneven_mib: 0,
 };

@@ -163,4 +163,14 @@ pub static RTX_PRO_6000_SERVER: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES,
+    other_memory: &[
+        (14, 23_680),
+        (21, 23_680),
+        (47, 23_680),
+        (65, 23_680),
+        (67, 23_680),
+        (0, 97_408),
+        (32, 97_408),
+    ],
+    uneven_mib: 0,
 };

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::gpu::Fault;
 use crate::model::load::{LoadError, Memory, Process};
+use crate::model::product::MemoryFigures;
 
 fn process(pid: u32, gi: Option<u32>, sm_percent: u32, memory_mib: u64) -> Process {
     Process {
@@ -53,7 +54,7 @@ fn memory_of_mig_devices_is_as_captured() {
     let slices: Vec<_> = gpu
         .instances
         .iter()
-        .map(|gi| printed(gpu.gi_memory(product, gi)))
+        .map(|gi| printed(gpu.gi_memory(product, gi, MemoryFigures::Listed)))
         .collect();
     assert_eq!(
         slices,

@@ -109,3 +109,28 @@ fn a_gpu_that_is_not_there_is_an_invalid_argument() {
         Err(Status::InvalidArgument)
     );
 }
+
+#[test]
+fn an_ampere_gpu_that_something_holds_waits_for_a_reset() {
+    let mut machine = machine("a30x4");
+    machine.policy.persistence_daemon = true;
+    assert_eq!(
+        machine.set_mig_mode(0, true, START_US),
+        Ok(Activation::Pending(Status::InUse))
+    );
+    assert_eq!(machine.reset(0, START_US), Err(Status::InUse));
+    assert_eq!(mode(&machine), (false, true));
+    machine.policy.persistence_daemon = false;
+    machine.reset(0, START_US).expect("nothing holds it");
+    assert_eq!(mode(&machine), (true, true));
+}
+
+#[test]
+fn a_hopper_gpu_changes_its_mode_whatever_holds_it() {
+    let mut machine = machine("h100x1");
+    machine.policy.drm_module = true;
+    assert_eq!(
+        machine.set_mig_mode(0, true, START_US),
+        Ok(Activation::Done)
+    );
+}

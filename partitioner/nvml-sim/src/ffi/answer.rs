@@ -1,0 +1,66 @@
+//! From a body to NVML's return code, and what may keep a call from doing what it should. Owns how
+//! the call that runs on this thread goes wrong.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+use std::time::Duration;
+
+use super::call;
+use crate::model::mischief::Mischief;
+use crate::model::status::Status;
+
+thread_local! {
+    static MISCHIEF: Cell<Option<Mischief>> = const { Cell::new(None) };
+}
+
+/// Turns a body's result into NVML's return code. A panic is a defect of ours and must not unwind
+/// into C.
+pub fn answer(function: &str, body: impl FnOnce() -> Result<(), Status>) -> u32 {
+    let mischief = match interference(function) {
+        Ok(mischief) => mischief,
+        Err(code) => return code,
+    };
+    MISCHIEF.set(mischief);
+    let done = catch_unwind(AssertUnwindSafe(body));
+    MISCHIEF.set(None);
+    match (done, mischief) {
+        (Ok(Ok(())), Some(Mischief::Late(code))) => code,
+        (Ok(Ok(())), _) => 0,
+        (Ok(Err(status)), _) => status.code(),
+        (Err(_), _) => Status::Unknown.code(),
+    }
+}
+
+/// Waits as long as the machine was told to, and says how the call goes wrong; the error is the
+/// code with which it was told to answer. A client without the right to write sees a mischief for
+/// as long as nobody counts it.
+fn interference(function: &str) -> Result<Option<Mischief>, u32> {
+    let Some(machine) = call::undisturbed() else {
+        return Ok(None);
+    };
+    let delay_us = machine.delay_us(function);
+    if delay_us > 0 {
+        thread::sleep(Duration::from_micros(delay_us));
+    }
+    if let Some(code) = machine.refusals.get(function) {
+        return Err(*code);
+    }
+    if !machine.is_armed(function) {
+        return Ok(None);
+    }
+    match call::counted(function) {
+        Some(Mischief::Answer(code)) => Err(code),
+        other => Ok(other),
+    }
+}
+
+/// Whether what this call changes is to be forgotten.
+pub fn forgets() -> bool {
+    MISCHIEF.get() == Some(Mischief::Forget)
+}
+
+/// Whether this call is to choose another place.
+pub fn goes_elsewhere() -> bool {
+    MISCHIEF.get() == Some(Mischief::Elsewhere)
+}
