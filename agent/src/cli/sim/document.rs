@@ -44,6 +44,7 @@ pub struct SimState {
     pub name: String,
     pub driver_hung: bool,
     pub refusals: BTreeMap<String, u32>,
+    pub misbehaviours: Vec<String>,
     pub real_nodes: bool,
     pub gpus: Vec<SimGpu>,
 }
@@ -113,6 +114,7 @@ impl From<&MachineShown> for SimState {
             name: shown.name.clone(),
             driver_hung: shown.driver_hung,
             refusals: shown.refusals.clone(),
+            misbehaviours: shown.misbehaviours.clone(),
             real_nodes: shown.real_nodes,
             gpus: shown.gpus.iter().map(Into::into).collect(),
         }

@@ -1,4 +1,5 @@
-//! `kerf sim fault`: a GPU falls off the bus, hangs or reports an error; or the whole driver hangs.
+//! `kerf sim fault`: a GPU falls off the bus, hangs or reports an error; or the whole driver hangs or goes
+//! wrong.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,6 +7,7 @@ use std::str::FromStr;
 use kerf_types::ParseError;
 use nvidia_ml::control::{self, FaultRequest};
 
+use super::driver::DriverFault;
 use super::{SimError, on};
 
 /// `kerf sim fault`
@@ -25,8 +27,11 @@ pub struct Args {
     /// GPU instance that an XID is about
     #[arg(long, value_name = "GI", requires = "fault")]
     gi: Option<u32>,
-    /// What befalls the whole driver: hang, FUNCTION=CODE (each call of that NVML function answers
-    /// with the code), or clear
+    /// What befalls the whole driver: hang, old-driver (lacks newer functions), slow-walk (finding
+    /// slices by index takes seconds under load), delay=MICROS (each call), FUNCTION=WHAT, or clear.
+    /// WHAT is CODE (the NVML function answers with it), late:CODE (works and answers with it),
+    /// forget (answers success and changes nothing), elsewhere (an instance lies at another place
+    /// than asked for), each with ,TIMES or for ever; or delay:MICROS
     #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
     driver: Option<DriverFault>,
 }
@@ -42,31 +47,6 @@ enum GpuFault {
     EccCorrected(u64),
     EccUncorrected(u64),
     Clear,
-}
-
-/// What befalls the driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum DriverFault {
-    Hang,
-    Refuse { function: String, code: u32 },
-    Clear,
-}
-
-impl FromStr for DriverFault {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError::new("a fault", text, "hang, nvmlDeviceGetMigMode=999 or clear");
-        match text.split_once('=') {
-            Some((function, code)) if function.starts_with("nvml") => Ok(Self::Refuse {
-                function: function.to_owned(),
-                code: code.parse().map_err(|_| error())?,
-            }),
-            None if text == "hang" => Ok(Self::Hang),
-            None if text == "clear" => Ok(Self::Clear),
-            _ => Err(error()),
-        }
-    }
 }
 
 impl FromStr for GpuFault {
@@ -99,13 +79,9 @@ impl FromStr for GpuFault {
 pub fn run(args: &Args) -> Result<(), SimError> {
     let request = match (args.gpu, args.fault, &args.driver) {
         (Some(gpu), Some(fault), _) => gpu_fault(gpu, fault, args.gi),
-        (_, _, Some(DriverFault::Hang)) => FaultRequest::DriverHang,
-        (_, _, Some(DriverFault::Refuse { function, code })) => FaultRequest::Refuse {
-            function: function.clone(),
-            code: *code,
-        },
+        (_, _, Some(DriverFault(request))) => request.clone(),
         // The groups of the arguments leave nothing else.
-        (_, _, Some(DriverFault::Clear) | None) => FaultRequest::DriverClear,
+        (_, _, None) => FaultRequest::DriverClear,
     };
     control::fault(&args.dir, request).map_err(on(&args.dir))
 }

@@ -3,8 +3,10 @@
 //! It works on a machine's folder alone; a kerfd on that machine sees the change at its next look.
 
 mod document;
+mod driver;
 mod fault;
 mod load;
+mod policy;
 
 use std::path::PathBuf;
 
@@ -53,6 +55,15 @@ pub enum Verb {
         #[arg(long, value_name = "N")]
         gpu: u32,
     },
+    /// Unload and load the driver, as a reboot does: no slice is left, and MIG stays on where the
+    /// hardware remembers it
+    Reload {
+        /// The machine's folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Choose between behaviours in which real drivers differ
+    Policy(policy::Args),
 }
 
 /// Why a simulated machine could not be made or changed.
@@ -120,6 +131,8 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Fault(args) => fault::run(args)?,
         Verb::Load(args) => load::run(args, context)?,
         Verb::Reset { dir, gpu } => control::reset(dir, *gpu).map_err(on(dir))?,
+        Verb::Reload { dir } => control::reload(dir).map_err(on(dir))?,
+        Verb::Policy(args) => policy::run(args)?,
     }
     Ok(Exit::Done)
 }
@@ -166,6 +179,10 @@ fn render_state(state: &SimState, style: Style) -> String {
     let mut text = format!("{}  {driver}\n", state.name);
     for (function, code) in &state.refusals {
         text.push_str(&format!("{function} answers {code}\n"));
+    }
+    for misbehaviour in &state.misbehaviours {
+        text.push_str(misbehaviour);
+        text.push('\n');
     }
     let mut table = Table::new(&[">GPU", "PCI", "FAULT", "MIG", "INSTANCES", "PROCESSES"]);
     for gpu in &state.gpus {
