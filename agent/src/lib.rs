@@ -16,7 +16,6 @@ pub mod host;
 pub mod jobs;
 pub mod launcher;
 pub mod members;
-pub mod pattern;
 pub mod peers;
 pub mod problems;
 pub mod process;

@@ -34,6 +34,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         layout: Some(layout),
         allow_reset: args.layout.allow_reset,
         expected_generation: args.expected_generation,
+        ..v1::ApplyLayoutRequest::default()
     };
     let answers = client
         .apply_layout(request)
@@ -60,7 +61,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
                 context.print.document(&Applied::from(&applied), render)?;
                 return Ok(Exit::Done);
             }
-            Some(Event::Step(_)) | None => {}
+            Some(Event::Step(_) | Event::Waiting(_)) | None => {}
         }
     }
     Err(Failure::Unfinished { what: WHAT })

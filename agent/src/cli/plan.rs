@@ -30,6 +30,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let request = soon(v1::PlanLayoutRequest {
         layout: Some(layout),
         allow_reset,
+        ..v1::PlanLayoutRequest::default()
     });
     let plan = client
         .plan_layout(request)

@@ -8,7 +8,7 @@ use super::{Context, Exit};
 /// `kerf schema`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// explanation, inventory, job, layout or nodes
+    /// checkpoint, explanation, history, inventory, job, layout or nodes
     #[arg(value_name = "DOCUMENT")]
     kind: SchemaKind,
 }

@@ -12,7 +12,7 @@ use super::launch::LaunchTable;
 use super::peers::{Names, PeersTable};
 use super::table::table;
 use super::web::WebTable;
-use super::{Access, Config, ConfigError, Driver, Metrics, Partition, Paths};
+use super::{Access, Config, ConfigError, Driver, GpuLabels, Metrics, Partition, Paths};
 
 /// The worker's program.
 const PARTITIONER: &str = "kerf-partitioner";
@@ -100,6 +100,9 @@ pub struct FileConfig {
     pub paths: PathsTable,
     pub driver: DriverTable,
     pub partition: PartitionTable,
+    /// `[gpu_labels]`: by index, UUID or address of a GPU, its labels for layouts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub gpu_labels: BTreeMap<String, Vec<String>>,
     pub launch: LaunchTable,
     pub access: AccessTable,
     pub metrics: MetricsTable,
@@ -119,6 +122,7 @@ impl FileConfig {
         self.paths.merge(later.paths);
         self.driver.merge(later.driver);
         self.partition.merge(later.partition);
+        self.gpu_labels.extend(later.gpu_labels);
         self.launch.merge(later.launch);
         self.access.merge(later.access);
         self.metrics.merge(later.metrics);
@@ -145,6 +149,7 @@ impl FileConfig {
                 on_demand: self.partition.on_demand.unwrap_or(true),
                 mode_change_when_idle: self.partition.mode_change_when_idle.unwrap_or(true),
             },
+            gpu_labels: GpuLabels::try_new(self.gpu_labels)?,
             launch: self.launch.resolve()?,
             access: Access {
                 admin: self.access.admin.unwrap_or_else(|| vec!["root".to_owned()]),
@@ -294,6 +299,7 @@ impl From<&Config> for FileConfig {
                 on_demand: Some(config.partition.on_demand),
                 mode_change_when_idle: Some(config.partition.mode_change_when_idle),
             },
+            gpu_labels: config.gpu_labels.as_table(),
             launch: LaunchTable::from(&config.launch),
             access: AccessTable {
                 admin: Some(config.access.admin.clone()),

@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod file;
+mod gpu_labels;
 pub mod launch;
 pub mod peers;
 mod table;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use error::ConfigError;
 use file::FileConfig;
+pub use gpu_labels::{GpuLabels, NoLabel};
 use kerf_types::Bytes;
 pub use peers::Peers;
 pub use web::Web;
@@ -44,6 +46,8 @@ pub struct Config {
     pub driver: Driver,
     /// Cutting.
     pub partition: Partition,
+    /// Labels of GPUs, for layouts.
+    pub gpu_labels: GpuLabels,
     /// Containers.
     pub launch: Launch,
     /// Who may do what.

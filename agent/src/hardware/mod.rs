@@ -124,6 +124,17 @@ impl HardwareError {
         )
     }
 
+    /// Whether a process or a child instance is in the way.
+    pub fn is_in_use(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                code: wire::failure::Code::InUse,
+                ..
+            }
+        )
+    }
+
     /// Whether there is no driver to talk to.
     pub fn is_no_driver(&self) -> bool {
         matches!(

@@ -7,7 +7,7 @@ use kerf_planner::choose::Refusal;
 use kerf_planner::host::profiles_of;
 use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, choose};
 use kerf_types::lease::SliceState;
-use kerf_types::{Ask, SliceId};
+use kerf_types::{Ask, PciAddress, SliceId};
 
 use super::{Host, HostError, view};
 use crate::store::Work;
@@ -42,7 +42,7 @@ impl Host {
                 grid: grid.as_ref(),
                 may_enable_mig: change_mode,
                 may_disable_mig: change_mode,
-                closed: None,
+                closed: self.is_held(gpu.pci).then_some(HELD),
             })
             .collect();
         let usage = self.usage();
@@ -98,6 +98,37 @@ impl Host {
             .iter()
             .filter_map(|row| place(&row.work))
             .collect()
+    }
+}
+
+/// Why a GPU gives no new leases while a layout waits for it.
+const HELD: &str = "it is being drained for a layout";
+
+impl Host {
+    /// Whether somebody waits until the GPU is free.
+    pub(super) fn is_held(&self, gpu: PciAddress) -> bool {
+        let mut holds = self.holds.iter();
+        holds.any(|(gpus, waits)| gpus.contains(&gpu) && waits.strong_count() > 0)
+    }
+
+    pub(super) fn refuse_if_held(&self, gpu: PciAddress) -> Result<(), HostError> {
+        match self.is_held(gpu) {
+            true => Err(HostError::Busy {
+                what: format!("GPU {gpu}"),
+                state: "not free".to_owned(),
+                by: Some(HELD.to_owned()),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Forgets those that nobody waits for any more; asks that were refused for them may try again.
+    pub(super) fn note_holds(&mut self) {
+        let before = self.holds.len();
+        self.holds.retain(|(_, waits)| waits.strong_count() > 0);
+        if self.holds.len() < before {
+            self.capacity += 1;
+        }
     }
 }
 

@@ -1,17 +1,20 @@
 //! The inbox of the host's owner, and the handle that others hold.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use kerf_planner::HostPlan;
+use kerf_api::json::history::Requester;
+use kerf_planner::host::rules_by_gpu;
+use kerf_planner::{HostPlan, Usage};
 use kerf_runtime::frame::{Grant, LaunchRequest};
 use kerf_types::layout::Layout;
 use kerf_types::lease::{InitProcess, Lease};
-use kerf_types::{LeaseId, Step};
+use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{HostError, HostView, Reserve, layout, view};
-use crate::config::Config;
+use crate::config::{Config, GpuLabels};
 
 /// A layout that is to be planned or applied.
 #[derive(Debug, Clone)]
@@ -22,6 +25,32 @@ pub struct LayoutRequest {
     pub allow_reset: bool,
     /// Refuse unless the host is in this generation; 0 means any.
     pub expected_generation: u64,
+    /// MIG devices that may go although somebody uses them.
+    pub force: BTreeSet<MigUuid>,
+    /// Who asks; nobody but kerfd itself where there is none.
+    pub by: Option<Requester>,
+}
+
+/// What an apply came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LayoutDone {
+    /// Generation after it.
+    pub generation: u64,
+    /// Steps that were tried.
+    pub steps: usize,
+    /// Its number in the history, where something was to be done.
+    pub history: Option<i64>,
+    /// GPUs whose mode changes only after a reset; the layout goes on there when it came.
+    pub after_reset: BTreeSet<PciAddress>,
+}
+
+impl LayoutRequest {
+    /// The same with GPUs by their addresses where it says a label.
+    pub fn resolved(&self, labels: &GpuLabels, inventory: &Inventory) -> Result<Self, HostError> {
+        let layout = labels.resolve(&self.layout, inventory)?;
+        let request = self.clone();
+        Ok(Self { layout, ..request })
+    }
 }
 
 /// What an apply reports while it goes on.
@@ -70,8 +99,29 @@ pub enum Command {
         request: LayoutRequest,
         /// Where progress goes; nobody needs to listen.
         progress: mpsc::Sender<Progress>,
-        /// Generation after it, and number of steps.
-        reply: Reply<(u64, usize)>,
+        /// What it came to.
+        reply: Reply<LayoutDone>,
+    },
+    /// Forget the layout that is kept for the next boot.
+    Forget {
+        /// Told when done.
+        reply: Reply<()>,
+    },
+    /// Give no new leases on these GPUs for as long as somebody waits for them.
+    Hold {
+        /// Which.
+        gpus: BTreeSet<PciAddress>,
+        /// Gone when nobody waits any more.
+        waits: Weak<()>,
+    },
+    /// Read the history.
+    History {
+        /// At most so many; 0 for all.
+        limit: u32,
+        /// Only this one.
+        number: Option<u64>,
+        /// Numbers and documents, the newest first.
+        reply: Reply<Vec<(u64, String)>>,
     },
     /// Promise devices to a holder.
     Reserve {
@@ -174,11 +224,39 @@ impl HostHandle {
     pub async fn plan(&self, request: LayoutRequest) -> Result<(u64, HostPlan), HostError> {
         let view = self.view();
         let planned = tokio::task::spawn_blocking(move || {
-            let usage = view::usage(&view.inventory, &view.slices, view.leases.iter());
+            let request = request.resolved(&view.gpu_labels, &view.inventory)?;
+            let mut usage = view::usage(&view.inventory, &view.slices, view.leases.iter());
+            usage.forced.clone_from(&request.force);
             let plan = layout::plan_by_sight(&view.sight, &view.inventory, &usage, &request)?;
             Ok((view.generation, plan))
         });
         planned.await.map_err(|_| HostError::Ended)?
+    }
+
+    /// What a layout would change if nobody used anything and every reset were allowed: how far what is there
+    /// is from it. Never carried out.
+    pub async fn compare(&self, request: LayoutRequest) -> Result<(u64, HostPlan), HostError> {
+        let view = self.view();
+        let planned = tokio::task::spawn_blocking(move || {
+            let mut request = request.resolved(&view.gpu_labels, &view.inventory)?;
+            request.allow_reset = true;
+            let mut inventory = view.inventory.clone();
+            for gpu in &mut inventory.gpus {
+                gpu.processes.clear();
+            }
+            let usage = Usage::default();
+            let plan = layout::plan_by_sight(&view.sight, &inventory, &usage, &request)?;
+            Ok((view.generation, plan))
+        });
+        planned.await.map_err(|_| HostError::Ended)?
+    }
+
+    /// The GPUs that a layout speaks of.
+    pub fn named_by(&self, request: &LayoutRequest) -> Result<BTreeSet<PciAddress>, HostError> {
+        let view = self.view();
+        let request = request.resolved(&view.gpu_labels, &view.inventory)?;
+        let rules = rules_by_gpu(&view.inventory, &request.layout)?;
+        Ok(rules.into_keys().collect())
     }
 
     /// Looks at the hardware now and returns the new picture.

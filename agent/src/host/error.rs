@@ -1,8 +1,9 @@
 //! Why a request to the host was not carried out.
 
 use kerf_planner::PlanError;
-use kerf_types::{LeaseId, ParseError};
+use kerf_types::{LeaseId, ParseError, PciAddress};
 
+use crate::config::NoLabel;
 use crate::hardware::HardwareError;
 use crate::store::StoreError;
 
@@ -111,6 +112,20 @@ pub enum HostError {
     /// The layout cannot be planned.
     #[error("the layout cannot be planned")]
     Plan(#[source] Box<PlanError>),
+    /// Something is in the way of a change of MIG mode, and it is named.
+    #[error("the MIG mode of GPU {gpu} cannot change beside what is there: {by}")]
+    ModeBlocked {
+        /// The GPU.
+        gpu: PciAddress,
+        /// What is in the way.
+        by: String,
+        /// The refusal.
+        #[source]
+        source: Box<HostError>,
+    },
+    /// A rule names a label that no GPU has.
+    #[error(transparent)]
+    NoLabel(#[from] NoLabel),
     /// The checker found fault with a plan of ours.
     #[error("the plan was rejected by its check: {violations}")]
     Unsafe {
@@ -174,14 +189,28 @@ impl HostError {
             Self::Invalid(_)
             | Self::Unknown { .. }
             | Self::TwoAsks { .. }
+            | Self::NoLabel(_)
             | Self::Incomplete { .. } => "invalid",
             Self::NotAllowed { .. } => "not_allowed",
             Self::NoLease { .. } | Self::ForeignLease { .. } | Self::HasLease { .. } => "lease",
             Self::NotFound { .. } => "not_found",
             Self::Busy { .. } | Self::NoRoom { .. } => "no_room",
-            Self::Plan(_) | Self::Unsafe { .. } | Self::Stale { .. } | Self::Blind { .. } => "plan",
+            Self::Plan(_)
+            | Self::ModeBlocked { .. }
+            | Self::Unsafe { .. }
+            | Self::Stale { .. }
+            | Self::Blind { .. } => "plan",
             Self::Step { .. } | Self::Hardware(_) | Self::Node { .. } => "hardware",
             Self::Store(_) | Self::Cdi(_) | Self::Random(_) => "storage",
+        }
+    }
+
+    /// Whether only those who use slices now are in the way, so that waiting may help.
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Plan(error) => is_busy(error),
+            Self::ModeBlocked { source, .. } => source.is_busy(),
+            _ => false,
         }
     }
 
@@ -209,7 +238,12 @@ impl HostError {
             Self::Busy { .. } => "see `kerf lease list` for who has it",
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
+            Self::Plan(error) if is_busy(error) => {
+                "wait with --wait or --drain, or name the MIG devices that may go with --force-destroy"
+            }
             Self::Plan(_) => "see `kerf profiles` and `kerf slices`",
+            Self::ModeBlocked { .. } => "end these first: kerf ends nobody's process",
+            Self::NoLabel(_) => "labels of GPUs stand in [gpu_labels] of kerf.toml",
             Self::Unsafe { .. } => {
                 "this is a fault of kerf: please report it with the output of `kerf inventory -o json`"
             }
@@ -224,4 +258,11 @@ impl HostError {
             Self::Cdi(_) => "check the folder of CDI files (paths.cdi_dir)",
         }
     }
+}
+
+fn is_busy(error: &PlanError) -> bool {
+    matches!(
+        error,
+        PlanError::SliceInUse { .. } | PlanError::Blocked { .. } | PlanError::GpuInUse { .. }
+    )
 }

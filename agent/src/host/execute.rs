@@ -3,8 +3,8 @@
 use kerf_types::{PciAddress, Placement, ProfileId, Step};
 use tokio::sync::mpsc;
 
-use super::{Host, HostError, Progress};
-use crate::hardware::GpuKey;
+use super::{Host, HostError, Progress, Reserve, record};
+use crate::hardware::{GpuKey, HardwareError};
 use crate::store::{Work, WorkRow};
 
 impl Host {
@@ -17,29 +17,34 @@ impl Host {
         steps: &[Step],
         progress: Option<&mpsc::Sender<Progress>>,
     ) -> Result<(), HostError> {
-        let of = steps.len();
-        for (at, step) in steps.iter().enumerate() {
+        self.run_steps_of(steps, (0, steps.len()), progress).await
+    }
+
+    /// The same for a part of more steps: how many were before it, and how many there are.
+    pub(super) async fn run_steps_of(
+        &mut self,
+        steps: &[Step],
+        (before, of): (usize, usize),
+        progress: Option<&mpsc::Sender<Progress>>,
+    ) -> Result<(), HostError> {
+        for (at, step) in (before..).zip(steps) {
             let begun = std::time::Instant::now();
             match self.hardware.apply(step).await {
                 Ok(gpu) => {
                     self.metrics.apply_steps.inc([kind(step), "done"]);
+                    self.note_step(step, begun.elapsed(), None);
                     self.take_gpu(gpu);
                 }
                 Err(source) => {
                     self.metrics.apply_steps.inc([kind(step), "failed"]);
+                    self.note_step(step, begun.elapsed(), Some(&source));
                     let key = GpuKey::Pci(step.gpu());
                     if source.is_unknown_outcome() || source.is_lost() {
                         self.gpu_failed(key, &source);
                     } else {
                         self.observe_gpu(key).await;
                     }
-                    let (number, step) = (at + 1, step.to_string());
-                    return Err(HostError::Step {
-                        number,
-                        of,
-                        step,
-                        source,
-                    });
+                    return Err(self.step_failed(at + 1, of, step, source));
                 }
             }
             tracing::debug!(step = %step, "step done");
@@ -65,6 +70,7 @@ impl Host {
         profile: ProfileId,
         placement: Placement,
         steps: &[Step],
+        wish: &Reserve,
     ) -> Result<i64, HostError> {
         let work = Work::Cut {
             gpu: gpu.to_string(),
@@ -72,12 +78,58 @@ impl Host {
             profile: profile.0,
             compute: None,
         };
-        let number = self.write(|store| store.begin_work(&work))?;
-        if let Err(error) = self.run_steps(steps, None).await {
-            self.undo_cut(number, gpu, profile, placement).await;
-            return Err(error);
+        self.begin_record(record::of_cut(wish, gpu))?;
+        let begun = self.write(|store| store.begin_work(&work));
+        let outcome = match begun {
+            Ok(number) => match self.run_steps(steps, None).await {
+                Ok(()) => Ok(number),
+                Err(error) => {
+                    self.undo_cut(number, gpu, profile, placement).await;
+                    Err(error)
+                }
+            },
+            Err(error) => Err(error),
+        };
+        self.end_record(outcome.as_ref().map(drop));
+        outcome
+    }
+
+    /// Changes the mode of a GPU for somebody who asks for it whole.
+    pub(super) async fn change_mode_for(
+        &mut self,
+        gpu: PciAddress,
+        steps: &[Step],
+        wish: &Reserve,
+    ) -> Result<(), HostError> {
+        if steps.is_empty() {
+            return Ok(());
         }
-        Ok(number)
+        self.begin_record(record::of_mode(wish, gpu))?;
+        let outcome = self.run_steps(steps, None).await;
+        self.end_record(outcome.as_ref().map(|()| ()));
+        outcome
+    }
+
+    /// What a failed step means: a change of mode that something is in the way of names what that is.
+    fn step_failed(
+        &self,
+        number: usize,
+        of: usize,
+        step: &Step,
+        source: HardwareError,
+    ) -> HostError {
+        let is_blocked = source.is_in_use();
+        let (pci, is_mode) = (step.gpu(), matches!(step, Step::SetMigMode { .. }));
+        let error = HostError::Step {
+            number,
+            of,
+            step: step.to_string(),
+            source,
+        };
+        match is_mode && is_blocked {
+            true => self.with_blockers(pci, error),
+            false => error,
+        }
     }
 
     /// Removes a slice that was cut and that nobody has; goes on as far as the hardware lets it, and keeps

@@ -66,7 +66,7 @@ impl Host {
         }
         let mut cuts = Vec::new();
         let subjects = match &request.wanted {
-            Wanted::Ask(ask) => self.serve(ask, &mut cuts).await,
+            Wanted::Ask(ask) => self.serve(ask, request, &mut cuts).await,
             Wanted::Slice(name) => self.named_slice(name).map(|subject| vec![subject]),
             Wanted::Gpu(name) => self.named_gpu(name).map(|subject| vec![subject]),
         };
@@ -126,7 +126,12 @@ impl Host {
         Ok(Some(row.lease.id))
     }
 
-    async fn serve(&mut self, ask: &Ask, cuts: &mut Vec<Cut>) -> Result<Vec<Subject>, HostError> {
+    async fn serve(
+        &mut self,
+        ask: &Ask,
+        request: &Reserve,
+        cuts: &mut Vec<Cut>,
+    ) -> Result<Vec<Subject>, HostError> {
         let choice = match self.choose(ask) {
             Ok(choice) => choice,
             // What is known may be five seconds old: look again before saying no, yet not for each of many
@@ -151,12 +156,13 @@ impl Host {
                 }
                 Pick::Cut { gpu, creation, .. } => {
                     let (profile, placement) = (creation.profile, creation.placement);
-                    let work = self.cut(*gpu, profile, placement, &pick.steps()).await?;
+                    let steps = pick.steps();
+                    let work = self.cut(*gpu, profile, placement, &steps, request).await?;
                     cuts.push((work, *gpu, profile, placement));
                     subjects.push(self.slice_subject(*gpu, placement)?);
                 }
                 Pick::Gpu { gpu, uuid, .. } => {
-                    self.run_steps(&pick.steps(), None).await?;
+                    self.change_mode_for(*gpu, &pick.steps(), request).await?;
                     subjects.push(Subject::Gpu {
                         gpu: *gpu,
                         uuid: uuid.clone(),
@@ -203,6 +209,7 @@ impl Host {
                 what: "slice",
                 name: name.to_owned(),
             })?;
+        self.refuse_if_held(slice.id.gpu)?;
         if slice.state != kerf_types::lease::SliceState::Free {
             let holder = slice.lease.as_ref().map(|lease| lease.holder.to_string());
             return Err(HostError::Busy {
@@ -228,6 +235,7 @@ impl Host {
                 what: "GPU",
                 name: name.to_owned(),
             })?;
+        self.refuse_if_held(gpu.pci)?;
         let busy = |state: &str, by: Option<String>| HostError::Busy {
             what: format!("GPU {} ({})", gpu.index, gpu.pci),
             state: state.to_owned(),

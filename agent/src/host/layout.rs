@@ -1,19 +1,19 @@
 //! Planning and applying a whole layout.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use kerf_api::json::history::HistoryKind;
 use kerf_api::json::layout::LayoutDocument;
 use kerf_planner::host::GpuName;
 use kerf_planner::{HostPlan, HostRequest, Usage, plan_host};
 use kerf_types::layout::{GpuSelector, Layout};
 use kerf_types::mig::MigMode;
-use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId, Step};
+use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
 use tokio::sync::mpsc;
 
 use super::recover::STARTING;
-use super::{Host, HostError, LayoutRequest, Progress};
-use crate::errors::chain;
-use crate::store::{Store, StoreError, Work, WorkRow};
+use super::{Host, HostError, LayoutDone, LayoutRequest, Progress};
+use crate::store::{Store, StoreError};
 
 /// What a generation stands for: on each GPU its MIG mode, and every instance with the devices in it.
 pub type Shape = BTreeMap<PciAddress, (MigMode, Vec<(Placement, ProfileId, Vec<MigUuid>)>)>;
@@ -50,7 +50,7 @@ pub fn plan_by_sight(
     }
     let mut plan = plan(inventory, usage, request)?;
     let mut selectors = request.layout.rules.iter().flat_map(|rule| &rule.gpus);
-    if selectors.any(|selector| *selector == GpuSelector::All) {
+    if selectors.any(GpuSelector::is_sweeping) {
         let silent = |gpu: &GpuName| (*gpu, "it has never been read".to_owned());
         plan.skipped.extend(sight.unread.iter().map(silent));
     }
@@ -116,12 +116,13 @@ impl Host {
         }
     }
 
-    /// Plans and carries out a layout. A crash in between is made good by [`Host::resume_layout`].
+    /// Plans and carries out a layout, and keeps it for the next boot. A crash in between is made good by
+    /// [`Host::resume_layout`].
     pub(super) async fn apply_layout(
         &mut self,
         request: &LayoutRequest,
         progress: &mpsc::Sender<Progress>,
-    ) -> Result<(u64, usize), HostError> {
+    ) -> Result<LayoutDone, HostError> {
         if self.draining {
             return Err(HostError::Draining);
         }
@@ -131,8 +132,14 @@ impl Host {
         if expected != 0 && expected != found {
             return Err(HostError::Stale { found, expected });
         }
-        let sight = self.sight();
-        let plan = plan_by_sight(&sight, &self.inventory, &self.usage(), request)?;
+        let (request, plan) = match self.planned(request) {
+            Ok(planned) => planned,
+            Err(error) => {
+                let error = self.explained(error);
+                self.record_refusal(request, &error);
+                return Err(error);
+            }
+        };
         // A listener that is gone does not stop an apply: half a layout would help nobody.
         drop(
             progress
@@ -140,153 +147,34 @@ impl Host {
                 .await,
         );
         if plan.is_empty() {
-            return Ok((found, 0));
+            self.keep(&request, &BTreeSet::new())?;
+            self.publish();
+            return Ok(LayoutDone {
+                generation: found,
+                ..LayoutDone::default()
+            });
         }
-        let work = Work::Layout {
-            generation: found,
-            layout: layout_text(&request.layout)?,
-            allow_reset: request.allow_reset,
-        };
-        let number = self.write(|store| store.begin_layout(&work))?;
-        self.open_work
-            .retain(|row| !matches!(row.work, Work::Layout { .. }));
-        tracing::info!(plan.generation = found, "apply begins");
-        let mut steps = 0;
-        let outcome = self
-            .carry_out(request, plan, Some(progress), &mut steps)
-            .await;
-        // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
-        // whose outcome is unknown, leaves the intent open.
-        let open = matches!(&outcome, Err(HostError::Step { source, .. })
-            if source.is_unknown_outcome() || source.is_hang());
-        if open {
-            self.open_work.push(WorkRow { number, work });
-        } else {
-            self.write(|store| store.end_work(number))?;
-        }
-        outcome?;
-        let text = format!("layout applied in {steps} steps");
+        let done = self
+            .carry_out_recorded(&request, plan, HistoryKind::Apply, Some(progress))
+            .await?;
+        self.keep(&request, &done.after_reset)?;
+        self.publish();
+        let text = format!("layout applied in {} steps", done.steps);
         self.events.add("plan", &self.generation.to_string(), &text);
-        Ok((self.generation, steps))
+        Ok(done)
     }
 
-    /// Carries out a plan. Where it leaves slices for later, only the modes come first, for then the driver
-    /// tells where these slices may lie; nothing else changes until the whole layout is known to be possible.
-    /// Adds the steps that were tried to `steps`.
-    async fn carry_out(
-        &mut self,
-        request: &LayoutRequest,
-        first: HostPlan,
-        progress: Option<&mpsc::Sender<Progress>>,
-        steps: &mut usize,
-    ) -> Result<(), HostError> {
-        if !first.is_first_part() {
-            return self.carry_out_part(&first, progress, steps).await;
-        }
-        let whole = self.plan_with_modes(request, &first, progress, steps).await;
-        // Only now: modes that were taken back have changed nothing, so that plans of before still hold.
-        self.settle().await;
-        let whole = whole?;
-        if let Some(progress) = progress {
-            let planned = Progress::Planned(self.generation, Box::new(whole.clone()));
-            drop(progress.send(planned).await);
-        }
-        self.carry_out_part(&whole, progress, steps).await
-    }
-
-    /// Turns MIG on where nobody knows the profiles yet, and plans the layout again. A layout that cannot be
-    /// had after all leaves these modes as they were.
-    async fn plan_with_modes(
-        &mut self,
-        request: &LayoutRequest,
-        first: &HostPlan,
-        progress: Option<&mpsc::Sender<Progress>>,
-        steps: &mut usize,
-    ) -> Result<HostPlan, HostError> {
-        let modes = mode_steps(first);
-        *steps += modes.len();
-        self.run_steps(&modes, progress).await?;
-        let refusal = match plan(&self.inventory, &self.usage(), request) {
-            Ok(whole) => return Ok(whole),
-            Err(refusal) => refusal,
-        };
-        let back: Vec<Step> = modes.iter().rev().filter_map(taken_back).collect();
-        *steps += back.len();
-        if let Err(error) = self.run_steps(&back, progress).await {
-            // The refusal is what the operator asked for; this is told beside it.
-            let why = chain(&error);
-            tracing::warn!(error = %why, "MIG stays on after a refused layout");
-            let text = format!("MIG stays on after a refused layout: {why}");
-            self.events.add("plan", &self.generation.to_string(), &text);
-        }
-        Err(refusal)
-    }
-
-    async fn carry_out_part(
-        &mut self,
-        plan: &HostPlan,
-        progress: Option<&mpsc::Sender<Progress>>,
-        steps: &mut usize,
-    ) -> Result<(), HostError> {
-        let part: Vec<_> = plan.steps().cloned().collect();
-        *steps += part.len();
-        let outcome = self.run_steps(&part, progress).await;
-        self.settle().await;
-        outcome
-    }
-
-    /// Finishes a layout that an earlier kerfd began: it is planned again from what is there now, so that
-    /// it does not matter where the crash fell.
-    pub(super) async fn resume_layout(
-        &mut self,
-        number: i64,
-        layout: &str,
-        allow_reset: bool,
-    ) -> Result<(), HostError> {
-        let layout = kerf_api::json::layout::parse(layout).map_err(|error| StoreError::Row {
-            what: "layout",
-            why: chain(&error),
-        })?;
-        let request = LayoutRequest {
-            layout,
-            allow_reset,
-            expected_generation: 0,
-        };
-        let plan = plan(&self.inventory, &self.usage(), &request)?;
-        tracing::info!("interrupted apply goes on");
-        self.carry_out(&request, plan, None, &mut 0).await?;
-        self.write(|store| store.end_work(number))
-    }
-}
-
-/// The changes of mode on the GPUs whose slices wait for a second plan.
-fn mode_steps(first: &HostPlan) -> Vec<Step> {
-    let waiting = first.gpus.iter().filter(|gpu| !gpu.later.is_empty());
-    let steps = waiting.flat_map(|gpu| &gpu.steps);
-    steps
-        .filter(|step| matches!(step, Step::SetMigMode { .. }))
-        .cloned()
-        .collect()
-}
-
-/// The step that takes a change of mode back.
-fn taken_back(step: &Step) -> Option<Step> {
-    match *step {
-        Step::SetMigMode {
-            gpu,
-            enabled,
-            allow_reset,
-        } => Some(Step::SetMigMode {
-            gpu,
-            enabled: !enabled,
-            allow_reset,
-        }),
-        _ => None,
+    fn planned(&self, request: &LayoutRequest) -> Result<(LayoutRequest, HostPlan), HostError> {
+        let request = request.resolved(&self.config.gpu_labels, &self.inventory)?;
+        let mut usage = self.usage();
+        usage.forced.clone_from(&request.force);
+        let plan = plan_by_sight(&self.sight(), &self.inventory, &usage, &request)?;
+        Ok((request, plan))
     }
 }
 
 /// The layout as the document that the store keeps.
-fn layout_text(layout: &Layout) -> Result<String, StoreError> {
+pub(super) fn layout_text(layout: &Layout) -> Result<String, StoreError> {
     serde_json::to_string(&LayoutDocument::from(layout)).map_err(|error| StoreError::Row {
         what: "layout",
         why: error.to_string(),

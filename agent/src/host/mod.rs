@@ -5,24 +5,31 @@
 //! is called, a lease is in the store before its container hears of it, and what exists is only ever what
 //! was read back.
 
+mod blockers;
+mod carry;
 mod choice;
 mod command;
 mod devices;
 mod error;
 mod execute;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod force;
 mod grant;
+mod kept;
 mod launch;
 mod layout;
 mod observe;
 pub mod policy;
 mod publish;
+mod record;
 mod recover;
 mod release;
 pub mod view;
 mod watch;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use kerf_planner::Usage;
@@ -30,7 +37,9 @@ use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch as channel};
 
-pub use command::{Command, HostHandle, LaunchPeer, LayoutRequest, Progress, Reservation};
+pub use command::{
+    Command, HostHandle, LaunchPeer, LayoutDone, LayoutRequest, Progress, Reservation,
+};
 pub use error::HostError;
 pub use grant::{Reserve, Wanted};
 pub use layout::Sight;
@@ -100,6 +109,12 @@ pub struct Host {
     /// The layout that the generation stands for; none before the first look.
     shape: Option<layout::Shape>,
     draining: bool,
+    /// What is being written to the history.
+    recording: Option<record::Recording>,
+    /// The layout that this host is to have.
+    kept: kept::Kept,
+    /// GPUs on which no new lease is given, for as long as the other end lives.
+    holds: Vec<(BTreeSet<PciAddress>, Weak<()>)>,
     view: channel::Sender<Arc<HostView>>,
     handle: HostHandle,
 }
@@ -127,6 +142,8 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         slices: Vec::new(),
         leases: Vec::new(),
         degraded: BTreeMap::new(),
+        gpu_labels: parts.config.gpu_labels.clone(),
+        kept: 0,
         generation,
         epoch,
         draining: false,
@@ -161,6 +178,9 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         generation,
         shape: None,
         draining: false,
+        recording: None,
+        kept: kept::Kept::default(),
+        holds: Vec::new(),
         view,
         handle: handle.clone(),
     };
@@ -215,6 +235,16 @@ impl Host {
                 let outcome = self.apply_layout(&request, &progress).await;
                 drop(reply.send(outcome));
             }
+            Command::Forget { reply } => drop(reply.send(self.forget_kept())),
+            Command::Hold { gpus, waits } => self.holds.push((gpus, waits)),
+            Command::History {
+                limit,
+                number,
+                reply,
+            } => {
+                let found = self.store.history(limit, number);
+                drop(reply.send(found.map_err(HostError::Store)));
+            }
             Command::Reserve { request, reply } => {
                 let outcome = self.reserve(&request).await;
                 drop(reply.send(outcome));
@@ -243,6 +273,8 @@ impl Host {
         let begun = Instant::now();
         self.observe_all().await;
         self.resume_work().await;
+        self.bring_back().await;
+        self.note_holds();
         self.expire_reservations().await;
         self.retry_releases().await;
         if self.degraded.contains_key("store") {

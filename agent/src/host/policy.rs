@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kerf_types::lease::{Holder, Lease, Subject};
 use kerf_types::{Ask, ContainerRef};
 
-use crate::pattern::matches;
+use kerf_types::pattern::matches;
 
 /// Patterns of what containers may ask for, by containerd namespace (`[launch.asks]`).
 pub type Asks = BTreeMap<String, Vec<String>>;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::recover::STARTING;
 use super::{Host, HostError, HostView};
 use crate::cdi::{CdiDevice, Class};
 use crate::errors::chain;
@@ -40,6 +41,8 @@ impl Host {
             slices,
             leases,
             degraded: self.degraded.clone(),
+            gpu_labels: self.config.gpu_labels.clone(),
+            kept: self.kept.len(),
             generation: self.generation,
             epoch: self.store.epoch(),
             draining: self.draining,
@@ -51,6 +54,10 @@ impl Host {
     /// one is withdrawn after its slice is gone.
     pub(super) async fn settle(&mut self) {
         self.note_shape();
+        if self.degraded.contains_key(STARTING) {
+            // Nothing is announced before the layout of this host is there again.
+            return;
+        }
         let next = self.standing_devices().await;
         if let Some(standing) = &self.standing {
             let both = standing.with(&next);

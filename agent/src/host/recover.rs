@@ -35,6 +35,10 @@ impl Host {
         }
         self.take_over_copies();
         self.open_work = self.store.open_work()?;
+        self.load_kept()?;
+        for number in self.store.interrupt_history()? {
+            tracing::info!(history = number, "an earlier kerfd was cut off in this");
+        }
         // Nothing is wrong yet, so it is no event; whoever asks while it lasts is told.
         let entry = Degraded {
             why: "the hardware is being looked at for the first time".to_owned(),
@@ -54,6 +58,7 @@ impl Host {
         self.observe_all().await;
         self.resume_work().await;
         self.resume_leases().await;
+        self.bring_back().await;
         let ids: BTreeSet<String> = self.leases.keys().map(ToString::to_string).collect();
         if let Err(error) = self.cdi.keep_only_leases(&ids) {
             self.degrade(
@@ -169,7 +174,7 @@ impl Host {
     }
 
     /// Whether anything can be read at all.
-    fn driver_answers(&self) -> bool {
+    pub(super) fn driver_answers(&self) -> bool {
         let sick = ["driver", "worker", EARLIER_WORKERS];
         !sick.iter().any(|what| self.degraded.contains_key(*what))
     }
@@ -179,8 +184,14 @@ impl Host {
             Work::Layout {
                 layout,
                 allow_reset,
+                force,
+                history,
                 ..
-            } => self.resume_layout(row.number, layout, *allow_reset).await,
+            } => {
+                let forced = force.iter().filter_map(|uuid| uuid.parse().ok());
+                let text = (layout.as_str(), *allow_reset, forced.collect());
+                self.resume_layout(row.number, text, *history).await
+            }
             Work::Cut {
                 gpu,
                 placement,

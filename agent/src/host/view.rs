@@ -10,6 +10,7 @@ use kerf_types::{
 };
 
 use super::layout::Sight;
+use crate::config::GpuLabels;
 
 /// One picture of the host.
 #[derive(Debug, Clone)]
@@ -26,6 +27,10 @@ pub struct HostView {
     pub leases: Vec<Lease>,
     /// What is not well, by what it concerns.
     pub degraded: BTreeMap<String, Degraded>,
+    /// Labels of GPUs, for layouts.
+    pub gpu_labels: GpuLabels,
+    /// GPUs whose layout is kept for the next boot.
+    pub kept: usize,
     /// Generation of the host's layout.
     pub generation: u64,
     /// Epoch of the store.

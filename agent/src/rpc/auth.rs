@@ -32,6 +32,8 @@ pub struct Peer {
     pub uid: u32,
     /// Its gid.
     pub gid: u32,
+    /// Its process, where the kernel says.
+    pub pid: Option<u32>,
     /// Its role.
     pub role: Role,
 }
@@ -48,6 +50,7 @@ impl Peer {
         Ok(Self {
             uid,
             gid,
+            pid: credentials.pid().and_then(|pid| u32::try_from(pid).ok()),
             // A user database over the network can take seconds: the other tasks of this thread go on.
             role: tokio::task::block_in_place(|| role_of(uid, gid, access)),
         })

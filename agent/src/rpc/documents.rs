@@ -145,7 +145,16 @@ pub fn plan(generation: u64, plan: &HostPlan) -> v1::Plan {
         cost: plan.cost,
         lower_bound: plan.lower_bound,
         proof: plan.proof,
+        notes: notes(plan),
     }
+}
+
+/// What a plan leaves out, in words.
+fn notes(plan: &HostPlan) -> Vec<String> {
+    let skipped = plan.skipped.iter();
+    skipped
+        .map(|(gpu, why)| format!("{gpu} is left out: {why}"))
+        .collect()
 }
 
 fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {

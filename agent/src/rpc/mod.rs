@@ -4,6 +4,7 @@ mod auth;
 mod documents;
 mod imports;
 mod jobs;
+mod layouts;
 mod leases;
 mod nodes;
 mod status;
@@ -32,7 +33,7 @@ use crate::config::Config;
 use crate::config::file::FileConfig;
 use crate::events::Events;
 use crate::fleet::FleetView;
-use crate::host::{HostHandle, LayoutRequest};
+use crate::host::HostHandle;
 use crate::jobs::Jobs;
 use crate::peers::Peers;
 
@@ -112,25 +113,6 @@ impl Service {
             .rpc_duration
             .observe([method], begun.elapsed().as_secs_f64());
         outcome.map(Response::new)
-    }
-
-    fn layout(
-        layout: Option<v1::Layout>,
-        allow_reset: bool,
-        expected_generation: u64,
-    ) -> Result<LayoutRequest, Status> {
-        let layout = layout.unwrap_or_default();
-        let layout = layout
-            .try_into()
-            .map_err(|error: kerf_api::convert::ConvertError| {
-                let hint = "see `kerf schema layout` for what a layout may hold";
-                status::refusal(tonic::Code::InvalidArgument, &error, hint)
-            })?;
-        Ok(LayoutRequest {
-            layout,
-            allow_reset,
-            expected_generation,
-        })
     }
 }
 
@@ -219,8 +201,12 @@ impl Kerf for Service {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
         let request = request.into_inner();
-        let request = Self::layout(request.layout, request.allow_reset, 0)?;
-        let plan = self.host.plan(request).await;
+        let compare = request.compare;
+        let request = layouts::planned(request)?;
+        let plan = match compare {
+            true => self.host.compare(request).await,
+            false => self.host.plan(request).await,
+        };
         self.metrics
             .plan_duration
             .observe(begun.elapsed().as_secs_f64());
@@ -235,15 +221,20 @@ impl Kerf for Service {
         request: Request<v1::ApplyLayoutRequest>,
     ) -> Result<Response<Self::ApplyLayoutStream>, Status> {
         let begun = Instant::now();
-        self.admit(&request, Role::Admin)?;
-        let request = request.into_inner();
-        let request = Self::layout(
-            request.layout,
-            request.allow_reset,
-            request.expected_generation,
-        )?;
-        let stream = streams::apply(self.host.clone(), request, Arc::clone(&self.metrics));
+        let peer = self.admit(&request, Role::Admin)?;
+        let wish = layouts::applied(request.into_inner(), peer)?;
+        let stream = layouts::apply(self.host.clone(), wish, Arc::clone(&self.metrics));
         self.counted("apply_layout", begun, Ok(stream))
+    }
+
+    async fn list_history(
+        &self,
+        request: Request<v1::ListHistoryRequest>,
+    ) -> Result<Response<v1::ListHistoryResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let outcome = layouts::history(&self.host, request.get_ref()).await;
+        self.counted("list_history", begun, outcome)
     }
 
     async fn create_lease(

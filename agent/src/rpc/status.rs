@@ -59,12 +59,14 @@ impl From<HostError> for Status {
             HostError::Invalid(_)
             | HostError::Unknown { .. }
             | HostError::TwoAsks { .. }
+            | HostError::NoLabel(_)
             | HostError::Incomplete { .. } => Code::InvalidArgument,
             HostError::HasLease { .. } => Code::AlreadyExists,
             HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
             HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
             HostError::Busy { .. }
             | HostError::Plan(_)
+            | HostError::ModeBlocked { .. }
             | HostError::Stale { .. }
             | HostError::Blind { .. } => Code::FailedPrecondition,
             HostError::NoRoom { .. } => Code::ResourceExhausted,

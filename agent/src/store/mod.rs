@@ -6,8 +6,10 @@
 
 mod epoch;
 mod fleet;
+mod history;
 mod identity;
 mod jobs;
+mod layout;
 mod leases;
 mod runs;
 mod schema;
@@ -22,7 +24,9 @@ use kerf_types::{Fence, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 pub use fleet::{SavedRows, Unreadable};
+pub use history::HISTORY_KEPT;
 pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
+pub use layout::KeptLayout;
 pub use leases::{LeaseRow, PendingLaunch};
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
 pub use work::{Work, WorkRow};

@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
@@ -92,6 +92,11 @@ CREATE TABLE fleet (
     document TEXT NOT NULL,
     PRIMARY KEY (kind, key)
 ) STRICT;
+",
+    // What was done to the GPUs, and the layout that they are to have after the next boot; both JSON.
+    "
+CREATE TABLE history (number INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL) STRICT;
+CREATE TABLE layout (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), document TEXT NOT NULL) STRICT;
 ",
 ];
 

@@ -181,6 +181,8 @@ fn a_full_disk_is_told_apart_and_loses_nothing() {
         generation: 1,
         layout: "x".repeat(100_000),
         allow_reset: false,
+        force: Vec::new(),
+        history: None,
     };
     let error = store.begin_work(&long).expect_err("no room");
     assert!(error.is_disk_full(), "{error}");

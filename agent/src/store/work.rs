@@ -17,6 +17,12 @@ pub enum Work {
         layout: String,
         /// Whether GPU resets were accepted.
         allow_reset: bool,
+        /// MIG devices that may go although somebody uses them.
+        #[serde(default)]
+        force: Vec<String>,
+        /// Its number in the history.
+        #[serde(default)]
+        history: Option<i64>,
     },
     /// A slice is being cut for a container; after a crash it is undone, since nobody has a lease for it.
     Cut {

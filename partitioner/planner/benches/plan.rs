@@ -167,6 +167,7 @@ fn random_layout(grid: &Grid, multisets: &[&Multiset], random: &mut Random) -> L
             gpus: vec![GpuSelector::Index(index)],
             mig_enabled: true,
             slices,
+            ..LayoutRule::default()
         }
     };
     Layout {

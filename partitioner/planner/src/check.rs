@@ -13,6 +13,7 @@ use crate::gpu::GpuPlan;
 mod bound;
 mod choice;
 mod claims;
+mod expand;
 mod layout;
 mod model;
 mod report;
@@ -181,6 +182,19 @@ pub enum Violation {
     /// What the plan says and what its steps do differ.
     #[error("the plan and its steps differ about {0}")]
     Claim(&'static str),
+    /// What a rule with `at_least` or `fill` was taken to mean is not what it says.
+    #[error("{found} of profile {profile} are planned, which the rule does not mean: {why}")]
+    Meaning {
+        /// The profile.
+        profile: ProfileId,
+        /// How many are planned.
+        found: u32,
+        /// Why that is wrong.
+        why: &'static str,
+    },
+    /// A place does not hold at the end what it must.
+    #[error("the place {0} does not end as it must")]
+    EndPlace(Placement),
     /// A rule cannot be read for a GPU: the plan should not exist.
     #[error("the layout cannot be had: {0}")]
     Layout(String),

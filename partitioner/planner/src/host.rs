@@ -4,9 +4,10 @@
 //! A layout is planned as a whole or refused as a whole, with the first reason found in order of the GPUs.
 //! The one exception is a sick GPU that a rule covers only by `all`: it is left out and reported, so that
 //! one sick device never blocks the others. Where a driver tells of its profiles only while MIG is on, the plan
-//! turns MIG on and says which slices a second plan is for. Nothing that is leased or in use is ever moved.
+//! turns MIG on and says which slices a second plan is for. Nothing that is leased or in use is ever moved, but
+//! for what an operator has named one by one ([`Usage::forced`]), and that only where nothing free will do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use kerf_types::layout::Layout;
@@ -19,14 +20,17 @@ use crate::gpu::GpuPlan;
 
 mod diff;
 mod error;
+mod exact;
 mod one;
 mod select;
+mod target;
 mod users;
 
 pub use error::PlanError;
 pub(crate) use one::changes_mode_at_once;
 pub use one::{existing, profiles_of};
 pub(crate) use select::health_text;
+pub use select::{rules_by_gpu, selector_text};
 pub(crate) use users::{processes, uses};
 
 /// Who uses a slice.
@@ -47,6 +51,8 @@ pub struct Usage {
     pub slices: BTreeMap<SliceId, Use>,
     /// Whole GPUs that are leased, with the holder's text.
     pub gpus: BTreeMap<PciAddress, String>,
+    /// MIG devices whose instances may be destroyed although somebody uses them: an operator has named each.
+    pub forced: BTreeSet<MigUuid>,
 }
 
 /// The question.
@@ -170,6 +176,7 @@ pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
         ..HostPlan::default()
     };
     let mut grids = one::Grids::default();
+    users::check_forced(request)?;
     for selected in select::select(request)? {
         let name = GpuName {
             index: selected.gpu.index,

@@ -24,6 +24,7 @@ mod churn;
 mod exact;
 mod grid;
 mod host;
+mod meaning;
 mod mutants;
 mod random;
 mod report;

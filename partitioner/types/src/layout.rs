@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::Gpu;
 use crate::ids::GpuUuid;
 use crate::pci::PciAddress;
+use crate::placement::Placement;
 use crate::profile::ProfileName;
 
 /// Which GPUs a rule speaks of.
@@ -18,20 +19,37 @@ pub enum GpuSelector {
     Uuid(GpuUuid),
     /// One GPU by address.
     Pci(PciAddress),
+    /// GPUs by the name of their product; `*` stands for anything.
+    Model(String),
+    /// GPUs that the configuration of the host gives this label. Who knows the configuration puts addresses in
+    /// its place; left as it is, it speaks of no GPU.
+    Label(String),
 }
 
 /// The wanted state of the chosen GPUs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LayoutRule {
     /// Which GPUs.
     pub gpus: Vec<GpuSelector>,
-    /// MIG on (with exactly these slices) or off (without any).
+    /// MIG on or off; with MIG off nothing else is wanted.
     pub mig_enabled: bool,
-    /// How many slices of each profile on each of the GPUs.
+    /// How many slices of each profile on each of the GPUs: exactly these, and what `fill` adds.
     pub slices: BTreeMap<ProfileName, u32>,
+    /// The least number of slices of each profile. A rule with these keeps what else lives on the GPU, as far
+    /// as there is room, and has no `slices`.
+    pub at_least: BTreeMap<ProfileName, u32>,
+    /// Profiles that take the room that is left, each as much as it can, one after the other.
+    pub fill: Vec<ProfileName>,
+    /// Exactly these slices in exactly these places; such a rule has none of the three above.
+    pub places: Option<BTreeMap<Placement, ProfileName>>,
 }
 
 impl GpuSelector {
+    /// Whether it means whatever is there, rather than GPUs that must be there and be well.
+    pub fn is_sweeping(&self) -> bool {
+        matches!(self, Self::All | Self::Model(_))
+    }
+
     /// Whether it speaks of this GPU.
     pub fn selects(&self, gpu: &Gpu) -> bool {
         match self {
@@ -39,6 +57,8 @@ impl GpuSelector {
             Self::Index(index) => gpu.index == *index,
             Self::Uuid(uuid) => gpu.uuid == *uuid,
             Self::Pci(pci) => gpu.pci == *pci,
+            Self::Model(pattern) => crate::pattern::matches(pattern, &gpu.name),
+            Self::Label(_) => false,
         }
     }
 }

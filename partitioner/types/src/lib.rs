@@ -16,6 +16,7 @@ pub mod job;
 pub mod layout;
 pub mod lease;
 pub mod mig;
+pub mod pattern;
 pub mod pci;
 pub mod peer;
 pub mod placement;

@@ -116,7 +116,7 @@ impl Client {
         let request = ApplyLayoutRequest {
             layout: Some(layout),
             allow_reset: false,
-            expected_generation: 0,
+            ..ApplyLayoutRequest::default()
         };
         self.runtime.block_on(async {
             let mut client = self.connect().await?;
@@ -163,6 +163,7 @@ pub fn layout(rules: &[Rule<'_>]) -> Layout {
             .iter()
             .map(|(profile, count)| ((*profile).to_owned(), *count))
             .collect(),
+        ..LayoutRule::default()
     };
     Layout {
         rules: rules.iter().map(rule).collect(),

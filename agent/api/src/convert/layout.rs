@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{ParseError, ProfileName};
+use kerf_types::{ParseError, Placement, ProfileName};
 
 use super::{
-    ConvertError, Fault, GRID_LIMIT, PROFILE_LIMIT, RULE_LIMIT, count, distinct, each,
-    number_error, parse, required,
+    At, ConvertError, Fault, GRID_LIMIT, NAME_LIMIT, PROFILE_LIMIT, RULE_LIMIT, count, distinct,
+    each, number_error, parse, placement, required,
 };
 use crate::v1;
 
@@ -26,13 +26,30 @@ pub fn gpu_selector(text: &str) -> Result<GpuSelector, ParseError> {
             .map_err(|_| ParseError::new("a GPU", text, hint))?;
         return Ok(GpuSelector::Index(index));
     }
+    if let Some(pattern) = text.strip_prefix("model:") {
+        return word(text, pattern).map(GpuSelector::Model);
+    }
+    if let Some(label) = text.strip_prefix("label:") {
+        return word(text, label).map(GpuSelector::Label);
+    }
     if text.starts_with("GPU-") {
         return text.parse().map(GpuSelector::Uuid);
     }
-    let hint = "write all, an index like 0, a UUID like GPU-…, or an address like 0000:1b:00.0";
+    let hint = "write all, an index like 0, a UUID like GPU-…, an address like 0000:1b:00.0, model:NAME, or \
+                label:NAME";
     text.parse()
         .map(GpuSelector::Pci)
         .map_err(|_| ParseError::new("a GPU", text, hint))
+}
+
+/// What stands behind `model:` and `label:`.
+fn word(text: &str, word: &str) -> Result<String, ParseError> {
+    let word = word.trim();
+    if word.is_empty() || word.len() > NAME_LIMIT {
+        let hint = "a name of 1 to 256 bytes stands behind the colon";
+        return Err(ParseError::new("a GPU", text, hint));
+    }
+    Ok(word.to_owned())
 }
 
 /// Writes what [`gpu_selector`] reads.
@@ -42,6 +59,8 @@ pub fn gpu_selector_text(selector: &GpuSelector) -> String {
         GpuSelector::Index(index) => index.to_string(),
         GpuSelector::Uuid(uuid) => uuid.to_string(),
         GpuSelector::Pci(pci) => pci.to_string(),
+        GpuSelector::Model(pattern) => format!("model:{pattern}"),
+        GpuSelector::Label(label) => format!("label:{label}"),
     }
 }
 
@@ -64,14 +83,24 @@ impl TryFrom<v1::Layout> for Layout {
 
 impl From<&LayoutRule> for v1::LayoutRule {
     fn from(rule: &LayoutRule) -> Self {
-        let slices = rule
-            .slices
-            .iter()
-            .map(|(name, count)| (name.to_string(), *count));
+        let counts = |counts: &BTreeMap<ProfileName, u32>| {
+            let texts = counts
+                .iter()
+                .map(|(name, count)| (name.to_string(), *count));
+            texts.collect()
+        };
+        let places = rule.places.iter().flatten();
+        let places = places.map(|(place, profile)| v1::PlacedSlice {
+            placement: Some(place.into()),
+            profile: profile.to_string(),
+        });
         Self {
             gpus: rule.gpus.iter().map(gpu_selector_text).collect(),
             mig_enabled: rule.mig_enabled,
-            slices: slices.collect(),
+            slices: counts(&rule.slices),
+            at_least: counts(&rule.at_least),
+            fill: rule.fill.iter().map(ToString::to_string).collect(),
+            places: places.collect(),
         }
     }
 }
@@ -81,24 +110,31 @@ impl TryFrom<v1::LayoutRule> for LayoutRule {
 
     fn try_from(rule: v1::LayoutRule) -> Result<Self, ConvertError> {
         let gpus = each("gpus", rule.gpus, RULE_LIMIT, |text| gpu_selector(&text))?;
-        let slices = slice_counts(rule.slices)?;
+        let places = rule
+            .places
+            .into_iter()
+            .map(|one| Ok((placement(one.placement)?, one.profile)));
         check_rule(Self {
             gpus,
             mig_enabled: rule.mig_enabled,
-            slices,
+            slices: slice_counts("slices", rule.slices)?,
+            at_least: slice_counts("at_least", rule.at_least)?,
+            fill: fill_order(rule.fill)?,
+            places: exact_places(places.collect::<Result<_, ConvertError>>().at("places")?)?,
         })
     }
 }
 
 /// Reads how many slices of which profile. A count of 0 says nothing and is left out, as mig-parted does.
 pub(crate) fn slice_counts(
+    key: &str,
     slices: BTreeMap<String, u32>,
 ) -> Result<BTreeMap<ProfileName, u32>, ConvertError> {
-    count("slices", slices.len(), PROFILE_LIMIT)?;
+    count(key, slices.len(), PROFILE_LIMIT)?;
     let mut counts = BTreeMap::new();
     for (text, count) in slices {
-        let field = format!("slices.{text}");
-        let profile: ProfileName = parse("slices", &text)?;
+        let field = format!("{key}.{text}");
+        let profile: ProfileName = parse(key, &text)?;
         if usize::try_from(count).map_or(true, |count| count > GRID_LIMIT) {
             return Err(number_error(
                 &field,
@@ -108,13 +144,35 @@ pub(crate) fn slice_counts(
         }
         if counts.contains_key(&profile) {
             let what = profile.to_string();
-            return Err(ConvertError::new("slices", Fault::Duplicate { what }));
+            return Err(ConvertError::new(key, Fault::Duplicate { what }));
         }
         if count > 0 {
             counts.insert(profile, count);
         }
     }
     Ok(counts)
+}
+
+/// Reads the profiles that fill, in their order.
+pub(crate) fn fill_order(names: Vec<String>) -> Result<Vec<ProfileName>, ConvertError> {
+    let fill = each("fill", names, PROFILE_LIMIT, |name| {
+        name.parse::<ProfileName>()
+    })?;
+    distinct("fill", fill.iter().map(ToString::to_string))?;
+    Ok(fill)
+}
+
+/// Reads what lies where. No places at all say no more than no slices do.
+pub(crate) fn exact_places(
+    places: Vec<(Placement, String)>,
+) -> Result<Option<BTreeMap<Placement, ProfileName>>, ConvertError> {
+    distinct("places", places.iter().map(|(place, _)| place.to_string()))?;
+    let read = |(place, profile): (Placement, String)| {
+        let profile = profile.parse::<ProfileName>().at(&place.to_string());
+        profile.map(|profile| (place, profile))
+    };
+    let places: Vec<_> = each("places", places, GRID_LIMIT, read)?;
+    Ok((!places.is_empty()).then(|| places.into_iter().collect()))
 }
 
 /// What must hold within one rule.
@@ -124,8 +182,32 @@ pub(crate) fn check_rule(rule: LayoutRule) -> Result<LayoutRule, ConvertError> {
     if rule.gpus.len() > 1 && rule.gpus.contains(&GpuSelector::All) {
         return conflict("gpus", "all stands alone");
     }
-    if !rule.mig_enabled && !rule.slices.is_empty() {
-        return conflict("slices", "a GPU with MIG off has no slices");
+    let wants = [
+        ("slices", !rule.slices.is_empty()),
+        ("at_least", !rule.at_least.is_empty()),
+        ("fill", !rule.fill.is_empty()),
+        ("places", rule.places.is_some()),
+    ];
+    let wants: Vec<&str> = wants
+        .into_iter()
+        .filter_map(|(key, there)| there.then_some(key))
+        .collect();
+    if let [first, ..] = wants.as_slice()
+        && !rule.mig_enabled
+    {
+        return conflict(first, "a GPU with MIG off has no slices");
+    }
+    if wants.contains(&"slices") && wants.contains(&"at_least") {
+        return conflict(
+            "at_least",
+            "slices says exactly and at_least does not: a rule has one of them",
+        );
+    }
+    if wants.contains(&"places") && wants.len() > 1 {
+        return conflict(
+            "places",
+            "places say everything: such a rule has neither numbers nor fill",
+        );
     }
     Ok(rule)
 }

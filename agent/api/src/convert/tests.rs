@@ -129,11 +129,12 @@ fn layout() -> Layout {
                 gpus: on,
                 mig_enabled: true,
                 slices: slices.into(),
+                ..LayoutRule::default()
             },
             LayoutRule {
                 gpus: off,
                 mig_enabled: false,
-                slices: [].into(),
+                ..LayoutRule::default()
             },
         ],
     }

@@ -4,15 +4,17 @@
 //! (`memory_bytes`), times are RFC 3339 in UTC and end in `_at`, an unknown value is null and never zero. Within
 //! version 1 a field keeps its name and its meaning, and new fields may come.
 //!
-//! Most documents are only written, from the messages of [`crate::v1`]. Two that people write are also read:
-//! [`job`] and [`layout`]; these refuse what they do not know. [`explanation`] is kept in the store as its own
-//! text and read by those who show it. Reading YAML and printing is the caller's.
+//! Most documents are only written, from the messages of [`crate::v1`]. Those that people write are also read:
+//! [`job`] and [`layout`], and a [`checkpoint`] is written to be read again; these refuse what they do not know.
+//! [`explanation`] and [`history`] are kept in the store as their own text and read by those who show them. Reading YAML and printing is the caller's.
 
 mod answers;
+pub mod checkpoint;
 mod config;
 mod error;
 mod event;
 pub mod explanation;
+pub mod history;
 pub mod inventory;
 pub mod job;
 mod jobs;
@@ -36,6 +38,7 @@ pub mod web;
 pub use answers::{
     ComputeAnswer, GpuAnswers, InstanceAnswer, NvmlAnswers, NvmlAnswersSchema, ProfileAnswer,
 };
+pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use error::Error;
 pub use event::{Event, EventEntry, Events};

@@ -181,6 +181,7 @@ impl Entry {
             gpus,
             mig: Some(self.mig_enabled),
             slices: self.mig_devices.clone(),
+            ..LayoutRuleDocument::default()
         }
     }
 

@@ -217,6 +217,7 @@ impl LayoutArgs {
             gpus,
             mig: Some(!self.mig_off),
             slices,
+            ..LayoutRuleDocument::default()
         };
         check("the command line", vec![rule])
     }

@@ -110,7 +110,7 @@ fn wrong_layouts_say_where() {
         check("a.json", "{", None),
     ];
     insta::assert_snapshot!(all.concat(), @r#"
-    a.yaml does not read as YAML of the right kind: unknown field `gpu`, expected one of gpus, mig, slices at line 2, column 3
+    a.yaml does not read as YAML of the right kind: unknown field `gpu`, expected one of gpus, mig, slices, at_least, fill, places at line 2, column 3
     a.yaml is not a right layout: rules[0].mig: missing
     a.yaml is not a right layout: rules[0].slices: a MIG profile expected, found "1g.banana": names look like 1g.10gb or 1g.10gb+me
     a.yaml does not read as YAML of the right kind: duplicate mapping key: 1g.10gb, set DuplicateKeyPolicy in Options if acceptable at line 3, column 24

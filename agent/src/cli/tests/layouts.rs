@@ -41,6 +41,7 @@ fn message() -> v1::Plan {
         ..slice("1g.20gb", 0, 2)
     };
     v1::Plan {
+        notes: Vec::new(),
         generation: 7,
         gpus: vec![
             v1::GpuPlan {
@@ -204,6 +205,8 @@ fn parts_of_an_instance_are_planned_one_by_one() {
 fn the_end_of_an_apply() {
     let show = |steps| {
         let message = AppliedMessage {
+            history: 3,
+            after_reset: Vec::new(),
             generation: 8,
             steps,
             microseconds: 35_200,

@@ -40,6 +40,8 @@ fn view() -> HostView {
         slices: Vec::new(),
         leases: Vec::new(),
         degraded: Default::default(),
+        gpu_labels: Default::default(),
+        kept: 0,
         generation: 1,
         epoch: 4,
         draining: false,

@@ -1,34 +1,16 @@
 //! Which interrupted work waits for which GPU.
 
-use kerf_types::inventory::{Architecture, Health, PcieLink};
-use kerf_types::{Bytes, DeviceMinor, Gpu, Inventory, MigMode, Timestamp};
+use kerf_types::inventory::Health;
+use kerf_types::{Gpu, Inventory, Timestamp};
 
 use super::is_known;
+use crate::host::fixture;
 use crate::store::Work;
 
 fn gpu(index: u32, health: Health) -> Gpu {
     Gpu {
-        index,
-        uuid: format!("GPU-11111111-1111-1111-1111-00000000000{index}")
-            .parse()
-            .expect("a UUID"),
-        pci: format!("0000:1{index}:00.0").parse().expect("an address"),
-        minor: DeviceMinor(index),
-        name: "GPU".to_owned(),
-        pci_device_id: 0,
-        pci_subsystem_id: 0,
-        serial: None,
-        architecture: Architecture::Hopper,
-        compute_capability: (9, 0),
-        memory: Bytes(0),
-        numa_node: None,
-        pcie: PcieLink::default(),
-        nvlinks: Vec::new(),
-        mig_mode: MigMode::Enabled,
-        profiles: Vec::new(),
-        instances: Vec::new(),
-        processes: Vec::new(),
         health,
+        ..fixture::gpu(index)
     }
 }
 
@@ -49,6 +31,8 @@ fn layout(gpus: &str) -> Work {
         generation: 1,
         layout: text,
         allow_reset: false,
+        force: Vec::new(),
+        history: None,
     }
 }
 
@@ -79,6 +63,8 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
             generation: 1,
             layout: "no layout".to_owned(),
             allow_reset: false,
+            force: Vec::new(),
+            history: None,
         };
         assert!(
             known(unreadable),

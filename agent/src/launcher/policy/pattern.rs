@@ -22,7 +22,7 @@ impl ImagePattern {
 
     /// Whether a name fits.
     pub fn matches(&self, name: &str) -> bool {
-        crate::pattern::matches(&self.0, name)
+        kerf_types::pattern::matches(&self.0, name)
     }
 }
 

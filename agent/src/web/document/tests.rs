@@ -189,6 +189,8 @@ fn view() -> HostView {
         pci_paths: paths.into(),
         leases,
         degraded: BTreeMap::from([("store".to_owned(), degraded)]),
+        gpu_labels: Default::default(),
+        kept: 0,
         generation: 3,
         epoch: 1,
         draining: false,

@@ -52,6 +52,29 @@ pub(super) fn is_beaten(instances: &[GpuInstance], expected: &Expected<'_>, clai
     spent < claimed && bound.choose(&movable, claimed - spent, units, &need)
 }
 
+/// Whether these slices find room beside the instances that must stay; `false` also where the search gave up.
+pub(super) fn fits(
+    instances: &[GpuInstance],
+    expected: &Expected<'_>,
+    slices: &BTreeMap<ProfileId, u32>,
+) -> bool {
+    let mut need = slices.clone();
+    let mut units = 0_u64;
+    for instance in instances {
+        if expected.pinned.contains(&instance.placement) {
+            units |= mask(instance.placement);
+            if !take(&mut need, instance.profile) {
+                return false;
+            }
+        }
+    }
+    let mut bound = Bound {
+        profiles: expected.profiles,
+        nodes: NODES,
+    };
+    bound.place(units, &need)
+}
+
 impl Bound<'_> {
     fn is_spent(&mut self) -> bool {
         self.nodes = self.nodes.saturating_sub(1);

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{Gpu, Health, Inventory, MigMode, Placement, Profile, ProfileId, ProfileName};
+use kerf_types::{
+    GiId, Gpu, Health, Inventory, MigMode, Placement, Profile, ProfileId, ProfileName,
+};
 
-use super::{Expected, Violation, check_plan, report};
+use super::{Expected, Violation, check_plan, expand, report};
 use crate::host::{GpuChange, HostPlan, HostRequest, Usage, Use};
 
 /// Everything that is wrong with `plan` as an answer to `request`, with the GPU's index.
@@ -23,9 +25,15 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
             (None, _) => violations.push(Violation::NotNamed(gpu.pci)),
             (Some(_), []) if !gpu.health.is_ok() => {}
             (Some(_), _) if !gpu.health.is_ok() => violations.push(Violation::Unhealthy(gpu.pci)),
-            (Some(rule), [change]) => match expected(request, gpu, rule) {
+            (Some(rule), [change]) => match expected(request, gpu, rule, change) {
                 Ok(expected) => {
                     violations = check_plan(gpu, &change.plan, &change.steps, &expected);
+                    match &rule.places {
+                        Some(places) => {
+                            expand::places(gpu, change, places, &expected, &mut violations);
+                        }
+                        None => expand::counts(gpu, change, rule, &expected, &mut violations),
+                    }
                     report::check_change(request, gpu, change, &expected, &mut violations);
                     later(gpu, change, rule, &expected, &mut violations);
                 }
@@ -64,9 +72,8 @@ fn later(
     found: &mut Vec<Violation>,
 ) {
     let waits = expected.profiles.is_empty() && rule.mig_enabled;
-    let wanted = rule.slices.iter().filter(|(_, count)| **count > 0);
-    let wanted: BTreeMap<_, _> = match waits {
-        true => wanted.map(|(name, count)| (name.clone(), *count)).collect(),
+    let wanted: BTreeMap<ProfileName, u32> = match waits {
+        true => expand::by_name(rule),
         false => BTreeMap::new(),
     };
     let is_on = matches!(gpu.mig_mode, MigMode::Enabled | MigMode::DisablePending);
@@ -93,6 +100,8 @@ pub(super) fn speaks_of(rule: &LayoutRule, gpu: &Gpu, inventory: &Inventory) -> 
         GpuSelector::Index(index) => *index == gpu.index && (!lost(gpu) || at(*index).all(lost)),
         GpuSelector::Uuid(uuid) => *uuid == gpu.uuid,
         GpuSelector::Pci(pci) => *pci == gpu.pci,
+        GpuSelector::Model(pattern) => kerf_types::pattern::matches(pattern, &gpu.name),
+        GpuSelector::Label(_) => false,
     })
 }
 
@@ -100,6 +109,7 @@ fn expected<'a>(
     request: &HostRequest<'a>,
     gpu: &'a Gpu,
     rule: &LayoutRule,
+    change: &GpuChange,
 ) -> Result<Expected<'a>, Violation> {
     if request
         .layout
@@ -121,8 +131,12 @@ fn expected<'a>(
         let sum = slices.entry(id).or_insert(0);
         *sum = sum.saturating_add(*count);
     }
-    if !rule.mig_enabled && rule.slices.values().any(|count| *count != 0) {
+    if !rule.mig_enabled && !expand::by_name(rule).is_empty() {
         return Err(Violation::Layout("slices with MIG off".to_owned()));
+    }
+    if !rule.at_least.is_empty() || !rule.fill.is_empty() || rule.places.is_some() {
+        // What such a rule means is vetted against the plan: see `expand`.
+        slices = change.target.clone();
     }
     Ok(Expected {
         profiles,
@@ -131,8 +145,8 @@ fn expected<'a>(
         pinned: pinned(gpu, request.usage),
         gpu_in_use: request.usage.gpus.contains_key(&gpu.pci),
         allow_reset: request.allow_reset,
-        // Every slice that nobody uses weighs the same; one in use is pinned.
-        weights: BTreeMap::new(),
+        // Every slice that nobody uses weighs the same; one in use is pinned, or was given up by name.
+        weights: forced_weights(gpu, request.usage),
     })
 }
 
@@ -146,7 +160,7 @@ pub(super) fn profiles<'a>(gpu: &'a Gpu, all: impl Iterator<Item = &'a Gpu>) -> 
     lists.find(|list| !list.is_empty()).unwrap_or(&[])
 }
 
-fn meaning(profiles: &[Profile], name: &ProfileName) -> Option<ProfileId> {
+pub(super) fn meaning(profiles: &[Profile], name: &ProfileName) -> Option<ProfileId> {
     let placeable = || {
         profiles
             .iter()
@@ -166,8 +180,32 @@ fn meaning(profiles: &[Profile], name: &ProfileName) -> Option<ProfileId> {
     }
 }
 
-/// Places of the instances that somebody uses.
+/// Places of the instances that must stay: somebody uses them, and nobody has given them up by name.
 pub(super) fn pinned(gpu: &Gpu, usage: &Usage) -> BTreeSet<Placement> {
+    let mut places = in_use(gpu, usage);
+    for instance in &gpu.instances {
+        if instance
+            .compute
+            .iter()
+            .any(|one| usage.forced.contains(&one.uuid))
+        {
+            places.remove(&instance.placement);
+        }
+    }
+    places
+}
+
+/// What the instances weigh that somebody uses and that may go all the same.
+fn forced_weights(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, u64> {
+    let (used, pinned) = (in_use(gpu, usage), pinned(gpu, usage));
+    let forced = gpu.instances.iter();
+    let forced =
+        forced.filter(|one| used.contains(&one.placement) && !pinned.contains(&one.placement));
+    forced.map(|one| (one.id, 1_000)).collect()
+}
+
+/// Places of the instances that somebody uses.
+pub(super) fn in_use(gpu: &Gpu, usage: &Usage) -> BTreeSet<Placement> {
     let mut places = BTreeSet::new();
     for (slice, by) in &usage.slices {
         if slice.gpu == gpu.pci && *by != Use::Free {

@@ -6,7 +6,7 @@ use kerf_types::layout::{GpuSelector, LayoutRule};
 use kerf_types::{Gpu, MigMode, Placement, ProfileId, SliceId};
 
 use super::claims::Effects;
-use super::layout::speaks_of;
+use super::layout::{in_use, speaks_of};
 use super::{Expected, Violation};
 use crate::host::{Change, DiffLine, GpuChange, HostPlan, HostRequest, Use};
 
@@ -58,13 +58,7 @@ fn is_diff(
             && said.profile == label(profile, gpu, expected)
             && said.uuid.as_ref() == uuid
             && (gi.is_some() || said.used_by.is_none())
-            && is_user(
-                request,
-                gpu,
-                gi.map(|_| placement),
-                said.used_by.as_deref(),
-                expected,
-            )
+            && is_user(request, gpu, gi.map(|_| placement), said.used_by.as_deref())
     };
     lines.len() == change.diff.len() && change.diff.iter().zip(&lines).all(same)
 }
@@ -96,14 +90,13 @@ fn label(id: ProfileId, gpu: &Gpu, expected: &Expected<'_>) -> String {
     }
 }
 
-/// Whether the words about a user fit what is known: there is one exactly where the instance must stay, and
+/// Whether the words about a user fit what is known: there is one exactly where the instance is in use, and
 /// the holder of a lease is named.
 fn is_user(
     request: &HostRequest<'_>,
     gpu: &Gpu,
     place: Option<Placement>,
     said: Option<&str>,
-    expected: &Expected<'_>,
 ) -> bool {
     let Some(placement) = place else {
         return said.is_none();
@@ -117,7 +110,7 @@ fn is_user(
         Some(Use::Leased(holder)) => said.is_some_and(|said| said.contains(holder.as_str())),
         _ => true,
     };
-    said.is_some() == expected.pinned.contains(&placement) && names_holder
+    said.is_some() == in_use(gpu, request.usage).contains(&placement) && names_holder
 }
 
 /// What the whole plan adds up, and which GPUs it leaves out.
@@ -152,7 +145,8 @@ fn skips_rightly(request: &HostRequest<'_>, plan: &HostPlan) -> bool {
     };
     let sick: Vec<&Gpu> = request.inventory.gpus.iter().filter(covered).collect();
     let by_name = |rule: &LayoutRule, gpu: &Gpu| {
-        let selectors = rule.gpus.iter().filter(|one| **one != GpuSelector::All);
+        let sweeps = |one: &&GpuSelector| matches!(one, GpuSelector::All | GpuSelector::Model(_));
+        let selectors = rule.gpus.iter().filter(|one| !sweeps(one));
         let gpus: Vec<GpuSelector> = selectors.cloned().collect();
         let named = LayoutRule {
             gpus,

@@ -1,6 +1,6 @@
 //! Why a layout cannot be had.
 
-use kerf_types::SliceId;
+use kerf_types::{MigUuid, Placement, ProfileName, SliceId};
 
 use super::GpuName;
 use crate::gpu::FitError;
@@ -28,6 +28,32 @@ pub enum PlanError {
         first: usize,
         /// Another one.
         second: usize,
+    },
+    /// An instance that may go by force is not here.
+    #[error("no slice of this host has the MIG device {uuid}, which was named to be destroyed")]
+    NoSuchDevice {
+        /// The MIG device.
+        uuid: MigUuid,
+    },
+    /// A slice is wanted in a place where its profile may not lie.
+    #[error("{profile} cannot lie at {placement} on {gpu}")]
+    Place {
+        /// The GPU.
+        gpu: GpuName,
+        /// The profile.
+        profile: ProfileName,
+        /// The place.
+        placement: Placement,
+    },
+    /// Two slices are wanted on the same units.
+    #[error("the places {first} and {second} on {gpu} share units")]
+    SharedPlace {
+        /// The GPU.
+        gpu: GpuName,
+        /// A place.
+        first: Placement,
+        /// Another one.
+        second: Placement,
     },
     /// MIG off, yet slices.
     #[error("rule {rule} wants slices with MIG off")]

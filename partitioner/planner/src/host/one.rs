@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use kerf_types::inventory::Architecture;
-use kerf_types::{
-    GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileId, ProfileName, Step,
-};
+use kerf_types::{GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileName, Step};
 
 use super::diff::diff;
 use super::select::Selected;
-use super::users::{explain, processes, slice_in_use, uses};
+use super::target::{Aim, counted};
+use super::users::{explain, is_forced, processes, slice_in_use, uses};
 use super::{GpuChange, GpuName, HostRequest, PlanError};
-use crate::gpu::{Budget, Existing, GpuPlan, plan_gpu};
+use crate::gpu::{Existing, GpuPlan};
 use crate::grid::Grid;
 
 /// What a free slice costs when it is disturbed; one in use is pinned instead.
 const FREE_WEIGHT: u64 = 1;
+
+/// What one in use costs that may go by force. It outweighs every free slice of a GPU, of which there are 64 at
+/// most: what somebody uses goes only where nothing else will do.
+const FORCED_WEIGHT: u64 = 1_000;
 
 /// Grids that were built for this host; GPUs of one model share theirs.
 #[derive(Default)]
@@ -53,21 +56,32 @@ pub(super) fn plan_one<'a>(
     let current: Vec<Existing> = gpu
         .instances
         .iter()
-        .map(|instance| existing(gpu, instance, FREE_WEIGHT, uses.contains_key(&instance.id)))
+        .map(|instance| {
+            let used = uses.contains_key(&instance.id);
+            match is_forced(instance, request.usage) {
+                true if used => existing(gpu, instance, FORCED_WEIGHT, false),
+                _ => existing(gpu, instance, FREE_WEIGHT, used),
+            }
+        })
         .collect();
     let profiles = profiles_of(gpu, request.inventory);
     let grid = match profiles {
         [] => None,
         profiles => Some(grids.grid(name, profiles)?),
     };
-    let (target, later) = match &grid {
-        Some(grid) => (target(grid, selected, name)?, BTreeMap::new()),
-        None => (BTreeMap::new(), later(selected, name)?),
-    };
-    let plan = match &grid {
-        Some(grid) => plan_gpu(grid, &current, &target, Budget::default())
-            .map_err(|error| explain(gpu, &uses, error))?,
-        None => clear(gpu, &uses, current)?,
+    let (target, plan, later) = match &grid {
+        Some(grid) => {
+            let aim = Aim {
+                grid,
+                current: &current,
+            };
+            let (target, plan) = aim.at(selected, |error| explain(gpu, &uses, error))?;
+            (target, plan, BTreeMap::new())
+        }
+        None => {
+            let later = later(selected, name)?;
+            (BTreeMap::new(), clear(gpu, &uses, current)?, later)
+        }
     };
     let mode = mode_step(gpu, on, request)?;
     if let Some(holder) = request.usage.gpus.get(&gpu.pci)
@@ -140,39 +154,14 @@ pub fn profiles_of<'a>(gpu: &'a Gpu, inventory: &'a Inventory) -> &'a [Profile] 
     twin.map_or(&[], |twin| &twin.profiles)
 }
 
-fn target(
-    grid: &Grid,
-    selected: &Selected<'_>,
-    gpu: GpuName,
-) -> Result<BTreeMap<ProfileId, u32>, PlanError> {
-    let mut target: BTreeMap<ProfileId, u32> = BTreeMap::new();
-    for (name, count) in wanted(selected) {
-        let rule = selected.rule_number;
-        let id = grid
-            .resolve(name)
-            .map_err(|source| PlanError::Profile { rule, gpu, source })?;
-        let sum = target.entry(id).or_default();
-        *sum = sum.saturating_add(count);
-    }
-    Ok(target)
-}
-
 /// What is wanted of a GPU whose profiles nobody knows: it waits until MIG is on. With MIG on the driver has
 /// had its chance to tell.
 fn later(selected: &Selected<'_>, gpu: GpuName) -> Result<BTreeMap<ProfileName, u32>, PlanError> {
-    let slices = wanted(selected).map(|(name, count)| (name.clone(), count));
-    let later: BTreeMap<_, _> = slices.collect();
+    let later = counted(selected.rule);
     match selected.gpu.mig_mode.is_on() && !later.is_empty() {
         true => Err(PlanError::ProfilesUnknown { gpu }),
         false => Ok(later),
     }
-}
-
-fn wanted<'a>(selected: &Selected<'a>) -> impl Iterator<Item = (&'a ProfileName, u32)> {
-    let slices = selected.rule.slices.iter();
-    slices
-        .map(|(name, count)| (name, *count))
-        .filter(|(_, count)| *count > 0)
 }
 
 /// The plan of a GPU that is to be empty and whose profiles nobody knows.

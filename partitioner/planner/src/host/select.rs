@@ -1,8 +1,10 @@
 //! Which rule of a layout speaks of which GPU.
 
+use std::collections::BTreeMap;
+
 use kerf_types::inventory::Health;
-use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{Gpu, Inventory};
+use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::{Gpu, Inventory, PciAddress};
 
 use super::{GpuName, HostRequest, PlanError};
 
@@ -12,31 +14,37 @@ pub(super) struct Selected<'a> {
     pub rule: &'a LayoutRule,
     /// Counted from 1, for messages.
     pub rule_number: usize,
-    /// Whether the rule names it, rather than covering it by `all`.
+    /// Whether the rule names it, rather than covering it by `all` or its model.
     pub by_name: bool,
 }
 
 /// Every GPU that a rule speaks of, in order of the index.
 pub(super) fn select<'a>(request: &HostRequest<'a>) -> Result<Vec<Selected<'a>>, PlanError> {
+    selected(request.inventory, request.layout)
+}
+
+fn selected<'a>(
+    inventory: &'a Inventory,
+    layout: &'a Layout,
+) -> Result<Vec<Selected<'a>>, PlanError> {
     let mut out: Vec<Selected<'a>> = Vec::new();
-    for (rule, rule_number) in request.layout.rules.iter().zip(1..) {
-        if !rule.mig_enabled && rule.slices.values().any(|count| *count > 0) {
+    for (rule, rule_number) in layout.rules.iter().zip(1..) {
+        if !rule.mig_enabled && wants_slices(rule) {
             return Err(PlanError::SlicesWithoutMig { rule: rule_number });
         }
         for selector in &rule.gpus {
-            let by_name = *selector != GpuSelector::All;
-            let mut found = request
-                .inventory
+            let by_name = !selector.is_sweeping();
+            let mut found = inventory
                 .gpus
                 .iter()
                 .filter(|gpu| selector.selects(gpu))
-                .filter(|gpu| !is_index(selector) || !has_lost_its_index(gpu, request.inventory))
+                .filter(|gpu| !is_index(selector) || !has_lost_its_index(gpu, inventory))
                 .peekable();
-            if by_name && found.peek().is_none() {
+            if *selector != GpuSelector::All && found.peek().is_none() {
                 return Err(PlanError::NoGpu {
                     rule: rule_number,
                     selector: selector_text(selector),
-                    known: known(request.inventory),
+                    known: known(inventory),
                 });
             }
             for gpu in found {
@@ -54,6 +62,33 @@ pub(super) fn select<'a>(request: &HostRequest<'a>) -> Result<Vec<Selected<'a>>,
     }
     out.sort_by_key(|selected| selected.gpu.index);
     Ok(out)
+}
+
+/// The rule that speaks of each GPU, by address: what a layout means on this host, one GPU at a time.
+pub fn rules_by_gpu(
+    inventory: &Inventory,
+    layout: &Layout,
+) -> Result<BTreeMap<PciAddress, LayoutRule>, PlanError> {
+    let selected = selected(inventory, layout)?;
+    let rules = selected.into_iter().map(|one| {
+        let gpus = vec![GpuSelector::Pci(one.gpu.pci)];
+        let rule = LayoutRule {
+            gpus,
+            ..one.rule.clone()
+        };
+        (one.gpu.pci, rule)
+    });
+    Ok(rules.collect())
+}
+
+fn wants_slices(rule: &LayoutRule) -> bool {
+    let mut counts = rule.slices.values().chain(rule.at_least.values());
+    counts.any(|count| *count > 0)
+        || !rule.fill.is_empty()
+        || rule
+            .places
+            .as_ref()
+            .is_some_and(|places| !places.is_empty())
 }
 
 fn is_index(selector: &GpuSelector) -> bool {
@@ -86,12 +121,15 @@ fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanErr
     Ok(())
 }
 
-fn selector_text(selector: &GpuSelector) -> String {
+/// A selector in words.
+pub fn selector_text(selector: &GpuSelector) -> String {
     match selector {
         GpuSelector::All => "all GPUs".to_owned(),
         GpuSelector::Index(index) => format!("GPU {index}"),
         GpuSelector::Uuid(uuid) => uuid.to_string(),
         GpuSelector::Pci(pci) => format!("the GPU at {pci}"),
+        GpuSelector::Model(pattern) => format!("model {pattern:?}"),
+        GpuSelector::Label(label) => format!("label {label:?}"),
     }
 }
 

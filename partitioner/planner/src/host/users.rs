@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kerf_types::{GiId, Gpu};
+use kerf_types::{GiId, Gpu, GpuInstance};
 
-use super::{GpuName, PlanError, Usage, Use};
+use super::{GpuName, HostRequest, PlanError, Usage, Use};
 use crate::gpu::FitError;
 
 /// Who uses which instance; an instance that is not named is free.
@@ -21,6 +21,25 @@ pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, String> {
         }
     }
     out
+}
+
+/// Whether an operator has said that this very instance may go, whoever uses it.
+pub(super) fn is_forced(instance: &GpuInstance, usage: &Usage) -> bool {
+    let mut devices = instance.compute.iter();
+    devices.any(|one| usage.forced.contains(&one.uuid))
+}
+
+/// A name that means nothing here is a mistake, and what it was to mean must not be guessed.
+pub(super) fn check_forced(request: &HostRequest<'_>) -> Result<(), PlanError> {
+    let instances = || request.inventory.gpus.iter().flat_map(|gpu| &gpu.instances);
+    for uuid in &request.usage.forced {
+        let mut devices = instances().flat_map(|instance| &instance.compute);
+        if !devices.any(|one| one.uuid == *uuid) {
+            let uuid = uuid.clone();
+            return Err(PlanError::NoSuchDevice { uuid });
+        }
+    }
+    Ok(())
 }
 
 /// The processes on an instance, or on the GPU as a whole, in words.

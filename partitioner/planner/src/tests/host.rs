@@ -35,6 +35,7 @@ pub(super) fn rule(gpus: &[GpuSelector], mig_enabled: bool, slices: &[(&str, u32
         gpus: gpus.to_vec(),
         mig_enabled,
         slices: slices.collect(),
+        ..LayoutRule::default()
     }
 }
 

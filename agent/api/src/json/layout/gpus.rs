@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::convert::{ConvertError, RULE_LIMIT, each, gpu_selector, gpu_selector_text};
 
 /// Which GPUs a rule speaks of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Gpus {
     /// The word `all`.
+    #[default]
     All,
     /// A list of names.
     List(Vec<GpuName>),
@@ -25,7 +26,7 @@ pub enum Gpus {
 pub enum GpuName {
     /// NVML index.
     Index(u32),
-    /// UUID or PCI address.
+    /// UUID, PCI address, `model:NAME` or `label:NAME`.
     Text(String),
 }
 
@@ -149,6 +150,7 @@ impl JsonSchema for Gpus {
                             { "type": "integer", "minimum": 0, "maximum": u32::MAX },
                             { "type": "string", "pattern": "^GPU-[0-9A-Za-z/-]+$" },
                             { "type": "string", "pattern": pci },
+                            { "type": "string", "pattern": "^(model|label):.+$" },
                             { "type": "string", "pattern": "^[0-9]{1,10}$" },
                         ],
                     },
@@ -160,11 +162,22 @@ impl JsonSchema for Gpus {
 
 /// Schema of the map from profile to count.
 pub(super) fn slices_schema(_: &mut SchemaGenerator) -> Schema {
-    let profile =
-        "^(MIG )?([0-9]{1,2}c\\.)?[0-9]{1,2}g\\.[0-9]{1,5}gb(\\+me|\\+gfx|\\+me\\.all|-me)?$";
     json_schema!({
         "type": "object",
-        "propertyNames": { "pattern": profile },
+        "propertyNames": { "pattern": PROFILE_PATTERN },
         "additionalProperties": { "type": "integer", "minimum": 0, "maximum": 64 },
+    })
+}
+
+/// What a profile's name looks like.
+pub(super) const PROFILE_PATTERN: &str =
+    "^(MIG )?([0-9]{1,2}c\\.)?[0-9]{1,2}g\\.[0-9]{1,5}gb(\\+me|\\+gfx|\\+me\\.all|-me)?$";
+
+/// Schema of the map from place to profile.
+pub(super) fn places_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": "^[0-9]{1,2}:[0-9]{1,2}$" },
+        "additionalProperties": { "type": "string", "pattern": PROFILE_PATTERN },
     })
 }

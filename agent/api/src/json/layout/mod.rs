@@ -5,10 +5,14 @@
 //! rules:
 //!   - gpus: [0, 1, "0000:1b:00.0"]
 //!     slices: { 1g.10gb: 4, 3g.40gb: 1 }
+//!   - gpus: ["model:NVIDIA A100*"]
+//!     at_least: { 2g.20gb: 1 }
+//!     fill: 1g.10gb
 //!   - gpus: [7]
 //!     mig: false
 //! ```
 
+mod fill;
 mod gpus;
 #[cfg(test)]
 mod tests;
@@ -16,15 +20,18 @@ mod tests;
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{Layout, LayoutRule};
+use kerf_types::{Placement, ProfileName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use fill::Fill;
 pub use gpus::{GpuName, Gpus};
 
 use super::map::unique_map;
 use super::schema_tag;
 use crate::convert::{
-    ConvertError, RULE_LIMIT, check_layout, check_rule, each, required, slice_counts,
+    At, ConvertError, RULE_LIMIT, check_layout, check_rule, each, exact_places, fill_order,
+    required, slice_counts,
 };
 
 schema_tag!(LayoutSchema, "kerf.v1.Layout");
@@ -46,20 +53,40 @@ pub struct LayoutDocument {
 }
 
 /// The wanted state of some GPUs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Rule")]
 pub struct LayoutRuleDocument {
-    /// Which GPUs: `all`, or a list of NVML indices, UUIDs and PCI addresses.
+    /// Which GPUs: `all`, or a list of NVML indices, UUIDs, PCI addresses, `model:NAME` (where `*` stands for
+    /// anything) and `label:NAME` (of `gpu_labels` in kerf.toml).
     pub gpus: Gpus,
     /// Whether MIG is on, with exactly these slices, or off, without any. It may be left out where slices are
     /// named.
     #[serde(default)]
     pub mig: Option<bool>,
-    /// Number of slices on each of the GPUs by profile name, like `1g.10gb: 2`.
+    /// Number of slices on each of the GPUs by profile name, like `1g.10gb: 2`: exactly these, and what fills.
     #[serde(default, deserialize_with = "unique_map")]
     #[schemars(schema_with = "gpus::slices_schema")]
     pub slices: BTreeMap<String, u32>,
+    /// The least number of slices instead: what else lives there is kept as far as there is room.
+    #[serde(
+        default,
+        deserialize_with = "unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(schema_with = "gpus::slices_schema")]
+    pub at_least: BTreeMap<String, u32>,
+    /// A profile that takes the room that is left, or several, one after the other.
+    #[serde(default, skip_serializing_if = "Fill::is_empty")]
+    pub fill: Fill,
+    /// Exactly these slices in exactly these places instead, like `"0:4": 3g.40gb`.
+    #[serde(
+        default,
+        deserialize_with = "unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(schema_with = "gpus::places_schema")]
+    pub places: BTreeMap<String, String>,
 }
 
 /// A text that is no layout.
@@ -112,14 +139,22 @@ impl TryFrom<LayoutDocument> for Layout {
 
 impl From<&LayoutRule> for LayoutRuleDocument {
     fn from(rule: &LayoutRule) -> Self {
-        let slices = rule
-            .slices
-            .iter()
-            .map(|(name, count)| (name.to_string(), *count));
+        let counts = |counts: &BTreeMap<ProfileName, u32>| {
+            let texts = counts
+                .iter()
+                .map(|(name, count)| (name.to_string(), *count));
+            texts.collect()
+        };
+        let places = rule.places.iter().flatten();
         Self {
             gpus: rule.gpus.as_slice().into(),
             mig: Some(rule.mig_enabled),
-            slices: slices.collect(),
+            slices: counts(&rule.slices),
+            at_least: counts(&rule.at_least),
+            fill: Fill(rule.fill.iter().map(ToString::to_string).collect()),
+            places: places
+                .map(|(place, name)| (place.to_string(), name.to_string()))
+                .collect(),
         }
     }
 }
@@ -128,16 +163,28 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
     type Error = ConvertError;
 
     fn try_from(rule: LayoutRuleDocument) -> Result<Self, ConvertError> {
-        let slices = slice_counts(rule.slices)?;
+        let slices = slice_counts("slices", rule.slices)?;
+        let at_least = slice_counts("at_least", rule.at_least)?;
+        let fill = fill_order(rule.fill.0)?;
+        let place = |(place, profile): (String, String)| {
+            Ok((place.parse::<Placement>().at("places")?, profile))
+        };
+        let places = rule.places.into_iter().map(place);
+        let places = exact_places(places.collect::<Result<_, ConvertError>>()?)?;
         // A rule that names slices wants MIG on. One that names none must say what it wants.
+        let names =
+            !slices.is_empty() || !at_least.is_empty() || !fill.is_empty() || places.is_some();
         let mig_enabled = match rule.mig {
             Some(enabled) => enabled,
-            None => required("mig", (!slices.is_empty()).then_some(true))?,
+            None => required("mig", names.then_some(true))?,
         };
         check_rule(Self {
             gpus: rule.gpus.try_into()?,
             mig_enabled,
             slices,
+            at_least,
+            fill,
+            places,
         })
     }
 }

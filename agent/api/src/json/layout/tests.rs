@@ -70,7 +70,7 @@ fn a_wrong_layout_is_refused() {
     check_refused(
         r#"{"gpus": "all", "mig": true, "slice": {}}"#,
         "not a kerf.v1.Layout document: unknown field `slice`, expected one of `gpus`, `mig`, \
-         `slices`",
+         `slices`, `at_least`, `fill`, `places`",
     );
     check_refused(
         r#"{"gpus": "all", "slices": {"1g.10gb": 1, "1g.10gb": 2}}"#,
@@ -81,7 +81,7 @@ fn a_wrong_layout_is_refused() {
     check_refused(
         r#"{"gpus": ["gpu0"], "mig": true}"#,
         "rules[0].gpus[0]: a GPU expected, found \"gpu0\": write all, an index like 0, a UUID like \
-         GPU-…, or an address like 0000:1b:00.0",
+         GPU-…, an address like 0000:1b:00.0, model:NAME, or label:NAME",
     );
     check_refused(
         r#"{"gpus": "all", "slices": {"1g.10": 1}}"#,
@@ -95,6 +95,77 @@ fn a_wrong_layout_is_refused() {
     check_refused(
         r#"{"gpus": [0], "mig": true}, {"gpus": ["0"], "mig": true}"#,
         "rules: 0 stands there twice",
+    );
+}
+
+#[test]
+fn a_rule_says_exactly_at_least_or_where() {
+    let layout = read(
+        "rules:
+- gpus: ['model:NVIDIA H100*', 'label:training']
+  at_least: {3g.40gb: 1, 7g.80gb: 0}
+  fill: 1g.10gb
+- gpus: [1]
+  slices: {2g.20gb: 1}
+  fill: [3g.40gb, 1g.10gb]
+- gpus: [2]
+  places: {'4:4': 3g.40gb, '0:2': 2g.20gb}
+",
+    );
+    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"
+    {
+      "schema": "kerf.v1.Layout",
+      "rules": [
+        {
+          "gpus": [ "model:NVIDIA H100*", "label:training" ],
+          "mig": true,
+          "slices": {},
+          "at_least": { "3g.40gb": 1 },
+          "fill": [ "1g.10gb" ]
+        },
+        {
+          "gpus": [ 1 ],
+          "mig": true,
+          "slices": { "2g.20gb": 1 },
+          "fill": [ "3g.40gb", "1g.10gb" ]
+        },
+        {
+          "gpus": [ 2 ],
+          "mig": true,
+          "slices": {},
+          "places": { "0:2": "2g.20gb", "4:4": "3g.40gb" }
+        }
+      ]
+    }
+    "#);
+    let json = serde_json::to_string(&LayoutDocument::from(&layout)).expect("it writes");
+    assert_eq!(parse(&json).expect("just written"), layout);
+    let wire = crate::v1::Layout::from(&layout);
+    assert_eq!(Layout::try_from(wire).expect("just written"), layout);
+    let one = |rest: &str| format!(r#"{{"gpus": [0], {rest}}}"#);
+    check_refused(
+        &one(r#""slices": {"1g.10gb": 1}, "at_least": {"1g.10gb": 1}"#),
+        "rules[0].at_least: slices says exactly and at_least does not: a rule has one of them",
+    );
+    check_refused(
+        &one(r#""fill": "1g.10gb", "places": {"0:1": "1g.10gb"}"#),
+        "rules[0].places: places say everything: such a rule has neither numbers nor fill",
+    );
+    check_refused(
+        &one(r#""mig": false, "fill": ["1g.10gb"]"#),
+        "rules[0].fill: a GPU with MIG off has no slices",
+    );
+    check_refused(
+        &one(r#""fill": ["1g.10gb", "1g.10gb"]"#),
+        "rules[0].fill: 1g.10gb stands there twice",
+    );
+    check_refused(
+        &one(r#""places": {"1g": "1g.10gb"}"#),
+        "rules[0].places: a placement expected, found \"1g\": write it as start:size, like 4:4",
+    );
+    check_refused(
+        r#"{"gpus": ["model:"], "mig": true}"#,
+        "rules[0].gpus[0]: a GPU expected, found \"model:\": a name of 1 to 256 bytes stands behind the colon",
     );
 }
 

@@ -30,6 +30,8 @@ pub struct Plan {
     pub proof: bool,
     /// One entry for each GPU that the layout names.
     pub gpus: Vec<GpuPlan>,
+    /// What the plan leaves out, in words.
+    pub notes: Vec<String>,
 }
 
 /// What happens to one GPU.
@@ -152,6 +154,10 @@ pub struct Applied {
     pub steps: u32,
     /// Time that they took, in microseconds.
     pub duration_us: u64,
+    /// Its number in the history; null where nothing was to be done.
+    pub history: Option<u64>,
+    /// GPUs whose mode changes only after a reset, in words; the layout goes on there when it came.
+    pub after_reset: Vec<String>,
 }
 
 impl TryFrom<&v1::Plan> for Plan {
@@ -173,6 +179,7 @@ impl TryFrom<&v1::Plan> for Plan {
             lower_bound: plan.lower_bound,
             proof: plan.proof,
             gpus,
+            notes: plan.notes.clone(),
         })
     }
 }
@@ -287,6 +294,8 @@ impl From<&v1::apply_progress::Applied> for Applied {
             generation: applied.generation,
             steps: applied.steps,
             duration_us: applied.microseconds,
+            history: Some(applied.history).filter(|number| *number > 0),
+            after_reset: applied.after_reset.clone(),
         }
     }
 }

@@ -59,6 +59,7 @@ fn plan_message() -> v1::Plan {
         }],
     };
     v1::Plan {
+        notes: Vec::new(),
         generation: 42,
         gpus: vec![gpu],
         cost: 3,
@@ -114,7 +115,8 @@ fn plan() {
           "steps": [],
           "later": [ { "profile": "1g.20gb", "count": 2 } ]
         }
-      ]
+      ],
+      "notes": []
     }
     "#);
 }
@@ -177,9 +179,20 @@ fn a_plan_with_a_hole_is_refused() {
 #[test]
 fn applied() {
     let done = v1::apply_progress::Applied {
+        history: 3,
+        after_reset: Vec::new(),
         generation: 43,
         steps: 5,
         microseconds: 1_250_000,
     };
-    insta::assert_snapshot!(pretty(&Applied::from(&done)), @r#"{ "schema": "kerf.v1.Applied", "generation": 43, "steps": 5, "duration_us": 1250000 }"#);
+    insta::assert_snapshot!(pretty(&Applied::from(&done)), @r#"
+    {
+      "schema": "kerf.v1.Applied",
+      "generation": 43,
+      "steps": 5,
+      "duration_us": 1250000,
+      "history": 3,
+      "after_reset": []
+    }
+    "#);
 }

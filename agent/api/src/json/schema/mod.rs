@@ -14,7 +14,9 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
+use super::checkpoint::Checkpoint;
 use super::explanation::Explanation;
+use super::history::HistoryEntry;
 use super::inventory::Inventory;
 use super::job::JobSpecDocument;
 use super::layout::LayoutDocument;
@@ -23,8 +25,12 @@ use super::nodes::Nodes;
 /// A document that has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SchemaKind {
+    /// What lay where on a host.
+    Checkpoint,
     /// What was said of each host when a job was placed.
     Explanation,
+    /// What was done to the GPUs of a host.
+    History,
     /// What a host has.
     Inventory,
     /// What a job is.
@@ -37,8 +43,10 @@ pub enum SchemaKind {
 
 impl SchemaKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
+        Self::Checkpoint,
         Self::Explanation,
+        Self::History,
         Self::Inventory,
         Self::Job,
         Self::Layout,
@@ -48,7 +56,9 @@ impl SchemaKind {
     /// The word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Checkpoint => "checkpoint",
             Self::Explanation => "explanation",
+            Self::History => "history",
             Self::Inventory => "inventory",
             Self::Job => "job",
             Self::Layout => "layout",
@@ -62,7 +72,7 @@ impl FromStr for SchemaKind {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        let known = "explanation, inventory, job, layout or nodes";
+        let known = "checkpoint, explanation, history, inventory, job, layout or nodes";
         found.ok_or_else(|| ParseError::new("a schema", text, known))
     }
 }
@@ -70,7 +80,9 @@ impl FromStr for SchemaKind {
 /// The schema of a document.
 pub fn schema(kind: SchemaKind) -> Value {
     let (schema, name) = match kind {
+        SchemaKind::Checkpoint => (generate::<Checkpoint>(), "kerf.v1.Checkpoint"),
         SchemaKind::Explanation => (generate::<Explanation>(), "kerf.v1.Explanation"),
+        SchemaKind::History => (generate::<HistoryEntry>(), "kerf.v1.HistoryEntry"),
         SchemaKind::Inventory => (generate::<Inventory>(), "kerf.v1.Inventory"),
         SchemaKind::Job => (generate::<JobSpecDocument>(), "kerf.v1.JobSpec"),
         SchemaKind::Layout => (generate::<LayoutDocument>(), "kerf.v1.Layout"),

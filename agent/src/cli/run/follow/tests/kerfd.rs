@@ -72,6 +72,13 @@ impl Kerf for Kerfd {
         Ok(Response::new(Box::pin(tokio_stream::iter(log))))
     }
 
+    async fn list_history(
+        &self,
+        _: Request<v1::ListHistoryRequest>,
+    ) -> Result<Response<v1::ListHistoryResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn get_status(
         &self,
         _: Request<v1::GetStatusRequest>,

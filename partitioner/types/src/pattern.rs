@@ -1,4 +1,5 @@
-//! Patterns with `*`, as the configuration writes them: for images, and for what containers may ask for.
+//! Patterns with `*`, as configurations and layouts write them: for images, for what containers may ask for, for the
+//! products of GPUs.
 
 /// Whether a pattern matches a whole text; `*` stands for any text, and nothing else is special.
 pub fn matches(pattern: &str, text: &str) -> bool {

@@ -1,0 +1,259 @@
+//! Carrying out the plan of a layout: written down before the first step, GPU by GPU, and gone on with after a crash.
+
+use std::collections::BTreeSet;
+
+use kerf_api::json::history::HistoryKind;
+use kerf_planner::host::rules_by_gpu;
+use kerf_planner::{GpuChange, HostPlan, Usage};
+use kerf_types::layout::Layout;
+use kerf_types::{MigMode, MigUuid, Step};
+use tokio::sync::mpsc;
+
+use super::layout::{layout_text, plan};
+use super::{Host, HostError, LayoutDone, LayoutRequest, Progress, record};
+use crate::errors::chain;
+use crate::store::{StoreError, Work, WorkRow};
+
+type Listener<'a> = Option<&'a mpsc::Sender<Progress>>;
+
+impl Host {
+    /// Carries out a plan with its intent and its entry in the history.
+    pub(super) async fn carry_out_recorded(
+        &mut self,
+        request: &LayoutRequest,
+        plan: HostPlan,
+        kind: HistoryKind,
+        progress: Listener<'_>,
+    ) -> Result<LayoutDone, HostError> {
+        let history = self.begin_record(record::of_layout(request, kind))?;
+        self.note_plan(&plan);
+        let work = Work::Layout {
+            generation: self.generation,
+            layout: layout_text(&request.layout)?,
+            allow_reset: request.allow_reset,
+            force: request.force.iter().map(ToString::to_string).collect(),
+            history: Some(history),
+        };
+        let number = match self.write(|store| store.begin_layout(&work)) {
+            Ok(number) => number,
+            Err(error) => {
+                self.end_record(Err(&error));
+                return Err(error);
+            }
+        };
+        self.open_work
+            .retain(|row| !matches!(row.work, Work::Layout { .. }));
+        tracing::info!(plan.generation = self.generation, "apply begins");
+        let mut done = LayoutDone {
+            history: Some(history),
+            ..LayoutDone::default()
+        };
+        let outcome = self.carry_out(request, plan, progress, &mut done).await;
+        self.end_forced(&request.force, request.by).await;
+        self.end_record(outcome.as_ref().map(drop));
+        // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
+        // whose outcome is unknown, leaves the intent open.
+        let open = matches!(&outcome, Err(HostError::Step { source, .. })
+            if source.is_unknown_outcome() || source.is_hang());
+        if open {
+            self.open_work.push(WorkRow { number, work });
+        } else {
+            self.write(|store| store.end_work(number))?;
+        }
+        outcome?;
+        done.generation = self.generation;
+        Ok(done)
+    }
+
+    /// Carries out a plan. Where it leaves slices for later, only the modes come first, for then the driver
+    /// tells where these slices may lie; nothing else changes until the whole layout is known to be possible.
+    async fn carry_out(
+        &mut self,
+        request: &LayoutRequest,
+        first: HostPlan,
+        progress: Listener<'_>,
+        done: &mut LayoutDone,
+    ) -> Result<(), HostError> {
+        if !first.is_first_part() {
+            return self.carry_out_part(&first, progress, done).await;
+        }
+        let whole = self.plan_with_modes(request, &first, progress, done).await;
+        // Only now: modes that were taken back have changed nothing, so that plans of before still hold.
+        self.settle().await;
+        let whole = whole?;
+        self.note_plan(&whole);
+        if let Some(progress) = progress {
+            let planned = Progress::Planned(self.generation, Box::new(whole.clone()));
+            drop(progress.send(planned).await);
+        }
+        self.carry_out_part(&whole, progress, done).await
+    }
+
+    /// Turns MIG on where nobody knows the profiles yet, and plans the layout again, without the GPUs whose mode
+    /// waits for a reset. A layout that cannot be had after all leaves these modes as they were.
+    async fn plan_with_modes(
+        &mut self,
+        request: &LayoutRequest,
+        first: &HostPlan,
+        progress: Listener<'_>,
+        done: &mut LayoutDone,
+    ) -> Result<HostPlan, HostError> {
+        let waiting = first.gpus.iter().filter(|gpu| !gpu.later.is_empty());
+        let waiting: Vec<(&GpuChange, Vec<Step>)> = waiting.map(|gpu| (gpu, modes(gpu))).collect();
+        let of = waiting.iter().map(|(_, steps)| steps.len()).sum();
+        let mut tried = 0;
+        for (change, steps) in &waiting {
+            let outcome = self.run_steps_of(steps, (tried, of), progress).await;
+            tried += steps.len();
+            done.steps += steps.len();
+            if let Err(error) = outcome {
+                if !self.waits_for_reset(change, &error) {
+                    return Err(error);
+                }
+                done.after_reset.insert(change.pci);
+            }
+        }
+        let mut rules = rules_by_gpu(&self.inventory, &request.layout)?;
+        rules.retain(|pci, _| !done.after_reset.contains(pci));
+        let rest = LayoutRequest {
+            layout: Layout {
+                rules: rules.into_values().collect(),
+            },
+            ..request.clone()
+        };
+        let refusal = match plan(&self.inventory, &self.usage_but(&request.force), &rest) {
+            Ok(whole) => return Ok(whole),
+            Err(refusal) => refusal,
+        };
+        let steps = waiting.iter().flat_map(|(_, steps)| steps);
+        let back: Vec<Step> = steps.rev().filter_map(taken_back).collect();
+        done.steps += back.len();
+        if let Err(error) = self.run_steps(&back, progress).await {
+            // The refusal is what the operator asked for; this is told beside it.
+            let why = chain(&error);
+            tracing::warn!(error = %why, "MIG stays on after a refused layout");
+            let text = format!("MIG stays on after a refused layout: {why}");
+            self.events.add("plan", &self.generation.to_string(), &text);
+        }
+        Err(refusal)
+    }
+
+    async fn carry_out_part(
+        &mut self,
+        plan: &HostPlan,
+        progress: Listener<'_>,
+        done: &mut LayoutDone,
+    ) -> Result<(), HostError> {
+        let (mut before, of) = (0, plan.steps().count());
+        let mut outcome = Ok(());
+        for change in &plan.gpus {
+            let result = self
+                .run_steps_of(&change.steps, (before, of), progress)
+                .await;
+            before += change.steps.len();
+            done.steps += change.steps.len();
+            match result {
+                Err(error) if self.waits_for_reset(change, &error) => {
+                    done.after_reset.insert(change.pci);
+                }
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+                Ok(()) => {}
+            }
+        }
+        self.settle().await;
+        outcome
+    }
+
+    /// Whether a change of mode was taken and waits for a reset: then the rest of the GPU's layout waits with it,
+    /// and the other GPUs go on.
+    fn waits_for_reset(&self, change: &GpuChange, error: &HostError) -> bool {
+        let source = match error {
+            HostError::Step { source, .. } => source,
+            HostError::ModeBlocked { source, .. } => match source.as_ref() {
+                HostError::Step { source, .. } => source,
+                _ => return false,
+            },
+            _ => return false,
+        };
+        let mode = self.gpu(change.pci).map(|gpu| gpu.mig_mode);
+        let is_pending = matches!(
+            (mode, change.to),
+            (Ok(MigMode::EnablePending), MigMode::Enabled)
+                | (Ok(MigMode::DisablePending), MigMode::Disabled)
+        );
+        is_pending && !source.is_unknown_outcome() && !source.is_hang()
+    }
+
+    /// Who uses what, but for what was given up by name and still lives.
+    fn usage_but(&self, force: &BTreeSet<MigUuid>) -> Usage {
+        let instances = self.inventory.gpus.iter().flat_map(|gpu| &gpu.instances);
+        let living = instances.flat_map(|instance| &instance.compute);
+        let living = living
+            .map(|one| &one.uuid)
+            .filter(|uuid| force.contains(uuid));
+        let mut usage = self.usage();
+        usage.forced = living.cloned().collect();
+        usage
+    }
+
+    /// Finishes a layout that an earlier kerfd began: it is planned again from what is there now, so that
+    /// it does not matter where the crash fell.
+    pub(super) async fn resume_layout(
+        &mut self,
+        number: i64,
+        (layout, allow_reset, force): (&str, bool, BTreeSet<MigUuid>),
+        history: Option<i64>,
+    ) -> Result<(), HostError> {
+        let layout = kerf_api::json::layout::parse(layout).map_err(|error| StoreError::Row {
+            what: "layout",
+            why: chain(&error),
+        })?;
+        let request = LayoutRequest {
+            layout,
+            allow_reset,
+            expected_generation: 0,
+            force,
+            by: None,
+        };
+        let plan = plan(&self.inventory, &self.usage_but(&request.force), &request)?;
+        tracing::info!("interrupted apply goes on");
+        if let Some(history) = history {
+            self.go_on_with_record(history);
+        }
+        let mut done = LayoutDone::default();
+        let outcome = self.carry_out(&request, plan, None, &mut done).await;
+        self.end_forced(&request.force, None).await;
+        self.end_record(outcome.as_ref().map(drop));
+        outcome?;
+        self.keep(&request, &done.after_reset)?;
+        self.write(|store| store.end_work(number))
+    }
+}
+
+/// The changes of mode on a GPU.
+fn modes(change: &GpuChange) -> Vec<Step> {
+    let steps = change.steps.iter();
+    steps
+        .filter(|step| matches!(step, Step::SetMigMode { .. }))
+        .cloned()
+        .collect()
+}
+
+/// The step that takes a change of mode back.
+fn taken_back(step: &Step) -> Option<Step> {
+    match *step {
+        Step::SetMigMode {
+            gpu,
+            enabled,
+            allow_reset,
+        } => Some(Step::SetMigMode {
+            gpu,
+            enabled: !enabled,
+            allow_reset,
+        }),
+        _ => None,
+    }
+}

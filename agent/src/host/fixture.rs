@@ -1,0 +1,43 @@
+//! A GPU for tests of this crate.
+
+use kerf_types::inventory::{Architecture, Health, PcieLink};
+use kerf_types::{Bytes, DeviceMinor, Gpu, Inventory, MigMode};
+
+/// An idle GPU with MIG on.
+pub fn gpu(index: u32) -> Gpu {
+    Gpu {
+        index,
+        uuid: format!("GPU-11111111-1111-1111-1111-00000000000{index}")
+            .parse()
+            .expect("a UUID"),
+        pci: format!("0000:1{index}:00.0").parse().expect("an address"),
+        minor: DeviceMinor(index),
+        name: "GPU".to_owned(),
+        pci_device_id: 0,
+        pci_subsystem_id: 0,
+        serial: None,
+        architecture: Architecture::Hopper,
+        compute_capability: (9, 0),
+        memory: Bytes(0),
+        numa_node: None,
+        pcie: PcieLink::default(),
+        nvlinks: Vec::new(),
+        mig_mode: MigMode::Enabled,
+        profiles: Vec::new(),
+        instances: Vec::new(),
+        processes: Vec::new(),
+        health: Health::Ok,
+    }
+}
+
+/// A host of these.
+pub fn inventory(gpus: Vec<Gpu>) -> Inventory {
+    Inventory {
+        host: "test".to_owned(),
+        driver: None,
+        gpus,
+        numa_nodes: Vec::new(),
+        nics: Vec::new(),
+        problems: Vec::new(),
+    }
+}

@@ -1,0 +1,226 @@
+//! The layout that this host is to have: what was applied last on each GPU.
+//!
+//! ```text
+//! applied -> kept -- another boot --> unmet -> brought back, or degraded and told
+//!                \-- its mode waits for a reset --> unmet until that came
+//! ```
+//! GPU instances never outlive a boot, so the first look of a kerfd in another boot makes them again, before anything is
+//! announced. GPU by GPU: one that is missing, sick or busy does not hold up the others. A GPU on which the driver
+//! refuses a step is left alone until somebody applies a layout or kerfd starts again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kerf_api::json::history::HistoryKind;
+use kerf_planner::host::rules_by_gpu;
+use kerf_types::layout::{Layout, LayoutRule};
+use kerf_types::{MigMode, PciAddress};
+
+use super::layout::layout_text;
+use super::{Host, HostError, LayoutRequest};
+use crate::errors::chain;
+use crate::store::{KeptLayout, Store};
+
+/// What to do about a GPU whose layout is not there.
+const HINT: &str = "apply a layout for it, or let `kerf apply --forget` forget what was kept";
+
+/// The kept layout.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    rules: BTreeMap<PciAddress, LayoutRule>,
+    allow_reset: bool,
+    boot_id: String,
+    unmet: BTreeMap<PciAddress, Unmet>,
+}
+
+/// A GPU that does not have its layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unmet {
+    /// It is looked at again.
+    Open,
+    /// The driver refused a step.
+    GivenUp,
+}
+
+impl Kept {
+    /// GPUs whose layout is kept.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+}
+
+fn name(pci: PciAddress) -> String {
+    format!("layout of GPU {pci}")
+}
+
+impl Host {
+    /// Takes up what was kept. In another boot nothing of it is there any more.
+    pub(super) fn load_kept(&mut self) -> Result<(), HostError> {
+        let Some(row) = self.store.kept_layout()? else {
+            return Ok(());
+        };
+        let layout = match kerf_api::json::layout::parse(&row.layout) {
+            Ok(layout) => layout,
+            Err(error) => {
+                self.degrade("kept layout", chain(&error), "apply a layout again");
+                return Ok(());
+            }
+        };
+        let rules = layout
+            .rules
+            .into_iter()
+            .filter_map(|rule| match rule.gpus.as_slice() {
+                [kerf_types::layout::GpuSelector::Pci(pci)] => Some((*pci, rule)),
+                _ => None,
+            });
+        let rules: BTreeMap<PciAddress, LayoutRule> = rules.collect();
+        let boot_id = self.machine_boot();
+        let is_unmet =
+            |pci: &PciAddress| row.boot_id != boot_id || row.unmet.contains(&pci.to_string());
+        let unmet = rules.keys().copied().filter(is_unmet);
+        self.kept = Kept {
+            unmet: unmet.map(|pci| (pci, Unmet::Open)).collect(),
+            rules,
+            allow_reset: row.allow_reset,
+            boot_id,
+        };
+        Ok(())
+    }
+
+    /// The boot of the machine whose GPUs these are.
+    fn machine_boot(&self) -> String {
+        let path = self
+            .config
+            .paths
+            .sysroot
+            .join("proc/sys/kernel/random/boot_id");
+        match std::fs::read_to_string(path) {
+            Ok(text) => text.trim().to_owned(),
+            Err(_) => crate::process::boot_id(),
+        }
+    }
+
+    /// Keeps a layout that was applied. GPUs that it does not name keep theirs; `waiting` have theirs only after a
+    /// reset.
+    pub(super) fn keep(
+        &mut self,
+        request: &LayoutRequest,
+        waiting: &BTreeSet<PciAddress>,
+    ) -> Result<(), HostError> {
+        let rules = rules_by_gpu(&self.inventory, &request.layout)?;
+        for (pci, rule) in rules {
+            self.kept.unmet.remove(&pci);
+            self.recovered(&name(pci));
+            self.kept.rules.insert(pci, rule);
+        }
+        for pci in waiting {
+            self.kept.unmet.insert(*pci, Unmet::Open);
+            self.say_unmet(*pci, "its MIG mode changes only with a reset".to_owned());
+        }
+        self.kept.allow_reset = request.allow_reset;
+        self.kept.boot_id = self.machine_boot();
+        self.save_kept()
+    }
+
+    fn save_kept(&mut self) -> Result<(), HostError> {
+        let row = KeptLayout {
+            layout: layout_text(&Layout {
+                rules: self.kept.rules.values().cloned().collect(),
+            })?,
+            allow_reset: self.kept.allow_reset,
+            boot_id: self.kept.boot_id.clone(),
+            unmet: self.kept.unmet.keys().map(ToString::to_string).collect(),
+        };
+        self.write(|store| store.keep_layout(&row))
+    }
+
+    /// Forgets what was kept.
+    pub(super) fn forget_kept(&mut self) -> Result<(), HostError> {
+        self.write(Store::forget_layout)?;
+        let unmet = std::mem::take(&mut self.kept).unmet;
+        for pci in unmet.into_keys() {
+            self.recovered(&name(pci));
+        }
+        self.publish();
+        Ok(())
+    }
+
+    /// Brings back what a boot took, and goes on where a reset was awaited.
+    pub(super) async fn bring_back(&mut self) {
+        if self.kept.unmet.is_empty() || self.draining || !self.driver_answers() {
+            return;
+        }
+        let before = self.kept.unmet.clone();
+        for (pci, unmet) in &before {
+            if *unmet == Unmet::Open {
+                self.bring_back_one(*pci).await;
+            }
+        }
+        if self.kept.unmet.keys().ne(before.keys()) {
+            // What cannot be written is tried again at the next start, and then plans nothing.
+            drop(self.save_kept());
+        }
+    }
+
+    async fn bring_back_one(&mut self, pci: PciAddress) {
+        let Some(rule) = self.kept.rules.get(&pci).cloned() else {
+            self.kept.unmet.remove(&pci);
+            return;
+        };
+        let Ok(gpu) = self.gpu(pci) else {
+            return self.say_unmet(pci, "it is not in this host".to_owned());
+        };
+        if !gpu.health.is_ok() {
+            return self.say_unmet(pci, "it is not well".to_owned());
+        }
+        if is_awaited(gpu.mig_mode, rule.mig_enabled) {
+            return self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
+        }
+        let request = LayoutRequest {
+            layout: Layout { rules: vec![rule] },
+            allow_reset: self.kept.allow_reset,
+            expected_generation: 0,
+            force: BTreeSet::new(),
+            by: None,
+        };
+        let plan = match super::layout::plan(&self.inventory, &self.usage(), &request) {
+            Ok(plan) => plan,
+            Err(error) => return self.say_unmet(pci, chain(&error)),
+        };
+        let outcome = match plan.is_empty() {
+            true => Ok(BTreeSet::new()),
+            false => {
+                let kind = HistoryKind::Reapply;
+                let done = self.carry_out_recorded(&request, plan, kind, None).await;
+                done.map(|done| done.after_reset)
+            }
+        };
+        match outcome {
+            Ok(waiting) if waiting.contains(&pci) => {
+                self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
+            }
+            Ok(_) => {
+                self.kept.unmet.remove(&pci);
+                self.recovered(&name(pci));
+                self.events
+                    .add("plan", &pci.to_string(), "the kept layout is there again");
+            }
+            Err(error) => {
+                self.kept.unmet.insert(pci, Unmet::GivenUp);
+                self.say_unmet(pci, chain(&error));
+            }
+        }
+    }
+
+    fn say_unmet(&mut self, pci: PciAddress, why: String) {
+        let why = format!("it does not have the layout that was applied: {why}");
+        self.degrade(&name(pci), why, HINT);
+    }
+}
+
+/// Whether a change of mode that was asked for waits for a reset.
+fn is_awaited(mode: MigMode, on: bool) -> bool {
+    matches!(
+        (mode, on),
+        (MigMode::EnablePending, true) | (MigMode::DisablePending, false)
+    )
+}

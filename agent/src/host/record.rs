@@ -1,0 +1,200 @@
+//! Writing the history: who asked, what was planned, each step, what was read back.
+//!
+//! The owner does one thing at a time, so one entry is open at most. It is in the store before the first driver call;
+//! what comes after is written when it ends, and a crash in between shows as an entry that still runs.
+
+use std::time::Duration;
+
+use kerf_api::json::history::{
+    HistoryEntry, HistoryEntrySchema, HistoryGpu, HistoryKind, HistoryOutcome, HistoryPlan,
+    HistoryStep, Requester,
+};
+use kerf_api::json::layout::LayoutDocument;
+use kerf_planner::HostPlan;
+use kerf_planner::host::Change;
+use kerf_types::layout::Layout;
+use kerf_types::{MigMode, PciAddress, Step};
+use sha2::{Digest, Sha256};
+
+use super::{Host, HostError, LayoutRequest, Reserve, now};
+use crate::errors::chain;
+use crate::hardware::HardwareError;
+
+/// The entry that is open.
+#[derive(Debug)]
+pub(super) struct Recording {
+    number: i64,
+    entry: HistoryEntry,
+}
+
+impl Host {
+    /// Opens an entry. Where the store cannot be written, what it is about must not begin.
+    pub(super) fn begin_record(&mut self, entry: HistoryEntry) -> Result<i64, HostError> {
+        let number = self.write(|store| store.begin_history(&entry))?;
+        self.recording = Some(Recording { number, entry });
+        Ok(number)
+    }
+
+    /// Opens an entry of an earlier kerfd again, which was cut off in it.
+    pub(super) fn go_on_with_record(&mut self, number: i64) {
+        if let Ok(Some(mut entry)) = self.store.history_entry(number) {
+            (entry.resumed, entry.why) = (true, None);
+            self.recording = Some(Recording { number, entry });
+        }
+    }
+
+    /// Writes down a step that was tried.
+    pub(super) fn note_step(&mut self, step: &Step, took: Duration, error: Option<&HardwareError>) {
+        if let Some(recording) = &mut self.recording {
+            recording.entry.steps.push(HistoryStep {
+                step: step.to_string(),
+                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                error: error.map(|error| chain(error)),
+            });
+        }
+    }
+
+    /// Writes down what was planned of it.
+    pub(super) fn note_plan(&mut self, plan: &HostPlan) {
+        if let Some(recording) = &mut self.recording {
+            recording.entry.plan = Some(planned(plan));
+        }
+    }
+
+    /// Closes the entry. What happened happened, also where the store cannot take it: then the entry shows as
+    /// interrupted at the next start.
+    pub(super) fn end_record(&mut self, outcome: Result<(), &HostError>) {
+        let Some(Recording { number, mut entry }) = self.recording.take() else {
+            return;
+        };
+        entry.ended_at = Some(now().to_string());
+        entry.why = outcome.as_ref().err().map(|error| chain(*error));
+        entry.outcome = match outcome {
+            Ok(()) => HistoryOutcome::Done,
+            Err(_) if entry.steps.is_empty() => HistoryOutcome::Refused,
+            Err(_) => HistoryOutcome::Failed,
+        };
+        let gpus = entry.plan.iter().flat_map(|plan| &plan.gpus);
+        entry.readback = gpus.filter_map(|pci| self.readback(pci)).collect();
+        drop(self.write(|store| store.end_history(number, &entry)));
+    }
+
+    /// Writes down that a request was refused before anything began.
+    pub(super) fn record_refusal(&mut self, request: &LayoutRequest, error: &HostError) {
+        let mut entry = of_layout(request, HistoryKind::Apply);
+        (entry.outcome, entry.why) = (HistoryOutcome::Refused, Some(chain(error)));
+        entry.ended_at = Some(entry.begun_at.clone());
+        drop(self.write(|store| store.begin_history(&entry)));
+    }
+
+    fn readback(&self, pci: &str) -> Option<HistoryGpu> {
+        let mut gpus = self.inventory.gpus.iter();
+        let gpu = gpus.find(|gpu| gpu.pci.to_string() == *pci)?;
+        let slices = gpu.instances.iter().map(|instance| {
+            let name = gpu
+                .profile(instance.profile)
+                .map(|profile| profile.name.to_string());
+            let name = name.unwrap_or_else(|| format!("profile {}", instance.profile));
+            format!("{} {name}", instance.placement)
+        });
+        let mig = match gpu.mig_mode {
+            MigMode::Unsupported => "unsupported",
+            MigMode::Disabled => "off",
+            MigMode::Enabled => "on",
+            MigMode::EnablePending => "on after a reset",
+            MigMode::DisablePending => "off after a reset",
+        };
+        Some(HistoryGpu {
+            pci: pci.to_owned(),
+            mig: mig.to_owned(),
+            slices: slices.collect(),
+        })
+    }
+}
+
+/// An entry about a layout.
+pub(super) fn of_layout(request: &LayoutRequest, kind: HistoryKind) -> HistoryEntry {
+    HistoryEntry {
+        by: request.by,
+        layout_sha256: hash(&request.layout),
+        allow_reset: request.allow_reset,
+        force_destroy: request.force.iter().map(ToString::to_string).collect(),
+        ..begun(kind)
+    }
+}
+
+/// An entry about what is cut or changed for somebody who asks for devices.
+pub(super) fn of_cut(wish: &Reserve, gpu: PciAddress) -> HistoryEntry {
+    HistoryEntry {
+        by: wish.by.map(|uid| Requester {
+            uid,
+            gid: None,
+            pid: None,
+        }),
+        holder: Some(wish.holder.to_string()),
+        plan: Some(HistoryPlan {
+            cost: 0,
+            lower_bound: 0,
+            gpus: vec![gpu.to_string()],
+            kept: 0,
+            destroyed: 0,
+            created: 1,
+        }),
+        ..begun(HistoryKind::Cut)
+    }
+}
+
+/// An entry about a GPU whose mode is changed for somebody who asks for it whole.
+pub(super) fn of_mode(wish: &Reserve, gpu: PciAddress) -> HistoryEntry {
+    let mut entry = of_cut(wish, gpu);
+    if let Some(plan) = &mut entry.plan {
+        plan.created = 0;
+    }
+    entry.kind = HistoryKind::Mode;
+    entry
+}
+
+fn begun(kind: HistoryKind) -> HistoryEntry {
+    HistoryEntry {
+        schema: HistoryEntrySchema::V1,
+        number: 0,
+        kind,
+        begun_at: now().to_string(),
+        ended_at: None,
+        by: None,
+        holder: None,
+        layout_sha256: None,
+        allow_reset: false,
+        force_destroy: Vec::new(),
+        plan: None,
+        steps: Vec::new(),
+        outcome: HistoryOutcome::Running,
+        why: None,
+        resumed: false,
+        readback: Vec::new(),
+    }
+}
+
+fn planned(plan: &HostPlan) -> HistoryPlan {
+    let count = |kinds: &[Change]| {
+        let lines = plan.gpus.iter().flat_map(|gpu| &gpu.diff);
+        let of_kind = lines.filter(|line| kinds.contains(&line.change)).count();
+        u32::try_from(of_kind).unwrap_or(u32::MAX)
+    };
+    let changed = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty());
+    HistoryPlan {
+        cost: plan.cost,
+        lower_bound: plan.lower_bound,
+        gpus: changed.map(|gpu| gpu.pci.to_string()).collect(),
+        kept: count(&[Change::Keep, Change::Mend]),
+        destroyed: count(&[Change::Destroy]),
+        created: count(&[Change::Create]),
+    }
+}
+
+/// SHA-256 of the canonical document, in hex.
+fn hash(layout: &Layout) -> Option<String> {
+    let text = serde_json::to_vec(&LayoutDocument::from(layout)).ok()?;
+    let digest = Sha256::digest(text);
+    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
