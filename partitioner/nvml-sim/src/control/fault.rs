@@ -123,7 +123,7 @@ pub enum FaultRequest {
         /// How long; 0 µs take a delay away.
         delay: Delay,
     },
-    /// Finding MIG devices by their index takes about ten seconds to the GPU while anything runs.
+    /// Finding MIG devices by their index takes about ten seconds for a GPU while anything runs.
     SlowWalk,
     /// Functions that a driver of 2021 does not have answer FUNCTION_NOT_FOUND. Their symbols stay:
     /// a library that is loaded cannot lose them.
@@ -140,11 +140,7 @@ pub(super) fn apply(
     match request {
         FaultRequest::Lost { gpu } => {
             known(machine, gpu)?.fault = Fault::Lost;
-            let about = About {
-                data: XID_FALLEN_OFF_THE_BUS,
-                ..About::default()
-            };
-            machine.raise(gpu, events::XID, about, now_us);
+            raise_xid(machine, gpu, XID_FALLEN_OFF_THE_BUS, now_us);
         }
         FaultRequest::Hang { gpu } => known(machine, gpu)?.fault = Fault::Hung,
         FaultRequest::Gone { gpu } => {
@@ -174,11 +170,7 @@ pub(super) fn apply(
             ecc.volatile_uncorrected += count;
             ecc.aggregate_uncorrected += count;
             machine.raise(gpu, events::ECC_UNCORRECTED, About::default(), now_us);
-            let about = About {
-                data: XID_DOUBLE_BIT_ECC,
-                ..About::default()
-            };
-            machine.raise(gpu, events::XID, about, now_us);
+            raise_xid(machine, gpu, XID_DOUBLE_BIT_ECC, now_us);
         }
         FaultRequest::DriverHang => machine.driver_hung = true,
         FaultRequest::Refuse { function, code } => {
@@ -201,15 +193,26 @@ pub(super) fn apply(
             let lacks = OLD_DRIVER_LACKS.map(|function| (function.to_owned(), FUNCTION_NOT_FOUND));
             machine.refusals.extend(lacks);
         }
-        FaultRequest::DriverClear => {
-            machine.driver_hung = false;
-            machine.refusals.clear();
-            machine.mischief.clear();
-            machine.delay = None;
-            machine.delays.clear();
-        }
+        FaultRequest::DriverClear => clear(machine),
     }
     Ok(())
+}
+
+fn clear(machine: &mut Machine) {
+    machine.driver_hung = false;
+    machine.refusals.clear();
+    machine.mischief.clear();
+    machine.delay = None;
+    machine.delays.clear();
+}
+
+/// Of the whole GPU.
+fn raise_xid(machine: &mut Machine, gpu: u32, number: u64, now_us: u64) {
+    let about = About {
+        data: number,
+        ..About::default()
+    };
+    machine.raise(gpu, events::XID, about, now_us);
 }
 
 fn set_delay(machine: &mut Machine, function: Option<String>, delay: Delay) {

@@ -15,6 +15,9 @@ use crate::model::status::Status;
 /// `numMetrics` says how much of it is used.
 const MOST_METRICS: u32 = 477;
 
+/// Links of the products that have GPM and NVSwitches.
+const LINKS: f64 = 18.0;
+
 nvml! {
     fn nvmlGpmQueryDeviceSupport(device: Handle, support: InOut<Support>) {
         let view = call::gpu(device)?;
@@ -44,7 +47,9 @@ nvml! {
         let view = supported(device)?;
         let percent = view.gpu().sm_percent(view.product);
         let busy_us = view.gpu().meter.busy_us(percent, view.now_us);
-        store(sample, Counters { at_us: view.now_us, busy_us, share: 1.0, links: nvlink_mbps(&view) })
+        let multiprocessors = view.product.multiprocessors;
+        let links = nvlink_mbps(&view);
+        store(sample, Counters { links, ..Counters::of(&view, busy_us, 1.0, multiprocessors) })
     }
 
     fn nvmlGpmMigSampleGet(device: Handle, gi: u32, sample: SampleHandle) {
@@ -54,7 +59,8 @@ nvml! {
         let busy_us = instance.meter.busy_us(view.gpu().gi_percent(gi), view.now_us);
         let slices = f64::from(instance.slices(view.product));
         let share = slices / f64::from(view.product.compute_slices);
-        store(sample, Counters { at_us: view.now_us, busy_us, share, links: 0.0 })
+        let profile = instance.profile(view.product).ok_or(Status::Unknown)?;
+        store(sample, Counters::of(&view, busy_us, share, profile.multiprocessors))
     }
 
     fn nvmlGpmMetricsGet(request: HeadAndArray<MetricsHead, Metric>) {
@@ -116,6 +122,25 @@ struct Counters {
     share: f64,
     /// Speed of all active links in MB/s.
     links: f64,
+    /// How long the machine runs.
+    up_us: u64,
+    /// Cycles of all multiprocessors in a microsecond, at their highest clock.
+    cycles_per_us: f64,
+}
+
+impl Counters {
+    /// Without links, as a GPU instance has none.
+    fn of(view: &View, busy_us: u64, share: f64, multiprocessors: u32) -> Self {
+        let cycles_per_us = f64::from(multiprocessors) * f64::from(view.product.clocks.max);
+        Self {
+            at_us: view.now_us,
+            busy_us,
+            share,
+            links: 0.0,
+            up_us: view.now_us.saturating_sub(view.machine.created_us),
+            cycles_per_us,
+        }
+    }
 }
 
 struct Samples {
@@ -213,6 +238,12 @@ fn names(id: u32) -> [&'static CStr; 3] {
         50 | 51 => [c"NVOFA", c"Optical flow engine activity", c"%"],
         60..=97 if id.is_multiple_of(2) => [c"NVLink Rx", c"NVLink traffic received", c"MiB/s"],
         60..=97 => [c"NVLink Tx", c"NVLink traffic sent", c"MiB/s"],
+        248 => [c"SM Elapsed", c"SM cycles elapsed", c"cycles"],
+        249 => [c"SM Active", c"SM cycles active", c"cycles"],
+        250..=254 | 257..=260 => [c"Pipe Active", c"Pipe cycles active", c"cycles"],
+        255 => [c"PCIe Tx", c"PCIe bytes sent", c"bytes"],
+        256 => [c"PCIe Rx", c"PCIe bytes received", c"bytes"],
+        261..=296 => [c"NVLink", c"NVLink bytes", c"bytes"],
         _ => [c"", c"", c""],
     }
 }
@@ -234,7 +265,28 @@ fn value(id: u32, busy: f64, at: &Counters) -> Option<f64> {
         21 => Some((0.3 + 18.4 * busy) * at.share),
         30..=37 | 40..=47 | 50 | 51 => Some(0.0),
         60 | 61 => Some(at.links * 0.1 * busy),
-        62..=97 => Some(at.links * 0.1 * busy / 18.0),
+        62..=97 => Some(at.links * 0.1 * busy / LINKS),
+        _ => total(id, at),
+    }
+}
+
+/// A counter that only grows, from the machine's start to the second sample: cycles of
+/// multiprocessors and pipes, bytes of PCIe and of each link. The rates are those of `value`.
+fn total(id: u32, at: &Counters) -> Option<f64> {
+    const MIB: f64 = 1_048_576.0;
+    let (up, busy) = (as_f64(at.up_us), as_f64(at.busy_us));
+    let active = busy * at.cycles_per_us;
+    match id {
+        248 => Some(up * at.cycles_per_us),
+        249 => Some(active),
+        250 | 252 => Some(active * 0.55),
+        251 | 253 | 254 | 258 => Some(0.0),
+        255 => Some((0.3 * up + 8.6 * busy) / 1e6 * MIB * at.share),
+        256 => Some((0.3 * up + 18.4 * busy) / 1e6 * MIB * at.share),
+        257 => Some(active * 0.18),
+        259 => Some(active * 0.21),
+        260 => Some(active * 0.07),
+        261..=296 => Some(at.links * 0.1 * busy / LINKS),
         _ => None,
     }
 }

@@ -212,3 +212,33 @@ fn memory_is_told_as_the_driver_has_it() {
     };
     assert_eq!((code, named.capabilities), (0, 2), "it can draw");
 }
+
+#[test]
+fn events_name_the_instances_that_they_are_about() {
+    let world = World::new("h100x1");
+    let (nvml, gpu) = mig_gpu(&world);
+    let set = get!(nvml, nvmlEventSetCreate, ptr::null_mut()).expect("a set");
+    let (mig_config, xid) = (0x100u64, 0x8u64);
+    // SAFETY: both handles are the library's own.
+    let registered = unsafe { nvml.0.nvmlDeviceRegisterEvents(gpu, mig_config | xid, set) };
+    assert_eq!(registered, 0);
+    nvml.cut(gpu, 9, 4, 4);
+    let request = FaultRequest::Xid {
+        gpu: 0,
+        number: 31,
+        gi: Some(2),
+    };
+    fault(world.dir(), request).expect("a GPU");
+    let next = || {
+        let mut data: nvmlEventData_t = zero();
+        // SAFETY: the set is open, and `data` is the record of this version.
+        let code = unsafe { nvml.0.nvmlEventSetWait_v2(set, &mut data, 10_000) };
+        assert_eq!(code, 0);
+        let instances = (data.gpuInstanceId, data.computeInstanceId);
+        (data.eventType, data.eventData, instances)
+    };
+    let none = u32::MAX;
+    assert_eq!(next(), (mig_config, 0, (2, none)), "the GPU instance");
+    assert_eq!(next(), (mig_config, 0, (2, 0)), "the compute instance");
+    assert_eq!(next(), (xid, 31, (2, 0)));
+}

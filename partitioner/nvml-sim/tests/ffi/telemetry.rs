@@ -1,5 +1,6 @@
 //! What varies: load, power, events, counters, through nvml-wrapper's safe API.
 
+use std::ptr;
 use std::thread;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use nvml_wrapper::enums::gpm::GpmMetricId;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::*;
+use nvml_wrapper_sys::bindings::{nvmlDevice_t, nvmlGpmMetricsGet_t};
 
-use crate::common::{World, get};
+use crate::common::{World, check, get, zero};
 use nvidia_ml::control::{self, FaultRequest, LoadRequest};
 
 fn wrapper(world: &World) -> Nvml {
@@ -158,6 +160,60 @@ fn gpm_gives_each_slice_its_own_activity() {
             .gpm_support()
             .expect("an answer")
     );
+}
+
+/// Cycles elapsed, cycles active and PCIe bytes received of a GPU instance, which only grow.
+fn totals(raw: &crate::common::Nvml, gpu: nvmlDevice_t, gi: u32) -> [f64; 3] {
+    let sample = || {
+        let sample = get!(raw, nvmlGpmSampleAlloc, ptr::null_mut()).expect("a sample");
+        // SAFETY: the device and the sample are the library's own.
+        check(unsafe { raw.0.nvmlGpmMigSampleGet(gpu, gi, sample) }).expect("an instance");
+        sample
+    };
+    let mut request: nvmlGpmMetricsGet_t = zero();
+    (request.version, request.numMetrics) = (1, 3);
+    request.sample1 = sample();
+    request.sample2 = sample();
+    let ids = [248, 249, 256];
+    for (metric, id) in request.metrics.iter_mut().zip(ids) {
+        metric.metricId = id;
+    }
+    // SAFETY: the request is of this version, and its samples were just taken.
+    check(unsafe { raw.0.nvmlGpmMetricsGet(&mut request) }).expect("metrics");
+    [0, 1, 2].map(|at| {
+        assert_eq!(request.metrics[at].nvmlReturn, 0);
+        request.metrics[at].value
+    })
+}
+
+#[test]
+fn gpm_counts_the_cycles_of_each_slice_from_the_start() {
+    let world = World::new("b200x8");
+    let raw = world.nvml();
+    let device = raw.gpu(0).expect("a GPU");
+    raw.set_mig(device, true).expect("idle");
+    raw.cut(device, 9, 4, 4);
+    raw.cut(device, 14, 0, 2);
+    load(&world, Some(2), 80, 0);
+    let (first, idle) = (totals(&raw, device, 2), totals(&raw, device, 3));
+    // 68 multiprocessors at 1,965 MHz for 20 ms.
+    let far = first[0] + 68.0 * 1_965.0 * 20_000.0;
+    let second = loop {
+        let now = totals(&raw, device, 2);
+        if now[0] > far {
+            break now;
+        }
+    };
+    assert!(
+        second
+            .iter()
+            .zip(first)
+            .all(|(later, earlier)| *later > earlier)
+    );
+    assert!(second[1] < second[0], "active at most as long as elapsed");
+    assert_eq!(idle[1], 0.0, "its sibling's load is not its own");
+    let share = (second[1] - first[1]) / (second[0] - first[0]);
+    assert!((share - 0.8).abs() < 0.01, "{share}");
 }
 
 #[test]
