@@ -17,9 +17,11 @@ mod expand;
 mod layout;
 mod model;
 mod report;
+mod split;
 
 pub use choice::check_choice;
 pub use layout::check_host;
+pub use split::{Subject, check_split};
 
 /// Something that a plan must not do, or does not reach. Steps are counted from 0 within their GPU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

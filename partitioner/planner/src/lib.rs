@@ -10,6 +10,7 @@
 //! | [`grid`] | what may lie where on one GPU, as its driver describes it |
 //! | [`options`] | how much room is left beside what lies there |
 //! | [`gpu`] | the cheapest way of one GPU to a wanted multiset of slices, proven |
+//! | [`split`] | the cheapest way of several GPUs to one multiset, split over them in any way |
 //! | [`host`] | a whole layout: rules, pins, MIG mode, one plan per GPU |
 //! | [`mod@choose`] | which slice or GPU an ask gets |
 //! | [`check`] | whether a plan may be carried out; shares no code with the rest |
@@ -24,6 +25,7 @@ pub mod grid;
 pub mod host;
 pub mod options;
 mod search;
+pub mod split;
 mod steps;
 
 pub use choose::{Choice, GpuView, NoRoom, Pick, choose};
@@ -31,10 +33,17 @@ pub use gpu::{Budget, Existing, FitError, GpuPlan, Kept, plan_gpu};
 pub use grid::{Grid, GridError, GridProfile, NameError};
 pub use host::{GpuChange, HostPlan, HostRequest, PlanError, Usage, Use, plan_host};
 pub use options::Options;
+pub use split::{SplitBudget, SplitError, SplitGpu, SplitPlan, Tables, Wanted, plan_split};
 
+// The fixtures name the crate as a benchmark does.
+#[cfg(test)]
+extern crate self as kerf_planner;
 #[cfg(test)]
 #[path = "../benches/fixtures/families.rs"]
 mod families;
+#[cfg(test)]
+#[path = "../benches/fixtures/host.rs"]
+mod hosts;
 #[cfg(test)]
 #[path = "../benches/fixtures/machine.rs"]
 mod machine;

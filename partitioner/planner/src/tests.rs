@@ -29,6 +29,7 @@ mod mutants;
 mod random;
 mod report;
 mod search;
+mod split;
 
 /// A GPU of these profiles that holds `state`, in order of the state.
 fn holding(profiles: &[kerf_types::Profile], state: &State) -> Gpu {
