@@ -30,6 +30,13 @@ pub(super) fn solve(
     nodes: u64,
 ) -> Result<Outcome, SplitError> {
     check_pins(gpus, wanted)?;
+    if wanted.is_empty() {
+        // All must go, which the plain bound of what is not wanted proves.
+        return Ok(Outcome {
+            targets: Some(vec![BTreeMap::new(); gpus.len()]),
+            bound: 0,
+        });
+    }
     let found = gpus.iter().map(|gpu| table(gpu, tables));
     let (Some(found), Some(question)) = (
         found.collect::<Option<Vec<Arc<Table>>>>(),
@@ -172,7 +179,7 @@ fn search(
             .any(|gpu| gpu.current.iter().any(|one| one.pinned)),
     };
     let first = proven(prices.bound, step);
-    let (mut allowed, mut bound, mut tries) = (first, first, 0);
+    let (mut allowed, mut bound, mut tries) = (first, first, 0_usize);
     loop {
         if bound > most {
             return Err(nothing());
@@ -221,15 +228,18 @@ fn search(
                     prices.improve(seats, &signed, aim);
                     bound = bound.max(proven(prices.bound, step));
                 }
-                // Four narrow searches; a request that none of them answers most often has no answer.
-                let lightest = prices.lightest(seats);
-                let ahead = match tries {
-                    1 => Some(0),
-                    2..5 => Some(u64::try_from(lightest / ONE).unwrap_or(1) << (tries - 2)),
-                    _ => None,
-                };
-                let further = ahead.map(|ahead| proven(prices.bound, step).saturating_add(ahead));
-                allowed = bound.max(further.unwrap_or(most).min(most));
+                // Narrow searches first: most requests are answered near the bound. Then ever wider ones, since
+                // what none of them answers most often has no answer.
+                let lightest = u64::try_from(prices.lightest(seats) / ONE)
+                    .unwrap_or(1)
+                    .max(1);
+                let times = [0, 1, 2, 4].get(tries - 1).copied();
+                let times = times.unwrap_or_else(|| {
+                    4_u64.saturating_pow(u32::try_from(tries - 3).unwrap_or(32))
+                });
+                let ahead = lightest.saturating_mul(times);
+                let further = proven(prices.bound, step).saturating_add(ahead);
+                allowed = bound.max(further.div_ceil(step).saturating_mul(step).min(most));
             }
         }
     }

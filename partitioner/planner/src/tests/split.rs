@@ -269,6 +269,17 @@ fn what_does_not_fit_is_named() {
 }
 
 #[test]
+fn nothing_is_wanted() {
+    let live = [("0:4", 9, 5, false)];
+    let plan = split("h100-80gb", &[&live, &live], &[]).expect("a plan");
+    assert_eq!((plan.cost, plan.lower_bound, plan.proof), (10, 10, true));
+    assert_eq!(
+        refusal(&[&[("0:4", 9, 1, true)], &[]], &[]),
+        "3g.40gb at 0:4 on GPU 0 must stay and is not wanted"
+    );
+}
+
+#[test]
 fn a_slice_goes_where_it_disturbs_least() {
     let full = [("0:4", 9, 5, false), ("4:4", 9, 7, false)];
     let other = [("0:4", 9, 4, false), ("4:2", 14, 9, false)];

@@ -9,7 +9,7 @@ use super::{Subject, Wanted};
 use crate::gpu::Existing;
 
 /// Nodes of one search: a millisecond or two.
-const NODES: u32 = 20_000;
+const NODES: u32 = 10_000;
 
 /// An instance that may go.
 struct Movable<'a> {
@@ -23,6 +23,8 @@ struct Search<'a> {
     wanted: &'a [Wanted],
     rooms: Vec<Room>,
     need: Vec<u32>,
+    /// For each wanted profile how many places it has.
+    places: Vec<usize>,
     nodes: u32,
 }
 
@@ -36,6 +38,7 @@ pub(super) fn is_beaten(subjects: &[Subject<'_>], wanted: &[Wanted], claimed: u6
         wanted,
         rooms: subjects.iter().map(Room::new).collect(),
         need: wanted.iter().map(|one| one.count).collect(),
+        places: wanted.iter().map(|one| places(subjects, one)).collect(),
         nodes: NODES,
     };
     let mut spent = 0_u64;
@@ -61,6 +64,15 @@ pub(super) fn is_beaten(subjects: &[Subject<'_>], wanted: &[Wanted], claimed: u6
     // The heaviest is decided first: it most often cannot go at all.
     movable.sort_by_key(|one| std::cmp::Reverse(one.live.weight));
     spent < claimed && search.choose(&movable, claimed - spent)
+}
+
+fn places(subjects: &[Subject<'_>], one: &Wanted) -> usize {
+    let pairs = subjects.iter().zip(&one.profiles);
+    let places = pairs.filter_map(|(subject, id)| {
+        let profile = super::room::profile(subject, (*id)?)?;
+        Some(profile.placements.len())
+    });
+    places.sum()
 }
 
 impl Search<'_> {
@@ -117,19 +129,11 @@ impl Search<'_> {
         if self.is_spent() {
             return false;
         }
-        let places = |one: &Wanted| -> usize {
-            let pairs = self.subjects.iter().zip(&one.profiles);
-            pairs
-                .filter_map(|(subject, id)| {
-                    Some(super::room::profile(subject, (*id)?)?.placements.len())
-                })
-                .sum()
-        };
         let missing = self.wanted.iter().zip(&self.need).enumerate();
         let missing = missing.filter(|(_, (_, need))| **need > 0);
         let Some((kind, one)) = missing
             .map(|(kind, (one, _))| (kind, one))
-            .min_by_key(|(_, one)| places(one))
+            .min_by_key(|(kind, _)| self.places.get(*kind).copied())
         else {
             return true;
         };
