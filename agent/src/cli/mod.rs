@@ -8,6 +8,7 @@
 //! returns the code of its job, and 125 for whatever went wrong in kerf itself.
 
 mod apply;
+mod batch;
 mod cancel;
 mod client;
 mod completion;

@@ -1,4 +1,5 @@
-//! `kerf plan`: what a layout would change, and what stays.
+//! `kerf plan`: what a layout would change, and what stays; or, with `--batch`, the plans of questions that are
+//! given as data.
 
 use kerf_api::json::inventory::MigMode;
 use kerf_api::json::{GpuPlan, Plan, PlannedSlice};
@@ -20,10 +21,18 @@ pub struct Args {
     /// Exit with 3 when the host differs from the layout
     #[arg(long)]
     exit_code: bool,
+    /// Answer questions about GPUs that are given as data, without kerfd: JSON objects, one a line, from
+    /// standard input; one line of JSON for each on standard output, whatever -o says
+    #[arg(long, group = "wanted")]
+    #[arg(conflicts_with_all = ["exit_code", "select", "gpu", "allow_reset"])]
+    batch: bool,
 }
 
 /// Asks kerfd for a plan and shows it; nothing is changed.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    if args.batch {
+        return super::batch::run(context);
+    }
     let mut client = context.connect().await?;
     let layout = args.layout.layout(&mut client).await?;
     let allow_reset = args.layout.allow_reset;

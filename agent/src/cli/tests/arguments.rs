@@ -29,6 +29,8 @@ fn every_spelling_of_the_manual_reads() {
         "plan --exit-code --allow-reset layout.yaml --select all-balanced",
         "plan --gpu 0 --gpu 1 --slices 1g.10gb:2,3g.40gb:1",
         "plan --gpu 0,GPU-1234 --slices none",
+        "plan --batch",
+        "plan --batch -o json --socket /run/x.sock",
         "apply --gpu all --mig-off --expected-generation 7",
         "run --accel 1g.10gb --image busybox -- sleep 1",
         "run -it --image busybox -e A=1 -e B -v data:/mnt:rw --cpu 0.5 --memory 4GiB -- sh",
