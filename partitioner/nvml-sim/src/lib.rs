@@ -7,10 +7,12 @@
 //!
 //! - `model` owns every rule and is pure.
 //! - `store` owns the state file: one lock, atomic replacement, cheap re-reading.
+//! - `kernel` owns what the machine's kernel shows and takes under `/sys`, for GPUs without a library.
 //! - `ffi` owns the C ABI and all of the unsafe code but `machine::sys`.
 
 pub mod control;
 mod ffi;
+pub mod kernel;
 pub mod machine;
 pub mod model;
 mod store;

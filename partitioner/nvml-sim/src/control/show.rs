@@ -81,10 +81,9 @@ pub struct ComputeInstanceShown {
 /// `Store` without a machine in `dir`.
 pub fn show(dir: &Path) -> Result<MachineShown, ControlError> {
     let machine = Store::new(dir).read()?;
-    let product = machine.product()?;
     let gpus = machine.gpus.iter().map(|gpu| {
         let pci = machine.site(gpu.index)?.bdf.to_string();
-        Ok(show_gpu(product, gpu, pci))
+        Ok(show_gpu(machine.product()?, gpu, pci))
     });
     Ok(MachineShown {
         name: machine.name.clone(),

@@ -5,7 +5,7 @@
 use super::CreateError;
 use super::tree::Tree;
 use crate::model::machine::{Machine, Policy};
-use crate::model::spec::MachineSpec;
+use crate::model::product::Product;
 use crate::store::{NUMBERED_CIS, NUMBERED_GIS, capability_minor, capability_text};
 use crate::{CUDA_VERSION, DRIVER_VERSION};
 
@@ -13,7 +13,7 @@ use crate::{CUDA_VERSION, DRIVER_VERSION};
 const NUMBERED_GPUS: u32 = 32;
 
 /// Writes what the driver shows, but for what follows the state.
-pub fn write(tree: &Tree, spec: &MachineSpec, machine: &Machine) -> Result<(), CreateError> {
+pub fn write(tree: &Tree, product: &Product, machine: &Machine) -> Result<(), CreateError> {
     write_module(tree)?;
     tree.folder("proc/driver/nvidia/capabilities/mig")?;
     tree.text("proc/driver/nvidia/version", version())?;
@@ -31,7 +31,7 @@ pub fn write(tree: &Tree, spec: &MachineSpec, machine: &Machine) -> Result<(), C
             "proc/driver/nvidia/capabilities/gpu{}/mig",
             gpu.minor
         ))?;
-        write_gpu(tree, spec, machine, gpu.index)?;
+        write_gpu(tree, product, machine, gpu.index)?;
     }
     tree.folder("proc/driver/nvidia-caps")?;
     tree.text("proc/driver/nvidia-caps/mig-minors", mig_minors())?;
@@ -104,7 +104,7 @@ fn version() -> String {
 
 fn write_gpu(
     tree: &Tree,
-    spec: &MachineSpec,
+    product: &Product,
     machine: &Machine,
     index: u32,
 ) -> Result<(), CreateError> {
@@ -120,10 +120,10 @@ fn write_gpu(
          Bus Type: \t PCIe\nDMA Size: \t 52 bits\nDMA Mask: \t 0xfffffffffffff\n\
          Bus Location: \t {}\nDevice Minor: \t {}\nGPU Firmware: \t {DRIVER_VERSION}\n\
          GPU Excluded:\t No\n",
-        spec.product.name,
+        product.name,
         128 + index,
         gpu.uuid,
-        spec.product.vbios.to_lowercase(),
+        product.vbios.to_lowercase(),
         site.bdf,
         gpu.minor,
     );

@@ -1,6 +1,7 @@
 //! Makes the folder of a machine: library, state, and a tree that stands for `/`. Owns the order
 //! of creation, which ends with the state file: a folder that has one is whole.
 
+mod amdgpu;
 mod config_space;
 mod cpu;
 mod driver;
@@ -20,6 +21,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::kernel::amd::{Amd, Majors};
+use crate::kernel::state::State;
+use crate::kernel::{self, KERNEL_FILE};
 use crate::model::machine::{Machine, Policy};
 use crate::model::spec::{MachineSpec, Role};
 use crate::model::tables;
@@ -45,8 +49,10 @@ pub struct MachineInfo {
     pub name: String,
     /// The folder, without symbolic links in its path.
     pub dir: PathBuf,
-    /// Library to give to NVML clients.
+    /// Library to give to NVML clients, where it has one.
     pub library: PathBuf,
+    /// Whether it has one: a machine of another vendor's GPUs has not.
+    pub has_library: bool,
     /// The tree that stands for `/`.
     pub sysroot: PathBuf,
     /// Whether its device nodes are real ones, and not plain files made without privilege.
@@ -114,6 +120,12 @@ pub fn machines() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+/// Whether the machine of that name has a driver library; one that nobody knows would have one.
+#[must_use]
+pub fn has_library(machine: &str) -> bool {
+    tables::machine(machine).is_none_or(|spec| spec.nvidia().is_some())
+}
+
 /// Makes machine `machine` in `dir`, with a copy of `library`.
 ///
 /// # Errors
@@ -151,6 +163,7 @@ pub fn open(dir: &Path) -> Result<MachineInfo, CreateError> {
     Ok(MachineInfo {
         name: machine.name.clone(),
         library: dir.join(LIBRARY),
+        has_library: machine.spec().is_some_and(|spec| spec.nvidia().is_some()),
         sysroot: dir.join("root"),
         real_nodes: machine.nodes.real,
         dir,
@@ -202,7 +215,7 @@ fn prepare(dir: &Path) -> Result<(PathBuf, File), CreateError> {
             fs::remove_dir_all(&root).map_err(|error| failed("remove", &root, error))?;
         }
     } else {
-        for name in [STATE_FILE, "root", LIBRARY, library::LINK] {
+        for name in [STATE_FILE, KERNEL_FILE, "root", LIBRARY, library::LINK] {
             let path = dir.join(name);
             if path.symlink_metadata().is_ok() {
                 return Err(CreateError::Exists { path });
@@ -227,9 +240,26 @@ fn fill(
     cpu::write(&tree, spec)?;
     pci::write(&tree, spec)?;
     network::write(&tree, spec)?;
-    driver::write(&tree, spec, &machine)?;
-    machine.nodes.real = nodes::write(&tree, spec.product, &machine)?;
-    library::install(dir, library)?;
+    let majors = Majors {
+        drm: machine.nodes.frontend,
+        kfd: machine.nodes.uvm,
+    };
+    let amd = Amd::new(spec, seed, majors);
+    if let Some(product) = spec.nvidia() {
+        driver::write(&tree, product, &machine)?;
+        machine.nodes.real = nodes::write(&tree, product, &machine)?;
+        library::install(dir, library)?;
+    }
+    if let Some(amd) = &amd {
+        machine.nodes.real = amdgpu::write(&tree, amd)?;
+    }
+    kernel::begin(
+        dir,
+        State {
+            amd,
+            ..State::default()
+        },
+    )?;
     Store::new(dir).begin(&machine)?;
     Ok(())
 }

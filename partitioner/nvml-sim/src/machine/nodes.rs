@@ -54,7 +54,7 @@ pub fn choose(folder: &Path, proc_devices: &str) -> Result<Nodes, CreateError> {
 }
 
 /// One node: path, major, minor, permission bits.
-type Node = (String, u32, u32, u32);
+pub type Node = (String, u32, u32, u32);
 
 /// Every node of the machine: those of capabilities are there before their instances, as on a
 /// host whose `nvidia-modprobe` has made them.
@@ -107,12 +107,17 @@ fn possible_instances(product: &Product) -> BTreeMap<u32, u32> {
     most
 }
 
-/// Makes the nodes; returns whether they are real ones. Without the right to make character
-/// nodes they are empty plain files, so that paths still resolve.
+/// Makes the nodes of NVIDIA's driver; returns whether they are real ones.
 pub fn write(tree: &Tree, product: &Product, machine: &Machine) -> Result<bool, CreateError> {
     tree.folder("dev/nvidia-caps")?;
+    make(tree, list(product, machine))
+}
+
+/// Makes these nodes; returns whether they are real ones. Without the right to make character
+/// nodes they are empty plain files, so that paths still resolve.
+pub fn make(tree: &Tree, nodes: Vec<Node>) -> Result<bool, CreateError> {
     let mut real = true;
-    for (path, major, minor, mode) in list(product, machine) {
+    for (path, major, minor, mode) in nodes {
         let host = tree.path(&path);
         if real {
             match sys::make_character_node(&host, major, minor) {

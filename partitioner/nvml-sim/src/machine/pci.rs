@@ -6,7 +6,7 @@ use super::config_space;
 use super::cpu::{cpu_list, cpu_mask};
 use super::tree::Tree;
 use crate::model::machine::functions;
-use crate::model::spec::{MachineSpec, PciFunction, Role};
+use crate::model::spec::{Accelerators, MachineSpec, PciFunction, Role};
 
 /// The ids of a function: vendor, device, subsystem vendor and device, class, and its driver.
 pub struct Identity {
@@ -27,11 +27,11 @@ pub struct Identity {
 const BROADCOM: u16 = 0x1000;
 const MELLANOX: u16 = 0x15b3;
 const NVIDIA: u16 = 0x10de;
+const AMD: u16 = 0x1002;
 const BRIDGE: u32 = 0x06_0400;
 
 /// The identity of a function.
 pub fn identity(spec: &MachineSpec, role: Role) -> Identity {
-    let product = spec.product;
     match role {
         Role::RootPort => {
             let (device, vendor) = spec.root_port_id;
@@ -52,14 +52,7 @@ pub fn identity(spec: &MachineSpec, role: Role) -> Identity {
             revision: 0xb0,
             driver: "pcieport",
         },
-        Role::Gpu(_) => Identity {
-            vendor: NVIDIA,
-            device: high_half(product.device_id),
-            subsystem: (NVIDIA, high_half(product.subsystem_id)),
-            class: 0x03_0200,
-            revision: 0xa1,
-            driver: "nvidia",
-        },
+        Role::Gpu(_) => gpu_identity(spec.accelerators),
         Role::Nic(_) => Identity {
             vendor: MELLANOX,
             device: spec.nic.device,
@@ -79,6 +72,27 @@ pub fn identity(spec: &MachineSpec, role: Role) -> Identity {
             class: 0x06_8000,
             revision: 0xa1,
             driver: "nvidia-nvswitch",
+        },
+    }
+}
+
+fn gpu_identity(accelerators: Accelerators) -> Identity {
+    match accelerators {
+        Accelerators::Nvidia(product) => Identity {
+            vendor: NVIDIA,
+            device: high_half(product.device_id),
+            subsystem: (NVIDIA, high_half(product.subsystem_id)),
+            class: 0x03_0200,
+            revision: 0xa1,
+            driver: "nvidia",
+        },
+        Accelerators::Amd(product) => Identity {
+            vendor: AMD,
+            device: product.device_id,
+            subsystem: (AMD, product.device_id),
+            class: 0x12_0000,
+            revision: 0,
+            driver: "amdgpu",
         },
     }
 }
@@ -103,7 +117,7 @@ fn write_function(
 ) -> Result<(), CreateError> {
     let ids = identity(spec, function.role);
     let (folder, bdf) = (function.sysfs_folder(), function.bdf);
-    let generation = spec.product.pcie_generation;
+    let generation = spec.pcie_generation();
     let speed = format!(
         "{} GT/s PCIe",
         if generation == 5 { "32.0" } else { "16.0" }
@@ -122,14 +136,14 @@ fn write_function(
         ("current_link_speed", speed),
         ("max_link_width", "16".to_owned()),
         ("current_link_width", "16".to_owned()),
-        ("resource", resources(function, spec.product.bar1_mib)),
+        ("resource", resources(function, spec.bar_mib())),
         ("uevent", uevent(&ids, function)),
     ];
     if let Some((secondary, subordinate)) = function.buses {
         attributes.push(("secondary_bus_number", secondary.to_string()));
         attributes.push(("subordinate_bus_number", subordinate.to_string()));
     }
-    if matches!(function.role, Role::Gpu(_)) {
+    if matches!(function.role, Role::Gpu(_)) && spec.nvidia().is_some() {
         attributes.push(("sriov_totalvfs", "16".to_owned()));
         attributes.push(("sriov_numvfs", "0".to_owned()));
     }

@@ -146,7 +146,8 @@ impl Machine {
     /// # Errors
     /// `LibRmVersionMismatch` for a state of an unknown machine.
     pub fn product(&self) -> Result<&'static Product, Status> {
-        Ok(self.spec().ok_or(Status::LibRmVersionMismatch)?.product)
+        let spec = self.spec().ok_or(Status::LibRmVersionMismatch)?;
+        spec.nvidia().ok_or(Status::DriverNotLoaded)
     }
 
     /// Where a GPU sits.

@@ -8,6 +8,7 @@ use super::gpu::{Ecc, Fault, Gpu, Settings};
 use super::machine::{FORMAT, Machine, Nodes, Policy, functions};
 use super::meter::Meter;
 use super::mix;
+use super::product::Product;
 use super::spec::{MachineSpec, Role};
 
 impl Machine {
@@ -17,7 +18,7 @@ impl Machine {
         let gpus = functions(spec)
             .iter()
             .filter_map(|function| match function.role {
-                Role::Gpu(index) => Some(gpu(spec, index, seed, now_us)),
+                Role::Gpu(index) => Some(gpu(spec.nvidia()?, index, seed, now_us)),
                 _ => None,
             });
         Self {
@@ -40,7 +41,7 @@ impl Machine {
     }
 }
 
-fn gpu(spec: &MachineSpec, index: u32, seed: u64, now_us: u64) -> Gpu {
+fn gpu(product: &Product, index: u32, seed: u64, now_us: u64) -> Gpu {
     let draw = |nth: u64| mix(mix(seed ^ nth << 40) ^ u64::from(index));
     let uuid =
         Builder::from_random_bytes((u128::from(draw(1)) << 64 | u128::from(draw(2))).to_be_bytes());
@@ -54,11 +55,11 @@ fn gpu(spec: &MachineSpec, index: u32, seed: u64, now_us: u64) -> Gpu {
         mig_pending: false,
         instances: Vec::new(),
         processes: Vec::new(),
-        meter: Meter::starting(now_us, spec.product.thermal.idle_c * 1_000),
+        meter: Meter::starting(now_us, product.thermal.idle_c * 1_000),
         settings: Settings {
             persistence: true,
             compute_mode: 0,
-            power_limit_mw: spec.product.power.max_limit_mw,
+            power_limit_mw: product.power.max_limit_mw,
             locked_clocks_mhz: None,
         },
         ecc: Ecc::default(),

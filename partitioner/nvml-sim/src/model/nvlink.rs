@@ -24,10 +24,11 @@ impl Machine {
     /// have.
     pub fn link_end(&self, gpu: u32, link: u32) -> Result<Option<LinkEnd>, Status> {
         let spec = self.spec().ok_or(Status::LibRmVersionMismatch)?;
-        if spec.product.nvlink.links == 0 {
+        let links = self.product()?.nvlink.links;
+        if links == 0 {
             return Err(Status::NotSupported);
         }
-        if link >= spec.product.nvlink.links {
+        if link >= links {
             return Err(Status::InvalidArgument);
         }
         let switches: Vec<_> = functions(spec)

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::product::Product;
+use crate::kernel::amd::AmdProduct;
 
 /// A machine that can be created, by name.
 #[derive(Debug)]
@@ -14,7 +15,7 @@ pub struct MachineSpec {
     /// One line for people.
     pub summary: &'static str,
     /// The GPUs' product; one machine has one kind.
-    pub product: &'static Product,
+    pub accelerators: Accelerators,
     /// Sockets; each is one NUMA node.
     pub sockets: u32,
     /// Cores of one socket, two threads each.
@@ -34,6 +35,15 @@ pub struct MachineSpec {
     pub switches_outside: bool,
     /// PCIe root complexes in bus order.
     pub roots: &'static [Root],
+}
+
+/// The kind of GPU in a machine, by its maker.
+#[derive(Clone, Copy, Debug)]
+pub enum Accelerators {
+    /// NVIDIA's: the machine has a `libnvidia-ml.so.1`, and NVML's state is theirs.
+    Nvidia(&'static Product),
+    /// AMD's: there is no library, only the kernel.
+    Amd(&'static AmdProduct),
 }
 
 /// The kind of network card in a machine.
@@ -136,6 +146,42 @@ impl PciFunction {
 }
 
 impl MachineSpec {
+    /// The product of its GPUs, if they are NVIDIA's.
+    #[must_use]
+    pub fn nvidia(&self) -> Option<&'static Product> {
+        match self.accelerators {
+            Accelerators::Nvidia(product) => Some(product),
+            Accelerators::Amd(_) => None,
+        }
+    }
+
+    /// The product of its GPUs, if they are AMD's.
+    #[must_use]
+    pub fn amd(&self) -> Option<&'static AmdProduct> {
+        match self.accelerators {
+            Accelerators::Amd(product) => Some(product),
+            Accelerators::Nvidia(_) => None,
+        }
+    }
+
+    /// The GPUs' large PCI window in MiB. With a resizable BAR an AMD GPU shows all its memory through it.
+    #[must_use]
+    pub fn bar_mib(&self) -> u64 {
+        match self.accelerators {
+            Accelerators::Nvidia(product) => product.bar1_mib,
+            Accelerators::Amd(product) => (product.memory_bytes >> 20).next_power_of_two(),
+        }
+    }
+
+    /// PCIe generation of the GPUs' links.
+    #[must_use]
+    pub fn pcie_generation(&self) -> u32 {
+        match self.accelerators {
+            Accelerators::Nvidia(product) => product.pcie_generation,
+            Accelerators::Amd(_) => 5,
+        }
+    }
+
     /// Every PCI function, numbered depth first as firmware does it.
     #[must_use]
     pub fn functions(&self) -> Vec<PciFunction> {

@@ -10,7 +10,7 @@
 mod alive;
 mod bus;
 mod caps;
-mod slots;
+pub(crate) mod slots;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@ use super::*;
 use crate::model::meter::as_f64;
 use crate::model::product::Product;
 use crate::model::profile::{Engines, Media};
+use crate::model::spec::MachineSpec;
 
 /// One line a profile: id, name, count, GiB, SM/CE, DEC/JPG/OFA, places. Encoders stand before JPG
 /// where the product hands them out.
@@ -151,7 +152,7 @@ fn what_dumps_tell_of_the_other_products_is_in_their_tables() {
 
 /// Every product, each once.
 fn products() -> Vec<&'static Product> {
-    let mut all: Vec<&Product> = MACHINES.iter().map(|spec| spec.product).collect();
+    let mut all: Vec<&Product> = MACHINES.iter().filter_map(MachineSpec::nvidia).collect();
     all.sort_by_key(|product| product.name);
     all.dedup_by_key(|product| product.name);
     all

@@ -4,6 +4,7 @@ use super::super::{A30, A100_SXM4_40GB, A100_SXM4_80GB};
 use super::{
     CONNECTX_6, EPYC_7003, ETHERNET_100, FOUR_CARDS, MachineSpec, PAIR, Part, XEON_2, root,
 };
+use crate::model::spec::Accelerators::Nvidia;
 use Part::{Gpu, Nic, NvSwitch, Switch};
 
 /// Six NVSwitches behind a switch.
@@ -13,7 +14,7 @@ const NVSWITCHES: Part = Switch(&[NvSwitch, NvSwitch, NvSwitch, NvSwitch, NvSwit
 pub const A100X8: MachineSpec = MachineSpec {
     name: "a100x8",
     summary: "two sockets, 8 A100 80GB SXM4 behind two-level PCIe switches, 8 NICs, 6 NVSwitches",
-    product: &A100_SXM4_80GB,
+    accelerators: Nvidia(&A100_SXM4_80GB),
     sockets: 2,
     cores_per_socket: 24,
     node_memory_kib: 1_056_964_608,
@@ -35,7 +36,7 @@ pub const A100X8: MachineSpec = MachineSpec {
 pub const A100X1: MachineSpec = MachineSpec {
     name: "a100x1",
     summary: "one socket, one A100 80GB SXM4 on a root port of its own, one NIC",
-    product: &A100_SXM4_80GB,
+    accelerators: Nvidia(&A100_SXM4_80GB),
     sockets: 1,
     cores_per_socket: 8,
     node_memory_kib: 134_217_728,
@@ -57,7 +58,7 @@ pub const A100_80X8: MachineSpec = MachineSpec {
 pub const A100_40X8: MachineSpec = MachineSpec {
     name: "a100-40x8",
     summary: "two sockets, 8 A100 40GB SXM4 behind two-level PCIe switches, 8 NICs, 6 NVSwitches",
-    product: &A100_SXM4_40GB,
+    accelerators: Nvidia(&A100_SXM4_40GB),
     ..A100X8
 };
 
@@ -65,7 +66,7 @@ pub const A100_40X8: MachineSpec = MachineSpec {
 pub const A30X4: MachineSpec = MachineSpec {
     name: "a30x4",
     summary: "two sockets, 4 A30 24GB on root ports of their own, 2 NICs; NVLink bridges are not simulated",
-    product: &A30,
+    accelerators: Nvidia(&A30),
     sockets: 2,
     cores_per_socket: 16,
     node_memory_kib: 263_192_576,

@@ -2,13 +2,14 @@
 
 use super::super::{B200, GB200, RTX_PRO_6000_SERVER};
 use super::{CONNECTX_7, EPYC_9004, MachineSpec, NicSpec, PAIR, Part, XEON_6, root};
+use crate::model::spec::Accelerators::Nvidia;
 use Part::{Gpu, Nic, Switch};
 
 /// See its summary.
 pub const B200X8: MachineSpec = MachineSpec {
     name: "b200x8",
     summary: "two sockets, 8 B200 180GB SXM behind two-level PCIe switches, 8 NICs; NVSwitches and their bridge cards are not on the simulated bus",
-    product: &B200,
+    accelerators: Nvidia(&B200),
     sockets: 2,
     cores_per_socket: 56,
     node_memory_kib: 2_113_929_216,
@@ -29,7 +30,7 @@ pub const B200X8: MachineSpec = MachineSpec {
 pub const GB200X4: MachineSpec = MachineSpec {
     name: "gb200x4",
     summary: "two Grace sockets, 4 GB200 186GB on root ports of their own, 4 NICs, NVSwitches in the rack; not simulated: 64-bit Arm (cores show two threads), NVLink-C2C, GPU memory as NUMA nodes, links to other hosts",
-    product: &GB200,
+    accelerators: Nvidia(&GB200),
     sockets: 2,
     cores_per_socket: 72,
     node_memory_kib: 503_316_480,
@@ -50,7 +51,7 @@ pub const GB200X4: MachineSpec = MachineSpec {
 pub const RTXPRO6000X4: MachineSpec = MachineSpec {
     name: "rtxpro6000x4",
     summary: "two sockets, 4 RTX PRO 6000 Blackwell 96GB, each behind a PCIe switch with a NIC, no NVLink",
-    product: &RTX_PRO_6000_SERVER,
+    accelerators: Nvidia(&RTX_PRO_6000_SERVER),
     sockets: 2,
     cores_per_socket: 48,
     node_memory_kib: 792_723_456,

@@ -5,12 +5,13 @@ use super::{
     CONNECTX_7, EPYC_9004, ETHERNET_100, FOUR_CARDS, MachineSpec, NVSWITCHES, PAIR, Part, XEON_6,
     root,
 };
+use crate::model::spec::Accelerators::Nvidia;
 
 /// See its summary.
 pub const H100X8: MachineSpec = MachineSpec {
     name: "h100x8",
     summary: "two sockets, 8 H100 80GB SXM behind two-level PCIe switches, 8 NICs, 4 NVSwitches",
-    product: &H100_80GB_HBM3,
+    accelerators: Nvidia(&H100_80GB_HBM3),
     sockets: 2,
     cores_per_socket: 48,
     node_memory_kib: 1_056_964_608,
@@ -32,7 +33,7 @@ pub const H100X8: MachineSpec = MachineSpec {
 pub const H100X1: MachineSpec = MachineSpec {
     name: "h100x1",
     summary: "one socket, one H100 80GB on a root port of its own, one NIC",
-    product: &H100_80GB_HBM3,
+    accelerators: Nvidia(&H100_80GB_HBM3),
     sockets: 1,
     cores_per_socket: 10,
     node_memory_kib: 201_326_592,
@@ -48,7 +49,7 @@ pub const H100X1: MachineSpec = MachineSpec {
 pub const H200X8: MachineSpec = MachineSpec {
     name: "h200x8",
     summary: "two sockets, 8 H200 141GB SXM behind two-level PCIe switches, 8 NICs, 4 NVSwitches",
-    product: &H200,
+    accelerators: Nvidia(&H200),
     ..H100X8
 };
 
@@ -56,7 +57,7 @@ pub const H200X8: MachineSpec = MachineSpec {
 pub const H100NVL_94X4: MachineSpec = MachineSpec {
     name: "h100nvl-94x4",
     summary: "two sockets, 4 H100 NVL 94GB on root ports of their own, 2 NICs; NVLink bridges are not simulated",
-    product: &H100_NVL,
+    accelerators: Nvidia(&H100_NVL),
     sockets: 2,
     cores_per_socket: 32,
     node_memory_kib: 528_482_304,

@@ -2,6 +2,7 @@
 
 mod ampere;
 mod blackwell;
+mod cdna;
 mod hopper;
 
 use super::super::spec::{MachineSpec, NicSpec, Part, Root};
@@ -52,7 +53,7 @@ const fn root(bus: u8, node: u32, ports: &'static [Part]) -> Root {
 }
 
 /// Every machine, in the order in which `machines()` lists them.
-pub static MACHINES: [MachineSpec; 12] = [
+pub static MACHINES: [MachineSpec; 13] = [
     hopper::H100X8,
     hopper::H100X1,
     ampere::A100X8,
@@ -65,6 +66,7 @@ pub static MACHINES: [MachineSpec; 12] = [
     blackwell::B200X8,
     blackwell::GB200X4,
     blackwell::RTXPRO6000X4,
+    cdna::MI300X8,
 ];
 
 /// The machine of that name.

@@ -1,0 +1,181 @@
+//! `/sys/class/kfd`: the topology that ROCm enumerates, and the processes that have opened KFD.
+
+use super::super::{Amd, Gpu};
+use super::render_minor;
+use crate::kernel::tree::View;
+use crate::model::mix;
+
+const KFD: &str = "sys/devices/virtual/kfd/kfd";
+
+/// KFD's types of links.
+const PCIE: u32 = 2;
+const XGMI: u32 = 11;
+
+/// A node of the topology that is a partition of a GPU.
+struct Node<'a> {
+    number: u32,
+    place: u32,
+    partition: u32,
+    of: u32,
+    gpu: &'a Gpu,
+}
+
+/// Puts topology and processes into a view.
+pub fn show(amd: &Amd, view: &mut View) {
+    view.link("sys/class/kfd/kfd", KFD);
+    view.line(format!("{KFD}/dev"), format!("{}:0", amd.kfd_major));
+    view.line(
+        format!("{KFD}/topology/generation_id"),
+        amd.generation.to_string(),
+    );
+    for socket in 0..amd.sockets {
+        show_socket(amd, view, socket);
+    }
+    let nodes = nodes(amd);
+    for node in &nodes {
+        show_node(amd, view, node, &nodes);
+    }
+    view.folder(format!("{KFD}/proc"));
+    for client in &amd.clients {
+        for node in &nodes {
+            let holds = node.place == client.gpu && node.partition == 0;
+            let bytes = if holds { client.memory_bytes } else { 0 };
+            let id = gpu_id(node.gpu, node.partition);
+            view.line(
+                format!("{KFD}/proc/{}/vram_{id}", client.pid),
+                bytes.to_string(),
+            );
+        }
+        let pasid = (32_768 + client.pid % 32_768).to_string();
+        view.line(format!("{KFD}/proc/{}/pasid", client.pid), pasid);
+    }
+}
+
+/// Nodes are numbered anew whenever one comes or goes: a number is no identity.
+fn nodes(amd: &Amd) -> Vec<Node<'_>> {
+    let xccs = amd.product().xccs;
+    let places = amd.order.iter().filter_map(|place| {
+        let gpu = amd.gpus.get(crate::model::machine::place(*place))?;
+        Some((*place, gpu))
+    });
+    let partitions = places.flat_map(|(place, gpu)| {
+        let of = gpu.listed.partitions(xccs);
+        (0..of).map(move |partition| (place, gpu, partition, of))
+    });
+    (amd.sockets..)
+        .zip(partitions)
+        .map(|(number, (place, gpu, partition, of))| Node {
+            number,
+            place,
+            partition,
+            of,
+            gpu,
+        })
+        .collect()
+}
+
+/// KFD's id of a partition, which is never zero.
+fn gpu_id(gpu: &Gpu, partition: u32) -> u64 {
+    mix(gpu.unique_id ^ u64::from(partition)) & 0xffff | 1
+}
+
+fn show_socket(amd: &Amd, view: &mut View, socket: u32) {
+    let folder = format!("{KFD}/topology/nodes/{socket}");
+    view.line(format!("{folder}/gpu_id"), "0");
+    view.file(format!("{folder}/name"), "", 0o444);
+    let spec = crate::model::tables::machine(&amd.machine);
+    let cores = spec.map_or(0, |spec| spec.cores_per_socket * 2);
+    let memory = spec.map_or(0, |spec| spec.node_memory_kib << 10);
+    let facts = [
+        ("cpu_cores_count", u64::from(cores)),
+        ("simd_count", 0),
+        ("mem_banks_count", 1),
+        ("io_links_count", 0),
+        ("gfx_target_version", 0),
+        ("drm_render_minor", 0),
+        ("num_xcc", 0),
+    ];
+    view.line(format!("{folder}/properties"), properties(&facts));
+    let bank = format!("{folder}/mem_banks/0/properties");
+    view.line(
+        bank,
+        properties(&[("heap_type", 0), ("size_in_bytes", memory)]),
+    );
+}
+
+fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
+    let (product, gpu) = (amd.product(), node.gpu);
+    let folder = format!("{KFD}/topology/nodes/{}", node.number);
+    view.line(
+        format!("{folder}/gpu_id"),
+        gpu_id(gpu, node.partition).to_string(),
+    );
+    view.line(format!("{folder}/name"), product.target);
+    let xccs = product.xccs / node.of;
+    let links = show_links(view, &folder, node, all);
+    // The partition stands in the four highest bits (`kfd_topology_add_device`).
+    let location = u64::from(gpu.bus) << 8 | u64::from(node.partition) << 28;
+    let facts = [
+        ("cpu_cores_count", 0),
+        ("simd_count", u64::from(xccs * product.units_per_xcc * 4)),
+        ("mem_banks_count", 1),
+        ("io_links_count", links),
+        ("p2p_links_count", 0),
+        ("simd_per_cu", 4),
+        ("gfx_target_version", u64::from(product.target_version)),
+        ("vendor_id", 0x1002),
+        ("device_id", u64::from(product.device_id)),
+        ("location_id", location),
+        ("domain", 0),
+        (
+            "drm_render_minor",
+            u64::from(render_minor(node.place, node.partition)),
+        ),
+        ("hive_id", amd.hive()),
+        (
+            "num_sdma_engines",
+            u64::from((product.dma_engines / node.of).max(1)),
+        ),
+        ("num_xcc", u64::from(xccs)),
+        ("unique_id", gpu.unique_id),
+        // Zero for GPUs with banks: whoever wants the size reads the bank.
+        ("local_mem_size", 0),
+    ];
+    view.line(format!("{folder}/properties"), properties(&facts));
+    // Partitions of one NUMA domain share its memory evenly.
+    let size = product.memory_bytes / u64::from(node.of);
+    let bank = format!("{folder}/mem_banks/0/properties");
+    view.line(
+        bank,
+        properties(&[("heap_type", 1), ("size_in_bytes", size), ("width", 8_192)]),
+    );
+}
+
+/// To the socket, and by xGMI to every partition of every other GPU; says how many.
+fn show_links(view: &mut View, folder: &str, node: &Node<'_>, all: &[Node<'_>]) -> u64 {
+    let peers = all.iter().filter(|peer| peer.place != node.place);
+    let peers = peers.map(|peer| (peer.number, XGMI, 15));
+    let mut count = 0;
+    for (to, kind, weight) in [(node.gpu.node, PCIE, 20)].into_iter().chain(peers) {
+        let facts = [
+            ("type", u64::from(kind)),
+            ("node_from", u64::from(node.number)),
+            ("node_to", u64::from(to)),
+            ("weight", weight),
+            ("max_bandwidth", if kind == XGMI { 64_000 } else { 31_504 }),
+        ];
+        view.line(
+            format!("{folder}/io_links/{count}/properties"),
+            properties(&facts),
+        );
+        count += 1;
+    }
+    count
+}
+
+fn properties(facts: &[(&str, u64)]) -> String {
+    facts
+        .iter()
+        .map(|(name, value)| format!("{name} {value}\n"))
+        .collect()
+}
