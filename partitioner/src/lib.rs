@@ -5,12 +5,14 @@
 //! that matters: what it says is read from the hardware when it is asked. Never decides anything: the
 //! planner says what to cut, kerfd says when.
 
+pub mod amd;
 pub mod client;
 pub mod discover;
 pub mod library;
 pub mod nodes;
 pub mod nvml;
 pub mod sysfs;
+pub mod systree;
 pub mod topology;
 mod words;
 pub mod worker;

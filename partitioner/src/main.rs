@@ -48,6 +48,9 @@ struct MachineArgs {
     /// The folder that stands for `/`.
     #[arg(long, value_name = "DIR", default_value = "/")]
     sysroot: PathBuf,
+    /// The folder of the simulated machine whose root that is: what is written goes through its kernel.
+    #[arg(long, value_name = "DIR")]
+    simulated: Option<PathBuf>,
 }
 
 impl MachineArgs {
@@ -59,7 +62,12 @@ impl MachineArgs {
             _ => Some(std::path::absolute(self.nvml)?),
         };
         let sysroot = std::path::absolute(self.sysroot)?;
-        Ok(Machine { library, sysroot })
+        let simulated = self.simulated.map(std::path::absolute).transpose()?;
+        Ok(Machine {
+            library,
+            sysroot,
+            simulated,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One small machine, complete in every field, that the tests convert and show.
 
+use kerf_types::amd::{AmdGpu, AmdPartition, ComputePartition, MemoryPartition};
 use kerf_types::inventory::{
     Architecture, Driver, GpuProcess, NumaNode, NvLink, NvLinkRemote, PcieLink,
 };
@@ -29,6 +30,7 @@ pub fn inventory() -> Inventory {
             cuda_version: Some("13.1".to_owned()),
         }),
         gpus: vec![cut_gpu(), lost_gpu()],
+        amd: vec![amd_gpu()],
         numa_nodes: vec![NumaNode {
             id: 0,
             cpus: "0-55,112-167".to_owned(),
@@ -43,6 +45,38 @@ pub fn inventory() -> Inventory {
             rate_gbps: 400,
         }],
         problems: vec!["/sys/class/infiniband/mlx5_1/ports/1/rate cannot be read".to_owned()],
+    }
+}
+
+/// An AMD GPU in two partitions, for which another memory mode was asked.
+pub fn amd_gpu() -> AmdGpu {
+    let partition = |kfd_node, render_minor| AmdPartition {
+        kfd_node,
+        gpu_id: 40_000 + kfd_node,
+        render_minor,
+        xccs: 4,
+        memory: Some(Bytes(103_070_826_496)),
+    };
+    AmdGpu {
+        index: 0,
+        pci: pci("0000:05:00.0"),
+        name: "AMD Instinct MI300X OAM".to_owned(),
+        pci_device_id: 0x74a1_1002,
+        unique_id: Some("b3a1c27f9d04e586".to_owned()),
+        serial: Some("692200012345".to_owned()),
+        memory: Bytes(206_141_652_992),
+        memory_used: Some(Bytes(296_747_008)),
+        numa_node: Some(1),
+        xccs: Some(8),
+        hive: Some("00000000deadbeef".to_owned()),
+        compute: Some(ComputePartition::Dpx),
+        compute_modes: vec![ComputePartition::Spx, ComputePartition::Dpx],
+        memory_mode: Some(MemoryPartition::Nps1),
+        memory_modes: vec![MemoryPartition::Nps1, MemoryPartition::Nps4],
+        pending_memory: Some(MemoryPartition::Nps4),
+        partitions: vec![partition(2, 128), partition(3, 129)],
+        processes: vec![4_242],
+        health: Health::Ok,
     }
 }
 

@@ -162,6 +162,8 @@ fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
             let name = name_of(gpus, gpu, |gpu| &gpu.destroy, *placement, *profile);
             (gpu, format!("destroy {name} at {}", place(*placement)))
         }
+        Step::SetAmdCompute { gpu, mode } => (gpu, format!("set compute mode {mode}")),
+        Step::SetAmdMemory { gpu, mode } => (gpu, format!("ask for memory mode {mode}")),
     };
     match gpus.iter().find(|gpu| gpu.pci == *pci) {
         Some(gpu) => format!("GPU {}: {what}", gpu.index),

@@ -50,10 +50,13 @@ pub fn render(inventory: &Inventory, style: Style) -> String {
             style.paint(Ink::Red, "PROBLEM:")
         ));
     }
-    if inventory.gpus.is_empty() {
+    if inventory.gpus.is_empty() && inventory.amd.is_empty() {
         text.push_str("no GPUs\n");
-    } else {
-        text.push_str(&format!("\n{}", gpus(inventory).render(style, "")));
+    }
+    for table in [gpus(inventory), amd(inventory)] {
+        if !table.is_empty() {
+            text.push_str(&format!("\n{}", table.render(style, "")));
+        }
     }
     let nodes = numa_nodes(inventory);
     if !nodes.is_empty() {
@@ -68,7 +71,10 @@ pub fn render(inventory: &Inventory, style: Style) -> String {
 
 fn driver(inventory: &Inventory) -> String {
     let Some(driver) = &inventory.driver else {
-        return "no driver answers".to_owned();
+        return match inventory.amd.as_slice() {
+            [] => "no driver answers".to_owned(),
+            _ => "driver amdgpu".to_owned(),
+        };
     };
     let cuda = driver
         .cuda_version
@@ -113,6 +119,43 @@ fn gpus(inventory: &Inventory) -> Table {
             gpu.processes.len().into(),
             health(&gpu.health),
             Cell::new(Ink::Dim, &gpu.uuid),
+        ]);
+    }
+    table
+}
+
+fn amd(inventory: &Inventory) -> Table {
+    let mut table = Table::new(&[
+        ">AMD",
+        "PCI",
+        "NAME",
+        ">MEMORY",
+        ">NUMA",
+        "COMPUTE",
+        "MEMORY MODE",
+        ">PARTITIONS",
+        ">PROCESSES",
+        "HEALTH",
+    ]);
+    for gpu in &inventory.amd {
+        let memory_mode = match (&gpu.memory_mode, &gpu.pending_memory_mode) {
+            (now, Some(next)) => {
+                let now = now.as_deref().unwrap_or("-");
+                Cell::new(Ink::Yellow, format!("{now}, {next} after a reload"))
+            }
+            (now, None) => Cell::optional(now.as_ref()),
+        };
+        table.push(vec![
+            gpu.index.into(),
+            (&gpu.pci).into(),
+            (&gpu.name).into(),
+            known_bytes(gpu.memory_bytes),
+            Cell::optional(gpu.numa_node),
+            Cell::optional(gpu.compute_mode.as_ref()),
+            memory_mode,
+            gpu.partitions.len().into(),
+            gpu.processes.len().into(),
+            health(&gpu.health),
         ]);
     }
     table

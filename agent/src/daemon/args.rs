@@ -132,7 +132,9 @@ impl Args {
 
     fn lead_to_machine(&self, name: &str, config: &mut Config) {
         let folder = machine_folder(config);
-        config.paths.nvml = Some(folder.join("libnvidia-ml.so.1"));
+        // A machine of another vendor's GPUs has no library.
+        let has_library = machine::has_library(name);
+        config.paths.nvml = has_library.then(|| folder.join("libnvidia-ml.so.1"));
         config.paths.sysroot = folder.join("root");
         config.simulate = Some(name.to_owned());
     }
@@ -158,6 +160,11 @@ impl SetUp {
     }
 }
 
+/// The simulated machine's folder, where kerfd runs on one.
+pub fn simulated_folder(config: &Config) -> Option<PathBuf> {
+    config.simulate.as_ref().map(|_| machine_folder(config))
+}
+
 fn machine_folder(config: &Config) -> PathBuf {
     config.paths.state_dir.join("sim")
 }
@@ -174,7 +181,10 @@ fn simulated(name: &str, folder: &Path, seed: Option<u64>) -> anyhow::Result<Mac
             found.name
         ),
         Err(CreateError::Store(StoreError::Absent(_))) => {
-            let source = machine::find_library()?;
+            let source = match machine::has_library(name) {
+                true => machine::find_library()?,
+                false => PathBuf::new(),
+            };
             let options = machine::CreateOptions { seed };
             Ok(machine::create(name, folder, &source, &options)?)
         }

@@ -63,6 +63,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             program: paths.partitioner.clone(),
             nvml: paths.nvml.clone(),
             sysroot: paths.sysroot.clone(),
+            simulated: args::simulated_folder(&config),
             records: paths.run_dir.join("workers"),
             socket: paths.run_dir.join("partitioner.sock"),
         },

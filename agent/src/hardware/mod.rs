@@ -17,7 +17,7 @@ use std::time::Duration;
 use kerf_api::partitioner::v1 as wire;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::sample::{GpuSample, SampleCost};
-use kerf_types::{Gpu, PciAddress, Step};
+use kerf_types::{AmdGpu, Gpu, PciAddress, Step};
 use tokio::sync::Mutex;
 
 use pool::{Pool, Scope};
@@ -160,6 +160,15 @@ impl HardwareError {
     }
 }
 
+/// The GPU that a step has changed, as it was read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// One that NVML knows.
+    Gpu(Gpu),
+    /// An AMD GPU.
+    Amd(AmdGpu),
+}
+
 /// Deadlines of hardware calls.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
@@ -244,21 +253,34 @@ impl Hardware {
         gpu_of(&operation, outcome)
     }
 
+    /// One AMD GPU as it is now; needs no driver library.
+    pub async fn observe_amd(&self, pci: PciAddress) -> Result<AmdGpu, HardwareError> {
+        let address = pci.to_string();
+        let call = wire::request::Call::ObserveAmd(wire::ObserveAmd { pci: address });
+        let operation = format!("observing AMD GPU {pci}");
+        let outcome = self
+            .call(Scope::Amd(pci), &operation, call, self.deadlines.call)
+            .await?;
+        amd_gpu_of(&operation, outcome)
+    }
+
     /// Carries out one step; returns its GPU as it is after it.
-    pub async fn apply(&self, step: &Step) -> Result<Gpu, HardwareError> {
+    pub async fn apply(&self, step: &Step) -> Result<Applied, HardwareError> {
         let call = wire::request::Call::Apply(wire::Apply {
             step: Some(kerf_api::v1::Step::from(step)),
         });
         let operation = step.to_string();
+        let scope = match step.is_amd() {
+            true => Scope::Amd(step.gpu()),
+            false => Scope::Gpu(GpuKey::Pci(step.gpu())),
+        };
         let outcome = self
-            .call(
-                Scope::Gpu(GpuKey::Pci(step.gpu())),
-                &operation,
-                call,
-                self.deadlines.step,
-            )
+            .call(scope, &operation, call, self.deadlines.step)
             .await?;
-        gpu_of(&operation, outcome)
+        match step.is_amd() {
+            true => amd_gpu_of(&operation, outcome).map(Applied::Amd),
+            false => gpu_of(&operation, outcome).map(Applied::Gpu),
+        }
     }
 
     /// Sensors of one GPU.
@@ -318,6 +340,16 @@ impl Hardware {
     }
 }
 
+fn amd_gpu_of(operation: &str, outcome: wire::response::Outcome) -> Result<AmdGpu, HardwareError> {
+    let wire::response::Outcome::AmdGpu(gpu) = outcome else {
+        return Err(unexpected(operation, &outcome));
+    };
+    AmdGpu::try_from(gpu).map_err(|error| HardwareError::Protocol {
+        operation: operation.to_owned(),
+        why: error.to_string(),
+    })
+}
+
 fn gpu_of(operation: &str, outcome: wire::response::Outcome) -> Result<Gpu, HardwareError> {
     let wire::response::Outcome::Gpu(gpu) = outcome else {
         return Err(unexpected(operation, &outcome));
@@ -334,6 +366,7 @@ fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareErr
         wire::response::Outcome::Opened(_) => "an opened driver",
         wire::response::Outcome::Host(_) => "host facts",
         wire::response::Outcome::Gpu(_) => "a GPU",
+        wire::response::Outcome::AmdGpu(_) => "an AMD GPU",
         wire::response::Outcome::Sampled(_) => "a sample",
         wire::response::Outcome::Nodes(_) => "device nodes",
         wire::response::Outcome::Identity(_) => "who it is",

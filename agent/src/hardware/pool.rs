@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use kerf_api::partitioner::v1::{Opened, Response, failure, request, response};
 use kerf_telemetry::SelfMetrics;
+use kerf_types::PciAddress;
 use tokio::sync::mpsc;
 
 use super::worker::{Worker, WorkerProgram};
@@ -31,6 +32,19 @@ pub enum Scope {
     Driver,
     /// One GPU.
     Gpu(GpuKey),
+    /// One AMD GPU: files of the kernel, behind which another driver stands.
+    Amd(PciAddress),
+}
+
+impl Scope {
+    /// The one GPU that it is.
+    fn gpu(self) -> Option<GpuKey> {
+        match self {
+            Self::Gpu(key) => Some(key),
+            Self::Amd(pci) => Some(GpuKey::Pci(pci)),
+            Self::Host | Self::Driver => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -89,10 +103,7 @@ impl Pool {
         let unresponsive = self
             .stuck
             .values()
-            .filter_map(|(scope, operation)| match scope {
-                Scope::Gpu(key) => Some((*key, operation.clone())),
-                Scope::Host | Scope::Driver => None,
-            });
+            .filter_map(|(scope, operation)| Some((scope.gpu()?, operation.clone())));
         PoolStatus {
             stuck: self.stuck.len(),
             unresponsive: unresponsive.collect(),
@@ -151,7 +162,7 @@ impl Pool {
         deadline: Duration,
     ) -> Result<response::Outcome, HardwareError> {
         self.readmit();
-        if let Scope::Gpu(gpu) = scope
+        if let Some(gpu) = scope.gpu()
             && let Some((_, operation)) = self.stuck.values().find(|(stuck, _)| *stuck == scope)
         {
             return Err(HardwareError::Unresponsive {
@@ -159,7 +170,7 @@ impl Pool {
                 operation: operation.clone(),
             });
         }
-        if scope != Scope::Host {
+        if matches!(scope, Scope::Gpu(_) | Scope::Driver) {
             self.opened().await?;
         }
         self.run(scope, operation, call, deadline).await
@@ -288,6 +299,7 @@ fn kind(call: &request::Call) -> &'static str {
         request::Call::Open(_) => "open",
         request::Call::ObserveHost(_) => "observe_host",
         request::Call::ObserveGpu(_) => "observe_gpu",
+        request::Call::ObserveAmd(_) => "observe_amd",
         request::Call::Apply(_) => "apply",
         request::Call::Sample(_) => "sample",
         request::Call::EnsureNodes(_) => "ensure_nodes",

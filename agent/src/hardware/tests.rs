@@ -23,6 +23,7 @@ fn pool(folder: &std::path::Path, script: &str, call: Duration) -> Hardware {
             program,
             nvml: None,
             sysroot: folder.to_owned(),
+            simulated: None,
             records: folder.join("workers"),
             socket: folder.join("partitioner.sock"),
         },

@@ -4,7 +4,7 @@ use kerf_types::{PciAddress, Placement, ProfileId, Step};
 use tokio::sync::mpsc;
 
 use super::{Host, HostError, Progress, Reserve, record};
-use crate::hardware::{GpuKey, HardwareError};
+use crate::hardware::{Applied, GpuKey, HardwareError};
 use crate::store::{Work, WorkRow};
 
 impl Host {
@@ -30,20 +30,20 @@ impl Host {
         for (at, step) in (before..).zip(steps) {
             let begun = std::time::Instant::now();
             match self.hardware.apply(step).await {
-                Ok(gpu) => {
+                Ok(Applied::Gpu(gpu)) => {
                     self.metrics.apply_steps.inc([kind(step), "done"]);
                     self.note_step(step, begun.elapsed(), None);
                     self.take_gpu(gpu);
                 }
+                Ok(Applied::Amd(gpu)) => {
+                    self.metrics.apply_steps.inc([kind(step), "done"]);
+                    self.note_step(step, begun.elapsed(), None);
+                    self.take_amd(gpu);
+                }
                 Err(source) => {
                     self.metrics.apply_steps.inc([kind(step), "failed"]);
                     self.note_step(step, begun.elapsed(), Some(&source));
-                    let key = GpuKey::Pci(step.gpu());
-                    if source.is_unknown_outcome() || source.is_lost() {
-                        self.gpu_failed(key, &source);
-                    } else {
-                        self.observe_gpu(key).await;
-                    }
+                    self.look_after_failure(step, &source).await;
                     return Err(self.step_failed(at + 1, of, step, source));
                 }
             }
@@ -61,6 +61,21 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// What has become of the GPU of a step that failed.
+    async fn look_after_failure(&mut self, step: &Step, source: &HardwareError) {
+        let (pci, key) = (step.gpu(), GpuKey::Pci(step.gpu()));
+        let silent = source.is_unknown_outcome() || source.is_lost();
+        match (step.is_amd(), silent) {
+            (true, true) => self.amd_failed(pci, source),
+            (true, false) => match self.hardware.observe_amd(pci).await {
+                Ok(gpu) => self.take_amd(gpu),
+                Err(error) => self.amd_failed(pci, &error),
+            },
+            (false, true) => self.gpu_failed(key, source),
+            (false, false) => self.observe_gpu(key).await,
+        }
     }
 
     /// Cuts one slice with its intent in the store; a failure undoes what was made of it.
@@ -211,5 +226,7 @@ fn kind(step: &Step) -> &'static str {
         Step::CreateComputeInstance { .. } => "create_compute_instance",
         Step::DestroyComputeInstance { .. } => "destroy_compute_instance",
         Step::DestroyGpuInstance { .. } => "destroy_gpu_instance",
+        Step::SetAmdCompute { .. } => "set_amd_compute",
+        Step::SetAmdMemory { .. } => "set_amd_memory",
     }
 }

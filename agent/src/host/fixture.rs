@@ -36,6 +36,7 @@ pub fn inventory(gpus: Vec<Gpu>) -> Inventory {
         host: "test".to_owned(),
         driver: None,
         gpus,
+        amd: Vec::new(),
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),

@@ -5,6 +5,7 @@
 //! is called, a lease is in the store before its container hears of it, and what exists is only ever what
 //! was read back.
 
+mod amd;
 mod blockers;
 mod carry;
 mod choice;
@@ -91,6 +92,8 @@ pub struct Host {
     inventory: Inventory,
     /// The GPUs that the kernel driver serves; `None` where it does not say.
     listed: Option<Vec<PciAddress>>,
+    /// Memory modes that AMD GPUs were asked for and do not have yet.
+    amd_requests: amd::Requests,
     pci_paths: BTreeMap<String, String>,
     libraries: Vec<std::path::PathBuf>,
     /// Device nodes of capabilities that were seen, by minor: path and numbers.
@@ -129,6 +132,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         host: parts.config.host.clone(),
         driver: None,
         gpus: Vec::new(),
+        amd: Vec::new(),
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
@@ -165,6 +169,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         metrics: parts.metrics,
         inventory,
         listed: None,
+        amd_requests: amd::Requests::new(),
         pci_paths: BTreeMap::new(),
         libraries: Vec::new(),
         capabilities: BTreeMap::new(),
@@ -185,6 +190,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         handle: handle.clone(),
     };
     host.load()?;
+    host.load_amd_requests();
     let (ready, looked) = oneshot::channel();
     let owner = tokio::spawn(host.run(inbox, ready));
     // A driver that hangs, or takes its time to load, must not keep kerfd from saying so.

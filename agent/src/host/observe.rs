@@ -13,7 +13,8 @@ use crate::hardware::{GpuKey, HardwareError};
 impl Host {
     /// Reads everything anew, GPU by GPU. The caller settles, so that names and picture follow in order.
     pub(super) async fn observe_all(&mut self) {
-        self.observe_platform().await;
+        let amd = self.observe_platform().await;
+        self.observe_amd(&amd).await;
         match self.hardware.open().await {
             Ok(opened) => {
                 self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());
@@ -63,12 +64,13 @@ impl Host {
         self.gpu(pci)
     }
 
-    async fn observe_platform(&mut self) {
+    /// The host apart from its GPUs; returns which AMD GPUs it has.
+    async fn observe_platform(&mut self) -> Vec<PciAddress> {
         let facts = match self.hardware.observe_host().await {
             Ok(facts) => facts,
             Err(error) => {
                 self.degrade("worker", chain(&error), "see the log of kerf-partitioner");
-                return;
+                return self.inventory.amd.iter().map(|gpu| gpu.pci).collect();
             }
         };
         self.recovered("worker");
@@ -90,6 +92,8 @@ impl Host {
         let listed: Result<Vec<PciAddress>, _> =
             facts.gpus.iter().map(|address| address.parse()).collect();
         self.listed = listed.ok().filter(|all| !all.is_empty());
+        let amd = facts.amd_gpus.iter();
+        amd.filter_map(|address| address.parse().ok()).collect()
     }
 
     fn driver_failed(&mut self, error: &HardwareError) {

@@ -71,14 +71,16 @@ pub fn status(
             since_ms: degraded.since.0,
         });
     let leased = |slice: &&SliceView| slice.state == SliceState::Leased;
-    let well = view.inventory.gpus.iter().filter(|gpu| gpu.health.is_ok());
+    let nvidia = view.inventory.gpus.iter().map(|gpu| &gpu.health);
+    let amd = view.inventory.amd.iter().map(|gpu| &gpu.health);
+    let well = nvidia.chain(amd).filter(|health| health.is_ok());
     v1::Status {
         host: view.inventory.host.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_ms: facts.started_ms,
         now_ms: crate::host::now().0,
         degraded: degraded.collect(),
-        gpus: count(view.inventory.gpus.len()),
+        gpus: count(view.inventory.gpus.len() + view.inventory.amd.len()),
         gpus_ok: count(well.count()),
         slices: count(view.slices.len()),
         slices_leased: count(view.slices.iter().filter(leased).count()),

@@ -191,6 +191,7 @@ fn eight_gpus(family: &str) {
             host: String::new(),
             driver: None,
             gpus: gpus.collect(),
+            amd: Vec::new(),
             numa_nodes: Vec::new(),
             nics: Vec::new(),
             problems: Vec::new(),

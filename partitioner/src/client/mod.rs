@@ -3,11 +3,12 @@
 //! Owns the worker process that it starts. After a missed deadline the worker may be stuck in a driver
 //! call: it is left behind, never killed, and ends by itself when the driver lets it go.
 
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use kerf_api::partitioner::v1 as wire;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
 use kerf_types::sample::GpuSample;
-use kerf_types::{Gpu, Step};
+use kerf_types::{AmdGpu, Gpu, PciAddress, Step};
 
 use crate::worker::Machine;
 
@@ -48,10 +49,17 @@ impl WorkerCommand {
             .arg(library.map_or_else(|| "none".into(), |path| path.as_os_str().to_owned()))
             .arg("--sysroot")
             .arg(&self.machine.sysroot)
+            .args(simulated_option(self.machine.simulated.as_deref()))
             .stdout(Stdio::null())
             .process_group(0);
         command
     }
+}
+
+/// The option that tells a worker that its machine is simulated, where it is.
+pub fn simulated_option(folder: Option<&Path>) -> impl Iterator<Item = OsString> {
+    let option = |folder: &Path| ["--simulated".into(), folder.as_os_str().to_owned()];
+    folder.map(option).into_iter().flatten()
 }
 
 /// Why a call has no answer.
@@ -216,6 +224,22 @@ impl Client {
         )?)
     }
 
+    /// One AMD GPU.
+    pub fn observe_amd(
+        &mut self,
+        pci: PciAddress,
+        deadline: Duration,
+    ) -> Result<AmdGpu, ClientError> {
+        let pci = pci.to_string();
+        amd_gpu(self.call(Call::ObserveAmd(wire::ObserveAmd { pci }), deadline)?)
+    }
+
+    /// Carries out a step of an AMD GPU; the GPU as it is then.
+    pub fn apply_amd(&mut self, step: &Step, deadline: Duration) -> Result<AmdGpu, ClientError> {
+        let step = Some(step.into());
+        amd_gpu(self.call(Call::Apply(wire::Apply { step }), deadline)?)
+    }
+
     /// Carries out a step; the GPU as it is then.
     pub fn apply(&mut self, step: &Step, deadline: Duration) -> Result<Gpu, ClientError> {
         gpu(self.call(
@@ -277,6 +301,15 @@ impl Drop for Client {
 fn gpu(outcome: Outcome) -> Result<Gpu, ClientError> {
     match outcome {
         Outcome::Gpu(gpu) => gpu
+            .try_into()
+            .map_err(|cause| ClientError::Convert { cause }),
+        _ => Err(ClientError::OtherKind),
+    }
+}
+
+fn amd_gpu(outcome: Outcome) -> Result<AmdGpu, ClientError> {
+    match outcome {
+        Outcome::AmdGpu(gpu) => gpu
             .try_into()
             .map_err(|cause| ClientError::Convert { cause }),
         _ => Err(ClientError::OtherKind),

@@ -13,7 +13,7 @@ use kerf_api::json;
 use kerf_api::partitioner::v1 as wire;
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_types::inventory::{Health, Inventory};
-use kerf_types::{Gpu, Timestamp};
+use kerf_types::{AmdGpu, Gpu, Timestamp};
 
 use crate::client::{Client, ClientError, WorkerCommand};
 use crate::in_words;
@@ -51,6 +51,7 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
         .map_err(DiscoverError::Worker)?;
     search.problems.extend(host.problems.iter().cloned());
     let (driver, gpus) = search.driver_and_gpus();
+    let amd = search.amd(&host.amd_gpus);
     let tree = PciTree::new(
         host.pci_paths
             .iter()
@@ -63,6 +64,7 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
         host: host.host,
         driver,
         gpus,
+        amd,
         numa_nodes,
         nics,
         problems,
@@ -170,6 +172,28 @@ impl<'a> Search<'a> {
                 (None, sick)
             }
         }
+    }
+
+    /// AMD GPUs; one that does not answer is a problem, and nothing else is known of it.
+    fn amd(&mut self, addresses: &[String]) -> Vec<AmdGpu> {
+        let deadline = self.deadline;
+        let mut found = Vec::new();
+        for address in addresses {
+            let Ok(pci) = address.parse() else { continue };
+            if self.stuck >= STUCK_LIMIT {
+                self.problems.push(format!(
+                    "AMD GPU {pci}: not asked, {STUCK_LIMIT} workers hang"
+                ));
+                continue;
+            }
+            match self.ask(|client| client.observe_amd(pci, deadline)) {
+                Ok(gpu) => found.push(gpu),
+                Err(error) => self
+                    .problems
+                    .push(format!("AMD GPU {pci}: {}", in_words(&error))),
+            }
+        }
+        found
     }
 
     fn gpus(&mut self, count: u32) -> Vec<Gpu> {

@@ -2,7 +2,7 @@
 
 use kerf_api::json::{GpuSample, Samples};
 use kerf_types::inventory::{Health, Inventory};
-use kerf_types::{Bytes, Gpu, MigMode};
+use kerf_types::{AmdGpu, Bytes, Gpu, MigMode};
 
 use super::Discovery;
 use crate::topology;
@@ -22,6 +22,7 @@ pub fn table(found: &Discovery) -> String {
     );
     let mut text = format!("host    {}\ndriver  {driver}\n", inventory.host);
     section(&mut text, &gpus(inventory));
+    section(&mut text, &amd(inventory));
     section(&mut text, &slices(inventory));
     section(&mut text, &numa_nodes(inventory));
     section(&mut text, &nics(inventory));
@@ -110,6 +111,35 @@ fn gpus(inventory: &Inventory) -> Rows {
         ]
     };
     with_header(row(header), inventory.gpus.iter().map(line).collect())
+}
+
+fn amd(inventory: &Inventory) -> Rows {
+    let mode = |mode: Option<String>| mode.unwrap_or_else(unknown);
+    let line = |gpu: &AmdGpu| {
+        vec![
+            gpu.index.to_string(),
+            gpu.name.clone(),
+            gpu.pci.to_string(),
+            gpu.memory.to_string(),
+            gpu.numa_node.map_or_else(unknown, |node| node.to_string()),
+            mode(gpu.compute.map(|mode| mode.to_string())),
+            mode(gpu.memory_mode.map(|mode| mode.to_string())),
+            gpu.partitions.len().to_string(),
+            health(&gpu.health),
+        ]
+    };
+    let header = [
+        "AMD",
+        "NAME",
+        "PCI",
+        "MEMORY",
+        "NUMA",
+        "COMPUTE",
+        "MEMORY MODE",
+        "PARTITIONS",
+        "HEALTH",
+    ];
+    with_header(row(header), inventory.amd.iter().map(line).collect())
 }
 
 fn mig_mode(gpu: &Gpu) -> &'static str {

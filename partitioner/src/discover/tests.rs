@@ -90,6 +90,7 @@ fn a_table_shows_what_is_not_known_as_such() {
         host: "h1".to_owned(),
         driver: None,
         gpus: vec![sick, well],
+        amd: Vec::new(),
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: vec!["GPU 0: gone".to_owned()],

@@ -196,7 +196,8 @@ impl Root {
         self.resolve(path, OFlag::O_PATH | OFlag::O_DIRECTORY)
     }
 
-    fn resolve(&self, path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
+    /// Opens what lies at `path` with these flags, beneath the root.
+    pub(crate) fn resolve(&self, path: &str, flags: OFlag) -> Result<OwnedFd, Errno> {
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);

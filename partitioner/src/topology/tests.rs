@@ -150,6 +150,7 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
         host: "test".to_owned(),
         driver: None,
         gpus,
+        amd: Vec::new(),
         numa_nodes: vec![node(0, "0-3"), node(8, "4-7")],
         nics: vec![Nic {
             name: "bond0".to_owned(),

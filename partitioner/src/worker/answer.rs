@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_api::partitioner::v1::request::Call;
@@ -11,21 +11,33 @@ use kerf_api::partitioner::v1::response::Outcome;
 use kerf_api::partitioner::v1::{
     DeviceNode, DeviceNodes, Identity, Opened, Request, Response, Sampled,
 };
-use kerf_types::{DeviceMinor, Gpu, ParseError, Step, Timestamp};
+use kerf_types::{DeviceMinor, ParseError, PciAddress, Step, Timestamp};
 use nvml_wrapper::Nvml;
 
 use super::failure::{FailureOf, about, refusal};
 use super::host;
+use crate::amd;
 use crate::nodes;
 use crate::nvml::sample::Sampler;
 use crate::nvml::{self, GpuAccess, Site, apply};
 use crate::sysfs::Root;
 use crate::sysfs::capabilities::CapabilityCache;
+use crate::systree::SysTree;
+use crate::systree::transaction::Polls;
+
+/// Time between two looks whether KFD lists a GPU's partitions.
+const AMD_POLL: Duration = Duration::from_millis(50);
+/// Looks at most; a change of mode takes the driver one to three seconds.
+const AMD_POLLS: u32 = 300;
+/// All of a step, its undoing included: less than kerfd's deadline for a step, so that it is undone by whoever
+/// began it.
+const AMD_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What a worker works with. The library lies outside, so that what borrows from it can lie here.
 pub struct Worker<'a> {
     path: Option<&'a Path>,
     root: &'a Root,
+    tree: &'a dyn SysTree,
     library: &'a OnceCell<Nvml>,
     capabilities: CapabilityCache,
     sampler: Option<Sampler<'a>>,
@@ -33,10 +45,16 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     /// A worker that has opened nothing.
-    pub fn new(path: Option<&'a Path>, root: &'a Root, library: &'a OnceCell<Nvml>) -> Self {
+    pub fn new(
+        path: Option<&'a Path>,
+        root: &'a Root,
+        tree: &'a dyn SysTree,
+        library: &'a OnceCell<Nvml>,
+    ) -> Self {
         Self {
             path,
             root,
+            tree,
             library,
             capabilities: CapabilityCache::default(),
             sampler: None,
@@ -62,13 +80,17 @@ impl<'a> Worker<'a> {
         Ok(match call {
             Call::Identify(_) => Outcome::Identity(self.identity()),
             Call::Open(_) => Outcome::Opened(self.open()?),
-            Call::ObserveHost(_) => Outcome::Host(host::facts(self.root)),
+            Call::ObserveHost(_) => Outcome::Host(host::facts(self.root, self.tree)),
             Call::ObserveGpu(ask) => {
                 let access = access(ask.index, ask.pci.as_deref())?;
                 let gpu = nvml::observe(self.site()?, access);
                 Outcome::Gpu((&gpu.map_err(|error| gpu_failure(access, &error))?).into())
             }
-            Call::Apply(ask) => Outcome::Gpu((&self.apply(ask.step)?).into()),
+            Call::ObserveAmd(ask) => {
+                let gpu = amd::observe(self.tree, address(&ask.pci)?, now())?;
+                Outcome::AmdGpu((&gpu).into())
+            }
+            Call::Apply(ask) => self.apply(ask.step)?,
             Call::Sample(ask) => {
                 Outcome::Sampled(self.sample(access(ask.index, ask.pci.as_deref())?)?)
             }
@@ -91,7 +113,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn apply(&mut self, step: Option<kerf_api::v1::Step>) -> Result<Gpu, FailureOf> {
+    fn apply(&mut self, step: Option<kerf_api::v1::Step>) -> Result<Outcome, FailureOf> {
         let Some(step) = step else {
             return Err(FailureOf(refusal(Code::Invalid, "no step is named")));
         };
@@ -100,7 +122,11 @@ impl<'a> Worker<'a> {
         if let (Step::SetMigMode { gpu, .. }, Some(sampler)) = (&step, &mut self.sampler) {
             sampler.release(GpuAccess::Pci(*gpu));
         }
-        Ok(apply::apply(self.site()?, &step)?)
+        let mut patience = Polls::new(AMD_POLLS, AMD_POLL, Instant::now() + AMD_DEADLINE);
+        if let Some(gpu) = amd::apply::apply(self.tree, &step, now(), &mut patience) {
+            return Ok(Outcome::AmdGpu((&gpu?).into()));
+        }
+        Ok(Outcome::Gpu((&apply::apply(self.site()?, &step)?).into()))
     }
 
     /// Loads the library, unless that was done; says what it serves. Without a library there is nothing
@@ -165,8 +191,12 @@ fn access(index: u32, pci: Option<&str>) -> Result<GpuAccess, FailureOf> {
     let Some(pci) = pci else {
         return Ok(GpuAccess::Index(index));
     };
+    address(pci).map(GpuAccess::Pci)
+}
+
+fn address(pci: &str) -> Result<PciAddress, FailureOf> {
     let wrong = |error: ParseError| FailureOf(refusal(Code::Invalid, &error.to_string()));
-    pci.parse().map(GpuAccess::Pci).map_err(wrong)
+    pci.parse().map_err(wrong)
 }
 
 fn gpu_failure(access: GpuAccess, error: &nvml::NvmlError) -> FailureOf {

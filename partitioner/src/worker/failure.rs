@@ -7,6 +7,7 @@ use kerf_api::partitioner::v1::Failure;
 use kerf_api::partitioner::v1::failure::Code;
 use nix::errno::Errno;
 
+use crate::amd::AmdError;
 use crate::in_words;
 use crate::nodes::NodeError;
 use crate::nvml::apply::StepError;
@@ -54,6 +55,31 @@ impl From<StepError> for FailureOf {
             StepError::NotDone { .. } => (Code::Driver, None),
         };
         Self(failure(code, &error, nvml))
+    }
+}
+
+impl From<AmdError> for FailureOf {
+    fn from(error: AmdError) -> Self {
+        let code = match &error {
+            AmdError::NotFound { .. } => Code::NotFound,
+            AmdError::NotOffered { .. } => Code::NotSupported,
+            AmdError::Mode { .. } => Code::Invalid,
+            AmdError::InUse { .. } => Code::InUse,
+            // A part of it stands: nobody knows which mode it will have in the end.
+            AmdError::Stuck { .. } => Code::Conflict,
+            AmdError::Unsteady | AmdError::Unreadable { .. } | AmdError::Undone { .. } => {
+                match error.errno() {
+                    Some(Errno::ENODEV | Errno::ENXIO | Errno::ENOENT) => Code::Lost,
+                    Some(Errno::EACCES | Errno::EROFS) => Code::NoPermission,
+                    // So amdgpu says that it resets the GPU.
+                    Some(Errno::EPERM) => Code::ResetRequired,
+                    Some(Errno::EINVAL) => Code::Invalid,
+                    Some(Errno::EIO) => Code::Io,
+                    _ => Code::Driver,
+                }
+            }
+        };
+        Self(failure(code, &error, None))
     }
 }
 

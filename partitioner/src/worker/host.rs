@@ -2,11 +2,13 @@
 
 use kerf_api::partitioner::v1::HostFacts;
 
+use crate::amd;
 use crate::in_words;
 use crate::sysfs::{Root, SysfsError, driver, majors, nics, numa, pci};
+use crate::systree::SysTree;
 
 /// What sysfs tells; what it does not is named among the problems.
-pub fn facts(root: &Root) -> HostFacts {
+pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
     let mut problems = Vec::new();
     let (nodes, unknown) = kept(numa::nodes(root), &mut problems);
     problems.extend(unknown);
@@ -14,7 +16,12 @@ pub fn facts(root: &Root) -> HostFacts {
     let paths = kept(pci::paths(root), &mut problems);
     let majors = kept(majors::majors(root), &mut problems);
     let gpus = kept(driver::addresses(root), &mut problems);
+    let amd_gpus = amd::addresses(tree).unwrap_or_else(|error| {
+        problems.push(in_words(&error));
+        Vec::new()
+    });
     HostFacts {
+        amd_gpus: amd_gpus.iter().map(ToString::to_string).collect(),
         host: host_name(),
         gpus: gpus.iter().map(ToString::to_string).collect(),
         numa_nodes: nodes.iter().map(Into::into).collect(),

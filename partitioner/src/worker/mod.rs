@@ -23,8 +23,10 @@ use kerf_api::frame::{FrameDecoder, FrameError, encode_frame};
 use kerf_api::partitioner::v1::Request;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
+use nvidia_ml::kernel::Kernel;
 
 use crate::sysfs::{Root, SysfsError};
+use crate::systree::{RealTree, SimTree, SysTree};
 use answer::Worker;
 pub use confine::{ConfineError, confine};
 
@@ -38,6 +40,28 @@ pub struct Machine {
     pub library: Option<PathBuf>,
     /// The folder that stands for `/`.
     pub sysroot: PathBuf,
+    /// The folder of the simulated machine whose `root` that is. What is written goes through its kernel then;
+    /// nothing but this leads there.
+    pub simulated: Option<PathBuf>,
+}
+
+impl Machine {
+    /// The simulated kernel that it has, if it has one.
+    fn kernel(&self) -> Result<Option<Kernel>, WorkerError> {
+        let Some(folder) = &self.simulated else {
+            return Ok(None);
+        };
+        let other = || WorkerError::OtherRoot {
+            machine: folder.clone(),
+            sysroot: self.sysroot.clone(),
+        };
+        let own = folder.join("root").canonicalize().map_err(|_| other())?;
+        if self.sysroot.canonicalize().ok() != Some(own) {
+            return Err(other());
+        }
+        let kernel = Kernel::open(folder);
+        Ok(Some(kernel.map_err(|cause| WorkerError::Kernel { cause })?))
+    }
 }
 
 /// Why a worker ended before its client did.
@@ -49,6 +73,21 @@ pub enum WorkerError {
         /// Why.
         #[source]
         cause: SysfsError,
+    },
+    /// The simulated machine is not the one whose root was named.
+    #[error("{sysroot:?} is not the root of the simulated machine in {machine:?}")]
+    OtherRoot {
+        /// The machine's folder.
+        machine: PathBuf,
+        /// The root that was named.
+        sysroot: PathBuf,
+    },
+    /// The simulated machine's kernel could not be used.
+    #[error("open the simulated kernel")]
+    Kernel {
+        /// Why.
+        #[source]
+        cause: nvidia_ml::StoreError,
     },
     /// The socket failed.
     #[error("{operation} the socket")]
@@ -71,6 +110,7 @@ pub enum WorkerError {
 /// Serves one client until it closes its end.
 pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerError> {
     let root = Root::open(&machine.sysroot).map_err(|cause| WorkerError::Sysroot { cause })?;
+    let kernel = machine.kernel()?;
     SigSet::all()
         .thread_block()
         .map_err(|errno| WorkerError::Socket {
@@ -79,7 +119,11 @@ pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerErro
         })?;
     // Declared before the worker, so that what borrows from the library goes first.
     let library = OnceCell::new();
-    let mut worker = Worker::new(machine.library.as_deref(), &root, &library);
+    let tree: Box<dyn SysTree + '_> = match kernel {
+        Some(kernel) => Box::new(SimTree::new(kernel)),
+        None => Box::new(RealTree::new(&root)),
+    };
+    let mut worker = Worker::new(machine.library.as_deref(), &root, &*tree, &library);
     let mut frames = FrameDecoder::new();
     let frame_error = |cause| WorkerError::Frame { cause };
     loop {

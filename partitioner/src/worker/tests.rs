@@ -29,6 +29,7 @@ impl Bare {
         let machine = Machine {
             library,
             sysroot: folder.path().to_owned(),
+            simulated: None,
         };
         let (stream, theirs) = UnixStream::pair().expect("a pair");
         let worker = std::thread::spawn(move || serve(theirs, &machine));
@@ -150,6 +151,7 @@ fn what_is_no_frame_ends_the_worker() {
     let no_root = Machine {
         library: None,
         sysroot: "/nowhere/at/all".into(),
+        simulated: None,
     };
     let (_ours, theirs) = UnixStream::pair().expect("a pair");
     assert!(matches!(

@@ -1,5 +1,6 @@
 //! The worker against simulated machines, through the real library ABI and the real socket.
 
+mod amd;
 mod crash;
 mod faults;
 mod look;

@@ -39,6 +39,7 @@ impl World {
         Machine {
             library: Some(self.info.library.clone()),
             sysroot: self.info.sysroot.clone(),
+            simulated: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a host has: GPUs, NUMA nodes, network interfaces, and how they hang together.
 
+use crate::amd::AmdGpu;
 use crate::bytes::Bytes;
 use crate::ids::{DeviceMinor, GpuUuid, SliceId};
 use crate::mig::{GpuInstance, MigMode};
@@ -16,6 +17,8 @@ pub struct Inventory {
     pub driver: Option<Driver>,
     /// GPUs in order of their NVML index.
     pub gpus: Vec<Gpu>,
+    /// AMD GPUs in order of their addresses.
+    pub amd: Vec<AmdGpu>,
     /// NUMA nodes, by id.
     pub numa_nodes: Vec<NumaNode>,
     /// RDMA-capable network interfaces.

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod amd;
 pub mod ask;
 pub mod bytes;
 pub mod compute;
@@ -26,6 +27,7 @@ pub mod step;
 pub mod time;
 pub mod topology;
 
+pub use amd::{AmdGpu, ComputePartition, MemoryPartition};
 pub use ask::Ask;
 pub use bytes::Bytes;
 pub use compute::ComputeProfile;

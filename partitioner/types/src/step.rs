@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::amd::{ComputePartition, MemoryPartition};
 use crate::ids::{CiId, GiId, MigUuid, ProfileId};
 use crate::pci::PciAddress;
 use crate::placement::Placement;
@@ -61,9 +62,29 @@ pub enum Step {
         /// Its place.
         placement: Placement,
     },
+    /// Sets the compute partition mode of an AMD GPU. Done when it has it and its partitions are there.
+    SetAmdCompute {
+        /// The GPU.
+        gpu: PciAddress,
+        /// The wanted mode.
+        mode: ComputePartition,
+    },
+    /// Asks for a memory partition mode of an AMD GPU, and so of its whole hive: the driver remembers it until
+    /// it is loaded anew. Done when the GPU has it, or the driver has taken the request.
+    SetAmdMemory {
+        /// The GPU.
+        gpu: PciAddress,
+        /// The wanted mode.
+        mode: MemoryPartition,
+    },
 }
 
 impl Step {
+    /// Whether it changes an AMD GPU, which NVML does not know.
+    pub fn is_amd(&self) -> bool {
+        matches!(self, Self::SetAmdCompute { .. } | Self::SetAmdMemory { .. })
+    }
+
     /// The GPU that it changes.
     pub fn gpu(&self) -> PciAddress {
         match self {
@@ -71,7 +92,9 @@ impl Step {
             | Self::CreateGpuInstance { gpu, .. }
             | Self::CreateComputeInstance { gpu, .. }
             | Self::DestroyComputeInstance { gpu, .. }
-            | Self::DestroyGpuInstance { gpu, .. } => *gpu,
+            | Self::DestroyGpuInstance { gpu, .. }
+            | Self::SetAmdCompute { gpu, .. }
+            | Self::SetAmdMemory { gpu, .. } => *gpu,
         }
     }
 }
@@ -114,6 +137,12 @@ impl fmt::Display for Step {
                 gpu, gi, placement, ..
             } => {
                 write!(f, "destroy GPU instance {gi} at {placement} on {gpu}")
+            }
+            Self::SetAmdCompute { gpu, mode } => {
+                write!(f, "set compute partition mode of {gpu} to {mode}")
+            }
+            Self::SetAmdMemory { gpu, mode } => {
+                write!(f, "ask for memory partition mode {mode} of {gpu}")
             }
         }
     }

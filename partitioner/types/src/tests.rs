@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use crate::amd::{ModeError, check_mode};
 use crate::ask::{Feature, Requirement};
 use crate::{
-    Ask, Bytes, ContainerRef, Fence, HostId, HostName, LeaseId, PciAddress, Placement, ProfileName,
-    SliceId, Timestamp,
+    Ask, Bytes, ComputePartition, ContainerRef, Fence, HostId, HostName, LeaseId, MemoryPartition,
+    PciAddress, Placement, ProfileName, SliceId, Timestamp,
 };
 
 fn check_round_trip<T>(texts: &[&str])
@@ -208,6 +209,55 @@ fn asks() -> impl Strategy<Value = Ask> {
             })
             .prop_map(Ask::Capability),
     ]
+}
+
+#[test]
+fn amd_modes_read_in_either_case_and_nothing_else() {
+    check_round_trip::<ComputePartition>(&["SPX", "DPX", "TPX", "QPX", "CPX"]);
+    check_round_trip::<MemoryPartition>(&["NPS1", "NPS2", "NPS4", "NPS8"]);
+    assert_eq!("cpx".parse(), Ok(ComputePartition::Cpx));
+    assert_eq!("Nps4".parse(), Ok(MemoryPartition::Nps4));
+    for wrong in ["", "CP", "CPXX", "NPS1"] {
+        wrong.parse::<ComputePartition>().expect_err(wrong);
+    }
+    for wrong in ["", "NPS3", "NPS", "SPX"] {
+        wrong.parse::<MemoryPartition>().expect_err(wrong);
+    }
+}
+
+/// The whole table of what the driver takes, for each count of XCCs that is built or could be.
+#[test]
+fn amd_modes_go_together_as_the_driver_has_it() {
+    let possible = |xccs: u32| {
+        let of = |memory: MemoryPartition| {
+            let modes = ComputePartition::ALL.into_iter();
+            let fit = modes.filter(|mode| check_mode(*mode, memory, xccs).is_ok());
+            let words: Vec<String> = fit.map(|mode| mode.to_string()).collect();
+            format!("{memory}: {}", words.join(" "))
+        };
+        MemoryPartition::ALL.map(of).join(", ")
+    };
+    assert_eq!(possible(0), "NPS1: , NPS2: , NPS4: , NPS8: ");
+    assert_eq!(possible(3), "NPS1: , NPS2: , NPS4: , NPS8: ");
+    assert_eq!(
+        possible(4),
+        "NPS1: SPX DPX CPX, NPS2: DPX, NPS4: CPX, NPS8: "
+    );
+    assert_eq!(possible(6), "NPS1: SPX TPX CPX, NPS2: , NPS4: CPX, NPS8: ");
+    assert_eq!(
+        possible(8),
+        "NPS1: SPX DPX QPX CPX, NPS2: DPX, NPS4: QPX CPX, NPS8: "
+    );
+    let (mode, memory) = (ComputePartition::Spx, MemoryPartition::Nps4);
+    assert_eq!(
+        check_mode(mode, memory, 8),
+        Err(ModeError::Memory { mode, memory })
+    );
+    let mode = ComputePartition::Tpx;
+    assert_eq!(
+        check_mode(mode, memory, 8),
+        Err(ModeError::Xccs { mode, xccs: 8 })
+    );
 }
 
 proptest! {

@@ -16,9 +16,11 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
     ("kerf-nvml-sim", &["kerf-types"]),
+    // The simulator as a library, for one thing: a worker that is told on its command line that its machine is
+    // simulated writes through that machine's kernel. Nothing else leads there.
     (
         "kerf-partitioner",
-        &["kerf-types", "kerf-planner", "kerf-api"],
+        &["kerf-types", "kerf-planner", "kerf-api", "kerf-nvml-sim"],
     ),
     ("kerf-agent", AGENT),
     ("kerf-tests", &[]),

@@ -1,7 +1,7 @@
 //! A host: driver, NUMA nodes, network interfaces, and the inventory that holds all of it.
 
 use kerf_types::inventory::{Driver, Nic, NumaNode};
-use kerf_types::{Bytes, Gpu, Inventory};
+use kerf_types::{AmdGpu, Bytes, Gpu, Inventory};
 
 use super::{
     At, ConvertError, GPU_LIMIT, NAME_LIMIT, NIC_LIMIT, NUMA_LIMIT, PROBLEM_LIMIT, TEXT_LIMIT,
@@ -15,6 +15,7 @@ impl From<&Inventory> for v1::Inventory {
             host: inventory.host.clone(),
             driver: inventory.driver.as_ref().map(Into::into),
             gpus: inventory.gpus.iter().map(Into::into).collect(),
+            amd: inventory.amd.iter().map(Into::into).collect(),
             numa_nodes: inventory.numa_nodes.iter().map(Into::into).collect(),
             nics: inventory.nics.iter().map(Into::into).collect(),
             problems: inventory.problems.clone(),
@@ -31,6 +32,9 @@ impl TryFrom<v1::Inventory> for Inventory {
         distinct("gpus", gpus.iter().map(|gpu| gpu.index))?;
         distinct("gpus", gpus.iter().map(|gpu| &gpu.uuid))?;
         distinct("gpus", gpus.iter().map(|gpu| gpu.pci))?;
+        let amd = each("amd", inventory.amd, GPU_LIMIT, AmdGpu::try_from)?;
+        distinct("amd", amd.iter().map(|gpu| gpu.index))?;
+        distinct("amd", amd.iter().map(|gpu| gpu.pci))?;
         let problem = |problem| text("", problem, TEXT_LIMIT);
         Ok(Self {
             host: text("host", inventory.host, NAME_LIMIT)?,
@@ -40,6 +44,7 @@ impl TryFrom<v1::Inventory> for Inventory {
                 .transpose()
                 .at("driver")?,
             gpus,
+            amd,
             numa_nodes: numa_nodes(inventory.numa_nodes)?,
             nics: each("nics", inventory.nics, NIC_LIMIT, Nic::try_from)?,
             problems: each("problems", inventory.problems, PROBLEM_LIMIT, problem)?,

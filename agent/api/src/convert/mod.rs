@@ -3,6 +3,7 @@
 //! It owns what a message may hold: every value is checked on the way in, so that nothing behind this module
 //! checks again. It never repairs a value and never guesses one that is missing.
 
+mod amd;
 mod check;
 mod gpu;
 mod host;

@@ -67,6 +67,14 @@ impl From<&Step> for v1::Step {
                     placement,
                 })
             }
+            Step::SetAmdCompute { mode, .. } => {
+                let mode = mode.to_string();
+                Kind::SetAmdCompute(step::SetAmdCompute { gpu, mode })
+            }
+            Step::SetAmdMemory { mode, .. } => {
+                let mode = mode.to_string();
+                Kind::SetAmdMemory(step::SetAmdMemory { gpu, mode })
+            }
         };
         Self { kind: Some(kind) }
     }
@@ -82,6 +90,8 @@ impl TryFrom<v1::Step> for Step {
             Kind::CreateComputeInstance(step) => create_ci(&step).at("create_compute_instance"),
             Kind::DestroyComputeInstance(step) => destroy_ci(&step).at("destroy_compute_instance"),
             Kind::DestroyGpuInstance(step) => destroy_gi(&step).at("destroy_gpu_instance"),
+            Kind::SetAmdCompute(step) => amd_compute(&step).at("set_amd_compute"),
+            Kind::SetAmdMemory(step) => amd_memory(&step).at("set_amd_memory"),
         }
     }
 }
@@ -126,5 +136,19 @@ fn destroy_gi(step: &v1::step::DestroyGpuInstance) -> Result<Step, ConvertError>
         gi: GiId(step.gi),
         profile: ProfileId(step.profile),
         placement: placement(step.placement)?,
+    })
+}
+
+fn amd_compute(step: &v1::step::SetAmdCompute) -> Result<Step, ConvertError> {
+    Ok(Step::SetAmdCompute {
+        gpu: parse("gpu", &step.gpu)?,
+        mode: parse("mode", &step.mode)?,
+    })
+}
+
+fn amd_memory(step: &v1::step::SetAmdMemory) -> Result<Step, ConvertError> {
+    Ok(Step::SetAmdMemory {
+        gpu: parse("gpu", &step.gpu)?,
+        mode: parse("mode", &step.mode)?,
     })
 }

@@ -5,6 +5,7 @@ mod record;
 
 use std::fmt::Debug;
 
+use kerf_types::amd::{ComputePartition, MemoryPartition};
 use kerf_types::inventory::{Architecture, GpuProcess};
 use kerf_types::job::JobState;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
@@ -42,7 +43,7 @@ fn check_refused(change: impl FnOnce(&mut v1::Inventory), expected: &str) {
     assert_eq!(error.to_string(), expected);
 }
 
-fn steps() -> [Step; 5] {
+fn steps() -> [Step; 7] {
     let (gpu, profile, placement) = (pci("10000:e1:00.0"), ProfileId(9), place(4, 4));
     let (gi, ci, uuid) = (
         GiId(2),
@@ -72,6 +73,14 @@ fn steps() -> [Step; 5] {
             gi,
             profile,
             placement,
+        },
+        Step::SetAmdCompute {
+            gpu,
+            mode: ComputePartition::Tpx,
+        },
+        Step::SetAmdMemory {
+            gpu,
+            mode: MemoryPartition::Nps8,
         },
     ]
 }
@@ -388,5 +397,29 @@ fn a_lease_is_shown_whole() {
     assert_eq!(
         (slice.id.as_str(), gpu.pci.as_str()),
         ("0000:1b:00.0-6-1", "0000:1b:00.0")
+    );
+}
+
+#[test]
+fn wrong_amd_gpus_are_refused() {
+    let wrong = |change: fn(&mut v1::AmdGpu), expected| {
+        check_refused(|inventory| change(&mut inventory.amd[0]), expected);
+    };
+    wrong(
+        |gpu| gpu.compute = Some("XPX".to_owned()),
+        "amd[0].compute: a compute partition mode expected, found \"XPX\": spx, dpx, tpx, qpx or cpx",
+    );
+    wrong(
+        |gpu| gpu.memory_modes.push("NPS3".to_owned()),
+        "amd[0].memory_modes[2]: a memory partition mode expected, found \"NPS3\": nps1, nps2, nps4 or nps8",
+    );
+    wrong(
+        |gpu| gpu.partitions[1].render_minor = 128,
+        "amd[0].partitions: 128 stands there twice",
+    );
+    wrong(|gpu| gpu.health = None, "amd[0].health: missing");
+    check_refused(
+        |inventory| inventory.amd.push(inventory.amd[0].clone()),
+        "amd: 0 stands there twice",
     );
 }

@@ -209,6 +209,7 @@ fn random_host(rng: &mut Rng) -> (Inventory, Usage) {
         host: "h".to_owned(),
         driver: None,
         gpus,
+        amd: Vec::new(),
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),

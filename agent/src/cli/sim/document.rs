@@ -100,7 +100,10 @@ impl From<&MachineInfo> for SimMachine {
             schema: "kerf.v1.SimMachine",
             name: info.name.clone(),
             dir: info.dir.display().to_string(),
-            library: info.library.display().to_string(),
+            library: match info.has_library {
+                true => info.library.display().to_string(),
+                false => "none".to_owned(),
+            },
             sysroot: info.sysroot.display().to_string(),
             real_nodes: info.real_nodes,
         }

@@ -5,6 +5,7 @@
 mod document;
 mod driver;
 mod fault;
+mod kernel;
 mod load;
 mod policy;
 
@@ -46,6 +47,9 @@ pub enum Verb {
     Fault(fault::Args),
     /// Put a process on a GPU, or take processes away
     Load(load::Args),
+    /// Do something to the kernel of a machine whose GPUs have no library
+    #[command(subcommand)]
+    Kernel(kernel::Verb),
     /// Reset a GPU, as nvidia-smi --gpu-reset does: a pending MIG mode takes hold
     Reset {
         /// The machine's folder
@@ -80,6 +84,32 @@ pub enum SimError {
         /// Why.
         source: ControlError,
     },
+    /// Its kernel could not be read or changed.
+    #[error("cannot use the kernel of the machine in {}", dir.display())]
+    Kernel {
+        /// Its folder.
+        dir: PathBuf,
+        /// Why.
+        source: nvidia_ml::kernel::ControlError,
+    },
+    /// There is no machine, or none that can be used.
+    #[error("cannot open the machine in {}", dir.display())]
+    Store {
+        /// Its folder.
+        dir: PathBuf,
+        /// Why.
+        source: nvidia_ml::StoreError,
+    },
+    /// The simulated kernel refused a value.
+    #[error("the simulated kernel refuses {value:?} for {file}")]
+    Refused {
+        /// The file.
+        file: String,
+        /// The value.
+        value: String,
+        /// With which errno.
+        source: std::io::Error,
+    },
 }
 
 impl SimError {
@@ -104,7 +134,10 @@ impl SimError {
                 source: ControlError::Store(_),
                 ..
             } => "`kerf sim create` makes a machine in a folder".to_owned(),
-            Self::Create(_) | Self::Control { .. } => return None,
+            Self::Store { .. } => "`kerf sim create` makes a machine in a folder".to_owned(),
+            Self::Create(_) | Self::Control { .. } | Self::Kernel { .. } | Self::Refused { .. } => {
+                return None;
+            }
         })
     }
 }
@@ -116,7 +149,10 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
             .print
             .document(&SimMachines::new(), render_machines)?,
         Verb::Create { machine, dir, seed } => {
-            let library = machine::find_library().map_err(SimError::from)?;
+            let library = match machine::has_library(machine) {
+                true => machine::find_library().map_err(SimError::from)?,
+                false => PathBuf::new(),
+            };
             let options = CreateOptions { seed: *seed };
             let made = machine::create(machine, dir, &library, &options);
             let made = SimMachine::from(&made.map_err(SimError::from)?);
@@ -129,6 +165,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
                 .document(&SimState::from(&shown), render_state)?;
         }
         Verb::Fault(args) => fault::run(args)?,
+        Verb::Kernel(verb) => kernel::run(verb)?,
         Verb::Load(args) => load::run(args, context)?,
         Verb::Reset { dir, gpu } => control::reset(dir, *gpu).map_err(on(dir))?,
         Verb::Reload { dir } => control::reload(dir).map_err(on(dir))?,

@@ -42,6 +42,7 @@ fn host() -> kerf_types::Inventory {
             rate_gbps: 400,
         }],
         problems: vec!["gpu 2 does not answer".to_owned()],
+        amd: Vec::new(),
     };
     message.try_into().expect("a right inventory")
 }
@@ -132,6 +133,36 @@ fn an_inventory_names_what_is_wrong() {
     insta::assert_snapshot!(inventory::render(&Inventory::from(&empty), PLAIN), @"
     node-1  no driver answers
     no GPUs
+    ");
+}
+
+#[test]
+fn amd_gpus_have_a_table_of_their_own() {
+    let amd = |index, memory_mode: &str, pending: Option<&str>| v1::AmdGpu {
+        index,
+        pci: format!("0000:0{index}:00.0"),
+        name: "AMD Instinct MI300X OAM".to_owned(),
+        memory_bytes: 192 << 30,
+        numa_node: Some(0),
+        compute: Some("CPX".to_owned()),
+        memory_mode: Some(memory_mode.to_owned()),
+        pending_memory: pending.map(str::to_owned),
+        processes: vec![4_242],
+        health: gpu(0).health,
+        ..v1::AmdGpu::default()
+    };
+    let message = v1::Inventory {
+        host: "node-2".to_owned(),
+        amd: vec![amd(0, "NPS1", Some("NPS4")), amd(1, "NPS1", None)],
+        ..v1::Inventory::default()
+    };
+    let inventory: kerf_types::Inventory = message.try_into().expect("a right inventory");
+    insta::assert_snapshot!(inventory::render(&Inventory::from(&inventory), PLAIN), @"
+    node-2  driver amdgpu
+
+    AMD  PCI           NAME                     MEMORY  NUMA  COMPUTE  MEMORY MODE                PARTITIONS  PROCESSES  HEALTH
+      0  0000:00:00.0  AMD Instinct MI300X OAM  192GiB     0  CPX      NPS1, NPS4 after a reload           0          1  ok
+      1  0000:01:00.0  AMD Instinct MI300X OAM  192GiB     0  CPX      NPS1                                0          1  ok
     ");
 }
 

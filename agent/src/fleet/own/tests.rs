@@ -31,6 +31,7 @@ fn view() -> HostView {
             host: "gpu-1".to_owned(),
             driver: None,
             gpus: Vec::new(),
+            amd: Vec::new(),
             numa_nodes: Vec::new(),
             nics: Vec::new(),
             problems: Vec::new(),

@@ -16,6 +16,7 @@ use std::process::Stdio;
 
 use kerf_api::frame::{FrameDecoder, encode_frame};
 use kerf_api::partitioner::v1::{Request, Response, request};
+use kerf_partitioner::client::simulated_option;
 use kerf_types::lease::InitProcess;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -37,6 +38,8 @@ pub struct WorkerProgram {
     pub nvml: Option<PathBuf>,
     /// Root of the machine.
     pub sysroot: PathBuf,
+    /// The folder of the simulated machine whose root that is, where it is one.
+    pub simulated: Option<PathBuf>,
     /// Folder in which running workers are written down.
     pub records: PathBuf,
     /// Socket on which a service manager offers workers; it need not be there.
@@ -122,6 +125,7 @@ impl Worker {
             .arg(nvml)
             .arg("--sysroot")
             .arg(&program.sysroot)
+            .args(simulated_option(program.simulated.as_deref()))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())

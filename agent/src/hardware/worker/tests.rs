@@ -32,6 +32,7 @@ fn program() -> (TempDir, WorkerProgram) {
         program: path("worker"),
         nvml: Some(path("lib")),
         sysroot: folder.path().to_owned(),
+        simulated: None,
         records: path("workers"),
         socket: path("partitioner.sock"),
     };

@@ -127,6 +127,7 @@ fn inventory() -> Inventory {
             cuda_version: None,
         }),
         gpus: vec![cut, gpu(1, "0000:0e:00.0", "0000:0d:00.0")],
+        amd: Vec::new(),
         numa_nodes: vec![NumaNode {
             id: 0,
             cpus: "0-55".to_owned(),

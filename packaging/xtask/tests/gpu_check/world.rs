@@ -58,6 +58,7 @@ impl World {
         let machine = Machine {
             library: Some(self.info.library.clone()),
             sysroot: self.info.sysroot.clone(),
+            simulated: None,
         };
         let command = WorkerCommand {
             executable: partitioner(),

@@ -36,7 +36,9 @@ impl Effects {
                 Step::CreateComputeInstance {
                     placement, profile, ..
                 } => drop(effects.filled.insert(*placement, *profile)),
-                Step::SetMigMode { .. } => {}
+                Step::SetMigMode { .. }
+                | Step::SetAmdCompute { .. }
+                | Step::SetAmdMemory { .. } => {}
             }
         }
         effects

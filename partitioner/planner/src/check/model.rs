@@ -70,6 +70,13 @@ impl<'a> Model<'a> {
         if self.expected.gpu_in_use {
             self.found.push(Violation::GpuInUse { step: at });
         }
+        if step.is_amd() {
+            // No GPU with MIG is an AMD GPU.
+            return self.found.push(Violation::WrongGpu {
+                step: at,
+                found: step.gpu(),
+            });
+        }
         let is_mode = matches!(step, Step::SetMigMode { .. });
         if !is_mode && !matches!(self.mode, MigMode::Enabled | MigMode::DisablePending) {
             self.found.push(Violation::MigOff { step: at });
@@ -99,6 +106,7 @@ impl<'a> Model<'a> {
             } => {
                 self.destroy(at, *gi, *profile, *placement);
             }
+            Step::SetAmdCompute { .. } | Step::SetAmdMemory { .. } => {}
         }
     }
 

@@ -21,6 +21,7 @@ fn inventory() -> Inventory {
         host: "test".to_owned(),
         driver: None,
         gpus: vec![cut, whole],
+        amd: Vec::new(),
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),

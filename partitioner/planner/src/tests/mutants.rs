@@ -81,7 +81,9 @@ pub const MUTANTS: [(&str, Mutant); 31] = [
             | Step::CreateGpuInstance { gpu, .. }
             | Step::CreateComputeInstance { gpu, .. }
             | Step::DestroyComputeInstance { gpu, .. }
-            | Step::DestroyGpuInstance { gpu, .. } => *gpu = other,
+            | Step::DestroyGpuInstance { gpu, .. }
+            | Step::SetAmdCompute { gpu, .. }
+            | Step::SetAmdMemory { gpu, .. } => *gpu = other,
         }
         true
     }),

@@ -121,6 +121,12 @@ pub fn apply(site: Site<'_>, step: &Step) -> Result<kerf_types::Gpu, StepError> 
         } => {
             destroy::gpu_instance(&scene, *gi, *profile, *placement)?;
         }
+        Step::SetAmdCompute { .. } | Step::SetAmdMemory { .. } => {
+            return Err(StepError::Conflict {
+                step: step.to_string(),
+                found: "it is a step for an AMD GPU".to_owned(),
+            });
+        }
     }
     observe::observe(site, access).map_err(|cause| scene.driver(cause))
 }

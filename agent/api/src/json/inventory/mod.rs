@@ -1,5 +1,6 @@
 //! `kerf discover` and `kerf inventory`: what a host has, the open description of its hardware.
 
+mod amd;
 mod from;
 mod gpu;
 #[cfg(test)]
@@ -8,6 +9,7 @@ mod tests;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use amd::{AmdGpu, AmdPartition};
 pub use gpu::{
     ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
     NvLink, NvLinkRemote, PcieLink, Profile,
@@ -28,6 +30,8 @@ pub struct Inventory {
     pub driver: Option<Driver>,
     /// GPUs in order of their NVML index.
     pub gpus: Vec<Gpu>,
+    /// AMD GPUs in order of their addresses.
+    pub amd: Vec<AmdGpu>,
     /// NUMA nodes, by id.
     pub numa_nodes: Vec<NumaNode>,
     /// RDMA-capable network interfaces.
@@ -82,6 +86,7 @@ impl From<&kerf_types::Inventory> for Inventory {
             host: inventory.host.clone(),
             driver: inventory.driver.as_ref().map(Into::into),
             gpus: inventory.gpus.iter().map(Into::into).collect(),
+            amd: inventory.amd.iter().map(Into::into).collect(),
             numa_nodes: inventory.numa_nodes.iter().map(Into::into).collect(),
             nics: inventory.nics.iter().map(Into::into).collect(),
             problems: inventory.problems.clone(),

@@ -3,7 +3,7 @@
 use kerf_types::inventory::{Architecture, Gpu, Health, Inventory};
 use kerf_types::{MigMode, Timestamp};
 
-use crate::example::{cut_gpu, inventory, lost_gpu};
+use crate::example::{amd_gpu, cut_gpu, inventory, lost_gpu};
 use crate::json::show::pretty;
 
 #[test]
@@ -102,6 +102,7 @@ fn profiles_and_instances_are_shown() {
 fn a_host_is_shown_whole() {
     let inventory = Inventory {
         gpus: Vec::new(),
+        amd: Vec::new(),
         ..inventory()
     };
     insta::assert_snapshot!(pretty(&super::Inventory::from(&inventory)), @r#"
@@ -110,6 +111,7 @@ fn a_host_is_shown_whole() {
       "host": "node-1",
       "driver": { "version": "590.48.01", "nvml_version": "13.590.48.01", "cuda_version": "13.1" },
       "gpus": [],
+      "amd": [],
       "numa_nodes": [
         { "id": 0, "cpus": "0-55,112-167", "memory_bytes": 1099511627776, "distances": [ 10, 21 ] }
       ],
@@ -123,6 +125,49 @@ fn a_host_is_shown_whole() {
         }
       ],
       "problems": [ "/sys/class/infiniband/mlx5_1/ports/1/rate cannot be read" ]
+    }
+    "#);
+}
+
+#[test]
+fn an_amd_gpu_is_shown_with_its_modes_and_partitions() {
+    insta::assert_snapshot!(pretty(&super::AmdGpu::from(&amd_gpu())), @r#"
+    {
+      "index": 0,
+      "pci": "0000:05:00.0",
+      "name": "AMD Instinct MI300X OAM",
+      "pci_vendor_id": "1002",
+      "pci_device_id": "74a1",
+      "unique_id": "b3a1c27f9d04e586",
+      "serial": "692200012345",
+      "memory_bytes": 206141652992,
+      "memory_used_bytes": 296747008,
+      "numa_node": 1,
+      "xccs": 8,
+      "hive": "00000000deadbeef",
+      "compute_mode": "DPX",
+      "compute_modes": [ "SPX", "DPX" ],
+      "memory_mode": "NPS1",
+      "memory_modes": [ "NPS1", "NPS4" ],
+      "pending_memory_mode": "NPS4",
+      "partitions": [
+        {
+          "kfd_node": 2,
+          "gpu_id": 40002,
+          "render_minor": 128,
+          "xccs": 4,
+          "memory_bytes": 103070826496
+        },
+        {
+          "kfd_node": 3,
+          "gpu_id": 40003,
+          "render_minor": 129,
+          "xccs": 4,
+          "memory_bytes": 103070826496
+        }
+      ],
+      "processes": [ 4242 ],
+      "health": { "state": "ok" }
     }
     "#);
 }

@@ -141,6 +141,20 @@ pub enum Step {
         /// Its place.
         placement: Placement,
     },
+    /// Sets the compute partition mode of an AMD GPU.
+    SetAmdCompute {
+        /// Address of the GPU.
+        gpu: String,
+        /// The mode.
+        mode: String,
+    },
+    /// Asks for a memory partition mode of an AMD GPU and its hive, until the driver is loaded anew.
+    SetAmdMemory {
+        /// Address of the GPU.
+        gpu: String,
+        /// The mode.
+        mode: String,
+    },
 }
 
 /// The end of a successful `kerf apply`.
@@ -283,6 +297,14 @@ impl From<TypesStep> for Step {
                     placement,
                 }
             }
+            TypesStep::SetAmdCompute { mode, .. } => Self::SetAmdCompute {
+                gpu,
+                mode: mode.to_string(),
+            },
+            TypesStep::SetAmdMemory { mode, .. } => Self::SetAmdMemory {
+                gpu,
+                mode: mode.to_string(),
+            },
         }
     }
 }

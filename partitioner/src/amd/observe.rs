@@ -1,0 +1,95 @@
+//! One AMD GPU as it is now.
+
+use kerf_types::inventory::Health;
+use kerf_types::{AmdGpu, Bytes, PciAddress, Timestamp};
+use nix::errno::Errno;
+
+use super::{AmdError, kfd};
+use crate::systree::{SysTree, fact};
+
+const DRIVER: &str = "/sys/bus/pci/drivers/amdgpu";
+
+/// The folder of a PCI function.
+pub(super) fn folder(pci: PciAddress) -> String {
+    format!("/sys/bus/pci/devices/{pci}")
+}
+
+/// The GPUs that amdgpu serves, in order of their addresses. Nothing of the driver itself is asked, so this
+/// answers beside one that hangs.
+pub fn addresses(tree: &dyn SysTree) -> Result<Vec<PciAddress>, crate::systree::TreeError> {
+    let names = match tree.list(DRIVER) {
+        Err(error) if error.is_absent() => return Ok(Vec::new()),
+        names => names?,
+    };
+    let mut found: Vec<PciAddress> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// The GPU at this address. What it does not tell is unknown; only what tells which GPU it is must be there.
+pub fn observe(tree: &dyn SysTree, pci: PciAddress, now: Timestamp) -> Result<AmdGpu, AmdError> {
+    let served = addresses(tree).map_err(|cause| AmdError::Unreadable { pci, cause })?;
+    let place = served.iter().position(|other| *other == pci);
+    let place = place.ok_or(AmdError::NotFound { pci })?;
+    let unreadable = |cause| AmdError::Unreadable { pci, cause };
+    let nodes = kfd::nodes(tree, pci).map_err(unreadable)?;
+    let nodes = nodes.ok_or(AmdError::Unsteady)?;
+    let processes = kfd::processes(tree, &nodes.partitions).map_err(unreadable)?;
+    let folder = folder(pci);
+    let text = |name: &str| fact(tree, &format!("{folder}/{name}")).filter(|text| !text.is_empty());
+    let ids = |name: &str| text(name).as_deref().and_then(hexadecimal);
+    let (vendor, device) = (ids("vendor").unwrap_or(0), ids("device").unwrap_or(0));
+    let bytes = |name: &str| text(name)?.parse().ok().map(Bytes);
+    let banks = || nodes.partitions.iter().filter_map(|one| one.memory);
+    let banks = || Bytes(banks().map(|bytes| bytes.0).fold(0, u64::saturating_add));
+    let xccs: u32 = nodes.partitions.iter().map(|one| one.xccs).sum();
+    Ok(AmdGpu {
+        index: u32::try_from(place).unwrap_or(u32::MAX),
+        pci,
+        name: text("product_name").unwrap_or_else(|| format!("AMD {device:04x}")),
+        pci_device_id: device << 16 | vendor,
+        unique_id: text("unique_id"),
+        serial: text("serial_number"),
+        memory: bytes("mem_info_vram_total").unwrap_or_else(banks),
+        memory_used: bytes("mem_info_vram_used"),
+        numa_node: text("numa_node").and_then(|node| node.parse().ok()),
+        xccs: (xccs > 0).then_some(xccs),
+        hive: (nodes.hive != 0).then(|| format!("{:016x}", nodes.hive)),
+        compute: text("current_compute_partition").and_then(|mode| mode.parse().ok()),
+        compute_modes: list(text("available_compute_partition")),
+        memory_mode: text("current_memory_partition").and_then(|mode| mode.parse().ok()),
+        memory_modes: list(text("available_memory_partition")),
+        pending_memory: None,
+        partitions: nodes.partitions,
+        processes,
+        health: health(tree, &folder, now),
+    })
+}
+
+/// amdgpu answers EPERM for its modes while it resets the GPU.
+fn health(tree: &dyn SysTree, folder: &str, now: Timestamp) -> Health {
+    let path = format!("{folder}/current_compute_partition");
+    match tree.read(&path) {
+        Err(error) if error.errno() == Some(Errno::EPERM) => Health::Unresponsive {
+            since: now,
+            operation: "amdgpu resets it".to_owned(),
+        },
+        Err(error) if error.errno() == Some(Errno::EIO) => Health::Unresponsive {
+            since: now,
+            operation: "reading its compute mode".to_owned(),
+        },
+        _ => Health::Ok,
+    }
+}
+
+/// `SPX, DPX, QPX`; modes that nobody knows yet are left out.
+fn list<T: std::str::FromStr>(text: Option<String>) -> Vec<T> {
+    let text = text.unwrap_or_default();
+    let names = text.split([',', ' ']).filter(|name| !name.is_empty());
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    let id = u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()?;
+    (id <= 0xffff).then_some(id)
+}
