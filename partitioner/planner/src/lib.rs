@@ -12,12 +12,14 @@
 //! | [`gpu`] | the cheapest way of one GPU to a wanted multiset of slices, proven |
 //! | [`split`] | the cheapest way of several GPUs to one multiset, split over them in any way |
 //! | [`host`] | a whole layout: rules, pins, MIG mode, one plan per GPU |
+//! | [`amd`] | the modes of AMD GPUs: which steps, and what is refused |
 //! | [`mod@choose`] | which slice or GPU an ask gets |
 //! | [`check`] | whether a plan may be carried out; shares no code with the rest |
 
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
+pub mod amd;
 pub mod check;
 pub mod choose;
 pub mod gpu;

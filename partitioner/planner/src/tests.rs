@@ -18,6 +18,7 @@ use crate::host::existing;
 use crate::machine;
 use crate::space::{Item, Multiset, Space, State};
 
+mod amd;
 mod check;
 mod choose;
 mod churn;
