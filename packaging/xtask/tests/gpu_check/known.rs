@@ -38,7 +38,7 @@ impl Known {
     }
 
     pub fn product(&self) -> &'static Product {
-        self.spec.product
+        self.spec.nvidia().expect("a machine with GPUs of NVIDIA")
     }
 
     /// GPUs and interfaces in the order of the matrix.
