@@ -6,11 +6,12 @@ use kerf_api::v1;
 use kerf_api::v1::apply_progress::{Event, StepDone};
 use kerf_types::ProfileName;
 
+use super::client::Client;
 use super::fail::Failure;
 use super::layout::LayoutArgs;
 use super::plan;
 use super::style::{Ink, Style};
-use super::words::{self, count, micros};
+use super::words::{self, count, micros, seconds, span};
 use super::{Context, Exit};
 
 /// What a call is called when it fails.
@@ -21,21 +22,72 @@ const WHAT: &str = "apply the layout";
 pub struct Args {
     #[command(flatten)]
     layout: LayoutArgs,
+    #[command(flatten)]
+    how: How,
+    /// Forget the layout that is kept for the next boot, and change nothing
+    #[arg(long, group = "wanted", conflicts_with_all = ["wait", "drain", "force_destroy"])]
+    forget: bool,
+}
+
+/// How a layout is brought about.
+#[derive(Debug, clap::Args)]
+pub struct How {
     /// Refuse unless the host is still in this generation, as `kerf plan` printed it
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     expected_generation: u64,
+    /// Wait so long for slices that are in use, instead of refusing at once
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    wait: Option<u64>,
+    /// Give no new leases on the GPUs of the layout meanwhile; waits ten minutes unless --wait says otherwise
+    #[arg(long)]
+    drain: bool,
+    /// A MIG device that may be destroyed although somebody uses it; may be given several times
+    #[arg(long, value_name = "UUID")]
+    force_destroy: Vec<String>,
+}
+
+/// How long `--drain` waits by itself, in seconds.
+const DRAIN_WAIT: u64 = 600;
+
+impl How {
+    /// The request for a layout.
+    pub fn request(&self, layout: v1::Layout, allow_reset: bool) -> v1::ApplyLayoutRequest {
+        let wait = self.wait.unwrap_or(if self.drain { DRAIN_WAIT } else { 0 });
+        v1::ApplyLayoutRequest {
+            layout: Some(layout),
+            allow_reset,
+            expected_generation: self.expected_generation,
+            force_destroy: self.force_destroy.clone(),
+            wait_ms: wait.saturating_mul(1_000),
+            drain: self.drain,
+            forget: false,
+        }
+    }
 }
 
 /// Applies a layout. Once kerfd has begun it goes on to the end, also when nobody watches any more.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
-    let layout = args.layout.layout(&mut client).await?;
-    let request = v1::ApplyLayoutRequest {
-        layout: Some(layout),
-        allow_reset: args.layout.allow_reset,
-        expected_generation: args.expected_generation,
-        ..v1::ApplyLayoutRequest::default()
-    };
+    if args.forget {
+        let forget = true;
+        let request = v1::ApplyLayoutRequest {
+            forget,
+            ..Default::default()
+        };
+        return follow(&mut client, request, context).await;
+    }
+    let wanted = args.layout.layout(&mut client, context.print).await?;
+    let request = args.how.request(wanted.layout, args.layout.allow_reset);
+    let outcome = follow(&mut client, request, context).await;
+    outcome.map_err(|failure| failure.pointing_at(wanted.source.as_ref()))
+}
+
+/// Sends a layout and shows what becomes of it.
+pub async fn follow(
+    client: &mut Client,
+    request: v1::ApplyLayoutRequest,
+    context: &Context,
+) -> Result<Exit, Failure> {
     let answers = client
         .apply_layout(request)
         .await
@@ -61,7 +113,13 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
                 context.print.document(&Applied::from(&applied), render)?;
                 return Ok(Exit::Done);
             }
-            Some(Event::Step(_) | Event::Waiting(_)) | None => {}
+            Some(Event::Waiting(waiting)) => {
+                let left = span(waiting.left_ms.div_ceil(1_000));
+                context
+                    .print
+                    .note(&format!("waits up to {left}: {}", waiting.why));
+            }
+            Some(Event::Step(_)) | None => {}
         }
     }
     Err(Failure::Unfinished { what: WHAT })
@@ -77,11 +135,18 @@ pub fn render(applied: &Applied, style: Style) -> String {
             micros(applied.duration_us)
         ),
     };
-    format!(
+    let mut text = format!(
         "{}; generation {}\n",
         style.paint(Ink::Green, done),
         applied.generation
-    )
+    );
+    for gpu in &applied.after_reset {
+        text.push_str(&format!(
+            "{} {gpu}, and the layout goes on then\n",
+            style.paint(Ink::Yellow, "after a reset:")
+        ));
+    }
+    text
 }
 
 /// One step that was carried out, in words.

@@ -4,10 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use kerf_api::convert::ConvertError;
+use kerf_api::json::checkpoint::Nameless;
 use kerf_api::json::job::JobSpecError;
 use tonic::{Code, Status};
 
-use super::input::InputError;
+use super::excerpt::Excerpt;
+use super::input::{InputError, Source};
 use super::layout::LayoutInputError;
 use super::run::RunError;
 use super::sim::SimError;
@@ -70,6 +72,29 @@ pub enum Failure {
     /// A layout does not make sense.
     #[error(transparent)]
     Layout(#[from] LayoutInputError),
+    /// What is there cannot be said in a document.
+    #[error("what is there cannot be written as a document")]
+    Nameless(#[from] Nameless),
+    /// A checkpoint does not make sense.
+    #[error("{name} is not a right checkpoint")]
+    Checkpoint {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        source: ConvertError,
+    },
+    /// A document could not be written as TOML.
+    #[error("cannot write the document as TOML")]
+    Toml(#[source] toml::ser::Error),
+    /// kerfd's answer holds a history entry that cannot be read.
+    #[error("the history in kerfd's answer cannot be read; kerf and kerfd may differ in version")]
+    AnsweredHistory(#[source] serde_json::Error),
+    /// There is no such entry in the history.
+    #[error("the history has no entry {number}")]
+    NoEntry {
+        /// Its number.
+        number: u64,
+    },
     /// A job's description does not make sense.
     #[error("the description of the job is not right")]
     Spec(#[source] ConvertError),
@@ -149,6 +174,8 @@ pub struct Refusal {
     pub code: Code,
     /// What to do, in its words.
     pub hint: Option<String>,
+    /// The line of a document that it is about.
+    pub excerpt: Option<Box<Excerpt>>,
 }
 
 /// One cause of a refusal, and what is behind it.
@@ -194,6 +221,7 @@ impl From<&Status> for Refusal {
             cause,
             code: status.code(),
             hint: hint.map(str::to_owned),
+            excerpt: None,
         }
     }
 }
@@ -218,12 +246,39 @@ impl Failure {
         Self::Yaml(Box::new(error))
     }
 
+    /// The line of a document that is wrong.
+    fn excerpt(&self) -> Option<&Excerpt> {
+        match self {
+            Self::Input(error) => error.excerpt(),
+            Self::Layout(error) => error.excerpt(),
+            Self::Call { source, .. } => source.excerpt.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same, with the line of `source` that kerfd's refusal is about: a profile that no GPU has.
+    pub fn pointing_at(mut self, source: Option<&Source>) -> Self {
+        if let (
+            Self::Call {
+                source: refusal, ..
+            },
+            Some(source),
+        ) = (&mut self, source)
+        {
+            refusal.excerpt = refusal.wrong_profile().and_then(|(profile, nearest)| {
+                let hint = nearest.map(|nearest| format!("nearest is {nearest}"));
+                source.excerpt_of(&profile, hint).map(Box::new)
+            });
+        }
+        self
+    }
+
     /// Whether the command was wrong, and not what it met.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Input(error) => error.is_usage(),
             Self::Layout(error) => error.is_usage(),
-            Self::Spec(_) | Self::Run(RunError::NoImage { .. }) => true,
+            Self::Spec(_) | Self::Checkpoint { .. } | Self::Run(RunError::NoImage { .. }) => true,
             _ => false,
         }
     }
@@ -259,6 +314,8 @@ impl Failure {
             Self::Layout(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
+            Self::NoEntry { .. } => "see `kerf history`; the oldest are forgotten",
+            Self::Checkpoint { .. } => "see `kerf schema checkpoint`",
             Self::Prefix { what: "jobs", .. } => "see `kerf jobs --all`",
             Self::Prefix { .. } => "see `kerf lease list`",
             Self::Program { .. } => {
@@ -283,6 +340,9 @@ impl Failure {
             text.push_str(&labelled("  because: ", &error.to_string()));
             cause = error.source();
         }
+        if let Some(excerpt) = self.excerpt() {
+            text.push_str(&excerpt.show());
+        }
         if let Some(hint) = self.hint() {
             text.push_str(&labelled(
                 &format!("  {} ", style.paint(Ink::Yellow, "hint:")),
@@ -294,6 +354,24 @@ impl Failure {
 }
 
 impl Refusal {
+    /// The profile that the planner does not know, with the one most like it.
+    fn wrong_profile(&self) -> Option<(String, Option<String>)> {
+        let mut cause = self.cause.as_deref();
+        while let Some(Cause { message, next }) = cause {
+            if let Some(rest) = message.strip_prefix("no profile ") {
+                let name = rest.split_whitespace().next()?;
+                let nearest = rest.split_once("nearest is ").map(|(_, rest)| rest);
+                let nearest = nearest.and_then(|rest| rest.split(';').next());
+                return Some((name.to_owned(), nearest.map(str::to_owned)));
+            }
+            if let Some((name, _)) = message.split_once(" could mean ") {
+                return Some((name.to_owned(), None));
+            }
+            cause = next.as_deref();
+        }
+        None
+    }
+
     fn hint(&self) -> Option<String> {
         let own = match self.code {
             Code::Unimplemented => "kerfd is older than kerf: restart it after the upgrade",

@@ -4,19 +4,24 @@
 //! what went wrong. How a document looks is a pure function of it. Nothing here decides about the host, and
 //! nothing here touches its hardware.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a difference was found (`plan --exit-code`). `kerf run`
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a difference was found (`assert`, `plan --exit-code`). `kerf run`
 //! returns the code of its job, and 125 for whatever went wrong in kerf itself.
 
 mod apply;
+mod assert;
 mod batch;
 mod cancel;
+mod checkpoint;
 mod client;
 mod completion;
 mod config;
 mod discover;
 mod events;
+mod excerpt;
 mod explain;
+mod export;
 mod fail;
+mod history;
 mod input;
 mod inventory;
 mod jobs;
@@ -26,9 +31,11 @@ mod logs;
 mod manual;
 mod members;
 mod nodes;
+mod output;
 mod plan;
 mod print;
 mod profiles;
+mod restore;
 mod run;
 mod schema;
 mod sim;
@@ -99,7 +106,17 @@ enum Verb {
     /// What a layout would change
     Plan(plan::Args),
     /// Cut the GPUs as a layout says
-    Apply(apply::Args),
+    Apply(Box<apply::Args>),
+    /// Whether the GPUs are cut as a layout says
+    Assert(assert::Args),
+    /// What is there, as a layout
+    Export(export::Args),
+    /// Keep exactly what lies where
+    Checkpoint(checkpoint::Args),
+    /// Bring back exactly what a checkpoint kept
+    Restore(restore::Args),
+    /// Who changed which GPU, and what came of it
+    History(history::Args),
     /// Run a job and follow it
     Run(Box<run::Args>),
     /// Submit a job and leave it alone
@@ -216,6 +233,11 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Slices(args) => slices::run(&args, context).await,
         Verb::Plan(args) => plan::run(&args, context).await,
         Verb::Apply(args) => apply::run(&args, context).await,
+        Verb::Assert(args) => assert::run(&args, context).await,
+        Verb::Export(args) => export::run(&args, context).await,
+        Verb::Checkpoint(args) => checkpoint::run(&args, context).await,
+        Verb::Restore(args) => restore::run(&args, context).await,
+        Verb::History(args) => history::run(&args, context).await,
         Verb::Run(args) => run::run(*args, context).await,
         Verb::Submit(args) => submit::run(*args, context).await,
         Verb::Jobs(args) => jobs::run(&args, context).await,

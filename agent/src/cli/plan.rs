@@ -24,8 +24,11 @@ pub struct Args {
     /// Answer questions about GPUs that are given as data, without kerfd: JSON objects, one a line, from
     /// standard input; one line of JSON for each on standard output, whatever -o says
     #[arg(long, group = "wanted")]
-    #[arg(conflicts_with_all = ["exit_code", "select", "gpu", "allow_reset"])]
+    #[arg(conflicts_with_all = ["exit_code", "label", "gpu", "allow_reset", "force_destroy"])]
     batch: bool,
+    /// A MIG device that may be destroyed although somebody uses it; may be given several times
+    #[arg(long, value_name = "UUID")]
+    force_destroy: Vec<String>,
 }
 
 /// Asks kerfd for a plan and shows it; nothing is changed.
@@ -34,17 +37,18 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         return super::batch::run(context);
     }
     let mut client = context.connect().await?;
-    let layout = args.layout.layout(&mut client).await?;
-    let allow_reset = args.layout.allow_reset;
+    let wanted = args.layout.layout(&mut client, context.print).await?;
     let request = soon(v1::PlanLayoutRequest {
-        layout: Some(layout),
-        allow_reset,
-        ..v1::PlanLayoutRequest::default()
+        layout: Some(wanted.layout),
+        allow_reset: args.layout.allow_reset,
+        force_destroy: args.force_destroy.clone(),
+        compare: false,
     });
     let plan = client
         .plan_layout(request)
         .await
-        .map_err(Failure::call("plan the layout"))?;
+        .map_err(Failure::call("plan the layout"))
+        .map_err(|failure| failure.pointing_at(wanted.source.as_ref()))?;
     let plan = Plan::try_from(plan.get_ref())?;
     context.print.document(&plan, render)?;
     Ok(if args.exit_code && plan.changes {
@@ -58,13 +62,31 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 pub fn render(plan: &Plan, style: Style) -> String {
     let gpus = plan.gpus.iter().map(|gpu| gpu_diff(gpu, style));
     let mut text: String = gpus.collect();
+    text.push_str(&notes(plan, style));
     text.push_str(&summary(plan, style));
     text
 }
 
-fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
+/// What the plan leaves out.
+pub fn notes(plan: &Plan, style: Style) -> String {
+    let notes = plan.notes.iter();
+    notes
+        .map(|note| format!("{} {note}\n", style.paint(Ink::Yellow, "note:")))
+        .collect()
+}
+
+/// What happens to one GPU.
+pub fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
     let name = style.paint(Ink::Bold, format!("GPU {}", gpu.index));
     let mut text = format!("{name}  {}  {}\n", gpu.pci, mode(gpu, style));
+    if matches!(
+        gpu.mig_mode,
+        MigMode::EnablePending | MigMode::DisablePending
+    ) && !gpu.steps.is_empty()
+    {
+        let waits = "  after a reset of the GPU, or a restart of the host:\n";
+        text.push_str(&style.paint(Ink::Yellow, waits));
+    }
     if gpu.steps.is_empty() {
         let stay = match gpu.keep.len() {
             0 => "nothing to do".to_owned(),
@@ -97,16 +119,21 @@ fn gpu_diff(gpu: &GpuPlan, style: Style) -> String {
 fn line(sign: &str, ink: Ink, slice: &PlannedSlice) -> Vec<Cell> {
     let place = place(slice.placement, slice.compute);
     let uuid = slice.uuid.clone().unwrap_or_default();
+    // What goes although somebody has it goes by force, and by its name alone.
+    let (by, holder_ink) = match sign {
+        "-" => ("by force, in use", Ink::Red),
+        _ => ("in use", Ink::Cyan),
+    };
     let holder = slice
         .holder
         .as_ref()
-        .map(|holder| format!("in use: {holder}"));
+        .map(|holder| format!("{by}: {holder}"));
     vec![
         Cell::new(ink, sign),
         Cell::new(ink, &slice.profile),
         Cell::new(ink, place),
         Cell::new(Ink::Dim, uuid),
-        Cell::new(Ink::Cyan, holder.unwrap_or_default()),
+        Cell::new(holder_ink, holder.unwrap_or_default()),
     ]
 }
 

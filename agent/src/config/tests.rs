@@ -21,7 +21,7 @@ fn unknown_keys_name_their_line_and_the_nearest_key() {
     );
     check_error(
         "\n[launc]\n",
-        "kerf.toml:2: unknown field `launc`, expected one of `host`, `paths`, `driver`, `partition`, \
+        "kerf.toml:2: unknown field `launc`, expected one of `host`, `paths`, `driver`, `partition`, `gpu_labels`, \
          `launch`, `access`, `metrics`, `web`, `peers` | did you mean `launch`?",
     );
 }

@@ -81,7 +81,9 @@ impl Host {
         // Only now: modes that were taken back have changed nothing, so that plans of before still hold.
         self.settle().await;
         let whole = whole?;
-        self.note_plan(&whole);
+        if !whole.is_empty() {
+            self.note_plan(&whole);
+        }
         if let Some(progress) = progress {
             let planned = Progress::Planned(self.generation, Box::new(whole.clone()));
             drop(progress.send(planned).await);

@@ -121,7 +121,7 @@ impl Host {
         }
         self.begin_record(record::of_mode(wish, gpu))?;
         let outcome = self.run_steps(steps, None).await;
-        self.end_record(outcome.as_ref().map(|()| ()));
+        self.end_record(outcome.as_ref().map(drop));
         outcome
     }
 

@@ -1,7 +1,10 @@
 //! A GPU for tests of this crate.
 
 use kerf_types::inventory::{Architecture, Health, PcieLink};
-use kerf_types::{Bytes, DeviceMinor, Gpu, Inventory, MigMode};
+use kerf_types::{
+    Bytes, DeviceMinor, Engines, GiId, Gpu, GpuInstance, Inventory, MigMode, Placement, Profile,
+    ProfileId,
+};
 
 /// An idle GPU with MIG on.
 pub fn gpu(index: u32) -> Gpu {
@@ -27,6 +30,36 @@ pub fn gpu(index: u32) -> Gpu {
         instances: Vec::new(),
         processes: Vec::new(),
         health: Health::Ok,
+    }
+}
+
+/// The same with one slice of one unit at its beginning.
+pub fn cut(index: u32) -> Gpu {
+    let id = ProfileId(19);
+    let place: Placement = "0:1".parse().expect("a place");
+    let profile = Profile {
+        id,
+        name: "1g.10gb".parse().expect("a name"),
+        slices: 1,
+        memory: Bytes(1 << 30),
+        sm_count: 16,
+        engines: Engines::default(),
+        max_count: 7,
+        placements: vec![place],
+        full_compute_profile: Some(ProfileId(0)),
+        compute: Vec::new(),
+    };
+    let instance = GpuInstance {
+        id: GiId(7),
+        profile: id,
+        placement: place,
+        capability_minor: None,
+        compute: Vec::new(),
+    };
+    Gpu {
+        profiles: vec![profile],
+        instances: vec![instance],
+        ..gpu(index)
     }
 }
 

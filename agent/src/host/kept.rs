@@ -41,13 +41,6 @@ enum Unmet {
     GivenUp,
 }
 
-impl Kept {
-    /// GPUs whose layout is kept.
-    pub fn len(&self) -> usize {
-        self.rules.len()
-    }
-}
-
 fn name(pci: PciAddress) -> String {
     format!("layout of GPU {pci}")
 }

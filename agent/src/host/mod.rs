@@ -147,7 +147,6 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         leases: Vec::new(),
         degraded: BTreeMap::new(),
         gpu_labels: parts.config.gpu_labels.clone(),
-        kept: 0,
         generation,
         epoch,
         draining: false,

@@ -42,7 +42,6 @@ impl Host {
             leases,
             degraded: self.degraded.clone(),
             gpu_labels: self.config.gpu_labels.clone(),
-            kept: self.kept.len(),
             generation: self.generation,
             epoch: self.store.epoch(),
             draining: self.draining,

@@ -29,8 +29,6 @@ pub struct HostView {
     pub degraded: BTreeMap<String, Degraded>,
     /// Labels of GPUs, for layouts.
     pub gpu_labels: GpuLabels,
-    /// GPUs whose layout is kept for the next boot.
-    pub kept: usize,
     /// Generation of the host's layout.
     pub generation: u64,
     /// Epoch of the store.

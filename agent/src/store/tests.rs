@@ -1,9 +1,10 @@
 //! What is written is there after a reopen; damage, roll-back and newer versions are told apart.
 
+use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, HistoryOutcome};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
 use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
 
-use super::{LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
+use super::{HISTORY_KEPT, KeptLayout, LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
 use crate::process::BootMoment;
 use crate::process::cgroup::Cgroup;
 
@@ -215,4 +216,100 @@ fn a_host_keeps_its_id_and_counts_its_starts_also_when_its_store_is_lost() {
             .expect("a folder"),
         id
     );
+}
+
+fn entry(outcome: HistoryOutcome) -> HistoryEntry {
+    HistoryEntry {
+        schema: HistoryEntrySchema::V1,
+        number: 0,
+        kind: HistoryKind::Apply,
+        begun_at: Timestamp(0).to_string(),
+        ended_at: None,
+        by: None,
+        holder: None,
+        layout_sha256: None,
+        allow_reset: false,
+        force_destroy: Vec::new(),
+        plan: None,
+        steps: Vec::new(),
+        outcome,
+        why: None,
+        resumed: false,
+        readback: Vec::new(),
+    }
+}
+
+#[test]
+fn what_was_cut_off_shows_and_the_oldest_are_forgotten() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a store");
+    let mut store = open();
+    let done = store
+        .begin_history(&entry(HistoryOutcome::Running))
+        .expect("written");
+    store
+        .end_history(done, &entry(HistoryOutcome::Done))
+        .expect("written");
+    let cut = store
+        .begin_history(&entry(HistoryOutcome::Running))
+        .expect("written");
+    drop(store);
+    let mut store = open();
+    assert_eq!(
+        store.interrupt_history().expect("read"),
+        [cut.unsigned_abs()]
+    );
+    assert!(store.interrupt_history().expect("read").is_empty());
+    let outcome = |store: &Store, number| {
+        let found = store.history_entry(number).expect("read");
+        found.map(|entry| entry.outcome)
+    };
+    assert_eq!(outcome(&store, done), Some(HistoryOutcome::Done));
+    assert_eq!(outcome(&store, cut), Some(HistoryOutcome::Interrupted));
+    let numbers = |store: &Store, limit, number| {
+        let rows = store.history(limit, number).expect("read");
+        rows.into_iter()
+            .map(|(number, _)| number)
+            .collect::<Vec<u64>>()
+    };
+    assert_eq!(numbers(&store, 0, None), [2, 1]);
+    assert_eq!(numbers(&store, 1, None), [2]);
+    assert_eq!(numbers(&store, 0, Some(1)), [1]);
+    for _ in 0..HISTORY_KEPT {
+        store
+            .begin_history(&entry(HistoryOutcome::Done))
+            .expect("written");
+    }
+    assert_eq!(outcome(&store, cut), None);
+    let kept = numbers(&store, 0, None);
+    assert_eq!(i64::try_from(kept.len()), Ok(HISTORY_KEPT));
+    assert_eq!(kept.first().copied(), u64::try_from(HISTORY_KEPT + 2).ok());
+}
+
+#[test]
+fn one_layout_is_kept_also_by_a_store_of_an_earlier_version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = rusqlite::Connection::open(folder.path().join("state.db")).expect("a database");
+    for migration in &super::schema::MIGRATIONS[..3] {
+        old.execute_batch(migration).expect("schema 3");
+    }
+    old.pragma_update(None, "user_version", 3).expect("version");
+    drop(old);
+    let open = || Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a store");
+    let mut store = open();
+    assert_eq!(store.kept_layout().expect("read"), None);
+    let kept = |boot: &str| KeptLayout {
+        layout: "{}".to_owned(),
+        allow_reset: true,
+        boot_id: boot.to_owned(),
+        unmet: vec!["0000:1b:00.0".to_owned()],
+    };
+    for boot in ["a", "b"] {
+        store.keep_layout(&kept(boot)).expect("written");
+    }
+    drop(store);
+    let mut store = open();
+    assert_eq!(store.kept_layout().expect("read"), Some(kept("b")));
+    store.forget_layout().expect("forgotten");
+    assert_eq!(store.kept_layout().expect("read"), None);
 }

@@ -30,7 +30,7 @@ pub use error::PlanError;
 pub(crate) use one::changes_mode_at_once;
 pub use one::{existing, profiles_of};
 pub(crate) use select::health_text;
-pub use select::{rules_by_gpu, selector_text};
+pub use select::rules_by_gpu;
 pub(crate) use users::{processes, uses};
 
 /// Who uses a slice.

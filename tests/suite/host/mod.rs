@@ -11,6 +11,7 @@ mod daemons;
 mod faults;
 mod gone;
 mod isolation;
+mod layouts;
 mod metrics;
 mod offered;
 pub mod page;

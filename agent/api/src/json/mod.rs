@@ -46,6 +46,7 @@ pub use explanation::{Explanation, JobExplanation};
 pub use inventory::Inventory;
 pub use jobs::{Job, JobEntry, JobMember, Jobs};
 pub use lease::{Lease, LeaseEntry, LeaseSubject, Leases};
+pub use map::unique_map;
 pub use nodes::{Node, NodeModel, NodeRecord, Nodes};
 pub use plan::{Applied, GpuPlan, LaterSlices, Plan, PlannedSlice, Step};
 pub use profiles::{GpuProfiles, Profiles};

@@ -13,9 +13,10 @@
 //! entries one after the other, so that a later one undoes an earlier one; kerf makes one plan, and refuses two
 //! entries that want different things of one GPU.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_api::json::layout::{GpuName, Gpus, LayoutRuleDocument};
+use kerf_api::json::unique_map;
 use kerf_api::v1;
 use kerf_types::layout::Layout;
 use serde::Deserialize;
@@ -30,7 +31,7 @@ const VERSION: &str = "v1";
 #[serde(deny_unknown_fields)]
 pub struct File {
     version: String,
-    #[serde(rename = "mig-configs")]
+    #[serde(rename = "mig-configs", deserialize_with = "unique_map")]
     configs: BTreeMap<String, Vec<Entry>>,
 }
 
@@ -41,7 +42,7 @@ struct Entry {
     device_filter: Filters,
     devices: Gpus,
     mig_enabled: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "unique_map")]
     mig_devices: BTreeMap<String, u32>,
 }
 
@@ -115,16 +116,35 @@ impl File {
 }
 
 impl Config {
-    /// Whether it speaks of GPUs by their model, so that [`Config::layout`] must know those of the host.
-    pub fn has_filters(&self) -> bool {
-        self.entries
+    /// Whether it speaks of every GPU, whatever it is; otherwise [`Config::layout`] must know those of the host.
+    pub fn is_for_all(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.all(|entry| entry.device_filter.as_slice().is_empty() && entry.devices == Gpus::All)
+    }
+
+    /// Names of GPUs that are not in the host.
+    pub fn absent(&self, gpus: &[v1::Gpu]) -> BTreeSet<String> {
+        let lists = self
+            .entries
             .iter()
-            .any(|entry| !entry.device_filter.as_slice().is_empty())
+            .filter_map(|entry| match &entry.devices {
+                Gpus::All => None,
+                Gpus::List(names) => Some(names),
+            });
+        let absent = lists
+            .flatten()
+            .filter(|name| !gpus.iter().any(|gpu| is(name, gpu)));
+        absent
+            .map(|name| match name {
+                GpuName::Index(index) => index.to_string(),
+                GpuName::Text(text) => text.clone(),
+            })
+            .collect()
     }
 
     /// The layout for a host with these GPUs.
     pub fn layout(&self, gpus: &[v1::Gpu]) -> Result<Layout, LayoutInputError> {
-        let rules = if self.has_filters() {
+        let rules = if !self.is_for_all() {
             self.matched(gpus)?
         } else {
             self.entries
@@ -153,8 +173,12 @@ impl Config {
             }
         }
         if rules.is_empty() {
-            return Err(LayoutInputError::NoMatch {
-                config: self.name.clone(),
+            let config = self.name.clone();
+            let mut entries = self.entries.iter();
+            let filters = entries.any(|entry| !entry.device_filter.as_slice().is_empty());
+            return Err(match filters {
+                true => LayoutInputError::NoMatch { config },
+                false => LayoutInputError::NoneHere { config },
             });
         }
         Ok(rules.into_values().collect())
@@ -186,16 +210,26 @@ impl Entry {
     }
 
     fn names(&self, gpu: &v1::Gpu) -> bool {
-        let is = |name: &GpuName| match name {
-            GpuName::Index(index) => *index == gpu.index,
-            GpuName::Text(text) => {
-                *text == gpu.uuid || *text == gpu.pci || *text == gpu.index.to_string()
-            }
-        };
         match &self.devices {
             Gpus::All => true,
-            Gpus::List(names) => names.iter().any(is),
+            Gpus::List(names) => names.iter().any(|name| is(name, gpu)),
         }
+    }
+}
+
+/// Whether a name means a GPU.
+fn is(name: &GpuName, gpu: &v1::Gpu) -> bool {
+    match name {
+        GpuName::Index(index) => *index == gpu.index,
+        GpuName::Text(text) => {
+            *text == gpu.uuid || *text == gpu.pci || *text == gpu.index.to_string()
+        }
+    }
+}
+
+impl std::fmt::Display for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "configuration {:?}", self.name)
     }
 }
 

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use kerf_api::convert::ConvertError;
-use kerf_api::json::layout::{GpuName, Gpus, LayoutDocument, LayoutRuleDocument, LayoutSchema};
+use kerf_api::convert::{ConvertError, Fault};
+use kerf_api::json::layout::{
+    DOCUMENT_LIMIT, GpuName, Gpus, LayoutDocument, LayoutRuleDocument, LayoutSchema,
+};
 use kerf_api::v1;
 use kerf_types::ParseError;
 use kerf_types::layout::Layout;
@@ -15,8 +17,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::client::{Client, soon};
+use super::excerpt::Excerpt;
 use super::fail::Failure;
 use super::input::{InputError, Source};
+use super::print::Printer;
 
 /// The wanted layout.
 #[derive(Debug, clap::Args)]
@@ -26,15 +30,19 @@ pub struct LayoutArgs {
     /// A kerf.v1.Layout or a mig-parted file, in YAML, TOML or JSON; - for standard input
     #[arg(value_name = "FILE", group = "wanted")]
     file: Option<PathBuf>,
+    /// The same
+    #[arg(short = 'f', long = "file", value_name = "FILE", group = "wanted")]
+    named_file: Option<PathBuf>,
     /// Which configuration of a mig-parted file, where it has several
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["gpu", "slices", "mig_off"])]
-    select: Option<String>,
-    /// GPUs by index, UUID or PCI address, or all; may be given several times
+    #[arg(long, alias = "select", value_name = "NAME")]
+    #[arg(conflicts_with_all = ["gpu", "slices", "mig_off"])]
+    label: Option<String>,
+    /// GPUs by index, UUID, PCI address, model:NAME or label:NAME, or all; may be given several times
     #[arg(
         long,
         value_name = "GPU",
         value_delimiter = ',',
-        conflicts_with = "file"
+        conflicts_with_all = ["file", "named_file"]
     )]
     gpu: Vec<String>,
     /// Turn MIG on with exactly these slices on each of the GPUs (1g.10gb:2,3g.40gb:1), or none
@@ -90,7 +98,9 @@ pub enum LayoutInputError {
         /// The file.
         name: String,
         /// What is wrong.
-        source: ConvertError,
+        source: Box<ConvertError>,
+        /// The line.
+        excerpt: Option<Box<Excerpt>>,
     },
     /// A mig-parted file of a version that nobody knows.
     #[error("{name} is a mig-parted file of version {version:?}, and kerf reads v1")]
@@ -118,7 +128,7 @@ pub enum LayoutInputError {
         /// What there is.
         names: Vec<String>,
     },
-    /// `--select` for a file of ours.
+    /// `--label` for a file of ours.
     #[error("{name} is a kerf.v1.Layout, which has no configurations to select from")]
     NothingToSelect {
         /// The file.
@@ -146,6 +156,12 @@ pub enum LayoutInputError {
         /// The configuration.
         config: String,
     },
+    /// The configuration names only GPUs that are not here.
+    #[error("this host has none of the GPUs that configuration {config:?} names")]
+    NoneHere {
+        /// The configuration.
+        config: String,
+    },
 }
 
 impl LayoutInputError {
@@ -153,25 +169,63 @@ impl LayoutInputError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Input(error) => error.is_usage(),
-            Self::NoMatch { .. } => false,
+            Self::NoMatch { .. } | Self::NoneHere { .. } => false,
             _ => true,
         }
+    }
+
+    /// The line that is wrong.
+    pub fn excerpt(&self) -> Option<&Excerpt> {
+        match self {
+            Self::Input(error) => error.excerpt(),
+            Self::Document { excerpt, .. } => excerpt.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The same, with the line of `source` that holds the word which is wrong.
+    fn pointing_at(mut self, source: &Source) -> Self {
+        if let Self::Document {
+            source: error,
+            excerpt,
+            ..
+        } = &mut self
+        {
+            let word = match &error.fault {
+                Fault::Text(fault) => fault.found.clone(),
+                Fault::Number { found, .. } => found.clone(),
+                Fault::Duplicate { what } => what.clone(),
+                Fault::Missing
+                | Fault::Conflict { .. }
+                | Fault::TooMany { .. }
+                | Fault::TooLong { .. } => {
+                    return self;
+                }
+            };
+            *excerpt = source.excerpt_of(&word, None).map(Box::new);
+        }
+        self
     }
 
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotSelected { names, .. } | Self::NoSuchConfig { names, .. } => {
-                Some(format!("choose one with --select: {}", names.join(", ")))
+                Some(format!("choose one with --label: {}", names.join(", ")))
             }
             Self::Document { .. } => {
                 Some("see `kerf schema layout` and `kerf profiles`".to_owned())
             }
-            Self::NoMatch { .. } => Some("see the PCI ids in `kerf inventory -o json`".to_owned()),
+            Self::NoMatch { .. } | Self::NoneHere { .. } => {
+                Some("see the PCI ids in `kerf inventory -o json`".to_owned())
+            }
             _ => None,
         }
     }
 }
+
+/// The key that only a file of mig-parted has.
+const CONFIGS: &str = "mig-configs";
 
 /// What a file may be, told by the keys that only the other kind has.
 #[derive(Debug, Deserialize)]
@@ -181,25 +235,43 @@ struct Probe {
 }
 
 impl LayoutArgs {
-    /// The layout as kerfd takes it. kerfd is asked only where a file speaks of GPUs by their model.
-    pub async fn layout(&self, client: &mut Client) -> Result<v1::Layout, Failure> {
-        let layout = match &self.file {
-            None => self.flags_layout()?,
-            Some(path) => {
-                let source = Source::read(path)?;
-                match read(&source, self.select.as_deref())? {
-                    Read::Layout(layout) => layout,
-                    Read::MigParted(config) if !config.has_filters() => config.layout(&[])?,
-                    Read::MigParted(config) => {
+    /// The layout as kerfd takes it, and the text that it stands in. kerfd is asked only where a file of mig-parted
+    /// speaks of some GPUs; those that are not here are told as a note.
+    pub async fn layout(&self, client: &mut Client, print: Printer) -> Result<Wanted, Failure> {
+        let Some(path) = self.file.as_ref().or(self.named_file.as_ref()) else {
+            let layout = v1::Layout::from(&self.flags_layout()?);
+            return Ok(Wanted {
+                layout,
+                source: None,
+            });
+        };
+        let source = Source::read(path)?.within(DOCUMENT_LIMIT)?;
+        let read =
+            read(&source, self.label.as_deref()).map_err(|error| error.pointing_at(&source))?;
+        let layout = match read {
+            Read::Layout(layout) => layout,
+            Read::MigParted(config) => {
+                let gpus = match config.is_for_all() {
+                    true => Vec::new(),
+                    false => {
                         let request = soon(v1::GetInventoryRequest { refresh: false });
                         let inventory = client.get_inventory(request).await;
                         let inventory = inventory.map_err(Failure::call("read the inventory"))?;
-                        config.layout(&inventory.into_inner().gpus)?
+                        inventory.into_inner().gpus
                     }
+                };
+                for name in config.absent(&gpus) {
+                    print.note(&format!(
+                        "note: GPU {name} of {config} is not in this host; the others are meant"
+                    ));
                 }
+                config
+                    .layout(&gpus)
+                    .map_err(|error| error.pointing_at(&source))?
             }
         };
-        Ok(v1::Layout::from(&layout))
+        let (layout, source) = (v1::Layout::from(&layout), Some(source));
+        Ok(Wanted { layout, source })
     }
 
     fn flags_layout(&self) -> Result<Layout, LayoutInputError> {
@@ -223,6 +295,15 @@ impl LayoutArgs {
     }
 }
 
+/// A layout, and the text that it came from.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The layout.
+    pub layout: v1::Layout,
+    /// Its file.
+    pub source: Option<Source>,
+}
+
 /// What was read from a file.
 #[derive(Debug)]
 enum Read {
@@ -234,10 +315,12 @@ enum Read {
 
 fn read(source: &Source, select: Option<&str>) -> Result<Read, LayoutInputError> {
     let name = source.name();
-    if source
-        .parse::<Probe>()
-        .is_ok_and(|probe| probe.mig_configs.is_some())
-    {
+    // One that does not read at all is told to be wrong as what its words make it.
+    let is_parted = match source.parse::<Probe>() {
+        Ok(probe) => probe.mig_configs.is_some(),
+        Err(_) => source.mentions(CONFIGS),
+    };
+    if is_parted {
         let file: mig_parted::File = source.parse()?;
         return file.select(name, select).map(Read::MigParted);
     }
@@ -258,7 +341,8 @@ fn check(name: &str, rules: Vec<LayoutRuleDocument>) -> Result<Layout, LayoutInp
     };
     let error = |source| LayoutInputError::Document {
         name: name.to_owned(),
-        source,
+        source: Box::new(source),
+        excerpt: None,
     };
     Layout::try_from(document).map_err(error)
 }

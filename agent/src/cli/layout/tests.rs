@@ -14,7 +14,9 @@ struct Flags {
 }
 
 fn layout(name: &str, text: &str, select: Option<&str>) -> Result<Layout, LayoutInputError> {
-    match read(&Source::from_text(name, text), select)? {
+    let source = Source::from_text(name, text);
+    let read = read(&source, select).map_err(|error| error.pointing_at(&source))?;
+    match read {
         Read::Layout(layout) => Ok(layout),
         Read::MigParted(config) => config.layout(&gpus()),
     }
@@ -58,7 +60,12 @@ fn check(name: &str, text: &str, select: Option<&str>) -> String {
         Ok(layout) => shown(&layout),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-            format!("{error}{}\n", cause.unwrap_or_default())
+            let excerpt = error.excerpt().map(crate::cli::excerpt::Excerpt::show);
+            format!(
+                "{error}{}\n{}",
+                cause.unwrap_or_default(),
+                excerpt.unwrap_or_default()
+            )
         }
     }
 }
@@ -111,12 +118,72 @@ fn wrong_layouts_say_where() {
     ];
     insta::assert_snapshot!(all.concat(), @r#"
     a.yaml does not read as YAML of the right kind: unknown field `gpu`, expected one of gpus, mig, slices, at_least, fill, places at line 2, column 3
+      2 | - gpu: [0]
+        |   ^ did you mean gpus?
     a.yaml is not a right layout: rules[0].mig: missing
     a.yaml is not a right layout: rules[0].slices: a MIG profile expected, found "1g.banana": names look like 1g.10gb or 1g.10gb+me
+      3 |   slices: {1g.banana: 1}
+        |            ^
     a.yaml does not read as YAML of the right kind: duplicate mapping key: 1g.10gb, set DuplicateKeyPolicy in Options if acceptable at line 3, column 24
+      3 |   slices: {1g.10gb: 1, 1g.10gb: 2}
+        |                        ^
     a.yaml is a kerf.v1.Layout, which has no configurations to select from
     a.yaml is not a right layout: rules: a rule for all GPUs stands alone
     a.json does not read as JSON of the right kind: EOF while parsing an object at line 1 column 1
+      1 | {
+        | ^
+    "#);
+}
+
+#[test]
+fn other_kinds_of_nonsense_say_where_too() {
+    let all = [
+        check("a.toml", "[[rules]]\ngpus = [0]\nslice = 1\n", None),
+        check(
+            "a.json",
+            "{\"rules\": [\n  {\"gpus\": [0], \"at_last\": {}}\n]}",
+            None,
+        ),
+        check("a.yaml", "rules:\n- gpus: &a [0]\n  mig: true\n", None),
+        check("a.yaml", "rules:\n- gpus: *a\n  mig: true\n", None),
+        check("a.yaml", "rules:\n- gpus: [0]\n  mig: maybe\n", None),
+        check("a.yaml", "rules:\n- gpus: [0, 0]\n  mig: true\n", None),
+        check(
+            "a.yaml",
+            "version: v1\nmig-configs:\n  a: []\n  a: []\n",
+            Some("a"),
+        ),
+        check(
+            "a.json",
+            r#"{"version": "v1", "mig-configs": {"a": [], "a": []}}"#,
+            Some("a"),
+        ),
+    ];
+    insta::assert_snapshot!(all.concat(), @r#"
+    a.toml does not read as TOML of the right kind: unknown field `slice`, expected one of `gpus`, `mig`, `slices`, `at_least`, `fill`, `places`
+      3 | slice = 1
+        | ^ did you mean slices?
+    a.json does not read as JSON of the right kind: unknown field `at_last`, expected one of `gpus`, `mig`, `slices`, `at_least`, `fill`, `places` at line 2 column 25
+      2 |   {"gpus": [0], "at_last": {}}
+        |                         ^ did you mean at_least?
+    a.yaml does not read as YAML of the right kind: budget breached: Anchors { anchors: 1 } at line 2, column 12
+      2 | - gpus: &a [0]
+        |            ^
+    a.yaml does not read as YAML of the right kind: alias references unknown anchor at line 2, column 9
+      2 | - gpus: *a
+        |         ^
+    a.yaml does not read as YAML of the right kind: invalid boolean at line 3, column 8
+      3 |   mig: maybe
+        |        ^
+    a.yaml is not a right layout: rules: 0 stands there twice
+      2 | - gpus: [0, 0]
+        |          ^
+    a.yaml does not read as YAML of the right kind: duplicate mapping key: a, set DuplicateKeyPolicy in Options if acceptable at line 4, column 3
+      4 |   a: []
+        |   ^
+    a.json does not read as JSON of the right kind: duplicate key `a` at line 1 column 51
+      1 | {"version": "v1", "mig-configs": {"a": [], "a": []}}
+        |                                                   ^
     "#);
 }
 
@@ -151,6 +218,16 @@ mig-configs:
       mig-enabled: true
     - devices: [1]
       mig-enabled: false
+  far:
+    - devices: [0, 9]
+      mig-enabled: true
+  farther:
+    - devices: [8, 9]
+      mig-enabled: true
+  sub:
+    - device-filter: "0x233010DE:0x16C110DE"
+      devices: all
+      mig-enabled: true
   odd:
     - device-filter: "H100"
       devices: all
@@ -166,19 +243,26 @@ fn mig_parted_files_read_unchanged() {
         "balanced",
         "other",
         "torn",
+        "far",
+        "farther",
+        "sub",
         "odd",
         "absent",
     ]
     .map(select);
     insta::assert_snapshot!(all.concat(), @r#"
     all-disabled: all mig=false []
-    mixed: 0,1 mig=true [1g.10gb+me:1,1g.10gb:2]
+    mixed: 0 mig=true [1g.10gb+me:1,1g.10gb:2]
+    1 mig=true [1g.10gb+me:1,1g.10gb:2]
     2 mig=false []
     balanced: 0 mig=true [1g.10gb:2]
     1 mig=true [1g.10gb:2]
     2 mig=true [1g.5gb:2]
     other: no GPU of this host passes a device filter of configuration "other"
     torn: two entries of configuration "torn" want different things of GPU 1
+    far: 0 mig=true []
+    farther: this host has none of the GPUs that configuration "farther" names
+    sub: no GPU of this host passes a device filter of configuration "sub"
     odd: device filter "H100" of configuration "odd" is no PCI id like 0x233010DE
     absent: a.yaml has no configuration "absent"
     "#);
@@ -188,7 +272,7 @@ fn mig_parted_files_read_unchanged() {
 fn the_only_configuration_needs_no_name() {
     let one = "version: v1\nmig-configs:\n  x:\n  - devices: all\n    mig-enabled: false\n";
     insta::assert_snapshot!(check("a.yaml", one, None), @"all mig=false []");
-    insta::assert_snapshot!(check("a.yaml", PARTED, None), @"a.yaml has 6 configurations, and none is selected");
+    insta::assert_snapshot!(check("a.yaml", PARTED, None), @"a.yaml has 9 configurations, and none is selected");
     let next = one.replace("version: v1", "version: v2");
     insta::assert_snapshot!(check("a.yaml", &next, None), @r#"a.yaml is a mig-parted file of version "v2", and kerf reads v1"#);
 }

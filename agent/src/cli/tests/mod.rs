@@ -10,6 +10,7 @@ mod leases;
 mod manual;
 mod spec;
 mod status;
+mod verbs;
 mod words;
 mod work;
 

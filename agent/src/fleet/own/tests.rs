@@ -42,7 +42,6 @@ fn view() -> HostView {
         leases: Vec::new(),
         degraded: Default::default(),
         gpu_labels: Default::default(),
-        kept: 0,
         generation: 1,
         epoch: 4,
         draining: false,

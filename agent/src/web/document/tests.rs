@@ -191,7 +191,6 @@ fn view() -> HostView {
         leases,
         degraded: BTreeMap::from([("store".to_owned(), degraded)]),
         gpu_labels: Default::default(),
-        kept: 0,
         generation: 3,
         epoch: 1,
         draining: false,

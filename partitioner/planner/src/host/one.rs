@@ -10,7 +10,7 @@ use super::diff::diff;
 use super::select::Selected;
 use super::target::{Aim, counted};
 use super::users::{explain, is_forced, processes, slice_in_use, uses};
-use super::{GpuChange, GpuName, HostRequest, PlanError};
+use super::{GpuChange, GpuName, HostRequest, PlanError, Usage};
 use crate::gpu::{Existing, GpuPlan};
 use crate::grid::Grid;
 
@@ -53,17 +53,7 @@ pub(super) fn plan_one<'a>(
         return Err(PlanError::NoMig { gpu: name });
     }
     let uses = uses(gpu, request.usage);
-    let current: Vec<Existing> = gpu
-        .instances
-        .iter()
-        .map(|instance| {
-            let used = uses.contains_key(&instance.id);
-            match is_forced(instance, request.usage) {
-                true if used => existing(gpu, instance, FORCED_WEIGHT, false),
-                _ => existing(gpu, instance, FREE_WEIGHT, used),
-            }
-        })
-        .collect();
+    let current = lives(gpu, &uses, request.usage);
     let profiles = profiles_of(gpu, request.inventory);
     let grid = match profiles {
         [] => None,
@@ -115,6 +105,20 @@ pub(super) fn plan_one<'a>(
         steps,
         diff,
     })
+}
+
+/// What lives on the GPU: pinned where somebody uses it, but for what may go by force.
+fn lives(gpu: &Gpu, uses: &BTreeMap<GiId, String>, usage: &Usage) -> Vec<Existing> {
+    let instances = gpu.instances.iter();
+    instances
+        .map(|instance| {
+            let used = uses.contains_key(&instance.id);
+            match is_forced(instance, usage) {
+                true if used => existing(gpu, instance, FORCED_WEIGHT, false),
+                _ => existing(gpu, instance, FREE_WEIGHT, used),
+            }
+        })
+        .collect()
 }
 
 /// An instance of the inventory as the planner takes it.

@@ -122,7 +122,7 @@ fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanErr
 }
 
 /// A selector in words.
-pub fn selector_text(selector: &GpuSelector) -> String {
+fn selector_text(selector: &GpuSelector) -> String {
     match selector {
         GpuSelector::All => "all GPUs".to_owned(),
         GpuSelector::Index(index) => format!("GPU {index}"),

@@ -64,7 +64,14 @@ pub(super) fn slice_in_use(
         index: gpu.index,
         pci: gpu.pci,
     };
-    let used_by = uses.get(&gi).cloned().unwrap_or_default();
+    let mut used_by = uses.get(&gi).cloned().unwrap_or_default();
+    let others = gpu.instances.iter().filter(|instance| instance.id != gi);
+    let others =
+        others.filter_map(|one| Some(format!("{} {}", gpu.slice_id(one), uses.get(&one.id)?)));
+    let others = others.collect::<Vec<String>>().join("; ");
+    if !others.is_empty() {
+        used_by = format!("{used_by}; in use there besides: {others}");
+    }
     match gpu.instances.iter().find(|instance| instance.id == gi) {
         Some(instance) => PlanError::SliceInUse {
             slice: gpu.slice_id(instance),

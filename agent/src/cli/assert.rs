@@ -1,0 +1,85 @@
+//! `kerf assert`: whether the host is as a layout says, and where it is not. Changes nothing, and asks nobody to leave.
+
+use kerf_api::json::inventory::MigMode;
+use kerf_api::json::{GpuPlan, Plan};
+use kerf_api::v1;
+
+use super::client::soon;
+use super::fail::Failure;
+use super::layout::LayoutArgs;
+use super::style::{Ink, Style};
+use super::words::{count, ranges};
+use super::{Context, Exit, plan};
+
+/// `kerf assert`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    layout: LayoutArgs,
+    /// Compare the MIG mode alone, and no slices
+    #[arg(long)]
+    mode_only: bool,
+}
+
+/// Compares. Exits with 3 on a difference.
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut client = context.connect().await?;
+    let wanted = args.layout.layout(&mut client, context.print).await?;
+    let request = soon(v1::PlanLayoutRequest {
+        layout: Some(wanted.layout),
+        compare: true,
+        ..v1::PlanLayoutRequest::default()
+    });
+    let plan = client
+        .plan_layout(request)
+        .await
+        .map_err(Failure::call("compare the host with the layout"))
+        .map_err(|failure| failure.pointing_at(wanted.source.as_ref()))?;
+    let mut plan = Plan::try_from(plan.get_ref())?;
+    if args.mode_only {
+        plan.gpus.iter_mut().for_each(modes_alone);
+        plan.changes = plan.gpus.iter().any(differs);
+    }
+    context.print.document(&plan, render)?;
+    Ok(match plan.changes {
+        true => Exit::Differs,
+        false => Exit::Done,
+    })
+}
+
+/// Leaves of a GPU what its mode is about.
+fn modes_alone(gpu: &mut GpuPlan) {
+    let is_on = matches!(gpu.mig_mode, MigMode::Enabled | MigMode::DisablePending);
+    let is_pending = matches!(
+        gpu.mig_mode,
+        MigMode::EnablePending | MigMode::DisablePending
+    );
+    if is_on == gpu.mig_wanted && !is_pending {
+        gpu.steps.clear();
+    }
+    for slices in [&mut gpu.keep, &mut gpu.destroy, &mut gpu.create] {
+        slices.clear();
+    }
+    gpu.later.clear();
+}
+
+fn differs(gpu: &GpuPlan) -> bool {
+    !gpu.steps.is_empty()
+}
+
+/// The GPUs that differ, and how.
+pub fn render(plan: &Plan, style: Style) -> String {
+    let wrong: Vec<&GpuPlan> = plan.gpus.iter().filter(|gpu| differs(gpu)).collect();
+    let mut text: String = wrong.iter().map(|gpu| plan::gpu_diff(gpu, style)).collect();
+    text.push_str(&plan::notes(plan, style));
+    let all = count(plan.gpus.len(), "GPU");
+    let last = match wrong.as_slice() {
+        [] => style.paint(Ink::Green, format!("{all}: as the layout says")),
+        wrong => {
+            let indices: Vec<u32> = wrong.iter().map(|gpu| gpu.index).collect();
+            let words = format!("GPU {} of {all}: not as the layout says", ranges(&indices));
+            style.paint(Ink::Red, words)
+        }
+    };
+    text + &last + "\n"
+}

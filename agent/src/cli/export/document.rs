@@ -1,0 +1,80 @@
+//! From an inventory to the documents of a layout: GPUs that hold the same stand together.
+
+use std::collections::BTreeMap;
+
+use kerf_api::json::checkpoint::{Nameless, lying_on};
+use kerf_api::json::layout::{GpuName, Gpus, LayoutDocument, LayoutRuleDocument, LayoutSchema};
+use kerf_types::{Gpu, Inventory, MigMode};
+use serde::Serialize;
+
+/// What some GPUs hold: whether MIG is on, or will be, and how many of which profile.
+type Held = (bool, BTreeMap<String, u32>);
+
+fn groups(inventory: &Inventory) -> Result<Vec<(Held, Vec<&Gpu>)>, Nameless> {
+    let mut groups: Vec<(Held, Vec<&Gpu>)> = Vec::new();
+    for gpu in inventory
+        .gpus
+        .iter()
+        .filter(|gpu| gpu.mig_mode != MigMode::Unsupported)
+    {
+        let mut slices = BTreeMap::new();
+        for name in lying_on(gpu)?.into_values() {
+            *slices.entry(name.to_string()).or_insert(0) += 1;
+        }
+        let on = matches!(gpu.mig_mode, MigMode::Enabled | MigMode::EnablePending);
+        let held = (on, slices);
+        match groups.iter_mut().find(|(known, _)| *known == held) {
+            Some((_, gpus)) => gpus.push(gpu),
+            None => groups.push((held, vec![gpu])),
+        }
+    }
+    Ok(groups)
+}
+
+/// A kerf.v1.Layout. GPUs go by their addresses, which stay when another GPU drops out.
+pub fn kerf(inventory: &Inventory) -> Result<LayoutDocument, Nameless> {
+    let rules = groups(inventory)?.into_iter().map(|((on, slices), gpus)| {
+        let names = gpus.iter().map(|gpu| GpuName::Text(gpu.pci.to_string()));
+        LayoutRuleDocument {
+            gpus: Gpus::List(names.collect()),
+            mig: Some(on),
+            slices,
+            ..LayoutRuleDocument::default()
+        }
+    });
+    Ok(LayoutDocument {
+        schema: LayoutSchema::V1,
+        rules: rules.collect(),
+    })
+}
+
+/// A file of mig-parted.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MigParted {
+    version: &'static str,
+    mig_configs: BTreeMap<&'static str, Vec<Entry>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Entry {
+    devices: Vec<u32>,
+    mig_enabled: bool,
+    mig_devices: BTreeMap<String, u32>,
+}
+
+/// The same for mig-parted, which knows GPUs by their indices alone.
+pub fn mig_parted(inventory: &Inventory) -> Result<MigParted, Nameless> {
+    let entries = groups(inventory)?
+        .into_iter()
+        .map(|((mig_enabled, mig_devices), gpus)| Entry {
+            devices: gpus.iter().map(|gpu| gpu.index).collect(),
+            mig_enabled,
+            mig_devices,
+        });
+    Ok(MigParted {
+        version: "v1",
+        mig_configs: [("current", entries.collect())].into(),
+    })
+}
