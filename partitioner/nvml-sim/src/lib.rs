@@ -6,12 +6,14 @@
 //! itself: faults and load (`control`).
 //!
 //! - `model` owns every rule and is pure.
+//! - `fuse` stops a client at a chosen call, for drills.
 //! - `store` owns the state file: one lock, atomic replacement, cheap re-reading.
 //! - `kernel` owns what the machine's kernel shows and takes under `/sys`, for GPUs without a library.
 //! - `ffi` owns the C ABI and all of the unsafe code but `machine::sys`.
 
 pub mod control;
 mod ffi;
+pub mod fuse;
 pub mod kernel;
 pub mod machine;
 pub mod model;

@@ -4,6 +4,7 @@
 
 mod fault;
 mod show;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::store::{Store, StoreError, pid_namespace, start_time};
 
 pub use fault::FaultRequest;
 pub use show::{ComputeInstanceShown, GpuInstanceShown, GpuShown, MachineShown, show};
+pub use snapshot::{Snapshot, restore, snapshot};
 
 /// A process to put on a GPU or MIG device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -36,6 +36,9 @@ pub fn answer(function: &str, body: impl FnOnce() -> Result<(), Status>) -> u32 
 /// code with which it was told to answer. A client without the right to write sees a mischief for
 /// as long as nobody counts it.
 fn interference(function: &str) -> Result<Option<Mischief>, u32> {
+    if let Some(code) = call::fuse().and_then(|fuse| fuse.stops(function)) {
+        return Err(code);
+    }
     let Some(machine) = call::undisturbed() else {
         return Ok(None);
     };

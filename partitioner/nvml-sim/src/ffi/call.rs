@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::answer;
 use super::handle::{Handle, Target};
 use super::home;
+use crate::fuse::Fuse;
 use crate::model::gpu::{ComputeInstance, Fault, Gpu, GpuInstance};
 use crate::model::load::Memory;
 use crate::model::machine::Machine;
@@ -29,11 +30,13 @@ const FORGOTTEN_SERIALS: u32 = 1 << 31;
 /// The store while initialised, and how often.
 struct Session {
     store: Option<Arc<Store>>,
+    fuse: Option<Arc<Fuse>>,
     depth: u32,
 }
 
 static SESSION: Mutex<Session> = Mutex::new(Session {
     store: None,
+    fuse: None,
     depth: 0,
 });
 
@@ -52,15 +55,22 @@ pub fn counted(function: &str) -> Option<Mischief> {
     }
 }
 
+/// The fuse, while initialised, of a machine that has one.
+pub fn fuse() -> Option<Arc<Fuse>> {
+    let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
+    session.fuse.clone()
+}
+
 /// `nvmlInit`: counts, and blocks while the driver hangs.
 pub fn initialise() -> Result<(), Status> {
-    let mut store = {
+    let (mut store, mut fuse) = {
         let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
-        session.store.clone()
+        (session.store.clone(), session.fuse.clone())
     };
     if store.is_none() {
         let dir = home::folder().ok_or(Status::DriverNotLoaded)?;
         store = Some(Arc::new(Store::new(&dir)));
+        fuse = Fuse::of(&dir).map(Arc::new);
     }
     let store = store.ok_or(Status::DriverNotLoaded)?;
     while store.read().map_err(status_of)?.driver_hung {
@@ -69,7 +79,10 @@ pub fn initialise() -> Result<(), Status> {
     store.repair();
     let mut session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
     session.depth += 1;
-    session.store.get_or_insert(store);
+    if session.store.is_none() {
+        session.store = Some(store);
+        session.fuse = fuse;
+    }
     Ok(())
 }
 
@@ -79,6 +92,7 @@ pub fn shut_down() -> Result<(), Status> {
     session.depth = session.depth.checked_sub(1).ok_or(Status::Uninitialized)?;
     if session.depth == 0 {
         session.store = None;
+        session.fuse = None;
     }
     Ok(())
 }

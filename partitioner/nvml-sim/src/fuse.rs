@@ -1,0 +1,270 @@
+//! A fuse in a machine's library: counts the calls that clients make, and at the chosen one stops the client
+//! as its death would, or answers in the driver's place.
+//!
+//! ```text
+//! counting --the chosen call--> blown: that call waits, before it has done anything
+//! blown --resume--> counting     the call goes on
+//! blown --kill----> dead         this call and every later one fails and does nothing
+//! ```
+//! Owns the file `machine.fuse`, which a library looks for once, when it is initialised: a machine without
+//! the file pays nothing. Initialising, ending and words for codes do not count, for they reach no GPU. It
+//! knows nothing of what calls mean.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Name of the file in a machine's folder.
+const FUSE_FILE: &str = "machine.fuse";
+/// Calls, the chosen one, what happens at it, state: 8 bytes each.
+const HEADER_BYTES: usize = 32;
+/// Where the names of calls begin.
+const FIRST_NAME: u64 = 64;
+/// Room of a name; the longest of NVML has 51 letters.
+const NAME_BYTES: usize = 64;
+/// How often a call that waits looks whether it may go on.
+const WAIT_POLL: Duration = Duration::from_micros(200);
+/// No call is chosen.
+const NEVER: u64 = u64::MAX;
+/// The chosen call blows the fuse rather than having an answer.
+const BLOW: u64 = u64::MAX;
+/// What a dead client's calls answer; nobody reads it.
+const DEAD_ANSWER: u32 = 999;
+
+/// Calls that reach no GPU.
+const FREE: [&str; 4] = [
+    "nvmlInit_v2",
+    "nvmlInitWithFlags",
+    "nvmlShutdown",
+    "nvmlErrorString",
+];
+
+/// The fuse of a machine.
+#[derive(Debug)]
+pub struct Fuse {
+    file: Mutex<File>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Counting,
+    Blown,
+    Dead,
+}
+
+struct Header {
+    calls: u64,
+    chosen: u64,
+    action: u64,
+    state: State,
+}
+
+impl Header {
+    const FRESH: Self = Self {
+        calls: 0,
+        chosen: NEVER,
+        action: BLOW,
+        state: State::Counting,
+    };
+
+    fn read(file: &File) -> io::Result<Self> {
+        let mut bytes = [0; HEADER_BYTES];
+        file.read_exact_at(&mut bytes, 0)?;
+        let mut fields = bytes.chunks_exact(8).map(|field| {
+            let field: [u8; 8] = field.try_into().unwrap_or_default();
+            u64::from_le_bytes(field)
+        });
+        let mut next = || fields.next().unwrap_or_default();
+        Ok(Self {
+            calls: next(),
+            chosen: next(),
+            action: next(),
+            state: match next() {
+                0 => State::Counting,
+                1 => State::Blown,
+                _ => State::Dead,
+            },
+        })
+    }
+
+    fn write(&self, file: &File) -> io::Result<()> {
+        let state = match self.state {
+            State::Counting => 0,
+            State::Blown => 1,
+            State::Dead => 2,
+        };
+        let mut bytes = [0; HEADER_BYTES];
+        let fields = [self.calls, self.chosen, self.action, state];
+        for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
+            place.copy_from_slice(&u64::to_le_bytes(field));
+        }
+        file.write_all_at(&bytes, 0)
+    }
+}
+
+impl Fuse {
+    /// Puts a fuse into the machine in `dir`; libraries that are initialised from now on obey it.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn lay(dir: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = options.open(dir.join(FUSE_FILE))?;
+        Header::FRESH.write(&file)?;
+        let file = Mutex::new(file);
+        Ok(Self { file })
+    }
+
+    /// The fuse of the machine in `dir`, if it has one.
+    pub(crate) fn of(dir: &Path) -> Option<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(dir.join(FUSE_FILE));
+        let file = Mutex::new(file.ok()?);
+        Some(Self { file })
+    }
+
+    /// Counts from zero again, with no call chosen.
+    ///
+    /// # Errors
+    /// When the file cannot be used, here and below.
+    pub fn reset(&self) -> io::Result<()> {
+        self.change(|header| *header = Header::FRESH)
+    }
+
+    /// Calls since the last reset.
+    pub fn calls(&self) -> io::Result<u64> {
+        self.change(|header| header.calls)
+    }
+
+    /// Blows at the call after the next `calls`.
+    pub fn blow_after(&self, calls: u64) -> io::Result<()> {
+        self.choose(calls, BLOW)
+    }
+
+    /// The call after the next `calls` answers this code and does nothing: a lie, where it is 0.
+    pub fn answer_after(&self, calls: u64, code: u32) -> io::Result<()> {
+        self.choose(calls, code.into())
+    }
+
+    fn choose(&self, calls: u64, action: u64) -> io::Result<()> {
+        self.change(|header| {
+            header.chosen = header.calls.saturating_add(calls);
+            header.action = action;
+        })
+    }
+
+    /// Whether a call waits.
+    pub fn is_blown(&self) -> io::Result<bool> {
+        self.change(|header| header.state == State::Blown)
+    }
+
+    /// Lets the call that waits go on, and every later one.
+    pub fn resume(&self) -> io::Result<()> {
+        self.change(|header| {
+            header.chosen = NEVER;
+            header.state = State::Counting;
+        })
+    }
+
+    /// Lets the call that waits fail, and every later one, until the next reset.
+    pub fn kill(&self) -> io::Result<()> {
+        self.change(|header| header.state = State::Dead)
+    }
+
+    /// Names of the calls since the last reset, in order.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let calls = self.calls()?;
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = |call: u64| {
+            let mut bytes = [0; NAME_BYTES];
+            file.read_exact_at(&mut bytes, name_offset(call))?;
+            let end = bytes.iter().position(|byte| *byte == 0);
+            let text = bytes.get(..end.unwrap_or(NAME_BYTES)).unwrap_or_default();
+            Ok(String::from_utf8_lossy(text).into_owned())
+        };
+        (0..calls).map(name).collect()
+    }
+
+    /// What stands in the way of a call: the code that it answers with.
+    pub(crate) fn stops(&self, function: &str) -> Option<u32> {
+        if FREE.contains(&function) {
+            return None;
+        }
+        loop {
+            // A fuse that cannot be read is none: the machine goes on.
+            match self.pass(function).ok()? {
+                Pass::Go => return None,
+                Pass::Answer(code) => return Some(code),
+                Pass::Wait => thread::sleep(WAIT_POLL),
+            }
+        }
+    }
+
+    fn pass(&self, function: &str) -> io::Result<Pass> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _unlock = Locked::new(&file)?;
+        let mut header = Header::read(&file)?;
+        let pass = match header.state {
+            State::Dead => return Ok(Pass::Answer(DEAD_ANSWER)),
+            State::Blown => return Ok(Pass::Wait),
+            State::Counting if header.chosen != header.calls => Pass::Go,
+            State::Counting if header.action == BLOW => {
+                header.state = State::Blown;
+                header.write(&file)?;
+                return Ok(Pass::Wait);
+            }
+            State::Counting => Pass::Answer(u32::try_from(header.action).unwrap_or(DEAD_ANSWER)),
+        };
+        let mut name = [0; NAME_BYTES];
+        for (place, byte) in name.iter_mut().zip(function.bytes()) {
+            *place = byte;
+        }
+        file.write_all_at(&name, name_offset(header.calls))?;
+        header.calls += 1;
+        header.write(&file)?;
+        Ok(pass)
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Header) -> T) -> io::Result<T> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _unlock = Locked::new(&file)?;
+        let mut header = Header::read(&file)?;
+        let answer = change(&mut header);
+        header.write(&file)?;
+        Ok(answer)
+    }
+}
+
+/// What a call does.
+enum Pass {
+    Go,
+    Answer(u32),
+    Wait,
+}
+
+/// The lock of the file, against clients in other processes.
+struct Locked<'a>(&'a File);
+
+impl<'a> Locked<'a> {
+    fn new(file: &'a File) -> io::Result<Self> {
+        file.lock()?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        // A file that cannot be unlocked is closed with its process, which unlocks it.
+        self.0.unlock().ok();
+    }
+}
+
+fn name_offset(call: u64) -> u64 {
+    let size = u64::try_from(NAME_BYTES).unwrap_or_default();
+    FIRST_NAME + call * size
+}
