@@ -14,7 +14,7 @@ use super::{Host, HostError, LayoutDone, LayoutRequest, Progress, record};
 use crate::errors::chain;
 use crate::store::{StoreError, Work, WorkRow};
 
-type Listener<'a> = Option<&'a mpsc::Sender<Progress>>;
+pub(super) type Listener<'a> = Option<&'a mpsc::Sender<Progress>>;
 
 impl Host {
     /// Carries out a plan with its intent and its entry in the history.
@@ -48,11 +48,16 @@ impl Host {
             history: Some(history),
             ..LayoutDone::default()
         };
-        let outcome = self.carry_out(request, plan, progress, &mut done).await;
+        let before = self.layout_of(&request.layout);
+        let mut outcome = self.carry_out(request, plan, progress, &mut done).await;
+        if let Err(refusal) = outcome {
+            outcome = self
+                .mend(request, &before, refusal, progress, &mut done)
+                .await;
+        }
         self.end_forced(&request.force, request.by).await;
         self.end_record(outcome.as_ref().map(drop));
-        // A refused step leaves a state that the operator sees and decides on. Only a crash, or a step
-        // whose outcome is unknown, leaves the intent open.
+        // Only a crash, or a step whose outcome is unknown, leaves the intent open.
         let open = matches!(&outcome, Err(HostError::Step { source, .. })
             if source.is_unknown_outcome() || source.is_hang());
         if open {
@@ -67,7 +72,7 @@ impl Host {
 
     /// Carries out a plan. Where it leaves slices for later, only the modes come first, for then the driver
     /// tells where these slices may lie; nothing else changes until the whole layout is known to be possible.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &mut self,
         request: &LayoutRequest,
         first: HostPlan,
@@ -190,7 +195,7 @@ impl Host {
     }
 
     /// Who uses what, but for what was given up by name and still lives.
-    fn usage_but(&self, force: &BTreeSet<MigUuid>) -> Usage {
+    pub(super) fn usage_but(&self, force: &BTreeSet<MigUuid>) -> Usage {
         let instances = self.inventory.gpus.iter().flat_map(|gpu| &gpu.instances);
         let living = instances.flat_map(|instance| &instance.compute);
         let living = living

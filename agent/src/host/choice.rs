@@ -92,7 +92,7 @@ impl Host {
                 placement: placement.parse().ok()?,
                 compute: None,
             }),
-            Work::Layout { .. } => None,
+            Work::Layout { .. } | Work::Mode { .. } => None,
         };
         self.open_work
             .iter()

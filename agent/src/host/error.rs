@@ -140,8 +140,8 @@ pub enum HostError {
         /// Expected generation.
         expected: u64,
     },
-    /// A step failed; the steps before it stand, and the next apply goes on from there.
-    #[error("step {number} of {of} failed ({step})")]
+    /// A step failed.
+    #[error("step {number} of {of} failed ({step}){after}")]
     Step {
         /// Its number, counted from 1.
         number: usize,
@@ -149,6 +149,8 @@ pub enum HostError {
         of: usize,
         /// The step.
         step: String,
+        /// What has become of the steps before it, where something has; it begins with a semicolon.
+        after: Box<str>,
         /// Why.
         #[source]
         source: HardwareError,

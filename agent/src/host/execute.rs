@@ -139,6 +139,7 @@ impl Host {
             number,
             of,
             step: step.to_string(),
+            after: Box::default(),
             source,
         };
         match is_mode && is_blocked {

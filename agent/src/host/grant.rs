@@ -74,11 +74,12 @@ impl Host {
             Ok(subjects) => self.write_lease(request, subjects, &cuts).await,
             Err(error) => Err(error),
         };
-        let changed = outcome.is_ok() || !cuts.is_empty();
+        let changed = outcome.is_ok() || !cuts.is_empty() || !self.modes.is_empty();
         if outcome.is_err() {
             for (work, gpu, profile, placement) in cuts {
                 self.undo_cut(work, gpu, profile, placement).await;
             }
+            self.undo_modes().await;
         }
         // A refusal that changed nothing is not shown to anybody: waiting asks would wake for it.
         if changed {
@@ -150,6 +151,7 @@ impl Host {
         };
         let mut subjects = Vec::new();
         for pick in &choice.picks {
+            self.begin_mode(&pick.steps())?;
             match pick {
                 Pick::Existing { gpu, placement, .. } => {
                     subjects.push(self.slice_subject(*gpu, *placement)?);
@@ -322,11 +324,17 @@ impl Host {
             until: Some(BootMoment::now().after(request.ttl)),
             cgroup: None,
         };
-        let work: Vec<i64> = cuts.iter().map(|(number, ..)| *number).collect();
+        let modes = self.modes.iter().map(|row| row.number);
+        let work: Vec<i64> = cuts
+            .iter()
+            .map(|(number, ..)| *number)
+            .chain(modes)
+            .collect();
         if let Err(error) = self.put_new(row, &work) {
             drop(self.cdi.remove_lease(&name));
             return Err(error);
         }
+        self.modes.clear();
         let text = format!("reserved for {}", lease.holder);
         self.events.add("lease", &lease.id.to_string(), &text);
         Ok(lease)

@@ -20,6 +20,8 @@ mod grant;
 mod kept;
 mod launch;
 mod layout;
+mod mend;
+mod mode;
 mod observe;
 pub mod policy;
 mod publish;
@@ -104,6 +106,10 @@ pub struct Host {
     standing: Option<publish::Standing>,
     /// Work of an earlier kerfd, or of a failed cut, that is still to be finished or undone.
     open_work: Vec<WorkRow>,
+    /// Changes of MIG mode for the ask that is being served.
+    modes: Vec<WorkRow>,
+    /// How often the driver has refused open work, by its number.
+    refusals: BTreeMap<i64, u32>,
     /// When the hardware was looked at last because an ask found no room.
     last_look: Option<Instant>,
     capacity: u64,
@@ -176,6 +182,8 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         leases: BTreeMap::new(),
         standing: None,
         open_work: Vec::new(),
+        modes: Vec::new(),
+        refusals: BTreeMap::new(),
         last_look: None,
         capacity: 0,
         degraded: BTreeMap::new(),
@@ -337,7 +345,7 @@ impl Host {
     ) -> Result<T, HostError> {
         let begun = Instant::now();
         // An fsync takes milliseconds; the other tasks of this thread go on meanwhile.
-        let outcome = tokio::task::block_in_place(|| operation(&mut self.store));
+        let outcome = tokio::task::block_in_place(|| self.store.write(operation));
         self.metrics
             .store_write_duration
             .observe(begun.elapsed().as_secs_f64());

@@ -2,6 +2,7 @@
 //! lease is as it was, as long as its container runs.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use kerf_planner::PlanError;
@@ -19,6 +20,9 @@ pub(super) const STARTING: &str = "starting";
 
 /// Name of the entry about workers that outlived their kerfd.
 const EARLIER_WORKERS: &str = "earlier workers";
+
+/// How often an interrupted layout is gone on with that the driver refuses: a minute of looks at the hardware.
+const REFUSAL_LIMIT: u32 = 12;
 
 impl Host {
     /// Takes up what the store and the run folder know, before anybody hears of this kerfd.
@@ -67,6 +71,7 @@ impl Host {
                 "check the folder of CDI files (paths.cdi_dir)",
             );
         }
+        self.drop_stale_copies();
         self.degraded.remove(STARTING);
         self.settle().await;
     }
@@ -144,7 +149,10 @@ impl Host {
         let mut left = Vec::new();
         let listed = self.listed.iter().flatten().copied();
         let unread: Vec<PciAddress> = listed.filter(|pci| self.gpu(*pci).is_err()).collect();
-        for row in std::mem::take(&mut self.open_work) {
+        let mut open = std::mem::take(&mut self.open_work);
+        // A mode goes back after the slices that it was changed for.
+        open.sort_by_key(|row| matches!(row.work, Work::Mode { .. }));
+        for row in open {
             // One silent GPU holds up only the work that is about it.
             if !is_known(&row.work, &self.inventory, &unread) {
                 left.push(row);
@@ -152,7 +160,7 @@ impl Host {
             }
             if let Err(error) = self.resume(&row).await {
                 let why = chain(&error);
-                if is_final(&error) {
+                if is_final(&error) || self.is_refused_for_good(&row, &error) {
                     tracing::warn!(error = %why, "interrupted work given up");
                     self.events
                         .add("plan", "interrupted work", &format!("given up: {why}"));
@@ -173,13 +181,30 @@ impl Host {
         self.open_work.extend(left);
     }
 
+    /// Whether the driver has refused to finish a layout so often that it will not change its mind. A slice that
+    /// nobody has is another matter: it is in the way until it has gone.
+    fn is_refused_for_good(&mut self, row: &WorkRow, error: &HostError) -> bool {
+        let HostError::Step { source, .. } = error else {
+            return false;
+        };
+        if source.is_unknown_outcome()
+            || source.is_hang()
+            || !matches!(row.work, Work::Layout { .. })
+        {
+            return false;
+        }
+        let count = self.refusals.entry(row.number).or_insert(0);
+        *count += 1;
+        *count >= REFUSAL_LIMIT
+    }
+
     /// Whether anything can be read at all.
     pub(super) fn driver_answers(&self) -> bool {
         let sick = ["driver", "worker", EARLIER_WORKERS];
         !sick.iter().any(|what| self.degraded.contains_key(*what))
     }
 
-    async fn resume(&mut self, row: &WorkRow) -> Result<(), HostError> {
+    pub(super) async fn resume(&mut self, row: &WorkRow) -> Result<(), HostError> {
         match &row.work {
             Work::Layout {
                 layout,
@@ -198,6 +223,7 @@ impl Host {
                 profile,
                 ..
             } => self.resume_cut(row.number, gpu, placement, *profile).await,
+            Work::Mode { gpu, enabled } => self.resume_mode(row.number, gpu, *enabled).await,
         }
     }
 
@@ -234,21 +260,34 @@ impl Host {
                     {
                         self.degrade("cdi", chain(&error), "check paths.cdi_dir");
                     }
-                    let path = command::mirror_path(&self.config, id);
-                    let volatile = crate::files::Durability::Volatile;
-                    if let Err(error) =
-                        crate::files::replace(&path, row.to_json().as_bytes(), volatile)
-                    {
-                        self.degrade("run folder", error.to_string(), "check its space");
-                    }
+                    self.keep_copy(&row);
                 }
                 LeaseState::Active | LeaseState::Releasing => {
                     self.release(id, "container_ended").await
                 }
-                LeaseState::Reserved => {}
+                // A kill may have come between its row and its copy.
+                LeaseState::Reserved => self.keep_copy(&row),
             }
         }
         self.expire_reservations().await;
+    }
+
+    /// Takes away the copies of leases that have ended: a kill may have come between the end of a row and that
+    /// of its copy. Those of containers that run were taken over before.
+    fn drop_stale_copies(&self) {
+        let folder = self.config.paths.run_dir.join("leases");
+        let current: BTreeSet<PathBuf> = self
+            .leases
+            .keys()
+            .map(|id| command::mirror_path(&self.config, *id))
+            .collect();
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let stale = entries.filter(|entry| !current.contains(&entry.path()));
+        for entry in stale {
+            if let Err(error) = crate::files::remove(&entry.path()) {
+                tracing::warn!(path = %entry.path().display(), %error, "copy of an ended lease remains");
+            }
+        }
     }
 }
 
@@ -262,7 +301,7 @@ fn is_known(work: &Work, inventory: &Inventory, unread: &[PciAddress]) -> bool {
         )
     };
     match work {
-        Work::Cut { gpu, .. } => {
+        Work::Cut { gpu, .. } | Work::Mode { gpu, .. } => {
             let is_it = |pci: &PciAddress| pci.to_string() == *gpu;
             let mut known = inventory.gpus.iter();
             !unread.iter().any(is_it) && known.all(|known| !is_it(&known.pci) || answers(known))

@@ -233,7 +233,7 @@ impl Host {
     }
 
     /// Keeps a copy of a lease beside the sockets, for a kerfd that finds its store lost.
-    fn keep_copy(&mut self, row: &LeaseRow) {
+    pub(super) fn keep_copy(&mut self, row: &LeaseRow) {
         let path = command::mirror_path(&self.config, row.lease.id);
         if let Err(error) = files::replace(&path, row.to_json().as_bytes(), Durability::Volatile) {
             // The copy matters only when the store is lost; its loss alone is no reason to refuse.

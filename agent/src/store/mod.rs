@@ -15,6 +15,7 @@ mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod work;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
 pub use layout::KeptLayout;
 pub use leases::{LeaseRow, PendingLaunch};
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
+pub use watch::Side;
 pub use work::{Work, WorkRow};
 
 /// A store operation that failed.
@@ -138,6 +140,7 @@ pub struct Store {
     /// The newest generation that was given out, and up to which they may be without another write.
     generation: u64,
     reserved: u64,
+    watch: watch::Watch,
 }
 
 /// Generations that one write reserves. They change with every slice that is cut or goes; a write for each
@@ -184,6 +187,7 @@ impl Store {
             origin,
             generation: reserved,
             reserved,
+            watch: watch::Watch::default(),
         })
     }
 

@@ -36,6 +36,14 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         compute: Option<String>,
     },
+    /// The MIG mode of an idle GPU is being changed for a container; after a crash it is taken back, unless
+    /// somebody uses the GPU by then.
+    Mode {
+        /// PCI address of the GPU.
+        gpu: String,
+        /// The mode that it had.
+        enabled: bool,
+    },
 }
 
 /// Begun work with its number.

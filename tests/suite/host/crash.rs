@@ -18,7 +18,7 @@ use super::world::World;
 const KILLS: usize = 36;
 
 /// Kills of one loop of reservations.
-const LEASE_KILLS: u64 = 12;
+const LEASE_KILLS: u64 = 14;
 
 /// What kerfd logs when it goes on with an apply of a kerfd before it.
 const RESUMED: &str = "interrupted apply goes on";

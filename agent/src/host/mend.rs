@@ -1,0 +1,115 @@
+//! A layout of which a step was refused: it is gone on with once, from what is there by then, and else taken
+//! back, so that the host has the new layout or the old one.
+//!
+//! Never tries a third time. What can neither be finished nor taken back is said in the error, and stands as it
+//! is for the operator: the driver refuses, and asking it again would not help.
+
+use std::collections::BTreeSet;
+
+use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::{Gpu, GpuInstance};
+
+use super::carry::Listener;
+use super::layout::plan;
+use super::{Host, HostError, LayoutDone, LayoutRequest};
+use crate::errors::chain;
+
+impl Host {
+    /// What the GPUs that a layout names have now, as a layout of its own; without those of which that cannot be
+    /// said.
+    pub(super) fn layout_of(&self, named: &Layout) -> Layout {
+        let gpus = self.inventory.gpus.iter().filter(|gpu| named.names(gpu));
+        Layout {
+            rules: gpus.filter_map(rule_of).collect(),
+        }
+    }
+
+    /// Goes on after a refusal. `before` is what the GPUs had when the apply began.
+    pub(super) async fn mend(
+        &mut self,
+        request: &LayoutRequest,
+        before: &Layout,
+        mut refusal: HostError,
+        progress: Listener<'_>,
+        done: &mut LayoutDone,
+    ) -> Result<(), HostError> {
+        let HostError::Step { source, .. } = &refusal else {
+            return Err(refusal);
+        };
+        if source.is_unknown_outcome() || source.is_hang() {
+            return Err(refusal);
+        }
+        let why = chain(&refusal);
+        self.observe_all().await;
+        let Err(second) = self.aim(request, progress, done).await else {
+            tracing::warn!(error = %why, "step refused once, layout applied all the same");
+            let text = format!("applied all the same after a refusal: {why}");
+            self.events.add("plan", &self.generation.to_string(), &text);
+            return Ok(());
+        };
+        tracing::warn!(error = %why, second = %chain(&second), "layout is taken back");
+        // Only what was read just now can be planned back: an old picture would show nothing to do.
+        let mut old = Layout::default();
+        for rule in &before.rules {
+            if self.is_seen(rule).await {
+                old.rules.push(rule.clone());
+            }
+        }
+        let silent = before.rules.len() - old.rules.len();
+        let back = LayoutRequest {
+            layout: old,
+            allow_reset: request.allow_reset,
+            expected_generation: 0,
+            force: BTreeSet::new(),
+            by: None,
+        };
+        let told = match self.aim(&back, None, done).await {
+            Ok(()) if silent == 0 => "; what was done before it was taken back".to_owned(),
+            Ok(()) => {
+                format!("; what was done before it stands on {silent} GPUs, which do not answer")
+            }
+            Err(error) => format!("; what was done before it stands, for {}", chain(&error)),
+        };
+        if let HostError::Step { after, .. } = &mut refusal {
+            *after = told.into();
+        }
+        let text = chain(&refusal);
+        self.events.add("plan", &self.generation.to_string(), &text);
+        Err(refusal)
+    }
+
+    /// Plans from what is known now and carries that out, once.
+    async fn aim(
+        &mut self,
+        request: &LayoutRequest,
+        progress: Listener<'_>,
+        done: &mut LayoutDone,
+    ) -> Result<(), HostError> {
+        let plan = plan(&self.inventory, &self.usage_but(&request.force), request)?;
+        self.carry_out(request, plan, progress, done).await
+    }
+
+    /// Whether the GPU of a rule of [`Host::layout_of`] answers and is well.
+    async fn is_seen(&mut self, rule: &LayoutRule) -> bool {
+        let [GpuSelector::Pci(pci)] = rule.gpus.as_slice() else {
+            return false;
+        };
+        let seen = self.look_at(*pci).await;
+        seen.is_ok_and(|gpu| gpu.health.is_ok())
+    }
+}
+
+/// The very places, so that what was taken back is where it was.
+fn rule_of(gpu: &Gpu) -> Option<LayoutRule> {
+    let place = |instance: &GpuInstance| {
+        let profile = gpu.profile(instance.profile)?;
+        Some((instance.placement, profile.name.clone()))
+    };
+    let places: Option<_> = gpu.instances.iter().map(place).collect();
+    Some(LayoutRule {
+        gpus: vec![GpuSelector::Pci(gpu.pci)],
+        mig_enabled: gpu.mig_mode.is_on(),
+        places: gpu.mig_mode.is_on().then_some(places?),
+        ..LayoutRule::default()
+    })
+}

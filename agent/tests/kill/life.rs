@@ -1,0 +1,258 @@
+//! One life of a kerfd's owner, from its start to its end or to the chosen point, where everything of it is
+//! dropped.
+//!
+//! At a driver call the machine's fuse holds the worker back, the runtime is dropped with every task where it
+//! waits, and only then the worker's calls fail. At a write the owner's task unwinds in the middle of it. In
+//! neither case does any code of the owner run that a SIGKILL would not have let run.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use kerf_agent::config::Config;
+use kerf_agent::events::Events;
+use kerf_agent::hardware::{Deadlines, Hardware, WorkerProgram};
+use kerf_agent::host::{self, HostHandle, HostView, Parts};
+use kerf_agent::store::{Side, Store};
+use kerf_telemetry::SelfMetrics;
+use kerf_types::Fence;
+use nvidia_ml::fuse::Fuse;
+use tokio::runtime::Builder;
+
+use crate::lane::Lane;
+
+/// How often the fuse is looked at.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// How long the tasks of a dead owner may take to be dropped; they do nothing meanwhile.
+const FAREWELL: Duration = Duration::from_secs(60);
+
+/// How long one life may last: whatever does not end by then waits for ever.
+const LIFE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Where an owner is killed, counted from zero since it was armed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Point {
+    /// Before this driver call.
+    Call(u64),
+    /// On this side of this write to the store.
+    Write(u64, Side),
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(number) => write!(f, "driver call {number}"),
+            Self::Write(number, Side::Before) => write!(f, "before write {number}"),
+            Self::Write(number, Side::After) => write!(f, "after write {number}"),
+        }
+    }
+}
+
+/// How many points an owner passed while armed, and the functions of the driver that it called.
+#[derive(Debug, Clone, Default)]
+pub struct Passed {
+    pub calls: Vec<String>,
+    pub writes: u64,
+}
+
+impl Passed {
+    /// Every point of such a life.
+    pub fn points(&self) -> Vec<Point> {
+        let calls = u64::try_from(self.calls.len()).expect("a count");
+        let writes = (0..self.writes)
+            .flat_map(|number| [Side::Before, Side::After].map(|side| Point::Write(number, side)));
+        (0..calls).map(Point::Call).chain(writes).collect()
+    }
+}
+
+/// Counts points, and kills at the chosen one.
+pub struct Trigger {
+    fuse: Arc<Fuse>,
+    point: Option<Point>,
+    armed: AtomicBool,
+    before: AtomicU64,
+    writes: AtomicU64,
+    dead: AtomicBool,
+}
+
+impl Trigger {
+    fn new(fuse: Arc<Fuse>, point: Option<Point>) -> Self {
+        Self {
+            fuse,
+            point,
+            armed: AtomicBool::new(false),
+            before: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on points count.
+    pub fn arm(&self) {
+        let calls = self.fuse.calls().expect("the fuse");
+        self.before.store(calls, Ordering::SeqCst);
+        if let Some(Point::Call(number)) = self.point {
+            self.fuse.blow_after(number).expect("the fuse");
+        }
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Told of each write, by the owner's own thread.
+    fn written(&self, side: Side) {
+        if !self.armed.load(Ordering::SeqCst) {
+            return;
+        }
+        let number = match side {
+            Side::Before => self.writes.load(Ordering::SeqCst),
+            Side::After => self.writes.fetch_add(1, Ordering::SeqCst),
+        };
+        if self.point == Some(Point::Write(number, side)) {
+            self.dead.store(true, Ordering::SeqCst);
+            // Not a panic, which would be printed.
+            resume_unwind(Box::new("killed"));
+        }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::SeqCst) || self.fuse.is_blown().expect("the fuse")
+    }
+
+    async fn death(&self) {
+        while !self.is_dead() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn passed(&self) -> Passed {
+        let before = usize::try_from(self.before.load(Ordering::SeqCst)).expect("a count");
+        let names = self.fuse.names().expect("the fuse");
+        Passed {
+            calls: names.into_iter().skip(before).collect(),
+            writes: self.writes.load(Ordering::SeqCst),
+        }
+    }
+}
+
+/// What is there while an owner lives.
+#[derive(Clone)]
+pub struct Alive {
+    pub host: HostHandle,
+    pub config: Arc<Config>,
+    pub trigger: Arc<Trigger>,
+}
+
+impl Alive {
+    /// Whether the chosen point was met.
+    pub fn is_dead(&self) -> bool {
+        self.trigger.is_dead()
+    }
+
+    /// The picture once the hardware was looked at, and what was open is finished or undone.
+    pub async fn looked(&self) -> Arc<HostView> {
+        let mut views = self.host.watch();
+        let looked = |view: &Arc<HostView>| !view.degraded.contains_key("starting");
+        // An owner that dies meanwhile is seen by its trigger.
+        drop(views.wait_for(looked).await);
+        self.host.view()
+    }
+}
+
+/// How a life ended.
+pub enum End<T> {
+    /// What was to be done is done.
+    Done(T),
+    /// At the chosen point.
+    Killed,
+}
+
+impl Lane {
+    /// Starts an owner, armed from the beginning if `early`, does some work with it, and ends it: with what the
+    /// work gave, or at `point`.
+    pub fn live<T, Work>(
+        &self,
+        point: Option<Point>,
+        early: bool,
+        work: impl FnOnce(Alive) -> Work,
+    ) -> (End<T>, Passed)
+    where
+        Work: Future<Output = T>,
+    {
+        self.fuse.reset().expect("the fuse");
+        let trigger = Arc::new(Trigger::new(Arc::clone(&self.fuse), point));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let parts = self.parts(&trigger);
+        if early {
+            trigger.arm();
+        }
+        let whole = async {
+            // A task of its own: a write before the first look may be the one that kills.
+            let started = tokio::spawn(host::start(parts)).await;
+            let Ok(Ok((host, _owner))) = started else {
+                trigger.death().await;
+                return None;
+            };
+            let alive = Alive {
+                host,
+                config: Arc::clone(&self.config),
+                trigger: Arc::clone(&trigger),
+            };
+            Some(work(alive).await)
+        };
+        let end = runtime.block_on(async {
+            let limited = tokio::time::timeout(LIFE_LIMIT, async {
+                tokio::select! {
+                    biased;
+                    () = trigger.death() => None,
+                    done = whole => done,
+                }
+            });
+            limited.await.expect("an owner does not wait for ever")
+        });
+        // The work may have seen the death before we did.
+        let end = end.filter(|_| !trigger.is_dead());
+        let passed = trigger.passed();
+        runtime.shutdown_timeout(FAREWELL);
+        self.fuse.kill().expect("the fuse");
+        self.quiesce();
+        (end.map_or(End::Killed, End::Done), passed)
+    }
+
+    fn parts(&self, trigger: &Arc<Trigger>) -> Parts {
+        let paths = &self.config.paths;
+        let metrics = Arc::new(SelfMetrics::try_new().expect("metrics"));
+        let seen = host::highest_fence_seen(&paths.run_dir);
+        let mut store = Store::open(&paths.state_dir, host::now(), Fence(seen.0)).expect("a store");
+        let told = Arc::clone(trigger);
+        store.watch(move |side| told.written(side));
+        let driver = self.config.driver;
+        let hardware = Hardware::new(
+            WorkerProgram {
+                program: paths.partitioner.clone(),
+                nvml: paths.nvml.clone(),
+                sysroot: paths.sysroot.clone(),
+                records: paths.run_dir.join("workers"),
+                socket: paths.run_dir.join("partitioner.sock"),
+            },
+            Deadlines {
+                call: driver.call_deadline,
+                open: driver.open_deadline,
+                step: driver.step_deadline,
+            },
+            Arc::clone(&metrics),
+        );
+        Parts {
+            config: Arc::clone(&self.config),
+            hardware: Arc::new(hardware),
+            store,
+            events: Events::default(),
+            metrics,
+        }
+    }
+}
