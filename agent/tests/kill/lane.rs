@@ -51,6 +51,7 @@ impl Lane {
         let machine = Machine {
             library: Some(info.library.clone()),
             sysroot: info.sysroot.clone(),
+            simulated: None,
         };
         let offer = Offer::start(&config.paths.run_dir.join("partitioner.sock"), machine);
         Self {

@@ -1,5 +1,6 @@
 //! What is asked of an owner, one thing after the other, and how far it came.
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command as Program, Stdio};
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub fn request(document: &str, allow_reset: bool) -> LayoutRequest {
         layout: layout(document),
         allow_reset,
         expected_generation: 0,
+        force: BTreeSet::new(),
+        by: None,
     }
 }
 

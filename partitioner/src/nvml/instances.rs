@@ -239,8 +239,14 @@ fn told_compute(
     let mut told: Vec<kerf_types::ComputeProfile> = Vec::new();
     for profile in profiles {
         let slices = u8::try_from(profile.slices).unwrap_or(u8::MAX);
-        // Of two profiles of one size (with and without an engine, say) the first is the plain one.
-        if told.iter().any(|known| known.slices == slices) {
+        // Of two profiles of one size (with and without an engine, say) the first is the plain one. One without
+        // slices, or with another's id, is an answer that a driver left empty.
+        let id = ProfileId(profile.id);
+        if slices == 0
+            || told
+                .iter()
+                .any(|known| known.slices == slices || known.id == id)
+        {
             continue;
         }
         let mut placements = instance.compute_placements(profile.id)?;
@@ -248,7 +254,7 @@ fn told_compute(
         placements.dedup();
         let [copy, decoder, encoder, jpeg, ofa] = profile.engines;
         told.push(kerf_types::ComputeProfile {
-            id: ProfileId(profile.id),
+            id,
             slices,
             max_count: profile.max_count,
             sm_count: Some(profile.sm_count),
