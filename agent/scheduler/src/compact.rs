@@ -43,6 +43,10 @@ pub fn compact(inventory: &Inventory, usage: &Usage) -> (Vec<GpuModel>, Vec<GpuR
 fn model_of(gpu: &Gpu, inventory: &Inventory) -> GpuModel {
     let mut profiles = profiles_of(gpu, inventory).to_vec();
     profiles.sort_by_key(|profile| profile.id);
+    for profile in &mut profiles {
+        // Told by instances that come and go; GPUs of one model would look different.
+        profile.compute.clear();
+    }
     GpuModel {
         name: gpu.name.clone(),
         architecture: gpu.architecture,
@@ -98,7 +102,9 @@ fn occupancy_of(gpu: &Gpu, usage: &Usage) -> Occupancy {
 fn slice_of(gpu: &Gpu, one: &GpuInstance, usage: &Usage) -> SliceRecord {
     let complete = kerf_planner::host::existing(gpu, one, 0, false).complete;
     let mut processes = gpu.processes.iter();
-    let occupancy = match usage.slices.get(&gpu.slice_id(one)) {
+    let mut parts = gpu.slice_ids(one).into_iter();
+    let used = parts.find_map(|id| usage.slices.get(&id));
+    let occupancy = match used.or_else(|| usage.slices.get(&gpu.slice_id(one))) {
         Some(Use::Leased(_)) => Occupancy::Leased,
         Some(Use::Unknown) => Occupancy::Other,
         Some(Use::Free) | None if !complete => Occupancy::Other,

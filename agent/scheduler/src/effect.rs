@@ -67,7 +67,7 @@ fn cost(model: &HostModel, ask: &Ask, choice: Choice) -> Result<Effect, Refusal>
     let mut touched = Vec::new();
     for pick in &effect.picks {
         match pick {
-            Pick::Cut { enable_mig, .. } => {
+            Pick::Cut { enable_mig, .. } | Pick::Part { enable_mig, .. } => {
                 effect.cuts += 1;
                 effect.mode_changes += u32::from(*enable_mig);
             }
@@ -128,6 +128,11 @@ fn lost(model: &HostModel, pci: kerf_types::PciAddress, picks: &[Pick]) -> Optio
                 cut = true;
                 occupied.add(grid, creation.profile, creation.placement);
             }
+            Pick::Part { cut: new, .. } if new.new_instance => {
+                cut = true;
+                occupied.add(grid, new.profile, new.placement);
+            }
+            Pick::Part { .. } => {}
             Pick::Gpu { .. } => return all_before,
         }
     }

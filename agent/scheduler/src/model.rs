@@ -190,6 +190,15 @@ impl HostModel {
         };
         let placement = match pick {
             Pick::Existing { placement, .. } => *placement,
+            Pick::Part { cut, .. } => {
+                seen.gpu.mig_mode = kerf_types::MigMode::Enabled;
+                // A record tells of whole instances, so a divided one counts as used as a whole. Its owner
+                // knows better and cuts the next part beside this one.
+                if cut.new_instance {
+                    add_instance(&mut seen.gpu, cut.profile, cut.placement, true);
+                }
+                cut.placement
+            }
             Pick::Cut { creation, .. } => {
                 seen.gpu.mig_mode = kerf_types::MigMode::Enabled;
                 add_instance(&mut seen.gpu, creation.profile, creation.placement, true);

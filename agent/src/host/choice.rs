@@ -10,7 +10,6 @@ use kerf_types::lease::SliceState;
 use kerf_types::{Ask, PciAddress, SliceId};
 
 use super::{Host, HostError, view};
-use crate::store::Work;
 
 impl Host {
     /// What an ask gets, vetted by the checker.
@@ -61,7 +60,7 @@ impl Host {
         let cuts = choice
             .picks
             .iter()
-            .any(|pick| matches!(pick, Pick::Cut { .. }));
+            .any(|pick| matches!(pick, Pick::Cut { .. } | Pick::Part { .. }));
         if cuts && !policy.on_demand {
             let why = "no such slice is free, and cutting on demand is off (partition.on_demand)";
             return Err(no_room(why.to_owned()));
@@ -86,17 +85,9 @@ impl Host {
 
     /// Places where a cut failed and could not yet be undone.
     fn half_made(&self) -> BTreeSet<SliceId> {
-        let place = |work: &Work| match work {
-            Work::Cut { gpu, placement, .. } => Some(SliceId {
-                gpu: gpu.parse().ok()?,
-                placement: placement.parse().ok()?,
-                compute: None,
-            }),
-            Work::Layout { .. } | Work::Mode { .. } => None,
-        };
         self.open_work
             .iter()
-            .filter_map(|row| place(&row.work))
+            .filter_map(|row| row.work.slice().ok().flatten())
             .collect()
     }
 }

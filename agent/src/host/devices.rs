@@ -9,6 +9,7 @@ use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Gpu, GpuInstance, PciAddress};
 use nix::sys::stat::{major, minor};
 
+use super::view::with_only;
 use super::{Host, HostError, observe};
 use crate::cdi::CdiDevice;
 use crate::process;
@@ -52,13 +53,15 @@ impl Host {
                     let instance = gpu
                         .instances
                         .iter()
-                        .find(|instance| {
-                            instance.placement == slice.placement
-                                && instance.compute.iter().any(|compute| compute.uuid == *uuid)
+                        .filter(|instance| instance.placement == slice.placement)
+                        .find_map(|instance| {
+                            let mut compute = instance.compute.iter();
+                            let own = compute.find(|compute| compute.uuid == *uuid)?;
+                            Some(with_only(instance, own))
                         })
                         .filter(|_| gpu.health.is_ok())
                         .ok_or_else(|| gone(format!("slice {slice} ({uuid})")))?;
-                    self.slice_device(&gpu, instance).await?
+                    self.slice_device(&gpu, &instance).await?
                 }
                 Subject::Gpu { gpu, uuid } => {
                     names.push(uuid.to_string());

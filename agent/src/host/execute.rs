@@ -1,6 +1,6 @@
 //! Carrying out steps, one after the other, and believing only what is read back.
 
-use kerf_types::{PciAddress, Placement, ProfileId, Step};
+use kerf_types::{ComputeInstance, PciAddress, ProfileId, SliceId, Step};
 use tokio::sync::mpsc;
 
 use super::{Host, HostError, Progress, Reserve, record};
@@ -81,25 +81,19 @@ impl Host {
     /// Cuts one slice with its intent in the store; a failure undoes what was made of it.
     pub(super) async fn cut(
         &mut self,
-        gpu: PciAddress,
+        slice: SliceId,
         profile: ProfileId,
-        placement: Placement,
         steps: &[Step],
         wish: &Reserve,
     ) -> Result<i64, HostError> {
-        let work = Work::Cut {
-            gpu: gpu.to_string(),
-            placement: placement.to_string(),
-            profile: profile.0,
-            compute: None,
-        };
-        self.begin_record(record::of_cut(wish, gpu))?;
+        let work = cut_work(slice, profile);
+        self.begin_record(record::of_cut(wish, slice.gpu))?;
         let begun = self.write(|store| store.begin_work(&work));
         let outcome = match begun {
             Ok(number) => match self.run_steps(steps, None).await {
                 Ok(()) => Ok(number),
                 Err(error) => {
-                    self.undo_cut(number, gpu, profile, placement).await;
+                    self.undo_cut(number, slice, profile).await;
                     Err(error)
                 }
             },
@@ -150,29 +144,17 @@ impl Host {
 
     /// Removes a slice that was cut and that nobody has; goes on as far as the hardware lets it, and keeps
     /// the intent where it does not, so that it is tried again.
-    pub(super) async fn undo_cut(
-        &mut self,
-        number: i64,
-        gpu: PciAddress,
-        profile: ProfileId,
-        placement: Placement,
-    ) {
-        match self.destroy_at(gpu, profile, placement).await {
+    pub(super) async fn undo_cut(&mut self, number: i64, slice: SliceId, profile: ProfileId) {
+        match self.destroy_slice(slice, profile).await {
             Ok(()) => {
                 if self.write(|store| store.end_work(number)).is_ok() {
-                    tracing::info!(gpu.pci = %gpu, %placement, "half-made slice removed");
+                    tracing::info!(%slice, "half-made slice removed");
                 }
             }
             Err(error) => {
                 let why = crate::errors::chain(&error);
-                tracing::warn!(gpu.pci = %gpu, %placement, error = %why, "half-made slice remains");
-                let (gpu, placement) = (gpu.to_string(), placement.to_string());
-                let work = Work::Cut {
-                    gpu,
-                    placement,
-                    profile: profile.0,
-                    compute: None,
-                };
+                tracing::warn!(%slice, error = %why, "half-made slice remains");
+                let work = cut_work(slice, profile);
                 self.open_work.push(WorkRow { number, work });
                 self.degrade(
                     "interrupted work",
@@ -183,25 +165,31 @@ impl Host {
         }
     }
 
-    /// Destroys the instance of this profile at this place, with what is in it; done when it is not there.
-    pub(super) async fn destroy_at(
+    /// Destroys a slice in the instance of this profile at its place; done when it is not there. A part goes
+    /// alone, and its instance with the last of them: without a compute instance it is of use to nobody.
+    pub(super) async fn destroy_slice(
         &mut self,
-        gpu: PciAddress,
+        slice: SliceId,
         profile: ProfileId,
-        placement: Placement,
     ) -> Result<(), HostError> {
+        let (gpu, placement) = (slice.gpu, slice.placement);
         let instance = self
             .look_at(gpu)
             .await?
             .instances
             .iter()
-            .find(|known| known.profile == profile && known.placement == placement);
+            .find(|known| known.profile == profile && known.placement == placement)
+            // What was cut whole and is divided by now is somebody else's work.
+            .filter(|known| slice.compute.is_some() || !known.is_divided());
         let Some(instance) = instance else {
             return Ok(());
         };
-        let mut steps: Vec<Step> = instance
-            .compute
-            .iter()
+        let goes =
+            |one: &&ComputeInstance| slice.compute.is_none() || one.placement == slice.compute;
+        let goes: Vec<&ComputeInstance> = instance.compute.iter().filter(goes).collect();
+        let is_empty = goes.len() == instance.compute.len();
+        let mut steps: Vec<Step> = goes
+            .into_iter()
             .map(|compute| Step::DestroyComputeInstance {
                 gpu,
                 gi: instance.id,
@@ -209,13 +197,24 @@ impl Host {
                 uuid: compute.uuid.clone(),
             })
             .collect();
-        steps.push(Step::DestroyGpuInstance {
-            gpu,
-            gi: instance.id,
-            profile,
-            placement,
-        });
+        if is_empty {
+            steps.push(Step::DestroyGpuInstance {
+                gpu,
+                gi: instance.id,
+                profile,
+                placement,
+            });
+        }
         self.run_steps(&steps, None).await
+    }
+}
+
+fn cut_work(slice: SliceId, profile: ProfileId) -> Work {
+    Work::Cut {
+        gpu: slice.gpu.to_string(),
+        placement: slice.placement.to_string(),
+        profile: profile.0,
+        compute: slice.compute.map(|part| part.to_string()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kerf_planner::Pick;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
-use kerf_types::{Ask, LeaseId, PciAddress, Placement, ProfileId, SliceId, Timestamp};
+use kerf_types::{Ask, LeaseId, ProfileId, SliceId, Timestamp};
 
 use super::{Host, HostError, now};
 use crate::process::BootMoment;
@@ -49,7 +49,14 @@ impl fmt::Display for Wanted {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A piece of cutting that is done and not yet covered by a lease.
-type Cut = (i64, PciAddress, ProfileId, Placement);
+struct Cut {
+    /// Its number in the store.
+    work: i64,
+    /// What was cut.
+    slice: SliceId,
+    /// Profile of the GPU instance.
+    profile: ProfileId,
+}
 
 impl Host {
     /// Promises devices to a holder, and cuts what is missing.
@@ -76,8 +83,9 @@ impl Host {
         };
         let changed = outcome.is_ok() || !cuts.is_empty() || !self.modes.is_empty();
         if outcome.is_err() {
-            for (work, gpu, profile, placement) in cuts {
-                self.undo_cut(work, gpu, profile, placement).await;
+            // The last first, so that the instance that several share goes with the first of them.
+            for cut in cuts.into_iter().rev() {
+                self.undo_cut(cut.work, cut.slice, cut.profile).await;
             }
             self.undo_modes().await;
         }
@@ -153,15 +161,36 @@ impl Host {
         for pick in &choice.picks {
             self.begin_mode(&pick.steps())?;
             match pick {
-                Pick::Existing { gpu, placement, .. } => {
-                    subjects.push(self.slice_subject(*gpu, *placement)?);
+                Pick::Existing {
+                    gpu,
+                    placement,
+                    compute,
+                    ..
+                } => {
+                    let slice = SliceId {
+                        gpu: *gpu,
+                        placement: *placement,
+                        compute: *compute,
+                    };
+                    subjects.push(self.slice_subject(slice)?);
                 }
                 Pick::Cut { gpu, creation, .. } => {
-                    let (profile, placement) = (creation.profile, creation.placement);
-                    let steps = pick.steps();
-                    let work = self.cut(*gpu, profile, placement, &steps, request).await?;
-                    cuts.push((work, *gpu, profile, placement));
-                    subjects.push(self.slice_subject(*gpu, placement)?);
+                    let slice = SliceId {
+                        gpu: *gpu,
+                        placement: creation.placement,
+                        compute: None,
+                    };
+                    let made = (slice, creation.profile);
+                    subjects.push(self.cut_for(pick, made, request, cuts).await?);
+                }
+                Pick::Part { gpu, cut, .. } => {
+                    let slice = SliceId {
+                        gpu: *gpu,
+                        placement: cut.placement,
+                        compute: Some(cut.part),
+                    };
+                    let made = (slice, cut.profile);
+                    subjects.push(self.cut_for(pick, made, request, cuts).await?);
                 }
                 Pick::Gpu { gpu, uuid, .. } => {
                     self.change_mode_for(*gpu, &pick.steps(), request).await?;
@@ -175,12 +204,24 @@ impl Host {
         Ok(subjects)
     }
 
-    fn slice_subject(&self, gpu: PciAddress, placement: Placement) -> Result<Subject, HostError> {
-        let id = SliceId {
-            gpu,
-            placement,
-            compute: None,
-        };
+    async fn cut_for(
+        &mut self,
+        pick: &Pick,
+        (slice, profile): (SliceId, ProfileId),
+        request: &Reserve,
+        cuts: &mut Vec<Cut>,
+    ) -> Result<Subject, HostError> {
+        let steps = pick.steps();
+        let work = self.cut(slice, profile, &steps, request).await?;
+        cuts.push(Cut {
+            work,
+            slice,
+            profile,
+        });
+        self.slice_subject(slice)
+    }
+
+    fn slice_subject(&self, id: SliceId) -> Result<Subject, HostError> {
         let slices = self.slices();
         let slice = slices.iter().find(|slice| slice.id == id);
         let missing = || HostError::NotFound {
@@ -220,7 +261,7 @@ impl Host {
                 by: holder.or_else(|| slice.reason.clone()),
             });
         }
-        self.slice_subject(slice.id.gpu, slice.id.placement)
+        self.slice_subject(slice.id)
     }
 
     fn named_gpu(&self, name: &str) -> Result<Subject, HostError> {
@@ -310,26 +351,17 @@ impl Host {
         self.cdi
             .write_lease(&name, &device)
             .map_err(HostError::Cdi)?;
-        let place = |(_, gpu, _, placement): &Cut| SliceId {
-            gpu: *gpu,
-            placement: *placement,
-            compute: None,
-        };
         let row = LeaseRow {
             lease: lease.clone(),
             pending: None,
-            cut: cuts.iter().map(place).collect(),
+            cut: cuts.iter().map(|cut| cut.slice).collect(),
             wanted: request.wanted.to_string(),
             by: request.by,
             until: Some(BootMoment::now().after(request.ttl)),
             cgroup: None,
         };
         let modes = self.modes.iter().map(|row| row.number);
-        let work: Vec<i64> = cuts
-            .iter()
-            .map(|(number, ..)| *number)
-            .chain(modes)
-            .collect();
+        let work: Vec<i64> = cuts.iter().map(|cut| cut.work).chain(modes).collect();
         if let Err(error) = self.put_new(row, &work) {
             drop(self.cdi.remove_lease(&name));
             return Err(error);

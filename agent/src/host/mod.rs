@@ -309,7 +309,13 @@ impl Host {
     /// Who uses what, in the planner's words.
     fn usage(&self) -> Usage {
         let leases = self.leases.values().map(|row| &row.lease);
-        view::usage(&self.inventory, &self.slices(), leases)
+        let mut usage = view::usage(&self.inventory, &self.slices(), leases);
+        // An instance in which a part was cut on demand takes more of them; what a layout or an operator
+        // divided stays as it was declared.
+        let cuts = self.leases.values().flat_map(|row| &row.cut);
+        let parts = cuts.filter(|cut| cut.compute.is_some());
+        usage.divisible = parts.map(|cut| cut.whole()).collect();
+        usage
     }
 
     fn degrade(&mut self, what: &str, why: String, hint: &str) {

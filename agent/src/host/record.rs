@@ -90,12 +90,14 @@ impl Host {
     fn readback(&self, pci: &str) -> Option<HistoryGpu> {
         let mut gpus = self.inventory.gpus.iter();
         let gpu = gpus.find(|gpu| gpu.pci.to_string() == *pci)?;
-        let slices = gpu.instances.iter().map(|instance| {
-            let name = gpu
-                .profile(instance.profile)
-                .map(|profile| profile.name.to_string());
-            let name = name.unwrap_or_else(|| format!("profile {}", instance.profile));
-            format!("{} {name}", instance.placement)
+        let slices = gpu.instances.iter().flat_map(|instance| {
+            let profile = gpu.profile(instance.profile);
+            gpu.slice_ids(instance).into_iter().map(move |id| {
+                let part = id.compute.map(|part| part.size);
+                let name = profile.map(|profile| profile.name.part(part).to_string());
+                let name = name.unwrap_or_else(|| format!("profile {}", instance.profile));
+                format!("{} {name}", id.spot())
+            })
         });
         let mig = match gpu.mig_mode {
             MigMode::Unsupported => "unsupported",

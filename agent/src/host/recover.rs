@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use kerf_planner::PlanError;
 use kerf_types::inventory::Health;
-use kerf_types::lease::LeaseState;
-use kerf_types::{Gpu, Inventory, PciAddress, Placement, ProfileId};
+use kerf_types::lease::{LeaseState, Subject};
+use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
 
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
@@ -217,12 +217,11 @@ impl Host {
                 let text = (layout.as_str(), *allow_reset, forced.collect());
                 self.resume_layout(row.number, text, *history).await
             }
-            Work::Cut {
-                gpu,
-                placement,
-                profile,
-                ..
-            } => self.resume_cut(row.number, gpu, placement, *profile).await,
+            Work::Cut { profile, .. } => {
+                let slice = row.work.slice()?;
+                self.resume_cut(row.number, slice, ProfileId(*profile))
+                    .await
+            }
             Work::Mode { gpu, enabled } => self.resume_mode(row.number, gpu, *enabled).await,
         }
     }
@@ -232,18 +231,19 @@ impl Host {
     async fn resume_cut(
         &mut self,
         number: i64,
-        gpu: &str,
-        placement: &str,
-        profile: u32,
+        slice: Option<SliceId>,
+        profile: ProfileId,
     ) -> Result<(), HostError> {
-        let (gpu, placement) = (gpu.parse()?, placement.parse::<Placement>()?);
-        let leased = self.leases.values().any(|row| {
-            row.lease.subjects.iter().any(|subject| {
-                subject.gpu() == gpu && subject.placement().is_none_or(|own| own == placement)
-            })
-        });
-        if !leased {
-            self.destroy_at(gpu, ProfileId(profile), placement).await?;
+        let Some(slice) = slice else {
+            return self.write(|store| store.end_work(number));
+        };
+        let covers = |subject: &Subject| match subject.slice() {
+            Some(own) => own.overlaps(&slice),
+            None => subject.gpu() == slice.gpu,
+        };
+        let mut leases = self.leases.values();
+        if !leases.any(|row| row.lease.subjects.iter().any(covers)) {
+            self.destroy_slice(slice, profile).await?;
         }
         self.write(|store| store.end_work(number))
     }

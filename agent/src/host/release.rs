@@ -3,6 +3,7 @@
 use kerf_types::lease::{Lease, LeaseState, Subject};
 use kerf_types::{GpuUuid, LeaseId, MigUuid, PciAddress, SliceId};
 
+use super::view::process_on;
 use super::{Host, HostError, command};
 use crate::errors::chain;
 use crate::files::{self, Durability};
@@ -198,16 +199,12 @@ impl Host {
         let Some(instance) = live.or(half) else {
             return Ok(());
         };
-        if let Some(process) = gpu
-            .processes
-            .iter()
-            .find(|process| process.gi == Some(instance.id))
-        {
+        if let Some(process) = process_on(gpu, slice, instance) {
             return Err(still_used(slice.to_string(), process.pid));
         }
         let profile = instance.profile;
         if on_demand {
-            self.destroy_at(slice.gpu, profile, slice.placement).await?;
+            self.destroy_slice(slice, profile).await?;
             self.events
                 .add("slice", &slice.to_string(), "destroyed with its lease");
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kerf_planner::{Usage, Use};
+use kerf_types::inventory::GpuProcess;
 use kerf_types::lease::{Lease, SliceState, Subject};
 use kerf_types::{
-    CiId, Gpu, GpuInstance, GpuUuid, Inventory, MigUuid, PciAddress, ProfileName, SliceId,
-    Timestamp,
+    CiId, ComputeInstance, Gpu, GpuInstance, GpuUuid, Inventory, MigUuid, PciAddress, ProfileName,
+    SliceId, Timestamp,
 };
 
 use super::layout::Sight;
@@ -61,11 +62,11 @@ pub struct SliceView {
     pub parent: GpuUuid,
     /// Profile; `None` where the driver lists an instance of a profile that it does not describe.
     pub profile: Option<ProfileName>,
-    /// Memory, SMs as the profile says.
+    /// Memory as the profile says; the parts of one instance share it.
     pub memory_bytes: u64,
     /// Streaming multiprocessors.
     pub sm_count: u32,
-    /// The GPU instance.
+    /// The GPU instance; for a part of one, with that compute instance alone.
     pub instance: GpuInstance,
     /// State.
     pub state: SliceState,
@@ -86,29 +87,43 @@ impl Lives {
     /// Takes note of what is on a GPU now.
     pub fn note(&mut self, gpu: &Gpu) {
         for (id, (living, _)) in &mut self.0 {
-            if id.gpu == gpu.pci
-                && !gpu
-                    .instances
-                    .iter()
-                    .any(|one| one.placement == id.placement)
-            {
+            let mut instances = gpu.instances.iter();
+            if id.gpu == gpu.pci && !instances.any(|one| is_at(one, *id)) {
                 *living = None;
             }
         }
         for instance in &gpu.instances {
-            let Some(uuid) = instance.compute.first().map(|compute| &compute.uuid) else {
-                continue;
-            };
-            let (living, count) = self.0.entry(gpu.slice_id(instance)).or_default();
-            if living.as_ref() != Some(uuid) {
-                *living = Some(uuid.clone());
-                *count += 1;
+            for (id, compute) in gpu.slice_ids(instance).into_iter().zip(&instance.compute) {
+                let uuid = &compute.uuid;
+                let (living, count) = self.0.entry(id).or_default();
+                if living.as_ref() != Some(uuid) {
+                    *living = Some(uuid.clone());
+                    *count += 1;
+                }
             }
         }
     }
 
     fn count(&self, id: SliceId) -> u64 {
         self.0.get(&id).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// Whether an instance, or a part of it, lies at the place.
+fn is_at(instance: &GpuInstance, id: SliceId) -> bool {
+    let mut parts = instance.compute.iter();
+    instance.placement == id.placement
+        && match id.compute {
+            None => !instance.is_divided(),
+            part => parts.any(|one| one.placement == part),
+        }
+}
+
+/// An instance as the holder of one of its compute instances sees it: nothing of the siblings.
+pub fn with_only(instance: &GpuInstance, compute: &ComputeInstance) -> GpuInstance {
+    GpuInstance {
+        compute: vec![compute.clone()],
+        ..instance.clone()
     }
 }
 
@@ -156,39 +171,64 @@ pub fn slices<'a>(
     let mut views = Vec::new();
     for gpu in &inventory.gpus {
         for instance in &gpu.instances {
-            let id = gpu.slice_id(instance);
-            let lease = leases.clone().find(|lease| covers(lease, id)).cloned();
-            let (state, reason) = state_of(gpu, instance, lease.as_ref());
-            let profile = gpu.profile(instance.profile);
-            views.push(SliceView {
-                id,
-                gpu_index: gpu.index,
-                parent: gpu.uuid.clone(),
-                profile: profile.map(|profile| profile.name.clone()),
-                memory_bytes: profile.map_or(0, |profile| profile.memory.0),
-                sm_count: profile.map_or(0, |profile| profile.sm_count),
-                instance: instance.clone(),
-                state,
-                reason,
-                lease,
-                generation: lives.count(id),
-            });
+            let ids = gpu.slice_ids(instance).into_iter();
+            if instance.is_divided() {
+                let parts = ids.zip(&instance.compute);
+                let parts = parts.map(|(id, one)| (id, with_only(instance, one)));
+                views.extend(parts.map(|(id, part)| slice(gpu, id, part, lives, leases.clone())));
+            } else {
+                let whole = ids.map(|id| slice(gpu, id, instance.clone(), lives, leases.clone()));
+                views.extend(whole);
+            }
         }
     }
     views
 }
 
+fn slice<'a>(
+    gpu: &Gpu,
+    id: SliceId,
+    instance: GpuInstance,
+    lives: &Lives,
+    mut leases: impl Iterator<Item = &'a Lease>,
+) -> SliceView {
+    let lease = leases.find(|lease| covers(lease, id)).cloned();
+    let (state, reason) = state_of(gpu, id, &instance, lease.as_ref());
+    let profile = gpu.profile(instance.profile);
+    let part = id.compute.map(|part| part.size);
+    let sm_count = profile.map_or(0, |profile| match part {
+        None => profile.sm_count,
+        Some(slices) => {
+            let parts = profile.parts();
+            let row = parts.iter().find(|row| row.slices == slices);
+            row.and_then(|row| row.sm_count).unwrap_or(0)
+        }
+    });
+    SliceView {
+        id,
+        gpu_index: gpu.index,
+        parent: gpu.uuid.clone(),
+        profile: profile.map(|profile| profile.name.part(part)),
+        memory_bytes: profile.map_or(0, |profile| profile.memory.0),
+        sm_count,
+        instance,
+        state,
+        reason,
+        lease,
+        generation: lives.count(id),
+    }
+}
+
 fn covers(lease: &Lease, id: SliceId) -> bool {
-    lease.subjects.iter().any(|subject| {
-        subject.gpu() == id.gpu
-            && subject
-                .placement()
-                .is_none_or(|own| own.mask().overlaps(id.placement.mask()))
+    lease.subjects.iter().any(|subject| match subject.slice() {
+        Some(own) => own.overlaps(&id),
+        None => subject.gpu() == id.gpu,
     })
 }
 
 fn state_of(
     gpu: &Gpu,
+    id: SliceId,
     instance: &GpuInstance,
     lease: Option<&Lease>,
 ) -> (SliceState, Option<String>) {
@@ -208,11 +248,7 @@ fn state_of(
             Some("its GPU is not well".to_owned()),
         );
     }
-    if let Some(process) = gpu
-        .processes
-        .iter()
-        .find(|process| process.gi == Some(instance.id))
-    {
+    if let Some(process) = process_on(gpu, id, instance) {
         let reason = format!("process {} uses it without a lease", process.pid);
         return (SliceState::Quarantined, Some(reason));
     }
@@ -227,6 +263,18 @@ fn state_of(
             Some(format!("it has {count} compute instances")),
         ),
     }
+}
+
+/// A process on a slice. One of which the driver tells only the GPU instance counts for every part of it.
+pub fn process_on<'g>(gpu: &'g Gpu, id: SliceId, instance: &GpuInstance) -> Option<&'g GpuProcess> {
+    let mut processes = gpu.processes.iter();
+    let own = |ci: CiId| {
+        let mut compute = instance.compute.iter();
+        compute.any(|one| one.id == ci && one.placement == id.compute)
+    };
+    processes.find(|process| {
+        process.gi == Some(instance.id) && (id.compute.is_none() || process.ci.is_none_or(own))
+    })
 }
 
 /// The lease on a whole GPU, if there is one.

@@ -171,7 +171,7 @@ fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
                 placement: Some(v1::Placement::from(&line.placement)),
                 uuid: line.uuid.as_ref().map(ToString::to_string),
                 holder: line.used_by.clone(),
-                compute: None,
+                compute: line.compute.as_ref().map(Into::into),
             })
             .collect()
     };

@@ -1,6 +1,7 @@
 //! Work that was begun: the intent is written before the first driver call and removed after the last, so
 //! that a kerfd that dies in between knows what to finish or to undo.
 
+use kerf_types::{ParseError, SliceId};
 use serde::{Deserialize, Serialize};
 
 use super::{Doing, Store, StoreError};
@@ -44,6 +45,27 @@ pub enum Work {
         /// The mode that it had.
         enabled: bool,
     },
+}
+
+impl Work {
+    /// The slice that is being cut; `None` for a layout.
+    pub fn slice(&self) -> Result<Option<SliceId>, ParseError> {
+        let Self::Cut {
+            gpu,
+            placement,
+            compute,
+            ..
+        } = self
+        else {
+            return Ok(None);
+        };
+        let compute = compute.as_ref().map(|part| part.parse());
+        Ok(Some(SliceId {
+            gpu: gpu.parse()?,
+            placement: placement.parse()?,
+            compute: compute.transpose()?,
+        }))
+    }
 }
 
 /// Begun work with its number.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kerf_types::{GiId, Gpu, GpuInstance, PciAddress, Placement, Profile, ProfileId, Step};
+use kerf_types::{GiId, Gpu, GpuInstance, PciAddress, Placement, Profile, ProfileId, Spot, Step};
 
 use crate::gpu::GpuPlan;
 
@@ -16,11 +16,14 @@ mod claims;
 mod expand;
 mod layout;
 mod model;
+mod parts;
 mod report;
 mod split;
+mod users;
 
 pub use choice::check_choice;
 pub use layout::check_host;
+pub use parts::ExpectedParts;
 pub use split::{Subject, check_split};
 
 /// Something that a plan must not do, or does not reach. Steps are counted from 0 within their GPU.
@@ -159,6 +162,70 @@ pub enum Violation {
         /// The compute instance profile.
         profile: ProfileId,
     },
+    /// A part may not lie there, or its profile is another's.
+    #[error(
+        "step {step} puts compute profile {profile} at {part} of {place}, where it may not lie"
+    )]
+    IllegalPart {
+        /// The step.
+        step: usize,
+        /// The compute instance profile.
+        profile: ProfileId,
+        /// Place of the GPU instance.
+        place: Placement,
+        /// The place in it.
+        part: Placement,
+    },
+    /// A compute slice is taken.
+    #[error("step {step} needs compute slice {slice}, which is taken")]
+    PartOverlap {
+        /// The step.
+        step: usize,
+        /// The first slice that is taken.
+        slice: u8,
+    },
+    /// A pinned part would be touched.
+    #[error("step {step} touches the part {part} of {place}, which must stay")]
+    PinnedPart {
+        /// The step.
+        step: usize,
+        /// Place of the GPU instance.
+        place: Placement,
+        /// The place in it.
+        part: Placement,
+    },
+    /// The parts at the end are not the wanted ones.
+    #[error(
+        "{found} parts of {slices} slices of profile {profile} exist at the end, {wanted} are wanted"
+    )]
+    EndParts {
+        /// The profile.
+        profile: ProfileId,
+        /// Compute slices of the parts.
+        slices: u8,
+        /// Wanted.
+        wanted: u32,
+        /// There.
+        found: u32,
+    },
+    /// The parts lie in more GPU instances than they need.
+    #[error("{found} instances of profile {profile} are divided, {needed} suffice")]
+    Scattered {
+        /// The profile.
+        profile: ProfileId,
+        /// How many would do.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A part goes although it could be kept in place of one that is made.
+    #[error("the part {part} of {place} goes without need")]
+    NeedlessPart {
+        /// Place of the GPU instance.
+        place: Placement,
+        /// The place in it.
+        part: Placement,
+    },
     /// The MIG mode at the end is not the wanted one.
     #[error("MIG ends {}", if *.on { "on" } else { "off" })]
     EndMode {
@@ -196,7 +263,7 @@ pub enum Violation {
     },
     /// A place does not hold at the end what it must.
     #[error("the place {0} does not end as it must")]
-    EndPlace(Placement),
+    EndPlace(Spot),
     /// A rule cannot be read for a GPU: the plan should not exist.
     #[error("the layout cannot be had: {0}")]
     Layout(String),
@@ -236,29 +303,69 @@ fn complete(instance: &GpuInstance, profiles: &[Profile]) -> bool {
     let full = known.find(|known| known.id == instance.profile);
     let full = full.and_then(|known| known.full_compute_profile);
     match instance.compute.as_slice() {
-        [one] => full.is_none_or(|full| full == one.profile),
+        [one] => one.placement.is_none() && full.is_none_or(|full| full == one.profile),
         _ => false,
     }
 }
 
-/// Everything that is wrong with `steps` on `gpu`.
+/// Everything that is wrong with `steps` on `gpu`, where no part of an instance is wanted.
 pub fn check_steps(gpu: &Gpu, steps: &[Step], expected: &Expected<'_>) -> Vec<Violation> {
-    let mut model = model::Model::new(gpu, expected);
+    check_part_steps(gpu, steps, expected, &ExpectedParts::default())
+}
+
+/// Everything that is wrong with `steps` on `gpu`.
+pub fn check_part_steps(
+    gpu: &Gpu,
+    steps: &[Step],
+    expected: &Expected<'_>,
+    parts: &ExpectedParts,
+) -> Vec<Violation> {
+    replay(gpu, steps, expected, parts).finish()
+}
+
+fn replay<'a>(
+    gpu: &'a Gpu,
+    steps: &[Step],
+    expected: &'a Expected<'a>,
+    parts: &'a ExpectedParts,
+) -> model::Model<'a> {
+    let mut model = model::Model::new(gpu, expected, parts);
     for (at, step) in steps.iter().enumerate() {
         model.step(at, step);
     }
-    model.finish()
+    model
 }
 
-/// Everything that is wrong with `plan` on `gpu`: its steps, and what it says of itself.
+/// Everything that is wrong with `plan` on `gpu`, where no part of an instance is wanted: its steps, and what
+/// it says of itself.
 pub fn check_plan(
     gpu: &Gpu,
     plan: &GpuPlan,
     steps: &[Step],
     expected: &Expected<'_>,
 ) -> Vec<Violation> {
-    let mut found = check_steps(gpu, steps, expected);
-    let effects = claims::Effects::of(steps);
-    claims::check(gpu, plan, &effects, expected, &mut found);
+    check_slices(gpu, plan, steps, expected, &ExpectedParts::default())
+}
+
+/// Everything that is wrong with `plan` on `gpu`: its steps, and what it says of itself.
+pub fn check_slices(
+    gpu: &Gpu,
+    plan: &GpuPlan,
+    steps: &[Step],
+    expected: &Expected<'_>,
+    parts: &ExpectedParts,
+) -> Vec<Violation> {
+    let model = replay(gpu, steps, expected, parts);
+    let scattered = parts.scattered(gpu, expected, &model.divided());
+    let mut found = model.finish();
+    found.extend(scattered);
+    claims::check(
+        gpu,
+        plan,
+        &claims::Effects::of(steps),
+        expected,
+        parts,
+        &mut found,
+    );
     found
 }

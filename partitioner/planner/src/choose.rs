@@ -1,6 +1,7 @@
 //! Which slice or GPU an ask gets, so that what is left over stays as useful as it can be.
 //!
-//! For a slice: a free one of exactly that profile before a new one; a new one where it costs the host the
+//! For a part of a GPU instance: a free one, then one more in an instance that kerf divides on demand, then
+//! one in a new instance. For a slice: a free one of exactly that profile before a new one; a new one where it costs the host the
 //! fewest options; a GPU without MIG is cut only when no other has room. Nothing that exists is ever moved
 //! or destroyed for an ask. For whole GPUs: on one NUMA node if that can be, without changing a mode if
 //! that can be. Never decides who may ask.
@@ -16,6 +17,7 @@ use crate::grid::{Grid, NameError};
 use crate::host::{GpuName, Usage};
 
 mod capability;
+mod part;
 mod slice;
 mod whole;
 
@@ -65,8 +67,21 @@ pub enum Pick {
         name: ProfileName,
         /// Its place.
         placement: Placement,
+        /// Its place in the GPU instance, for a part of one.
+        compute: Option<Placement>,
         /// The life that is meant.
         uuid: MigUuid,
+    },
+    /// A part of a GPU instance to make.
+    Part {
+        /// Its GPU.
+        gpu: PciAddress,
+        /// The part's name on that GPU.
+        name: ProfileName,
+        /// What to make.
+        cut: PartCut,
+        /// Whether MIG is to be turned on before.
+        enable_mig: bool,
     },
     /// A slice to make.
     Cut {
@@ -90,11 +105,47 @@ pub enum Pick {
     },
 }
 
+/// A part to make, perhaps with its GPU instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartCut {
+    /// Place of the GPU instance.
+    pub placement: Placement,
+    /// Profile of the GPU instance.
+    pub profile: ProfileId,
+    /// Whether the GPU instance is made first; it is there, or an earlier pick makes it, otherwise.
+    pub new_instance: bool,
+    /// The place in it.
+    pub part: Placement,
+    /// The compute instance profile.
+    pub compute_profile: ProfileId,
+}
+
+impl PartCut {
+    fn steps(self, gpu: PciAddress) -> impl Iterator<Item = Step> {
+        let (placement, profile) = (self.placement, self.profile);
+        let instance = self.new_instance.then_some(Step::CreateGpuInstance {
+            gpu,
+            profile,
+            placement,
+        });
+        let part = Step::CreateComputeInstance {
+            gpu,
+            placement,
+            profile: self.compute_profile,
+            compute: Some(self.part),
+        };
+        instance.into_iter().chain([part])
+    }
+}
+
 impl Pick {
     /// The GPU that it is or lies on.
     pub fn gpu(&self) -> PciAddress {
         match self {
-            Self::Existing { gpu, .. } | Self::Cut { gpu, .. } | Self::Gpu { gpu, .. } => *gpu,
+            Self::Existing { gpu, .. }
+            | Self::Cut { gpu, .. }
+            | Self::Part { gpu, .. }
+            | Self::Gpu { gpu, .. } => *gpu,
         }
     }
 
@@ -118,6 +169,15 @@ impl Pick {
                 disable_mig: true,
                 ..
             } => vec![mode(gpu, false)],
+            Self::Part {
+                gpu,
+                cut,
+                enable_mig,
+                ..
+            } => {
+                let first = enable_mig.then(|| mode(gpu, true));
+                first.into_iter().chain(cut.steps(*gpu)).collect()
+            }
             Self::Cut {
                 gpu,
                 creation,
@@ -258,6 +318,11 @@ pub enum Refusal {
 /// `usage` says who uses what, over all of `views`. The choice is a function of its arguments alone.
 pub fn choose(views: &[GpuView<'_>], usage: &Usage, ask: &Ask) -> Result<Choice, NoRoom> {
     let picks = match ask {
+        Ask::Slice { profile, count }
+            if profile.part(profile.compute_slices) != profile.part(None) =>
+        {
+            part::choose(views, usage, profile, *count)
+        }
         Ask::Slice { profile, count } => slice::choose(views, usage, profile, *count),
         Ask::Gpus { count } => whole::choose(views, usage, *count, false),
         Ask::Capability(requirement) => capability::choose(views, usage, requirement),

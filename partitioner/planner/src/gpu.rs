@@ -14,9 +14,13 @@ use crate::search;
 
 mod error;
 mod explain;
+mod parts;
 mod problem;
 
 pub use error::FitError;
+pub(crate) use parts::Kind;
+pub(crate) use parts::arrange::{most_parts, room};
+pub use parts::{Division, Part, PartCreation, Target, plan_slices};
 use problem::Problem;
 
 /// A GPU instance that lives on the GPU, as a plan sees it.
@@ -36,12 +40,20 @@ pub struct Existing {
     pub complete: bool,
     /// Its compute instances.
     pub compute: Vec<(CiId, MigUuid)>,
+    /// The same with their places, where it is divided and each is a slice of its own; empty where it is not.
+    /// The instance weighs what its parts weigh together then, and is pinned if one of them is.
+    pub parts: Vec<Part>,
 }
 
 impl Existing {
     /// Whether making it complete takes compute instances away.
     pub fn is_mended_at_a_cost(&self) -> bool {
         !self.complete && !self.compute.is_empty()
+    }
+
+    /// Whether a part of it must stay, rather than the whole.
+    pub(crate) fn has_pinned_part(&self) -> bool {
+        self.pinned && !self.parts.is_empty()
     }
 }
 
@@ -73,8 +85,10 @@ pub struct GpuPlan {
     pub keep: Vec<Kept>,
     /// What goes, by place.
     pub destroy: Vec<Existing>,
-    /// What is made, by place.
+    /// What is made whole, by place.
     pub create: Vec<Creation>,
+    /// Instances that are divided at the end, by place: those of `keep` that are, and new ones.
+    pub divide: Vec<Division>,
     /// Sum of the weights of disturbed instances.
     pub cost: u64,
     /// No plan costs less than this.
@@ -89,6 +103,7 @@ impl GpuPlan {
         self.destroy.is_empty()
             && self.create.is_empty()
             && self.keep.iter().all(|kept| kept.mend.is_none())
+            && self.divide.iter().all(Division::is_unchanged)
     }
 }
 
@@ -106,36 +121,27 @@ impl Default for Budget {
     }
 }
 
-/// The cheapest plan from `current` to exactly `target`.
+/// The cheapest plan from `current` to exactly `target`, all of it whole instances.
 pub fn plan_gpu(
     grid: &Grid,
     current: &[Existing],
     target: &BTreeMap<ProfileId, u32>,
     budget: Budget,
 ) -> Result<GpuPlan, FitError> {
-    let mut wanted = Vec::with_capacity(target.len());
-    for (&id, &count) in target.iter().filter(|(_, count)| **count > 0) {
-        let profile = grid
-            .profile(id)
-            .ok_or(FitError::UnknownProfile { profile: id })?;
-        wanted.push((profile, count));
+    if current.iter().any(Existing::has_pinned_part) {
+        let target = Target {
+            whole: target.clone(),
+            ..Target::default()
+        };
+        return parts::plan(grid, current, &target, budget);
     }
-    let problem = Problem {
-        grid,
-        current,
-        wanted,
-        nodes: budget.nodes,
-    };
+    let problem = Problem::new(grid, current, target, budget)?;
     problem.check_pins()?;
     problem.check_counts()?;
     let levels = problem.levels(true);
     let pinned = problem.pinned_units();
     if let Err(engines) = problem.check_engines() {
-        // Room is the plainer reason, where that is short too.
-        return Err(match search::fits(&levels, pinned, budget.nodes) {
-            Some(false) => problem.explain(),
-            _ => engines,
-        });
+        return Err(problem.explain_engines(engines));
     }
     let outcome = search::best_state(&levels, pinned, &problem.allowances(), budget.nodes);
     match outcome.best {

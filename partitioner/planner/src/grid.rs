@@ -4,7 +4,9 @@
 //! It owns the units, the legal places, the most instances of each profile and the media engines as a
 //! second resource. It never knows a product by name, and never what lies on the GPU now.
 
-use kerf_types::{Bytes, Engines, Placement, Profile, ProfileId, ProfileName, UnitMask};
+use kerf_types::{
+    Bytes, ComputeProfile, Engines, Placement, Profile, ProfileId, ProfileName, UnitMask,
+};
 
 mod names;
 
@@ -39,12 +41,21 @@ pub struct GridProfile {
     pub engines: Engines,
     /// The compute instance profile that fills an instance.
     pub compute_profile: Option<ProfileId>,
+    /// Compute slices of an instance.
+    pub slices: u8,
+    /// The compute instance profiles that make a part of an instance, told or assumed.
+    pub parts: Vec<ComputeProfile>,
     /// Every legal place, by last unit and then by start: the order in which first fit packs most.
     pub placements: Vec<Placement>,
     pub(crate) media: Media,
 }
 
 impl GridProfile {
+    /// The compute instance profile of so many slices, where it is not the one that fills an instance.
+    pub fn part(&self, slices: u8) -> Option<&ComputeProfile> {
+        self.parts.iter().find(|part| part.slices == slices)
+    }
+
     /// Units of the smallest place; every place of a real profile has the same size.
     pub fn units(&self) -> u8 {
         self.placements
@@ -119,6 +130,8 @@ impl Grid {
                 max_count: profile.max_count,
                 engines: profile.engines,
                 compute_profile: profile.full_compute_profile,
+                slices: u8::try_from(profile.slices).unwrap_or(u8::MAX),
+                parts: profile.parts(),
                 placements,
                 media: media(&profile.engines),
             });
@@ -157,6 +170,14 @@ impl Grid {
     /// The profile with this driver id.
     pub fn profile(&self, id: ProfileId) -> Option<&GridProfile> {
         self.profiles.iter().find(|profile| profile.id == id)
+    }
+
+    /// The name of a part of a profile, or of the whole; the id where the grid does not have it.
+    pub fn part_label(&self, id: ProfileId, slices: u8) -> String {
+        self.profile(id).map_or_else(
+            || format!("{slices} slices of profile {id}"),
+            |profile| profile.name.part(Some(slices)).to_string(),
+        )
     }
 
     /// The name of a profile, or its id where the grid does not have it.

@@ -28,10 +28,10 @@ mod users;
 
 pub use error::PlanError;
 pub(crate) use one::changes_mode_at_once;
-pub use one::{existing, profiles_of};
+pub use one::{existing, existing_parts, profiles_of};
 pub(crate) use select::health_text;
 pub use select::rules_by_gpu;
-pub(crate) use users::{processes, uses};
+pub(crate) use users::{part_uses, processes, uses};
 
 /// Who uses a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +51,11 @@ pub struct Usage {
     pub slices: BTreeMap<SliceId, Use>,
     /// Whole GPUs that are leased, with the holder's text.
     pub gpus: BTreeMap<PciAddress, String>,
-    /// MIG devices whose instances may be destroyed although somebody uses them: an operator has named each.
+    /// MIG devices that may be destroyed although somebody uses them: an operator has named each. One that is a
+    /// part of a GPU instance says nothing of its siblings.
     pub forced: BTreeSet<MigUuid>,
+    /// GPU instances that kerf divides on demand: an ask for a part may cut one more in them.
+    pub divisible: BTreeSet<SliceId>,
 }
 
 /// The question.
@@ -128,8 +131,10 @@ pub struct GpuChange {
     pub from: MigMode,
     /// MIG mode at the end.
     pub to: MigMode,
-    /// What must exist at the end.
+    /// What must exist whole at the end.
     pub target: BTreeMap<ProfileId, u32>,
+    /// Which parts of GPU instances must exist, by profile and compute slices.
+    pub parts: BTreeMap<(ProfileId, u8), u32>,
     /// Slices for which a second plan must be made when the steps are done: the driver tells of profiles
     /// only while MIG is on, so nobody knows yet where they could lie. `target` is empty then.
     pub later: BTreeMap<ProfileName, u32>,
@@ -146,6 +151,8 @@ pub struct GpuChange {
 pub struct DiffLine {
     /// Where.
     pub placement: Placement,
+    /// Its place in the GPU instance, in compute slices, for a part of one.
+    pub compute: Option<Placement>,
     /// What happens.
     pub change: Change,
     /// Name of the profile, or its id where it has none.

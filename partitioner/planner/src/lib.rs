@@ -30,8 +30,10 @@ mod search;
 pub mod split;
 mod steps;
 
-pub use choose::{Choice, GpuView, NoRoom, Pick, choose};
-pub use gpu::{Budget, Existing, FitError, GpuPlan, Kept, plan_gpu};
+pub use choose::{Choice, GpuView, NoRoom, PartCut, Pick, choose};
+pub use gpu::{
+    Budget, Division, Existing, FitError, GpuPlan, Kept, Part, Target, plan_gpu, plan_slices,
+};
 pub use grid::{Grid, GridError, GridProfile, NameError};
 pub use host::{GpuChange, HostPlan, HostRequest, PlanError, Usage, Use, plan_host};
 pub use options::Options;

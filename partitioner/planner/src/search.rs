@@ -23,16 +23,24 @@ pub(crate) struct Level<'g> {
     pub need: u32,
     /// Highest gain first, then by start: the first leaf is then a good one.
     pub slots: Vec<Slot>,
+    /// What the instances hold: 0 for the compute instance that fills them, else a number of the caller's.
+    pub content: Content,
     /// Slots beyond the grid's legal places: an instance that lies where the driver says none may.
     pub extra: u32,
 }
+
+/// What an instance of a final state holds, as a number.
+pub(crate) type Content = u16;
+
+/// An instance of a final state.
+pub(crate) type Item = (Placement, ProfileId, Content);
 
 /// The best final state.
 #[derive(Debug, Clone)]
 pub(crate) struct Best {
     pub gain: u64,
     pub options: Options,
-    pub state: Vec<(Placement, ProfileId)>,
+    pub state: Vec<Item>,
 }
 
 /// What a search came to.
@@ -44,6 +52,8 @@ pub(crate) struct Outcome {
     pub most_gain: u64,
     /// Whether nodes ran out before all was seen.
     pub exhausted: bool,
+    /// Nodes that it took.
+    pub nodes: u64,
 }
 
 struct Search<'a> {
@@ -52,7 +62,7 @@ struct Search<'a> {
     nodes_left: u64,
     exhausted: bool,
     first_only: bool,
-    chosen: Vec<(Placement, ProfileId)>,
+    chosen: Vec<Item>,
     best: Option<Best>,
 }
 
@@ -100,6 +110,7 @@ fn run(
         best: search.best,
         most_gain,
         exhausted: search.exhausted,
+        nodes: nodes.saturating_sub(search.nodes_left),
     }
 }
 
@@ -146,7 +157,8 @@ impl Search<'_> {
             if occupied.overlaps(slot.mask) {
                 continue;
             }
-            self.chosen.push((slot.place, level.profile.id));
+            self.chosen
+                .push((slot.place, level.profile.id, level.content));
             let taken = occupied.union(slot.mask);
             self.pick(
                 level,

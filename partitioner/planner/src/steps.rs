@@ -1,19 +1,19 @@
 //! From a plan to the steps that carry it out, in an order that is legal at every prefix.
 //!
 //! All that goes, goes first, each compute instance before its GPU instance; then each new GPU instance is
-//! followed at once by its compute instance. So no step needs room, a count or an engine that a later step
+//! followed at once by its compute instances. So no step needs room, a count or an engine that a later step
 //! sets free, and a crash between two steps leaves at most one instance incomplete.
 
-use kerf_types::{PciAddress, Step};
+use kerf_types::{CiId, GiId, MigUuid, PciAddress, Step};
 
-use crate::gpu::{Creation, Existing, GpuPlan};
+use crate::gpu::{Creation, Division, GpuPlan};
 
 impl GpuPlan {
     /// The steps of this plan on the GPU at `gpu`. Empty for an empty plan.
     pub fn steps(&self, gpu: PciAddress) -> Vec<Step> {
         let mut steps = Vec::new();
         for instance in &self.destroy {
-            empty(gpu, instance, &mut steps);
+            empty(gpu, instance.gi, &instance.compute, &mut steps);
             steps.push(Step::DestroyGpuInstance {
                 gpu,
                 gi: instance.gi,
@@ -21,10 +21,15 @@ impl GpuPlan {
                 placement: instance.placement,
             });
         }
+        for division in &self.divide {
+            if let Some(gi) = division.gi {
+                empty(gpu, gi, &division.destroy, &mut steps);
+            }
+        }
         for kept in &self.keep {
             if let Some(profile) = kept.mend {
                 let placement = kept.instance.placement;
-                empty(gpu, &kept.instance, &mut steps);
+                empty(gpu, kept.instance.gi, &kept.instance.compute, &mut steps);
                 steps.push(Step::CreateComputeInstance {
                     gpu,
                     placement,
@@ -36,7 +41,30 @@ impl GpuPlan {
         for creation in &self.create {
             steps.extend(creation.steps(gpu));
         }
+        for division in &self.divide {
+            division.make(gpu, &mut steps);
+        }
         steps
+    }
+}
+
+impl Division {
+    fn make(&self, gpu: PciAddress, steps: &mut Vec<Step>) {
+        let (placement, profile) = (self.placement, self.profile);
+        if self.gi.is_none() {
+            steps.push(Step::CreateGpuInstance {
+                gpu,
+                profile,
+                placement,
+            });
+        }
+        let parts = self.create.iter().map(|part| Step::CreateComputeInstance {
+            gpu,
+            placement,
+            profile: part.compute_profile,
+            compute: Some(part.place),
+        });
+        steps.extend(parts);
     }
 }
 
@@ -60,9 +88,9 @@ impl Creation {
     }
 }
 
-fn empty(gpu: PciAddress, instance: &Existing, steps: &mut Vec<Step>) {
-    for (ci, uuid) in &instance.compute {
-        let (gi, ci, uuid) = (instance.gi, *ci, uuid.clone());
+fn empty(gpu: PciAddress, gi: GiId, compute: &[(CiId, MigUuid)], steps: &mut Vec<Step>) {
+    for (ci, uuid) in compute {
+        let (ci, uuid) = (*ci, uuid.clone());
         steps.push(Step::DestroyComputeInstance { gpu, gi, ci, uuid });
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::ParseError;
 use crate::pci::PciAddress;
-use crate::placement::Placement;
+use crate::placement::{Placement, Spot};
 
 /// Longest name that a driver or a client may hand us; NVML's own limit is 96 bytes with the NUL.
 const NAME_LIMIT: usize = 96;
@@ -220,16 +220,18 @@ impl SliceId {
         }
     }
 
+    /// The place, whichever GPU it is on.
+    pub fn spot(&self) -> Spot {
+        Spot {
+            placement: self.placement,
+            compute: self.compute,
+        }
+    }
+
     /// Whether both share hardware. Two parts of one GPU instance share its memory, which is what an operator
     /// divides it for; they share no slice.
     pub fn overlaps(&self, other: &Self) -> bool {
-        let share = |a: Placement, b: Placement| a.mask().overlaps(b.mask());
-        self.gpu == other.gpu
-            && share(self.placement, other.placement)
-            && match (self.compute, other.compute) {
-                (Some(a), Some(b)) if self.placement == other.placement => share(a, b),
-                _ => true,
-            }
+        self.gpu == other.gpu && self.spot().overlaps(other.spot())
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Gpu;
 use crate::ids::GpuUuid;
 use crate::pci::PciAddress;
-use crate::placement::Placement;
+use crate::placement::Spot;
 use crate::profile::ProfileName;
 
 /// Which GPUs a rule speaks of.
@@ -41,7 +41,7 @@ pub struct LayoutRule {
     /// Profiles that take the room that is left, each as much as it can, one after the other.
     pub fill: Vec<ProfileName>,
     /// Exactly these slices in exactly these places; such a rule has none of the three above.
-    pub places: Option<BTreeMap<Placement, ProfileName>>,
+    pub places: Option<BTreeMap<Spot, ProfileName>>,
 }
 
 impl GpuSelector {

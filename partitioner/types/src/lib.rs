@@ -40,7 +40,7 @@ pub use ids::{
 pub use inventory::{Gpu, Health, Inventory};
 pub use mig::{ComputeInstance, GpuInstance, MigMode};
 pub use pci::PciAddress;
-pub use placement::{Placement, UnitMask};
+pub use placement::{Placement, Spot, UnitMask};
 pub use profile::{Engines, Profile, ProfileName};
 pub use step::Step;
 pub use time::{Moment, Timestamp};

@@ -89,3 +89,55 @@ impl fmt::Display for Placement {
         write!(f, "{}:{}", self.start, self.size)
     }
 }
+
+/// A place for one slice: of a whole GPU instance, or of a part in one. Written `4:4`, and `4:4/0:1` for a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Spot {
+    /// The place of the GPU instance.
+    pub placement: Placement,
+    /// The place of the compute instance in it, in compute slices; `None` for a slice that is the whole.
+    pub compute: Option<Placement>,
+}
+
+impl Spot {
+    /// Whether two slices cannot lie there together. Parts of one GPU instance share its memory and no slice.
+    pub fn overlaps(self, other: Self) -> bool {
+        let share = |a: Placement, b: Placement| a.mask().overlaps(b.mask());
+        share(self.placement, other.placement)
+            && match (self.compute, other.compute) {
+                (Some(a), Some(b)) if self.placement == other.placement => share(a, b),
+                _ => true,
+            }
+    }
+}
+
+impl From<Placement> for Spot {
+    fn from(placement: Placement) -> Self {
+        Self {
+            placement,
+            compute: None,
+        }
+    }
+}
+
+impl FromStr for Spot {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (placement, compute) = match text.split_once('/') {
+            None => (text, None),
+            Some((placement, part)) => (placement, Some(part.parse()?)),
+        };
+        let placement = placement.parse()?;
+        Ok(Self { placement, compute })
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.compute {
+            None => self.placement.fmt(f),
+            Some(part) => write!(f, "{}/{part}", self.placement),
+        }
+    }
+}

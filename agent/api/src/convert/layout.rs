@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{ParseError, Placement, ProfileName};
+use kerf_types::{ParseError, ProfileName, Spot};
 
 use super::{
     At, ConvertError, Fault, GRID_LIMIT, NAME_LIMIT, PROFILE_LIMIT, RULE_LIMIT, count, distinct,
-    each, number_error, parse, placement, required,
+    each, number_error, parse, part_place, placement, required,
 };
 use crate::v1;
 
@@ -90,9 +90,10 @@ impl From<&LayoutRule> for v1::LayoutRule {
             texts.collect()
         };
         let places = rule.places.iter().flatten();
-        let places = places.map(|(place, profile)| v1::PlacedSlice {
-            placement: Some(place.into()),
+        let places = places.map(|(spot, profile)| v1::PlacedSlice {
+            placement: Some((&spot.placement).into()),
             profile: profile.to_string(),
+            compute: spot.compute.as_ref().map(Into::into),
         });
         Self {
             gpus: rule.gpus.iter().map(gpu_selector_text).collect(),
@@ -110,10 +111,11 @@ impl TryFrom<v1::LayoutRule> for LayoutRule {
 
     fn try_from(rule: v1::LayoutRule) -> Result<Self, ConvertError> {
         let gpus = each("gpus", rule.gpus, RULE_LIMIT, |text| gpu_selector(&text))?;
-        let places = rule
-            .places
-            .into_iter()
-            .map(|one| Ok((placement(one.placement)?, one.profile)));
+        let places = rule.places.into_iter().map(|one| {
+            let compute = part_place(one.compute, "compute")?;
+            let placement = placement(one.placement)?;
+            Ok((Spot { placement, compute }, one.profile))
+        });
         check_rule(Self {
             gpus,
             mig_enabled: rule.mig_enabled,
@@ -164,10 +166,10 @@ pub(crate) fn fill_order(names: Vec<String>) -> Result<Vec<ProfileName>, Convert
 
 /// Reads what lies where. No places at all say no more than no slices do.
 pub(crate) fn exact_places(
-    places: Vec<(Placement, String)>,
-) -> Result<Option<BTreeMap<Placement, ProfileName>>, ConvertError> {
+    places: Vec<(Spot, String)>,
+) -> Result<Option<BTreeMap<Spot, ProfileName>>, ConvertError> {
     distinct("places", places.iter().map(|(place, _)| place.to_string()))?;
-    let read = |(place, profile): (Placement, String)| {
+    let read = |(place, profile): (Spot, String)| {
         let profile = profile.parse::<ProfileName>().at(&place.to_string());
         profile.map(|profile| (place, profile))
     };

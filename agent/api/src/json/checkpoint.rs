@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{Inventory, MigMode, ProfileName, Timestamp};
+use kerf_types::{Inventory, MigMode, ProfileName, Spot, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub struct CheckpointGpu {
     pub instances: Vec<CheckpointInstance>,
 }
 
-/// One GPU instance, filled by one compute instance.
+/// One GPU instance, filled by one compute instance or divided into several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointInstance {
@@ -57,6 +57,10 @@ pub struct CheckpointInstance {
     pub profile: String,
     /// Its place.
     pub placement: Placement,
+    /// Where its parts lie, in compute slices; none where it is not divided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub parts: Vec<Placement>,
 }
 
 /// What cannot be put into a document: an instance of a profile that the driver does not describe.
@@ -83,11 +87,22 @@ impl Checkpoint {
             .filter(|gpu| gpu.mig_mode != MigMode::Unsupported)
         {
             let mut instances = Vec::new();
-            for (placement, name) in lying_on(gpu)? {
-                instances.push(CheckpointInstance {
-                    profile: name.to_string(),
-                    placement: placement.into(),
-                });
+            for (spot, name) in lying_on(gpu)? {
+                let placement = spot.placement.into();
+                let part = spot.compute.map(Placement::from);
+                match instances.last_mut() {
+                    // By place, so that the parts of one instance stand together.
+                    Some(CheckpointInstance {
+                        placement: last,
+                        parts,
+                        ..
+                    }) if *last == placement => parts.extend(part),
+                    _ => instances.push(CheckpointInstance {
+                        profile: name.part(None).to_string(),
+                        placement,
+                        parts: part.into_iter().collect(),
+                    }),
+                }
             }
             gpus.push(CheckpointGpu {
                 uuid: gpu.uuid.to_string(),
@@ -106,20 +121,23 @@ impl Checkpoint {
     }
 }
 
-/// What lies on a GPU, by place.
-pub fn lying_on(
-    gpu: &kerf_types::Gpu,
-) -> Result<BTreeMap<kerf_types::Placement, ProfileName>, Nameless> {
-    let named = gpu.instances.iter().map(|instance| {
+/// What lies on a GPU, by place: whole instances, and the parts of those that are divided.
+pub fn lying_on(gpu: &kerf_types::Gpu) -> Result<BTreeMap<Spot, ProfileName>, Nameless> {
+    let mut named = BTreeMap::new();
+    for instance in &gpu.instances {
         let nameless = || Nameless {
             gpu: gpu.index,
             profile: instance.profile.0,
             placement: instance.placement,
         };
         let profile = gpu.profile(instance.profile).ok_or_else(nameless)?;
-        Ok((instance.placement, profile.name.clone()))
-    });
-    named.collect()
+        let slices = gpu.slice_ids(instance).into_iter();
+        named.extend(slices.map(|id| {
+            let part = id.compute.map(|part| part.size);
+            (id.spot(), profile.name.part(part))
+        }));
+    }
+    Ok(named)
 }
 
 impl TryFrom<Checkpoint> for Layout {
@@ -127,21 +145,34 @@ impl TryFrom<Checkpoint> for Layout {
 
     fn try_from(checkpoint: Checkpoint) -> Result<Self, ConvertError> {
         let rules = each("gpus", checkpoint.gpus, RULE_LIMIT, |gpu| {
-            let place = |one: CheckpointInstance| {
-                let Placement { start, size } = one.placement;
-                let place = kerf_types::Placement::try_new(start.into(), size.into());
-                place.at("placement").map(|place| (place, one.profile))
-            };
-            let places = each("instances", gpu.instances, GRID_LIMIT, place)?;
+            let places = each("instances", gpu.instances, GRID_LIMIT, slices_of)?;
             check_rule(LayoutRule {
                 gpus: vec![GpuSelector::Uuid(parse("uuid", &gpu.uuid)?)],
                 mig_enabled: gpu.mig,
-                places: exact_places(places)?,
+                places: exact_places(places.into_iter().flatten().collect())?,
                 ..LayoutRule::default()
             })
         })?;
         check_layout(Self { rules })
     }
+}
+
+/// The slices that an instance was, each with its place and its name.
+fn slices_of(one: CheckpointInstance) -> Result<Vec<(Spot, String)>, ConvertError> {
+    let read = |place: Placement| {
+        kerf_types::Placement::try_new(place.start.into(), place.size.into()).at("placement")
+    };
+    let whole = Spot::from(read(one.placement)?);
+    if one.parts.is_empty() {
+        return Ok(vec![(whole, one.profile)]);
+    }
+    let profile: ProfileName = parse("profile", &one.profile)?;
+    each("parts", one.parts, GRID_LIMIT, |place| {
+        let part = read(place)?;
+        let compute = Some(part);
+        let name = profile.part(Some(part.size)).to_string();
+        Ok::<_, ConvertError>((Spot { compute, ..whole }, name))
+    })
 }
 
 #[cfg(test)]

@@ -299,6 +299,7 @@ fn the_fleet_chooses_what_the_owner_would() {
         let place_of = |pick: &kerf_planner::Pick| match pick {
             kerf_planner::Pick::Existing { placement, .. } => (pick.gpu(), Some(*placement)),
             kerf_planner::Pick::Cut { creation, .. } => (pick.gpu(), Some(creation.placement)),
+            kerf_planner::Pick::Part { cut, .. } => (pick.gpu(), Some(cut.placement)),
             kerf_planner::Pick::Gpu { gpu, .. } => (*gpu, None),
         };
         match (choose(&views, &usage, &ask), model.choose(&ask, As::Now)) {

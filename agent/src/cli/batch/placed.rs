@@ -67,6 +67,7 @@ pub(super) fn current(known: &Known, placed: &[wire::Placed]) -> Result<Vec<Exis
             pinned: one.pinned,
             complete: true,
             compute: Vec::new(),
+            parts: Vec::new(),
         });
     }
     check_counts(known, &out)?;

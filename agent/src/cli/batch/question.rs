@@ -133,6 +133,7 @@ impl Question {
         match &error {
             SplitError::TooManyGpus { .. }
             | SplitError::Ambiguous { .. }
+            | SplitError::Partial { .. }
             | SplitError::SameProfile { .. }
             | SplitError::Undecided { .. }
             | SplitError::Fit {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kerf_types::{Gpu, MigMode, Placement, ProfileId, Step};
+use kerf_types::{Gpu, GpuInstance, MigMode, Placement, ProfileId, Step};
 
-use super::layout::{pinned, profiles};
-use super::{Expected, Violation, check_steps};
+use super::layout::profiles;
+use super::users::parts_of;
+use super::{Expected, ExpectedParts, Violation, check_part_steps, parts, users};
 use crate::choose::{Choice, GpuView, Pick};
 use crate::host::Usage;
 
@@ -28,10 +29,15 @@ pub fn check_choice(
             .take(at)
             .filter(|other| other.gpu() == pick.gpu());
         let mut shared = earlier.filter(|other| shares(pick, other));
+        let made_before = choice
+            .picks
+            .iter()
+            .take(at)
+            .filter(|other| other.gpu() == gpu.pci);
         let usable = gpu.health.is_ok()
             && view.closed.is_none()
             && !usage.gpus.contains_key(&gpu.pci)
-            && is_free(gpu, usage, pick);
+            && (is_free(gpu, usage, pick) || made_before.into_iter().any(|one| hosts(one, pick)));
         if !usable || shared.next().is_some() {
             found.push((gpu.index, Violation::NotFree(at)));
         }
@@ -45,7 +51,8 @@ pub fn check_choice(
         };
         if picks().next().is_some() {
             let steps: Vec<Step> = picks().flat_map(Pick::steps).collect();
-            let violations = check_steps(view.gpu, &steps, &expected(views, view, picks()));
+            let (expected, parts) = expected(views, view, picks());
+            let violations = check_part_steps(view.gpu, &steps, &expected, &parts);
             found.extend(
                 violations
                     .into_iter()
@@ -57,14 +64,35 @@ pub fn check_choice(
 }
 
 fn shares(a: &Pick, b: &Pick) -> bool {
-    let place = |pick: &Pick| match pick {
-        Pick::Existing { placement, .. } => Some(*placement),
-        Pick::Cut { creation, .. } => Some(creation.placement),
-        Pick::Gpu { .. } => None,
-    };
+    let apart = |a: Placement, b: Placement| a.end() <= b.start || b.end() <= a.start;
     match (place(a), place(b)) {
-        (Some(a), Some(b)) => a.start < b.end() && b.start < a.end(),
+        (Some((a, Some(part))), Some((b, Some(other)))) if a == b => !apart(part, other),
+        (Some((a, _)), Some((b, _))) => !apart(a, b),
         _ => true,
+    }
+}
+
+/// The place of the GPU instance, and of the part in it.
+fn place(pick: &Pick) -> Option<(Placement, Option<Placement>)> {
+    match pick {
+        Pick::Existing {
+            placement, compute, ..
+        } => Some((*placement, *compute)),
+        Pick::Cut { creation, .. } => Some((creation.placement, None)),
+        Pick::Part { cut, .. } => Some((cut.placement, Some(cut.part))),
+        Pick::Gpu { .. } => None,
+    }
+}
+
+/// Whether an earlier pick makes the instance that a part is cut in.
+fn hosts(earlier: &Pick, pick: &Pick) -> bool {
+    match (earlier, pick) {
+        (Pick::Part { cut: first, .. }, Pick::Part { cut, .. }) => {
+            first.new_instance
+                && !cut.new_instance
+                && (first.placement, first.profile) == (cut.placement, cut.profile)
+        }
+        _ => false,
     }
 }
 
@@ -74,19 +102,41 @@ fn is_free(gpu: &Gpu, usage: &Usage, pick: &Pick) -> bool {
             gi,
             profile,
             placement,
+            compute,
             uuid,
             ..
         } => {
+            let is_life = |one: &GpuInstance| match compute {
+                None => {
+                    matches!(one.compute.as_slice(), [ci] if ci.uuid == *uuid && ci.placement.is_none())
+                }
+                Some(_) => {
+                    let mut own = one.compute.iter();
+                    parts::is_divided(one)
+                        && own.any(|ci| ci.uuid == *uuid && ci.placement == *compute)
+                }
+            };
             let same = gpu.instances.iter().any(|one| {
                 one.id == *gi
                     && one.profile == *profile
                     && one.placement == *placement
-                    && matches!(one.compute.as_slice(), [ci] if ci.uuid == *uuid)
+                    && is_life(one)
             });
-            same && gpu.mig_mode == MigMode::Enabled && !pinned(gpu, usage).contains(placement)
+            let used = users::pinned(gpu, usage);
+            let is_pinned = match compute {
+                None => used.whole.contains(placement),
+                Some(part) => used.parts.contains(&(*placement, *part)),
+            };
+            same && gpu.mig_mode == MigMode::Enabled && !is_pinned
         }
-        // What a cut may not do is seen in its steps.
-        Pick::Cut { .. } => true,
+        // What a cut may not do is seen in its steps; in an instance that is there it must be let.
+        Pick::Part { cut, .. } if !cut.new_instance => {
+            let mut open = usage.divisible.iter();
+            let let_in = open.any(|id| id.gpu == gpu.pci && id.placement == cut.placement);
+            let mut instances = gpu.instances.iter();
+            let_in && instances.any(|one| one.placement == cut.placement && parts::is_divided(one))
+        }
+        Pick::Cut { .. } | Pick::Part { .. } => true,
         Pick::Gpu { uuid, .. } => {
             gpu.uuid == *uuid && gpu.instances.is_empty() && gpu.processes.is_empty()
         }
@@ -98,11 +148,22 @@ fn expected<'a>(
     views: &'a [GpuView<'a>],
     view: &GpuView<'a>,
     picks: impl Iterator<Item = &'a Pick>,
-) -> Expected<'a> {
+) -> (Expected<'a>, ExpectedParts) {
     let gpu = view.gpu;
     let mut slices: BTreeMap<ProfileId, u32> = BTreeMap::new();
+    let mut parts = ExpectedParts::default();
+    let mut places: BTreeSet<Placement> = BTreeSet::new();
     for instance in &gpu.instances {
-        *slices.entry(instance.profile).or_default() += 1;
+        if !parts::is_divided(instance) {
+            *slices.entry(instance.profile).or_default() += 1;
+            places.insert(instance.placement);
+            continue;
+        }
+        for (place, part) in parts_of(instance) {
+            let key = (instance.profile, part.size);
+            *parts.slices.entry(key).or_default() += 1;
+            parts.pinned.insert((place, part));
+        }
     }
     let mut mig_on = gpu.mig_mode == MigMode::Enabled;
     for pick in picks {
@@ -113,10 +174,14 @@ fn expected<'a>(
                 mig_on = true;
                 *slices.entry(creation.profile).or_default() += 1;
             }
+            Pick::Part { cut, .. } => {
+                mig_on = true;
+                let key = (cut.profile, cut.part.size);
+                *parts.slices.entry(key).or_default() += 1;
+            }
         }
     }
-    let places: BTreeSet<Placement> = gpu.instances.iter().map(|one| one.placement).collect();
-    Expected {
+    let expected = Expected {
         profiles: profiles(gpu, views.iter().map(|view| view.gpu)),
         mig_on,
         slices,
@@ -124,5 +189,6 @@ fn expected<'a>(
         gpu_in_use: false,
         allow_reset: false,
         weights: BTreeMap::new(),
-    }
+    };
+    (expected, parts)
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::{CiId, GiId, Gpu, GpuInstance, MigUuid, Placement, ProfileId, Step};
 
-use super::{Expected, Violation, bound, complete};
+use super::{Expected, ExpectedParts, Violation, bound, complete, parts};
 use crate::gpu::{Existing, GpuPlan};
 
 /// What the steps of a plan come to.
@@ -19,8 +19,12 @@ pub(super) struct Effects {
     pub emptied: BTreeSet<GiId>,
     /// GPU instances that come.
     pub made: BTreeMap<Placement, ProfileId>,
-    /// Compute instances that come, by the place of their GPU instance.
+    /// Compute instances that come and fill, by the place of their GPU instance.
     pub filled: BTreeMap<Placement, ProfileId>,
+    /// Compute instances that go.
+    pub ended: BTreeSet<(GiId, CiId)>,
+    /// Parts that come, by the place of their GPU instance and their own.
+    pub parts: BTreeMap<(Placement, Placement), ProfileId>,
 }
 
 impl Effects {
@@ -29,13 +33,22 @@ impl Effects {
         for step in steps {
             match step {
                 Step::DestroyGpuInstance { gi, .. } => drop(effects.gone.insert(*gi)),
-                Step::DestroyComputeInstance { gi, .. } => drop(effects.emptied.insert(*gi)),
+                Step::DestroyComputeInstance { gi, ci, .. } => {
+                    effects.emptied.insert(*gi);
+                    effects.ended.insert((*gi, *ci));
+                }
                 Step::CreateGpuInstance {
                     placement, profile, ..
                 } => drop(effects.made.insert(*placement, *profile)),
                 Step::CreateComputeInstance {
-                    placement, profile, ..
-                } => drop(effects.filled.insert(*placement, *profile)),
+                    placement,
+                    profile,
+                    compute,
+                    ..
+                } => match compute {
+                    None => drop(effects.filled.insert(*placement, *profile)),
+                    Some(part) => drop(effects.parts.insert((*placement, *part), *profile)),
+                },
                 Step::SetMigMode { .. }
                 | Step::SetAmdCompute { .. }
                 | Step::SetAmdMemory { .. } => {}
@@ -44,12 +57,24 @@ impl Effects {
         effects
     }
 
-    /// What the disturbed instances weigh together.
-    pub fn cost(&self, gpu: &Gpu, expected: &Expected<'_>) -> u64 {
-        let disturbed =
-            |one: &&GpuInstance| self.gone.contains(&one.id) || self.emptied.contains(&one.id);
-        let disturbed = gpu.instances.iter().filter(disturbed);
-        disturbed.fold(0, |sum: u64, one| sum.saturating_add(expected.weight(one)))
+    /// What the disturbed slices weigh together.
+    pub fn cost(&self, gpu: &Gpu, expected: &Expected<'_>, parts: &ExpectedParts) -> u64 {
+        let mut sum: u64 = 0;
+        for one in &gpu.instances {
+            let gone = self.gone.contains(&one.id);
+            if !parts::is_divided(one) {
+                let disturbed = gone || self.emptied.contains(&one.id);
+                let weight = if disturbed { expected.weight(one) } else { 0 };
+                sum = sum.saturating_add(weight);
+                continue;
+            }
+            for part in &one.compute {
+                if gone || self.ended.contains(&(one.id, part.id)) {
+                    sum = sum.saturating_add(parts.weight(one.id, part.id));
+                }
+            }
+        }
+        sum
     }
 }
 
@@ -59,6 +84,7 @@ pub(super) fn check(
     plan: &GpuPlan,
     effects: &Effects,
     expected: &Expected<'_>,
+    parts: &ExpectedParts,
     found: &mut Vec<Violation>,
 ) {
     let mut claim = |holds: bool, what| {
@@ -78,10 +104,12 @@ pub(super) fn check(
         kept == survivors && kept.len() == plan.keep.len(),
         "what stays",
     );
+    let new = || plan.divide.iter().filter(|one| one.gi.is_none());
     let made = plan.create.iter().map(|one| (one.placement, one.profile));
+    let made = made.chain(new().map(|one| (one.placement, one.profile)));
     let made: BTreeMap<Placement, ProfileId> = made.collect();
     claim(
-        made == effects.made && made.len() == plan.create.len(),
+        made == effects.made && made.len() == plan.create.len() + new().count(),
         "what is made",
     );
     let mends = plan.keep.iter();
@@ -95,21 +123,67 @@ pub(super) fn check(
     let named = plan.keep.iter().map(|kept| &kept.instance);
     let mut named = named.chain(&plan.destroy);
     claim(
-        named.all(|one| is_true(gpu, one, expected)),
+        named.all(|one| is_true(gpu, one, expected, parts)),
         "an instance that lives",
     );
-    claim(plan.cost == effects.cost(gpu, expected), "its cost");
+    claim(
+        divisions_are_true(gpu, plan, effects, parts),
+        "what is divided",
+    );
+    claim(plan.cost == effects.cost(gpu, expected, parts), "its cost");
+    // The bound's own search knows whole instances. Where parts are about, its other claims stand alone.
+    let wanted = parts.slices.values().any(|count| *count > 0);
+    let divided = wanted || gpu.instances.iter().any(parts::is_divided);
     claim(
         plan.lower_bound <= plan.cost
             && plan.proof == (plan.lower_bound == plan.cost)
-            && !bound::is_beaten(&gpu.instances, expected, plan.lower_bound),
+            && (divided || !bound::is_beaten(&gpu.instances, expected, plan.lower_bound)),
         "its bound",
     );
     found.extend(needless(gpu, effects, expected).map(Violation::Needless));
+    found.extend(parts::needless(gpu, effects, parts));
+}
+
+/// Whether the divisions say what the steps do: which compute instances go and come, and which stay.
+fn divisions_are_true(gpu: &Gpu, plan: &GpuPlan, effects: &Effects, parts: &ExpectedParts) -> bool {
+    let mends = plan.keep.iter().filter(|kept| kept.mend.is_some());
+    let emptied = mends.map(|kept| &kept.instance).chain(&plan.destroy);
+    let mut ended = BTreeSet::new();
+    let mut count = 0;
+    for instance in emptied {
+        count += instance.compute.len();
+        ended.extend(instance.compute.iter().map(|(ci, _)| (instance.gi, *ci)));
+    }
+    let mut made = BTreeMap::new();
+    let mut made_count = 0;
+    let mut holds = true;
+    for one in &plan.divide {
+        let live = gpu.instances.iter().find(|live| Some(live.id) == one.gi);
+        holds &= match (one.gi, live) {
+            (None, _) => one.keep.is_empty() && one.destroy.is_empty(),
+            (Some(_), Some(live)) => {
+                live.placement == one.placement
+                    && live.profile == one.profile
+                    && parts.stay(live, &one.keep, &one.destroy)
+            }
+            (Some(_), None) => false,
+        };
+        let gi = one.gi;
+        count += one.destroy.len();
+        ended.extend(one.destroy.iter().filter_map(|(ci, _)| Some((gi?, *ci))));
+        made_count += one.create.len();
+        let new = one.create.iter();
+        made.extend(new.map(|part| ((one.placement, part.place), part.compute_profile)));
+    }
+    holds
+        && ended == effects.ended
+        && ended.len() == count
+        && made == effects.parts
+        && made.len() == made_count
 }
 
 /// Whether the inventory has this very instance.
-fn is_true(gpu: &Gpu, said: &Existing, expected: &Expected<'_>) -> bool {
+fn is_true(gpu: &Gpu, said: &Existing, expected: &Expected<'_>, parts: &ExpectedParts) -> bool {
     let Some(live) = gpu.instances.iter().find(|live| live.id == said.gi) else {
         return false;
     };
@@ -118,10 +192,18 @@ fn is_true(gpu: &Gpu, said: &Existing, expected: &Expected<'_>) -> bool {
         .iter()
         .map(|one| (one.id, one.uuid.clone()))
         .collect();
+    let (weight, pinned) = match parts::is_divided(live) {
+        true => parts.of(live),
+        false => {
+            let pinned = expected.pinned.contains(&live.placement);
+            (expected.weight(live), pinned)
+        }
+    };
     said.profile == live.profile
         && said.placement == live.placement
-        && said.weight == expected.weight(live)
-        && said.pinned == expected.pinned.contains(&live.placement)
+        && said.weight == weight
+        && said.pinned == pinned
+        && parts.are_true(live, &said.parts)
         && said.complete == complete(live, expected.profiles)
         && said.compute == compute
 }
@@ -144,7 +226,8 @@ fn needless(
         let mut same = effects
             .made
             .iter()
-            .filter(|(_, profile)| **profile == gone.profile);
+            .filter(|(_, profile)| **profile == gone.profile)
+            .filter(|(place, _)| gone.compute.is_empty() || effects.filled.contains_key(place));
         expected.weight(gone) > 0
             && stays_whole
             && same.any(|(new, _)| {

@@ -1,14 +1,12 @@
 //! A host plan against the layout: rules, names and users are read here a second time, on their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{
-    GiId, Gpu, Health, Inventory, MigMode, Placement, Profile, ProfileId, ProfileName,
-};
+use kerf_types::{Gpu, Health, Inventory, MigMode, Profile, ProfileId, ProfileName};
 
-use super::{Expected, Violation, check_plan, expand, report};
-use crate::host::{GpuChange, HostPlan, HostRequest, Usage, Use};
+use super::{Expected, ExpectedParts, Violation, check_slices, expand, report, users};
+use crate::host::{GpuChange, HostPlan, HostRequest};
 
 /// Everything that is wrong with `plan` as an answer to `request`, with the GPU's index.
 pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Violation)> {
@@ -26,15 +24,20 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
             (Some(_), []) if !gpu.health.is_ok() => {}
             (Some(_), _) if !gpu.health.is_ok() => violations.push(Violation::Unhealthy(gpu.pci)),
             (Some(rule), [change]) => match expected(request, gpu, rule, change) {
-                Ok(expected) => {
-                    violations = check_plan(gpu, &change.plan, &change.steps, &expected);
+                Ok((expected, parts)) => {
+                    let (plan, steps) = (&change.plan, &change.steps);
+                    violations = check_slices(gpu, plan, steps, &expected, &parts);
+                    let reading = expand::Reading {
+                        gpu,
+                        expected: &expected,
+                        parts: &parts,
+                    };
                     match &rule.places {
-                        Some(places) => {
-                            expand::places(gpu, change, places, &expected, &mut violations);
-                        }
-                        None => expand::counts(gpu, change, rule, &expected, &mut violations),
+                        Some(places) => reading.places(change, places, &mut violations),
+                        None => reading.counts(change, rule, &mut violations),
                     }
-                    report::check_change(request, gpu, change, &expected, &mut violations);
+                    let wanted = (&expected, &parts);
+                    report::check_change(request, gpu, change, wanted, &mut violations);
                     later(gpu, change, rule, &expected, &mut violations);
                 }
                 Err(violation) => violations.push(violation),
@@ -110,7 +113,7 @@ fn expected<'a>(
     gpu: &'a Gpu,
     rule: &LayoutRule,
     change: &GpuChange,
-) -> Result<Expected<'a>, Violation> {
+) -> Result<(Expected<'a>, ExpectedParts), Violation> {
     if request
         .layout
         .rules
@@ -123,12 +126,15 @@ fn expected<'a>(
     }
     let profiles = profiles(gpu, request.inventory.gpus.iter());
     let mut slices: BTreeMap<ProfileId, u32> = BTreeMap::new();
+    let mut parts: BTreeMap<(ProfileId, u8), u32> = BTreeMap::new();
     // Without profiles no name means anything: see `later`.
     let known = rule.slices.iter().filter(|_| !profiles.is_empty());
     for (name, count) in known.filter(|(_, count)| **count != 0) {
-        let id = meaning(profiles, name)
-            .ok_or_else(|| Violation::Layout(format!("{name} means no profile")))?;
-        let sum = slices.entry(id).or_insert(0);
+        let sum = match kind(profiles, name) {
+            Some((id, None)) => slices.entry(id).or_insert(0),
+            Some((id, Some(part))) => parts.entry((id, part)).or_insert(0),
+            None => return Err(Violation::Layout(format!("{name} means no profile"))),
+        };
         *sum = sum.saturating_add(*count);
     }
     if !rule.mig_enabled && !expand::by_name(rule).is_empty() {
@@ -136,18 +142,26 @@ fn expected<'a>(
     }
     if !rule.at_least.is_empty() || !rule.fill.is_empty() || rule.places.is_some() {
         // What such a rule means is vetted against the plan: see `expand`.
-        slices = change.target.clone();
+        (slices, parts) = (change.target.clone(), change.parts.clone());
     }
-    Ok(Expected {
+    let pinned = users::pinned(gpu, request.usage);
+    // Every slice that nobody uses weighs the same; one in use is pinned, or was given up by name.
+    let (weights, part_weights) = users::weights(gpu, request.usage);
+    let parts = ExpectedParts {
+        slices: parts,
+        pinned: pinned.parts,
+        weights: part_weights,
+    };
+    let expected = Expected {
         profiles,
         mig_on: rule.mig_enabled,
         slices,
-        pinned: pinned(gpu, request.usage),
+        pinned: pinned.whole,
         gpu_in_use: request.usage.gpus.contains_key(&gpu.pci),
         allow_reset: request.allow_reset,
-        // Every slice that nobody uses weighs the same; one in use is pinned, or was given up by name.
-        weights: forced_weights(gpu, request.usage),
-    })
+        weights,
+    };
+    Ok((expected, parts))
 }
 
 /// The GPU's own profiles, or those of the first GPU of its model that has some.
@@ -160,7 +174,16 @@ pub(super) fn profiles<'a>(gpu: &'a Gpu, all: impl Iterator<Item = &'a Gpu>) -> 
     lists.find(|list| !list.is_empty()).unwrap_or(&[])
 }
 
-pub(super) fn meaning(profiles: &[Profile], name: &ProfileName) -> Option<ProfileId> {
+/// The kind of slice that a name means: a profile, and for a part of its instances the compute slices.
+pub(super) fn kind(profiles: &[Profile], name: &ProfileName) -> Option<(ProfileId, Option<u8>)> {
+    let profile = meaning(profiles, name)?;
+    let part = name.compute_slices.filter(|part| *part != name.slices);
+    let parts = profile.parts();
+    let known = part.is_none_or(|part| parts.iter().any(|row| row.slices == part));
+    known.then_some((profile.id, part))
+}
+
+fn meaning<'p>(profiles: &'p [Profile], name: &ProfileName) -> Option<&'p Profile> {
     let placeable = || {
         profiles
             .iter()
@@ -173,51 +196,8 @@ pub(super) fn meaning(profiles: &[Profile], name: &ProfileName) -> Option<Profil
     let alike: Vec<_> = placeable()
         .filter(|p| (p.name.slices, &p.name.attribute) == (name.slices, &name.attribute))
         .collect();
-    match (name.compute_slices, exact.as_slice(), alike.as_slice()) {
-        (Some(compute), _, _) if compute != name.slices => None,
-        (_, [one], _) | (_, [], [one]) => Some(one.id),
+    match (exact.as_slice(), alike.as_slice()) {
+        ([one], _) | ([], [one]) => Some(*one),
         _ => None,
     }
-}
-
-/// Places of the instances that must stay: somebody uses them, and nobody has given them up by name.
-pub(super) fn pinned(gpu: &Gpu, usage: &Usage) -> BTreeSet<Placement> {
-    let mut places = in_use(gpu, usage);
-    for instance in &gpu.instances {
-        if instance
-            .compute
-            .iter()
-            .any(|one| usage.forced.contains(&one.uuid))
-        {
-            places.remove(&instance.placement);
-        }
-    }
-    places
-}
-
-/// What the instances weigh that somebody uses and that may go all the same.
-fn forced_weights(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, u64> {
-    let (used, pinned) = (in_use(gpu, usage), pinned(gpu, usage));
-    let forced = gpu.instances.iter();
-    let forced =
-        forced.filter(|one| used.contains(&one.placement) && !pinned.contains(&one.placement));
-    forced.map(|one| (one.id, 1_000)).collect()
-}
-
-/// Places of the instances that somebody uses.
-pub(super) fn in_use(gpu: &Gpu, usage: &Usage) -> BTreeSet<Placement> {
-    let mut places = BTreeSet::new();
-    for (slice, by) in &usage.slices {
-        if slice.gpu == gpu.pci && *by != Use::Free {
-            places.insert(slice.placement);
-        }
-    }
-    for process in &gpu.processes {
-        let instance = gpu
-            .instances
-            .iter()
-            .find(|instance| process.gi == Some(instance.id));
-        places.extend(instance.map(|instance| instance.placement));
-    }
-    places
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use kerf_types::inventory::Architecture;
 use kerf_types::{CiId, Engines, GiId, Gpu, MigMode, MigUuid, Placement, Profile, ProfileId, Step};
 
-use super::{Expected, Violation};
+use super::{Expected, ExpectedParts, Violation};
+
+mod divide;
 
 /// An instance that lives in the model.
 struct Live {
@@ -20,12 +22,15 @@ struct Compute {
     id: Option<CiId>,
     uuid: Option<MigUuid>,
     profile: ProfileId,
+    /// `None` for one that fills the instance.
+    part: Option<Placement>,
 }
 
 /// The GPU as it would be after the steps so far.
 pub(super) struct Model<'a> {
     gpu: &'a Gpu,
     expected: &'a Expected<'a>,
+    parts: &'a ExpectedParts,
     mode: MigMode,
     /// For each unit the place of the instance that has it.
     units: Vec<Option<Placement>>,
@@ -34,10 +39,11 @@ pub(super) struct Model<'a> {
 }
 
 impl<'a> Model<'a> {
-    pub fn new(gpu: &'a Gpu, expected: &'a Expected<'a>) -> Self {
+    pub fn new(gpu: &'a Gpu, expected: &'a Expected<'a>, parts: &'a ExpectedParts) -> Self {
         let mut model = Self {
             gpu,
             expected,
+            parts,
             mode: gpu.mig_mode,
             units: vec![None; 64],
             live: Vec::new(),
@@ -49,6 +55,7 @@ impl<'a> Model<'a> {
                 id: Some(ci.id),
                 uuid: Some(ci.uuid.clone()),
                 profile: ci.profile,
+                part: ci.placement,
             });
             model.live.push(Live {
                 gi: Some(instance.id),
@@ -93,10 +100,14 @@ impl<'a> Model<'a> {
                 self.create(at, *profile, *placement);
             }
             Step::CreateComputeInstance {
-                placement, profile, ..
-            } => {
-                self.fill(at, *placement, *profile);
-            }
+                placement,
+                profile,
+                compute,
+                ..
+            } => match compute {
+                None => self.fill(at, *placement, *profile),
+                Some(part) => self.divide(at, *placement, *profile, *part),
+            },
             Step::DestroyComputeInstance { gi, ci, uuid, .. } => self.empty(at, *gi, *ci, uuid),
             Step::DestroyGpuInstance {
                 gi,
@@ -202,6 +213,7 @@ impl<'a> Model<'a> {
             id: None,
             uuid: None,
             profile: compute,
+            part: None,
         });
         let full = live.profile;
         if self
@@ -228,9 +240,18 @@ impl<'a> Model<'a> {
         }
         let is_meant =
             |compute: &Compute| compute.id == Some(ci) && compute.uuid.as_ref() == Some(uuid);
-        match live.compute.iter().position(is_meant) {
-            Some(position) => drop(live.compute.remove(position)),
-            None => self.found.push(Violation::NotThere { step: at }),
+        let Some(position) = live.compute.iter().position(is_meant) else {
+            return self.found.push(Violation::NotThere { step: at });
+        };
+        let gone = live.compute.remove(position);
+        if let Some(part) = gone.part
+            && self.parts.pinned.contains(&(live.place, part))
+        {
+            self.found.push(Violation::PinnedPart {
+                step: at,
+                place: live.place,
+                part,
+            });
         }
     }
 
@@ -260,9 +281,13 @@ impl<'a> Model<'a> {
         for (id, wanted) in &self.expected.slices {
             counts.entry(*id).or_default().0 = *wanted;
         }
+        let divided = self.divided();
         for live in &self.live {
-            counts.entry(live.profile).or_default().1 += 1;
+            if !divided.contains_key(&live.place) {
+                counts.entry(live.profile).or_default().1 += 1;
+            }
         }
+        self.found.extend(self.parts.miscounted(divided.values()));
         for (profile, (wanted, found)) in counts {
             if wanted != found {
                 self.found.push(Violation::EndCount {
@@ -280,6 +305,9 @@ impl<'a> Model<'a> {
     }
 
     fn is_complete(&self, live: &Live) -> bool {
+        if !live.compute.is_empty() && live.compute.iter().all(|one| one.part.is_some()) {
+            return true;
+        }
         if live.gi.is_some() && self.expected.pinned.contains(&live.place) {
             return true;
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{Gpu, MigMode, Placement, ProfileId, SliceId};
+use kerf_types::{Gpu, MigMode, MigUuid, Placement, ProfileId, SliceId};
 
 use super::claims::Effects;
-use super::layout::{in_use, speaks_of};
-use super::{Expected, Violation};
+use super::layout::speaks_of;
+use super::{Expected, ExpectedParts, Violation, parts, users};
 use crate::host::{Change, DiffLine, GpuChange, HostPlan, HostRequest, Use};
 
 /// Adds a violation for each thing that the entry of a GPU says and that is not so.
@@ -15,7 +15,7 @@ pub(super) fn check_change(
     request: &HostRequest<'_>,
     gpu: &Gpu,
     change: &GpuChange,
-    expected: &Expected<'_>,
+    (expected, wanted): (&Expected<'_>, &ExpectedParts),
     found: &mut Vec<Violation>,
 ) {
     let to = match (gpu.mig_mode, expected.mig_on) {
@@ -32,7 +32,10 @@ pub(super) fn check_change(
             change.from == gpu.mig_mode && change.to == to,
             "the MIG mode",
         ),
-        (change.target == expected.slices, "the target"),
+        (
+            change.target == expected.slices && change.parts == wanted.slices,
+            "the target",
+        ),
         (is_diff(request, gpu, change, expected), "the diff"),
     ];
     let broken = claims.iter().filter(|(holds, _)| !holds);
@@ -46,71 +49,147 @@ fn is_diff(
     expected: &Expected<'_>,
 ) -> bool {
     let mut lines = lines(gpu, &Effects::of(&change.steps), expected);
-    lines.sort_by_key(|line| (line.0.start, line.1, line.0.size));
+    lines.sort_by_key(|line| {
+        (
+            line.placement.start,
+            line.change,
+            line.placement.size,
+            line.part,
+        )
+    });
     let same = |(said, line): (&DiffLine, &Line)| {
-        let (placement, kind, profile, gi) = *line;
-        let live = gpu.instances.iter().find(|live| Some(live.id) == gi);
-        let uuid = live
-            .and_then(|live| live.compute.first())
-            .map(|one| &one.uuid);
-        said.placement == placement
-            && said.change == kind
-            && said.profile == label(profile, gpu, expected)
-            && said.uuid.as_ref() == uuid
-            && (gi.is_some() || said.used_by.is_none())
-            && is_user(request, gpu, gi.map(|_| placement), said.used_by.as_deref())
+        said.placement == line.placement
+            && said.compute == line.part
+            && said.change == line.change
+            && said.profile == label(line.profile, line.part, gpu, expected)
+            && said.uuid.as_ref() == line.uuid
+            && (line.lives || said.used_by.is_none())
+            && is_user(request, gpu, line, said.used_by.as_deref())
     };
     lines.len() == change.diff.len() && change.diff.iter().zip(&lines).all(same)
 }
 
-/// A line of the diff; the GPU instance for one that lives.
-type Line = (Placement, Change, ProfileId, Option<kerf_types::GiId>);
-
-fn lines(gpu: &Gpu, effects: &Effects, expected: &Expected<'_>) -> Vec<Line> {
-    let live = gpu.instances.iter().map(|live| {
-        let is_new = effects.made.contains_key(&live.placement);
-        let is_mended = effects.filled.contains_key(&live.placement) && !is_new;
-        let change = match effects.gone.contains(&live.id) {
-            true => Change::Destroy,
-            false if is_mended && !expected.pinned.contains(&live.placement) => Change::Mend,
-            false => Change::Keep,
-        };
-        (live.placement, change, live.profile, Some(live.id))
-    });
-    let made = effects.made.iter();
-    live.chain(made.map(|(place, profile)| (*place, Change::Create, *profile, None)))
-        .collect()
+/// A line of the diff.
+struct Line<'a> {
+    placement: Placement,
+    part: Option<Placement>,
+    change: Change,
+    profile: ProfileId,
+    /// Whether it is about something that lives.
+    lives: bool,
+    uuid: Option<&'a MigUuid>,
 }
 
-fn label(id: ProfileId, gpu: &Gpu, expected: &Expected<'_>) -> String {
+fn lines<'a>(gpu: &'a Gpu, effects: &Effects, expected: &Expected<'_>) -> Vec<Line<'a>> {
+    let mut out = Vec::new();
+    for live in &gpu.instances {
+        let place = live.placement;
+        let is_new = effects.made.contains_key(&place);
+        let gone = effects.gone.contains(&live.id);
+        let filled = effects.filled.contains_key(&place) && !is_new && !gone;
+        let mut line = |part, change, uuid| {
+            out.push(Line {
+                placement: place,
+                part,
+                change,
+                profile: live.profile,
+                lives: true,
+                uuid,
+            });
+        };
+        if parts::is_divided(live) {
+            for one in &live.compute {
+                let goes = gone || effects.ended.contains(&(live.id, one.id));
+                let change = if goes { Change::Destroy } else { Change::Keep };
+                line(one.placement, change, Some(&one.uuid));
+            }
+            continue;
+        }
+        let divided = !is_new && !gone && effects.parts.keys().any(|(gi, _)| *gi == place);
+        let uuid = live.compute.first().map(|one| &one.uuid);
+        match (gone, filled && !expected.pinned.contains(&place), divided) {
+            (true, _, _) => line(None, Change::Destroy, uuid),
+            (false, true, _) => line(None, Change::Mend, uuid),
+            // An empty one that is divided is no slice that goes.
+            (false, false, true) if uuid.is_none() => {}
+            (false, false, true) => line(None, Change::Destroy, uuid),
+            (false, false, false) => line(None, Change::Keep, uuid),
+        }
+    }
+    out.extend(made(gpu, effects));
+    out
+}
+
+/// The lines of what comes: instances that are filled, those of them new that were divided before, and parts.
+fn made<'a>(gpu: &Gpu, effects: &Effects) -> Vec<Line<'a>> {
+    let known = |place: &Placement| {
+        let mut lives = gpu.instances.iter();
+        let live = lives.find(|live| live.placement == *place && parts::is_divided(live));
+        live.filter(|live| !effects.gone.contains(&live.id))
+    };
+    let divided_before = effects
+        .filled
+        .keys()
+        .filter(|place| !effects.made.contains_key(place));
+    let refilled = divided_before.filter_map(|place| Some((*place, None, known(place)?.profile)));
+    let made = effects
+        .made
+        .iter()
+        .filter(|(place, _)| effects.filled.contains_key(place));
+    let made = made.map(|(place, profile)| (*place, None, *profile));
+    let profile_at = |place: &Placement| {
+        let mut lives = gpu
+            .instances
+            .iter()
+            .filter(|live| !effects.gone.contains(&live.id));
+        let live = lives.find(|live| live.placement == *place);
+        let made = effects.made.get(place).copied();
+        made.or(live.map(|live| live.profile))
+    };
+    let parts = effects.parts.keys();
+    let parts = parts.filter_map(|(place, part)| Some((*place, Some(*part), profile_at(place)?)));
+    let line = |(placement, part, profile)| Line {
+        placement,
+        part,
+        change: Change::Create,
+        profile,
+        lives: false,
+        uuid: None,
+    };
+    refilled.chain(made).chain(parts).map(line).collect()
+}
+
+fn label(id: ProfileId, part: Option<Placement>, gpu: &Gpu, expected: &Expected<'_>) -> String {
     let mut known = gpu.profiles.iter().chain(expected.profiles);
-    match known.find(|known| known.id == id) {
-        Some(known) => known.name.to_string(),
-        None => format!("profile {id}"),
+    match (known.find(|known| known.id == id), part) {
+        (Some(known), None) => known.name.to_string(),
+        (Some(known), Some(part)) => format!("{}c.{}", part.size, known.name),
+        (None, _) => format!("profile {id}"),
     }
 }
 
-/// Whether the words about a user fit what is known: there is one exactly where the instance is in use, and
-/// the holder of a lease is named.
-fn is_user(
-    request: &HostRequest<'_>,
-    gpu: &Gpu,
-    place: Option<Placement>,
-    said: Option<&str>,
-) -> bool {
-    let Some(placement) = place else {
+/// Whether the words about a user fit what is known: there is one exactly where the slice is in use, and the
+/// holder of a lease is named.
+fn is_user(request: &HostRequest<'_>, gpu: &Gpu, line: &Line<'_>, said: Option<&str>) -> bool {
+    if !line.lives {
         return said.is_none();
-    };
+    }
+    let placement = line.placement;
     let slice = SliceId {
         gpu: gpu.pci,
         placement,
-        compute: None,
+        compute: line.part,
     };
     let names_holder = match request.usage.slices.get(&slice) {
         Some(Use::Leased(holder)) => said.is_some_and(|said| said.contains(holder.as_str())),
         _ => true,
     };
-    said.is_some() == in_use(gpu, request.usage).contains(&placement) && names_holder
+    let used = users::in_use(gpu, request.usage);
+    let is_used = match line.part {
+        None => used.whole.contains(&placement),
+        Some(part) => used.parts.contains(&(placement, part)),
+    };
+    said.is_some() == is_used && names_holder
 }
 
 /// What the whole plan adds up, and which GPUs it leaves out.

@@ -11,16 +11,16 @@ use crate::host::{Usage, changes_mode_at_once, existing, processes, uses};
 use crate::options::{Occupied, Options};
 
 /// A GPU that can serve the profile, with what is taken on it as picks are made.
-struct Seat<'a> {
-    view: &'a GpuView<'a>,
+pub(super) struct Seat<'a> {
+    pub view: &'a GpuView<'a>,
     grid: &'a Grid,
-    profile: &'a GridProfile,
+    pub profile: &'a GridProfile,
     compute_profile: kerf_types::ProfileId,
     /// Everything that exists.
     occupied: Occupied,
     /// Only what somebody uses: the measure for free slices, which an operator may cut anew.
     in_use: Occupied,
-    free: Vec<&'a GpuInstance>,
+    pub free: Vec<&'a GpuInstance>,
     mig_on: bool,
 }
 
@@ -76,7 +76,11 @@ pub(super) fn choose(
     Ok(picks)
 }
 
-fn seat<'a>(view: &'a GpuView<'a>, usage: &Usage, name: &ProfileName) -> Result<Seat<'a>, Refusal> {
+pub(super) fn seat<'a>(
+    view: &'a GpuView<'a>,
+    usage: &Usage,
+    name: &ProfileName,
+) -> Result<Seat<'a>, Refusal> {
     common(view, usage)?;
     let gpu = view.gpu;
     let mig_on = match gpu.mig_mode {
@@ -137,12 +141,13 @@ fn take_free(seats: &mut [Seat<'_>]) -> Option<Pick> {
         profile: seat.profile.id,
         name: seat.profile.name.clone(),
         placement: instance.placement,
+        compute: None,
         uuid: instance.compute.first()?.uuid.clone(),
     })
 }
 
 /// Cuts where it costs the fewest options, among the places that leave room for `left` more.
-fn cut(seats: &mut [Seat<'_>], left: u32) -> Option<Pick> {
+pub(super) fn cut(seats: &mut [Seat<'_>], left: u32) -> Option<Pick> {
     let total: u32 = seats.iter().map(Seat::capacity).sum();
     let priced = seats.iter().enumerate().flat_map(|(at, seat)| {
         let elsewhere = total - seat.capacity();
@@ -171,7 +176,7 @@ fn cut(seats: &mut [Seat<'_>], left: u32) -> Option<Pick> {
 }
 
 impl Seat<'_> {
-    fn capacity(&self) -> u32 {
+    pub(super) fn capacity(&self) -> u32 {
         let free = u32::try_from(self.free.len()).unwrap_or(u32::MAX);
         free.saturating_add(self.occupied.room_for(self.grid, self.profile))
     }
@@ -196,7 +201,7 @@ impl Seat<'_> {
         }
     }
 
-    fn why_no_more(&self) -> Refusal {
+    pub(super) fn why_no_more(&self) -> Refusal {
         let capacity = self.capacity();
         if capacity > 0 {
             return Refusal::TooFew(capacity);

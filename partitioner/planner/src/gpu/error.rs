@@ -1,6 +1,6 @@
 //! Why a GPU cannot hold what is wanted of it.
 
-use kerf_types::{GiId, Placement, ProfileId, ProfileName};
+use kerf_types::{CiId, GiId, Placement, ProfileId, ProfileName};
 
 /// Why a multiset of slices cannot be had on a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +66,34 @@ pub enum FitError {
         profile: String,
         /// Its place.
         placement: Placement,
+    },
+    /// A part that must stay is not among the wanted.
+    #[error("compute instance {gi}/{ci} ({profile}) must stay and is not wanted")]
+    PartNotWanted {
+        /// Its GPU instance.
+        gi: GiId,
+        /// The compute instance.
+        ci: CiId,
+        /// The part's name.
+        profile: String,
+    },
+    /// The wanted parts cannot be in the GPU instances that can be made.
+    #[error("{parts} do not go into {most} of {profile}")]
+    Parts {
+        /// The GPU instance profile.
+        profile: ProfileName,
+        /// What is wanted of its parts.
+        parts: String,
+        /// Most GPU instances of it.
+        most: u32,
+    },
+    /// The driver names no such part.
+    #[error("{profile} has no part of {slices} compute slices")]
+    NoPart {
+        /// The GPU instance profile.
+        profile: ProfileName,
+        /// The slices.
+        slices: u8,
     },
     /// The driver names no compute instance profile that fills it.
     #[error("no compute instance profile fills {profile}")]

@@ -8,6 +8,14 @@ use super::{FitError, Problem};
 use crate::search::{self, Level};
 
 impl Problem<'_> {
+    /// The reason where engines are short: room is the plainer one, where that is short too.
+    pub(super) fn explain_engines(&self, engines: FitError) -> FitError {
+        match search::fits(&self.levels(true), self.pinned_units(), self.nodes) {
+            Some(false) => self.explain(),
+            _ => engines,
+        }
+    }
+
     /// Called when the search has shown that no state exists.
     pub(super) fn explain(&self) -> FitError {
         let free = self.levels(false);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::{Placement, ProfileId, UnitMask};
 
-use super::{Creation, Existing, FitError, GpuPlan, Kept};
+use super::{Budget, Creation, Existing, FitError, GpuPlan, Kept};
 use crate::grid::{ENGINE_NAMES, Grid, GridProfile, zip};
 use crate::options::Occupied;
 use crate::search::{Best, Level, Slot};
@@ -19,6 +19,27 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
+    pub(super) fn new(
+        grid: &'a Grid,
+        current: &'a [Existing],
+        target: &BTreeMap<ProfileId, u32>,
+        budget: Budget,
+    ) -> Result<Self, FitError> {
+        let mut wanted = Vec::with_capacity(target.len());
+        for (&id, &count) in target.iter().filter(|(_, count)| **count > 0) {
+            let profile = grid
+                .profile(id)
+                .ok_or(FitError::UnknownProfile { profile: id })?;
+            wanted.push((profile, count));
+        }
+        Ok(Self {
+            grid,
+            current,
+            wanted,
+            nodes: budget.nodes,
+        })
+    }
+
     pub(super) fn count_of(&self, id: ProfileId) -> u32 {
         let found = self.wanted.iter().find(|(profile, _)| profile.id == id);
         found.map_or(0, |(_, count)| *count)
@@ -33,6 +54,12 @@ impl<'a> Problem<'a> {
             .fold(0, |sum, pin| sum + u32::from(pin.profile == id))
     }
 
+    /// Instances of a profile that stay for the sake of a part.
+    pub(super) fn pinned_divided(&self, id: ProfileId) -> u32 {
+        let divided = self.pins().filter(|pin| pin.has_pinned_part());
+        divided.fold(0, |sum, pin| sum + u32::from(pin.profile == id))
+    }
+
     pub(super) fn pinned_units(&self) -> UnitMask {
         self.pins().fold(UnitMask::default(), |units, pin| {
             units.union(pin.placement.mask())
@@ -41,7 +68,7 @@ impl<'a> Problem<'a> {
 
     pub(super) fn check_pins(&self) -> Result<(), FitError> {
         let mut left: BTreeMap<ProfileId, u32> = BTreeMap::new();
-        for pin in self.pins() {
+        for pin in self.pins().filter(|pin| !pin.has_pinned_part()) {
             let left = left
                 .entry(pin.profile)
                 .or_insert_with(|| self.count_of(pin.profile));
@@ -176,6 +203,7 @@ impl<'a> Problem<'a> {
             profile,
             need,
             slots,
+            content: 0,
             extra,
         }
     }
@@ -190,7 +218,7 @@ impl<'a> Problem<'a> {
         let mut movable: u64 = 0;
         let mut left = best.state.clone();
         for instance in self.current {
-            let key = (instance.placement, instance.profile);
+            let key = (instance.placement, instance.profile, 0);
             let found = left.iter().position(|entry| *entry == key);
             if instance.pinned {
                 plan.keep.push(Kept {
@@ -218,7 +246,7 @@ impl<'a> Problem<'a> {
                 mend,
             });
         }
-        for (placement, profile) in left {
+        for (placement, profile, _) in left {
             let compute_profile = self.compute_profile(profile)?;
             plan.create.push(Creation {
                 placement,

@@ -25,7 +25,17 @@ pub enum NameError {
         /// What it could mean.
         known: Vec<ProfileName>,
     },
-    /// Part of a GPU instance was asked for.
+    /// The GPU instance cannot be divided so.
+    #[error("no part {name} here, {whole} divides into: {}", list(known))]
+    NoPart {
+        /// The name that was asked for.
+        name: ProfileName,
+        /// The whole instance's name.
+        whole: ProfileName,
+        /// Its parts.
+        known: Vec<ProfileName>,
+    },
+    /// Part of a GPU instance was asked for where only whole ones can be.
     #[error("{name} names a part of a GPU instance, only whole ones can be asked for: {whole}")]
     Partial {
         /// The name that was asked for.
@@ -37,11 +47,34 @@ pub enum NameError {
 
 fn list(names: &[ProfileName]) -> String {
     let words: Vec<String> = names.iter().map(ToString::to_string).collect();
-    words.join(", ")
+    match words.as_slice() {
+        [] => "nothing".to_owned(),
+        words => words.join(", "),
+    }
 }
 
 impl Grid {
-    /// The profile that a name means.
+    /// The profile that a name means and, for a part of an instance of it, its compute slices.
+    pub fn resolve_slice(&self, name: &ProfileName) -> Result<(ProfileId, Option<u8>), NameError> {
+        let id = self.resolve(&name.part(None))?;
+        let part = name.compute_slices.filter(|slices| *slices != name.slices);
+        let Some(slices) = part else {
+            return Ok((id, None));
+        };
+        let Some(profile) = self.profile(id).filter(|one| one.part(slices).is_none()) else {
+            return Ok((id, part));
+        };
+        let parts = profile.parts.iter();
+        Err(NameError::NoPart {
+            name: name.clone(),
+            whole: profile.name.clone(),
+            known: parts
+                .map(|part| profile.name.part(Some(part.slices)))
+                .collect(),
+        })
+    }
+
+    /// The profile that a name of a whole instance means.
     ///
     /// The memory figure of a name differs between drivers and tools (`1g.23gb` and `1g.24gb` are one
     /// profile of a GB200), so a name that no profile has exactly means the only profile with its slices and

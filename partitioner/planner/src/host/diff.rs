@@ -1,53 +1,151 @@
-//! A plan for people to read: one line for each instance.
+//! A plan for people to read: one line for each slice.
 
 use std::collections::BTreeMap;
 
-use kerf_types::{GiId, Gpu, ProfileId};
+use kerf_types::{CiId, GiId, Gpu, MigUuid, Placement, ProfileId};
 
 use super::{Change, DiffLine};
-use crate::gpu::{Existing, GpuPlan};
+use crate::gpu::{Division, Existing, GpuPlan, Kept, Part};
 use crate::grid::Grid;
+
+/// Who uses which instance, and which part of one.
+type Users<'a> = (
+    &'a BTreeMap<GiId, String>,
+    &'a BTreeMap<(GiId, CiId), String>,
+);
+
+struct Diff<'a> {
+    gpu: &'a Gpu,
+    grid: Option<&'a Grid>,
+    users: Users<'a>,
+    lines: Vec<DiffLine>,
+}
 
 /// The lines of one GPU.
 pub(super) fn diff(
     gpu: &Gpu,
     grid: Option<&Grid>,
     plan: &GpuPlan,
-    uses: &BTreeMap<GiId, String>,
+    users: Users<'_>,
 ) -> Vec<DiffLine> {
-    let label = |id: ProfileId| {
-        let known = gpu.profile(id).map(|profile| profile.name.to_string());
-        known
-            .or_else(|| grid.map(|grid| grid.label(id)))
-            .unwrap_or_else(|| format!("profile {id}"))
+    let mut diff = Diff {
+        gpu,
+        grid,
+        users,
+        lines: Vec::new(),
     };
-    let live = |instance: &Existing, change| DiffLine {
-        placement: instance.placement,
-        change,
-        profile: label(instance.profile),
-        uuid: instance.compute.first().map(|(_, uuid)| uuid.clone()),
-        used_by: uses.get(&instance.gi).cloned(),
-    };
-    let keep = plan.keep.iter().map(|kept| {
-        let change = if kept.mend.is_some() {
-            Change::Mend
-        } else {
-            Change::Keep
-        };
-        live(&kept.instance, change)
+    for kept in &plan.keep {
+        let gi = Some(kept.instance.gi);
+        match plan.divide.iter().find(|division| division.gi == gi) {
+            Some(division) => diff.recut(&kept.instance, division),
+            None => diff.kept(kept),
+        }
+    }
+    for instance in &plan.destroy {
+        diff.all(instance, Change::Destroy);
+    }
+    for creation in &plan.create {
+        diff.made(creation.placement, creation.profile, None);
+    }
+    for division in &plan.divide {
+        for part in &division.create {
+            diff.made(division.placement, division.profile, Some(part.place));
+        }
+    }
+    let mut lines = diff.lines;
+    lines.sort_by_key(|line| {
+        let place = line.placement;
+        (place.start, line.change, place.size, line.compute)
     });
-    let destroy = plan
-        .destroy
-        .iter()
-        .map(|instance| live(instance, Change::Destroy));
-    let create = plan.create.iter().map(|creation| DiffLine {
-        placement: creation.placement,
-        change: Change::Create,
-        profile: label(creation.profile),
-        uuid: None,
-        used_by: None,
-    });
-    let mut lines: Vec<DiffLine> = keep.chain(destroy).chain(create).collect();
-    lines.sort_by_key(|line| (line.placement.start, line.change, line.placement.size));
     lines
+}
+
+impl Diff<'_> {
+    fn label(&self, id: ProfileId, part: Option<Placement>) -> String {
+        let slices = part.map(|part| part.size);
+        match (self.gpu.profile(id), self.grid, slices) {
+            (Some(known), _, _) => known.name.part(slices).to_string(),
+            (None, Some(grid), None) => grid.label(id),
+            (None, Some(grid), Some(slices)) => grid.part_label(id, slices),
+            (None, None, _) => format!("profile {id}"),
+        }
+    }
+
+    fn kept(&mut self, kept: &Kept) {
+        match kept.mend {
+            None => self.all(&kept.instance, Change::Keep),
+            Some(_) if kept.instance.parts.is_empty() => {
+                self.instance(&kept.instance, Change::Mend);
+            }
+            Some(_) => {
+                self.all(&kept.instance, Change::Destroy);
+                self.made(kept.instance.placement, kept.instance.profile, None);
+            }
+        }
+    }
+
+    /// Every slice of an instance.
+    fn all(&mut self, instance: &Existing, change: Change) {
+        if instance.parts.is_empty() {
+            return self.instance(instance, change);
+        }
+        for part in &instance.parts {
+            self.part(instance, part, change);
+        }
+    }
+
+    fn recut(&mut self, instance: &Existing, division: &Division) {
+        let goes = |ci: &CiId| division.destroy.iter().any(|(gone, _)| gone == ci);
+        if instance.parts.is_empty() && !instance.compute.is_empty() {
+            self.instance(instance, Change::Destroy);
+        }
+        for part in &instance.parts {
+            let change = match goes(&part.ci) {
+                true => Change::Destroy,
+                false => Change::Keep,
+            };
+            self.part(instance, part, change);
+        }
+    }
+
+    fn instance(&mut self, instance: &Existing, change: Change) {
+        let uuid = instance.compute.first().map(|(_, uuid)| uuid.clone());
+        let used_by = self.users.0.get(&instance.gi).cloned();
+        self.line(instance, None, change, uuid, used_by);
+    }
+
+    fn part(&mut self, instance: &Existing, part: &Part, change: Change) {
+        let used_by = self.users.1.get(&(instance.gi, part.ci)).cloned();
+        let uuid = Some(part.uuid.clone());
+        self.line(instance, Some(part.place), change, uuid, used_by);
+    }
+
+    fn line(
+        &mut self,
+        instance: &Existing,
+        compute: Option<Placement>,
+        change: Change,
+        uuid: Option<MigUuid>,
+        used_by: Option<String>,
+    ) {
+        self.lines.push(DiffLine {
+            placement: instance.placement,
+            compute,
+            change,
+            profile: self.label(instance.profile, compute),
+            uuid,
+            used_by,
+        });
+    }
+
+    fn made(&mut self, placement: Placement, profile: ProfileId, compute: Option<Placement>) {
+        self.lines.push(DiffLine {
+            placement,
+            compute,
+            change: Change::Create,
+            profile: self.label(profile, compute),
+            uuid: None,
+            used_by: None,
+        });
+    }
 }

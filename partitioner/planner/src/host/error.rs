@@ -1,6 +1,6 @@
 //! Why a layout cannot be had.
 
-use kerf_types::{MigUuid, Placement, ProfileName, SliceId};
+use kerf_types::{MigUuid, ProfileName, SliceId, Spot};
 
 use super::GpuName;
 use crate::gpu::FitError;
@@ -36,24 +36,24 @@ pub enum PlanError {
         uuid: MigUuid,
     },
     /// A slice is wanted in a place where its profile may not lie.
-    #[error("{profile} cannot lie at {placement} on {gpu}")]
+    #[error("{profile} cannot lie at {place} on {gpu}")]
     Place {
         /// The GPU.
         gpu: GpuName,
         /// The profile.
         profile: ProfileName,
         /// The place.
-        placement: Placement,
+        place: Spot,
     },
-    /// Two slices are wanted on the same units.
+    /// Two slices are wanted on the same units, or two parts that no one GPU instance has.
     #[error("the places {first} and {second} on {gpu} share units")]
     SharedPlace {
         /// The GPU.
         gpu: GpuName,
         /// A place.
-        first: Placement,
+        first: Spot,
         /// Another one.
-        second: Placement,
+        second: Spot,
     },
     /// MIG off, yet slices.
     #[error("rule {rule} wants slices with MIG off")]

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use kerf_types::inventory::Architecture;
-use kerf_types::{GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileName, Step};
+use kerf_types::{
+    CiId, ComputeInstance, GiId, Gpu, GpuInstance, Inventory, MigMode, Profile, ProfileName, Step,
+};
 
 use super::diff::diff;
 use super::select::Selected;
 use super::target::{Aim, counted};
-use super::users::{explain, is_forced, processes, slice_in_use, uses};
+use super::users::{explain, is_forced, part_uses, processes, slice_in_use, uses};
 use super::{GpuChange, GpuName, HostRequest, PlanError, Usage};
-use crate::gpu::{Existing, GpuPlan};
+use crate::gpu::{Existing, GpuPlan, Part, Target};
 use crate::grid::Grid;
 
 /// What a free slice costs when it is disturbed; one in use is pinned instead.
@@ -53,7 +55,8 @@ pub(super) fn plan_one<'a>(
         return Err(PlanError::NoMig { gpu: name });
     }
     let uses = uses(gpu, request.usage);
-    let current = lives(gpu, &uses, request.usage);
+    let parts_used = part_uses(gpu, request.usage);
+    let current = current(gpu, request.usage, &uses, &parts_used);
     let profiles = profiles_of(gpu, request.inventory);
     let grid = match profiles {
         [] => None,
@@ -65,12 +68,13 @@ pub(super) fn plan_one<'a>(
                 grid,
                 current: &current,
             };
-            let (target, plan) = aim.at(selected, |error| explain(gpu, &uses, error))?;
+            let explain = |error| explain(gpu, &uses, &parts_used, error);
+            let (target, plan) = aim.at(selected, explain)?;
             (target, plan, BTreeMap::new())
         }
         None => {
             let later = later(selected, name)?;
-            (BTreeMap::new(), clear(gpu, &uses, current)?, later)
+            (Target::default(), clear(gpu, &uses, current)?, later)
         }
     };
     let mode = mode_step(gpu, on, request)?;
@@ -86,7 +90,7 @@ pub(super) fn plan_one<'a>(
         Some(step) => steps.push(step),
         None => {}
     }
-    let diff = diff(gpu, grid.as_deref(), &plan, &uses);
+    let diff = diff(gpu, grid.as_deref(), &plan, (&uses, &parts_used));
     let to = match (gpu.mig_mode, on) {
         (MigMode::Unsupported, _) => MigMode::Unsupported,
         (_, true) => MigMode::Enabled,
@@ -99,7 +103,8 @@ pub(super) fn plan_one<'a>(
         uuid,
         from,
         to,
-        target,
+        target: target.whole,
+        parts: target.parts,
         later,
         plan,
         steps,
@@ -107,29 +112,71 @@ pub(super) fn plan_one<'a>(
     })
 }
 
-/// What lives on the GPU: pinned where somebody uses it, but for what may go by force.
-fn lives(gpu: &Gpu, uses: &BTreeMap<GiId, String>, usage: &Usage) -> Vec<Existing> {
-    let instances = gpu.instances.iter();
-    instances
-        .map(|instance| {
-            let used = uses.contains_key(&instance.id);
-            match is_forced(instance, usage) {
-                true if used => existing(gpu, instance, FORCED_WEIGHT, false),
-                _ => existing(gpu, instance, FREE_WEIGHT, used),
-            }
-        })
-        .collect()
+/// The instances of a GPU, each slice that somebody uses pinned, but for those that an operator gave up by name.
+fn current(
+    gpu: &Gpu,
+    usage: &Usage,
+    uses: &BTreeMap<GiId, String>,
+    parts: &BTreeMap<(GiId, CiId), String>,
+) -> Vec<Existing> {
+    let fact = |is_used, is_forced| match (is_used, is_forced) {
+        (true, true) => (FORCED_WEIGHT, false),
+        (is_used, _) => (FREE_WEIGHT, is_used),
+    };
+    let one = |instance: &GpuInstance| {
+        let part = |one: &ComputeInstance| {
+            let is_used = parts.contains_key(&(instance.id, one.id));
+            fact(is_used, usage.forced.contains(&one.uuid))
+        };
+        let is_used = uses.contains_key(&instance.id);
+        let whole = fact(is_used, is_forced(instance, usage));
+        existing_parts(gpu, instance, whole, part)
+    };
+    gpu.instances.iter().map(one).collect()
 }
 
-/// An instance of the inventory as the planner takes it.
+/// An instance of the inventory as the planner takes it, each slice of it with this weight.
 pub fn existing(gpu: &Gpu, instance: &GpuInstance, weight: u64, pinned: bool) -> Existing {
+    existing_parts(gpu, instance, (weight, pinned), |_| (weight, pinned))
+}
+
+/// The same where weight and pin are known of each part. Those of the whole count where it is not divided.
+pub fn existing_parts(
+    gpu: &Gpu,
+    instance: &GpuInstance,
+    whole: (u64, bool),
+    of_part: impl Fn(&ComputeInstance) -> (u64, bool),
+) -> Existing {
     let full = gpu
         .profile(instance.profile)
         .and_then(|profile| profile.full_compute_profile);
     let complete = match instance.compute.as_slice() {
-        [one] => full.is_none_or(|full| one.profile == full),
+        [one] => one.placement.is_none() && full.is_none_or(|full| one.profile == full),
         _ => false,
     };
+    let part = |one: &ComputeInstance| {
+        let (weight, pinned) = of_part(one);
+        Some(Part {
+            ci: one.id,
+            uuid: one.uuid.clone(),
+            place: one.placement?,
+            weight,
+            pinned,
+        })
+    };
+    let parts: Vec<Part> = match instance.is_divided() {
+        true => instance.compute.iter().filter_map(part).collect(),
+        false => Vec::new(),
+    };
+    let sum = |weight: u64, part: &Part| weight.saturating_add(part.weight);
+    let (weight, pinned) = match parts.as_slice() {
+        [] => whole,
+        parts => (
+            parts.iter().fold(0, sum),
+            parts.iter().any(|part| part.pinned),
+        ),
+    };
+    let compute = instance.compute.iter();
     Existing {
         gi: instance.id,
         profile: instance.profile,
@@ -137,11 +184,8 @@ pub fn existing(gpu: &Gpu, instance: &GpuInstance, weight: u64, pinned: bool) ->
         weight,
         pinned,
         complete,
-        compute: instance
-            .compute
-            .iter()
-            .map(|ci| (ci.id, ci.uuid.clone()))
-            .collect(),
+        compute: compute.map(|ci| (ci.id, ci.uuid.clone())).collect(),
+        parts,
     }
 }
 

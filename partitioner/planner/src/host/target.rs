@@ -2,25 +2,23 @@
 //!
 //! `slices` says it outright. `at_least` keeps what else lives there: of all the ways to give up some of it the
 //! cheapest is taken, and of these the one that gives up fewest. `fill` then adds of each of its profiles, one
-//! after the other, as many as can be there beside the rest, pinned instances in their places. The same GPU and the same
-//! rule always come to the same; what a rule has come to, it comes to again.
+//! after the other, as many as can be there beside the rest, pinned instances in their places. A part of a GPU instance
+//! counts as any slice does: one that fills goes into the instances that are divided for it and into new ones, until
+//! no more goes in. The same GPU and the same rule always come to the same; what a rule has come to, it comes to again.
 
 use std::collections::BTreeMap;
 
+use kerf_types::ProfileName;
 use kerf_types::layout::LayoutRule;
-use kerf_types::{ProfileId, ProfileName};
 
 use super::select::Selected;
 use super::{GpuName, PlanError};
-use crate::gpu::{Budget, Existing, FitError, GpuPlan, plan_gpu};
+use crate::gpu::{Budget, Existing, FitError, GpuPlan, Kind, Target, plan_slices};
 use crate::grid::Grid;
 
 /// Most sets of instances that are tried for giving up. A GPU of seven slices has 128 at most; a grid for which this
 /// is too few is refused rather than searched for ever.
 const TRIES: u64 = 4_096;
-
-/// How many slices of which profile.
-pub(super) type Target = BTreeMap<ProfileId, u32>;
 
 /// One GPU that a rule is brought to.
 pub(super) struct Aim<'a> {
@@ -42,7 +40,7 @@ impl Aim<'_> {
         };
         let resolve = |name: &ProfileName| {
             let rule = selected.rule_number;
-            let found = self.grid.resolve(name);
+            let found = self.grid.resolve_slice(name);
             found.map_err(|source| PlanError::Profile { rule, gpu, source })
         };
         if let Some(places) = &rule.places {
@@ -52,23 +50,23 @@ impl Aim<'_> {
             return self.exact(gpu, &places, explain);
         }
         let count = |slices: &BTreeMap<ProfileName, u32>| {
-            let mut target = Target::new();
+            let mut target = Target::default();
             for (name, count) in slices.iter().filter(|(_, count)| **count > 0) {
-                let sum = target.entry(resolve(name)?).or_default();
+                let sum = target.count_mut(resolve(name)?);
                 *sum = sum.saturating_add(*count);
             }
             Ok(target)
         };
         let fill = rule.fill.iter().map(resolve);
-        let fill = fill.collect::<Result<Vec<ProfileId>, PlanError>>()?;
+        let fill = fill.collect::<Result<Vec<Kind>, PlanError>>()?;
         let base = match rule.at_least.is_empty() {
             true => count(&rule.slices)?,
             false => self.keeping(&count(&rule.at_least)?).map_err(&explain)?,
         };
         let mut plan = self.plan(&base).map_err(explain)?;
         let mut target = base;
-        for id in fill {
-            while let Some((more, better)) = self.one_more(&target, id) {
+        for kind in fill {
+            while let Some((more, better)) = self.one_more(&target, kind) {
                 (target, plan) = (more, better);
             }
         }
@@ -76,40 +74,49 @@ impl Aim<'_> {
     }
 
     fn plan(&self, target: &Target) -> Result<GpuPlan, FitError> {
-        plan_gpu(self.grid, self.current, target, Budget::default())
+        plan_slices(self.grid, self.current, target, Budget::default())
     }
 
-    fn one_more(&self, target: &Target, id: ProfileId) -> Option<(Target, GpuPlan)> {
+    fn one_more(&self, target: &Target, kind: Kind) -> Option<(Target, GpuPlan)> {
         let mut more = target.clone();
-        *more.entry(id).or_default() += 1;
+        *more.count_mut(kind) += 1;
         let plan = self.plan(&more).ok()?;
         Some((more, plan))
     }
 
+    /// What lives there.
+    fn live(&self) -> Target {
+        let mut live = Target::default();
+        for instance in self.current {
+            if instance.parts.is_empty() {
+                *live.count_mut((instance.profile, None)) += 1;
+            }
+            for part in &instance.parts {
+                *live.count_mut((instance.profile, Some(part.place.size))) += 1;
+            }
+        }
+        live
+    }
+
     /// At least `least`, and as much of what lives as can be kept at the least cost.
     fn keeping(&self, least: &Target) -> Result<Target, FitError> {
-        let mut whole = Target::new();
-        for instance in self.current {
-            *whole.entry(instance.profile).or_default() += 1;
-        }
-        let spare = |(id, live): (&ProfileId, &u32)| {
-            let wanted = least.get(id).copied().unwrap_or(0);
-            live.checked_sub(wanted)
-                .filter(|more| *more > 0)
-                .map(|more| (*id, more))
+        let mut all = self.live();
+        let spare = |(kind, live): (Kind, u32)| {
+            let more = live.checked_sub(least.count(kind))?;
+            (more > 0).then_some((kind, more))
         };
-        let spare: Vec<(ProfileId, u32)> = whole.iter().filter_map(spare).collect();
-        for (id, count) in least {
-            let live = whole.entry(*id).or_default();
-            *live = (*live).max(*count);
+        let spare: Vec<(Kind, u32)> = all.kinds().filter_map(spare).collect();
+        for (kind, count) in least.kinds() {
+            let live = all.count_mut(kind);
+            *live = (*live).max(count);
         }
-        let all: u32 = spare.iter().map(|(_, count)| count).sum();
+        let most: u32 = spare.iter().map(|(_, count)| count).sum();
         let mut search = Giving {
             aim: self,
             tries: TRIES,
             best: None,
         };
-        for gone in 0..=all {
+        for gone in 0..=most {
             // Each that goes costs one at the least.
             if search
                 .best
@@ -118,7 +125,7 @@ impl Aim<'_> {
             {
                 break;
             }
-            search.give_up(&spare, gone, &whole)?;
+            search.give_up(&spare, gone, &all)?;
         }
         match search.best {
             Some((_, target)) => Ok(target),
@@ -139,11 +146,11 @@ impl Giving<'_> {
     /// Tries every way to give up `gone` of what is to spare.
     fn give_up(
         &mut self,
-        spare: &[(ProfileId, u32)],
+        spare: &[(Kind, u32)],
         gone: u32,
         target: &Target,
     ) -> Result<(), FitError> {
-        let Some(((id, most), rest)) = spare.split_first() else {
+        let Some(((kind, most), rest)) = spare.split_first() else {
             return match gone {
                 0 => self.attempt(target),
                 _ => Ok(()),
@@ -151,9 +158,8 @@ impl Giving<'_> {
         };
         for count in 0..=(*most).min(gone) {
             let mut less = target.clone();
-            if let Some(left) = less.get_mut(id) {
-                *left = left.saturating_sub(count);
-            }
+            let left = less.count_mut(*kind);
+            *left = left.saturating_sub(count);
             self.give_up(rest, gone - count, &less)?;
         }
         Ok(())

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kerf_types::{GiId, Gpu, GpuInstance};
+use kerf_types::inventory::GpuProcess;
+use kerf_types::{CiId, GiId, Gpu, GpuInstance, SliceId};
 
 use super::{GpuName, HostRequest, PlanError, Usage, Use};
 use crate::gpu::FitError;
@@ -11,11 +12,12 @@ use crate::gpu::FitError;
 pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, String> {
     let mut out = BTreeMap::new();
     for instance in &gpu.instances {
-        let text = match usage.slices.get(&gpu.slice_id(instance)) {
-            Some(Use::Leased(holder)) => Some(format!("leased by {holder}")),
-            Some(Use::Unknown) => Some("used by somebody that kerf does not know".to_owned()),
-            Some(Use::Free) | None => processes(gpu, Some(instance.id)),
-        };
+        let whole = gpu.slice_id(instance);
+        let parts = gpu.slice_ids(instance).into_iter();
+        let by = std::iter::once(whole)
+            .chain(parts)
+            .find_map(|id| words(usage, id));
+        let text = by.or_else(|| processes(gpu, Some(instance.id)));
         if let Some(text) = text {
             out.insert(instance.id, text);
         }
@@ -23,10 +25,11 @@ pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, String> {
     out
 }
 
-/// Whether an operator has said that this very instance may go, whoever uses it.
+/// Whether an operator has said that this very instance may go, whoever uses it. One that is divided is given up
+/// part by part.
 pub(super) fn is_forced(instance: &GpuInstance, usage: &Usage) -> bool {
     let mut devices = instance.compute.iter();
-    devices.any(|one| usage.forced.contains(&one.uuid))
+    !instance.is_divided() && devices.any(|one| usage.forced.contains(&one.uuid))
 }
 
 /// A name that means nothing here is a mistake, and what it was to mean must not be guessed.
@@ -42,9 +45,37 @@ pub(super) fn check_forced(request: &HostRequest<'_>) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// Who uses which part of a divided instance. What is known of the instance alone counts for all its parts.
+pub(crate) fn part_uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<(GiId, CiId), String> {
+    let mut out = BTreeMap::new();
+    for instance in gpu.instances.iter().filter(|one| one.is_divided()) {
+        for (part, id) in instance.compute.iter().zip(gpu.slice_ids(instance)) {
+            let on_it = |process: &&GpuProcess| {
+                process.gi == Some(instance.id) && process.ci.is_none_or(|ci| ci == part.id)
+            };
+            let text = words(usage, id)
+                .or_else(|| words(usage, id.whole()))
+                .or_else(|| pids(gpu.processes.iter().filter(on_it)));
+            out.extend(text.map(|text| ((instance.id, part.id), text)));
+        }
+    }
+    out
+}
+
+fn words(usage: &Usage, id: SliceId) -> Option<String> {
+    match usage.slices.get(&id)? {
+        Use::Leased(holder) => Some(format!("leased by {holder}")),
+        Use::Unknown => Some("used by somebody that kerf does not know".to_owned()),
+        Use::Free => None,
+    }
+}
+
 /// The processes on an instance, or on the GPU as a whole, in words.
 pub(crate) fn processes(gpu: &Gpu, gi: Option<GiId>) -> Option<String> {
-    let found = gpu.processes.iter().filter(|process| process.gi == gi);
+    pids(gpu.processes.iter().filter(|process| process.gi == gi))
+}
+
+fn pids<'a>(found: impl Iterator<Item = &'a GpuProcess>) -> Option<String> {
     let pids: Vec<String> = found.map(|process| process.pid.to_string()).collect();
     match pids.as_slice() {
         [] => None,
@@ -86,13 +117,33 @@ pub(super) fn slice_in_use(
 }
 
 /// Says who is in the way where a plan failed for that.
-pub(super) fn explain(gpu: &Gpu, uses: &BTreeMap<GiId, String>, source: FitError) -> PlanError {
+pub(super) fn explain(
+    gpu: &Gpu,
+    uses: &BTreeMap<GiId, String>,
+    parts: &BTreeMap<(GiId, CiId), String>,
+    source: FitError,
+) -> PlanError {
     let name = GpuName {
         index: gpu.index,
         pci: gpu.pci,
     };
     match source {
         FitError::PinNotWanted { gi, profile, .. } => slice_in_use(gpu, uses, gi, profile),
+        FitError::PartNotWanted {
+            gi,
+            ci,
+            ref profile,
+        } => {
+            let used_by = parts.get(&(gi, ci)).cloned().unwrap_or_default();
+            match part_name(gpu, gi, ci) {
+                Some(slice) => PlanError::SliceInUse {
+                    slice,
+                    profile: profile.clone(),
+                    used_by,
+                },
+                None => PlanError::Fit { gpu: name, source },
+            }
+        }
         FitError::PinsInTheWay { .. } => {
             let used = gpu.instances.iter().filter_map(|instance| {
                 let by = uses.get(&instance.id)?;
@@ -107,4 +158,10 @@ pub(super) fn explain(gpu: &Gpu, uses: &BTreeMap<GiId, String>, source: FitError
         }
         source => PlanError::Fit { gpu: name, source },
     }
+}
+
+fn part_name(gpu: &Gpu, gi: GiId, ci: CiId) -> Option<SliceId> {
+    let instance = gpu.instances.iter().find(|instance| instance.id == gi)?;
+    let at = instance.compute.iter().position(|part| part.id == ci)?;
+    gpu.slice_ids(instance).get(at).copied()
 }

@@ -15,6 +15,12 @@ pub enum SplitError {
         /// How many may be.
         most: usize,
     },
+    /// Part of a GPU instance is wanted.
+    #[error("{name} names a part of a GPU instance, only whole ones are split over GPUs")]
+    Partial {
+        /// What is wanted.
+        name: String,
+    },
     /// A wanted profile exists on none of the GPUs.
     #[error("no GPU given has a profile {name}")]
     Nowhere {

@@ -17,6 +17,11 @@ pub fn wanted(
 ) -> Result<Vec<Wanted>, SplitError> {
     let mut out: Vec<Wanted> = Vec::new();
     for (name, &count) in want.iter().filter(|(_, count)| **count > 0) {
+        if name.compute_slices.is_some_and(|part| part != name.slices) {
+            return Err(SplitError::Partial {
+                name: name.to_string(),
+            });
+        }
         let profiles = meaning(grids, name)?;
         let name = name.to_string();
         if profiles.iter().all(Option::is_none) {
@@ -58,7 +63,9 @@ fn meaning(grids: &[&Grid], name: &ProfileName) -> Result<Vec<Option<ProfileId>>
                     candidates: known.join(", "),
                 })
             }
-            Err(NameError::Unknown { .. } | NameError::Partial { .. }) => Ok(None),
+            Err(
+                NameError::Unknown { .. } | NameError::Partial { .. } | NameError::NoPart { .. },
+            ) => Ok(None),
         });
     near.collect()
 }

@@ -72,8 +72,24 @@ impl World {
             .expect("a known GPU");
         match pick {
             Pick::Existing {
-                name, placement, ..
-            } => format!("{gpu}={name}@{placement}"),
+                name,
+                placement,
+                compute,
+                ..
+            } => match compute {
+                None => format!("{gpu}={name}@{placement}"),
+                Some(part) => format!("{gpu}={name}@{placement}/{part}"),
+            },
+            Pick::Part {
+                name,
+                cut,
+                enable_mig,
+                ..
+            } => {
+                let mode = if *enable_mig { "!" } else { "" };
+                let new = if cut.new_instance { "++" } else { "+" };
+                format!("{gpu}{mode}{new}{name}@{}/{}", cut.placement, cut.part)
+            }
             Pick::Cut {
                 name,
                 creation,
@@ -105,6 +121,71 @@ fn a_slice_is_taken_where_it_costs_the_fewest_options() {
     world.add(0, 9, "0:4", false);
     assert_eq!(world.ask("3g.40gb"), "0=3g.40gb@0:4");
     assert_eq!(world.ask("3g.40gb:2"), "0=3g.40gb@0:4 0+3g.40gb@4:4");
+}
+
+#[test]
+fn parts_are_taken_free_then_cut_beside_others_then_in_a_new_instance() {
+    let mut world = World::new(2);
+    // At its end, so that a 2c still goes beside it.
+    assert_eq!(world.ask("1c.3g.40gb"), "0++1c.3g.40gb@4:4/2:1");
+    assert_eq!(
+        world.ask("1c.3g.40gb:4"),
+        "0++1c.3g.40gb@4:4/2:1 0+1c.3g.40gb@4:4/0:1 0+1c.3g.40gb@4:4/1:1 \
+         1++1c.3g.40gb@4:4/2:1"
+    );
+    // One leased and one free part in an instance that kerf divides, and room for a third.
+    let profiles = world.gpus[0].profiles.clone();
+    let part = |at: &str| (place("4:4"), id(9), Some(place(at)));
+    let parts = [part("0:1"), part("2:1")].into_iter().collect();
+    world.gpus[0] = super::parts::holding(&profiles, &parts);
+    let slice = |text: &str| text.parse::<SliceId>().expect("a slice");
+    let leased = slice("0000:10:00.0-4-4-c0-1");
+    world
+        .usage
+        .slices
+        .insert(leased, Use::Leased("somebody".to_owned()));
+    assert_eq!(world.ask("1c.3g.40gb"), "0=1c.3g.40gb@4:4/2:1");
+    assert_eq!(
+        world.ask("1c.3g.40gb:2"),
+        "0=1c.3g.40gb@4:4/2:1 1++1c.3g.40gb@4:4/2:1",
+        "nothing is cut in what somebody else divides"
+    );
+    world.usage.divisible.insert(leased.whole());
+    assert_eq!(
+        world.ask("1c.3g.40gb:3"),
+        "0=1c.3g.40gb@4:4/2:1 0+1c.3g.40gb@4:4/1:1 1++1c.3g.40gb@4:4/2:1"
+    );
+    // A divided instance is no whole slice, and whole ones are not given in part.
+    assert_eq!(world.ask("3g.40gb"), "1+3g.40gb@4:4");
+    assert_eq!(
+        world.ask("1c.3g.40gb:13").split(':').next(),
+        Some("no room for 1c.3g.40gb")
+    );
+    assert_eq!(
+        world.ask("4c.3g.40gb"),
+        "no room for 4c.3g.40gb: GPUs 0, 1: no part 4c.3g.40gb here, 3g.40gb divides into: \
+         1c.3g.40gb, 2c.3g.40gb"
+    );
+}
+
+/// A process keeps its own part; one of which the driver tells only the GPU instance keeps them all.
+#[test]
+fn a_part_in_use_is_not_free() {
+    let mut world = World::new(1);
+    let profiles = world.gpus[0].profiles.clone();
+    let part = |at: &str| (place("0:4"), id(9), Some(place(at)));
+    let parts = [part("0:1"), part("1:1")].into_iter().collect();
+    world.gpus[0] = super::parts::holding(&profiles, &parts);
+    let process = |ci| GpuProcess {
+        pid: 7,
+        memory: None,
+        gi: Some(super::gi(0)),
+        ci,
+    };
+    world.gpus[0].processes = vec![process(Some(kerf_types::CiId(0)))];
+    assert_eq!(world.ask("1c.3g.40gb"), "0=1c.3g.40gb@0:4/1:1");
+    world.gpus[0].processes = vec![process(None)];
+    assert_eq!(world.ask("1c.3g.40gb"), "0++1c.3g.40gb@4:4/2:1");
 }
 
 #[test]

@@ -33,7 +33,9 @@ fn at_least(least: &[(&str, u32)], fill: &[&str]) -> LayoutRule {
 }
 
 fn places(places: &[(&str, &str)]) -> LayoutRule {
-    let places = places.iter().map(|(at, text)| (place(at), name(text)));
+    let places = places
+        .iter()
+        .map(|(at, text)| (at.parse().expect("a place"), name(text)));
     LayoutRule {
         places: Some(places.collect()),
         ..first()

@@ -177,7 +177,7 @@ pub(super) const PROFILE_PATTERN: &str =
 pub(super) fn places_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
-        "propertyNames": { "pattern": "^[0-9]{1,2}:[0-9]{1,2}$" },
+        "propertyNames": { "pattern": "^[0-9]{1,2}:[0-9]{1,2}(/[0-9]{1,2}:[0-9]{1,2})?$" },
         "additionalProperties": { "type": "string", "pattern": PROFILE_PATTERN },
     })
 }

@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{Layout, LayoutRule};
-use kerf_types::{Placement, ProfileName};
+use kerf_types::{ProfileName, Spot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,8 @@ pub struct LayoutRuleDocument {
     /// A profile that takes the room that is left, or several, one after the other.
     #[serde(default, skip_serializing_if = "Fill::is_empty")]
     pub fill: Fill,
-    /// Exactly these slices in exactly these places instead, like `"0:4": 3g.40gb`.
+    /// Exactly these slices in exactly these places instead, like `"0:4": 3g.40gb`, and `"4:4/0:1": 1c.3g.40gb`
+    /// for a part of a GPU instance.
     #[serde(
         default,
         deserialize_with = "unique_map",
@@ -166,9 +167,8 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
         let slices = slice_counts("slices", rule.slices)?;
         let at_least = slice_counts("at_least", rule.at_least)?;
         let fill = fill_order(rule.fill.0)?;
-        let place = |(place, profile): (String, String)| {
-            Ok((place.parse::<Placement>().at("places")?, profile))
-        };
+        let place =
+            |(place, profile): (String, String)| Ok((place.parse::<Spot>().at("places")?, profile));
         let places = rule.places.into_iter().map(place);
         let places = exact_places(places.collect::<Result<_, ConvertError>>()?)?;
         // A rule that names slices wants MIG on. One that names none must say what it wants.
