@@ -17,7 +17,7 @@ const DENIED: &str = "Operation not permitted";
 
 /// What a container may do with a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
+pub enum Access {
     /// It is in its `/dev` and can be opened for reading and writing.
     Own,
     /// It is not in its `/dev`, and one made by number cannot be opened at all.
@@ -25,7 +25,7 @@ enum Access {
 }
 
 /// Asks the kernel inside a container about each node of the machine.
-fn probe(world: &World, id: &str, nodes: &[Node]) -> Vec<(Node, Access)> {
+pub fn probe(world: &World, id: &str, nodes: &[Node]) -> Vec<(Node, Access)> {
     let mut script = String::from(
         "probe() {\n\
          path=/dev/$1; where=there\n\
@@ -55,7 +55,7 @@ fn probe(world: &World, id: &str, nodes: &[Node]) -> Vec<(Node, Access)> {
 
 /// The nodes that the container of a lease on one slice must have: what every client needs, the parent
 /// GPU, and the capabilities of its GPU instance and compute instance.
-fn expected(world: &World, lease: &Lease) -> BTreeSet<String> {
+pub fn expected(world: &World, lease: &Lease) -> BTreeSet<String> {
     let [subject] = lease.subjects.as_slice() else {
         panic!("one subject, not {lease:?}");
     };
@@ -96,12 +96,12 @@ fn expected(world: &World, lease: &Lease) -> BTreeSet<String> {
     common.into_iter().chain(own).collect()
 }
 
-fn own(seen: &[(Node, Access)]) -> BTreeSet<String> {
+pub fn own(seen: &[(Node, Access)]) -> BTreeSet<String> {
     let own = seen.iter().filter(|(_, access)| *access == Access::Own);
     own.map(|(node, _)| node.name.clone()).collect()
 }
 
-fn lease_of(world: &World, id: &str) -> Lease {
+pub fn lease_of(world: &World, id: &str) -> Lease {
     let leases = world.client.leases();
     let lease = leases
         .iter()

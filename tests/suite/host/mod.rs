@@ -15,6 +15,7 @@ mod layouts;
 mod metrics;
 mod offered;
 pub mod page;
+mod parts;
 mod refusals;
 mod scrapes;
 mod store;
