@@ -4,10 +4,10 @@
 //! Never tries a third time. What can neither be finished nor taken back is said in the error, and stands as it
 //! is for the operator: the driver refuses, and asking it again would not help.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use kerf_types::Gpu;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{Gpu, GpuInstance};
 
 use super::carry::Listener;
 use super::layout::plan;
@@ -101,15 +101,18 @@ impl Host {
 
 /// The very places, so that what was taken back is where it was.
 fn rule_of(gpu: &Gpu) -> Option<LayoutRule> {
-    let place = |instance: &GpuInstance| {
-        let profile = gpu.profile(instance.profile)?;
-        Some((instance.placement, profile.name.clone()))
-    };
-    let places: Option<_> = gpu.instances.iter().map(place).collect();
+    let mut places = BTreeMap::new();
+    for instance in &gpu.instances {
+        let whole = &gpu.profile(instance.profile)?.name;
+        for slice in gpu.slice_ids(instance) {
+            let spot = slice.spot();
+            places.insert(spot, whole.part(spot.compute.map(|part| part.size)));
+        }
+    }
     Some(LayoutRule {
         gpus: vec![GpuSelector::Pci(gpu.pci)],
         mig_enabled: gpu.mig_mode.is_on(),
-        places: gpu.mig_mode.is_on().then_some(places?),
+        places: gpu.mig_mode.is_on().then_some(places),
         ..LayoutRule::default()
     })
 }
