@@ -1,6 +1,6 @@
 //! Carrying out steps, one after the other, and believing only what is read back.
 
-use kerf_types::{ComputeInstance, PciAddress, ProfileId, SliceId, Step};
+use kerf_types::{ComputeInstance, Gpu, PciAddress, ProfileId, SliceId, Step};
 use tokio::sync::mpsc;
 
 use super::{Host, HostError, Progress, Reserve, record};
@@ -172,41 +172,41 @@ impl Host {
         slice: SliceId,
         profile: ProfileId,
     ) -> Result<(), HostError> {
-        let (gpu, placement) = (slice.gpu, slice.placement);
-        let instance = self
-            .look_at(gpu)
-            .await?
-            .instances
-            .iter()
-            .find(|known| known.profile == profile && known.placement == placement)
-            // What was cut whole and is divided by now is somebody else's work.
-            .filter(|known| slice.compute.is_some() || !known.is_divided());
-        let Some(instance) = instance else {
-            return Ok(());
-        };
-        let goes =
-            |one: &&ComputeInstance| slice.compute.is_none() || one.placement == slice.compute;
-        let goes: Vec<&ComputeInstance> = instance.compute.iter().filter(goes).collect();
-        let is_empty = goes.len() == instance.compute.len();
-        let mut steps: Vec<Step> = goes
-            .into_iter()
-            .map(|compute| Step::DestroyComputeInstance {
-                gpu,
-                gi: instance.id,
-                ci: compute.id,
-                uuid: compute.uuid.clone(),
-            })
-            .collect();
-        if is_empty {
-            steps.push(Step::DestroyGpuInstance {
-                gpu,
-                gi: instance.id,
-                profile,
-                placement,
-            });
-        }
+        let steps = removal(self.look_at(slice.gpu).await?, slice, profile);
         self.run_steps(&steps, None).await
     }
+}
+
+/// The steps that destroy a slice; none where it is not there.
+fn removal(on: &Gpu, slice: SliceId, profile: ProfileId) -> Vec<Step> {
+    let (gpu, placement) = (slice.gpu, slice.placement);
+    let mut instances = on.instances.iter();
+    let instance = instances
+        .find(|known| known.profile == profile && known.placement == placement)
+        // What was cut whole and is divided by now is somebody else's work.
+        .filter(|known| slice.compute.is_some() || !known.is_divided());
+    let Some(instance) = instance else {
+        return Vec::new();
+    };
+    let goes = |one: &&ComputeInstance| slice.compute.is_none() || one.placement == slice.compute;
+    let goes: Vec<&ComputeInstance> = instance.compute.iter().filter(goes).collect();
+    let is_empty = goes.len() == instance.compute.len();
+    let destroy = |compute: &ComputeInstance| Step::DestroyComputeInstance {
+        gpu,
+        gi: instance.id,
+        ci: compute.id,
+        uuid: compute.uuid.clone(),
+    };
+    let mut steps: Vec<Step> = goes.into_iter().map(destroy).collect();
+    if is_empty {
+        steps.push(Step::DestroyGpuInstance {
+            gpu,
+            gi: instance.id,
+            profile,
+            placement,
+        });
+    }
+    steps
 }
 
 fn cut_work(slice: SliceId, profile: ProfileId) -> Work {
@@ -230,3 +230,6 @@ fn kind(step: &Step) -> &'static str {
         Step::SetAmdMemory { .. } => "set_amd_memory",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! A GPU for tests of this crate.
 
 use kerf_types::inventory::{Architecture, Health, PcieLink};
+use kerf_types::lease::Subject;
 use kerf_types::{
-    Bytes, DeviceMinor, Engines, GiId, Gpu, GpuInstance, Inventory, MigMode, Placement, Profile,
-    ProfileId,
+    Bytes, CiId, ComputeInstance, DeviceMinor, Engines, GiId, Gpu, GpuInstance, Inventory, MigMode,
+    Placement, Profile, ProfileId, SliceId,
 };
 
 /// An idle GPU with MIG on.
@@ -73,5 +74,49 @@ pub fn inventory(gpus: Vec<Gpu>) -> Inventory {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
+    }
+}
+
+/// GPU 0 with an instance at 4:4 that has one-slice parts of these starts. Part `n` is compute instance `n`.
+pub fn divided(starts: &[u8]) -> Gpu {
+    let part = |start: &u8| ComputeInstance {
+        id: CiId((*start).into()),
+        profile: ProfileId(0),
+        placement: format!("{start}:1").parse().ok(),
+        uuid: mig_uuid(*start),
+        capability_minor: None,
+    };
+    let instance = GpuInstance {
+        id: GiId(2),
+        profile: ProfileId(9),
+        placement: "4:4".parse().expect("a place"),
+        capability_minor: None,
+        compute: starts.iter().map(part).collect(),
+    };
+    Gpu {
+        instances: vec![instance],
+        ..gpu(0)
+    }
+}
+
+/// The MIG device of a part of [`divided`].
+pub fn mig_uuid(start: u8) -> kerf_types::MigUuid {
+    let text = format!("MIG-22222222-2222-5222-9222-22222222222{start}");
+    text.parse().expect("a MIG device")
+}
+
+/// The slice of a part of [`divided`].
+pub fn part(start: u8) -> SliceId {
+    let text = format!("0000:10:00.0-4-4-c{start}-1");
+    text.parse().expect("a slice")
+}
+
+/// A lease's share in a part of [`divided`].
+pub fn subject(start: u8) -> Subject {
+    Subject::Slice {
+        slice: part(start),
+        profile: "1c.3g.40gb".parse().expect("a profile"),
+        parent: gpu(0).uuid,
+        uuid: mig_uuid(start),
     }
 }

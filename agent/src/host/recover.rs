@@ -237,12 +237,8 @@ impl Host {
         let Some(slice) = slice else {
             return self.write(|store| store.end_work(number));
         };
-        let covers = |subject: &Subject| match subject.slice() {
-            Some(own) => own.overlaps(&slice),
-            None => subject.gpu() == slice.gpu,
-        };
         let mut leases = self.leases.values();
-        if !leases.any(|row| row.lease.subjects.iter().any(covers)) {
+        if !leases.any(|row| is_covered(slice, &row.lease.subjects)) {
             self.destroy_slice(slice, profile).await?;
         }
         self.write(|store| store.end_work(number))
@@ -289,6 +285,14 @@ impl Host {
             }
         }
     }
+}
+
+/// Whether a lease on these has something of the slice. One on a sibling has not.
+fn is_covered(slice: SliceId, subjects: &[Subject]) -> bool {
+    subjects.iter().any(|subject| match subject.slice() {
+        Some(own) => own.overlaps(&slice),
+        None => subject.gpu() == slice.gpu,
+    })
 }
 
 /// Whether every GPU that the work is about was read, so that what is not seen is not there. `unread` are

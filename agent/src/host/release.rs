@@ -1,7 +1,7 @@
 //! The end of a lease: the slice is clean before it is given again, and an on-demand slice goes with it.
 
 use kerf_types::lease::{Lease, LeaseState, Subject};
-use kerf_types::{GpuUuid, LeaseId, MigUuid, PciAddress, SliceId};
+use kerf_types::{Gpu, GpuInstance, GpuUuid, LeaseId, MigUuid, PciAddress, SliceId};
 
 use super::view::process_on;
 use super::{Host, HostError, command};
@@ -187,16 +187,7 @@ impl Host {
         on_demand: bool,
     ) -> Result<(), HostError> {
         let gpu = self.look_at(slice.gpu).await?;
-        let live = gpu.instances.iter().find(|instance| {
-            instance.placement == slice.placement
-                && instance.compute.iter().any(|compute| compute.uuid == *uuid)
-        });
-        // Another life at the same place is not ours; the same place without its compute instance is what
-        // a crash in the middle of this left behind.
-        let half = gpu.instances.iter().find(|instance| {
-            on_demand && instance.placement == slice.placement && instance.compute.is_empty()
-        });
-        let Some(instance) = live.or(half) else {
+        let Some(instance) = left_of(gpu, slice, uuid, on_demand) else {
             return Ok(());
         };
         if let Some(process) = process_on(gpu, slice, instance) {
@@ -261,6 +252,23 @@ impl Host {
     }
 }
 
+/// The instance that holds what was leased, if anything is left of it.
+fn left_of<'g>(
+    gpu: &'g Gpu,
+    slice: SliceId,
+    uuid: &MigUuid,
+    on_demand: bool,
+) -> Option<&'g GpuInstance> {
+    let at = || {
+        let instances = gpu.instances.iter();
+        instances.filter(|instance| instance.placement == slice.placement)
+    };
+    let live = at().find(|instance| instance.compute.iter().any(|one| one.uuid == *uuid));
+    // Another life at the same place is not ours; the same place without its compute instance is what
+    // a crash in the middle of this left behind.
+    live.or_else(|| at().find(|instance| on_demand && instance.compute.is_empty()))
+}
+
 fn still_used(what: String, pid: u32) -> HostError {
     HostError::Busy {
         what,
@@ -268,3 +276,6 @@ fn still_used(what: String, pid: u32) -> HostError {
         by: Some(format!("process {pid}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,3 +289,6 @@ pub fn whole_gpu_lease<'a>(
             .any(|subject| matches!(subject, Subject::Gpu { gpu: own, .. } if *own == gpu))
     })
 }
+
+#[cfg(test)]
+mod tests;

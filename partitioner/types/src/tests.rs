@@ -6,7 +6,7 @@ use crate::amd::{ModeError, check_mode};
 use crate::ask::{Feature, Requirement};
 use crate::{
     Ask, Bytes, ComputePartition, ContainerRef, Fence, HostId, HostName, LeaseId, MemoryPartition,
-    PciAddress, Placement, ProfileName, SliceId, Timestamp,
+    PciAddress, Placement, ProfileName, SliceId, Spot, Timestamp,
 };
 
 fn check_round_trip<T>(texts: &[&str])
@@ -33,6 +33,8 @@ fn check_refused<T: std::str::FromStr<Err = crate::ParseError>>(texts: &[&str]) 
 
 #[test]
 fn text_forms_round_trip() {
+    check_round_trip::<Spot>(&["4:4", "4:4/0:1"]);
+    check_refused::<Spot>(&["4:4/", "/0:1", "4:4/0:1/0:1", "4:4/0:0"]);
     check_round_trip::<ProfileName>(&[
         "1g.10gb",
         "1g.10gb+me",

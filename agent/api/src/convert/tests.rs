@@ -1,5 +1,6 @@
 //! Everything survives the way to the wire and back, and what is wrong is refused with its place.
 
+mod lease;
 mod peer;
 mod record;
 
@@ -331,72 +332,6 @@ fn a_layout_that_contradicts_itself_is_refused() {
     check_layout_refused(
         |l| *l.rules[0].slices.entry("01g.10gb".to_owned()).or_default() = 1,
         "rules[0].slices: 1g.10gb stands there twice",
-    );
-}
-
-#[test]
-fn a_lease_is_shown_whole() {
-    let gpu = cut_gpu();
-    let slice = Subject::Slice {
-        slice: SliceId {
-            gpu: gpu.pci,
-            placement: place(6, 1),
-            compute: None,
-        },
-        profile: "1g.10gb".parse().expect("a profile"),
-        parent: gpu.uuid.clone(),
-        uuid: "MIG-1".parse().expect("a UUID"),
-    };
-    let container = ContainerRef::try_new("default", "web-1").expect("a container");
-    let lease = Lease {
-        id: "0192f0a4-5c1e-7000-8000-00000000002a"
-            .parse()
-            .expect("an id"),
-        fence: Fence::new(1, 42),
-        subjects: vec![
-            slice,
-            Subject::Gpu {
-                gpu: gpu.pci,
-                uuid: gpu.uuid,
-            },
-        ],
-        holder: Holder::Container(container.clone()),
-        state: LeaseState::Active,
-        container: Some(container),
-        init: Some(InitProcess {
-            pid: 77,
-            start_ticks: 1,
-            boot_id: "b".to_owned(),
-        }),
-        on_demand: true,
-        created: Timestamp(1),
-        expires: None,
-    };
-    let message = v1::Lease::from(&lease);
-    assert_eq!(
-        message.cdi_name,
-        "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"
-    );
-    assert_eq!(message.holder, "container default/web-1");
-    assert_eq!(
-        (message.fence, message.init_pid),
-        ((1 << 48) + 42, Some(77))
-    );
-    let ids: Vec<_> = message
-        .subjects
-        .into_iter()
-        .filter_map(|subject| subject.subject)
-        .collect();
-    let [
-        v1::lease_subject::Subject::Slice(slice),
-        v1::lease_subject::Subject::Gpu(gpu),
-    ] = &ids[..]
-    else {
-        panic!("a slice and a GPU expected, found {ids:?}");
-    };
-    assert_eq!(
-        (slice.id.as_str(), gpu.pci.as_str()),
-        ("0000:1b:00.0-6-1", "0000:1b:00.0")
     );
 }
 

@@ -219,6 +219,45 @@ mod tests {
     }
 
     #[test]
+    fn the_parts_of_an_instance_are_kept_with_their_places() {
+        let mut inventory = crate::example::inventory();
+        let mut gpus = inventory.gpus.iter_mut();
+        let gpu = gpus
+            .find(|gpu| !gpu.instances.is_empty())
+            .expect("one is cut");
+        let whole = gpu.instances[0].compute[0].clone();
+        let part = |start: u32| kerf_types::ComputeInstance {
+            id: kerf_types::CiId(start),
+            placement: kerf_types::Placement::try_new(start, 1).ok(),
+            ..whole.clone()
+        };
+        gpu.instances[0].compute = vec![part(3), part(1)];
+        let taken = Checkpoint::of(&inventory, Timestamp(0)).expect("every profile is known");
+        let instances = taken.gpus.iter().flat_map(|gpu| &gpu.instances);
+        let parts: Vec<u8> = instances
+            .flat_map(|one| &one.parts)
+            .map(|part| part.start)
+            .collect();
+        assert_eq!(parts, [1, 3]);
+        let json = serde_json::to_value(&taken).expect("it writes");
+        check_accepted(SchemaKind::Checkpoint, &json);
+        let layout = Layout::try_from(taken).expect("a layout");
+        let places = layout
+            .rules
+            .iter()
+            .flat_map(|rule| rule.places.iter().flatten());
+        let places: Vec<String> = places
+            .map(|(spot, name)| format!("{spot} {name}"))
+            .collect();
+        // The example's instance has one slice, so that a part of one has the whole's name.
+        let name = "1g.10gb";
+        assert_eq!(
+            places,
+            [format!("6:1/1:1 {name}"), format!("6:1/3:1 {name}")]
+        );
+    }
+
+    #[test]
     fn a_checkpoint_that_was_edited_badly_is_refused() {
         let inventory = crate::example::inventory();
         let mut taken = Checkpoint::of(&inventory, Timestamp(0)).expect("every profile is known");

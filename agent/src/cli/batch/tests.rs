@@ -148,7 +148,15 @@ fn a_line_that_is_wrong_says_why() {
         "null",
         "data did not match any variant of untagged enum Id",
     );
-    let one = |gpu: &str| format!(r#"{{"id":1,"gpus":[{gpu}],"want":{{}}}}"#);
+}
+
+/// A line that asks for nothing of one GPU.
+fn one(gpu: &str) -> String {
+    format!(r#"{{"id":1,"gpus":[{gpu}],"want":{{}}}}"#)
+}
+
+#[test]
+fn a_state_that_cannot_be_says_why() {
     check_error(
         &one(r#"{"grid":"h1000"}"#),
         "1",
@@ -186,6 +194,10 @@ fn a_line_that_is_wrong_says_why() {
         "1",
         "what is placed on GPU 0 is not right: what is placed owns 2 JPEG engines, the GPU has 1",
     );
+}
+
+#[test]
+fn a_grid_that_cannot_be_says_why() {
     let grids = [
         (
             r#""units":65,"profiles":[]"#,

@@ -3,7 +3,7 @@
 use kerf_types::inventory::Health;
 use kerf_types::{Gpu, Inventory, Timestamp};
 
-use super::is_known;
+use super::{is_covered, is_known};
 use crate::host::fixture;
 use crate::store::Work;
 
@@ -85,4 +85,24 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
     let known = |work| is_known(&work, &well, &unread);
     assert_eq!([cut(0), cut(3)].map(known), [true, false]);
     assert!(!known(layout("[0]")), "the unread one may be GPU 0");
+}
+
+#[test]
+fn an_interrupted_cut_of_a_part_is_kept_for_a_lease_on_it_and_not_for_its_siblings() {
+    let leased = |starts: &[u8]| {
+        let subjects: Vec<_> = starts
+            .iter()
+            .map(|start| fixture::subject(*start))
+            .collect();
+        is_covered(fixture::part(1), &subjects)
+    };
+    assert!(leased(&[0, 1]));
+    assert!(!leased(&[0, 2]));
+    let whole = fixture::part(1).whole();
+    assert!(is_covered(whole, &[fixture::subject(0)]));
+    let gpu = kerf_types::lease::Subject::Gpu {
+        gpu: whole.gpu,
+        uuid: fixture::gpu(0).uuid,
+    };
+    assert!(is_covered(fixture::part(1), &[gpu]));
 }

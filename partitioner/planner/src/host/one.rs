@@ -91,18 +91,12 @@ pub(super) fn plan_one<'a>(
         None => {}
     }
     let diff = diff(gpu, grid.as_deref(), &plan, (&uses, &parts_used));
-    let to = match (gpu.mig_mode, on) {
-        (MigMode::Unsupported, _) => MigMode::Unsupported,
-        (_, true) => MigMode::Enabled,
-        (_, false) => MigMode::Disabled,
-    };
-    let (index, pci, uuid, from) = (gpu.index, gpu.pci, gpu.uuid.clone(), gpu.mig_mode);
     Ok(GpuChange {
-        index,
-        pci,
-        uuid,
-        from,
-        to,
+        index: gpu.index,
+        pci: gpu.pci,
+        uuid: gpu.uuid.clone(),
+        from: gpu.mig_mode,
+        to: mode_after(gpu, on),
         target: target.whole,
         parts: target.parts,
         later,
@@ -110,6 +104,15 @@ pub(super) fn plan_one<'a>(
         steps,
         diff,
     })
+}
+
+/// The mode at the end of a plan.
+fn mode_after(gpu: &Gpu, on: bool) -> MigMode {
+    match (gpu.mig_mode, on) {
+        (MigMode::Unsupported, _) => MigMode::Unsupported,
+        (_, true) => MigMode::Enabled,
+        (_, false) => MigMode::Disabled,
+    }
 }
 
 /// The instances of a GPU, each slice that somebody uses pinned, but for those that an operator gave up by name.

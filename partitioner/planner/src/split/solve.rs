@@ -218,31 +218,43 @@ fn search(
             Found::Beyond(least) => {
                 bound = bound.max(proven(prices.bound + i128::from(least), step));
                 tries += 1;
-                // First for the cheapest split, then, since there may be none, to show that.
-                let aim = match tries {
-                    1 => Some(i128::from(prices.lightest(seats))),
-                    3 => Some((i128::from(most) + 1) * i128::from(ONE) - prices.bound),
-                    _ => None,
-                };
-                if let Some(aim) = aim {
-                    prices.improve(seats, &signed, aim);
-                    bound = bound.max(proven(prices.bound, step));
-                }
-                // Narrow searches first: most requests are answered near the bound. Then ever wider ones, since
-                // what none of them answers most often has no answer.
-                let lightest = u64::try_from(prices.lightest(seats) / ONE)
-                    .unwrap_or(1)
-                    .max(1);
-                let times = [0, 1, 2, 4].get(tries - 1).copied();
-                let times = times.unwrap_or_else(|| {
-                    4_u64.saturating_pow(u32::try_from(tries - 3).unwrap_or(32))
-                });
-                let ahead = lightest.saturating_mul(times);
-                let further = proven(prices.bound, step).saturating_add(ahead);
-                allowed = bound.max(further.div_ceil(step).saturating_mul(step).min(most));
+                (bound, allowed) = widen(&mut prices, seats, &signed, (step, most), tries, bound);
             }
         }
     }
+}
+
+/// What is proven and what is allowed next, after so many tries that were too narrow.
+fn widen(
+    prices: &mut Prices,
+    seats: &[&Seat],
+    signed: &[i64],
+    (step, most): (u64, u64),
+    tries: usize,
+    mut bound: u64,
+) -> (u64, u64) {
+    // First for the cheapest split, then, since there may be none, to show that.
+    let aim = match tries {
+        1 => Some(i128::from(prices.lightest(seats))),
+        3 => Some((i128::from(most) + 1) * i128::from(ONE) - prices.bound),
+        _ => None,
+    };
+    if let Some(aim) = aim {
+        prices.improve(seats, signed, aim);
+        bound = bound.max(proven(prices.bound, step));
+    }
+    // Narrow searches first: most requests are answered near the bound. Then ever wider ones, since
+    // what none of them answers most often has no answer.
+    let lightest = u64::try_from(prices.lightest(seats) / ONE)
+        .unwrap_or(1)
+        .max(1);
+    let times = [0, 1, 2, 4].get(tries - 1).copied();
+    let times =
+        times.unwrap_or_else(|| 4_u64.saturating_pow(u32::try_from(tries - 3).unwrap_or(32)));
+    let ahead = lightest.saturating_mul(times);
+    let further = proven(prices.bound, step).saturating_add(ahead);
+    let allowed = bound.max(further.div_ceil(step).saturating_mul(step).min(most));
+    (bound, allowed)
 }
 
 /// The least cost that a bound leaves: costs are whole multiples of `step`.

@@ -109,7 +109,7 @@ fn a_rule_says_exactly_at_least_or_where() {
   slices: {2g.20gb: 1}
   fill: [3g.40gb, 1g.10gb]
 - gpus: [2]
-  places: {'4:4': 3g.40gb, '0:2': 2g.20gb}
+  places: {'4:4/2:1': 1c.3g.40gb, '4:4/0:1': 1c.3g.40gb, '0:2': 2g.20gb}
 ",
     );
     insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"
@@ -133,7 +133,7 @@ fn a_rule_says_exactly_at_least_or_where() {
           "gpus": [ 2 ],
           "mig": true,
           "slices": {},
-          "places": { "0:2": "2g.20gb", "4:4": "3g.40gb" }
+          "places": { "0:2": "2g.20gb", "4:4/0:1": "1c.3g.40gb", "4:4/2:1": "1c.3g.40gb" }
         }
       ]
     }
@@ -178,5 +178,13 @@ fn another_schema_is_refused() {
     assert_eq!(
         error.to_string(),
         "the document has 1048577 bytes, at most 1048576 are allowed"
+    );
+}
+
+#[test]
+fn a_place_in_an_instance_is_written_as_two() {
+    check_refused(
+        r#"{"gpus": [0], "places": {"0:4/1": "1c.3g.40gb"}}"#,
+        "rules[0].places: a placement expected, found \"1\": write it as start:size, like 4:4",
     );
 }

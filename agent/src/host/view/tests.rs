@@ -1,0 +1,75 @@
+//! Divided instances as an operator, a holder and the planner see them.
+
+use kerf_planner::Use;
+use kerf_types::inventory::GpuProcess;
+use kerf_types::lease::{Holder, Lease, LeaseState, SliceState};
+use kerf_types::{CiId, ContainerRef, Fence, GiId, LeaseId, Timestamp};
+
+use super::{Lives, SliceView, slices, usage};
+use crate::host::fixture::{divided, inventory, mig_uuid, part, subject};
+
+fn lease(start: u8) -> Lease {
+    let container = ContainerRef::try_new("", "web").expect("a name");
+    Lease {
+        id: LeaseId::new(1, [0; 10]),
+        fence: Fence(1),
+        subjects: vec![subject(start)],
+        holder: Holder::Container(container),
+        state: LeaseState::Active,
+        container: None,
+        init: None,
+        on_demand: true,
+        created: Timestamp(0),
+        expires: None,
+    }
+}
+
+fn states(views: &[SliceView]) -> Vec<SliceState> {
+    views.iter().map(|view| view.state).collect()
+}
+
+#[test]
+fn each_part_is_a_slice_with_its_own_lease_and_its_own_device() {
+    let inventory = inventory(vec![divided(&[0, 1, 2])]);
+    let leases = [lease(1)];
+    let views = slices(&inventory, &Lives::default(), leases.iter());
+    let ids: Vec<_> = views.iter().map(|view| view.id).collect();
+    assert_eq!(ids, [0, 1, 2].map(part));
+    let expected = [SliceState::Free, SliceState::Leased, SliceState::Free];
+    assert_eq!(states(&views), expected);
+    let devices: Vec<_> = views.iter().map(|view| view.device()).collect();
+    let uuids = [0, 1, 2].map(mig_uuid);
+    let known = [0, 1, 2].map(CiId).into_iter().zip(&uuids);
+    assert_eq!(devices, known.map(Some).collect::<Vec<_>>());
+    let usage = usage(&inventory, &views, leases.iter());
+    let used: Vec<_> = usage.slices.into_iter().collect();
+    assert_eq!(used, [(part(1), Use::Leased("container web".to_owned()))]);
+}
+
+#[test]
+fn a_process_counts_for_its_part_and_for_all_where_the_driver_does_not_tell() {
+    let with = |ci: Option<u32>| {
+        let mut gpu = divided(&[0, 1]);
+        gpu.processes.push(GpuProcess {
+            pid: 7,
+            gi: Some(GiId(2)),
+            ci: ci.map(CiId),
+            memory: None,
+        });
+        let inventory = inventory(vec![gpu]);
+        states(&slices(&inventory, &Lives::default(), [].iter()))
+    };
+    assert_eq!(with(Some(1)), [SliceState::Free, SliceState::Quarantined]);
+    assert_eq!(with(None), [SliceState::Quarantined; 2]);
+}
+
+#[test]
+fn a_part_that_is_made_again_lives_anew_and_its_sibling_lives_on() {
+    let mut lives = Lives::default();
+    let count = |lives: &Lives| [0, 1].map(|start| lives.count(part(start)));
+    lives.note(&divided(&[0, 1]));
+    assert_eq!(count(&lives), [1, 1]);
+    lives.note(&divided(&[0]));
+    lives.note(&divided(&[0, 1]));
+    assert_eq!(count(&lives), [1, 2]);
+}
