@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 
-use crate::{bins, tree, world};
+use crate::{bins, mounts, tree, world};
 
 /// The environment variable with the capabilities that must be there, separated by commas.
 pub const REQUIRE_ENV: &str = "KERF_REQUIRE";
@@ -33,11 +33,13 @@ pub enum Capability {
     Promtool,
     /// Chromium is installed: a browser that can run without a screen.
     Chromium,
+    /// A file system of user space can be mounted, by root in a mount namespace of its own.
+    Fuse,
 }
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
@@ -45,6 +47,7 @@ impl Capability {
         Self::Python,
         Self::Promtool,
         Self::Chromium,
+        Self::Fuse,
     ];
 
     /// The word that stands for it in `KERF_REQUIRE`.
@@ -58,6 +61,7 @@ impl Capability {
             Self::Python => "python",
             Self::Promtool => "promtool",
             Self::Chromium => "chromium",
+            Self::Fuse => "fuse",
         }
     }
 
@@ -74,6 +78,7 @@ impl Capability {
             Self::Python => bins::python_tool("gpustat").map(drop),
             Self::Promtool => program("promtool"),
             Self::Chromium => program("chromium"),
+            Self::Fuse => probe_root().and_then(|()| mounts::probe_fuse()),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod bins;
 pub mod capability;
 pub mod executable;
 pub mod http;
+pub mod mounts;
 pub mod poll;
 pub mod process;
 pub mod scratch;

@@ -20,6 +20,8 @@ impl Errno {
     pub const EACCES: Self = Self(13);
     /// Somebody uses it.
     pub const EBUSY: Self = Self(16);
+    /// The device is gone.
+    pub const ENODEV: Self = Self(19);
     /// Not a folder.
     pub const ENOTDIR: Self = Self(20);
     /// A folder.

@@ -16,6 +16,7 @@ mod control;
 mod disk;
 mod errno;
 mod resolve;
+mod stat;
 pub mod state;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use disk::Disk;
 pub use disk::KERNEL_FILE;
 pub(crate) use disk::begin;
 pub use errno::Errno;
+pub use stat::Stat;
 use state::{Access, FaultKind, State};
 pub use tree::{Entry, View};
 

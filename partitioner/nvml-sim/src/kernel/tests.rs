@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::disk::begin;
 use super::state::{Access, Fault, FaultKind, State};
-use super::{Entry, Errno, Kernel};
+use super::{Entry, Errno, Kernel, Stat};
 use crate::machine::{self, CreateOptions};
 use crate::store::StoreError;
 
@@ -166,4 +166,30 @@ fn a_folder_without_a_machine_and_a_state_of_another_format_are_refused() {
     };
     begin(world.folder.path(), other).expect("written");
     assert_eq!(world.kernel().read(&format!("/{MODE}")), Err(Errno::EIO));
+}
+
+#[test]
+fn stat_tells_modes_and_links_and_neither_waits_nor_counts() {
+    let kernel = Kernel::in_memory("mi300x8", 3).expect("a machine with AMD GPUs");
+    let state = kernel.state().expect("a state").amd.expect("AMD GPUs");
+    let mode = format!("{}/current_compute_partition", state.gpus[0].folder);
+    for kind in [FaultKind::Hang, FaultKind::Fail(Errno::EIO)] {
+        let fault = Fault {
+            path: mode.clone(),
+            on: Access::Read,
+            kind,
+            times: Some(1),
+        };
+        kernel.set_fault(fault).expect("set");
+    }
+    let stat = |path: &str| kernel.stat(path).expect("a state");
+    assert_eq!(stat(&mode), Some(Stat::File { mode: 0o644 }));
+    assert_eq!(stat("/sys/class/kfd"), Some(Stat::Folder));
+    let Some(Stat::Link(target)) = stat("sys/class/drm/card0") else {
+        panic!("card0 is a link");
+    };
+    assert!(target.starts_with("../../devices/"), "{target}");
+    // What does not change is no matter of the state's.
+    assert_eq!(stat(&format!("{}/vendor", state.gpus[0].folder)), None);
+    assert_eq!(kernel.state().expect("a state").faults.len(), 2);
 }
