@@ -14,13 +14,14 @@ use tempfile::TempDir;
 
 use crate::world::{PATIENCE, program};
 
-struct World {
+/// A machine with AMD GPUs.
+pub struct World {
     _folder: TempDir,
-    info: MachineInfo,
+    pub info: MachineInfo,
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let options = CreateOptions { seed: Some(11) };
         let info = machine::create("mi300x8", folder.path(), Path::new(""), &options);
@@ -30,7 +31,7 @@ impl World {
         }
     }
 
-    fn command(&self) -> WorkerCommand {
+    pub fn command(&self) -> WorkerCommand {
         let machine = Machine {
             library: None,
             sysroot: self.info.sysroot.clone(),
@@ -42,18 +43,20 @@ impl World {
         }
     }
 
-    fn kernel(&self) -> Kernel {
+    pub fn kernel(&self) -> Kernel {
         Kernel::open(&self.info.dir).expect("a kernel")
     }
 }
 
-fn gpus(worker: &mut Client) -> Vec<PciAddress> {
+/// Addresses of the GPUs.
+pub fn gpus(worker: &mut Client) -> Vec<PciAddress> {
     let facts = worker.observe_host(PATIENCE).expect("facts");
     let parse = |address: &String| address.parse().expect("an address");
     facts.amd_gpus.iter().map(parse).collect()
 }
 
-fn refusal(answer: Result<kerf_types::AmdGpu, ClientError>) -> (Code, String) {
+/// Code and message of an answer that must be a refusal.
+pub fn refusal(answer: Result<kerf_types::AmdGpu, ClientError>) -> (Code, String) {
     match answer {
         Err(ClientError::Refused(failure)) => (failure.code(), failure.message),
         other => panic!("a refusal was expected: {other:?}"),

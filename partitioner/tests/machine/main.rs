@@ -5,6 +5,7 @@ mod crash;
 mod faults;
 mod look;
 mod mode;
+mod mounted;
 mod nodes;
 mod observe;
 mod parts;

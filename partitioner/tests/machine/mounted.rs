@@ -1,0 +1,168 @@
+//! AMD GPUs through a worker that knows of no simulator: it writes real files, and a kernel is behind them.
+
+use std::path::PathBuf;
+
+use kerf_api::partitioner::v1::failure::Code;
+use kerf_partitioner::client::{Client, WorkerCommand};
+use kerf_partitioner::discover::{discover, table};
+use kerf_partitioner::sysfs::Root;
+use kerf_partitioner::systree::{RealTree, SimTree, SysTree, TreeError};
+use kerf_partitioner::worker::Machine;
+use kerf_sim_mount::{Mounted, mount};
+use kerf_tests::capability::{Capability, require};
+use kerf_tests::mounts;
+use kerf_types::{ComputePartition, MemoryPartition, Step};
+use nvidia_ml::kernel::state::{Access, Fault, FaultKind};
+
+use crate::amd::{World, gpus, refusal};
+use crate::world::{PATIENCE, program};
+
+/// A mounted machine, which is taken away before its folders are.
+struct Place {
+    _mounted: Mounted,
+    world: World,
+    root: PathBuf,
+}
+
+impl Place {
+    /// What the worker is told: a root, and nothing of a machine.
+    fn command(&self) -> WorkerCommand {
+        let machine = Machine {
+            library: None,
+            sysroot: self.root.clone(),
+            simulated: None,
+        };
+        WorkerCommand {
+            executable: program(),
+            machine,
+        }
+    }
+}
+
+fn with_mount(work: impl FnOnce(&Place) + Send) {
+    if !require(Capability::Fuse) {
+        return;
+    }
+    let mounted = || {
+        let world = World::new();
+        let at = tempfile::tempdir().expect("a folder");
+        let mounted = mount(&world.info.dir, at.path()).expect("a mount");
+        let place = Place {
+            root: mounted.mountpoint().to_owned(),
+            _mounted: mounted,
+            world,
+        };
+        work(&place);
+    };
+    mounts::apart(mounted).expect("a namespace");
+}
+
+#[test]
+fn a_worker_changes_modes_by_writing_files() {
+    with_mount(|place| {
+        let mut worker = Client::spawn(&place.command()).expect("a worker");
+        let gpus = gpus(&mut worker);
+        assert_eq!(gpus.len(), 8);
+        let (gpu, mode) = (gpus[0], ComputePartition::Cpx);
+        let step = Step::SetAmdCompute { gpu, mode };
+        let after = worker.apply_amd(&step, PATIENCE).expect("nobody uses it");
+        assert_eq!((after.compute, after.partitions.len()), (Some(mode), 8));
+        // A worker that asks the simulated kernel itself sees the same.
+        let mut second = Client::spawn(&place.world.command()).expect("a worker");
+        assert_eq!(second.observe_amd(gpu, PATIENCE).expect("a GPU"), after);
+        let mode = MemoryPartition::Nps4;
+        let step = Step::SetAmdMemory { gpu, mode };
+        let after = second.apply_amd(&step, PATIENCE).expect("taken");
+        assert_eq!(after.pending_memory, Some(mode));
+        let kernel = place.world.kernel();
+        kernel.reload_driver().expect("nobody uses it");
+        let after = worker.observe_amd(gpus[7], PATIENCE).expect("a GPU");
+        assert_eq!((after.memory_mode, after.partitions.len()), (Some(mode), 4));
+    });
+}
+
+#[test]
+fn a_worker_hears_the_kernels_refusals_and_undoes_what_was_done() {
+    with_mount(|place| {
+        let kernel = place.world.kernel();
+        let mut worker = Client::spawn(&place.command()).expect("a worker");
+        let gpu = gpus(&mut worker)[1];
+        let mut set = |mode| worker.apply_amd(&Step::SetAmdCompute { gpu, mode }, PATIENCE);
+        assert_eq!(refusal(set(ComputePartition::Tpx)).0, Code::NotSupported);
+        kernel.open_kfd(4_000_009, 1, 1).expect("a client");
+        let (code, words) = refusal(set(ComputePartition::Cpx));
+        assert_eq!(code, Code::InUse, "{words}");
+        kernel.close_kfd(4_000_009).expect("closed");
+        let befall = |kind, times| {
+            let fault = Fault {
+                path: format!("/sys/bus/pci/devices/{gpu}/current_compute_partition"),
+                on: Access::Write,
+                kind,
+                times: Some(times),
+            };
+            kernel.set_fault(fault).expect("set");
+        };
+        for (number, expected) in [(5, Code::Io), (13, Code::NoPermission), (22, Code::Invalid)] {
+            let errno = nvidia_ml::kernel::Errno::from_number(number);
+            befall(FaultKind::Fail(errno), 1);
+            let (code, words) = refusal(set(ComputePartition::Cpx));
+            assert_eq!(code, expected, "{number}: {words}");
+        }
+        // Refused and carried out nevertheless: the engine reads it back and undoes it.
+        let errno = nvidia_ml::kernel::Errno::from_number(5);
+        befall(FaultKind::FailDone(errno), 1);
+        refusal(set(ComputePartition::Cpx));
+        let state = kernel.state().expect("a state").amd.expect("GPUs");
+        assert_eq!(state.gpus[1].compute.name(), "SPX");
+        // Listed late: awaited.
+        befall(FaultKind::Delay(3), 1);
+        let after = set(ComputePartition::Cpx).expect("taken");
+        assert_eq!(after.partitions.len(), 8);
+    });
+}
+
+#[test]
+fn real_files_and_the_simulated_kernel_answer_alike() {
+    with_mount(|place| {
+        let root = Root::open(&place.root).expect("a root");
+        let (real, sim) = (RealTree::new(&root), SimTree::new(place.world.kernel()));
+        let folder = "/sys/class/drm/card0/device";
+        let mode = format!("{folder}/current_compute_partition");
+        let errno = |answer: Result<(), TreeError>| answer.map_err(|error| error.errno());
+        let paths = ["/sys/none", folder, "/sys/class/drm/card0", &mode];
+        for value in ["CPX", "FOO", "", "SPX"] {
+            for tree in [&real as &dyn SysTree, &sim] {
+                // An empty value is none to a real file: the kernel never hears of it.
+                if !value.is_empty() {
+                    let answer = errno(tree.write(&mode, value.as_bytes()));
+                    assert_eq!(answer.is_ok(), value != "FOO", "{value}: {answer:?}");
+                }
+            }
+            for path in paths {
+                let read = |tree: &dyn SysTree| tree.read(path).map_err(|error| error.errno());
+                assert_eq!(read(&real), read(&sim), "{path}");
+                let list = |tree: &dyn SysTree| tree.list(path).map_err(|error| error.errno());
+                assert_eq!(list(&real), list(&sim), "{path}");
+                let link = |tree: &dyn SysTree| tree.link(path).map_err(|error| error.errno());
+                assert_eq!(link(&real), link(&sim), "{path}");
+            }
+        }
+        for path in ["/sys/none", folder, &format!("{folder}/unique_id")] {
+            let write = |tree: &dyn SysTree| errno(tree.write(path, b"1"));
+            assert_eq!(write(&real), write(&sim), "{path}");
+        }
+    });
+}
+
+#[test]
+fn discovery_finds_the_gpus_in_real_files() {
+    with_mount(|place| {
+        let found = discover(&place.command(), PATIENCE).expect("an inventory");
+        let problems = &found.inventory.problems;
+        assert!(problems.is_empty(), "{problems:?}");
+        assert_eq!(found.inventory.amd.len(), 8);
+        assert!(table(&found).contains("AMD Instinct MI300X OAM"));
+        let simulated = discover(&place.world.command(), PATIENCE).expect("an inventory");
+        assert_eq!(found.inventory.amd, simulated.inventory.amd);
+    });
+}
