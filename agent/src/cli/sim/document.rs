@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use nvidia_ml::MachineInfo;
 use nvidia_ml::control::{GpuInstanceShown, GpuShown, MachineShown};
@@ -35,6 +36,14 @@ pub struct SimMachine {
     pub library: String,
     pub sysroot: String,
     pub real_nodes: bool,
+}
+
+/// `kerf sim mount`
+#[derive(Debug, Serialize)]
+pub struct SimMount {
+    schema: &'static str,
+    pub dir: String,
+    pub mountpoint: String,
 }
 
 /// `kerf sim show`
@@ -90,6 +99,17 @@ impl SimMachines {
         Self {
             schema: "kerf.v1.SimMachines",
             machines,
+        }
+    }
+}
+
+impl SimMount {
+    /// The machine in that folder, mounted there.
+    pub fn new(dir: &Path, mountpoint: &Path) -> Self {
+        Self {
+            schema: "kerf.v1.SimMount",
+            dir: dir.display().to_string(),
+            mountpoint: mountpoint.display().to_string(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `kerf sim kernel`: what is done to the kernel of a machine whose GPUs have no library.
 //!
-//! The plain files under the machine's root are for reading. Until that tree is mounted, a value is given to one of
-//! them here: the simulated kernel takes or refuses it as a real one does.
+//! The plain files under the machine's root are for reading. Where that tree is not mounted, a value is given to one
+//! of them here: the simulated kernel takes or refuses it as a real one does.
 
 use std::path::PathBuf;
 use std::str::FromStr;

@@ -7,10 +7,12 @@ mod driver;
 mod fault;
 mod kernel;
 mod load;
+mod mount;
 mod policy;
 
 use std::path::PathBuf;
 
+use kerf_sim_mount::MountError;
 use nvidia_ml::control::{self, ControlError};
 use nvidia_ml::machine::{self, CreateError, CreateOptions};
 
@@ -68,6 +70,8 @@ pub enum Verb {
     },
     /// Choose between behaviours in which real drivers differ
     Policy(policy::Args),
+    /// Mount a machine's root, for programs that write to /sys: until it is unmounted or this is ended
+    Mount(mount::Args),
 }
 
 /// Why a simulated machine could not be made or changed.
@@ -110,6 +114,15 @@ pub enum SimError {
         /// With which errno.
         source: std::io::Error,
     },
+    /// It could not be mounted, or the mount did not end well.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// The signals that end a mount could not be waited for.
+    #[error("cannot wait for signals")]
+    Signals {
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
 impl SimError {
@@ -135,9 +148,12 @@ impl SimError {
                 ..
             } => "`kerf sim create` makes a machine in a folder".to_owned(),
             Self::Store { .. } => "`kerf sim create` makes a machine in a folder".to_owned(),
-            Self::Create(_) | Self::Control { .. } | Self::Kernel { .. } | Self::Refused { .. } => {
-                return None;
-            }
+            Self::Mount(error) => return error.hint().map(str::to_owned),
+            Self::Create(_)
+            | Self::Control { .. }
+            | Self::Kernel { .. }
+            | Self::Refused { .. }
+            | Self::Signals { .. } => return None,
         })
     }
 }
@@ -170,6 +186,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Reset { dir, gpu } => control::reset(dir, *gpu).map_err(on(dir))?,
         Verb::Reload { dir } => control::reload(dir).map_err(on(dir))?,
         Verb::Policy(args) => policy::run(args)?,
+        Verb::Mount(args) => mount::run(args, context)?,
     }
     Ok(Exit::Done)
 }
