@@ -7,7 +7,7 @@
 //!
 //! - `tree` owns what is where: the simulated kernel's word below `/sys`, the folder's elsewhere;
 //! - `inodes` and `open` own the numbers by which the system knows places and open files;
-//! - `filesystem` answers the system's questions and decides nothing;
+//! - `shared` answers the system's questions, and `filesystem` hands them over and decides nothing;
 //! - `session` owns the mount from its beginning to its end; `error` why there is none.
 //!
 //! It has no state of its own: the machine's lies in its folder, and what other processes change there shows here.
@@ -17,6 +17,7 @@ mod filesystem;
 mod inodes;
 mod open;
 mod session;
+mod shared;
 mod tree;
 
 pub use error::MountError;
