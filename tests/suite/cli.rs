@@ -5,6 +5,7 @@
 
 mod containers;
 mod endings;
+mod mount;
 mod normal;
 mod output;
 mod policy;
