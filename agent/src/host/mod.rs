@@ -134,7 +134,7 @@ pub struct Host {
 /// that takes longer than [`FIRST_LOOK_PATIENCE`]; commands wait for it in any case.
 pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<()>), HostError> {
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
-    let inventory = nothing_yet(&parts.config.host);
+    let inventory = publish::nothing_yet(&parts.config.host);
     let epoch = parts.store.epoch();
     let generation = parts.store.generation();
     let (view, receiver) = channel::channel(Arc::new(HostView {
@@ -195,19 +195,6 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
     // A driver that hangs, or takes its time to load, must not keep kerfd from saying so.
     drop(tokio::time::timeout(FIRST_LOOK_PATIENCE, looked).await);
     Ok((handle, owner))
-}
-
-/// What is known of a host before the first look.
-fn nothing_yet(host: &str) -> Inventory {
-    Inventory {
-        host: host.to_owned(),
-        driver: None,
-        gpus: Vec::new(),
-        amd: Vec::new(),
-        numa_nodes: Vec::new(),
-        nics: Vec::new(),
-        problems: Vec::new(),
-    }
 }
 
 impl Host {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kerf_types::Inventory;
+
 use super::recover::STARTING;
 use super::{Host, HostError, HostView};
 use crate::cdi::{CdiDevice, Class};
@@ -85,5 +87,18 @@ impl Host {
                 self.degrade("cdi", chain(&error), error.hint());
             }
         }
+    }
+}
+
+/// What is known of a host before the first look.
+pub(super) fn nothing_yet(host: &str) -> Inventory {
+    Inventory {
+        host: host.to_owned(),
+        driver: None,
+        gpus: Vec::new(),
+        amd: Vec::new(),
+        numa_nodes: Vec::new(),
+        nics: Vec::new(),
+        problems: Vec::new(),
     }
 }
