@@ -14,4 +14,5 @@ mod image;
 mod judge;
 mod lane;
 mod life;
+mod neighbours;
 mod script;

@@ -52,6 +52,11 @@ impl Runtime {
         let process = process::identify(child.id()).expect("it runs");
         Self { child, process }
     }
+
+    /// Its pid, for a client of the driver.
+    pub fn pid(&self) -> u32 {
+        self.process.pid
+    }
 }
 
 impl Drop for Runtime {
