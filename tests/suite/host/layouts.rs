@@ -1,31 +1,16 @@
 //! Layouts from their file to the hardware and back: applied, asserted, exported; kept over a boot; and what is in use.
 
+mod labels;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kerf_api::v1::{Lease, Slice};
-use kerf_tests::{Capability, require, tree};
 use nvidia_ml::model::machine::{AmpereMode, Policy};
 
 use super::client::layout;
 use super::world::World;
-
-/// Machines, and the configurations of mig-parted's default file that are for their GPUs. A new machine is a line.
-const MACHINES: [(&str, &[&str]); 2] = [("h100x8", OF_80_GB), ("a100x8", OF_80_GB)];
-
-const OF_80_GB: &[&str] = &[
-    "all-disabled",
-    "all-enabled",
-    "all-1g.10gb",
-    "all-1g.10gb.me",
-    "all-1g.20gb",
-    "all-2g.20gb",
-    "all-3g.40gb",
-    "all-4g.40gb",
-    "all-7g.80gb",
-    "all-balanced",
-];
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
@@ -72,41 +57,6 @@ fn places(slices: &[Slice]) -> Vec<String> {
     let mut places: Vec<String> = slices.iter().map(place).collect();
     places.sort();
     places
-}
-
-#[test]
-fn every_label_of_mig_parted_is_applied_asserted_and_exported() {
-    if !require(Capability::Data) {
-        return;
-    }
-    let config = tree::data_dir().join("mig-parted/config-default.yaml");
-    for (machine, labels) in MACHINES {
-        let Some(world) = World::bare(machine, "") else {
-            return;
-        };
-        let (ours, theirs) = (file(&world, "ours.yaml"), file(&world, "theirs.yaml"));
-        for label in labels {
-            let by_label = ["-f", text(&config), "--label", label];
-            let with =
-                |verb: &[&str], rest: &[&str]| kerf(&world, &[verb, &by_label[..], rest].concat());
-            with(&["apply"], &["--allow-reset"]).ends(0);
-            with(&["assert"], &[]).ends(0);
-            let again = with(&["apply"], &[]).ends(0);
-            assert!(
-                again.contains("Nothing was to be done"),
-                "{machine} {label}: {again}"
-            );
-            kerf(&world, &["export", "-f", text(&ours)]).ends(0);
-            kerf(
-                &world,
-                &["export", "-f", text(&theirs), "--format", "mig-parted"],
-            )
-            .ends(0);
-            for exported in [&ours, &theirs] {
-                kerf(&world, &["plan", "--exit-code", text(exported)]).ends(0);
-            }
-        }
-    }
 }
 
 #[test]

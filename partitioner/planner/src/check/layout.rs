@@ -196,8 +196,15 @@ fn meaning<'p>(profiles: &'p [Profile], name: &ProfileName) -> Option<&'p Profil
     let alike: Vec<_> = placeable()
         .filter(|p| (p.name.slices, &p.name.attribute) == (name.slices, &name.attribute))
         .collect();
-    match (exact.as_slice(), alike.as_slice()) {
-        ([one], _) | ([], [one]) => Some(*one),
+    // Figures of one memory differ by less than a tenth; those of two profiles by half.
+    let about = alike.iter().filter(|p| {
+        let (has, said) = (u64::from(p.name.memory_gb), u64::from(name.memory_gb));
+        has * 10 >= said * 9 && said * 10 >= has * 9
+    });
+    let about: Vec<_> = about.collect();
+    match (exact.as_slice(), alike.as_slice(), about.as_slice()) {
+        ([one], ..) | ([], [one], _) => Some(*one),
+        ([], _, [one]) => Some(**one),
         _ => None,
     }
 }

@@ -45,6 +45,12 @@ pub enum NameError {
     },
 }
 
+/// Whether two figures can stand for one memory: drivers round them by shares of what they call the whole, which
+/// differs by a few percent. Profiles of one GPU that only their memory tells apart have twice of it.
+fn is_near(one: u32, other: u32) -> bool {
+    one.abs_diff(other).saturating_mul(10) <= one.max(other)
+}
+
 fn list(names: &[ProfileName]) -> String {
     let words: Vec<String> = names.iter().map(ToString::to_string).collect();
     match words.as_slice() {
@@ -78,7 +84,7 @@ impl Grid {
     ///
     /// The memory figure of a name differs between drivers and tools (`1g.23gb` and `1g.24gb` are one
     /// profile of a GB200), so a name that no profile has exactly means the only profile with its slices and
-    /// its attribute, if there is just one.
+    /// its attribute; where there are several (`1g.47gb` has the same), the only one of about that memory.
     pub fn resolve(&self, name: &ProfileName) -> Result<ProfileId, NameError> {
         if name
             .compute_slices
@@ -101,7 +107,12 @@ impl Grid {
         let alike = self.matching(|profile| {
             profile.name.slices == whole.slices && profile.name.attribute == whole.attribute
         });
-        for found in [exact, alike] {
+        let near = alike.iter().copied();
+        let near: Vec<_> = near
+            .filter(|profile| is_near(profile.name.memory_gb, whole.memory_gb))
+            .collect();
+        let several = alike.len() > 1 && near.len() == 1;
+        for found in [exact, if several { near } else { alike }] {
             match found.as_slice() {
                 [one] => return Ok(one.id),
                 [] => {}

@@ -22,6 +22,9 @@ fn names_mean_profiles_in_every_spelling() {
     check_name("h100-80gb", "3g.47gb", "9");
     check_name("h100-80gb", "1g.12gb+me", "20");
     check_name("h100-80gb", "7c.7g.80gb", "0");
+    // Where they leave two, one of which has about that memory.
+    check_name("h100-80gb", "1g.11gb", "19");
+    check_name("h100-80gb", "1g.19gb", "15");
     check_name(
         "h100-80gb",
         "1g.12gb",
