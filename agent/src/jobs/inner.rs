@@ -82,25 +82,24 @@ impl Inner {
         Arc::clone(&config)
     }
 
-    /// Changes a job, in the store first: what was not written down did not happen. The store is held from
-    /// the read to the publication, so that two changes of one job are both kept. The table is only ever
-    /// taken after the store.
+    /// Changes a job, in the store first, and returns it as it is then: what was not written down did not
+    /// happen. The store is held from the read to the publication, so that two changes of one job are both
+    /// kept. The table is only ever taken after the store.
     pub(super) fn update(
         &self,
         id: JobId,
         change: impl FnOnce(&mut JobRow),
-    ) -> Result<(), JobError> {
+    ) -> Result<JobRow, JobError> {
         tokio::task::block_in_place(|| {
             let mut store = self.store.lock();
             let known = self.row(id).ok_or(JobError::Unknown { id })?;
             let mut row = known.clone();
             change(&mut row);
-            if row == known {
-                return Ok(());
+            if row != known {
+                store.put_job(&row)?;
+                self.publish(row.clone());
             }
-            store.put_job(&row)?;
-            self.publish(row);
-            Ok(())
+            Ok(row)
         })
     }
 

@@ -139,18 +139,18 @@ impl Jobs {
 
     /// Asks for the end of a job.
     pub fn cancel(&self, id: JobId) -> Result<JobRow, JobError> {
-        if self.get(id)?.state.is_final() {
-            return self.get(id);
-        }
-        self.inner.update(id, |row| {
-            // It may have ended since.
+        // As it was when it was asked to end: a job that waits has ended a moment later, and whoever reads that
+        // would take it for one that had ended before.
+        let asked = self.inner.update(id, |row| {
             row.cancel_requested |= !row.state.is_final();
         })?;
-        self.inner
-            .events
-            .add("job", &id.to_string(), "cancel requested");
-        self.inner.wish(Wish::Cancel { job: id });
-        self.get(id)
+        if !asked.state.is_final() {
+            self.inner
+                .events
+                .add("job", &id.to_string(), "cancel requested");
+            self.inner.wish(Wish::Cancel { job: id });
+        }
+        Ok(asked)
     }
 
     /// Puts a new configuration in force. Jobs that were admitted under the old one go on.

@@ -24,6 +24,7 @@ impl Jobs {
             // Made anew from what is there by then: somebody may have asked for its end.
             self.inner
                 .update(id, |old| *old = self.seen(old, report, &name_of))
+                .map(drop)
         } else {
             self.inner.show(id, |old| {
                 old.reason = row.reason;
