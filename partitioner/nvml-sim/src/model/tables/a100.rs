@@ -2,28 +2,47 @@
 //! placements agree with hardware dumps); the rest from public `nvidia-smi -q` output of DGX A100.
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
-use super::super::profile::{GiProfile, Media};
-use super::shape::{engines, family, figures};
+use super::super::profile::{Engines, GiProfile, Media};
+use super::shape::{engines, family};
 
-const PROFILES_40GB: [GiProfile; 7] = family([
-    figures("1g.5gb", 4_864, 14, engines(1, 0, 0, 0)),
-    figures("1g.5gb+me", 4_864, 14, engines(1, 1, 1, 1)),
-    figures("1g.10gb", 9_856, 14, engines(1, 1, 0, 0)),
-    figures("2g.10gb", 9_856, 28, engines(2, 1, 0, 0)),
-    figures("3g.20gb", 19_968, 42, engines(3, 2, 0, 0)),
-    figures("4g.20gb", 19_968, 56, engines(4, 2, 0, 0)),
-    figures("7g.40gb", 40_192, 98, engines(7, 5, 1, 1)),
-]);
+const ENGINES: [Engines; 7] = [
+    engines(1, 0, 0, 0),
+    engines(1, 1, 1, 1),
+    engines(1, 1, 0, 0),
+    engines(2, 1, 0, 0),
+    engines(3, 2, 0, 0),
+    engines(4, 2, 0, 0),
+    engines(7, 5, 1, 1),
+];
+const MULTIPROCESSORS: [u32; 7] = [14, 14, 14, 28, 42, 56, 98];
 
-const PROFILES_80GB: [GiProfile; 7] = family([
-    figures("1g.10gb", 9_856, 14, engines(1, 0, 0, 0)),
-    figures("1g.10gb+me", 9_856, 14, engines(1, 1, 1, 1)),
-    figures("1g.20gb", 19_968, 14, engines(1, 1, 0, 0)),
-    figures("2g.20gb", 19_968, 28, engines(2, 1, 0, 0)),
-    figures("3g.40gb", 40_192, 42, engines(3, 2, 0, 0)),
-    figures("4g.40gb", 40_192, 56, engines(4, 2, 0, 0)),
-    figures("7g.80gb", 80_384, 98, engines(7, 5, 1, 1)),
-]);
+const PROFILES_40GB: [GiProfile; 7] = family(
+    ENGINES,
+    MULTIPROCESSORS,
+    [
+        ("1g.5gb", 4_864),
+        ("1g.5gb+me", 4_864),
+        ("1g.10gb", 9_856),
+        ("2g.10gb", 9_856),
+        ("3g.20gb", 19_968),
+        ("4g.20gb", 19_968),
+        ("7g.40gb", 40_192),
+    ],
+);
+
+const PROFILES_80GB: [GiProfile; 7] = family(
+    ENGINES,
+    MULTIPROCESSORS,
+    [
+        ("1g.10gb", 9_856),
+        ("1g.10gb+me", 9_856),
+        ("1g.20gb", 19_968),
+        ("2g.20gb", 19_968),
+        ("3g.40gb", 40_192),
+        ("4g.40gb", 40_192),
+        ("7g.80gb", 80_384),
+    ],
+);
 
 /// NVIDIA A100-SXM4-80GB.
 pub static A100_SXM4_80GB: Product = RECORD_80GB;

@@ -3,52 +3,39 @@
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
 use super::super::profile::{GiProfile, Media};
-use super::shape::{WHOLE, engines, figures, profile};
+use super::shape::{FourSlices, Share, WHOLE, engines};
 
-const QUARTERS: &[u32] = &[0, 1, 2, 3];
-const HALVES: &[u32] = &[0, 2];
-
-/// Derived: as the 7+8 family, from the upper half down.
-const QUARTERS_ORDER: &[u32] = &[2, 3, 0, 1];
-const HALVES_ORDER: &[u32] = &[2, 0];
+/// The driver's order is derived: as the 7+8 family, from the upper half down. So is the memory of the halves.
+const GRID: FourSlices = FourSlices {
+    quarter: Share {
+        size: 1,
+        starts: &[0, 1, 2, 3],
+        order: &[2, 3, 0, 1],
+        multiprocessors: 14,
+        memory_mib: 5_836,
+    },
+    half: Share {
+        size: 2,
+        starts: &[0, 2],
+        order: &[2, 0],
+        multiprocessors: 28,
+        memory_mib: 11_928,
+    },
+    whole: Share {
+        size: 4,
+        starts: WHOLE,
+        order: WHOLE,
+        multiprocessors: 56,
+        memory_mib: 24_064,
+    },
+};
 
 const PROFILES: [GiProfile; 5] = [
-    profile(
-        (0, 14),
-        figures("1g.6gb", 5_836, 14, engines(1, 0, 0, 0)),
-        (1, 1, 4),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    profile(
-        (7, 21),
-        figures("1g.6gb+me", 5_836, 14, engines(1, 1, 1, 1)),
-        (1, 1, 1),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    // Memory of the halves derived.
-    profile(
-        (1, 5),
-        figures("2g.12gb", 11_928, 28, engines(2, 2, 0, 0)),
-        (2, 2, 2),
-        HALVES,
-        HALVES_ORDER,
-    ),
-    profile(
-        (8, 6),
-        figures("2g.12gb+me", 11_928, 28, engines(2, 2, 1, 1)),
-        (2, 2, 1),
-        HALVES,
-        HALVES_ORDER,
-    ),
-    profile(
-        (3, 0),
-        figures("4g.24gb", 24_064, 56, engines(4, 4, 1, 1)),
-        (4, 4, 1),
-        WHOLE,
-        WHOLE,
-    ),
+    GRID.quarter((0, 14), "1g.6gb", 4, engines(1, 0, 0, 0)),
+    GRID.quarter((7, 21), "1g.6gb+me", 1, engines(1, 1, 1, 1)),
+    GRID.half((1, 5), "2g.12gb", 2, engines(2, 2, 0, 0)),
+    GRID.half((8, 6), "2g.12gb+me", 1, engines(2, 2, 1, 1)),
+    GRID.whole((3, 0), "4g.24gb", engines(4, 4, 1, 1)),
 ];
 
 /// NVIDIA A30.

@@ -3,22 +3,31 @@
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
 use super::super::profile::{GiProfile, Media};
-use super::shape::{engines, family, figures};
+use super::shape::{family, since_hopper};
 
-const PROFILES: [GiProfile; 7] = family([
-    figures("1g.23gb", 22_528, 18, engines(2, 1, 1, 0)),
-    // Derived.
-    figures("1g.23gb+me", 22_528, 18, engines(2, 1, 1, 1)),
-    figures("1g.45gb", 45_312, 30, engines(2, 1, 1, 0)),
-    figures("2g.45gb", 45_312, 36, engines(4, 2, 2, 0)),
-    // Derived, all three.
-    figures("3g.90gb", 90_880, 68, engines(6, 3, 3, 0)),
-    figures("4g.90gb", 90_880, 72, engines(8, 4, 4, 0)),
-    figures("7g.180gb", 182_016, 148, engines(16, 7, 7, 1)),
-]);
+const MULTIPROCESSORS: [u32; 7] = [18, 18, 30, 36, 68, 72, 148];
+
+const PROFILES: [GiProfile; 7] = family(
+    since_hopper(2),
+    MULTIPROCESSORS,
+    [
+        ("1g.23gb", 22_528),
+        // Derived.
+        ("1g.23gb+me", 22_528),
+        ("1g.45gb", 45_312),
+        ("2g.45gb", 45_312),
+        // Derived, all three.
+        ("3g.90gb", 90_880),
+        ("4g.90gb", 90_880),
+        ("7g.180gb", 182_016),
+    ],
+);
 
 /// NVIDIA B200.
-pub static B200: Product = Product {
+pub static B200: Product = RECORD;
+
+/// Also what the GPU of a Grace Blackwell board, the same chip, has in common with it.
+pub(super) const RECORD: Product = Product {
     name: "NVIDIA B200",
     architecture: Architecture::Blackwell,
     compute_capability: (10, 0),

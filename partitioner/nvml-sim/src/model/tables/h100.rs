@@ -1,36 +1,47 @@
-//! H100 SXM 80 GB and H100 NVL 94 GB. Figures of the first from `nvidia-smi` captures of driver 590.48.01 (power, clocks, memory,
-//! identity) and from `mig -lgip` dumps
-//! (profiles); the profiles of the second from a dump of its 1g, 2g and 7g.
+//! H100 SXM 80 GB and H100 NVL 94 GB. Figures of the first from `nvidia-smi` captures of driver 590.48.01 (power,
+//! clocks, memory, identity) and from `mig -lgip` dumps (profiles); the profiles of the second from a dump of
+//! its 1g, 2g and 7g.
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
 use super::super::profile::{GiProfile, Media};
-use super::shape::{engines, family, figures};
+use super::shape::{family, since_hopper};
 
-const PROFILES_94GB: [GiProfile; 7] = family([
-    figures("1g.12gb", 11_008, 16, engines(1, 1, 1, 0)),
-    figures("1g.12gb+me", 11_008, 16, engines(1, 1, 1, 1)),
-    figures("1g.24gb", 22_144, 26, engines(1, 1, 1, 0)),
-    figures("2g.24gb", 22_144, 32, engines(2, 2, 2, 0)),
-    // Memory of 3g and 4g derived, from the 7g downwards: its 1g is far below the rule.
-    figures("3g.47gb", 47_552, 60, engines(3, 3, 3, 0)),
-    figures("4g.47gb", 47_552, 64, engines(4, 4, 4, 0)),
-    figures("7g.94gb", 95_360, 132, engines(8, 7, 7, 1)),
-]);
+pub(super) const MULTIPROCESSORS: [u32; 7] = [16, 16, 26, 32, 60, 64, 132];
 
-const PROFILES_80GB: [GiProfile; 7] = family([
-    figures("1g.10gb", 9_984, 16, engines(1, 1, 1, 0)),
-    figures("1g.10gb+me", 9_984, 16, engines(1, 1, 1, 1)),
-    figures("1g.20gb", 20_096, 26, engines(1, 1, 1, 0)),
-    figures("2g.20gb", 20_096, 32, engines(2, 2, 2, 0)),
-    figures("3g.40gb", 40_448, 60, engines(3, 3, 3, 0)),
-    figures("4g.40gb", 40_448, 64, engines(4, 4, 4, 0)),
-    figures("7g.80gb", 81_152, 132, engines(8, 7, 7, 1)),
-]);
+const PROFILES_94GB: [GiProfile; 7] = family(
+    since_hopper(1),
+    MULTIPROCESSORS,
+    [
+        ("1g.12gb", 11_008),
+        ("1g.12gb+me", 11_008),
+        ("1g.24gb", 22_144),
+        ("2g.24gb", 22_144),
+        // Memory of 3g and 4g derived, from the 7g downwards: its 1g is far below the rule.
+        ("3g.47gb", 47_552),
+        ("4g.47gb", 47_552),
+        ("7g.94gb", 95_360),
+    ],
+);
+
+const PROFILES_80GB: [GiProfile; 7] = family(
+    since_hopper(1),
+    MULTIPROCESSORS,
+    [
+        ("1g.10gb", 9_984),
+        ("1g.10gb+me", 9_984),
+        ("1g.20gb", 20_096),
+        ("2g.20gb", 20_096),
+        ("3g.40gb", 40_448),
+        ("4g.40gb", 40_448),
+        ("7g.80gb", 81_152),
+    ],
+);
 
 /// NVIDIA H100 80GB HBM3.
 pub static H100_80GB_HBM3: Product = RECORD_80GB;
 
-const RECORD_80GB: Product = Product {
+/// Also what an H200, the same chip with other memory, has in common with it.
+pub(super) const RECORD_80GB: Product = Product {
     name: "NVIDIA H100 80GB HBM3",
     architecture: Architecture::Hopper,
     compute_capability: (9, 0),

@@ -3,14 +3,32 @@
 
 use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Thermal};
 use super::super::profile::{Engines, GiProfile, Media};
-use super::shape::{WHOLE, figures, profile};
+use super::shape::{FourSlices, Share, WHOLE};
 
-const QUARTERS: &[u32] = &[0, 3, 6, 9];
-const HALVES: &[u32] = &[0, 6];
-
-/// Derived: as the 7+8 family, from the upper half down.
-const QUARTERS_ORDER: &[u32] = &[6, 9, 0, 3];
-const HALVES_ORDER: &[u32] = &[6, 0];
+/// The driver's order is derived: as the 7+8 family, from the upper half down.
+const GRID: FourSlices = FourSlices {
+    quarter: Share {
+        size: 3,
+        starts: &[0, 3, 6, 9],
+        order: &[6, 9, 0, 3],
+        multiprocessors: 46,
+        memory_mib: 24_192,
+    },
+    half: Share {
+        size: 6,
+        starts: &[0, 6],
+        order: &[6, 0],
+        multiprocessors: 94,
+        memory_mib: 48_512,
+    },
+    whole: Share {
+        size: 12,
+        starts: WHOLE,
+        order: WHOLE,
+        multiprocessors: 188,
+        memory_mib: 97_280,
+    },
+};
 
 /// As many decoders as encoders and JPEG decoders.
 const fn engines(copy: u32, video: u32, ofa: u32) -> Engines {
@@ -24,83 +42,17 @@ const fn engines(copy: u32, video: u32, ofa: u32) -> Engines {
 }
 
 const PROFILES: [GiProfile; 11] = [
-    profile(
-        (0, 14),
-        figures("1g.24gb", 24_192, 46, engines(1, 1, 0)),
-        (1, 3, 4),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    profile(
-        (7, 21),
-        figures("1g.24gb+me", 24_192, 46, engines(1, 1, 1)),
-        (1, 3, 1),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    profile(
-        (10, 47),
-        figures("1g.24gb+gfx", 24_192, 46, engines(1, 1, 0)),
-        (1, 3, 4),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    profile(
-        (15, 65),
-        figures("1g.24gb+me.all", 24_192, 46, engines(1, 4, 1)),
-        (1, 3, 1),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    profile(
-        (13, 67),
-        figures("1g.24gb-me", 24_192, 46, engines(1, 0, 0)),
-        (1, 3, 4),
-        QUARTERS,
-        QUARTERS_ORDER,
-    ),
-    profile(
-        (1, 5),
-        figures("2g.48gb", 48_512, 94, engines(2, 2, 0)),
-        (2, 6, 2),
-        HALVES,
-        HALVES_ORDER,
-    ),
-    profile(
-        (11, 35),
-        figures("2g.48gb+gfx", 48_512, 94, engines(2, 2, 0)),
-        (2, 6, 2),
-        HALVES,
-        HALVES_ORDER,
-    ),
-    profile(
-        (16, 64),
-        figures("2g.48gb+me.all", 48_512, 94, engines(2, 4, 1)),
-        (2, 6, 1),
-        HALVES,
-        HALVES_ORDER,
-    ),
-    profile(
-        (14, 66),
-        figures("2g.48gb-me", 48_512, 94, engines(2, 0, 0)),
-        (2, 6, 2),
-        HALVES,
-        HALVES_ORDER,
-    ),
-    profile(
-        (3, 0),
-        figures("4g.96gb", 97_280, 188, engines(4, 4, 1)),
-        (4, 12, 1),
-        WHOLE,
-        WHOLE,
-    ),
-    profile(
-        (12, 32),
-        figures("4g.96gb+gfx", 97_280, 188, engines(4, 4, 1)),
-        (4, 12, 1),
-        WHOLE,
-        WHOLE,
-    ),
+    GRID.quarter((0, 14), "1g.24gb", 4, engines(1, 1, 0)),
+    GRID.quarter((7, 21), "1g.24gb+me", 1, engines(1, 1, 1)),
+    GRID.quarter((10, 47), "1g.24gb+gfx", 4, engines(1, 1, 0)),
+    GRID.quarter((15, 65), "1g.24gb+me.all", 1, engines(1, 4, 1)),
+    GRID.quarter((13, 67), "1g.24gb-me", 4, engines(1, 0, 0)),
+    GRID.half((1, 5), "2g.48gb", 2, engines(2, 2, 0)),
+    GRID.half((11, 35), "2g.48gb+gfx", 2, engines(2, 2, 0)),
+    GRID.half((16, 64), "2g.48gb+me.all", 1, engines(2, 4, 1)),
+    GRID.half((14, 66), "2g.48gb-me", 2, engines(2, 0, 0)),
+    GRID.whole((3, 0), "4g.96gb", engines(4, 4, 1)),
+    GRID.whole((12, 32), "4g.96gb+gfx", engines(4, 4, 1)),
 ];
 
 /// NVIDIA RTX PRO 6000 Blackwell Server Edition.
