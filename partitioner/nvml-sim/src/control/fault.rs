@@ -100,7 +100,8 @@ pub enum FaultRequest {
     },
     /// Every call blocks, `nvmlInit` included.
     DriverHang,
-    /// A function of NVML answers with this code and does nothing.
+    /// A function of NVML answers with this code and does nothing, until the driver answers again as it
+    /// should: `Misbehave` without end, before everything else that the function was told.
     Refuse {
         /// Its name, such as `nvmlDeviceGetMigMode`.
         function: String,
@@ -173,9 +174,7 @@ pub(super) fn apply(
             raise_xid(machine, gpu, XID_DOUBLE_BIT_ECC, now_us);
         }
         FaultRequest::DriverHang => machine.driver_hung = true,
-        FaultRequest::Refuse { function, code } => {
-            machine.refusals.insert(function, code);
-        }
+        FaultRequest::Refuse { function, code } => machine.refuse(&function, code),
         FaultRequest::Misbehave {
             function,
             how,
@@ -190,8 +189,9 @@ pub(super) fn apply(
             machine.delays.insert(WALK.to_owned(), SLOW_STEP);
         }
         FaultRequest::OldDriver => {
-            let lacks = OLD_DRIVER_LACKS.map(|function| (function.to_owned(), FUNCTION_NOT_FOUND));
-            machine.refusals.extend(lacks);
+            for function in OLD_DRIVER_LACKS {
+                machine.refuse(function, FUNCTION_NOT_FOUND);
+            }
         }
         FaultRequest::DriverClear => clear(machine),
     }
@@ -200,7 +200,6 @@ pub(super) fn apply(
 
 fn clear(machine: &mut Machine) {
     machine.driver_hung = false;
-    machine.refusals.clear();
     machine.mischief.clear();
     machine.delay = None;
     machine.delays.clear();

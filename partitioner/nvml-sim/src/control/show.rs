@@ -88,7 +88,7 @@ pub fn show(dir: &Path) -> Result<MachineShown, ControlError> {
     Ok(MachineShown {
         name: machine.name.clone(),
         driver_hung: machine.driver_hung,
-        refusals: machine.refusals.clone(),
+        refusals: refusals(&machine),
         misbehaviours: misbehaviours(&machine),
         real_nodes: machine.nodes.real,
         policy: machine.policy,
@@ -96,8 +96,16 @@ pub fn show(dir: &Path) -> Result<MachineShown, ControlError> {
     })
 }
 
+fn refusals(machine: &Machine) -> BTreeMap<String, u32> {
+    let refused = machine.mischief.iter();
+    let refused = refused.filter_map(|armed| Some((armed.function.clone(), armed.refusal()?)));
+    refused.collect()
+}
+
 fn misbehaviours(machine: &Machine) -> Vec<String> {
-    let armed = machine.mischief.iter().map(ToString::to_string);
+    let armed = machine.mischief.iter();
+    let armed = armed.filter(|armed| armed.refusal().is_none());
+    let armed = armed.map(ToString::to_string);
     let every = machine
         .delay
         .iter()

@@ -362,3 +362,27 @@ fn sizes_of_memory_are_the_drivers() {
     assert_eq!(sizes(MemoryFigures::Other), [(4, 20_096), (0, 20_096)]);
     assert_eq!(sizes(MemoryFigures::Uneven), [(4, 19_968), (0, 20_096)]);
 }
+
+#[test]
+fn a_refusal_replaces_the_one_before_and_comes_first() {
+    let (_temp, dir) = machine("h100x1");
+    let function = || "nvmlDeviceGetUUID".to_owned();
+    let refuse = |code| FaultRequest::Refuse {
+        function: function(),
+        code,
+    };
+    let once = FaultRequest::Misbehave {
+        function: function(),
+        how: Mischief::Answer(19),
+        times: Some(1),
+    };
+    for request in [once, refuse(3), refuse(4)] {
+        fault(&dir, request).expect("a driver");
+    }
+    let shown = show(&dir).expect("a machine");
+    assert_eq!(shown.refusals, [(function(), 4)].into());
+    assert_eq!(shown.misbehaviours.len(), 1);
+    let mut state = Machine::clone(&Store::new(&dir).read().expect("a state"));
+    let twice = [(); 2].map(|()| state.take_mischief(&function()));
+    assert_eq!(twice, [Some(Mischief::Answer(4)); 2], "without end");
+}

@@ -46,13 +46,13 @@ fn interference(function: &str) -> Result<Option<Mischief>, u32> {
     if delay_us > 0 {
         thread::sleep(Duration::from_micros(delay_us));
     }
-    if let Some(code) = machine.refusals.get(function) {
-        return Err(*code);
-    }
-    if !machine.is_armed(function) {
-        return Ok(None);
-    }
-    match call::counted(function) {
+    let mischief = match machine.armed(function) {
+        None => None,
+        // Without end: there is nothing to count.
+        Some(armed) if armed.left.is_none() => Some(armed.how),
+        Some(_) => call::counted(function),
+    };
+    match mischief {
         Some(Mischief::Answer(code)) => Err(code),
         other => Ok(other),
     }
@@ -63,7 +63,18 @@ pub fn forgets() -> bool {
     MISCHIEF.get() == Some(Mischief::Forget)
 }
 
-/// Whether this call is to choose another place.
-pub fn goes_elsewhere() -> bool {
-    MISCHIEF.get() == Some(Mischief::Elsewhere)
+/// Makes an instance at `start`, or at the first other of the `legal` places that is free where this call is to
+/// choose another one.
+pub fn at_or_elsewhere<T>(
+    start: Option<u32>,
+    legal: &[u32],
+    mut make: impl FnMut(Option<u32>) -> Result<T, Status>,
+) -> Result<T, Status> {
+    if start.is_some() && MISCHIEF.get() == Some(Mischief::Elsewhere) {
+        let mut others = legal.iter().filter(|&&other| Some(other) != start);
+        if let Some(made) = others.find_map(|&other| make(Some(other)).ok()) {
+            return Ok(made);
+        }
+    }
+    make(start)
 }

@@ -139,13 +139,8 @@ fn create(instance: Handle, id: u32, placement: Option<Placement>) -> Result<Han
     }
     let (at, start) = (found.at(), placement.map(|placement| placement.start));
     let starts = profile.starts(found.gi()?.slices(found.view.product));
-    let serial = call::change(at.gpu, |machine, now| match start {
-        Some(start) if answer::goes_elsewhere() => {
-            let mut others = starts.iter().filter(|&&other| other != start);
-            let made = others.find_map(|&other| machine.create_ci(at, id, Some(other), now).ok());
-            made.map_or_else(|| machine.create_ci(at, id, Some(start), now), Ok)
-        }
-        _ => machine.create_ci(at, id, start, now),
+    let serial = call::change(at.gpu, |machine, now| {
+        answer::at_or_elsewhere(start, starts, |start| machine.create_ci(at, id, start, now))
     })?;
     Ok(Handle::of(Target::Ci(at.gpu, serial)))
 }

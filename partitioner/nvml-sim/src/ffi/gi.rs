@@ -170,14 +170,10 @@ fn create(device: Handle, id: u32, placement: Option<Placement>) -> Result<Handl
         return Err(Status::InvalidArgument);
     }
     let start = placement.map(|placement| placement.start);
-    let serial = call::change(view.index, |machine, now| match start {
-        Some(start) if answer::goes_elsewhere() => {
-            let mut others = profile.starts.iter().filter(|&&other| other != start);
-            let made =
-                others.find_map(|&other| machine.create_gi(view.index, id, Some(other), now).ok());
-            made.map_or_else(|| machine.create_gi(view.index, id, Some(start), now), Ok)
-        }
-        _ => machine.create_gi(view.index, id, start, now),
+    let serial = call::change(view.index, |machine, now| {
+        answer::at_or_elsewhere(start, profile.starts, |start| {
+            machine.create_gi(view.index, id, start, now)
+        })
     })?;
     Ok(Handle::of(Target::Gi(view.index, serial)))
 }

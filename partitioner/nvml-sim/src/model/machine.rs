@@ -40,11 +40,8 @@ pub struct Machine {
     pub policy: Policy,
     /// Every call blocks, the first one included.
     pub driver_hung: bool,
-    /// Functions of NVML that answer with a code and do nothing, by name. A state that was written
-    /// before there were any has none.
-    #[serde(default)]
-    pub refusals: BTreeMap<String, u32>,
-    /// Functions that go wrong, in the order in which they were told to.
+    /// Functions of NVML that go wrong, in the order in which that befalls their calls. A state that was
+    /// written before there were any has none.
     #[serde(default)]
     pub mischief: Vec<Armed>,
     /// How long every call takes.

@@ -71,15 +71,38 @@ impl fmt::Display for Delay {
     }
 }
 
-impl Machine {
-    /// Whether a call of `function` is to go wrong. Nothing is counted.
+impl Armed {
+    /// The code with which the function answers every call and does nothing, where that is how it goes wrong.
     #[must_use]
-    pub fn is_armed(&self, function: &str) -> bool {
-        self.mischief.iter().any(|armed| armed.function == function)
+    pub fn refusal(&self) -> Option<u32> {
+        match (self.how, self.left) {
+            (Mischief::Answer(code), None) => Some(code),
+            _ => None,
+        }
+    }
+}
+
+impl Machine {
+    /// How a call of `function` is to go wrong. Nothing is counted. The oldest comes first.
+    #[must_use]
+    pub fn armed(&self, function: &str) -> Option<&Armed> {
+        let mut all = self.mischief.iter();
+        all.find(|armed| armed.function == function)
     }
 
-    /// How this call of `function` goes wrong, which counts as one of its times. The oldest comes
-    /// first.
+    /// From now on `function` answers this code and does nothing, whatever else it was told before.
+    pub fn refuse(&mut self, function: &str, code: u32) {
+        self.mischief
+            .retain(|armed| armed.function != function || armed.refusal().is_none());
+        let armed = Armed {
+            function: function.to_owned(),
+            how: Mischief::Answer(code),
+            left: None,
+        };
+        self.mischief.insert(0, armed);
+    }
+
+    /// How this call of `function` goes wrong, which counts as one of its times.
     pub fn take_mischief(&mut self, function: &str) -> Option<Mischief> {
         let mut all = self.mischief.iter_mut();
         let place = all.position(|armed| armed.function == function)?;

@@ -31,7 +31,6 @@ impl Machine {
             nodes,
             policy: Policy::default(),
             driver_hung: false,
-            refusals: BTreeMap::new(),
             mischief: Vec::new(),
             delay: None,
             delays: BTreeMap::new(),
