@@ -163,8 +163,8 @@ pub struct Product {
     pub gi_profiles: &'static [GiProfile],
     /// Profiles, by id, to which some drivers give another size: in MiB.
     pub other_memory: &'static [(u32, u64)],
-    /// What the 3g in the lower half has more than the one in the upper half where siblings are
-    /// not alike, in MiB.
+    /// What the 3g in the lower half has more than the one in the upper half, in MiB, with a driver that gives the
+    /// other sizes and does not treat siblings alike.
     pub uneven_mib: u64,
 }
 
@@ -174,9 +174,10 @@ pub enum MemoryFigures {
     /// Those of the profile table.
     #[default]
     Listed,
-    /// Those of another driver: B200, RTX PRO 6000, A100 40 GB; the same as listed elsewhere.
+    /// Those of another driver: A100, B200, RTX PRO 6000; the same as listed elsewhere.
     Other,
-    /// As listed, but a 3g has more in the lower half than its sibling: A100 40 GB.
+    /// As `Other`, but a 3g has more in the lower half than its sibling: 20,224 and 20,096 MiB of an A100
+    /// 40 GB. Which of the two has more is not known.
     Uneven,
 }
 
@@ -191,7 +192,7 @@ impl Product {
     #[must_use]
     pub fn profile_mib(&self, profile: &GiProfile, figures: MemoryFigures) -> u64 {
         let mut other = self.other_memory.iter();
-        let other = other.find(|(id, _)| figures == MemoryFigures::Other && *id == profile.id);
+        let other = other.find(|(id, _)| figures != MemoryFigures::Listed && *id == profile.id);
         other.map_or(profile.memory_mib, |(_, mib)| *mib)
     }
 

@@ -106,7 +106,7 @@ const RECORD_80GB: Product = Product {
         ofa: 1,
     },
     gi_profiles: &PROFILES_80GB,
-    other_memory: &[],
+    other_memory: &[(19, 9_728), (20, 9_728), (0, 80_640)],
     uneven_mib: 0,
 };
 

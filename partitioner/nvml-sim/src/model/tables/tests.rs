@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::model::meter::as_f64;
-use crate::model::product::Product;
+use crate::model::product::{MemoryFigures, Product};
 use crate::model::profile::{Engines, Media};
 use crate::model::spec::MachineSpec;
 
@@ -146,6 +146,41 @@ fn what_dumps_tell_of_the_other_products_is_in_their_tables() {
                 product.name,
                 profile.name
             );
+        }
+    }
+}
+
+#[test]
+fn what_other_drivers_tell_of_memory_is_in_the_tables() {
+    // (product, id, GiB) of every row for which dumps of two drivers disagree.
+    let seen: [(&Product, &[(u32, &str)]); 4] = [
+        (
+            &A100_SXM4_40GB,
+            &[
+                (19, "4.75"),
+                (15, "9.75"),
+                (14, "9.75"),
+                (9, "19.62"),
+                (5, "19.62"),
+                (0, "39.50"),
+            ],
+        ),
+        (
+            &A100_SXM4_80GB,
+            &[(19, "9.50"), (14, "19.50"), (9, "39.25"), (0, "78.75")],
+        ),
+        (&B200, &[(19, "20.50"), (20, "20.50"), (14, "44.25")]),
+        (
+            &RTX_PRO_6000_SERVER,
+            &[(14, "23.12"), (47, "23.12"), (5, "47.38"), (0, "95.12")],
+        ),
+    ];
+    for (product, rows) in seen {
+        for &(id, gib) in rows {
+            let profile = product.gi_profile(id).expect("a profile");
+            let mib = product.profile_mib(profile, MemoryFigures::Other);
+            let found = format!("{:.2}", as_f64(mib) / 1_024.0);
+            assert_eq!(found, gib, "{} {}", product.name, profile.name);
         }
     }
 }
