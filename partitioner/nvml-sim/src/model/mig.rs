@@ -13,7 +13,6 @@ use super::capacity::ci_profile;
 use super::events::{self, About};
 use super::gpu::{ComputeInstance, Fault, GpuInstance};
 use super::machine::{AmpereMode, Machine, MigUuid};
-use super::product::Architecture;
 use super::status::Status;
 use uuid::Uuid;
 
@@ -41,7 +40,7 @@ impl Machine {
     /// # Errors
     /// `InUse` on Hopper and later while a process runs on the GPU.
     pub fn set_mig_mode(&mut self, gpu: u32, on: bool, now_us: u64) -> Result<Activation, Status> {
-        let architecture = self.product()?.architecture;
+        let at_once = self.product()?.architecture.hopper_or_later();
         let needs_reset = self.policy.ampere_mode == AmpereMode::ResetRequired;
         let held = self.policy.holds_gpus();
         let state = self.gpu_mut(gpu)?;
@@ -50,15 +49,14 @@ impl Machine {
             return Ok(Activation::Done);
         }
         let busy = !state.processes.is_empty();
-        if architecture.hopper_or_later() && busy {
+        if at_once && busy {
             return Err(Status::InUse);
         }
         state.mig_pending = on;
-        let ampere = architecture == Architecture::Ampere;
-        if busy || ampere && held {
+        if !at_once && (busy || held) {
             return Ok(Activation::Pending(Status::InUse));
         }
-        if ampere && needs_reset {
+        if !at_once && needs_reset {
             return Ok(Activation::Pending(Status::ResetRequired));
         }
         self.activate(gpu, now_us)?;
@@ -102,7 +100,10 @@ impl Machine {
             if forgets {
                 state.mig_pending = false;
             }
-            if state.fault != Fault::Gone {
+            if state.fault == Fault::Gone {
+                // Nothing is there to be reset: it comes back with the mode that it has then.
+                state.mig = state.mig_pending;
+            } else {
                 self.reset(gpu, now_us)?;
             }
         }

@@ -126,6 +126,17 @@ fn an_ampere_gpu_that_something_holds_waits_for_a_reset() {
 }
 
 #[test]
+fn a_gpu_that_is_away_while_the_driver_is_loaded_forgets_its_mode_as_the_others_do() {
+    for (name, remembers) in [("a100x1", true), ("h100x1", false)] {
+        let mut machine = mig_machine(name);
+        machine.leave(0, START_US).expect("a GPU");
+        assert_eq!(mode(&machine), (true, true), "{name}");
+        machine.reload(START_US).expect("nothing holds it");
+        assert_eq!(mode(&machine), (remembers, remembers), "{name}");
+    }
+}
+
+#[test]
 fn a_hopper_gpu_changes_its_mode_whatever_holds_it() {
     let mut machine = machine("h100x1");
     machine.policy.drm_module = true;
