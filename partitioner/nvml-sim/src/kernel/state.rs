@@ -106,10 +106,11 @@ impl State {
         found.is_some_and(|fault| fault.kind == FaultKind::Hang)
     }
 
-    /// A look at what the kernel shows: what was put off by [`FaultKind::Delay`] comes nearer. Says whether
-    /// anything has changed.
-    pub fn look(&mut self) -> bool {
-        self.amd.as_mut().is_some_and(Amd::look)
+    /// A look at what the kernel shows: what was put off by [`FaultKind::Delay`] comes nearer.
+    pub fn look(&mut self) {
+        if let Some(amd) = &mut self.amd {
+            amd.look();
+        }
     }
 
     /// Gives a value to the file at this path, which has no links.

@@ -182,19 +182,17 @@ impl Amd {
         self.gpus.iter().any(|gpu| gpu.listed != gpu.compute)
     }
 
-    /// A look at what is shown; says whether that has changed anything.
-    pub fn look(&mut self) -> bool {
-        let waiting: Vec<u32> = self.places(|gpu| gpu.listed != gpu.compute);
-        for place in &waiting {
-            let Some(gpu) = self.gpu_mut(*place) else {
+    /// A look at what is shown: what KFD has yet to list comes nearer.
+    pub fn look(&mut self) {
+        for place in self.places(|gpu| gpu.listed != gpu.compute) {
+            let Some(gpu) = self.gpu_mut(place) else {
                 continue;
             };
             gpu.looks_left = gpu.looks_left.saturating_sub(1);
             if gpu.looks_left == 0 {
-                self.enumerate(*place);
+                self.enumerate(place);
             }
         }
-        !waiting.is_empty()
     }
 
     /// KFD takes the nodes of a GPU away and lists those that it has now behind all others.
