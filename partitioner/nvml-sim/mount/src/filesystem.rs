@@ -20,7 +20,7 @@ use fuser::{
 
 use crate::open::{Open, Shown, locked};
 use crate::shared::{Shared, from_kernel};
-use crate::tree::{PAGE, Tree};
+use crate::tree::Tree;
 
 /// How long the system may believe an answer: what is there can change at any time, by other processes too.
 const NEVER: Duration = Duration::ZERO;
@@ -81,7 +81,7 @@ impl Filesystem for MachineFs {
     /// Sizes and times are taken and forgotten: `O_TRUNC` and `touch` do nothing to a file of sysfs.
     fn setattr(
         &self,
-        _: &Request,
+        request: &Request,
         ino: INodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
@@ -90,7 +90,7 @@ impl Filesystem for MachineFs {
         _atime: Option<TimeOrNow>,
         _mtime: Option<TimeOrNow>,
         _ctime: Option<SystemTime>,
-        _fh: Option<FileHandle>,
+        fh: Option<FileHandle>,
         _crtime: Option<SystemTime>,
         _chgtime: Option<SystemTime>,
         _bkuptime: Option<SystemTime>,
@@ -100,10 +100,7 @@ impl Filesystem for MachineFs {
         if mode.is_some() || uid.is_some() || gid.is_some() {
             return reply.error(Errno::EPERM);
         }
-        match self.shared.attributes(ino) {
-            Ok(found) => reply.attr(&NEVER, &found),
-            Err(errno) => reply.error(errno),
-        }
+        self.getattr(request, ino, fh, reply);
     }
 
     fn readlink(&self, _: &Request, ino: INodeNo, reply: ReplyData) {
@@ -169,7 +166,7 @@ impl Filesystem for MachineFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let value = data.get(..PAGE).unwrap_or(data).to_vec();
+        let value = data.to_vec();
         self.aside(move |shared| match shared.give(fh, &value) {
             Ok(taken) => reply.written(taken),
             Err(errno) => reply.error(errno),

@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use nvidia_ml::kernel::{Errno, Kernel, Stat};
 
 /// What an attribute of sysfs says of its size, and the most that one write gives to it.
-pub const PAGE: usize = 4_096;
+const PAGE: usize = 4_096;
 
 /// Files of sysfs that are no text, and have the size of what is in them.
 const BINARY: [&str; 1] = ["config"];
