@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::{
-    CiId, ComputeInstance, DeviceMinor, Engines, GiId, GpuInstance, MigUuid, Placement, Profile,
-    ProfileId,
+    CiId, ComputeInstance, DeviceMinor, GiId, GpuInstance, MigUuid, Placement, Profile, ProfileId,
 };
 use nvml_wrapper::Device;
 
@@ -12,6 +11,7 @@ use super::error::{NvmlError, called, optional};
 use super::ffi::{
     self, ComputeHandle, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile,
 };
+use super::profiles::engines;
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
 
 /// Compute instance profiles by GPU instance profile: instances of one profile have the same ones, and
@@ -252,19 +252,12 @@ fn told_compute(
         let mut placements = instance.compute_placements(profile.id)?;
         placements.sort_unstable();
         placements.dedup();
-        let [copy, decoder, encoder, jpeg, ofa] = profile.engines;
         told.push(kerf_types::ComputeProfile {
             id,
             slices,
             max_count: profile.max_count,
             sm_count: Some(profile.sm_count),
-            engines: Engines {
-                copy,
-                decoder,
-                encoder,
-                jpeg,
-                ofa,
-            },
+            engines: engines(profile.engines),
             placements,
         });
     }

@@ -41,24 +41,28 @@ fn profile(
     name: ProfileName,
     placements: Vec<kerf_types::Placement>,
 ) -> Profile {
-    let [copy, decoder, encoder, jpeg, ofa] = found.engines;
     Profile {
         id: ProfileId(found.id),
         name,
         slices: found.slices,
         memory: Bytes(found.memory_mib.saturating_mul(MIB)),
         sm_count: found.sm_count,
-        engines: Engines {
-            copy,
-            decoder,
-            encoder,
-            jpeg,
-            ofa,
-        },
+        engines: engines(found.engines),
         max_count: found.max_count,
         placements,
         full_compute_profile: full_compute_profile(found.slices),
         compute: Vec::new(),
+    }
+}
+
+/// Engines in the order in which the profiles tell them.
+pub(super) fn engines([copy, decoder, encoder, jpeg, ofa]: [u32; 5]) -> Engines {
+    Engines {
+        copy,
+        decoder,
+        encoder,
+        jpeg,
+        ofa,
     }
 }
 

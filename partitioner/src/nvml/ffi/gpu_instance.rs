@@ -46,20 +46,9 @@ pub fn placements(device: &Device<'_>, profile: u32) -> Result<Vec<Placement>, N
     // SAFETY: the function belongs to the library that `device` came from. With a null array it writes
     // nothing but the number of places to `count`, which outlives the call.
     let code = unsafe { function(device.handle(), profile, ptr::null_mut(), &raw mut count) };
-    match check(CALL, code) {
-        Err(error) if error.code() != Some(ReturnCode::INSUFFICIENT_SIZE) => return Err(error),
-        _ => {}
-    }
-    if count > ARRAY_LIMIT {
-        return Err(NvmlError::Count {
-            call: CALL,
-            count,
-            limit: ARRAY_LIMIT,
-        });
-    }
-    if count == 0 {
+    let Some(count) = counted(CALL, code, count)? else {
         return Ok(Vec::new());
-    }
+    };
     let empty = sys::nvmlGpuInstancePlacement_t { start: 0, size: 0 };
     let raw = list(CALL, count, empty, |array, count| {
         // SAFETY: as above; `array` has room for `count` places, and the function writes at most that
@@ -69,6 +58,24 @@ pub fn placements(device: &Device<'_>, profile: u32) -> Result<Vec<Placement>, N
     raw.iter()
         .map(|place| read_placement(CALL, place.start, place.size))
         .collect()
+}
+
+/// The number of places that a call without an array told; `None` for none. A driver may say that there was no
+/// room for them, which was what it was asked.
+fn counted(
+    call: &'static str,
+    code: sys::nvmlReturn_t,
+    count: u32,
+) -> Result<Option<u32>, NvmlError> {
+    match check(call, code) {
+        Err(error) if error.code() != Some(ReturnCode::INSUFFICIENT_SIZE) => return Err(error),
+        _ => {}
+    }
+    if count > ARRAY_LIMIT {
+        let limit = ARRAY_LIMIT;
+        return Err(NvmlError::Count { call, count, limit });
+    }
+    Ok((count > 0).then_some(count))
 }
 
 fn read_placement(call: &'static str, start: u32, size: u32) -> Result<Placement, NvmlError> {
@@ -308,20 +315,9 @@ impl<'n> InstanceHandle<'n> {
         let mut count = 0;
         // SAFETY: as in `placements`, on the handle of an instance as in `info`.
         let code = unsafe { function(self.handle, profile, ptr::null_mut(), &raw mut count) };
-        match check(CALL, code) {
-            Err(error) if error.code() != Some(ReturnCode::INSUFFICIENT_SIZE) => return Err(error),
-            _ => {}
-        }
-        if count > ARRAY_LIMIT {
-            return Err(NvmlError::Count {
-                call: CALL,
-                count,
-                limit: ARRAY_LIMIT,
-            });
-        }
-        if count == 0 {
+        let Some(count) = counted(CALL, code, count)? else {
             return Ok(Vec::new());
-        }
+        };
         let empty = sys::nvmlComputeInstancePlacement_t { start: 0, size: 0 };
         let raw = list(CALL, count, empty, |array, count| {
             // SAFETY: as above; `array` has room for `count` places, and the function writes at most that

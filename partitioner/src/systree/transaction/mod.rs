@@ -102,7 +102,8 @@ pub enum Outcome {
         /// Values written.
         written: usize,
     },
-    /// Nothing of it holds.
+    /// Everything is as it was before. A value that an earlier attempt wrote, and of which what follows never
+    /// came, stands as it stood then.
     Undone {
         /// Why.
         reason: Refusal,
