@@ -48,7 +48,7 @@ impl Host {
             history: Some(history),
             ..LayoutDone::default()
         };
-        let before = self.layout_of(&request.layout);
+        let before = self.before(&plan);
         let mut outcome = self.carry_out(request, plan, progress, &mut done).await;
         if let Err(refusal) = outcome {
             outcome = self
@@ -58,8 +58,8 @@ impl Host {
         self.end_forced(&request.force, request.by).await;
         self.end_record(outcome.as_ref().map(drop));
         // Only a crash, or a step whose outcome is unknown, leaves the intent open.
-        let open = matches!(&outcome, Err(HostError::Step { source, .. })
-            if source.is_unknown_outcome() || source.is_hang());
+        let failed = outcome.as_ref().err().and_then(HostError::failed_call);
+        let open = failed.is_some_and(|call| call.is_unknown_outcome() || call.is_hang());
         if open {
             self.open_work.push(WorkRow { number, work });
         } else {
@@ -177,13 +177,8 @@ impl Host {
     /// Whether a change of mode was taken and waits for a reset: then the rest of the GPU's layout waits with it,
     /// and the other GPUs go on.
     fn waits_for_reset(&self, change: &GpuChange, error: &HostError) -> bool {
-        let source = match error {
-            HostError::Step { source, .. } => source,
-            HostError::ModeBlocked { source, .. } => match source.as_ref() {
-                HostError::Step { source, .. } => source,
-                _ => return false,
-            },
-            _ => return false,
+        let Some(call) = error.failed_call() else {
+            return false;
         };
         let mode = self.gpu(change.pci).map(|gpu| gpu.mig_mode);
         let is_pending = matches!(
@@ -191,7 +186,7 @@ impl Host {
             (Ok(MigMode::EnablePending), MigMode::Enabled)
                 | (Ok(MigMode::DisablePending), MigMode::Disabled)
         );
-        is_pending && !source.is_unknown_outcome() && !source.is_hang()
+        is_pending && !call.is_unknown_outcome() && !call.is_hang()
     }
 
     /// Who uses what, but for what was given up by name and still lives.

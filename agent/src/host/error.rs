@@ -216,6 +216,24 @@ impl HostError {
         }
     }
 
+    /// The call of the hardware behind a step that failed, also where what is in its way was named.
+    pub(super) fn failed_call(&self) -> Option<&HardwareError> {
+        match self {
+            Self::Step { source, .. } => Some(source),
+            Self::ModeBlocked { source, .. } => source.failed_call(),
+            _ => None,
+        }
+    }
+
+    /// Says of a step that failed what has become of those before it.
+    pub(super) fn tell_after(&mut self, what: Box<str>) {
+        match self {
+            Self::Step { after, .. } => *after = what,
+            Self::ModeBlocked { source, .. } => source.tell_after(what),
+            _ => {}
+        }
+    }
+
     /// What a person can do about it.
     pub fn hint(&self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ use kerf_types::{MigMode, PciAddress};
 use super::layout::layout_text;
 use super::{Host, HostError, LayoutRequest};
 use crate::errors::chain;
-use crate::store::{KeptLayout, Store};
+use crate::store::{KeptLayout, Store, Work, WorkRow};
 
 /// What to do about a GPU whose layout is not there.
 const HINT: &str = "apply a layout for it, or let `kerf apply --forget` forget what was kept";
@@ -139,7 +139,10 @@ impl Host {
 
     /// Brings back what a boot took, and goes on where a reset was awaited.
     pub(super) async fn bring_back(&mut self) {
-        if self.kept.unmet.is_empty() || self.draining || !self.driver_answers() {
+        // What somebody asked for and is not finished comes first: one layout has an intent at a time.
+        let is_layout = |row: &WorkRow| matches!(row.work, Work::Layout { .. });
+        let is_open = self.open_work.iter().any(is_layout);
+        if self.kept.unmet.is_empty() || is_open || self.draining || !self.driver_answers() {
             return;
         }
         let before = self.kept.unmet.clone();

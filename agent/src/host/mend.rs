@@ -6,37 +6,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kerf_types::Gpu;
+use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::{Gpu, PciAddress};
 
 use super::carry::Listener;
 use super::layout::plan;
 use super::{Host, HostError, LayoutDone, LayoutRequest};
 use crate::errors::chain;
+use crate::hardware::HardwareError;
+
+/// What GPUs had; `None` where it cannot be said.
+pub(super) type Before = BTreeMap<PciAddress, Option<LayoutRule>>;
 
 impl Host {
-    /// What the GPUs that a layout names have now, as a layout of its own; without those of which that cannot be
-    /// said.
-    pub(super) fn layout_of(&self, named: &Layout) -> Layout {
-        let gpus = self.inventory.gpus.iter().filter(|gpu| named.names(gpu));
-        Layout {
-            rules: gpus.filter_map(rule_of).collect(),
-        }
+    /// What the GPUs that a plan changes have now.
+    pub(super) fn before(&self, plan: &HostPlan) -> Before {
+        let changes = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty());
+        let now = |change: &GpuChange| self.gpu(change.pci).ok().and_then(rule_of);
+        changes.map(|change| (change.pci, now(change))).collect()
     }
 
     /// Goes on after a refusal. `before` is what the GPUs had when the apply began.
     pub(super) async fn mend(
         &mut self,
         request: &LayoutRequest,
-        before: &Layout,
+        before: &Before,
         mut refusal: HostError,
         progress: Listener<'_>,
         done: &mut LayoutDone,
     ) -> Result<(), HostError> {
-        let HostError::Step { source, .. } = &refusal else {
-            return Err(refusal);
-        };
-        if source.is_unknown_outcome() || source.is_hang() {
+        let is_refusal = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
+        if !refusal.failed_call().is_some_and(is_refusal) {
             return Err(refusal);
         }
         let why = chain(&refusal);
@@ -50,12 +51,14 @@ impl Host {
         tracing::warn!(error = %why, second = %chain(&second), "layout is taken back");
         // Only what was read just now can be planned back: an old picture would show nothing to do.
         let mut old = Layout::default();
-        for rule in &before.rules {
-            if self.is_seen(rule).await {
+        for (pci, rule) in before {
+            if let Some(rule) = rule
+                && self.is_seen(*pci).await
+            {
                 old.rules.push(rule.clone());
             }
         }
-        let silent = before.rules.len() - old.rules.len();
+        let silent = before.len() - old.rules.len();
         let back = LayoutRequest {
             layout: old,
             allow_reset: request.allow_reset,
@@ -66,13 +69,13 @@ impl Host {
         let told = match self.aim(&back, None, done).await {
             Ok(()) if silent == 0 => "; what was done before it was taken back".to_owned(),
             Ok(()) => {
-                format!("; what was done before it stands on {silent} GPUs, which do not answer")
+                format!(
+                    "; what was done before it stands on {silent} GPUs, of which too little is known"
+                )
             }
             Err(error) => format!("; what was done before it stands, for {}", chain(&error)),
         };
-        if let HostError::Step { after, .. } = &mut refusal {
-            *after = told.into();
-        }
+        refusal.tell_after(told.into());
         let text = chain(&refusal);
         self.events.add("plan", &self.generation.to_string(), &text);
         Err(refusal)
@@ -89,12 +92,9 @@ impl Host {
         self.carry_out(request, plan, progress, done).await
     }
 
-    /// Whether the GPU of a rule of [`Host::layout_of`] answers and is well.
-    async fn is_seen(&mut self, rule: &LayoutRule) -> bool {
-        let [GpuSelector::Pci(pci)] = rule.gpus.as_slice() else {
-            return false;
-        };
-        let seen = self.look_at(*pci).await;
+    /// Whether a GPU answers and is well.
+    async fn is_seen(&mut self, pci: PciAddress) -> bool {
+        let seen = self.look_at(pci).await;
         seen.is_ok_and(|gpu| gpu.health.is_ok())
     }
 }

@@ -27,6 +27,7 @@ pub mod policy;
 mod publish;
 mod record;
 mod recover;
+mod refusals;
 mod release;
 pub mod view;
 mod watch;
@@ -108,8 +109,8 @@ pub struct Host {
     open_work: Vec<WorkRow>,
     /// Changes of MIG mode for the ask that is being served.
     modes: Vec<WorkRow>,
-    /// How often the driver has refused open work, by its number.
-    refusals: BTreeMap<i64, u32>,
+    /// What the driver goes on refusing.
+    refusals: refusals::Refusals,
     /// When the hardware was looked at last because an ask found no room.
     last_look: Option<Instant>,
     capacity: u64,
@@ -175,7 +176,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         standing: None,
         open_work: Vec::new(),
         modes: Vec::new(),
-        refusals: BTreeMap::new(),
+        refusals: refusals::Refusals::default(),
         last_look: None,
         capacity: 0,
         degraded: BTreeMap::new(),

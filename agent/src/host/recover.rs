@@ -12,7 +12,7 @@ use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
 
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
-use crate::hardware::worker;
+use crate::hardware::{HardwareError, worker};
 use crate::store::{LeaseRow, Origin, Work, WorkRow};
 
 /// Name of the entry that stands until the hardware was looked at for the first time.
@@ -20,9 +20,6 @@ pub(super) const STARTING: &str = "starting";
 
 /// Name of the entry about workers that outlived their kerfd.
 const EARLIER_WORKERS: &str = "earlier workers";
-
-/// How often an interrupted layout is gone on with that the driver refuses: a minute of looks at the hardware.
-const REFUSAL_LIMIT: u32 = 12;
 
 impl Host {
     /// Takes up what the store and the run folder know, before anybody hears of this kerfd.
@@ -154,23 +151,29 @@ impl Host {
         open.sort_by_key(|row| matches!(row.work, Work::Mode { .. }));
         for row in open {
             // One silent GPU holds up only the work that is about it.
-            if !is_known(&row.work, &self.inventory, &unread) {
+            if !is_known(&row.work, &self.inventory, &unread)
+                || self.refusals.rests(&row, self.generation)
+            {
                 left.push(row);
                 continue;
             }
             if let Err(error) = self.resume(&row).await {
                 let why = chain(&error);
-                if is_final(&error) || self.is_refused_for_good(&row, &error) {
+                let is_refused = self.is_refused_for_good(&row, &error);
+                let is_layout = matches!(row.work, Work::Layout { .. });
+                if is_final(&error) || (is_refused && is_layout) {
                     tracing::warn!(error = %why, "interrupted work given up");
                     self.events
                         .add("plan", "interrupted work", &format!("given up: {why}"));
                     drop(self.write(|store| store.end_work(row.number)));
                 } else {
-                    self.degrade(
-                        "interrupted work",
-                        why,
-                        "it is tried again every few seconds",
-                    );
+                    let hint = match is_refused {
+                        true => {
+                            "the driver goes on refusing: it is tried again when something on this host changes, or kerfd starts anew"
+                        }
+                        false => "it is tried again every few seconds",
+                    };
+                    self.degrade("interrupted work", why, hint);
                     left.push(row);
                 }
             }
@@ -181,21 +184,12 @@ impl Host {
         self.open_work.extend(left);
     }
 
-    /// Whether the driver has refused to finish a layout so often that it will not change its mind. A slice that
-    /// nobody has is another matter: it is in the way until it has gone.
+    /// Whether the driver has refused something so often that it will not change its mind by itself. A layout is
+    /// given up then. A slice that nobody has, and a mode, are in the way until they have gone: these rest.
     fn is_refused_for_good(&mut self, row: &WorkRow, error: &HostError) -> bool {
-        let HostError::Step { source, .. } = error else {
-            return false;
-        };
-        if source.is_unknown_outcome()
-            || source.is_hang()
-            || !matches!(row.work, Work::Layout { .. })
-        {
-            return false;
-        }
-        let count = self.refusals.entry(row.number).or_insert(0);
-        *count += 1;
-        *count >= REFUSAL_LIMIT
+        let is_refusal = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
+        let was_refused = error.failed_call().is_some_and(is_refusal);
+        was_refused && self.refusals.note(row, self.generation)
     }
 
     /// Whether anything can be read at all.

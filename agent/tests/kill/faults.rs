@@ -283,3 +283,32 @@ fn a_function_that_fails_for_ever_ends_in_words() {
     let (count, first) = (wrong.len(), wrong.iter().take(8).collect::<Vec<_>>());
     assert!(wrong.is_empty(), "{count}: {first:#?}");
 }
+
+/// The slices of the first GPU go before the mode of the second one is refused: they come back.
+#[test]
+fn a_mode_that_is_refused_takes_back_what_was_done_on_another_gpu() {
+    let (lane, runtime) = (Lane::new("h100x8", 2), Runtime::start());
+    let both = |first: &str, second: &str| {
+        apply(&format!(
+            r#"{{"rules":[{{"gpus":[0],"slices":{first}}},{{"gpus":[1],{second}}}]}}"#
+        ))
+    };
+    let old = both(r#"{"1g.10gb":2}"#, r#""mig":true"#);
+    let new = both(r#"{"3g.40gb":2}"#, r#""mig":false"#);
+    let (end, _) = lane.live(None, false, async |alive: Alive| {
+        at_rest(&alive).await;
+        let applied = carry_out(&alive.host, &runtime, &old).await;
+        applied.expect("nothing disturbs it");
+        let before = (slices(&lane), Picture::take(&lane).modes);
+        let (function, code) = ("nvmlDeviceSetMigMode".to_owned(), IN_USE);
+        let request = FaultRequest::Refuse { function, code };
+        fault(&lane.info.dir, request).expect("the machine");
+        let refused = carry_out(&alive.host, &runtime, &new).await;
+        let refused = kerf_agent::errors::chain(&refused.expect_err("the mode is refused"));
+        assert!(refused.contains("taken back"), "{refused}");
+        let after = (slices(&lane), Picture::take(&lane).modes);
+        assert_eq!(after, before, "{refused}");
+        fault(&lane.info.dir, FaultRequest::DriverClear).expect("the machine");
+    });
+    assert!(matches!(end, End::Done(())));
+}
