@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::answer;
 use super::handle::{Handle, Target};
 use super::home;
+use super::nodes::Nodes;
 use crate::fuse::Fuse;
 use crate::model::gpu::{ComputeInstance, Fault, Gpu, GpuInstance};
 use crate::model::load::Memory;
@@ -31,12 +32,14 @@ const FORGOTTEN_SERIALS: u32 = 1 << 31;
 struct Session {
     store: Option<Arc<Store>>,
     fuse: Option<Arc<Fuse>>,
+    nodes: Option<Nodes>,
     depth: u32,
 }
 
 static SESSION: Mutex<Session> = Mutex::new(Session {
     store: None,
     fuse: None,
+    nodes: None,
     depth: 0,
 });
 
@@ -67,9 +70,13 @@ pub fn initialise() -> Result<(), Status> {
         let session = SESSION.lock().unwrap_or_else(PoisonError::into_inner);
         (session.store.clone(), session.fuse.clone())
     };
+    let mut nodes = None;
     if store.is_none() {
         let dir = home::folder().ok_or(Status::DriverNotLoaded)?;
-        store = Some(Arc::new(Store::new(&dir)));
+        let opened = Store::new(&dir);
+        // Before anything hangs: a client that is stuck in here holds them all the same.
+        nodes = Some(Nodes::open(&dir, &*opened.read().map_err(status_of)?));
+        store = Some(Arc::new(opened));
         fuse = Fuse::of(&dir).map(Arc::new);
     }
     let store = store.ok_or(Status::DriverNotLoaded)?;
@@ -82,6 +89,7 @@ pub fn initialise() -> Result<(), Status> {
     if session.store.is_none() {
         session.store = Some(store);
         session.fuse = fuse;
+        session.nodes = nodes;
     }
     Ok(())
 }
@@ -93,6 +101,7 @@ pub fn shut_down() -> Result<(), Status> {
     if session.depth == 0 {
         session.store = None;
         session.fuse = None;
+        session.nodes = None;
     }
     Ok(())
 }

@@ -32,6 +32,7 @@ mod identity;
 mod lookup;
 mod memory;
 mod mig;
+mod nodes;
 mod nvlink;
 mod pcie;
 mod pointer;

@@ -6,6 +6,7 @@ mod common;
 mod faults;
 mod inventory;
 mod mig;
+mod nodes;
 mod processes;
 mod symbols;
 mod telemetry;
