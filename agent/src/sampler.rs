@@ -11,7 +11,7 @@ use kerf_telemetry::snapshot::{
 };
 use kerf_telemetry::{Exporter, Snapshot};
 use kerf_types::sample::{GpuSample, SampleCost};
-use kerf_types::{Bytes, CiId, GpuUuid, MigUuid, Timestamp};
+use kerf_types::{Bytes, CiId, Gpu, GpuUuid, Health, MigUuid, Timestamp};
 use procfs::{Current, CurrentSI};
 use tokio::sync::watch;
 
@@ -67,7 +67,9 @@ impl Sampler {
             readings.send_modify(|all| {
                 all.retain(|uuid, _| gpus.iter().any(|gpu| gpu.uuid == *uuid));
             });
-            for gpu in gpus {
+            // Nobody asks a driver that somebody works on: an old reading only grows older.
+            let asked = gpus.iter().filter(|gpu| !is_in_maintenance(gpu));
+            for gpu in asked {
                 match self.hardware.sample(gpu.pci).await {
                     Ok((sample, cost)) => {
                         self.exporter.own().samples.inc(["ok"]);
@@ -151,6 +153,10 @@ impl Sampler {
             notes: notes(view, pool.driver_hangs),
         }
     }
+}
+
+fn is_in_maintenance(gpu: &Gpu) -> bool {
+    matches!(gpu.health, Health::Maintenance { .. })
 }
 
 fn is_full_disk((what, degraded): (&String, &Degraded)) -> bool {

@@ -28,6 +28,8 @@ pub fn reasons(snapshot: &Snapshot) -> Vec<String> {
             }
             Health::ResetRequired { since } => format!("needs a reset since {since}"),
             Health::Xid { since, code } => format!("critical error XID {code} at {since}"),
+            // Meant, and told once for all of them.
+            Health::Maintenance { .. } => continue,
         };
         reasons.push(format!("GPU {} ({}): {what}", gpu.pci, gpu.uuid));
     }

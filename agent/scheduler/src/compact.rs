@@ -63,6 +63,7 @@ fn health_of(health: &Health) -> GpuHealth {
         Health::Unresponsive { .. } => GpuHealth::Unresponsive,
         Health::ResetRequired { .. } => GpuHealth::ResetRequired,
         Health::Xid { code, .. } => GpuHealth::Xid(*code),
+        Health::Maintenance { .. } => GpuHealth::Maintenance,
     }
 }
 

@@ -233,6 +233,7 @@ fn sickness(health: GpuHealth) -> Option<String> {
         GpuHealth::Unresponsive => Some("not well: it does not answer".to_owned()),
         GpuHealth::ResetRequired => Some("not well: it needs a reset".to_owned()),
         GpuHealth::Xid(code) => Some(format!("not well: XID {code}")),
+        GpuHealth::Maintenance => Some("in maintenance".to_owned()),
     }
 }
 

@@ -89,6 +89,9 @@ pub enum Failure {
     /// kerfd's answer holds a history entry that cannot be read.
     #[error("the history in kerfd's answer cannot be read; kerf and kerfd may differ in version")]
     AnsweredHistory(#[source] serde_json::Error),
+    /// Processes of kerf have the driver open although it is in maintenance.
+    #[error("the driver is not closed: {}", .0.join("; "))]
+    DriverHeld(Vec<String>),
     /// There is no such entry in the history.
     #[error("the history has no entry {number}")]
     NoEntry {
@@ -314,6 +317,7 @@ impl Failure {
             Self::Layout(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
+            Self::DriverHeld(_) => "no worker is killed; look again: `kerf maintenance show`",
             Self::NoEntry { .. } => "see `kerf history`; the oldest are forgotten",
             Self::Checkpoint { .. } => "see `kerf schema checkpoint`",
             Self::Prefix { what: "jobs", .. } => "see `kerf jobs --all`",

@@ -191,6 +191,9 @@ fn health(health: &Health) -> Cell {
             Cell::new(Ink::Red, format!("reset required since {since_at}"))
         }
         Health::Xid { since_at, code } => Cell::new(Ink::Red, format!("XID {code} at {since_at}")),
+        Health::Maintenance { since_at } => {
+            Cell::new(Ink::Yellow, format!("in maintenance since {since_at}"))
+        }
     }
 }
 

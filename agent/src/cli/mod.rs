@@ -4,7 +4,8 @@
 //! what went wrong. How a document looks is a pure function of it. Nothing here decides about the host, and
 //! nothing here touches its hardware.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a difference was found (`assert`, `plan --exit-code`). `kerf run`
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a difference was found (`assert`, `plan --exit-code`)
+//! or others are in the way (`maintenance`). `kerf run`
 //! returns the code of its job, and 125 for whatever went wrong in kerf itself.
 
 mod apply;
@@ -28,6 +29,7 @@ mod jobs;
 mod layout;
 mod lease;
 mod logs;
+mod maintenance;
 mod manual;
 mod members;
 mod nodes;
@@ -132,6 +134,9 @@ enum Verb {
     /// Leases: promises of slices and GPUs
     #[command(subcommand)]
     Lease(lease::Verb),
+    /// Close the driver for work on it or on a GPU, and open it again
+    #[command(subcommand)]
+    Maintenance(maintenance::Verb),
     /// What has happened on this host
     Events(events::Args),
     /// kerfd's configuration
@@ -245,6 +250,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(&args, context).await,
         Verb::Cancel(args) => cancel::run(&args, context).await,
         Verb::Lease(verb) => lease::run(&verb, context).await,
+        Verb::Maintenance(verb) => maintenance::run(&verb, context).await,
         Verb::Events(args) => events::run(&args, context).await,
         Verb::Config(verb) => config::run(&verb, context).await,
         Verb::Sim(verb) => sim::run(&verb, context),

@@ -71,13 +71,20 @@ fn state(node: &Node) -> Cell {
     }
 }
 
-/// `8 x NVIDIA H100 80GB HBM3, 1 not well`
+/// `8 x NVIDIA H100 80GB HBM3, 2 in maintenance, 1 not well`
 fn gpus(record: &NodeRecord) -> String {
     let models = record.models.iter();
     let mut words: Vec<String> = models
         .map(|model| format!("{} x {}", model.count, model.name))
         .collect();
-    let ill = record.gpus.saturating_sub(record.gpus_ok);
+    let out = record.gpus_in_maintenance;
+    let ill = record
+        .gpus
+        .saturating_sub(record.gpus_ok)
+        .saturating_sub(out);
+    if out > 0 {
+        words.push(format!("{out} in maintenance"));
+    }
     if ill > 0 {
         words.push(format!("{ill} not well"));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kerf_scheduler::compact;
 use kerf_types::host_record::{Admission, Amount, CutPolicy, RecordVersion};
-use kerf_types::{HostId, HostName, HostRecord, Timestamp};
+use kerf_types::{Health, HostId, HostName, HostRecord, Inventory, Timestamp};
 
 use crate::config::{Config, Partition};
 use crate::host::{HostView, now, view};
@@ -111,7 +111,7 @@ impl Own {
 
     fn describe(&self, host: &HostView, load: &Load) -> HostRecord {
         let usage = view::usage(&host.inventory, &host.slices, host.leases.iter());
-        let (models, gpus) = compact(&host.inventory, &usage);
+        let (models, gpus) = compact(&told(host), &usage);
         let admission = if host.draining {
             Admission::Draining
         } else {
@@ -141,6 +141,18 @@ impl Own {
             price_milli_per_hour: self.told.price,
         }
     }
+}
+
+/// What others are told of the GPUs: one that is drained for maintenance is as good as in it.
+fn told(host: &HostView) -> Inventory {
+    let mut inventory = host.inventory.clone();
+    for gpu in &mut inventory.gpus {
+        if host.held.contains(&gpu.pci) {
+            let since = Timestamp(0);
+            gpu.health = Health::Maintenance { since };
+        }
+    }
+    inventory
 }
 
 /// Memory in whole MiB, so that no two hosts differ by noise.

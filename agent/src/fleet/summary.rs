@@ -12,6 +12,8 @@ pub struct Summary {
     pub gpus: u32,
     /// GPUs that are well.
     pub gpus_ok: u32,
+    /// GPUs that are in maintenance.
+    pub gpus_in_maintenance: u32,
     /// GPUs that are well, not cut, and nobody's.
     pub gpus_free: u32,
     /// Slices.
@@ -47,17 +49,18 @@ impl Summary {
         Self {
             models: models(record),
             gpus: count(gpus.len()),
-            gpus_ok: count(
-                gpus.iter()
-                    .filter(|gpu| gpu.health == GpuHealth::Ok)
-                    .count(),
-            ),
+            gpus_ok: of_health(gpus, GpuHealth::Ok),
+            gpus_in_maintenance: of_health(gpus, GpuHealth::Maintenance),
             gpus_free: count(gpus.iter().filter(|gpu| is_free(gpu)).count()),
             slices: count(all_slices),
             slices_free: count(slices_free),
             leased: count(leased_gpus.count().saturating_add(leased.count())),
         }
     }
+}
+
+fn of_health(gpus: &[GpuRecord], health: GpuHealth) -> u32 {
+    count(gpus.iter().filter(|gpu| gpu.health == health).count())
 }
 
 /// A GPU in MIG mode is none that could be given as a whole, even if nothing lies on it.

@@ -5,6 +5,7 @@
 //! in again. A worker that was late with loading the driver goes on as the one that is asked, where there is no
 //! other: loading took long, and would again. At most two workers are abandoned; a third that is stuck means that the driver as a whole is.
 
+mod close;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ pub mod worker;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kerf_api::partitioner::v1 as wire;
@@ -83,6 +85,9 @@ pub enum HardwareError {
         /// How many.
         stuck: usize,
     },
+    /// The driver is left alone on purpose.
+    #[error("the driver is closed for maintenance")]
+    Closed,
     /// The worker answered that it could not.
     #[error("{message}")]
     Failed {
@@ -198,6 +203,8 @@ pub struct PoolStatus {
 pub struct Hardware {
     pool: Mutex<Pool>,
     deadlines: Deadlines,
+    /// Whether no worker may be started.
+    closed: AtomicBool,
     /// What [`Hardware::status`] answers while a call is under way.
     last_status: std::sync::Mutex<PoolStatus>,
 }
@@ -209,6 +216,7 @@ impl Hardware {
         Self {
             pool,
             deadlines,
+            closed: AtomicBool::new(false),
             last_status: std::sync::Mutex::default(),
         }
     }
@@ -221,13 +229,19 @@ impl Hardware {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Ok(mut pool) = self.pool.try_lock() {
             *last = pool.status();
+            if self.closed.load(Ordering::SeqCst) {
+                // A worker that has come out of the driver late has it open.
+                drop(pool.let_go());
+            }
         }
         last.clone()
     }
 
     /// Loads the driver, if need be, and says what it is.
     pub async fn open(&self) -> Result<wire::Opened, HardwareError> {
-        self.pool.lock().await.opened().await
+        let mut pool = self.pool.lock().await;
+        self.refuse_if_closed()?;
+        pool.opened().await
     }
 
     /// NUMA nodes and network interfaces; works beside a hung driver.
@@ -332,11 +346,9 @@ impl Hardware {
         call: wire::request::Call,
         deadline: Duration,
     ) -> Result<wire::response::Outcome, HardwareError> {
-        self.pool
-            .lock()
-            .await
-            .call(scope, operation, call, deadline)
-            .await
+        let mut pool = self.pool.lock().await;
+        self.refuse_if_closed()?;
+        pool.call(scope, operation, call, deadline).await
     }
 }
 

@@ -176,6 +176,15 @@ impl Pool {
         self.run(scope, operation, call, deadline).await
     }
 
+    /// Lets go of the worker, which ends then, and tells where running workers are written down. A driver that was not
+    /// there is looked for anew by the next one.
+    pub fn let_go(&mut self) -> std::path::PathBuf {
+        self.readmit();
+        self.active = None;
+        self.no_driver = None;
+        self.program.records.clone()
+    }
+
     fn driver_hangs(&self) -> bool {
         self.stuck
             .values()

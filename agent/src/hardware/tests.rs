@@ -183,3 +183,47 @@ async fn a_missing_driver_is_not_asked_for_again_at_once() {
     let text = std::fs::read_to_string(&starts).expect("two starts");
     assert_eq!(text, "x\nx\n");
 }
+
+#[tokio::test]
+async fn a_closed_pool_asks_nobody_and_every_worker_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let starts = folder.path().join("starts");
+    let opened = answer(response::Outcome::Opened(Opened::default()));
+    let script = format!("echo x >> {}\n{opened}\ncat >/dev/null", starts.display());
+    let hardware = pool(folder.path(), &script, PATIENCE);
+    hardware.open().await.expect("loaded");
+    let records = folder.path().join("workers");
+    let running = || super::worker::running(&records).len();
+    assert_eq!(running(), 1);
+    hardware.close(PATIENCE).await;
+    assert_eq!(running(), 0, "it has ended when this returns");
+    for _ in 0..2 {
+        let error = hardware.open().await.expect_err("closed");
+        assert!(matches!(error, HardwareError::Closed), "{error}");
+        let error = hardware.observe_host().await.expect_err("closed");
+        assert!(matches!(error, HardwareError::Closed), "{error}");
+    }
+    let text = std::fs::read_to_string(&starts).expect("one start");
+    assert_eq!(text, "x\n");
+    hardware.reopen();
+    hardware.open().await.expect("loaded by another worker");
+}
+
+#[tokio::test]
+async fn a_worker_that_comes_out_of_the_driver_late_is_let_go_by_a_closed_pool() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gate = folder.path().join("gate");
+    let opened = answer(response::Outcome::Opened(Opened::default()));
+    let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
+    let script = format!("{wait}\n{opened}\ncat >/dev/null");
+    let hardware = pool(folder.path(), &script, IMPATIENCE);
+    let error = hardware.open().await.expect_err("it is slow");
+    assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
+    hardware.close(IMPATIENCE).await;
+    let records = folder.path().join("workers");
+    let running = || super::worker::running(&records).len();
+    assert_eq!(running(), 1, "nobody ends it");
+    std::fs::write(&gate, "").expect("the gate opens");
+    let gone = || hardware.status().stuck == 0 && running() == 0;
+    until("it stayed, with the driver open", gone).await;
+}

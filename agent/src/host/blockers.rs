@@ -85,7 +85,7 @@ fn command(root: &Path, pid: u32) -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-fn persistence_daemon(root: &Path) -> Option<u32> {
+pub(super) fn persistence_daemon(root: &Path) -> Option<u32> {
     let entries = std::fs::read_dir(root.join("proc")).ok()?;
     let pids = entries
         .flatten()

@@ -1,6 +1,7 @@
 //! What serves an ask best, by the planner, from what is known now.
 
 use std::collections::BTreeSet;
+use std::sync::Weak;
 
 use kerf_planner::check::check_choice;
 use kerf_planner::choose::Refusal;
@@ -41,7 +42,7 @@ impl Host {
                 grid: grid.as_ref(),
                 may_enable_mig: change_mode,
                 may_disable_mig: change_mode,
-                closed: self.is_held(gpu.pci).then_some(HELD),
+                closed: self.is_held(gpu.pci),
             })
             .collect();
         let usage = self.usage();
@@ -92,31 +93,53 @@ impl Host {
     }
 }
 
+/// GPUs on which no new lease is given for as long as somebody waits for them.
+#[derive(Debug)]
+pub(super) struct Hold {
+    /// Which.
+    pub gpus: BTreeSet<PciAddress>,
+    /// Gone when nobody waits any more.
+    pub waits: Weak<()>,
+    /// For what.
+    pub why: &'static str,
+}
+
 /// Why a GPU gives no new leases while a layout waits for it.
-const HELD: &str = "it is being drained for a layout";
+pub const FOR_LAYOUT: &str = "it is being drained for a layout";
+
+/// The same for maintenance.
+pub const FOR_MAINTENANCE: &str = "it is being drained for maintenance";
 
 impl Host {
-    /// Whether somebody waits until the GPU is free.
-    pub(super) fn is_held(&self, gpu: PciAddress) -> bool {
+    /// For what somebody waits until the GPU is free.
+    pub(super) fn is_held(&self, gpu: PciAddress) -> Option<&'static str> {
         let mut holds = self.holds.iter();
-        holds.any(|(gpus, waits)| gpus.contains(&gpu) && waits.strong_count() > 0)
+        let held = holds.find(|hold| hold.gpus.contains(&gpu) && hold.waits.strong_count() > 0);
+        held.map(|hold| hold.why)
+    }
+
+    /// The GPUs that are drained for maintenance.
+    pub(super) fn held_for_maintenance(&self) -> BTreeSet<PciAddress> {
+        let living = |hold: &&Hold| hold.why == FOR_MAINTENANCE && hold.waits.strong_count() > 0;
+        let holds = self.holds.iter().filter(living);
+        holds.flat_map(|hold| hold.gpus.iter().copied()).collect()
     }
 
     pub(super) fn refuse_if_held(&self, gpu: PciAddress) -> Result<(), HostError> {
         match self.is_held(gpu) {
-            true => Err(HostError::Busy {
+            Some(why) => Err(HostError::Busy {
                 what: format!("GPU {gpu}"),
                 state: "not free".to_owned(),
-                by: Some(HELD.to_owned()),
+                by: Some(why.to_owned()),
             }),
-            false => Ok(()),
+            None => Ok(()),
         }
     }
 
     /// Forgets those that nobody waits for any more; asks that were refused for them may try again.
     pub(super) fn note_holds(&mut self) {
         let before = self.holds.len();
-        self.holds.retain(|(_, waits)| waits.strong_count() > 0);
+        self.holds.retain(|hold| hold.waits.strong_count() > 0);
         if self.holds.len() < before {
             self.capacity += 1;
         }

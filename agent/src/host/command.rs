@@ -13,7 +13,7 @@ use kerf_types::lease::{InitProcess, Lease};
 use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{HostError, HostView, Reserve, layout, view};
+use super::{HostError, HostView, Maintenance, Reserve, layout, view};
 use crate::config::{Config, GpuLabels};
 
 /// A layout that is to be planned or applied.
@@ -113,6 +113,26 @@ pub enum Command {
         gpus: BTreeSet<PciAddress>,
         /// Gone when nobody waits any more.
         waits: Weak<()>,
+        /// For what.
+        why: &'static str,
+    },
+    /// Close the driver for somebody who works on it, once nobody has the GPUs.
+    EnterMaintenance {
+        /// Which GPUs; `None` for the whole host.
+        gpus: Option<BTreeSet<PciAddress>>,
+        /// Who asks.
+        by: Requester,
+        /// What is in maintenance then.
+        reply: Reply<Maintenance>,
+    },
+    /// Open the driver again, and bring back what the GPUs had.
+    LeaveMaintenance {
+        /// Which GPUs; `None` for all.
+        gpus: Option<BTreeSet<PciAddress>>,
+        /// Who asks.
+        by: Requester,
+        /// What is not well then.
+        reply: Reply<Vec<String>>,
     },
     /// Read the history.
     History {

@@ -172,6 +172,18 @@ pub enum HostError {
     /// A CDI file could not be written.
     #[error("the CDI files cannot be written")]
     Cdi(#[source] std::io::Error),
+    /// The driver is closed, or cannot be.
+    #[error("this host is in maintenance: {why}")]
+    Maintenance {
+        /// What is, and since when.
+        why: String,
+    },
+    /// Leases keep GPUs from maintenance.
+    #[error("GPUs cannot go into maintenance while they are leased: {by}")]
+    Occupied {
+        /// Who has what.
+        by: String,
+    },
     /// The owner has ended.
     #[error("kerfd is ending")]
     Ended,
@@ -196,7 +208,8 @@ impl HostError {
             Self::NotAllowed { .. } => "not_allowed",
             Self::NoLease { .. } | Self::ForeignLease { .. } | Self::HasLease { .. } => "lease",
             Self::NotFound { .. } => "not_found",
-            Self::Busy { .. } | Self::NoRoom { .. } => "no_room",
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::Occupied { .. } => "no_room",
+            Self::Maintenance { .. } => "maintenance",
             Self::Plan(_)
             | Self::ModeBlocked { .. }
             | Self::Unsafe { .. }
@@ -256,6 +269,10 @@ impl HostError {
             Self::ForeignLease { .. } => "a lease serves only the container that it was made for",
             Self::NotFound { .. } => "see `kerf slices` and `kerf inventory`",
             Self::Busy { .. } => "see `kerf lease list` for who has it",
+            Self::Maintenance { .. } => "`kerf maintenance leave` ends it",
+            Self::Occupied { .. } => {
+                "give them more time with --wait, or end them: kerf ends nobody's work"
+            }
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
             Self::Plan(error) if is_busy(error) => {

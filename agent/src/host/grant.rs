@@ -64,6 +64,7 @@ impl Host {
         if self.draining {
             return Err(HostError::Draining);
         }
+        self.refuse_in_maintenance()?;
         if let Some(id) = self.promised(request)? {
             self.renew(id, request.ttl)?;
             let row = self.leases.get(&id);

@@ -11,8 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_api::json::history::HistoryKind;
+use kerf_planner::HostPlan;
 use kerf_planner::host::rules_by_gpu;
-use kerf_types::layout::{Layout, LayoutRule};
+use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{MigMode, PciAddress};
 
 use super::layout::layout_text;
@@ -62,7 +63,7 @@ impl Host {
             .rules
             .into_iter()
             .filter_map(|rule| match rule.gpus.as_slice() {
-                [kerf_types::layout::GpuSelector::Pci(pci)] => Some((*pci, rule)),
+                [GpuSelector::Pci(pci)] => Some((*pci, rule)),
                 _ => None,
             });
         let rules: BTreeMap<PciAddress, LayoutRule> = rules.collect();
@@ -171,26 +172,11 @@ impl Host {
         if is_awaited(gpu.mig_mode, rule.mig_enabled) {
             return self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
         }
-        let request = LayoutRequest {
-            layout: Layout { rules: vec![rule] },
-            allow_reset: self.kept.allow_reset,
-            expected_generation: 0,
-            force: BTreeSet::new(),
-            by: None,
-        };
-        let plan = match super::layout::plan(&self.inventory, &self.usage(), &request) {
-            Ok(plan) => plan,
+        let (request, plan) = match self.plan_again(rule, self.kept.allow_reset) {
+            Ok(planned) => planned,
             Err(error) => return self.say_unmet(pci, chain(&error)),
         };
-        let outcome = match plan.is_empty() {
-            true => Ok(BTreeSet::new()),
-            false => {
-                let kind = HistoryKind::Reapply;
-                let done = self.carry_out_recorded(&request, plan, kind, None).await;
-                done.map(|done| done.after_reset)
-            }
-        };
-        match outcome {
+        match self.carry_out_again(&request, plan).await {
             Ok(waiting) if waiting.contains(&pci) => {
                 self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
             }
@@ -203,6 +189,67 @@ impl Host {
             Err(error) => {
                 self.kept.unmet.insert(pci, Unmet::GivenUp);
                 self.say_unmet(pci, chain(&error));
+            }
+        }
+    }
+
+    fn plan_again(
+        &self,
+        rule: LayoutRule,
+        allow_reset: bool,
+    ) -> Result<(LayoutRequest, HostPlan), HostError> {
+        let request = LayoutRequest {
+            layout: Layout { rules: vec![rule] },
+            allow_reset,
+            expected_generation: 0,
+            force: BTreeSet::new(),
+            by: None,
+        };
+        let plan = super::layout::plan(&self.inventory, &self.usage(), &request)?;
+        Ok((request, plan))
+    }
+
+    /// Returns the GPUs on which it waits for a reset.
+    async fn carry_out_again(
+        &mut self,
+        request: &LayoutRequest,
+        plan: HostPlan,
+    ) -> Result<BTreeSet<PciAddress>, HostError> {
+        if plan.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let kind = HistoryKind::Reapply;
+        let done = self.carry_out_recorded(request, plan, kind, None).await?;
+        Ok(done.after_reset)
+    }
+
+    /// Brings back what the GPUs had before somebody worked on them: what is kept for them, and `before` for those of
+    /// which nothing is kept. What cannot be brought back is degraded and told.
+    pub(super) async fn bring_back_after(&mut self, before: &Layout) {
+        for pci in self.kept.rules.keys() {
+            self.kept.unmet.insert(*pci, Unmet::Open);
+        }
+        self.bring_back().await;
+        if !self.driver_answers() {
+            return;
+        }
+        for rule in &before.rules {
+            let [GpuSelector::Pci(pci)] = rule.gpus.as_slice() else {
+                continue;
+            };
+            if self.kept.rules.contains_key(pci) || self.gpu(*pci).is_err() {
+                continue;
+            }
+            let outcome = match self.plan_again(rule.clone(), false) {
+                Ok((request, plan)) => self.carry_out_again(&request, plan).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(waiting) if waiting.is_empty() => {}
+                Ok(_) => {
+                    self.say_unmet(*pci, "its MIG mode changes only with a reset".to_owned());
+                }
+                Err(error) => self.say_unmet(*pci, chain(&error)),
             }
         }
     }

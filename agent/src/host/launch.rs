@@ -19,6 +19,7 @@ impl Host {
         if self.draining {
             return Err(HostError::Draining);
         }
+        self.refuse_in_maintenance()?;
         let container = ContainerRef::try_new(&request.namespace, &request.container_id)?;
         self.release_leftover(&container).await;
         match request.kind {

@@ -11,6 +11,7 @@ use kerf_types::mig::MigMode;
 use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
 use tokio::sync::mpsc;
 
+use super::maintenance::MAINTENANCE;
 use super::recover::STARTING;
 use super::{Host, HostError, LayoutDone, LayoutRequest, Progress};
 use crate::store::{Store, StoreError};
@@ -101,7 +102,7 @@ impl Host {
 
     /// What the picture of this moment does not show.
     pub(super) fn sight(&self) -> Sight {
-        let causes = [STARTING, "driver", "worker"];
+        let causes = [STARTING, MAINTENANCE, "driver", "worker"];
         let blind = causes.iter().find_map(|what| {
             let entry = self.degraded.get(*what)?;
             Some(format!("{what}: {}", entry.why))

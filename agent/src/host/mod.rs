@@ -10,6 +10,7 @@ mod blockers;
 mod carry;
 mod choice;
 mod command;
+mod degrade;
 mod devices;
 mod error;
 mod execute;
@@ -20,10 +21,12 @@ mod grant;
 mod kept;
 mod launch;
 mod layout;
+mod maintenance;
 mod mend;
 mod mode;
 mod observe;
 pub mod policy;
+pub mod proof;
 mod publish;
 mod record;
 mod recover;
@@ -33,7 +36,7 @@ pub mod view;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 use kerf_planner::Usage;
@@ -41,12 +44,14 @@ use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch as channel};
 
+pub use choice::{FOR_LAYOUT, FOR_MAINTENANCE};
 pub use command::{
     Command, HostHandle, LaunchPeer, LayoutDone, LayoutRequest, Progress, Reservation,
 };
 pub use error::HostError;
 pub use grant::{Reserve, Wanted};
 pub use layout::Sight;
+pub use maintenance::Maintenance;
 pub use observe::gpu_name;
 pub use view::{Degraded, HostView, SliceView};
 
@@ -124,7 +129,9 @@ pub struct Host {
     /// The layout that this host is to have.
     kept: kept::Kept,
     /// GPUs on which no new lease is given, for as long as the other end lives.
-    holds: Vec<(BTreeSet<PciAddress>, Weak<()>)>,
+    holds: Vec<choice::Hold>,
+    /// What is in maintenance, with the driver closed.
+    maintenance: Option<maintenance::Kept>,
     view: channel::Sender<Arc<HostView>>,
     handle: HostHandle,
 }
@@ -149,6 +156,8 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         generation,
         epoch,
         draining: false,
+        maintenance: None,
+        held: BTreeSet::new(),
         capacity: 0,
     }));
     let handle = HostHandle::new(sender, receiver);
@@ -186,6 +195,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         recording: None,
         kept: kept::Kept::default(),
         holds: Vec::new(),
+        maintenance: None,
         view,
         handle: handle.clone(),
     };
@@ -242,7 +252,16 @@ impl Host {
                 drop(reply.send(outcome));
             }
             Command::Forget { reply } => drop(reply.send(self.forget_kept())),
-            Command::Hold { gpus, waits } => self.holds.push((gpus, waits)),
+            Command::Hold { gpus, waits, why } => {
+                self.holds.push(choice::Hold { gpus, waits, why });
+                self.publish();
+            }
+            Command::EnterMaintenance { gpus, by, reply } => {
+                drop(reply.send(self.enter_maintenance(gpus, by).await));
+            }
+            Command::LeaveMaintenance { gpus, by, reply } => {
+                drop(reply.send(self.leave_maintenance(gpus, by).await));
+            }
             Command::History {
                 limit,
                 number,
@@ -309,31 +328,6 @@ impl Host {
         let parts = cuts.filter(|cut| cut.compute.is_some());
         usage.divisible = parts.map(|cut| cut.whole()).collect();
         usage
-    }
-
-    fn degrade(&mut self, what: &str, why: String, hint: &str) {
-        let now = now();
-        let fresh = !self.degraded.contains_key(what);
-        let entry = self
-            .degraded
-            .entry(what.to_owned())
-            .or_insert_with(|| Degraded {
-                why: String::new(),
-                hint: hint.to_owned(),
-                since: now,
-            });
-        if fresh {
-            tracing::warn!(what, error = %why, "degraded");
-            self.events.add("health", what, &why);
-        }
-        entry.why = why;
-    }
-
-    fn recovered(&mut self, what: &str) {
-        if self.degraded.remove(what).is_some() {
-            tracing::info!(what, "recovered");
-            self.events.add("health", what, "well again");
-        }
     }
 
     /// Writes to the store. What it says is a state of the host, not only of one request: a full disk shows

@@ -13,6 +13,9 @@ use crate::hardware::{GpuKey, HardwareError};
 impl Host {
     /// Reads everything anew, GPU by GPU. The caller settles, so that names and picture follow in order.
     pub(super) async fn observe_all(&mut self) {
+        if self.maintenance.is_some() {
+            return;
+        }
         let amd = self.observe_platform().await;
         self.observe_amd(&amd).await;
         match self.hardware.open().await {
@@ -286,6 +289,7 @@ fn health_text(health: &Health) -> String {
         }
         Health::ResetRequired { since } => format!("it needs a reset since {since}"),
         Health::Xid { since, code } => format!("it reported XID {code} at {since}"),
+        Health::Maintenance { since } => format!("it is in maintenance since {since}"),
     }
 }
 

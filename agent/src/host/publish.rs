@@ -18,6 +18,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Whether no name stands.
+    pub fn is_empty(&self) -> bool {
+        self.slices.is_empty() && self.gpus.is_empty()
+    }
+
     /// Everything of both; where both have a name, the newer one.
     fn with(&self, newer: &Self) -> Self {
         let mut both = self.clone();
@@ -47,6 +52,8 @@ impl Host {
             generation: self.generation,
             epoch: self.store.epoch(),
             draining: self.draining,
+            maintenance: self.maintenance.as_ref().map(|kept| kept.now.clone()),
+            held: self.held_for_maintenance(),
             capacity: self.capacity,
         }));
     }

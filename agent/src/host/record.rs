@@ -3,6 +3,7 @@
 //! The owner does one thing at a time, so one entry is open at most. It is in the store before the first driver call;
 //! what comes after is written when it ends, and a crash in between shows as an entry that still runs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kerf_api::json::history::{
@@ -154,6 +155,31 @@ pub(super) fn of_mode(wish: &Reserve, gpu: PciAddress) -> HistoryEntry {
     }
     entry.kind = HistoryKind::Mode;
     entry
+}
+
+/// An entry about maintenance, which is over when it is written.
+pub(super) fn of_maintenance(
+    kind: HistoryKind,
+    by: Requester,
+    gpus: &BTreeSet<PciAddress>,
+    why: Option<String>,
+) -> HistoryEntry {
+    let begun = begun(kind);
+    HistoryEntry {
+        ended_at: Some(begun.begun_at.clone()),
+        by: Some(by),
+        plan: Some(HistoryPlan {
+            cost: 0,
+            lower_bound: 0,
+            gpus: gpus.iter().map(ToString::to_string).collect(),
+            kept: 0,
+            destroyed: 0,
+            created: 0,
+        }),
+        outcome: HistoryOutcome::Done,
+        why,
+        ..begun
+    }
 }
 
 fn begun(kind: HistoryKind) -> HistoryEntry {

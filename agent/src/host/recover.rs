@@ -10,6 +10,7 @@ use kerf_types::inventory::Health;
 use kerf_types::lease::{LeaseState, Subject};
 use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
 
+use super::maintenance::MAINTENANCE;
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
 use crate::hardware::{HardwareError, worker};
@@ -37,6 +38,7 @@ impl Host {
         self.take_over_copies();
         self.open_work = self.store.open_work()?;
         self.load_kept()?;
+        self.load_maintenance()?;
         for number in self.store.interrupt_history()? {
             tracing::info!(history = number, "an earlier kerfd was cut off in this");
         }
@@ -194,7 +196,7 @@ impl Host {
 
     /// Whether anything can be read at all.
     pub(super) fn driver_answers(&self) -> bool {
-        let sick = ["driver", "worker", EARLIER_WORKERS];
+        let sick = ["driver", "worker", EARLIER_WORKERS, MAINTENANCE];
         !sick.iter().any(|what| self.degraded.contains_key(*what))
     }
 
@@ -295,7 +297,7 @@ fn is_known(work: &Work, inventory: &Inventory, unread: &[PciAddress]) -> bool {
     let answers = |gpu: &Gpu| {
         !matches!(
             gpu.health,
-            Health::Unresponsive { .. } | Health::ResetRequired { .. }
+            Health::Unresponsive { .. } | Health::ResetRequired { .. } | Health::Maintenance { .. }
         )
     };
     match work {

@@ -1,6 +1,6 @@
 //! What the host looks like: an immutable picture that readers share, made anew after each change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_planner::{Usage, Use};
 use kerf_types::inventory::GpuProcess;
@@ -11,6 +11,7 @@ use kerf_types::{
 };
 
 use super::layout::Sight;
+use super::maintenance::Maintenance;
 use crate::config::GpuLabels;
 
 /// One picture of the host.
@@ -36,6 +37,10 @@ pub struct HostView {
     pub epoch: u16,
     /// Whether new launches are refused because kerfd is about to end.
     pub draining: bool,
+    /// What is in maintenance, with the driver closed.
+    pub maintenance: Option<Maintenance>,
+    /// GPUs that are drained for maintenance.
+    pub held: BTreeSet<PciAddress>,
     /// Grows when something changes that may let a waiting ask succeed: leases, instances, health.
     pub capacity: u64,
 }

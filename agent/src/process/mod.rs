@@ -2,6 +2,7 @@
 
 mod boot;
 pub mod cgroup;
+pub mod holders;
 mod limits;
 mod sys;
 

@@ -19,7 +19,7 @@ use super::auth::Peer;
 use super::streams::{BOUND, channel};
 use super::{Answers, documents, status};
 use crate::errors::chain;
-use crate::host::{Command, HostError, HostHandle, LayoutDone, LayoutRequest};
+use crate::host::{Command, FOR_LAYOUT, HostError, HostHandle, LayoutDone, LayoutRequest};
 
 /// Longest wait for slices that are in use: a maintenance window. Whoever wants more asks again.
 const WAIT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
@@ -193,8 +193,8 @@ impl Patience<'_> {
         let waits = Arc::new(());
         if drain {
             let gpus = self.host.named_by(&request)?;
-            let waits = Arc::downgrade(&waits);
-            self.host.tell(Command::Hold { gpus, waits }).await;
+            let (waits, why) = (Arc::downgrade(&waits), FOR_LAYOUT);
+            self.host.tell(Command::Hold { gpus, waits, why }).await;
         }
         let mut views = self.host.watch();
         let mut said = String::new();

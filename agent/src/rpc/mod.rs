@@ -1,11 +1,13 @@
 //! The API of kerfd over its unix socket. Each call checks who asks, hands on, and translates the answer.
 
+mod admit;
 mod auth;
 mod documents;
 mod imports;
 mod jobs;
 mod layouts;
 mod leases;
+mod maintenance;
 mod nodes;
 mod status;
 mod streams;
@@ -24,7 +26,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use auth::{Peer, Role};
+use auth::Role;
 pub use documents::{StatusFacts, topology};
 pub use imports::Imports;
 pub use status::{CAUSES, HINT};
@@ -88,32 +90,6 @@ pub async fn serve(
         .add_service(server)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
         .await
-}
-
-impl Service {
-    /// Lets a call through for peers with at least this role, and counts it.
-    fn admit<T>(&self, request: &Request<T>, least: Role) -> Result<Peer, Status> {
-        let access = self.config.borrow().config.access.clone();
-        Peer::of(request, &access)?.require(least)
-    }
-
-    /// Counts a call with its outcome and time.
-    fn counted<T>(
-        &self,
-        method: &'static str,
-        begun: Instant,
-        outcome: Result<T, Status>,
-    ) -> Result<Response<T>, Status> {
-        let code = match &outcome {
-            Ok(_) => "ok",
-            Err(status) => status::code_word(status.code()),
-        };
-        self.metrics.rpc_calls.inc([method, code]);
-        self.metrics
-            .rpc_duration
-            .observe([method], begun.elapsed().as_secs_f64());
-        outcome.map(Response::new)
-    }
 }
 
 #[tonic::async_trait]
@@ -235,6 +211,38 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let outcome = layouts::history(&self.host, request.get_ref()).await;
         self.counted("list_history", begun, outcome)
+    }
+
+    type EnterMaintenanceStream = Answers<v1::MaintenanceProgress>;
+
+    async fn enter_maintenance(
+        &self,
+        request: Request<v1::EnterMaintenanceRequest>,
+    ) -> Result<Response<Self::EnterMaintenanceStream>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Admin)?;
+        let outcome = self.begin_maintenance(request.into_inner(), peer);
+        self.counted("enter_maintenance", begun, outcome)
+    }
+
+    async fn leave_maintenance(
+        &self,
+        request: Request<v1::LeaveMaintenanceRequest>,
+    ) -> Result<Response<v1::Maintenance>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Admin)?;
+        let outcome = self.end_maintenance(request.get_ref(), peer).await;
+        self.counted("leave_maintenance", begun, outcome)
+    }
+
+    async fn get_maintenance(
+        &self,
+        request: Request<v1::GetMaintenanceRequest>,
+    ) -> Result<Response<v1::Maintenance>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let outcome = self.proven(Vec::new()).await;
+        self.counted("get_maintenance", begun, outcome)
     }
 
     async fn create_lease(

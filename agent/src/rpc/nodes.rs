@@ -41,6 +41,7 @@ fn record(record: &HostRecord) -> v1::NodeRecord {
         models: models.collect(),
         gpus: summary.gpus,
         gpus_ok: summary.gpus_ok,
+        gpus_in_maintenance: summary.gpus_in_maintenance,
         gpus_free: summary.gpus_free,
         slices: summary.slices,
         slices_free: summary.slices_free,

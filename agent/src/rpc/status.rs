@@ -68,6 +68,8 @@ impl From<HostError> for Status {
             | HostError::Plan(_)
             | HostError::ModeBlocked { .. }
             | HostError::Stale { .. }
+            | HostError::Maintenance { .. }
+            | HostError::Occupied { .. }
             | HostError::Blind { .. } => Code::FailedPrecondition,
             HostError::NoRoom { .. } => Code::ResourceExhausted,
             HostError::Unsafe { .. } => Code::Internal,

@@ -11,6 +11,7 @@ mod identity;
 mod jobs;
 mod layout;
 mod leases;
+mod maintenance;
 mod runs;
 mod schema;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use history::HISTORY_KEPT;
 pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
 pub use layout::KeptLayout;
 pub use leases::{LeaseRow, PendingLaunch};
+pub use maintenance::MaintenanceRow;
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
 pub use watch::Side;
 pub use work::{Work, WorkRow};

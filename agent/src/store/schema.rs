@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-pub(super) const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
@@ -97,6 +97,10 @@ CREATE TABLE fleet (
     "
 CREATE TABLE history (number INTEGER PRIMARY KEY AUTOINCREMENT, document TEXT NOT NULL) STRICT;
 CREATE TABLE layout (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), document TEXT NOT NULL) STRICT;
+",
+    // What somebody works on, so that a kerfd that starts meanwhile leaves the driver alone; JSON.
+    "
+CREATE TABLE maintenance (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), document TEXT NOT NULL) STRICT;
 ",
 ];
 

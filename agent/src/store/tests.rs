@@ -4,7 +4,10 @@ use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, His
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
 use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
 
-use super::{HISTORY_KEPT, KeptLayout, LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
+use super::{
+    HISTORY_KEPT, KeptLayout, LeaseRow, MaintenanceRow, Origin, PendingLaunch, Store, StoreError,
+    Work,
+};
 use crate::process::BootMoment;
 use crate::process::cgroup::Cgroup;
 
@@ -312,4 +315,34 @@ fn one_layout_is_kept_also_by_a_store_of_an_earlier_version() {
     assert_eq!(store.kept_layout().expect("read"), Some(kept("b")));
     store.forget_layout().expect("forgotten");
     assert_eq!(store.kept_layout().expect("read"), None);
+}
+
+#[test]
+fn maintenance_is_kept_and_what_does_not_read_is_the_whole_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a store");
+    let mut store = open();
+    assert_eq!(store.maintenance().expect("read"), None);
+    let row = |gpus: &[&str]| MaintenanceRow {
+        whole_host: false,
+        gpus: gpus.iter().map(|gpu| (*gpu).to_owned()).collect(),
+        since_ms: 3,
+        by: None,
+        before: "{}".to_owned(),
+    };
+    for gpus in [&["0000:1b:00.0"][..], &["0000:1b:00.0", "0000:43:00.0"]] {
+        store.put_maintenance(&row(gpus)).expect("written");
+    }
+    drop(store);
+    let mut store = open();
+    let two = row(&["0000:1b:00.0", "0000:43:00.0"]);
+    assert_eq!(store.maintenance().expect("read"), Some(two));
+    store
+        .connection
+        .execute("UPDATE maintenance SET document = 'half'", [])
+        .expect("damaged");
+    let read = store.maintenance().expect("read").expect("still one");
+    assert!(read.whole_host && read.gpus.is_empty());
+    store.end_maintenance().expect("ended");
+    assert_eq!(store.maintenance().expect("read"), None);
 }

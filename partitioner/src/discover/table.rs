@@ -161,6 +161,7 @@ fn health(health: &Health) -> String {
         Health::Unresponsive { operation, .. } => format!("unresponsive ({operation})"),
         Health::ResetRequired { .. } => "reset required".to_owned(),
         Health::Xid { code, .. } => format!("XID {code}"),
+        Health::Maintenance { .. } => "maintenance".to_owned(),
     }
 }
 

@@ -140,6 +140,8 @@ pub enum GpuHealth {
     ResetRequired,
     /// It reported this code of NVIDIA's XID catalogue.
     Xid(u64),
+    /// Somebody works on it or on its driver.
+    Maintenance,
 }
 
 /// What NVLink joins a GPU to on its host.

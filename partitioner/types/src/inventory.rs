@@ -153,6 +153,12 @@ pub enum Health {
         /// Code of NVIDIA's XID catalogue.
         code: u64,
     },
+    /// The driver is left alone for somebody who works on it or on a GPU: nothing is known of it meanwhile, and nothing
+    /// is held against it.
+    Maintenance {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 impl Health {

@@ -119,6 +119,7 @@ fn identity(gpus: &[GpuRow<'_>], page: &mut Page) {
             Health::Unresponsive { .. } => 2_u32.into(),
             Health::Lost { .. } => 3_u32.into(),
             Health::ResetRequired { .. } => 4_u32.into(),
+            Health::Maintenance { .. } => 5_u32.into(),
         })
     });
     each(page, &families::HEALTH_SINCE, gpus, |entry| {
@@ -127,7 +128,8 @@ fn identity(gpus: &[GpuRow<'_>], page: &mut Page) {
             Health::Xid { since, .. }
             | Health::Unresponsive { since, .. }
             | Health::Lost { since }
-            | Health::ResetRequired { since } => Some(since.into()),
+            | Health::ResetRequired { since }
+            | Health::Maintenance { since } => Some(since.into()),
         }
     });
     each(page, &families::LAST_XID, gpus, |entry| {

@@ -7,7 +7,7 @@ families! {
     INFO: Info "kerf_gpu_info" - ["gpu_uuid", "index", "pci", "minor", "name", "architecture", "numa_node"]
         "A GPU that kerf knows of, also while it is lost.";
     HEALTH: Gauge "kerf_gpu_health" - ["gpu_uuid"]
-        "How the GPU is: 0 well, 1 reported a critical error (XID), 2 does not answer, 3 lost, 4 needs a reset.";
+        "How the GPU is: 0 well, 1 reported a critical error (XID), 2 does not answer, 3 lost, 4 needs a reset, 5 in maintenance.";
     HEALTH_SINCE: Gauge "kerf_gpu_health_since_timestamp_seconds" "seconds" ["gpu_uuid"]
         "Since when the GPU is not well, since 1970; absent while it is well.";
     LAST_XID: Gauge "kerf_gpu_last_xid" - ["gpu_uuid"]

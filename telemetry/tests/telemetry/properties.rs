@@ -13,7 +13,7 @@ use crate::world;
 
 fn snapshots() -> impl Strategy<Value = Snapshot> {
     let readings = (any::<bool>(), any::<bool>());
-    let gpus = proptest::collection::vec((0_u32..3, 0_u8..4, readings), 0..5);
+    let gpus = proptest::collection::vec((0_u32..3, 0_u8..6, readings), 0..5);
     let compute = proptest::option::of(0_u32..2);
     let slices = proptest::collection::vec((0_u32..4, 0_u32..3, compute, 0_u64..2), 0..12);
     let leases = proptest::collection::vec((0_u8..3, 0_u32..2), 0..6);
@@ -55,6 +55,7 @@ fn health_number(number: u8) -> Health {
         1 => Health::Lost { since },
         2 => Health::Xid { since, code: 48 },
         3 => Health::ResetRequired { since },
+        4 => Health::Maintenance { since },
         _ => Health::Unresponsive {
             since,
             operation: "sample".to_owned(),

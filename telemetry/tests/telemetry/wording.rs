@@ -81,25 +81,28 @@ fn health_is_a_value() {
         },
         Health::Lost { since },
         Health::ResetRequired { since },
+        Health::Maintenance { since },
     ];
-    let mut snapshot = world::host(5, 0);
+    let mut snapshot = world::host(6, 0);
     for (gpu, health) in snapshot.gpus.iter_mut().zip(states) {
         gpu.health = health;
     }
     let page = page(&snapshot, Format::Classic);
     insta::assert_snapshot!(about(&page, "kerf_gpu_health"), @r#"
-    # HELP kerf_gpu_health How the GPU is: 0 well, 1 reported a critical error (XID), 2 does not answer, 3 lost, 4 needs a reset.
+    # HELP kerf_gpu_health How the GPU is: 0 well, 1 reported a critical error (XID), 2 does not answer, 3 lost, 4 needs a reset, 5 in maintenance.
     # TYPE kerf_gpu_health gauge
     kerf_gpu_health{gpu_uuid="GPU-00000000-0000-4000-8000-000000000000"} 0
     kerf_gpu_health{gpu_uuid="GPU-00000000-0000-4000-8000-000000000001"} 1
     kerf_gpu_health{gpu_uuid="GPU-00000000-0000-4000-8000-000000000002"} 2
     kerf_gpu_health{gpu_uuid="GPU-00000000-0000-4000-8000-000000000003"} 3
     kerf_gpu_health{gpu_uuid="GPU-00000000-0000-4000-8000-000000000004"} 4
+    kerf_gpu_health{gpu_uuid="GPU-00000000-0000-4000-8000-000000000005"} 5
     # HELP kerf_gpu_health_since_timestamp_seconds Since when the GPU is not well, since 1970; absent while it is well.
     # TYPE kerf_gpu_health_since_timestamp_seconds gauge
     kerf_gpu_health_since_timestamp_seconds{gpu_uuid="GPU-00000000-0000-4000-8000-000000000001"} 1759999995.5
     kerf_gpu_health_since_timestamp_seconds{gpu_uuid="GPU-00000000-0000-4000-8000-000000000002"} 1759999995.5
     kerf_gpu_health_since_timestamp_seconds{gpu_uuid="GPU-00000000-0000-4000-8000-000000000003"} 1759999995.5
     kerf_gpu_health_since_timestamp_seconds{gpu_uuid="GPU-00000000-0000-4000-8000-000000000004"} 1759999995.5
+    kerf_gpu_health_since_timestamp_seconds{gpu_uuid="GPU-00000000-0000-4000-8000-000000000005"} 1759999995.5
     "#);
 }

@@ -12,6 +12,7 @@ mod faults;
 mod gone;
 mod isolation;
 mod layouts;
+mod maintenance;
 mod metrics;
 mod offered;
 pub mod page;

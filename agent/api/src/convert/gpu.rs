@@ -199,7 +199,7 @@ impl From<v1::GpuProcess> for GpuProcess {
 
 impl From<&Health> for v1::Health {
     fn from(health: &Health) -> Self {
-        use v1::health::{Lost, Ok, ResetRequired, State, Unresponsive, Xid};
+        use v1::health::{Lost, Maintenance, Ok, ResetRequired, State, Unresponsive, Xid};
         let state = match health {
             Health::Ok => State::Ok(Ok {}),
             Health::Lost { since } => State::Lost(Lost { since_ms: since.0 }),
@@ -214,6 +214,7 @@ impl From<&Health> for v1::Health {
                 since_ms: since.0,
                 code: *code,
             }),
+            Health::Maintenance { since } => State::Maintenance(Maintenance { since_ms: since.0 }),
         };
         Self { state: Some(state) }
     }
@@ -239,6 +240,9 @@ impl TryFrom<v1::Health> for Health {
             State::Xid(xid) => Self::Xid {
                 since: Timestamp(xid.since_ms),
                 code: xid.code,
+            },
+            State::Maintenance(work) => Self::Maintenance {
+                since: Timestamp(work.since_ms),
             },
         })
     }

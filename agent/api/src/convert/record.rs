@@ -262,6 +262,7 @@ impl From<&GpuRecord> for v1::GpuRecord {
             GpuHealth::Unresponsive => (v1::Health::Unresponsive, 0),
             GpuHealth::ResetRequired => (v1::Health::ResetRequired, 0),
             GpuHealth::Xid(code) => (v1::Health::Xid, code),
+            GpuHealth::Maintenance => (v1::Health::Maintenance, 0),
         };
         let nvlink_gpus = match &gpu.nvlink {
             NvlinkReach::None | NvlinkReach::Switched => Vec::new(),
@@ -294,6 +295,7 @@ fn read_gpu(gpu: v1::GpuRecord, models: usize) -> Result<GpuRecord, ConvertError
         Ok(v1::Health::Unresponsive) => GpuHealth::Unresponsive,
         Ok(v1::Health::ResetRequired) => GpuHealth::ResetRequired,
         Ok(v1::Health::Xid) => GpuHealth::Xid(gpu.xid),
+        Ok(v1::Health::Maintenance) => GpuHealth::Maintenance,
         Ok(v1::Health::Unspecified) | Err(_) => {
             return Err(number_error("health", gpu.health, "a state of health"));
         }

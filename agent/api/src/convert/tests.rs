@@ -171,6 +171,7 @@ fn everything_survives_the_wire() {
         Health::Unresponsive { since, operation },
         Health::ResetRequired { since },
         Health::Xid { since, code: 48 },
+        Health::Maintenance { since },
     ] {
         check::<_, v1::Health>(&health);
     }

@@ -71,6 +71,10 @@ pub enum HistoryKind {
     Cut,
     /// The MIG mode was changed for a container that wants a whole GPU.
     Mode,
+    /// The driver was closed for maintenance.
+    MaintenanceEnter,
+    /// The driver was opened again after it.
+    MaintenanceLeave,
 }
 
 impl HistoryKind {
@@ -81,6 +85,8 @@ impl HistoryKind {
             Self::Reapply => "reapply",
             Self::Cut => "cut",
             Self::Mode => "mode",
+            Self::MaintenanceEnter => "maintenance_enter",
+            Self::MaintenanceLeave => "maintenance_leave",
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct NodeRecord {
     pub gpus: u32,
     /// GPUs that are well.
     pub gpus_ok: u32,
+    /// GPUs that somebody works on, or on whose driver; they are none of those that are well.
+    pub gpus_in_maintenance: u32,
     /// GPUs that are well, not cut, and nobody's.
     pub gpus_free: u32,
     /// Slices.
@@ -133,6 +135,7 @@ impl From<&v1::NodeRecord> for NodeRecord {
             models: record.models.iter().map(model).collect(),
             gpus: record.gpus,
             gpus_ok: record.gpus_ok,
+            gpus_in_maintenance: record.gpus_in_maintenance,
             gpus_free: record.gpus_free,
             slices: record.slices,
             slices_free: record.slices_free,

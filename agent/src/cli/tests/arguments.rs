@@ -20,6 +20,10 @@ fn check(line: &str, is_right: bool) {
 /// Spellings as the manual has them.
 const SPELLINGS: &[&str] = &[
     "status",
+    "maintenance enter",
+    "maintenance enter --gpu 0 --gpu label:rack --wait 1h",
+    "maintenance leave --gpu 0000:1b:00.0",
+    "maintenance show -o json",
     "-o json status",
     "status -o yaml --no-color --socket /run/x.sock",
     "discover --nvml none --sysroot /tmp/x",

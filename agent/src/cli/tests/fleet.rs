@@ -24,6 +24,7 @@ fn record() -> v1::NodeRecord {
         models: vec![model],
         gpus: 8,
         gpus_ok: 8,
+        gpus_in_maintenance: 0,
         gpus_free: 2,
         slices: 14,
         slices_free: 3,
@@ -65,7 +66,7 @@ fn a_fleet_is_a_table_of_what_each_host_said() {
     };
     let cordoned = change(|record| record.admission = "cordoned".to_owned());
     let sick = change(|record| {
-        record.gpus_ok = 6;
+        (record.gpus_ok, record.gpus_in_maintenance) = (5, 1);
         (record.slices, record.slices_free) = (0, 0);
     });
     let bare = change(|record| {
@@ -80,12 +81,12 @@ fn a_fleet_is_a_table_of_what_each_host_said() {
         node(5, "node-4", "left", None),
     ]);
     insta::assert_snapshot!(nodes::render(&fleet, PLAIN), @"
-    NAME               STATE            GPUS                                   FREE                   JOBS  LOAD      CPU         MEMORY    AGE  ADDRESS
-    node-1 (here)      alive            8 x NVIDIA H100 80GB HBM3              2/8 GPUs, 3/14 slices     3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.1:9451
-    node-2             alive, cordoned  8 x NVIDIA H100 80GB HBM3              2/8 GPUs, 3/14 slices     3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.2:9451
-    node-3 [00000003]  suspect          8 x NVIDIA H100 80GB HBM3, 2 not well  2/8 GPUs                  3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.3:9451
-    node-3 [00000004]  down             none                                   -                         3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.4:9451
-    node-4             left             -                                      -                         -     -        -              -      -  10.0.0.5:9451
+    NAME               STATE            GPUS                                                     FREE                   JOBS  LOAD      CPU         MEMORY    AGE  ADDRESS
+    node-1 (here)      alive            8 x NVIDIA H100 80GB HBM3                                2/8 GPUs, 3/14 slices     3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.1:9451
+    node-2             alive, cordoned  8 x NVIDIA H100 80GB HBM3                                2/8 GPUs, 3/14 slices     3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.2:9451
+    node-3 [00000003]  suspect          8 x NVIDIA H100 80GB HBM3, 1 in maintenance, 2 not well  2/8 GPUs                  3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.3:9451
+    node-3 [00000004]  down             none                                                     -                         3   42%  12.5/64  100GiB/512GiB  1m 1s  10.0.0.4:9451
+    node-4             left             -                                                        -                         -     -        -              -      -  10.0.0.5:9451
     ");
 }
 

@@ -1,12 +1,12 @@
 //! The record is told when it says something new, with a version that grows.
 
-use kerf_types::host_record::{Admission, Amount};
-use kerf_types::{HostId, Inventory};
+use kerf_types::host_record::{Admission, Amount, GpuHealth};
+use kerf_types::{HostId, HostRecord, Inventory};
 
 use super::{Own, Who};
 use crate::config::Config;
 use crate::config::file::FileConfig;
-use crate::host::{HostView, Sight};
+use crate::host::{HostView, Sight, fixture};
 use crate::members::Load;
 
 fn config(text: &str) -> Config {
@@ -45,6 +45,8 @@ fn view() -> HostView {
         generation: 1,
         epoch: 4,
         draining: false,
+        maintenance: None,
+        held: std::collections::BTreeSet::new(),
         capacity: 0,
     }
 }
@@ -92,4 +94,20 @@ fn a_new_configuration_is_told() {
     let record = own.look(&view(), &load(1)).expect("labels are new");
     assert_eq!(record.labels["zone"], "a");
     assert!(!record.policy.on_demand && record.policy.mode_change_when_idle);
+}
+
+#[test]
+fn a_gpu_that_is_drained_for_maintenance_is_told_as_one_in_it() {
+    let mut host = view();
+    host.inventory.gpus = vec![fixture::gpu(0), fixture::gpu(1)];
+    let healths = |record: &HostRecord| {
+        let gpus = record.gpus.iter().map(|gpu| gpu.health);
+        gpus.collect::<Vec<GpuHealth>>()
+    };
+    let mut own = own(1);
+    let first = own.look(&host, &load(1)).expect("the first");
+    assert_eq!(healths(&first), [GpuHealth::Ok, GpuHealth::Ok]);
+    host.held.insert(host.inventory.gpus[1].pci);
+    let drained = own.look(&host, &load(1)).expect("one is drained");
+    assert_eq!(healths(&drained), [GpuHealth::Ok, GpuHealth::Maintenance]);
 }

@@ -141,6 +141,7 @@ fn each_gpu_counts_where_it_belongs() {
             }],
             gpus: 5,
             gpus_ok: 4,
+            gpus_in_maintenance: 0,
             gpus_free: 1,
             slices: 2,
             slices_free: 1,
@@ -154,6 +155,12 @@ fn each_gpu_counts_where_it_belongs() {
         .map(|model| (model.name, model.count, model.mig_capable))
         .collect();
     assert_eq!(names[1], ("NVIDIA L4".to_owned(), 1, false));
+    record.gpus[2].health = GpuHealth::Maintenance;
+    let told = Summary::of(&record);
+    assert_eq!(
+        (told.gpus_ok, told.gpus_in_maintenance, told.gpus_free),
+        (3, 1, 0)
+    );
     record.gpus.clear();
     assert_eq!(Summary::of(&record), Summary::default());
 }

@@ -24,7 +24,7 @@ use tokio::process::{Child, Command};
 
 use crate::process;
 use connect::ConnectError;
-pub use records::await_earlier;
+pub use records::{await_earlier, running};
 
 /// Bytes taken from the socket at once; a GPU with every profile is about 20 KiB.
 const READ_SIZE: usize = 32 << 10;

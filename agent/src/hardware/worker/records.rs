@@ -64,6 +64,18 @@ pub async fn await_earlier(records: &Path, patience: std::time::Duration) -> Vec
     stuck
 }
 
+/// The workers that are written down and run, ours and those of a kerfd before us.
+pub fn running(records: &Path) -> Vec<InitProcess> {
+    let entries = std::fs::read_dir(records).into_iter().flatten().flatten();
+    let process = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path()).ok()?;
+        let start: u64 = text.split_whitespace().next()?.parse().ok()?;
+        let found = process::identify(entry.file_name().to_str()?.parse().ok()?)?;
+        (found.start_ticks == start).then_some(found)
+    };
+    entries.filter_map(process).collect()
+}
+
 /// Whether a record's owner is this process; an earlier kerfd may have had the same pid.
 fn is_us(pid: Option<u64>, start: Option<u64>) -> bool {
     let own = std::process::id();

@@ -194,6 +194,8 @@ fn view() -> HostView {
         generation: 3,
         epoch: 1,
         draining: false,
+        maintenance: None,
+        held: std::collections::BTreeSet::new(),
         capacity: 9,
     }
 }

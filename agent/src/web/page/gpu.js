@@ -27,6 +27,7 @@ export function sickness(health) {
     case "ok": return null;
     case "lost": return "fallen off the bus";
     case "unresponsive": return `no answer to ${health.operation}`;
+    case "maintenance": return "in maintenance";
     case "xid": return `critical error XID ${health.code}`;
     default: return health.state;
   }

@@ -155,5 +155,6 @@ pub(crate) fn health_text(health: &Health) -> String {
         }
         Health::ResetRequired { since } => format!("in need of a reset since {since}"),
         Health::Xid { since, code } => format!("XID {code} at {since}"),
+        Health::Maintenance { since } => format!("in maintenance since {since}"),
     }
 }

@@ -140,6 +140,7 @@ fn gpu(index: u32) -> impl Strategy<Value = GpuRecord> {
         Just(GpuHealth::Lost),
         Just(GpuHealth::Unresponsive),
         Just(GpuHealth::ResetRequired),
+        Just(GpuHealth::Maintenance),
         any::<u64>().prop_map(GpuHealth::Xid),
     ];
     let mode = prop_oneof![

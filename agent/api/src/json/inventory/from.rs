@@ -102,6 +102,9 @@ impl From<&facts::Health> for Health {
                 since_at: time(since.0),
                 code: *code,
             },
+            facts::Health::Maintenance { since } => Self::Maintenance {
+                since_at: time(since.0),
+            },
         }
     }
 }

@@ -100,6 +100,11 @@ pub enum Health {
         /// Code of NVIDIA's XID catalogue.
         code: u64,
     },
+    /// The driver is left alone for somebody who works on it or on a GPU; the rest is as it was last seen.
+    Maintenance {
+        /// Since when.
+        since_at: String,
+    },
 }
 
 /// A PCIe link; generation 5 is 32 GT/s a lane. An idle GPU lowers the current generation.

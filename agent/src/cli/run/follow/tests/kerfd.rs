@@ -79,6 +79,29 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    type EnterMaintenanceStream = Answers<v1::MaintenanceProgress>;
+
+    async fn enter_maintenance(
+        &self,
+        _: Request<v1::EnterMaintenanceRequest>,
+    ) -> Result<Response<Self::EnterMaintenanceStream>, Status> {
+        Err(unasked())
+    }
+
+    async fn leave_maintenance(
+        &self,
+        _: Request<v1::LeaveMaintenanceRequest>,
+    ) -> Result<Response<v1::Maintenance>, Status> {
+        Err(unasked())
+    }
+
+    async fn get_maintenance(
+        &self,
+        _: Request<v1::GetMaintenanceRequest>,
+    ) -> Result<Response<v1::Maintenance>, Status> {
+        Err(unasked())
+    }
+
     async fn get_status(
         &self,
         _: Request<v1::GetStatusRequest>,

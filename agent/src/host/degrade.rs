@@ -1,0 +1,32 @@
+//! What is not well: noted once with its beginning, told as an event, and taken back when it is over.
+
+use super::{Degraded, Host, now};
+
+impl Host {
+    /// Notes that something is not well; the reason may change while it lasts.
+    pub(super) fn degrade(&mut self, what: &str, why: String, hint: &str) {
+        let now = now();
+        let fresh = !self.degraded.contains_key(what);
+        let entry = self
+            .degraded
+            .entry(what.to_owned())
+            .or_insert_with(|| Degraded {
+                why: String::new(),
+                hint: hint.to_owned(),
+                since: now,
+            });
+        if fresh {
+            tracing::warn!(what, error = %why, "degraded");
+            self.events.add("health", what, &why);
+        }
+        entry.why = why;
+    }
+
+    /// Notes that something is well again.
+    pub(super) fn recovered(&mut self, what: &str) {
+        if self.degraded.remove(what).is_some() {
+            tracing::info!(what, "recovered");
+            self.events.add("health", what, "well again");
+        }
+    }
+}

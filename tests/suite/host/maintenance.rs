@@ -1,0 +1,228 @@
+//! Maintenance: kerf is out of a driver's way, proves it, and brings back what was there.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::client::layout;
+use super::faults::until_degraded;
+use super::world::{SAMPLED, World, names};
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    /// Its document, of a command that did what it was asked for.
+    #[track_caller]
+    fn document(&self) -> Value {
+        assert!(
+            matches!(self.code, Some(0 | 3)),
+            "{}\n{}",
+            self.out,
+            self.err
+        );
+        serde_json::from_str(&self.out).expect("a document")
+    }
+}
+
+fn maintenance(world: &World, words: &[&str]) -> Command {
+    let mut command = world.kerfd.kerf().expect("kerf is built");
+    command.arg("maintenance").args(words).args(["-o", "json"]);
+    command
+}
+
+fn said(mut command: Command) -> Said {
+    let output = command.output().expect("kerf runs");
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Processes that have a node of the machine open, looked up without kerf.
+fn clients(world: &World) -> BTreeSet<u32> {
+    let dev = world.kerfd.sysroot().join("dev");
+    let dev = dev.canonicalize().expect("the nodes");
+    let pids = names(Path::new("/proc"));
+    let holds = |pid: &u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd"));
+        let open = open.into_iter().flatten().flatten();
+        let mut paths = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        paths.any(|path| path.starts_with(&dev))
+    };
+    let pids = pids.iter().filter_map(|name| name.parse().ok());
+    pids.filter(holds).collect()
+}
+
+fn standing(world: &World) -> String {
+    let folder = world.kerfd.cdi();
+    let files = names(&folder);
+    let files = files.iter().filter(|name| !name.contains("-lease-"));
+    files
+        .map(|name| fs::read_to_string(folder.join(name)).unwrap_or_default())
+        .collect()
+}
+
+fn places(world: &World) -> Vec<String> {
+    let slices = world.client.slices();
+    let mut places: Vec<String> = slices
+        .iter()
+        .map(|slice| format!("{} {}", slice.id, slice.profile))
+        .collect();
+    places.sort();
+    places
+}
+
+fn pids(of: &Value) -> Vec<u64> {
+    let holders = of.as_array().expect("a list").iter();
+    holders
+        .filter_map(|holder| holder["pid"].as_u64())
+        .collect()
+}
+
+#[test]
+fn a_host_waits_for_its_containers_is_proven_closed_and_has_its_layout_again() {
+    let Some(mut world) = World::new("h100x8", SAMPLED) else {
+        return;
+    };
+    let wanted = layout(&[(&["0", "1"], &[("3g.40gb", 1), ("1g.10gb", 2)])]);
+    world.client.apply(wanted).expect("it is applied");
+    let before = places(&world);
+    assert!(before.len() == 6 && !clients(&world).is_empty());
+    world.start("job", "1g.10gb");
+    let refused = said(maintenance(&world, &["enter", "--wait", "0s"]));
+    assert!(
+        refused.code == Some(1) && refused.err.contains("/job"),
+        "{refused:?}"
+    );
+    let entering = maintenance(&world, &["enter", "--wait", "60s"]);
+    let entering = std::thread::spawn(move || said(entering));
+    world.until("the host to be drained", || {
+        match world.client.lease("1g.10gb", "", "") {
+            // It came first, and must not be what is waited for.
+            Ok(lease) => {
+                world.client.release(&lease.id).expect("it ends");
+                false
+            }
+            Err(status) => status.message().contains("for maintenance"),
+        }
+    });
+    world.end("job");
+    let entered = entering.join().expect("no panic");
+    assert!(entered.err.contains("waits up to"), "{entered:?}");
+    let document = entered.document();
+    assert_eq!(document["schema"], "kerf.v1.Maintenance");
+    assert_eq!(
+        (&document["whole_host"], &document["closed"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(pids(&document["others"]), [0_u64; 0], "{document}");
+    assert_eq!(clients(&world), BTreeSet::new());
+    assert_eq!(world.kerfd.workers(), Vec::<u32>::new());
+    let names = standing(&world);
+    assert!(
+        before
+            .iter()
+            .all(|place| !names.contains(place.split(' ').next().expect("an id")))
+    );
+    until_degraded(&world, &["maintenance", "the whole host"]);
+    world.until("the metrics to say so", || {
+        let metrics = world.kerfd.metrics().expect("an answer");
+        let healths = metrics
+            .lines()
+            .filter(|line| line.starts_with("kerf_gpu_health{"));
+        healths.filter(|line| line.ends_with(" 5")).count() == 8
+    });
+    // Somebody works on the driver: every GPU is reset, and kerfd is updated meanwhile.
+    for gpu in 0..8 {
+        nvidia_ml::control::reset(&world.kerfd.machine(), gpu).expect("nobody is in the way");
+    }
+    assert_eq!(world.instances(), Vec::<String>::new());
+    world.kerfd.terminate().expect("it ends well");
+    world.kerfd.restart().expect("kerfd comes up");
+    until_degraded(&world, &["maintenance", "the whole host"]);
+    let refused = world.client.lease("1g.10gb", "", "").expect_err("closed");
+    assert!(refused.message().contains("in maintenance"), "{refused:?}");
+    let shown = said(maintenance(&world, &["show"])).document();
+    assert_eq!(
+        (&shown["active"], &shown["closed"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(clients(&world), BTreeSet::new());
+    let left = said(maintenance(&world, &["leave"])).document();
+    assert_eq!(
+        (&left["active"], &left["unwell"]),
+        (&false.into(), &Value::Array(vec![]))
+    );
+    assert_eq!(places(&world), before);
+    let names = standing(&world);
+    assert!(
+        before
+            .iter()
+            .all(|place| names.contains(place.split(' ').next().expect("an id")))
+    );
+    assert_eq!(world.client.degraded(), Vec::<String>::new());
+    world.start("again", "1g.10gb");
+}
+
+#[test]
+fn one_gpu_is_worked_on_while_the_others_go_on_and_strangers_are_named() {
+    let Some(world) = World::new("h100x8", SAMPLED) else {
+        return;
+    };
+    let wanted = layout(&[(&["0", "1"], &[("3g.40gb", 2)])]);
+    world.client.apply(wanted).expect("it is applied");
+    world.start("job", "3g.40gb");
+    let lease = world.lease();
+    let used = world.client.slices();
+    let used = used
+        .iter()
+        .find(|slice| slice.state == "leased")
+        .expect("a slice");
+    let idle = if used.gpu_index == 0 { 1 } else { 0 };
+    let before = world.instances();
+    // A stranger who has the GPU open, as a monitor would.
+    let minor = world.client.inventory().gpus[idle].minor;
+    let node = world.kerfd.sysroot().join(format!("dev/nvidia{minor}"));
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(nix::libc::O_PATH);
+    let stranger = options.open(&node).expect("a handle");
+    let idle = idle.to_string();
+    let enter = || said(maintenance(&world, &["enter", "--gpu", &idle]));
+    let entered = enter();
+    assert_eq!(entered.code, Some(3), "{entered:?}");
+    let document = entered.document();
+    assert_eq!(
+        (&document["whole_host"], &document["closed"]),
+        (&false.into(), &true.into())
+    );
+    assert_eq!(pids(&document["others"]), [u64::from(std::process::id())]);
+    drop(stranger);
+    let again = enter().document();
+    assert_eq!(pids(&again["others"]), [0_u64; 0]);
+    assert_eq!(again["since_at"], document["since_at"]);
+    assert_eq!(clients(&world), BTreeSet::new());
+    let number = idle.parse().expect("an index");
+    nvidia_ml::control::reset(&world.kerfd.machine(), number).expect("nobody is in the way");
+    let refused = world.client.lease("3g.40gb", "", "").expect_err("closed");
+    assert!(refused.message().contains("in maintenance"), "{refused:?}");
+    assert_eq!(world.lease(), lease);
+    let left = said(maintenance(&world, &["leave", "--gpu", &idle])).document();
+    assert_eq!(left["active"], false);
+    assert_eq!(world.lease(), lease);
+    let place = |line: &String| line.split(" ci ").next().unwrap_or_default().to_owned();
+    let kept = |lines: Vec<String>| lines.iter().map(place).collect::<Vec<String>>();
+    assert_eq!(kept(world.instances()), kept(before));
+    world.end("job");
+    world.until_no_leases();
+}
