@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use kerf_api::json::history::{HistoryKind, Requester};
 use kerf_types::inventory::Health;
-use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::layout::Layout;
 use kerf_types::lease::Lease;
 use kerf_types::{PciAddress, Timestamp};
 
@@ -203,7 +203,7 @@ impl Host {
                 since: now(),
                 by: Some(by),
             },
-            before: self.layout_of(&everything()),
+            before: self.layout_now(),
         });
         let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
         let all = || nvidia.chain(self.inventory.amd.iter().map(|gpu| gpu.pci));
@@ -311,14 +311,6 @@ fn without(kept: &Kept, gpus: Option<&BTreeSet<PciAddress>>) -> Result<Option<Ke
     let mut less = kept.clone();
     less.now.gpus.retain(|pci| !gpus.contains(pci));
     Ok((!less.now.gpus.is_empty()).then_some(less))
-}
-
-fn everything() -> Layout {
-    let rule = LayoutRule {
-        gpus: vec![GpuSelector::All],
-        ..LayoutRule::default()
-    };
-    Layout { rules: vec![rule] }
 }
 
 /// Who has what, in words.

@@ -27,6 +27,14 @@ impl Host {
         changes.map(|change| (change.pci, now(change))).collect()
     }
 
+    /// What every GPU has now, as a layout; without those of which that cannot be said.
+    pub(super) fn layout_now(&self) -> Layout {
+        let gpus = self.inventory.gpus.iter();
+        Layout {
+            rules: gpus.filter_map(rule_of).collect(),
+        }
+    }
+
     /// Goes on after a refusal. `before` is what the GPUs had when the apply began.
     pub(super) async fn mend(
         &mut self,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use kerf_types::layout::GpuSelector;
+use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{PciAddress, Timestamp};
 
-use super::{Kept, Maintenance, Requester, everything, without};
+use super::{Kept, Maintenance, Requester, without};
 use crate::store::MaintenanceRow;
 
 fn pci(bus: u8) -> PciAddress {
@@ -13,8 +13,11 @@ fn pci(bus: u8) -> PciAddress {
 }
 
 fn kept(whole_host: bool, gpus: &[u8]) -> Kept {
-    let mut before = everything();
-    before.rules[0].gpus = vec![GpuSelector::Pci(pci(0x1b))];
+    let rule = LayoutRule {
+        gpus: vec![GpuSelector::Pci(pci(0x1b))],
+        ..LayoutRule::default()
+    };
+    let before = Layout { rules: vec![rule] };
     Kept {
         now: Maintenance {
             whole_host,
