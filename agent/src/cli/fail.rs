@@ -16,8 +16,9 @@ use super::sim::SimError;
 use super::style::{Ink, Style};
 use crate::config::ConfigError;
 
-/// The metadata key of a status under which kerfd says what to do.
-use crate::rpc::{CAUSES, HINT};
+mod refusal;
+
+pub use refusal::Refusal;
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
@@ -164,71 +165,6 @@ pub enum Failure {
     Yaml(#[source] Box<serde_saphyr::SerializeError>),
 }
 
-/// What kerfd says when it refuses.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Refusal {
-    /// Its words.
-    pub message: String,
-    /// Why, as far as kerfd tells it apart.
-    #[source]
-    pub cause: Option<Box<Cause>>,
-    /// The kind of refusal.
-    pub code: Code,
-    /// What to do, in its words.
-    pub hint: Option<String>,
-    /// The line of a document that it is about.
-    pub excerpt: Option<Box<Excerpt>>,
-}
-
-/// One cause of a refusal, and what is behind it.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct Cause {
-    message: String,
-    #[source]
-    next: Option<Box<Cause>>,
-}
-
-impl Cause {
-    fn of(lines: &[&str]) -> Option<Box<Self>> {
-        let (first, rest) = lines.split_first()?;
-        let (message, next) = ((*first).to_owned(), Self::of(rest));
-        Some(Box::new(Self { message, next }))
-    }
-}
-
-/// Most causes that are shown; a kerfd that sends more is not one of ours.
-const CAUSES_SHOWN: usize = 16;
-
-impl From<&Status> for Refusal {
-    fn from(status: &Status) -> Self {
-        let hint = status
-            .metadata()
-            .get(HINT)
-            .and_then(|hint| hint.to_str().ok());
-        let causes = status
-            .metadata()
-            .get_bin(CAUSES)
-            .and_then(|value| value.to_bytes().ok())
-            .and_then(|bytes| String::from_utf8(bytes.to_vec()).ok())
-            .unwrap_or_default();
-        let lines: Vec<&str> = causes.lines().take(CAUSES_SHOWN).collect();
-        let (message, cause) = match (lines.split_first(), status.message()) {
-            (Some((first, rest)), _) => (*first, Cause::of(rest)),
-            (None, "") => (status.code().description(), None),
-            (None, message) => (message, None),
-        };
-        Self {
-            message: message.to_owned(),
-            cause,
-            code: status.code(),
-            hint: hint.map(str::to_owned),
-            excerpt: None,
-        }
-    }
-}
-
 impl Failure {
     /// For `map_err`: kerfd refused to `what`.
     pub fn call(what: &'static str) -> impl Fn(Status) -> Self {
@@ -354,35 +290,6 @@ impl Failure {
             ));
         }
         text
-    }
-}
-
-impl Refusal {
-    /// The profile that the planner does not know, with the one most like it.
-    fn wrong_profile(&self) -> Option<(String, Option<String>)> {
-        let mut cause = self.cause.as_deref();
-        while let Some(Cause { message, next }) = cause {
-            if let Some(rest) = message.strip_prefix("no profile ") {
-                let name = rest.split_whitespace().next()?;
-                let nearest = rest.split_once("nearest is ").map(|(_, rest)| rest);
-                let nearest = nearest.and_then(|rest| rest.split(';').next());
-                return Some((name.to_owned(), nearest.map(str::to_owned)));
-            }
-            if let Some((name, _)) = message.split_once(" could mean ") {
-                return Some((name.to_owned(), None));
-            }
-            cause = next.as_deref();
-        }
-        None
-    }
-
-    fn hint(&self) -> Option<String> {
-        let own = match self.code {
-            Code::Unimplemented => "kerfd is older than kerf: restart it after the upgrade",
-            Code::DeadlineExceeded => "kerfd is busy with something long: see `kerf status`",
-            _ => return self.hint.clone(),
-        };
-        self.hint.clone().or_else(|| Some(own.to_owned()))
     }
 }
 

@@ -18,6 +18,7 @@ mod execute;
 pub(crate) mod fixture;
 mod force;
 mod grant;
+mod inbox;
 mod kept;
 mod launch;
 mod layout;
@@ -64,10 +65,6 @@ use crate::store::{LeaseRow, Store, StoreError, WorkRow};
 /// Commands that may wait. A launch waits for its answer, so this bounds the launches under way; beyond it
 /// the sender waits, and the runtime's own deadline ends that.
 const INBOX_BOUND: usize = 256;
-
-/// Time between two looks at the hardware when nothing else happens. It bounds how long a slice that was
-/// made or destroyed behind our back goes unnoticed.
-const RECONCILE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// How long a start waits for the first look at the hardware. Loading the driver may take a minute, and one
 /// that hangs never ends; nobody could ask why in the meantime.
@@ -209,115 +206,6 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
 }
 
 impl Host {
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>, ready: oneshot::Sender<()>) {
-        self.first_look().await;
-        tell(ready);
-        let mut tick = tokio::time::interval(RECONCILE_INTERVAL);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                command = inbox.recv() => match command {
-                    Some(Command::Drain { done }) => {
-                        self.draining = true;
-                        self.publish();
-                        let store = &mut self.store;
-                        if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {
-                            tracing::debug!(error = crate::errors::chain(&error), "journal stays");
-                        }
-                        tell(done);
-                    }
-                    Some(command) => self.handle_command(command).await,
-                    None => return,
-                },
-                _ = tick.tick() => self.reconcile().await,
-            }
-        }
-    }
-
-    async fn handle_command(&mut self, command: Command) {
-        // A requester that went away does not need its answer; the work is done all the same.
-        match command {
-            Command::Drain { .. } => {}
-            Command::Refresh { reply } => {
-                self.observe_all().await;
-                self.settle().await;
-                tell(reply);
-            }
-            Command::Apply {
-                request,
-                progress,
-                reply,
-            } => {
-                let outcome = self.apply_layout(&request, &progress).await;
-                drop(reply.send(outcome));
-            }
-            Command::Forget { reply } => drop(reply.send(self.forget_kept())),
-            Command::Hold { gpus, waits, why } => {
-                self.holds.push(choice::Hold { gpus, waits, why });
-                self.publish();
-            }
-            Command::EnterMaintenance { gpus, by, reply } => {
-                drop(reply.send(self.enter_maintenance(gpus, by).await));
-            }
-            Command::LeaveMaintenance { gpus, by, reply } => {
-                drop(reply.send(self.leave_maintenance(gpus, by).await));
-            }
-            Command::History {
-                limit,
-                number,
-                reply,
-            } => {
-                let found = self.store.history(limit, number);
-                drop(reply.send(found.map_err(HostError::Store)));
-            }
-            Command::Reserve { request, reply } => {
-                let outcome = self.reserve(&request).await;
-                drop(reply.send(outcome));
-            }
-            Command::Renew { lease, ttl, reply } => drop(reply.send(self.renew(lease, ttl))),
-            Command::Release { lease, by, reply } => {
-                let outcome = self.release_by_request(lease, by).await;
-                drop(reply.send(outcome));
-            }
-            Command::Launch {
-                request,
-                peer,
-                reply,
-            } => {
-                let outcome = self.launch(&request, &peer).await;
-                drop(reply.send(outcome));
-            }
-            Command::Started { lease, init } => self.container_started(lease, init),
-            Command::Gone { lease } => self.release(lease, "container_ended").await,
-            Command::Reconfigure { config } => self.config = config,
-        }
-    }
-
-    /// The periodic look: what is there, what has expired, what is still to be made clean.
-    async fn reconcile(&mut self) {
-        let begun = Instant::now();
-        self.observe_all().await;
-        self.resume_work().await;
-        self.bring_back().await;
-        self.note_holds();
-        self.expire_reservations().await;
-        self.retry_releases().await;
-        if self.degraded.contains_key("store") {
-            // A failed write shows for as long as writes fail, and no longer.
-            drop(self.write(Store::probe));
-        }
-        self.settle().await;
-        let outcome = if self.degraded.is_empty() {
-            "well"
-        } else {
-            "degraded"
-        };
-        self.metrics.reconcile_runs.inc([outcome]);
-        self.metrics
-            .reconcile_duration
-            .observe(begun.elapsed().as_secs_f64());
-    }
-
     /// Who uses what, in the planner's words.
     fn usage(&self) -> Usage {
         let leases = self.leases.values().map(|row| &row.lease);
@@ -360,13 +248,6 @@ impl Host {
                 Err(HostError::Store(error))
             }
         }
-    }
-}
-
-/// Says that something is done, to one who may have gone meanwhile.
-fn tell(waiter: oneshot::Sender<()>) {
-    if waiter.send(()).is_err() {
-        tracing::debug!("nobody waits for the answer any more");
     }
 }
 

@@ -90,22 +90,26 @@ fn pids(of: &Value) -> Vec<u64> {
         .collect()
 }
 
-#[test]
-fn a_host_waits_for_its_containers_is_proven_closed_and_has_its_layout_again() {
-    let Some(mut world) = World::new("h100x8", SAMPLED) else {
-        return;
-    };
-    let wanted = layout(&[(&["0", "1"], &[("3g.40gb", 1), ("1g.10gb", 2)])]);
-    world.client.apply(wanted).expect("it is applied");
-    let before = places(&world);
-    assert!(before.len() == 6 && !clients(&world).is_empty());
+/// The names of the places of slices as `places` lists them, all or none of them in the standing names.
+fn are_named(world: &World, places: &[String]) -> bool {
+    let names = standing(world);
+    let named = |place: &&String| names.contains(place.split(' ').next().expect("an id"));
+    match places.iter().filter(named).count() {
+        0 => false,
+        count if count == places.len() => true,
+        count => panic!("{count} of {places:?} have names"),
+    }
+}
+
+/// Enters while a container runs, which is waited for and ends when the host is drained.
+fn enter_beside_a_container(world: &mut World) -> Value {
     world.start("job", "1g.10gb");
-    let refused = said(maintenance(&world, &["enter", "--wait", "0s"]));
+    let refused = said(maintenance(world, &["enter", "--wait", "0s"]));
     assert!(
         refused.code == Some(1) && refused.err.contains("/job"),
         "{refused:?}"
     );
-    let entering = maintenance(&world, &["enter", "--wait", "60s"]);
+    let entering = maintenance(world, &["enter", "--wait", "60s"]);
     let entering = std::thread::spawn(move || said(entering));
     world.until("the host to be drained", || {
         match world.client.lease("1g.10gb", "", "") {
@@ -120,22 +124,39 @@ fn a_host_waits_for_its_containers_is_proven_closed_and_has_its_layout_again() {
     world.end("job");
     let entered = entering.join().expect("no panic");
     assert!(entered.err.contains("waits up to"), "{entered:?}");
-    let document = entered.document();
-    assert_eq!(document["schema"], "kerf.v1.Maintenance");
+    entered.document()
+}
+
+/// `show` and the leases tell that the driver is closed for the whole host.
+fn is_closed(world: &World) {
+    until_degraded(world, &["maintenance", "the whole host"]);
+    let refused = world.client.lease("1g.10gb", "", "").expect_err("closed");
+    assert!(refused.message().contains("in maintenance"), "{refused:?}");
+    let shown = said(maintenance(world, &["show"])).document();
     assert_eq!(
-        (&document["whole_host"], &document["closed"]),
+        (&shown["active"], &shown["closed"]),
         (&true.into(), &true.into())
     );
+    assert_eq!(clients(world), BTreeSet::new());
+}
+
+#[test]
+fn a_host_waits_for_its_containers_is_proven_closed_and_has_its_layout_again() {
+    let Some(mut world) = World::new("h100x8", SAMPLED) else {
+        return;
+    };
+    let wanted = layout(&[(&["0", "1"], &[("3g.40gb", 1), ("1g.10gb", 2)])]);
+    world.client.apply(wanted).expect("it is applied");
+    let before = places(&world);
+    assert!(before.len() == 6 && !clients(&world).is_empty() && are_named(&world, &before));
+    let document = enter_beside_a_container(&mut world);
+    assert_eq!(document["schema"], "kerf.v1.Maintenance");
+    let scope = (&document["whole_host"], &document["closed"]);
+    assert_eq!(scope, (&true.into(), &true.into()));
     assert_eq!(pids(&document["others"]), [0_u64; 0], "{document}");
-    assert_eq!(clients(&world), BTreeSet::new());
     assert_eq!(world.kerfd.workers(), Vec::<u32>::new());
-    let names = standing(&world);
-    assert!(
-        before
-            .iter()
-            .all(|place| !names.contains(place.split(' ').next().expect("an id")))
-    );
-    until_degraded(&world, &["maintenance", "the whole host"]);
+    assert!(!are_named(&world, &before));
+    is_closed(&world);
     world.until("the metrics to say so", || {
         let metrics = world.kerfd.metrics().expect("an answer");
         let healths = metrics
@@ -150,27 +171,12 @@ fn a_host_waits_for_its_containers_is_proven_closed_and_has_its_layout_again() {
     assert_eq!(world.instances(), Vec::<String>::new());
     world.kerfd.terminate().expect("it ends well");
     world.kerfd.restart().expect("kerfd comes up");
-    until_degraded(&world, &["maintenance", "the whole host"]);
-    let refused = world.client.lease("1g.10gb", "", "").expect_err("closed");
-    assert!(refused.message().contains("in maintenance"), "{refused:?}");
-    let shown = said(maintenance(&world, &["show"])).document();
-    assert_eq!(
-        (&shown["active"], &shown["closed"]),
-        (&true.into(), &true.into())
-    );
-    assert_eq!(clients(&world), BTreeSet::new());
+    is_closed(&world);
     let left = said(maintenance(&world, &["leave"])).document();
-    assert_eq!(
-        (&left["active"], &left["unwell"]),
-        (&false.into(), &Value::Array(vec![]))
-    );
+    let rest = (&left["active"], &left["unwell"]);
+    assert_eq!(rest, (&false.into(), &Value::Array(vec![])));
     assert_eq!(places(&world), before);
-    let names = standing(&world);
-    assert!(
-        before
-            .iter()
-            .all(|place| names.contains(place.split(' ').next().expect("an id")))
-    );
+    assert!(are_named(&world, &before));
     assert_eq!(world.client.degraded(), Vec::<String>::new());
     world.start("again", "1g.10gb");
 }

@@ -1,0 +1,134 @@
+//! The inbox of the owner: commands one after the other, and a look at everything when nobody asks for anything.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Command, Host, HostError, choice};
+use crate::store::Store;
+
+/// Time between two looks at the hardware when nothing else happens. It bounds how long a slice that was
+/// made or destroyed behind our back goes unnoticed.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Host {
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        ready: oneshot::Sender<()>,
+    ) {
+        self.first_look().await;
+        tell(ready);
+        let mut tick = tokio::time::interval(RECONCILE_INTERVAL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = inbox.recv() => match command {
+                    Some(Command::Drain { done }) => {
+                        self.draining = true;
+                        self.publish();
+                        let store = &mut self.store;
+                        if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {
+                            tracing::debug!(error = crate::errors::chain(&error), "journal stays");
+                        }
+                        tell(done);
+                    }
+                    Some(command) => self.handle_command(command).await,
+                    None => return,
+                },
+                _ = tick.tick() => self.reconcile().await,
+            }
+        }
+    }
+
+    async fn handle_command(&mut self, command: Command) {
+        // A requester that went away does not need its answer; the work is done all the same.
+        match command {
+            Command::Drain { .. } => {}
+            Command::Refresh { reply } => {
+                self.observe_all().await;
+                self.settle().await;
+                tell(reply);
+            }
+            Command::Apply {
+                request,
+                progress,
+                reply,
+            } => {
+                let outcome = self.apply_layout(&request, &progress).await;
+                drop(reply.send(outcome));
+            }
+            Command::Forget { reply } => drop(reply.send(self.forget_kept())),
+            Command::Hold { gpus, waits, why } => {
+                self.holds.push(choice::Hold { gpus, waits, why });
+                self.publish();
+            }
+            Command::EnterMaintenance { gpus, by, reply } => {
+                drop(reply.send(self.enter_maintenance(gpus, by).await));
+            }
+            Command::LeaveMaintenance { gpus, by, reply } => {
+                drop(reply.send(self.leave_maintenance(gpus, by).await));
+            }
+            Command::History {
+                limit,
+                number,
+                reply,
+            } => {
+                let found = self.store.history(limit, number);
+                drop(reply.send(found.map_err(HostError::Store)));
+            }
+            Command::Reserve { request, reply } => {
+                let outcome = self.reserve(&request).await;
+                drop(reply.send(outcome));
+            }
+            Command::Renew { lease, ttl, reply } => drop(reply.send(self.renew(lease, ttl))),
+            Command::Release { lease, by, reply } => {
+                let outcome = self.release_by_request(lease, by).await;
+                drop(reply.send(outcome));
+            }
+            Command::Launch {
+                request,
+                peer,
+                reply,
+            } => {
+                let outcome = self.launch(&request, &peer).await;
+                drop(reply.send(outcome));
+            }
+            Command::Started { lease, init } => self.container_started(lease, init),
+            Command::Gone { lease } => self.release(lease, "container_ended").await,
+            Command::Reconfigure { config } => self.config = config,
+        }
+    }
+
+    /// The periodic look: what is there, what has expired, what is still to be made clean.
+    async fn reconcile(&mut self) {
+        let begun = Instant::now();
+        self.observe_all().await;
+        self.resume_work().await;
+        self.bring_back().await;
+        self.note_holds();
+        self.expire_reservations().await;
+        self.retry_releases().await;
+        if self.degraded.contains_key("store") {
+            // A failed write shows for as long as writes fail, and no longer.
+            drop(self.write(Store::probe));
+        }
+        self.settle().await;
+        let outcome = if self.degraded.is_empty() {
+            "well"
+        } else {
+            "degraded"
+        };
+        self.metrics.reconcile_runs.inc([outcome]);
+        self.metrics
+            .reconcile_duration
+            .observe(begun.elapsed().as_secs_f64());
+    }
+}
+
+/// Says that something is done, to one who may have gone meanwhile.
+fn tell(waiter: oneshot::Sender<()>) {
+    if waiter.send(()).is_err() {
+        tracing::debug!("nobody waits for the answer any more");
+    }
+}
