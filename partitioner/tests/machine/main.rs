@@ -12,4 +12,5 @@ mod parts;
 mod process;
 mod sampling;
 mod steps;
+mod symbols;
 mod world;
