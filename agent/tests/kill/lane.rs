@@ -33,7 +33,11 @@ pub struct Lane {
 impl Lane {
     /// A machine of this name that has only its first `gpus` GPUs.
     pub fn new(machine: &str, gpus: u32) -> Self {
-        let folder = folder();
+        Self::in_folder(folder(), machine, gpus)
+    }
+
+    /// The same with everything in this folder.
+    pub fn in_folder(folder: TempDir, machine: &str, gpus: u32) -> Self {
         let library = nvidia_ml::find_library().expect("cargo has built the simulator");
         let options = CreateOptions { seed: Some(SEED) };
         let place = folder.path().join("machine");

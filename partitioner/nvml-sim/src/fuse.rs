@@ -20,8 +20,8 @@ use std::time::Duration;
 
 /// Name of the file in a machine's folder.
 const FUSE_FILE: &str = "machine.fuse";
-/// Calls, the chosen one, what happens at it, state: 8 bytes each.
-const HEADER_BYTES: usize = 32;
+/// Calls, the chosen one, what happens at it, state, nanoseconds in calls: 8 bytes each.
+const HEADER_BYTES: usize = 40;
 /// Where the names of calls begin.
 const FIRST_NAME: u64 = 64;
 /// Room of a name; the longest of NVML has 51 letters.
@@ -61,6 +61,7 @@ struct Header {
     chosen: u64,
     action: u64,
     state: State,
+    busy_ns: u64,
 }
 
 impl Header {
@@ -69,6 +70,7 @@ impl Header {
         chosen: NEVER,
         action: BLOW,
         state: State::Counting,
+        busy_ns: 0,
     };
 
     fn read(file: &File) -> io::Result<Self> {
@@ -88,6 +90,7 @@ impl Header {
                 1 => State::Blown,
                 _ => State::Dead,
             },
+            busy_ns: next(),
         })
     }
 
@@ -98,7 +101,7 @@ impl Header {
             State::Dead => 2,
         };
         let mut bytes = [0; HEADER_BYTES];
-        let fields = [self.calls, self.chosen, self.action, state];
+        let fields = [self.calls, self.chosen, self.action, state, self.busy_ns];
         for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&u64::to_le_bytes(field));
         }
@@ -139,6 +142,11 @@ impl Fuse {
     /// Calls since the last reset.
     pub fn calls(&self) -> io::Result<u64> {
         self.change(|header| header.calls)
+    }
+
+    /// Time that clients spent in calls since the last reset, with the fuse's own.
+    pub fn busy(&self) -> io::Result<Duration> {
+        self.change(|header| Duration::from_nanos(header.busy_ns))
     }
 
     /// Blows at the call after the next `calls`.
@@ -203,6 +211,16 @@ impl Fuse {
                 Pass::Wait => thread::sleep(WAIT_POLL),
             }
         }
+    }
+
+    /// Adds the time of a call that is over.
+    pub(crate) fn spent(&self, function: &str, time: Duration) {
+        if FREE.contains(&function) {
+            return;
+        }
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        // A fuse that cannot be written is none: the machine goes on.
+        drop(self.change(|header| header.busy_ns = header.busy_ns.saturating_add(time_ns)));
     }
 
     fn pass(&self, function: &str) -> io::Result<Pass> {

@@ -4,9 +4,10 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::call;
+use crate::fuse::Fuse;
 use crate::model::mischief::Mischief;
 use crate::model::status::Status;
 
@@ -17,7 +18,17 @@ thread_local! {
 /// Turns a body's result into NVML's return code. A panic is a defect of ours and must not unwind
 /// into C.
 pub fn answer(function: &str, body: impl FnOnce() -> Result<(), Status>) -> u32 {
-    let mischief = match interference(function) {
+    let Some(fuse) = call::fuse() else {
+        return answered(function, None, body);
+    };
+    let begun = Instant::now();
+    let code = answered(function, Some(&fuse), body);
+    fuse.spent(function, begun.elapsed());
+    code
+}
+
+fn answered(function: &str, fuse: Option<&Fuse>, body: impl FnOnce() -> Result<(), Status>) -> u32 {
+    let mischief = match interference(function, fuse) {
         Ok(mischief) => mischief,
         Err(code) => return code,
     };
@@ -35,8 +46,8 @@ pub fn answer(function: &str, body: impl FnOnce() -> Result<(), Status>) -> u32 
 /// Waits as long as the machine was told to, and says how the call goes wrong; the error is the
 /// code with which it was told to answer. A client without the right to write sees a mischief for
 /// as long as nobody counts it.
-fn interference(function: &str) -> Result<Option<Mischief>, u32> {
-    if let Some(code) = call::fuse().and_then(|fuse| fuse.stops(function)) {
+fn interference(function: &str, fuse: Option<&Fuse>) -> Result<Option<Mischief>, u32> {
+    if let Some(code) = fuse.and_then(|fuse| fuse.stops(function)) {
         return Err(code);
     }
     let Some(machine) = call::undisturbed() else {
