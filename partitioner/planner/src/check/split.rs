@@ -106,8 +106,8 @@ fn union(wanted: &[Wanted], ends: &[gpu::End], found: &mut Vec<Violation>) {
     }
 }
 
-/// Instances that go from one GPU while one of the same name is made on another, though nothing lies in
-/// their place at the end: to keep one and not to make the other would disturb less.
+/// Instances that go from one GPU while one of the same name is made on it or on another, though nothing else lies
+/// in their place at the end: to keep one and not to make the other would disturb less.
 fn needless(
     subjects: &[Subject<'_>],
     wanted: &[Wanted],
@@ -134,8 +134,16 @@ fn needless(
                         let mut made = part.create.iter();
                         other != at && made.any(|one| Some(one.profile) == *id)
                     });
-            if elsewhere && end.room.takes(subject, gone.profile, gone.placement) {
-                out.push((at, gone.placement));
+            let (id, place) = (gone.profile, gone.placement);
+            // The same on its own GPU: it could be kept instead of one that is made there.
+            let mut alike = part.create.iter().filter(|made| made.profile == id);
+            let instead = alike.any(|made| {
+                let mut room = end.room.clone();
+                room.take_away(subject, id, made.placement);
+                room.takes(subject, id, place)
+            });
+            if instead || (elsewhere && end.room.takes(subject, id, place)) {
+                out.push((at, place));
             }
         }
     }
