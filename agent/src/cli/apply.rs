@@ -1,7 +1,7 @@
 //! `kerf apply`: cuts the GPUs as a layout says, and shows each step as it is done.
 
 use kerf_api::convert::ConvertError;
-use kerf_api::json::{Applied, GpuPlan, Placement, Plan, PlannedSlice, Step};
+use kerf_api::json::{AmdPlan, Applied, GpuPlan, Placement, Plan, PlannedSlice, Step};
 use kerf_api::v1;
 use kerf_api::v1::apply_progress::{Event, StepDone};
 use kerf_types::ProfileName;
@@ -146,6 +146,12 @@ pub fn render(applied: &Applied, style: Style) -> String {
             style.paint(Ink::Yellow, "after a reset:")
         ));
     }
+    for gpu in &applied.after_reload {
+        text.push_str(&format!(
+            "{} {gpu}, and the layout goes on then\n",
+            style.paint(Ink::Yellow, "when the driver is loaded anew:")
+        ));
+    }
     text
 }
 
@@ -173,15 +179,16 @@ impl StepLine {
 pub fn step_line(done: &StepDone, plan: Option<&Plan>) -> Result<StepLine, ConvertError> {
     let step = kerf_types::Step::try_from(done.step.clone().unwrap_or_default())?;
     let gpus = plan.map(|plan| plan.gpus.as_slice()).unwrap_or_default();
+    let amd = plan.map(|plan| plan.amd.as_slice()).unwrap_or_default();
     let width = done.of.to_string().len();
     Ok(StepLine {
         number: format!("[{:>width$}/{}]", done.number, done.of),
-        what: step_words(&step.into(), gpus),
+        what: step_words(&step.into(), gpus, amd),
         took: micros(done.microseconds),
     })
 }
 
-fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
+fn step_words(step: &Step, gpus: &[GpuPlan], amd: &[AmdPlan]) -> String {
     let (pci, what) = match step {
         Step::SetMigMode {
             gpu, enabled: true, ..
@@ -232,7 +239,10 @@ fn step_words(step: &Step, gpus: &[GpuPlan]) -> String {
     };
     match gpus.iter().find(|gpu| gpu.pci == *pci) {
         Some(gpu) => format!("GPU {}: {what}", gpu.index),
-        None => format!("{pci}: {what}"),
+        None => match amd.iter().find(|gpu| gpu.pci == *pci) {
+            Some(gpu) => format!("AMD GPU {}: {what}", gpu.index),
+            None => format!("{pci}: {what}"),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! `kerf assert`: whether the host is as a layout says, and where it is not. Changes nothing, and asks nobody to leave.
 
 use kerf_api::json::inventory::MigMode;
-use kerf_api::json::{GpuPlan, Plan};
+use kerf_api::json::{AmdPlan, GpuPlan, Plan};
 use kerf_api::v1;
 
 use super::client::soon;
@@ -38,10 +38,10 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut plan = Plan::try_from(plan.get_ref())?;
     if args.mode_only {
         plan.gpus.iter_mut().for_each(modes_alone);
-        plan.changes = plan.gpus.iter().any(differs);
+        plan.changes = plan.gpus.iter().any(differs) || plan.amd.iter().any(AmdPlan::differs);
     }
     context.print.document(&plan, render)?;
-    Ok(match plan.changes {
+    Ok(match plan.differs() {
         true => Exit::Differs,
         false => Exit::Done,
     })
@@ -71,15 +71,29 @@ fn differs(gpu: &GpuPlan) -> bool {
 pub fn render(plan: &Plan, style: Style) -> String {
     let wrong: Vec<&GpuPlan> = plan.gpus.iter().filter(|gpu| differs(gpu)).collect();
     let mut text: String = wrong.iter().map(|gpu| plan::gpu_diff(gpu, style)).collect();
+    let amd: Vec<&AmdPlan> = plan.amd.iter().filter(|gpu| gpu.differs()).collect();
+    text.extend(amd.iter().map(|gpu| plan::amd_diff(gpu, style)));
     text.push_str(&plan::notes(plan, style));
-    let all = count(plan.gpus.len(), "GPU");
-    let last = match wrong.as_slice() {
+    let wrong: Vec<u32> = wrong.iter().map(|gpu| gpu.index).collect();
+    let amd: Vec<u32> = amd.iter().map(|gpu| gpu.index).collect();
+    // A host without AMD GPUs has one line, and one with nothing else has the other.
+    if !plan.gpus.is_empty() || plan.amd.is_empty() {
+        text.push_str(&verdict("GPU", plan.gpus.len(), &wrong, style));
+    }
+    if !plan.amd.is_empty() {
+        text.push_str(&verdict("AMD GPU", plan.amd.len(), &amd, style));
+    }
+    text
+}
+
+fn verdict(what: &str, all: usize, wrong: &[u32], style: Style) -> String {
+    let all = count(all, what);
+    let words = match wrong {
         [] => style.paint(Ink::Green, format!("{all}: as the layout says")),
         wrong => {
-            let indices: Vec<u32> = wrong.iter().map(|gpu| gpu.index).collect();
-            let words = format!("GPU {} of {all}: not as the layout says", ranges(&indices));
+            let words = format!("{what} {} of {all}: not as the layout says", ranges(wrong));
             style.paint(Ink::Red, words)
         }
     };
-    text + &last + "\n"
+    words + "\n"
 }

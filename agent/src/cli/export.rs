@@ -4,6 +4,8 @@ mod document;
 #[cfg(test)]
 mod tests;
 
+pub use document::kerf;
+
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -46,7 +48,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         .syntax
         .unwrap_or_else(|| Syntax::of(args.file.as_deref(), context.print.format));
     let text = match args.format {
-        Kind::Kerf => output::written(&document::kerf(&inventory)?, syntax)?,
+        Kind::Kerf => output::written(&kerf(&inventory)?, syntax)?,
         Kind::MigParted => output::written(&document::mig_parted(&inventory)?, syntax)?,
     };
     output::put(args.file.as_deref(), &text, context)?;

@@ -157,7 +157,11 @@ pub fn render_one(entry: &HistoryEntry, style: Style) -> String {
             [] => "no slices".to_owned(),
             slices => slices.join(", "),
         };
-        text.push_str(&format!("  {} then: MIG {}, {slices}\n", gpu.pci, gpu.mig));
+        let then = match &gpu.modes {
+            Some(modes) => modes.clone(),
+            None => format!("MIG {}, {slices}", gpu.mig),
+        };
+        text.push_str(&format!("  {} then: {then}\n", gpu.pci));
     }
     text
 }

@@ -1,9 +1,13 @@
 //! `kerf plan`: what a layout would change, and what stays; or, with `--batch`, the plans of questions that are
 //! given as data.
 
+mod amd;
+
 use kerf_api::json::inventory::MigMode;
 use kerf_api::json::{GpuPlan, Plan, PlannedSlice};
 use kerf_api::v1;
+
+pub use amd::amd_diff;
 
 use super::client::soon;
 use super::fail::Failure;
@@ -51,7 +55,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         .map_err(|failure| failure.pointing_at(wanted.source.as_ref()))?;
     let plan = Plan::try_from(plan.get_ref())?;
     context.print.document(&plan, render)?;
-    Ok(if args.exit_code && plan.changes {
+    Ok(if args.exit_code && plan.differs() {
         Exit::Differs
     } else {
         Exit::Done
@@ -62,6 +66,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 pub fn render(plan: &Plan, style: Style) -> String {
     let gpus = plan.gpus.iter().map(|gpu| gpu_diff(gpu, style));
     let mut text: String = gpus.collect();
+    text.extend(plan.amd.iter().map(|gpu| amd_diff(gpu, style)));
     text.push_str(&notes(plan, style));
     text.push_str(&summary(plan, style));
     text
@@ -154,11 +159,16 @@ fn mode(gpu: &GpuPlan, style: Style) -> String {
 
 fn summary(plan: &Plan, style: Style) -> String {
     if !plan.changes {
-        let text = "The host is as the layout wants it: nothing to do.";
+        let text = match plan.differs() {
+            true => "Nothing to do now: what was asked for comes when the driver is loaded anew.",
+            false => "The host is as the layout wants it: nothing to do.",
+        };
         return format!("{}\n", style.paint(Ink::Green, text));
     }
-    let changed = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty()).count();
-    let steps: usize = plan.gpus.iter().map(|gpu| gpu.steps.len()).sum();
+    let nvidia = plan.gpus.iter().map(|gpu| gpu.steps.len());
+    let steps = nvidia.chain(plan.amd.iter().map(|gpu| gpu.steps.len()));
+    let changed = steps.clone().filter(|steps| *steps > 0).count();
+    let steps: usize = steps.sum();
     let sum = |part: fn(&GpuPlan) -> &Vec<PlannedSlice>| -> usize {
         plan.gpus.iter().map(|gpu| part(gpu).len()).sum()
     };
@@ -168,11 +178,17 @@ fn summary(plan: &Plan, style: Style) -> String {
         sum(|gpu| &gpu.create),
     );
     let head = style.paint(Ink::Bold, "Plan:");
+    let slices = match plan.gpus.is_empty() {
+        true => String::new(),
+        false => format!(
+            ": {} to create, {gone} to destroy, {kept} kept",
+            count(new, "slice")
+        ),
+    };
     format!(
-        "{head} {} on {}: {} to create, {gone} to destroy, {kept} kept\n{}{}\n",
+        "{head} {} on {}{slices}\n{}{}\n",
         count(steps, "step"),
         count(changed, "GPU"),
-        count(new, "slice"),
         follow(plan),
         cost(plan, style),
     )

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use kerf_api::convert::{
     GPU_LIMIT, LABEL_LIMIT, LABEL_TEXT_LIMIT, gpu_selector, gpu_selector_text,
 };
-use kerf_types::Inventory;
 use kerf_types::layout::{GpuSelector, Layout};
+use kerf_types::{Inventory, PciAddress};
 
 use super::ConfigError;
 
@@ -90,6 +90,9 @@ impl GpuLabels {
             let mut gpus = Vec::new();
             for selector in &rule.gpus {
                 match selector {
+                    GpuSelector::Label(label) if rule.amd.is_some() => {
+                        gpus.extend(self.labelled_amd(label, inventory)?);
+                    }
                     GpuSelector::Label(label) => gpus.extend(self.labelled(label, inventory)?),
                     other => gpus.push(other.clone()),
                 }
@@ -104,12 +107,31 @@ impl GpuLabels {
             let mut rows = self.0.iter().filter(|(selector, _)| selector.selects(gpu));
             rows.any(|(_, labels)| labels.iter().any(|one| one == label))
         };
-        let found = inventory
-            .gpus
-            .iter()
-            .filter(has)
-            .map(|gpu| GpuSelector::Pci(gpu.pci));
-        let found: Vec<GpuSelector> = found.collect();
+        let gpus = inventory.gpus.iter().filter(has);
+        self.some(label, gpus.map(|gpu| gpu.pci))
+    }
+
+    /// AMD GPUs with a label. They have it by their address alone: an index of the table is one of NVML's.
+    fn labelled_amd(
+        &self,
+        label: &str,
+        inventory: &Inventory,
+    ) -> Result<Vec<GpuSelector>, NoLabel> {
+        let has = |gpu: &&kerf_types::AmdGpu| {
+            let own = GpuSelector::Pci(gpu.pci);
+            let mut rows = self.0.iter().filter(|(selector, _)| *selector == own);
+            rows.any(|(_, labels)| labels.iter().any(|one| one == label))
+        };
+        let gpus = inventory.amd.iter().filter(has);
+        self.some(label, gpus.map(|gpu| gpu.pci))
+    }
+
+    fn some(
+        &self,
+        label: &str,
+        found: impl Iterator<Item = PciAddress>,
+    ) -> Result<Vec<GpuSelector>, NoLabel> {
+        let found: Vec<GpuSelector> = found.map(GpuSelector::Pci).collect();
         if found.is_empty() {
             return Err(NoLabel {
                 label: label.to_owned(),
@@ -176,6 +198,20 @@ mod tests {
             "no GPU of this host has the label \"trainin\": there is training, gone, spare"
         );
         assert!(text("gone").starts_with("no GPU of this host has the label \"gone\""));
+        // A label may be one of GPUs of both kinds.
+        let mut mixed = inventory.clone();
+        mixed.amd = vec![fixture::amd(0)];
+        let amd = mixed.amd[0].pci;
+        let rows = labels(&[(&amd.to_string(), &["both"]), ("0", &["both", "own"])]);
+        let rows = rows.expect("labels");
+        let about_amd = |label: &str| {
+            let mut layout = layout(label);
+            layout.rules[0].amd = Some(kerf_types::AmdWish::default());
+            rows.resolve(&layout, &mixed)
+        };
+        let resolved = about_amd("both").expect("it is there");
+        assert_eq!(resolved.rules[0].gpus, [GpuSelector::Pci(amd)]);
+        assert!(about_amd("own").is_err());
         assert_eq!(
             labels(&[("all", &["x"])]),
             Err("gpu_labels: \"all\" is not an index, a UUID or an address of one GPU".to_owned())

@@ -24,10 +24,7 @@ impl Host {
     /// Reads the AMD GPUs that the driver serves. One that it no longer serves is lost until it comes back.
     pub(super) async fn observe_amd(&mut self, served: &[PciAddress]) {
         for pci in served {
-            match self.hardware.observe_amd(*pci).await {
-                Ok(gpu) => self.take_amd(gpu),
-                Err(error) => self.amd_failed(*pci, &error),
-            }
+            self.look_at_amd(*pci).await;
         }
         let known = self.inventory.amd.iter();
         let missing: Vec<PciAddress> = known
@@ -36,6 +33,14 @@ impl Host {
             .collect();
         for pci in missing {
             self.set_amd_health(pci, Health::Lost { since: now() });
+        }
+    }
+
+    /// Reads one and notes how it is.
+    pub(super) async fn look_at_amd(&mut self, pci: PciAddress) {
+        match self.hardware.observe_amd(pci).await {
+            Ok(gpu) => self.take_amd(gpu),
+            Err(error) => self.amd_failed(pci, &error),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is in the way of a change of MIG mode: named for a person who may end it, and never ended by kerf.
+//! What is in the way of a change of mode: named for a person who may end it, and never ended by kerf.
 //!
 //! A driver says IN_USE and not by whom. The usual ones are processes on the GPU, the persistence daemon, and the
 //! kernel module of the display driver, which holds every GPU open.
@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use kerf_planner::PlanError;
+use kerf_planner::amd::AmdPlanError;
 use kerf_types::{Gpu, PciAddress};
 
 use super::{Host, HostError};
@@ -20,10 +21,12 @@ impl Host {
     /// The same error with what is in the way of the GPU, where that can be told.
     pub(super) fn with_blockers(&self, pci: PciAddress, error: HostError) -> HostError {
         let root = &self.config.paths.sysroot;
-        let found = self
-            .gpu(pci)
-            .map(|gpu| blockers(root, gpu))
-            .unwrap_or_default();
+        let amd = self.inventory.amd.iter().find(|gpu| gpu.pci == pci);
+        let found = match (self.gpu(pci), amd) {
+            (Ok(gpu), _) => blockers(root, gpu),
+            (Err(_), Some(gpu)) => named(root, gpu.processes.iter().copied()),
+            (Err(_), None) => Vec::new(),
+        };
         if found.is_empty() {
             return error;
         }
@@ -40,6 +43,9 @@ impl Host {
         let gpu = match &error {
             HostError::Plan(plan) => match plan.as_ref() {
                 PlanError::GpuInUse { gpu, .. } => gpu.pci,
+                PlanError::Amd(AmdPlanError::InUse { gpu, .. }) => {
+                    return self.with_blockers(gpu.pci, error);
+                }
                 _ => return error,
             },
             _ => return error,
@@ -57,14 +63,7 @@ impl Host {
 
 /// What can be seen to hold a GPU.
 fn blockers(root: &Path, gpu: &Gpu) -> Vec<String> {
-    let processes = gpu
-        .processes
-        .iter()
-        .map(|process| match command(root, process.pid) {
-            Some(name) => format!("process {} ({name})", process.pid),
-            None => format!("process {}", process.pid),
-        });
-    let mut found: Vec<String> = processes.collect();
+    let mut found = named(root, gpu.processes.iter().map(|process| process.pid));
     if let Some(pid) = persistence_daemon(root) {
         found.push(format!(
             "the persistence daemon nvidia-persistenced (process {pid})"
@@ -76,6 +75,15 @@ fn blockers(root: &Path, gpu: &Gpu) -> Vec<String> {
         ));
     }
     found
+}
+
+/// Processes with the names of their programs.
+fn named(root: &Path, pids: impl Iterator<Item = u32>) -> Vec<String> {
+    let processes = pids.map(|pid| match command(root, pid) {
+        Some(name) => format!("process {pid} ({name})"),
+        None => format!("process {pid}"),
+    });
+    processes.collect()
 }
 
 fn command(root: &Path, pid: u32) -> Option<String> {

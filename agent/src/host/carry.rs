@@ -27,6 +27,8 @@ impl Host {
     ) -> Result<LayoutDone, HostError> {
         let history = self.begin_record(record::of_layout(request, kind))?;
         self.note_plan(&plan);
+        // Whatever goes wrong from here on, the split stays what it was said to be.
+        let request = &request.settled(&plan, &self.inventory);
         let work = Work::Layout {
             generation: self.generation,
             layout: layout_text(&request.layout)?,
@@ -67,6 +69,7 @@ impl Host {
         }
         outcome?;
         done.generation = self.generation;
+        done.after_reload = self.awaits_reload(&request.layout);
         Ok(done)
     }
 
@@ -169,6 +172,9 @@ impl Host {
                 }
                 Ok(()) => {}
             }
+        }
+        if outcome.is_ok() {
+            outcome = self.carry_out_amd(plan, (before, of), progress, done).await;
         }
         self.settle().await;
         outcome

@@ -42,6 +42,8 @@ pub struct LayoutDone {
     pub history: Option<i64>,
     /// GPUs whose mode changes only after a reset; the layout goes on there when it came.
     pub after_reset: BTreeSet<PciAddress>,
+    /// AMD GPUs whose modes change only when the driver is loaded anew; the layout goes on there then.
+    pub after_reload: BTreeSet<PciAddress>,
 }
 
 impl LayoutRequest {
@@ -262,6 +264,9 @@ impl HostHandle {
             request.allow_reset = true;
             let mut inventory = view.inventory.clone();
             for gpu in &mut inventory.gpus {
+                gpu.processes.clear();
+            }
+            for gpu in &mut inventory.amd {
                 gpu.processes.clear();
             }
             let usage = Usage::default();

@@ -1,6 +1,8 @@
 //! Why a request to the host was not carried out.
 
 use kerf_planner::PlanError;
+use kerf_planner::amd::AmdPlanError;
+use kerf_planner::split::SplitError;
 use kerf_types::{LeaseId, ParseError, PciAddress};
 
 use crate::config::NoLabel;
@@ -112,8 +114,8 @@ pub enum HostError {
     /// The layout cannot be planned.
     #[error("the layout cannot be planned")]
     Plan(#[source] Box<PlanError>),
-    /// Something is in the way of a change of MIG mode, and it is named.
-    #[error("the MIG mode of GPU {gpu} cannot change beside what is there: {by}")]
+    /// Something is in the way of a change of mode, and it is named.
+    #[error("the mode of GPU {gpu} cannot change beside what is there: {by}")]
     ModeBlocked {
         /// The GPU.
         gpu: PciAddress,
@@ -275,6 +277,20 @@ impl HostError {
             }
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
+            Self::Plan(error) if matches!(**error, PlanError::TogetherUnknown { .. }) => {
+                "turn MIG on with `kerf apply --gpu N --slices none`, and apply the layout then"
+            }
+            Self::Plan(error) if is_part_split(error) => {
+                "give each GPU that is to have parts a rule of its own, without `together`"
+            }
+            Self::Plan(error) if matches!(**error, PlanError::Amd(AmdPlanError::InUse { .. })) => {
+                "wait with --wait, or end these first: kerf ends nobody's process"
+            }
+            Self::Plan(error)
+                if matches!(**error, PlanError::Amd(_) | PlanError::NoAmdGpu { .. }) =>
+            {
+                "see `kerf inventory` for the AMD GPUs and their modes"
+            }
             Self::Plan(error) if is_busy(error) => {
                 "wait with --wait or --drain, or name the MIG devices that may go with --force-destroy"
             }
@@ -297,9 +313,21 @@ impl HostError {
     }
 }
 
+/// Whether parts of GPU instances were to be split over GPUs.
+fn is_part_split(error: &PlanError) -> bool {
+    let PlanError::Together { source, .. } = error else {
+        return false;
+    };
+    matches!(**source, SplitError::Partial { .. })
+}
+
 fn is_busy(error: &PlanError) -> bool {
     matches!(
         error,
-        PlanError::SliceInUse { .. } | PlanError::Blocked { .. } | PlanError::GpuInUse { .. }
+        PlanError::SliceInUse { .. }
+            | PlanError::Blocked { .. }
+            | PlanError::GpuInUse { .. }
+            | PlanError::TogetherBlocked { .. }
+            | PlanError::Amd(AmdPlanError::InUse { .. })
     )
 }

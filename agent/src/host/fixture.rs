@@ -3,8 +3,8 @@
 use kerf_types::inventory::{Architecture, Health, PcieLink};
 use kerf_types::lease::Subject;
 use kerf_types::{
-    Bytes, CiId, ComputeInstance, DeviceMinor, Engines, GiId, Gpu, GpuInstance, Inventory, MigMode,
-    Placement, Profile, ProfileId, SliceId,
+    AmdGpu, Bytes, CiId, ComputeInstance, ComputePartition, DeviceMinor, Engines, GiId, Gpu,
+    GpuInstance, Inventory, MemoryPartition, MigMode, Placement, Profile, ProfileId, SliceId,
 };
 
 /// An idle GPU with MIG on.
@@ -61,6 +61,31 @@ pub fn cut(index: u32) -> Gpu {
         profiles: vec![profile],
         instances: vec![instance],
         ..gpu(index)
+    }
+}
+
+/// An idle AMD GPU of a hive, whole.
+pub fn amd(index: u32) -> AmdGpu {
+    AmdGpu {
+        index,
+        pci: format!("0000:2{index}:00.0").parse().expect("an address"),
+        name: "AMD Instinct MI300X OAM".to_owned(),
+        pci_device_id: 0x74a1_1002,
+        unique_id: None,
+        serial: None,
+        memory: Bytes(192 << 30),
+        memory_used: None,
+        numa_node: None,
+        xccs: Some(8),
+        hive: Some("1".to_owned()),
+        compute: Some(ComputePartition::Spx),
+        compute_modes: vec![ComputePartition::Spx, ComputePartition::Cpx],
+        memory_mode: Some(MemoryPartition::Nps1),
+        memory_modes: vec![MemoryPartition::Nps1, MemoryPartition::Nps4],
+        pending_memory: None,
+        partitions: Vec::new(),
+        processes: Vec::new(),
+        health: Health::Ok,
     }
 }
 

@@ -24,6 +24,10 @@ use crate::store::{KeptLayout, Store, Work, WorkRow};
 /// What to do about a GPU whose layout is not there.
 const HINT: &str = "apply a layout for it, or let `kerf apply --forget` forget what was kept";
 
+/// What an AMD GPU waits for.
+pub(super) const AWAITS_RELOAD: &str =
+    "its memory mode changes only when the driver is loaded anew";
+
 /// The kept layout.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
@@ -107,8 +111,12 @@ impl Host {
             self.kept.rules.insert(pci, rule);
         }
         for pci in waiting {
-            self.kept.unmet.insert(*pci, Unmet::Open);
+            self.keep_open(*pci);
             self.say_unmet(*pci, "its MIG mode changes only with a reset".to_owned());
+        }
+        for pci in self.awaits_reload(&request.layout) {
+            self.keep_open(pci);
+            self.say_unmet(pci, AWAITS_RELOAD.to_owned());
         }
         self.kept.allow_reset = request.allow_reset;
         self.kept.boot_id = self.machine_boot();
@@ -163,6 +171,9 @@ impl Host {
             self.kept.unmet.remove(&pci);
             return;
         };
+        if let Some(wish) = rule.amd {
+            return self.bring_back_amd(pci, wish).await;
+        }
         let Ok(gpu) = self.gpu(pci) else {
             return self.say_unmet(pci, "it is not in this host".to_owned());
         };
@@ -172,7 +183,7 @@ impl Host {
         if is_awaited(gpu.mig_mode, rule.mig_enabled) {
             return self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
         }
-        let (request, plan) = match self.plan_again(rule, self.kept.allow_reset) {
+        let (request, plan) = match self.plan_kept(&[pci]) {
             Ok(planned) => planned,
             Err(error) => return self.say_unmet(pci, chain(&error)),
         };
@@ -180,26 +191,28 @@ impl Host {
             Ok(waiting) if waiting.contains(&pci) => {
                 self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
             }
-            Ok(_) => {
-                self.kept.unmet.remove(&pci);
-                self.recovered(&name(pci));
-                self.events
-                    .add("plan", &pci.to_string(), "the kept layout is there again");
-            }
-            Err(error) => {
-                self.kept.unmet.insert(pci, Unmet::GivenUp);
-                self.say_unmet(pci, chain(&error));
-            }
+            Ok(_) => self.is_back(pci),
+            Err(error) => self.give_up(pci, chain(&error)),
         }
     }
 
+    /// The plan to what is kept for the GPUs of these addresses.
+    pub(super) fn plan_kept(
+        &self,
+        gpus: &[PciAddress],
+    ) -> Result<(LayoutRequest, HostPlan), HostError> {
+        let rules = gpus.iter().filter_map(|pci| self.kept.rules.get(pci));
+        self.plan_again(rules.cloned().collect(), self.kept.allow_reset)
+    }
+
+    /// The plan to a layout that kerfd itself asks for.
     fn plan_again(
         &self,
-        rule: LayoutRule,
+        rules: Vec<LayoutRule>,
         allow_reset: bool,
     ) -> Result<(LayoutRequest, HostPlan), HostError> {
         let request = LayoutRequest {
-            layout: Layout { rules: vec![rule] },
+            layout: Layout { rules },
             allow_reset,
             expected_generation: 0,
             force: BTreeSet::new(),
@@ -210,7 +223,7 @@ impl Host {
     }
 
     /// Returns the GPUs on which it waits for a reset.
-    async fn carry_out_again(
+    pub(super) async fn carry_out_again(
         &mut self,
         request: &LayoutRequest,
         plan: HostPlan,
@@ -240,7 +253,7 @@ impl Host {
             if self.kept.rules.contains_key(pci) || self.gpu(*pci).is_err() {
                 continue;
             }
-            let outcome = match self.plan_again(rule.clone(), false) {
+            let outcome = match self.plan_again(vec![rule.clone()], false) {
                 Ok((request, plan)) => self.carry_out_again(&request, plan).await,
                 Err(error) => Err(error),
             };
@@ -254,7 +267,25 @@ impl Host {
         }
     }
 
-    fn say_unmet(&mut self, pci: PciAddress, why: String) {
+    fn keep_open(&mut self, pci: PciAddress) {
+        self.kept.unmet.insert(pci, Unmet::Open);
+    }
+
+    /// A GPU has its layout again.
+    pub(super) fn is_back(&mut self, pci: PciAddress) {
+        self.kept.unmet.remove(&pci);
+        self.recovered(&name(pci));
+        self.events
+            .add("plan", &pci.to_string(), "the kept layout is there again");
+    }
+
+    /// The driver refuses, and asking it again would not help.
+    pub(super) fn give_up(&mut self, pci: PciAddress, why: String) {
+        self.kept.unmet.insert(pci, Unmet::GivenUp);
+        self.say_unmet(pci, why);
+    }
+
+    pub(super) fn say_unmet(&mut self, pci: PciAddress, why: String) {
         let why = format!("it does not have the layout that was applied: {why}");
         self.degrade(&name(pci), why, HINT);
     }

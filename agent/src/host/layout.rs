@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_api::json::history::HistoryKind;
 use kerf_api::json::layout::LayoutDocument;
-use kerf_planner::host::GpuName;
+use kerf_planner::host::{GpuName, settled};
 use kerf_planner::{HostPlan, HostRequest, Usage, plan_host};
-use kerf_types::layout::{GpuSelector, Layout};
+use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::mig::MigMode;
 use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
 use tokio::sync::mpsc;
@@ -16,8 +16,12 @@ use super::recover::STARTING;
 use super::{Host, HostError, LayoutDone, LayoutRequest, Progress};
 use crate::store::{Store, StoreError};
 
-/// What a generation stands for: on each GPU its MIG mode, and every instance with the devices in it.
-pub type Shape = BTreeMap<PciAddress, (MigMode, Vec<(Placement, ProfileId, Vec<MigUuid>)>)>;
+/// What a generation stands for: on each GPU its MIG mode, and every instance with the devices in it; on each AMD GPU
+/// its modes, and the one that it was asked for.
+pub type Shape = (
+    BTreeMap<PciAddress, (MigMode, Vec<(Placement, ProfileId, Vec<MigUuid>)>)>,
+    super::partition::Modes,
+);
 
 fn shape_of(inventory: &Inventory) -> Shape {
     let gpus = inventory.gpus.iter().map(|gpu| {
@@ -27,7 +31,7 @@ fn shape_of(inventory: &Inventory) -> Shape {
         });
         (gpu.pci, (gpu.mig_mode, instances.collect()))
     });
-    gpus.collect()
+    (gpus.collect(), super::partition::modes(inventory))
 }
 
 /// What a picture of the host does not show.
@@ -37,6 +41,8 @@ pub struct Sight {
     pub blind: Option<String>,
     /// GPUs that the driver serves and that have never answered, by place in its list.
     pub unread: Vec<GpuName>,
+    /// The same of AMD GPUs.
+    pub unread_amd: Vec<GpuName>,
 }
 
 /// [`plan`] by somebody who knows what they do not see: what is not seen is never taken for not being there.
@@ -50,10 +56,18 @@ pub fn plan_by_sight(
         return Err(HostError::Blind { why: why.clone() });
     }
     let mut plan = plan(inventory, usage, request)?;
-    let mut selectors = request.layout.rules.iter().flat_map(|rule| &rule.gpus);
-    if selectors.any(GpuSelector::is_sweeping) {
-        let silent = |gpu: &GpuName| (*gpu, "it has never been read".to_owned());
+    let sweeps = |is_amd: bool| {
+        let rules = request.layout.rules.iter();
+        let of_kind = |rule: &&LayoutRule| rule.amd.is_some() == is_amd;
+        let any = |rule: &LayoutRule| rule.gpus.iter().any(GpuSelector::is_sweeping);
+        rules.filter(of_kind).any(any)
+    };
+    let silent = |gpu: &GpuName| (*gpu, "it has never been read".to_owned());
+    if sweeps(false) {
         plan.skipped.extend(sight.unread.iter().map(silent));
+    }
+    if sweeps(true) {
+        plan.amd_skipped.extend(sight.unread_amd.iter().map(silent));
     }
     Ok(plan)
 }
@@ -114,6 +128,7 @@ impl Host {
         Sight {
             blind,
             unread: unread.collect(),
+            unread_amd: self.unread_amd(),
         }
     }
 
@@ -147,18 +162,20 @@ impl Host {
                 .send(Progress::Planned(found, Box::new(plan.clone())))
                 .await,
         );
+        let kept = request.settled(&plan, &self.inventory);
         if plan.is_empty() {
-            self.keep(&request, &BTreeSet::new())?;
+            self.keep(&kept, &BTreeSet::new())?;
             self.publish();
             return Ok(LayoutDone {
                 generation: found,
+                after_reload: self.awaits_reload(&kept.layout),
                 ..LayoutDone::default()
             });
         }
         let done = self
             .carry_out_recorded(&request, plan, HistoryKind::Apply, Some(progress))
             .await?;
-        self.keep(&request, &done.after_reset)?;
+        self.keep(&kept, &done.after_reset)?;
         self.publish();
         let text = format!("layout applied in {} steps", done.steps);
         self.events.add("plan", &self.generation.to_string(), &text);
@@ -171,6 +188,15 @@ impl Host {
         usage.forced.clone_from(&request.force);
         let plan = plan_by_sight(&self.sight(), &self.inventory, &usage, &request)?;
         Ok((request, plan))
+    }
+}
+
+impl LayoutRequest {
+    /// The same as its plan took it: slices that were split over GPUs are each GPU's own from now on.
+    pub(super) fn settled(&self, plan: &HostPlan, inventory: &Inventory) -> Self {
+        let layout = settled(&self.layout, plan, inventory);
+        let request = self.clone();
+        Self { layout, ..request }
     }
 }
 

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{Gpu, PciAddress};
+use kerf_types::{AmdGpu, Gpu, PciAddress};
 
 use super::carry::Listener;
 use super::layout::plan;
-use super::{Host, HostError, LayoutDone, LayoutRequest};
+use super::{Host, HostError, LayoutDone, LayoutRequest, partition};
 use crate::errors::chain;
 use crate::hardware::HardwareError;
 
@@ -24,7 +24,14 @@ impl Host {
     pub(super) fn before(&self, plan: &HostPlan) -> Before {
         let changes = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty());
         let now = |change: &GpuChange| self.gpu(change.pci).ok().and_then(rule_of);
-        changes.map(|change| (change.pci, now(change))).collect()
+        let nvidia = changes.map(|change| (change.pci, now(change)));
+        let amd = plan.amd.iter().filter(|gpu| !gpu.steps.is_empty());
+        let amd = amd.map(|change| {
+            let mut known = self.inventory.amd.iter();
+            let known = known.find(|gpu| gpu.pci == change.gpu.pci);
+            (change.gpu.pci, known.and_then(partition::rule_of))
+        });
+        nvidia.chain(amd).collect()
     }
 
     /// What every GPU has now, as a layout; without those of which that cannot be said.
@@ -74,7 +81,7 @@ impl Host {
             force: BTreeSet::new(),
             by: None,
         };
-        let told = match self.aim(&back, None, done).await {
+        let mut told = match self.aim(&back, None, done).await {
             Ok(()) if silent == 0 => "; what was done before it was taken back".to_owned(),
             Ok(()) => {
                 format!(
@@ -83,6 +90,9 @@ impl Host {
             }
             Err(error) => format!("; what was done before it stands, for {}", chain(&error)),
         };
+        if has_open_request(&self.inventory.amd, before) {
+            told.push_str("; a memory mode that AMD GPUs were asked for stays asked for");
+        }
         refusal.tell_after(told.into());
         let text = chain(&refusal);
         self.events.add("plan", &self.generation.to_string(), &text);
@@ -102,9 +112,20 @@ impl Host {
 
     /// Whether a GPU answers and is well.
     async fn is_seen(&mut self, pci: PciAddress) -> bool {
+        if self.inventory.amd.iter().any(|gpu| gpu.pci == pci) {
+            self.look_at_amd(pci).await;
+            let mut amd = self.inventory.amd.iter();
+            return amd.any(|gpu| gpu.pci == pci && gpu.health.is_ok());
+        }
         let seen = self.look_at(pci).await;
         seen.is_ok_and(|gpu| gpu.health.is_ok())
     }
+}
+
+/// Whether one of these was asked for a memory mode. No driver takes that back: see [`partition`].
+fn has_open_request(amd: &[AmdGpu], before: &Before) -> bool {
+    let mut asked = amd.iter().filter(|gpu| gpu.pending_memory.is_some());
+    asked.any(|gpu| before.contains_key(&gpu.pci))
 }
 
 /// The very places, so that what was taken back is where it was.
@@ -124,3 +145,6 @@ fn rule_of(gpu: &Gpu) -> Option<LayoutRule> {
         ..LayoutRule::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

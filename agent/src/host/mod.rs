@@ -26,6 +26,7 @@ mod maintenance;
 mod mend;
 mod mode;
 mod observe;
+mod partition;
 pub mod policy;
 pub mod proof;
 mod publish;
@@ -97,6 +98,8 @@ pub struct Host {
     inventory: Inventory,
     /// The GPUs that the kernel driver serves; `None` where it does not say.
     listed: Option<Vec<PciAddress>>,
+    /// The AMD GPUs that the driver serves.
+    listed_amd: Vec<PciAddress>,
     /// Memory modes that AMD GPUs were asked for and do not have yet.
     amd_requests: amd::Requests,
     pci_paths: BTreeMap<String, String>,
@@ -140,8 +143,7 @@ pub struct Host {
 pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<()>), HostError> {
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
     let inventory = publish::nothing_yet(&parts.config.host);
-    let epoch = parts.store.epoch();
-    let generation = parts.store.generation();
+    let (epoch, generation) = (parts.store.epoch(), parts.store.generation());
     let (view, receiver) = channel::channel(Arc::new(HostView {
         inventory: inventory.clone(),
         pci_paths: BTreeMap::new(),
@@ -173,6 +175,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         metrics: parts.metrics,
         inventory,
         listed: None,
+        listed_amd: Vec::new(),
         amd_requests: amd::Requests::new(),
         pci_paths: BTreeMap::new(),
         libraries: Vec::new(),

@@ -18,6 +18,7 @@ impl Host {
         }
         let amd = self.observe_platform().await;
         self.observe_amd(&amd).await;
+        self.listed_amd = amd;
         match self.hardware.open().await {
             Ok(opened) => {
                 self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());

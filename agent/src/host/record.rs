@@ -76,7 +76,8 @@ impl Host {
             Err(_) => HistoryOutcome::Failed,
         };
         let gpus = entry.plan.iter().flat_map(|plan| &plan.gpus);
-        entry.readback = gpus.filter_map(|pci| self.readback(pci)).collect();
+        let read = |pci: &String| self.readback(pci).or_else(|| self.readback_amd(pci));
+        entry.readback = gpus.filter_map(read).collect();
         drop(self.write(|store| store.end_history(number, &entry)));
     }
 
@@ -111,6 +112,7 @@ impl Host {
             pci: pci.to_owned(),
             mig: mig.to_owned(),
             slices: slices.collect(),
+            modes: None,
         })
     }
 }
@@ -210,10 +212,13 @@ fn planned(plan: &HostPlan) -> HistoryPlan {
         u32::try_from(of_kind).unwrap_or(u32::MAX)
     };
     let changed = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty());
+    let changed = changed.map(|gpu| gpu.pci);
+    let amd = plan.amd.iter().filter(|gpu| !gpu.steps.is_empty());
+    let changed = changed.chain(amd.map(|gpu| gpu.gpu.pci));
     HistoryPlan {
         cost: plan.cost,
         lower_bound: plan.lower_bound,
-        gpus: changed.map(|gpu| gpu.pci.to_string()).collect(),
+        gpus: changed.map(|pci| pci.to_string()).collect(),
         kept: count(&[Change::Keep, Change::Mend]),
         destroyed: count(&[Change::Destroy]),
         created: count(&[Change::Create]),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kerf_planner::PlanError;
+use kerf_planner::amd::AmdPlanError;
 use kerf_types::inventory::Health;
 use kerf_types::lease::{LeaseState, Subject};
 use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
@@ -148,12 +149,13 @@ impl Host {
         let mut left = Vec::new();
         let listed = self.listed.iter().flatten().copied();
         let unread: Vec<PciAddress> = listed.filter(|pci| self.gpu(*pci).is_err()).collect();
+        let is_amd_read = self.unread_amd().is_empty();
         let mut open = std::mem::take(&mut self.open_work);
         // A mode goes back after the slices that it was changed for.
         open.sort_by_key(|row| matches!(row.work, Work::Mode { .. }));
         for row in open {
             // One silent GPU holds up only the work that is about it.
-            if !is_known(&row.work, &self.inventory, &unread)
+            if !is_known(&row.work, &self.inventory, (&unread, is_amd_read))
                 || self.refusals.rests(&row, self.generation)
             {
                 left.push(row);
@@ -292,8 +294,13 @@ fn is_covered(slice: SliceId, subjects: &[Subject]) -> bool {
 }
 
 /// Whether every GPU that the work is about was read, so that what is not seen is not there. `unread` are
-/// those that the driver lists and that have never answered: nobody knows which names of a layout they go by.
-fn is_known(work: &Work, inventory: &Inventory, unread: &[PciAddress]) -> bool {
+/// those that the driver lists and that have never answered: nobody knows which names of a layout they go by. The
+/// same of AMD GPUs counts for a layout that speaks of some.
+fn is_known(
+    work: &Work,
+    inventory: &Inventory,
+    (unread, is_amd_read): (&[PciAddress], bool),
+) -> bool {
     let answers = |gpu: &Gpu| {
         !matches!(
             gpu.health,
@@ -310,7 +317,10 @@ fn is_known(work: &Work, inventory: &Inventory, unread: &[PciAddress]) -> bool {
         Work::Layout { layout, .. } => {
             kerf_api::json::layout::parse(layout).map_or(true, |layout| {
                 let mut known = inventory.gpus.iter();
-                unread.is_empty() && known.all(|gpu| !layout.names(gpu) || answers(gpu))
+                let mut rules = layout.rules.iter();
+                unread.is_empty()
+                    && known.all(|gpu| !layout.names(gpu) || answers(gpu))
+                    && (is_amd_read || rules.all(|rule| rule.amd.is_none()))
             })
         }
     }
@@ -321,7 +331,9 @@ fn is_final(error: &HostError) -> bool {
     match error {
         HostError::Plan(error) => !matches!(
             **error,
-            PlanError::Unhealthy { .. } | PlanError::ProfilesUnknown { .. }
+            PlanError::Unhealthy { .. }
+                | PlanError::ProfilesUnknown { .. }
+                | PlanError::Amd(AmdPlanError::Sick { .. })
         ),
         HostError::Invalid(_) | HostError::Unsafe { .. } => true,
         HostError::Store(error) => matches!(error, crate::store::StoreError::Row { .. }),

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use kerf_api::v1;
 use kerf_partitioner::topology::{PciTree, matrix};
+use kerf_planner::amd::AmdChange;
 use kerf_planner::host::Change;
 use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::job::JobState;
 use kerf_types::lease::{Lease, SliceState};
 use kerf_types::profile::cdi_name;
-use kerf_types::{MigMode, PciAddress};
+use kerf_types::{AmdWish, MigMode, PciAddress};
 
 use crate::events::Event;
 use crate::host::{Degraded, HostView, Progress, SliceView};
@@ -148,15 +149,32 @@ pub fn plan(generation: u64, plan: &HostPlan) -> v1::Plan {
         lower_bound: plan.lower_bound,
         proof: plan.proof,
         notes: notes(plan),
+        amd: plan.amd.iter().map(amd_plan).collect(),
     }
 }
 
 /// What a plan leaves out, in words.
 fn notes(plan: &HostPlan) -> Vec<String> {
     let skipped = plan.skipped.iter();
-    skipped
-        .map(|(gpu, why)| format!("{gpu} is left out: {why}"))
-        .collect()
+    let skipped = skipped.map(|(gpu, why)| format!("{gpu} is left out: {why}"));
+    let amd = plan.amd_skipped.iter();
+    let amd = amd.map(|(gpu, why)| format!("AMD {gpu} is left out: {why}"));
+    skipped.chain(amd).collect()
+}
+
+fn amd_plan(change: &AmdChange) -> v1::AmdPlan {
+    let later = AmdWish {
+        compute: change.compute_later,
+        memory: change.memory_later,
+    };
+    v1::AmdPlan {
+        index: change.gpu.index,
+        pci: change.gpu.pci.to_string(),
+        from: Some(change.from.into()),
+        to: Some(change.wish.into()),
+        steps: change.steps.iter().map(v1::Step::from).collect(),
+        after_reload: Some(later.into()),
+    }
 }
 
 fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {

@@ -176,6 +176,11 @@ fn ended(done: LayoutDone, took: Duration) -> Applied {
         microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         history: done.history.map_or(0, i64::unsigned_abs),
         after_reset: done.after_reset.into_iter().map(waits).collect(),
+        after_reload: done
+            .after_reload
+            .into_iter()
+            .map(|pci| format!("AMD GPU {pci}: its memory mode changes then"))
+            .collect(),
     }
 }
 

@@ -6,19 +6,11 @@
 
 use std::collections::BTreeMap;
 
+pub use kerf_types::amd::AmdWish;
 use kerf_types::amd::{ModeError, check_mode};
 use kerf_types::{AmdGpu, ComputePartition, MemoryPartition, PciAddress, Step};
 
 use crate::host::GpuName;
-
-/// What a GPU shall be; what is not said stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AmdWish {
-    /// Its compute mode.
-    pub compute: Option<ComputePartition>,
-    /// Its memory mode.
-    pub memory: Option<MemoryPartition>,
-}
 
 /// The question.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +28,10 @@ pub struct AmdRequest<'a> {
 pub struct AmdChange {
     /// The GPU.
     pub gpu: GpuName,
+    /// Its modes now.
+    pub from: AmdWish,
+    /// What is wanted of it.
+    pub wish: AmdWish,
     /// The steps; none where it is as it shall be, or as far as it can be now.
     pub steps: Vec<Step>,
     /// The memory mode that it has once the driver is loaded anew, where that is another.
@@ -137,6 +133,11 @@ pub fn plan_amd(request: &AmdRequest<'_>) -> Result<Vec<AmdChange>, AmdPlanError
         }
         changes.push(AmdChange {
             gpu: name(gpu),
+            from: AmdWish {
+                compute: gpu.compute,
+                memory: gpu.memory_mode,
+            },
+            wish: *wish,
             steps,
             memory_later,
             compute_later,

@@ -10,6 +10,7 @@ use kerf_types::{GiId, Gpu, GpuInstance, PciAddress, Placement, Profile, Profile
 
 use crate::gpu::GpuPlan;
 
+mod amd;
 mod bound;
 mod choice;
 mod claims;
@@ -19,8 +20,10 @@ mod model;
 mod parts;
 mod report;
 mod split;
+mod together;
 mod users;
 
+pub use amd::AmdViolation;
 pub use choice::check_choice;
 pub use layout::check_host;
 pub use parts::ExpectedParts;
@@ -267,6 +270,9 @@ pub enum Violation {
     /// A rule cannot be read for a GPU: the plan should not exist.
     #[error("the layout cannot be had: {0}")]
     Layout(String),
+    /// The AMD part of it is wrong.
+    #[error("AMD: {0}")]
+    Amd(AmdViolation),
     /// Two picks share hardware, or one is not free.
     #[error("pick {0} is not free to give")]
     NotFree(usize),

@@ -4,7 +4,8 @@
 //! A layout is planned as a whole or refused as a whole, with the first reason found in order of the GPUs.
 //! The one exception is a sick GPU that a rule covers only by `all`: it is left out and reported, so that
 //! one sick device never blocks the others. Where a driver tells of its profiles only while MIG is on, the plan
-//! turns MIG on and says which slices a second plan is for. Nothing that is leased or in use is ever moved, but
+//! turns MIG on and says which slices a second plan is for. AMD GPUs have modes and no slices, and rules of their own.
+//! Nothing that is leased or in use is ever moved, but
 //! for what an operator has named one by one ([`Usage::forced`]), and that only where nothing free will do.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,14 +17,17 @@ use kerf_types::{
     Step,
 };
 
+use crate::amd::AmdChange;
 use crate::gpu::GpuPlan;
 
+mod amd;
 mod diff;
 mod error;
 mod exact;
 mod one;
 mod select;
 mod target;
+mod together;
 mod users;
 
 pub use error::PlanError;
@@ -31,6 +35,7 @@ pub(crate) use one::changes_mode_at_once;
 pub use one::{existing, existing_parts, profiles_of};
 pub(crate) use select::health_text;
 pub use select::rules_by_gpu;
+pub use together::settled;
 pub(crate) use users::{part_uses, processes, uses};
 
 /// Who uses a slice.
@@ -71,13 +76,28 @@ pub struct HostRequest<'a> {
     pub allow_reset: bool,
 }
 
-/// A GPU in a message.
+/// A GPU in a message. AMD GPUs have an index of their own, by the order of their addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GpuName {
     /// NVML index.
     pub index: u32,
     /// Where it sits.
     pub pci: PciAddress,
+}
+
+/// What was planned of the GPUs of one rule together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Together {
+    /// The rule, counted from 1.
+    pub rule: usize,
+    /// Its GPUs, in order of the index.
+    pub gpus: Vec<PciAddress>,
+    /// Sum of their costs.
+    pub cost: u64,
+    /// No split over them costs less.
+    pub lower_bound: u64,
+    /// Whether the cost is proven to be the least.
+    pub proof: bool,
 }
 
 impl fmt::Display for GpuName {
@@ -99,12 +119,19 @@ pub struct HostPlan {
     pub lower_bound: u64,
     /// Whether the cost is proven to be the least.
     pub proof: bool,
+    /// The rules whose slices were split over their GPUs. What is proven of such a GPU alone holds for its share;
+    /// what is proven of the split counts in the sums above.
+    pub together: Vec<Together>,
+    /// One entry for each AMD GPU that the layout names, in order of their addresses; many may be empty.
+    pub amd: Vec<AmdChange>,
+    /// AMD GPUs that a sweeping rule covers and that are left out, with the reason.
+    pub amd_skipped: Vec<(GpuName, String)>,
 }
 
 impl HostPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.gpus.iter().all(|gpu| gpu.steps.is_empty())
+        self.steps().next().is_none()
     }
 
     /// Whether slices are left to a second plan, to be made when this one is carried out.
@@ -114,7 +141,8 @@ impl HostPlan {
 
     /// Every step, GPU by GPU.
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
-        self.gpus.iter().flat_map(|gpu| &gpu.steps)
+        let amd = self.amd.iter().flat_map(|gpu| &gpu.steps);
+        self.gpus.iter().flat_map(|gpu| &gpu.steps).chain(amd)
     }
 }
 
@@ -183,6 +211,7 @@ pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
         ..HostPlan::default()
     };
     let mut grids = one::Grids::default();
+    let mut groups = together::Groups::default();
     users::check_forced(request)?;
     for selected in select::select(request)? {
         let name = GpuName {
@@ -197,11 +226,17 @@ pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
             plan.skipped.push((name, health));
             continue;
         }
-        let change = one::plan_one(request, &selected, &mut grids)?;
+        if selected.rule.together {
+            groups.add(selected);
+            continue;
+        }
+        let change = one::plan_one(request, &selected, None, &mut grids)?;
         plan.cost = plan.cost.saturating_add(change.plan.cost);
         plan.lower_bound = plan.lower_bound.saturating_add(change.plan.lower_bound);
         plan.proof &= change.plan.proof;
         plan.gpus.push(change);
     }
+    groups.plan(request, &mut grids, &mut plan)?;
+    amd::plan(request, &mut plan)?;
     Ok(plan)
 }

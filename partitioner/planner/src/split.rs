@@ -4,7 +4,8 @@
 //! Cost is what [`mod@crate::gpu`] says it is, summed over the GPUs. Among the cheapest splits the one that
 //! leaves the most room is taken (both figures of [`crate::Options`] summed over the GPUs), and of these the
 //! one whose end states are the smallest: the list of (start, size, profile id) of the first GPU decides,
-//! then that of the next. All three are exact whenever `proof` is said. A pinned instance stays where it is.
+//! then that of the next. All three are exact whenever `proof` is said. A pinned instance stays where it is. Only
+//! whole instances are split: a divided one is not among the wanted, and a pinned part of one refuses the request.
 //!
 //! How: the table of a grid gives for each GPU the cheapest state of each multiset; prices of slices give a
 //! bound (`price`); a search over the GPUs sees every split whose cost does not exceed what it is allowed,
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::ProfileId;
 
-use crate::gpu::{Budget, Existing, GpuPlan, plan_gpu};
+use crate::gpu::{Budget, Existing, FitError, GpuPlan, plan_gpu};
 use crate::grid::Grid;
 
 mod error;
@@ -67,8 +68,7 @@ pub struct SplitBudget {
 }
 
 impl Default for SplitBudget {
-    /// Half a second at most (a node takes some 10 ns), and ten times what sixteen GPUs of the known
-    /// products need at the 99th percentile.
+    /// Ten times the nodes that sixteen GPUs of the known products need at the 99th percentile.
     fn default() -> Self {
         Self {
             nodes: 40_000_000,
@@ -160,6 +160,9 @@ fn check(gpus: &[SplitGpu<'_>], wanted: &[Wanted]) -> Result<(), SplitError> {
             most: GPU_LIMIT,
         });
     }
+    for (at, gpu) in gpus.iter().enumerate() {
+        check_parts(at, gpu)?;
+    }
     for (at, one) in wanted.iter().enumerate() {
         let here = |(gpu, id): (&SplitGpu<'_>, &Option<ProfileId>)| {
             id.is_some_and(|id| gpu.grid.profile(id).is_some())
@@ -182,4 +185,20 @@ fn check(gpus: &[SplitGpu<'_>], wanted: &[Wanted]) -> Result<(), SplitError> {
         }
     }
     Ok(())
+}
+
+/// A part that must stay is never wanted here: only whole instances are.
+fn check_parts(at: usize, gpu: &SplitGpu<'_>) -> Result<(), SplitError> {
+    let parts = |one: &Existing| {
+        let pinned = one.parts.iter().find(|part| part.pinned);
+        pinned.map(|part| FitError::PartNotWanted {
+            gi: one.gi,
+            ci: part.ci,
+            profile: gpu.grid.part_label(one.profile, part.place.size),
+        })
+    };
+    match gpu.current.iter().find_map(parts) {
+        Some(source) => Err(SplitError::Fit { gpu: at, source }),
+        None => Ok(()),
+    }
 }

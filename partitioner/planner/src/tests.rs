@@ -19,6 +19,7 @@ use crate::machine;
 use crate::space::{Item, Multiset, Space, State};
 
 mod amd;
+mod amd_layout;
 mod check;
 mod choose;
 mod churn;
@@ -35,6 +36,8 @@ mod random;
 mod report;
 mod search;
 mod split;
+mod together;
+mod wishes;
 
 /// A GPU of these profiles that holds `state`, in order of the state.
 fn holding(profiles: &[kerf_types::Profile], state: &State) -> Gpu {

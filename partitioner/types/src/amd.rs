@@ -174,6 +174,23 @@ pub fn check_mode(
     }
 }
 
+/// What an AMD GPU shall be; what is not said stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AmdWish {
+    /// Its compute mode.
+    pub compute: Option<ComputePartition>,
+    /// Its memory mode.
+    pub memory: Option<MemoryPartition>,
+}
+
+impl AmdWish {
+    /// Whether a GPU is so now, whatever it has been asked for besides.
+    pub fn is_met_by(&self, gpu: &AmdGpu) -> bool {
+        self.compute.is_none_or(|mode| gpu.compute == Some(mode))
+            && self.memory.is_none_or(|mode| gpu.memory_mode == Some(mode))
+    }
+}
+
 /// One AMD GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmdGpu {

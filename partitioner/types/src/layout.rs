@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Gpu;
+use crate::amd::{AmdGpu, AmdWish};
 use crate::ids::GpuUuid;
 use crate::pci::PciAddress;
 use crate::placement::Spot;
@@ -13,7 +14,7 @@ use crate::profile::ProfileName;
 pub enum GpuSelector {
     /// Every GPU.
     All,
-    /// GPUs by NVML index.
+    /// GPUs by NVML index; in a rule about AMD GPUs, by their place among these in order of their addresses.
     Index(u32),
     /// One GPU by UUID.
     Uuid(GpuUuid),
@@ -26,7 +27,7 @@ pub enum GpuSelector {
     Label(String),
 }
 
-/// The wanted state of the chosen GPUs.
+/// The wanted state of the chosen GPUs. A rule with `amd` speaks of AMD GPUs alone, and any other of none of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LayoutRule {
     /// Which GPUs.
@@ -42,6 +43,10 @@ pub struct LayoutRule {
     pub fill: Vec<ProfileName>,
     /// Exactly these slices in exactly these places; such a rule has none of the three above.
     pub places: Option<BTreeMap<Spot, ProfileName>>,
+    /// Whether `slices` are those of all its GPUs together, split over them in any way, and not of each.
+    pub together: bool,
+    /// The modes of AMD GPUs; such a rule has nothing else.
+    pub amd: Option<AmdWish>,
 }
 
 impl GpuSelector {
@@ -61,13 +66,32 @@ impl GpuSelector {
             Self::Label(_) => false,
         }
     }
+
+    /// Whether it speaks of this AMD GPU, in a rule about such.
+    pub fn selects_amd(&self, gpu: &AmdGpu) -> bool {
+        match self {
+            Self::All => true,
+            Self::Index(index) => gpu.index == *index,
+            Self::Pci(pci) => gpu.pci == *pci,
+            Self::Model(pattern) => crate::pattern::matches(pattern, &gpu.name),
+            Self::Uuid(_) | Self::Label(_) => false,
+        }
+    }
 }
 
 impl Layout {
     /// Whether a rule speaks of this GPU.
     pub fn names(&self, gpu: &Gpu) -> bool {
-        let mut selectors = self.rules.iter().flat_map(|rule| &rule.gpus);
+        let rules = self.rules.iter().filter(|rule| rule.amd.is_none());
+        let mut selectors = rules.flat_map(|rule| &rule.gpus);
         selectors.any(|selector| selector.selects(gpu))
+    }
+
+    /// What the rule that speaks of this AMD GPU wants of it.
+    pub fn wish_for(&self, gpu: &AmdGpu) -> Option<AmdWish> {
+        let mut rules = self.rules.iter().filter(|rule| rule.amd.is_some());
+        let rule = rules.find(|rule| rule.gpus.iter().any(|one| one.selects_amd(gpu)));
+        rule.and_then(|rule| rule.amd)
     }
 }
 

@@ -27,7 +27,7 @@ pub mod step;
 pub mod time;
 pub mod topology;
 
-pub use amd::{AmdGpu, ComputePartition, MemoryPartition};
+pub use amd::{AmdGpu, AmdWish, ComputePartition, MemoryPartition};
 pub use ask::Ask;
 pub use bytes::Bytes;
 pub use compute::ComputeProfile;

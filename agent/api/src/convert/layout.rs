@@ -6,13 +6,16 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{ParseError, ProfileName, Spot};
+use kerf_types::{AmdWish, ParseError, ProfileName, Spot};
 
 use super::{
     At, ConvertError, Fault, GRID_LIMIT, NAME_LIMIT, PROFILE_LIMIT, RULE_LIMIT, count, distinct,
     each, number_error, parse, part_place, placement, required,
 };
 use crate::v1;
+
+/// Most GPUs that slices are split over: the planner's limit, since the largest hosts that are sold have sixteen.
+const TOGETHER_LIMIT: usize = 16;
 
 /// Reads a GPU's name in a layout: `all`, an NVML index, a UUID or a PCI address.
 pub fn gpu_selector(text: &str) -> Result<GpuSelector, ParseError> {
@@ -102,6 +105,8 @@ impl From<&LayoutRule> for v1::LayoutRule {
             at_least: counts(&rule.at_least),
             fill: rule.fill.iter().map(ToString::to_string).collect(),
             places: places.collect(),
+            together: rule.together,
+            amd: rule.amd.map(Into::into),
         }
     }
 }
@@ -119,30 +124,45 @@ impl TryFrom<v1::LayoutRule> for LayoutRule {
         check_rule(Self {
             gpus,
             mig_enabled: rule.mig_enabled,
-            slices: slice_counts("slices", rule.slices)?,
-            at_least: slice_counts("at_least", rule.at_least)?,
+            slices: slice_counts("slices", rule.slices, most(rule.together))?,
+            at_least: slice_counts("at_least", rule.at_least, GRID_LIMIT)?,
             fill: fill_order(rule.fill)?,
             places: exact_places(places.collect::<Result<_, ConvertError>>().at("places")?)?,
+            together: rule.together,
+            amd: rule
+                .amd
+                .map(|modes| AmdWish::try_from(modes).at("amd"))
+                .transpose()?,
         })
     }
 }
 
-/// Reads how many slices of which profile. A count of 0 says nothing and is left out, as mig-parted does.
+/// Most slices of one profile in a rule: what one GPU can hold, or several together.
+pub(crate) fn most(together: bool) -> usize {
+    match together {
+        true => GRID_LIMIT * TOGETHER_LIMIT,
+        false => GRID_LIMIT,
+    }
+}
+
+/// Reads how many slices of which profile, at most `most`. A count of 0 says nothing and is left out, as mig-parted
+/// does.
 pub(crate) fn slice_counts(
     key: &str,
     slices: BTreeMap<String, u32>,
+    most: usize,
 ) -> Result<BTreeMap<ProfileName, u32>, ConvertError> {
     count(key, slices.len(), PROFILE_LIMIT)?;
     let mut counts = BTreeMap::new();
     for (text, count) in slices {
         let field = format!("{key}.{text}");
         let profile: ProfileName = parse(key, &text)?;
-        if usize::try_from(count).map_or(true, |count| count > GRID_LIMIT) {
-            return Err(number_error(
-                &field,
-                count,
-                "a number of slices from 0 to 64",
-            ));
+        if usize::try_from(count).map_or(true, |count| count > most) {
+            let hint = match most {
+                GRID_LIMIT => "a number of slices from 0 to 64",
+                _ => "a number of slices from 0 to 1024 on all GPUs together",
+            };
+            return Err(number_error(&field, count, hint));
         }
         if counts.contains_key(&profile) {
             let what = profile.to_string();
@@ -194,6 +214,16 @@ pub(crate) fn check_rule(rule: LayoutRule) -> Result<LayoutRule, ConvertError> {
         .into_iter()
         .filter_map(|(key, there)| there.then_some(key))
         .collect();
+    if let Some(wish) = rule.amd {
+        return check_amd(rule, wish, &wants);
+    }
+    if rule.together && wants != ["slices"] {
+        return conflict(
+            "together",
+            "slices are split over the GPUs, and nothing else is: such a rule has slices, and neither at_least, fill \
+             nor places",
+        );
+    }
     if let [first, ..] = wants.as_slice()
         && !rule.mig_enabled
     {
@@ -214,17 +244,64 @@ pub(crate) fn check_rule(rule: LayoutRule) -> Result<LayoutRule, ConvertError> {
     Ok(rule)
 }
 
-/// What must hold among the rules.
-pub(crate) fn check_layout(layout: Layout) -> Result<Layout, ConvertError> {
-    let named = layout.rules.iter().flat_map(|rule| &rule.gpus);
-    distinct("rules", named.map(gpu_selector_text))?;
-    let all = layout
-        .rules
+/// What must hold within a rule about AMD GPUs.
+fn check_amd(rule: LayoutRule, wish: AmdWish, wants: &[&str]) -> Result<LayoutRule, ConvertError> {
+    let conflict = |field: &str, why| Err(ConvertError::new(field, Fault::Conflict { why }));
+    if let [first, ..] = wants {
+        return conflict(first, "an AMD GPU has modes and no slices");
+    }
+    if rule.mig_enabled || rule.together {
+        return conflict("amd", "an AMD GPU has modes, and neither MIG nor slices");
+    }
+    if rule
+        .gpus
         .iter()
-        .any(|rule| rule.gpus.contains(&GpuSelector::All));
-    if all && layout.rules.len() > 1 {
-        let why = "a rule for all GPUs stands alone";
-        return Err(ConvertError::new("rules", Fault::Conflict { why }));
+        .any(|gpu| matches!(gpu, GpuSelector::Uuid(_)))
+    {
+        let why = "an AMD GPU has no UUID: name it by its address, or by its place among AMD GPUs";
+        return conflict("gpus", why);
+    }
+    required("amd", (wish != AmdWish::default()).then_some(()))?;
+    Ok(rule)
+}
+
+/// What must hold among the rules: those about AMD GPUs and those about NVIDIA's speak of different GPUs by the same
+/// names.
+pub(crate) fn check_layout(layout: Layout) -> Result<Layout, ConvertError> {
+    let of_kind = |is_amd| {
+        let rules = layout.rules.iter();
+        rules.filter(move |rule| rule.amd.is_some() == is_amd)
+    };
+    for is_amd in [false, true] {
+        let named = of_kind(is_amd).flat_map(|rule| &rule.gpus);
+        distinct("rules", named.map(gpu_selector_text))?;
+        let all = of_kind(is_amd).any(|rule| rule.gpus.contains(&GpuSelector::All));
+        if all && of_kind(is_amd).count() > 1 {
+            let why = "a rule for all GPUs stands alone";
+            return Err(ConvertError::new("rules", Fault::Conflict { why }));
+        }
     }
     Ok(layout)
+}
+
+impl From<AmdWish> for v1::AmdModes {
+    fn from(wish: AmdWish) -> Self {
+        let text = |mode: &dyn std::fmt::Display| mode.to_string().to_lowercase();
+        Self {
+            compute: wish.compute.map(|mode| text(&mode)),
+            memory: wish.memory.map(|mode| text(&mode)),
+        }
+    }
+}
+
+impl TryFrom<v1::AmdModes> for AmdWish {
+    type Error = ConvertError;
+
+    fn try_from(modes: v1::AmdModes) -> Result<Self, ConvertError> {
+        let v1::AmdModes { compute, memory } = modes;
+        Ok(Self {
+            compute: compute.map(|text| parse("compute", &text)).transpose()?,
+            memory: memory.map(|text| parse("memory", &text)).transpose()?,
+        })
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) use check::{
 };
 pub use gpu::{architecture, architecture_number};
 pub use job::job_state;
-pub(crate) use layout::{check_layout, check_rule, exact_places, fill_order, slice_counts};
+pub(crate) use layout::{check_layout, check_rule, exact_places, fill_order, most, slice_counts};
 pub use layout::{gpu_selector, gpu_selector_text};
 pub(crate) use mig::{mig_mode, part_place, placement};
 pub use record::{RECORD_LIMIT, host_id};

@@ -10,12 +10,8 @@ use kerf_types::amd::{ComputePartition, MemoryPartition};
 use kerf_types::inventory::{Architecture, GpuProcess};
 use kerf_types::job::JobState;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
 use kerf_types::sample::{GpuSample, SliceSample};
-use kerf_types::{
-    Bytes, CiId, ContainerRef, Fence, GiId, Gpu, Health, Inventory, MigMode, ProfileId, SliceId,
-    Step, Timestamp,
-};
+use kerf_types::{Bytes, CiId, GiId, Gpu, Health, Inventory, MigMode, ProfileId, Step, Timestamp};
 use prost::Message;
 
 use super::{

@@ -168,6 +168,9 @@ pub struct HistoryGpu {
     pub mig: String,
     /// Slices: place and profile.
     pub slices: Vec<String>,
+    /// Modes of an AMD GPU, and what it gets when its driver is loaded anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modes: Option<String>,
 }
 
 impl TryFrom<&v1::ListHistoryResponse> for History {

@@ -50,7 +50,7 @@ pub use lease::{Lease, LeaseEntry, LeaseSubject, Leases};
 pub use maintenance::{DriverHolder, Maintenance};
 pub use map::unique_map;
 pub use nodes::{Node, NodeModel, NodeRecord, Nodes};
-pub use plan::{Applied, GpuPlan, LaterSlices, Plan, PlannedSlice, Step};
+pub use plan::{AmdPlan, Applied, GpuPlan, LaterSlices, Plan, PlannedSlice, Step};
 pub use profiles::{GpuProfiles, Profiles};
 pub use samples::{GpuSample, Samples, SliceSample};
 pub use slices::{Slice, Slices};

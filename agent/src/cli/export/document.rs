@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kerf_api::json::checkpoint::{Nameless, lying_on};
 use kerf_api::json::layout::{GpuName, Gpus, LayoutDocument, LayoutRuleDocument, LayoutSchema};
-use kerf_types::{Gpu, Inventory, MigMode};
+use kerf_types::{AmdWish, Gpu, Inventory, MigMode};
 use serde::Serialize;
 
 /// What some GPUs hold: whether MIG is on, or will be, and how many of which profile.
@@ -44,8 +44,34 @@ pub fn kerf(inventory: &Inventory) -> Result<LayoutDocument, Nameless> {
     });
     Ok(LayoutDocument {
         schema: LayoutSchema::V1,
-        rules: rules.collect(),
+        rules: rules.chain(amd(inventory)).collect(),
     })
+}
+
+/// The modes of AMD GPUs that have some. One that waits for its driver has those that it will have.
+fn amd(inventory: &Inventory) -> Vec<LayoutRuleDocument> {
+    let mut groups: Vec<(AmdWish, Vec<GpuName>)> = Vec::new();
+    for gpu in &inventory.amd {
+        let modes = AmdWish {
+            // Which compute mode the driver chooses with another memory mode, it says then.
+            compute: gpu.compute.filter(|_| gpu.pending_memory.is_none()),
+            memory: gpu.pending_memory.or(gpu.memory_mode),
+        };
+        if modes == AmdWish::default() {
+            continue;
+        }
+        let name = GpuName::Text(gpu.pci.to_string());
+        match groups.iter_mut().find(|(known, _)| *known == modes) {
+            Some((_, gpus)) => gpus.push(name),
+            None => groups.push((modes, vec![name])),
+        }
+    }
+    let rules = groups.into_iter().map(|(modes, gpus)| LayoutRuleDocument {
+        gpus: Gpus::List(gpus),
+        amd: Some(modes.into()),
+        ..LayoutRuleDocument::default()
+    });
+    rules.collect()
 }
 
 /// A file of mig-parted.
@@ -64,7 +90,7 @@ struct Entry {
     mig_devices: BTreeMap<String, u32>,
 }
 
-/// The same for mig-parted, which knows GPUs by their indices alone.
+/// The same for mig-parted, which knows GPUs by their indices alone, and none of AMD's.
 pub fn mig_parted(inventory: &Inventory) -> Result<MigParted, Nameless> {
     let entries = groups(inventory)?
         .into_iter()

@@ -30,7 +30,6 @@ fn gpus_that_hold_the_same_stand_together() {
     - gpus:
       - "0000:12:00.0"
       mig: false
-      slices: {}
     ---
     version: v1
     mig-configs:
@@ -58,8 +57,6 @@ fn gpus_that_hold_the_same_stand_together() {
     [[rules]]
     gpus = ["0000:12:00.0"]
     mig = false
-
-    [rules.slices]
     "#);
 }
 

@@ -64,6 +64,7 @@ fn message() -> v1::Plan {
         cost: 0,
         lower_bound: 0,
         proof: true,
+        amd: Vec::new(),
     }
 }
 
@@ -207,6 +208,7 @@ fn the_end_of_an_apply() {
         let message = AppliedMessage {
             history: 3,
             after_reset: Vec::new(),
+            after_reload: Vec::new(),
             generation: 8,
             steps,
             microseconds: 35_200,

@@ -1,6 +1,7 @@
 //! How documents look, and how arguments read. Both are pure, so no kerfd is needed; what verbs do on a host
 //! that changes stands in the scripted tests of `kerf-tests`.
 
+mod amd;
 mod arguments;
 mod failures;
 mod fleet;

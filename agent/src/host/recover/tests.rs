@@ -24,8 +24,11 @@ fn cut(gpu: u32) -> Work {
 }
 
 fn layout(gpus: &str) -> Work {
-    let text =
-        format!(r#"{{"schema": "kerf.v1.Layout", "rules": [{{"gpus": {gpus}, "mig": true}}]}}"#);
+    of_rule(&format!(r#""gpus": {gpus}, "mig": true"#))
+}
+
+fn of_rule(rule: &str) -> Work {
+    let text = format!(r#"{{"schema": "kerf.v1.Layout", "rules": [{{{rule}}}]}}"#);
     kerf_api::json::layout::parse(&text).expect("a layout");
     Work::Layout {
         generation: 1,
@@ -53,7 +56,7 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
             nics: Vec::new(),
             problems: Vec::new(),
         };
-        let known = |work| is_known(&work, &inventory, &[]);
+        let known = |work| is_known(&work, &inventory, (&[], true));
         assert_eq!([cut(0), cut(1), cut(2)].map(known), [true, false, true]);
         let layouts = ["[0, 2]", "[1]", "\"all\""];
         assert_eq!(
@@ -82,9 +85,12 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
         problems: Vec::new(),
     };
     let unread = ["0000:13:00.0".parse().expect("an address")];
-    let known = |work| is_known(&work, &well, &unread);
+    let known = |work| is_known(&work, &well, (&unread, true));
     assert_eq!([cut(0), cut(3)].map(known), [true, false]);
     assert!(!known(layout("[0]")), "the unread one may be GPU 0");
+    let amd = r#""gpus": "all", "amd": {"compute": "cpx"}"#;
+    let known = |work| is_known(&work, &well, (&[], false));
+    assert_eq!([layout("[0]"), of_rule(amd)].map(known), [true, false]);
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use kerf_types::layout::{GpuSelector, LayoutRule};
 use kerf_types::{Gpu, Health, Inventory, MigMode, Profile, ProfileId, ProfileName};
 
-use super::{Expected, ExpectedParts, Violation, check_slices, expand, report, users};
+use super::{
+    Expected, ExpectedParts, Violation, amd, check_slices, expand, report, together, users,
+};
 use crate::host::{GpuChange, HostPlan, HostRequest};
 
 /// Everything that is wrong with `plan` as an answer to `request`, with the GPU's index.
@@ -62,6 +64,8 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
     }
     let sums = report::check_sums(request, plan).into_iter();
     found.extend(sums.map(|violation| (0, violation)));
+    found.extend(together::check(request, plan));
+    found.extend(amd::check(request, plan));
     found
 }
 
@@ -98,7 +102,8 @@ fn rule_of<'a>(request: &HostRequest<'a>, gpu: &Gpu) -> Option<&'a LayoutRule> {
 pub(super) fn speaks_of(rule: &LayoutRule, gpu: &Gpu, inventory: &Inventory) -> bool {
     let lost = |gpu: &Gpu| matches!(gpu.health, Health::Lost { .. });
     let at = |index: u32| inventory.gpus.iter().filter(move |gpu| gpu.index == index);
-    rule.gpus.iter().any(|selector| match selector {
+    let mut selectors = rule.gpus.iter().filter(|_| rule.amd.is_none());
+    selectors.any(|selector| match selector {
         GpuSelector::All => true,
         GpuSelector::Index(index) => *index == gpu.index && (!lost(gpu) || at(*index).all(lost)),
         GpuSelector::Uuid(uuid) => *uuid == gpu.uuid,
@@ -127,8 +132,9 @@ fn expected<'a>(
     let profiles = profiles(gpu, request.inventory.gpus.iter());
     let mut slices: BTreeMap<ProfileId, u32> = BTreeMap::new();
     let mut parts: BTreeMap<(ProfileId, u8), u32> = BTreeMap::new();
-    // Without profiles no name means anything: see `later`.
-    let known = rule.slices.iter().filter(|_| !profiles.is_empty());
+    // Without profiles no name means anything: see `later`. Of a rule that is split a GPU has its share.
+    let is_own = !profiles.is_empty() && !rule.together;
+    let known = rule.slices.iter().filter(|_| is_own);
     for (name, count) in known.filter(|(_, count)| **count != 0) {
         let sum = match kind(profiles, name) {
             Some((id, None)) => slices.entry(id).or_insert(0),
@@ -143,6 +149,10 @@ fn expected<'a>(
     if !rule.at_least.is_empty() || !rule.fill.is_empty() || rule.places.is_some() {
         // What such a rule means is vetted against the plan: see `expand`.
         (slices, parts) = (change.target.clone(), change.parts.clone());
+    }
+    if rule.together {
+        // The same of a share, see `together`; it has no parts.
+        slices = change.target.clone();
     }
     let pinned = users::pinned(gpu, request.usage);
     // Every slice that nobody uses weighs the same; one in use is pinned, or was given up by name.

@@ -7,7 +7,7 @@ use kerf_types::{Gpu, MigMode, MigUuid, Placement, ProfileId, SliceId};
 
 use super::claims::Effects;
 use super::layout::speaks_of;
-use super::{Expected, ExpectedParts, Violation, parts, users};
+use super::{Expected, ExpectedParts, Violation, parts, together, users};
 use crate::host::{Change, DiffLine, GpuChange, HostPlan, HostRequest, Use};
 
 /// Adds a violation for each thing that the entry of a GPU says and that is not so.
@@ -199,8 +199,7 @@ pub(super) fn check_sums(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<Viol
         parts.fold(0, u64::saturating_add)
     };
     let cost = sum(|change| change.plan.cost);
-    let bound = sum(|change| change.plan.lower_bound);
-    let proof = plan.gpus.iter().all(|change| change.plan.proof);
+    let (bound, proof) = together::proven(plan);
     let mut order = plan.gpus.iter().zip(plan.gpus.iter().skip(1));
     let claims = [
         (plan.cost == cost, "the cost of the host"),

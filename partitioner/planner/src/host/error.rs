@@ -3,8 +3,10 @@
 use kerf_types::{MigUuid, ProfileName, SliceId, Spot};
 
 use super::GpuName;
+use crate::amd::AmdPlanError;
 use crate::gpu::FitError;
 use crate::grid::{GridError, NameError};
+use crate::split::SplitError;
 
 /// Why a layout cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,4 +149,66 @@ pub enum PlanError {
         /// The wanted mode.
         on: bool,
     },
+    /// The slices of a rule cannot be split over its GPUs.
+    #[error("the slices of rule {rule} cannot be had on {gpus} together")]
+    Together {
+        /// The rule, counted from 1.
+        rule: usize,
+        /// Its GPUs.
+        gpus: String,
+        /// Why; GPUs have their indices.
+        #[source]
+        source: Box<SplitError>,
+    },
+    /// They could, were other slices not in use.
+    #[error(
+        "the slices of rule {rule} cannot be had on {gpus} together beside what is in use: {in_use}"
+    )]
+    TogetherBlocked {
+        /// The rule, counted from 1.
+        rule: usize,
+        /// Its GPUs.
+        gpus: String,
+        /// The slices that are in use, and by whom.
+        in_use: String,
+        /// Why not.
+        #[source]
+        source: Box<SplitError>,
+    },
+    /// Nobody knows how a GPU of such a rule can be cut.
+    #[error(
+        "rule {rule} splits slices over GPUs, and the driver tells of no profile of {gpu} while its MIG mode is \
+         off: turn MIG on there first"
+    )]
+    TogetherUnknown {
+        /// The rule, counted from 1.
+        rule: usize,
+        /// The GPU.
+        gpu: GpuName,
+    },
+    /// A rule names an AMD GPU that is not here.
+    #[error(
+        "rule {rule} names {selector} among AMD GPUs, which is not on this host: it has {known}"
+    )]
+    NoAmdGpu {
+        /// The rule, counted from 1.
+        rule: usize,
+        /// What it names.
+        selector: String,
+        /// What is here.
+        known: String,
+    },
+    /// Two rules name one AMD GPU.
+    #[error("rules {first} and {second} both name AMD {gpu}")]
+    TwoAmdRules {
+        /// The GPU.
+        gpu: GpuName,
+        /// A rule, counted from 1.
+        first: usize,
+        /// Another one.
+        second: usize,
+    },
+    /// AMD GPUs cannot have the wanted modes.
+    #[error(transparent)]
+    Amd(AmdPlanError),
 }

@@ -28,7 +28,11 @@ const FORCED_WEIGHT: u64 = 1_000;
 pub(super) struct Grids<'a>(Vec<(&'a [Profile], Rc<Grid>)>);
 
 impl<'a> Grids<'a> {
-    fn grid(&mut self, name: GpuName, profiles: &'a [Profile]) -> Result<Rc<Grid>, PlanError> {
+    pub(super) fn grid(
+        &mut self,
+        name: GpuName,
+        profiles: &'a [Profile],
+    ) -> Result<Rc<Grid>, PlanError> {
         if let Some((_, grid)) = self.0.iter().find(|(known, _)| *known == profiles) {
             return Ok(Rc::clone(grid));
         }
@@ -39,10 +43,11 @@ impl<'a> Grids<'a> {
     }
 }
 
-/// The plan of one GPU, its mode included.
+/// The plan of one GPU, its mode included; what its slices come to where its rule was split over several GPUs.
 pub(super) fn plan_one<'a>(
     request: &HostRequest<'a>,
     selected: &Selected<'a>,
+    share: Option<(Target, GpuPlan)>,
     grids: &mut Grids<'a>,
 ) -> Result<GpuChange, PlanError> {
     let gpu = selected.gpu;
@@ -62,8 +67,9 @@ pub(super) fn plan_one<'a>(
         [] => None,
         profiles => Some(grids.grid(name, profiles)?),
     };
-    let (target, plan, later) = match &grid {
-        Some(grid) => {
+    let (target, plan, later) = match (&grid, share) {
+        (_, Some((target, plan))) => (target, plan, BTreeMap::new()),
+        (Some(grid), None) => {
             let aim = Aim {
                 grid,
                 current: &current,
@@ -72,7 +78,7 @@ pub(super) fn plan_one<'a>(
             let (target, plan) = aim.at(selected, explain)?;
             (target, plan, BTreeMap::new())
         }
-        None => {
+        (None, None) => {
             let later = later(selected, name)?;
             (Target::default(), clear(gpu, &uses, current)?, later)
         }
@@ -116,7 +122,7 @@ fn mode_after(gpu: &Gpu, on: bool) -> MigMode {
 }
 
 /// The instances of a GPU, each slice that somebody uses pinned, but for those that an operator gave up by name.
-fn current(
+pub(super) fn current(
     gpu: &Gpu,
     usage: &Usage,
     uses: &BTreeMap<GiId, String>,

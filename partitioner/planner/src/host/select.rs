@@ -28,7 +28,8 @@ fn selected<'a>(
     layout: &'a Layout,
 ) -> Result<Vec<Selected<'a>>, PlanError> {
     let mut out: Vec<Selected<'a>> = Vec::new();
-    for (rule, rule_number) in layout.rules.iter().zip(1..) {
+    let rules = layout.rules.iter().zip(1..);
+    for (rule, rule_number) in rules.filter(|(rule, _)| rule.amd.is_none()) {
         if !rule.mig_enabled && wants_slices(rule) {
             return Err(PlanError::SlicesWithoutMig { rule: rule_number });
         }
@@ -78,7 +79,8 @@ pub fn rules_by_gpu(
         };
         (one.gpu.pci, rule)
     });
-    Ok(rules.collect())
+    let amd = super::amd::rules(inventory, layout)?;
+    Ok(rules.chain(amd).collect())
 }
 
 fn wants_slices(rule: &LayoutRule) -> bool {
@@ -122,7 +124,7 @@ fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanErr
 }
 
 /// A selector in words.
-fn selector_text(selector: &GpuSelector) -> String {
+pub(super) fn selector_text(selector: &GpuSelector) -> String {
     match selector {
         GpuSelector::All => "all GPUs".to_owned(),
         GpuSelector::Index(index) => format!("GPU {index}"),
@@ -134,11 +136,14 @@ fn selector_text(selector: &GpuSelector) -> String {
 }
 
 fn known(inventory: &Inventory) -> String {
-    let names = inventory
-        .gpus
-        .iter()
-        .map(|gpu| format!("{} ({})", gpu.index, gpu.pci));
-    let names: Vec<String> = names.collect();
+    listed(inventory.gpus.iter().map(|gpu| (gpu.index, gpu.pci)))
+}
+
+/// GPUs in a message.
+pub(super) fn listed(gpus: impl Iterator<Item = (u32, PciAddress)>) -> String {
+    let names: Vec<String> = gpus
+        .map(|(index, pci)| format!("{index} ({pci})"))
+        .collect();
     match names.as_slice() {
         [] => "no GPU".to_owned(),
         names => format!("GPUs {}", names.join(", ")),

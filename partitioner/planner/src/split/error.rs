@@ -73,7 +73,7 @@ pub enum SplitError {
         /// Whether instances are pinned.
         pins: bool,
     },
-    /// The only GPU cannot hold them.
+    /// One GPU cannot hold them: the only one, or one that has a part which must stay.
     #[error("the wanted slices do not fit on GPU {gpu}")]
     Fit {
         /// The GPU.

@@ -7,7 +7,7 @@ use kerf_types::{AmdGpu, Bytes, ComputePartition, MemoryPartition, PciAddress, S
 
 use crate::amd::{AmdPlanError, AmdRequest, AmdWish, plan_amd};
 
-fn gpu(index: u8) -> AmdGpu {
+pub(super) fn gpu(index: u8) -> AmdGpu {
     AmdGpu {
         index: index.into(),
         pci: format!("0000:{index:02x}:00.0")
@@ -38,7 +38,7 @@ fn gpu(index: u8) -> AmdGpu {
     }
 }
 
-fn wish(compute: &str, memory: &str) -> AmdWish {
+pub(super) fn wish(compute: &str, memory: &str) -> AmdWish {
     AmdWish {
         compute: compute.parse().ok(),
         memory: memory.parse().ok(),

@@ -45,7 +45,7 @@ pub(super) struct World {
     pub inventory: Inventory,
     pub usage: Usage,
     pub rules: Vec<LayoutRule>,
-    allow_reset: bool,
+    pub allow_reset: bool,
 }
 
 impl World {

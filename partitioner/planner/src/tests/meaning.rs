@@ -3,70 +3,16 @@
 use std::collections::BTreeMap;
 
 use kerf_types::ProfileName;
-use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::layout::{GpuSelector, LayoutRule};
 
 use super::host::{World, rule};
-use super::{holding, id, multiset_of, place, profiles};
-use crate::check::{Violation, check_host};
+use super::wishes::{at_least, check, first, holds, name, places, shown, violations};
+use super::{holding, id, multiset_of, profiles};
+use crate::check::Violation;
 use crate::grid::Grid;
-use crate::host::{HostPlan, HostRequest, Use};
+use crate::host::{HostPlan, Use};
 use crate::machine::{self, Random};
 use crate::space::Space;
-
-fn name(text: &str) -> ProfileName {
-    text.parse().expect("a profile")
-}
-
-fn first() -> LayoutRule {
-    rule(&[GpuSelector::Index(0)], true, &[])
-}
-
-fn at_least(least: &[(&str, u32)], fill: &[&str]) -> LayoutRule {
-    LayoutRule {
-        at_least: least
-            .iter()
-            .map(|(text, count)| (name(text), *count))
-            .collect(),
-        fill: fill.iter().map(|text| name(text)).collect(),
-        ..first()
-    }
-}
-
-fn places(places: &[(&str, &str)]) -> LayoutRule {
-    let places = places
-        .iter()
-        .map(|(at, text)| (at.parse().expect("a place"), name(text)));
-    LayoutRule {
-        places: Some(places.collect()),
-        ..first()
-    }
-}
-
-/// A world in which GPU 0 holds these.
-fn holds(rule: LayoutRule, state: &[(u32, &str)]) -> World {
-    let mut world = World::new(vec![rule]);
-    world.gpu(0).instances.clear();
-    for (profile, at) in state {
-        machine::add(world.gpu(0), id(*profile), place(at));
-    }
-    world
-}
-
-/// What a plan comes to: what stays, what goes, what comes.
-fn shown(plan: &HostPlan) -> String {
-    let signs = ['=', '-', '~', '+'];
-    let lines = plan.gpus.iter().flat_map(|gpu| &gpu.diff);
-    let lines = lines.map(|line| {
-        let sign = signs[line.change as usize];
-        format!("{sign}{} {}", line.placement, line.profile)
-    });
-    lines.collect::<Vec<String>>().join(", ")
-}
-
-#[track_caller]
-fn check(world: &World, expected: &str) {
-    assert_eq!(shown(&world.plan().expect("a plan")), expected);
-}
 
 #[test]
 fn at_least_keeps_what_else_lives_there_as_far_as_it_can() {
@@ -274,16 +220,7 @@ fn is_caught(world: &World, plan: &HostPlan) -> bool {
         return false;
     };
     *count -= 1;
-    let layout = Layout {
-        rules: world.rules.clone(),
-    };
-    let request = HostRequest {
-        inventory: &world.inventory,
-        layout: &layout,
-        usage: &world.usage,
-        allow_reset: false,
-    };
-    let found = check_host(&request, &false_one);
+    let found = violations(world, &false_one);
     assert!(!found.is_empty(), "{:?}", false_one.gpus[0].target);
     found
         .iter()

@@ -1,82 +1,16 @@
 //! Rules that say at least, fill, where, and by force, of parts of GPU instances: what they come to, and that it is
 //! checked.
 
-use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{ProfileName, SliceId, Spot};
+use kerf_types::layout::{GpuSelector, LayoutRule};
+use kerf_types::{SliceId, Spot};
 
 use super::host::{World, rule};
-use super::parts::{DividedSpace, Slices, holding, key, target};
-use super::{id, place, profiles};
-use crate::check::check_host;
-use crate::host::{HostPlan, HostRequest, Use};
+use super::parts::{DividedSpace, holding, key, target};
+use super::wishes::{
+    at_least, check, first, holds, lease, name, places, refused, shown, violations,
+};
+use crate::host::{HostPlan, Use};
 use crate::machine::Random;
-
-fn name(text: &str) -> ProfileName {
-    text.parse().expect("a profile")
-}
-
-fn first() -> LayoutRule {
-    rule(&[GpuSelector::Index(0)], true, &[])
-}
-
-fn at_least(least: &[(&str, u32)], fill: &[&str]) -> LayoutRule {
-    let least = least.iter().map(|(text, count)| (name(text), *count));
-    LayoutRule {
-        at_least: least.collect(),
-        fill: fill.iter().map(|text| name(text)).collect(),
-        ..first()
-    }
-}
-
-fn places(places: &[(&str, &str)]) -> LayoutRule {
-    let spot = |text: &str| text.parse().expect("a place");
-    let places = places.iter().map(|(at, text)| (spot(at), name(text)));
-    LayoutRule {
-        places: Some(places.collect()),
-        ..first()
-    }
-}
-
-/// A world in which GPU 0 holds these: profile, place, and the place in it of a part.
-fn holds(rule: LayoutRule, state: &[(u32, &str)]) -> World {
-    let mut world = World::new(vec![rule]);
-    let slice = |(profile, at): &(u32, &str)| match at.split_once('/') {
-        None => (place(at), id(*profile), None),
-        Some((at, part)) => (place(at), id(*profile), Some(place(part))),
-    };
-    let slices: Slices = state.iter().map(slice).collect();
-    *world.gpu(0) = holding(&profiles("h100-80gb"), &slices);
-    world
-}
-
-fn lease(world: &mut World, name: &str) {
-    let slice: SliceId = format!("0000:10:00.0-{name}").parse().expect("a slice");
-    let by = Use::Leased("job 7".to_owned());
-    world.usage.slices.insert(slice, by);
-}
-
-fn shown(plan: &HostPlan) -> String {
-    let signs = ['=', '-', '~', '+'];
-    let lines = plan.gpus.iter().flat_map(|gpu| &gpu.diff);
-    let lines = lines.map(|line| {
-        let (sign, at) = (signs[line.change as usize], line.placement);
-        let part = line
-            .compute
-            .map_or(String::new(), |part| format!("/{part}"));
-        format!("{sign}{at}{part} {}", line.profile)
-    });
-    lines.collect::<Vec<String>>().join(", ")
-}
-
-#[track_caller]
-fn check(world: &World, expected: &str) {
-    assert_eq!(shown(&world.plan().expect("a plan")), expected);
-}
-
-#[track_caller]
-fn refused(world: &World, expected: &str) {
-    assert_eq!(world.plan().expect_err("no plan"), expected);
-}
 
 #[test]
 fn at_least_counts_parts_and_keeps_what_else_lives_there() {
@@ -301,16 +235,7 @@ fn is_caught(world: &World, plan: &HostPlan) -> bool {
         return false;
     };
     *count -= 1;
-    let layout = Layout {
-        rules: world.rules.clone(),
-    };
-    let request = HostRequest {
-        inventory: &world.inventory,
-        layout: &layout,
-        usage: &world.usage,
-        allow_reset: false,
-    };
-    let found = check_host(&request, &false_one);
+    let found = violations(world, &false_one);
     assert!(!found.is_empty(), "{:?}", false_one.gpus[0].parts);
     true
 }

@@ -1,12 +1,12 @@
 //! Splits over several GPUs against trying all, what is said when there is none, and what is said when the
 //! search is cut short.
 
-use kerf_types::{Placement, Profile, ProfileId, ProfileName};
+use kerf_types::{ProfileId, ProfileName};
 
 use super::{current, holding, id, place, profiles};
 use crate::check::{Expected, check_plan, check_split};
 use crate::families::some_profiles;
-use crate::gpu::{Budget, Existing};
+use crate::gpu::Existing;
 use crate::grid::Grid;
 use crate::hosts::{Draw, Family, Host, end_states};
 use crate::machine::Random;
@@ -74,7 +74,7 @@ fn check_steps(host: &Host<'_>, plan: &SplitPlan) {
     }
 }
 
-fn small_families() -> [Family; 3] {
+pub(super) fn small_families() -> [Family; 3] {
     [
         Family::new(profiles("a30-24gb")),
         Family::new(some_profiles("a100-80gb", &[19, 20, 14, 9, 0])),

@@ -1,6 +1,10 @@
 //! Leases on the wire.
 
-use super::*;
+use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
+use kerf_types::{ContainerRef, Fence, SliceId, Timestamp};
+
+use crate::example::{cut_gpu, place};
+use crate::v1;
 
 #[test]
 fn a_lease_is_shown_whole() {

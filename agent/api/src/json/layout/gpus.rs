@@ -169,6 +169,15 @@ pub(super) fn slices_schema(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The same for a rule whose GPUs may hold them together.
+pub(super) fn all_slices_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "propertyNames": { "pattern": PROFILE_PATTERN },
+        "additionalProperties": { "type": "integer", "minimum": 0, "maximum": 1024 },
+    })
+}
+
 /// What a profile's name looks like.
 pub(super) const PROFILE_PATTERN: &str =
     "^(MIG )?([0-9]{1,2}c\\.)?[0-9]{1,2}g\\.[0-9]{1,5}gb(\\+me|\\+gfx|\\+me\\.all|-me)?$";

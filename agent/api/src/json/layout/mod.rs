@@ -10,8 +10,14 @@
 //!     fill: 1g.10gb
 //!   - gpus: [7]
 //!     mig: false
+//!   - gpus: [4, 5, 6]
+//!     slices: { 1g.10gb: 9, 3g.40gb: 2 }
+//!     together: true
+//!   - gpus: all
+//!     amd: { compute: cpx, memory: nps1 }
 //! ```
 
+mod amd;
 mod fill;
 mod gpus;
 #[cfg(test)]
@@ -20,18 +26,19 @@ mod tests;
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{Layout, LayoutRule};
-use kerf_types::{ProfileName, Spot};
+use kerf_types::{AmdWish, ProfileName, Spot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use amd::AmdModes;
 pub use fill::Fill;
 pub use gpus::{GpuName, Gpus};
 
 use super::map::unique_map;
 use super::schema_tag;
 use crate::convert::{
-    At, ConvertError, RULE_LIMIT, check_layout, check_rule, each, exact_places, fill_order,
-    required, slice_counts,
+    At, ConvertError, Fault, GRID_LIMIT, RULE_LIMIT, check_layout, check_rule, each, exact_places,
+    fill_order, most, required, slice_counts,
 };
 
 schema_tag!(LayoutSchema, "kerf.v1.Layout");
@@ -56,17 +63,28 @@ pub struct LayoutDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Rule")]
+#[schemars(extend(
+    "if" = { "properties": { "together": { "const": true, "description": "Slices of all the GPUs." } }, "required": ["together"] },
+    "else" = { "properties": {
+        "slices": { "additionalProperties": { "maximum": 64 }, "description": "Slices of one GPU." }
+    } }
+))]
 pub struct LayoutRuleDocument {
     /// Which GPUs: `all`, or a list of NVML indices, UUIDs, PCI addresses, `model:NAME` (where `*` stands for
-    /// anything) and `label:NAME` (of `gpu_labels` in kerf.toml).
+    /// anything) and `label:NAME` (of `gpu_labels` in kerf.toml). In a rule with `amd` these are AMD GPUs, and an index
+    /// counts them in order of their addresses; in any other they are NVIDIA's.
     pub gpus: Gpus,
     /// Whether MIG is on, with exactly these slices, or off, without any. It may be left out where slices are
     /// named.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mig: Option<bool>,
     /// Number of slices on each of the GPUs by profile name, like `1g.10gb: 2`: exactly these, and what fills.
-    #[serde(default, deserialize_with = "unique_map")]
-    #[schemars(schema_with = "gpus::slices_schema")]
+    #[serde(
+        default,
+        deserialize_with = "unique_map",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    #[schemars(schema_with = "gpus::all_slices_schema")]
     pub slices: BTreeMap<String, u32>,
     /// The least number of slices instead: what else lives there is kept as far as there is room.
     #[serde(
@@ -88,6 +106,13 @@ pub struct LayoutRuleDocument {
     )]
     #[schemars(schema_with = "gpus::places_schema")]
     pub places: BTreeMap<String, String>,
+    /// Whether `slices` are those of all the GPUs together instead, split over them so that the least of what lives
+    /// there is disturbed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub together: bool,
+    /// The modes of AMD GPUs; such a rule has nothing else. A memory mode takes hold when the driver is loaded anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amd: Option<AmdModes>,
 }
 
 /// A text that is no layout.
@@ -149,13 +174,15 @@ impl From<&LayoutRule> for LayoutRuleDocument {
         let places = rule.places.iter().flatten();
         Self {
             gpus: rule.gpus.as_slice().into(),
-            mig: Some(rule.mig_enabled),
+            mig: rule.amd.is_none().then_some(rule.mig_enabled),
             slices: counts(&rule.slices),
             at_least: counts(&rule.at_least),
             fill: Fill(rule.fill.iter().map(ToString::to_string).collect()),
             places: places
                 .map(|(place, name)| (place.to_string(), name.to_string()))
                 .collect(),
+            together: rule.together,
+            amd: rule.amd.map(Into::into),
         }
     }
 }
@@ -164,8 +191,12 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
     type Error = ConvertError;
 
     fn try_from(rule: LayoutRuleDocument) -> Result<Self, ConvertError> {
-        let slices = slice_counts("slices", rule.slices)?;
-        let at_least = slice_counts("at_least", rule.at_least)?;
+        let slices = slice_counts("slices", rule.slices, most(rule.together))?;
+        let at_least = slice_counts("at_least", rule.at_least, GRID_LIMIT)?;
+        let amd = rule
+            .amd
+            .map(|modes| AmdWish::try_from(modes).at("amd"))
+            .transpose()?;
         let fill = fill_order(rule.fill.0)?;
         let place =
             |(place, profile): (String, String)| Ok((place.parse::<Spot>().at("places")?, profile));
@@ -175,7 +206,12 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
         let names =
             !slices.is_empty() || !at_least.is_empty() || !fill.is_empty() || places.is_some();
         let mig_enabled = match rule.mig {
+            Some(_) if amd.is_some() => {
+                let why = "an AMD GPU has no MIG";
+                return Err(ConvertError::new("mig", Fault::Conflict { why }));
+            }
             Some(enabled) => enabled,
+            None if amd.is_some() => false,
             None => required("mig", names.then_some(true))?,
         };
         check_rule(Self {
@@ -185,6 +221,8 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
             at_least,
             fill,
             places,
+            together: rule.together,
+            amd,
         })
     }
 }

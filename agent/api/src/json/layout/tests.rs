@@ -38,7 +38,7 @@ fn a_layout_is_written_as_it_is_meant() {
           "mig": true,
           "slices": { "1g.10gb": 4, "3g.40gb": 1 }
         },
-        { "gpus": [ 7 ], "mig": false, "slices": {} }
+        { "gpus": [ 7 ], "mig": false }
       ]
     }
     "#);
@@ -50,7 +50,7 @@ fn a_layout_is_written_as_it_is_meant() {
 fn all_gpus_have_a_word() {
     let layout = parse(r#"{"rules": [{"gpus": "all", "mig": true}]}"#).expect("a layout");
     assert_eq!(layout.rules[0].gpus, [GpuSelector::All]);
-    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"{ "schema": "kerf.v1.Layout", "rules": [ { "gpus": "all", "mig": true, "slices": {} } ] }"#);
+    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"{ "schema": "kerf.v1.Layout", "rules": [ { "gpus": "all", "mig": true } ] }"#);
     let listed = parse(r#"{"rules": [{"gpus": ["all"], "mig": true}]}"#).expect("a layout");
     assert_eq!(listed, layout);
 }
@@ -70,7 +70,7 @@ fn a_wrong_layout_is_refused() {
     check_refused(
         r#"{"gpus": "all", "mig": true, "slice": {}}"#,
         "not a kerf.v1.Layout document: unknown field `slice`, expected one of `gpus`, `mig`, \
-         `slices`, `at_least`, `fill`, `places`",
+         `slices`, `at_least`, `fill`, `places`, `together`, `amd`",
     );
     check_refused(
         r#"{"gpus": "all", "slices": {"1g.10gb": 1, "1g.10gb": 2}}"#,
@@ -119,7 +119,6 @@ fn a_rule_says_exactly_at_least_or_where() {
         {
           "gpus": [ "model:NVIDIA H100*", "label:training" ],
           "mig": true,
-          "slices": {},
           "at_least": { "3g.40gb": 1 },
           "fill": [ "1g.10gb" ]
         },
@@ -132,7 +131,6 @@ fn a_rule_says_exactly_at_least_or_where() {
         {
           "gpus": [ 2 ],
           "mig": true,
-          "slices": {},
           "places": { "0:2": "2g.20gb", "4:4/0:1": "1c.3g.40gb", "4:4/2:1": "1c.3g.40gb" }
         }
       ]
@@ -186,5 +184,83 @@ fn a_place_in_an_instance_is_written_as_two() {
     check_refused(
         r#"{"gpus": [0], "places": {"0:4/1": "1c.3g.40gb"}}"#,
         "rules[0].places: a placement expected, found \"1\": write it as start:size, like 4:4",
+    );
+}
+
+#[test]
+fn a_rule_may_hold_its_slices_together() {
+    let layout = read("rules:\n- {gpus: all, slices: {1g.10gb: 112}, together: true}\n");
+    assert!(layout.rules[0].together);
+    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"
+    {
+      "schema": "kerf.v1.Layout",
+      "rules": [ { "gpus": "all", "mig": true, "slices": { "1g.10gb": 112 }, "together": true } ]
+    }
+    "#);
+    let wire = crate::v1::Layout::from(&layout);
+    assert_eq!(Layout::try_from(wire), Ok(layout));
+    check_refused(
+        r#"{"gpus": "all", "slices": {"1g.10gb": 65}}"#,
+        "rules[0].slices.1g.10gb: 65 is not a number of slices from 0 to 64",
+    );
+    check_refused(
+        r#"{"gpus": "all", "slices": {"1g.10gb": 1025}, "together": true}"#,
+        "rules[0].slices.1g.10gb: 1025 is not a number of slices from 0 to 1024 on all GPUs together",
+    );
+    for other in [
+        r#""mig": true"#,
+        r#""at_least": {"1g.10gb": 1}"#,
+        r#""slices": {"1g.10gb": 1}, "fill": "1g.10gb""#,
+        r#""places": {"0:1": "1g.10gb"}"#,
+    ] {
+        check_refused(
+            &format!(r#"{{"gpus": "all", {other}, "together": true}}"#),
+            "rules[0].together: slices are split over the GPUs, and nothing else is: such a rule has slices, and \
+             neither at_least, fill nor places",
+        );
+    }
+}
+
+#[test]
+fn a_rule_about_amd_gpus_has_modes_alone() {
+    let layout = read(
+        "rules:
+- {gpus: all, amd: {compute: cpx, memory: NPS4}}
+- {gpus: all, mig: false}
+",
+    );
+    insta::assert_snapshot!(pretty(&LayoutDocument::from(&layout)), @r#"
+    {
+      "schema": "kerf.v1.Layout",
+      "rules": [
+        { "gpus": "all", "amd": { "compute": "cpx", "memory": "nps4" } },
+        { "gpus": "all", "mig": false }
+      ]
+    }
+    "#);
+    let wire = crate::v1::Layout::from(&layout);
+    assert_eq!(Layout::try_from(wire), Ok(layout));
+    let twice = r#"{"gpus": [0], "amd": {"compute": "cpx"}}"#;
+    check_refused(&format!("{twice}, {twice}"), "rules: 0 stands there twice");
+    check_refused(
+        r#"{"gpus": "all", "amd": {"compute": "cpq"}}"#,
+        "rules[0].amd.compute: a compute partition mode expected, found \"cpq\": spx, dpx, tpx, qpx or cpx",
+    );
+    check_refused(
+        r#"{"gpus": "all", "amd": {"memory": "nps3"}}"#,
+        "rules[0].amd.memory: a memory partition mode expected, found \"nps3\": nps1, nps2, nps4 or nps8",
+    );
+    check_refused(r#"{"gpus": "all", "amd": {}}"#, "rules[0].amd: missing");
+    check_refused(
+        r#"{"gpus": "all", "mig": true, "amd": {"compute": "cpx"}}"#,
+        "rules[0].mig: an AMD GPU has no MIG",
+    );
+    check_refused(
+        r#"{"gpus": "all", "slices": {"1g.10gb": 1}, "amd": {"compute": "cpx"}}"#,
+        "rules[0].slices: an AMD GPU has modes and no slices",
+    );
+    check_refused(
+        r#"{"gpus": ["GPU-5d4c"], "amd": {"compute": "cpx"}}"#,
+        "rules[0].gpus: an AMD GPU has no UUID: name it by its address, or by its place among AMD GPUs",
     );
 }

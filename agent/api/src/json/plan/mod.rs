@@ -3,8 +3,12 @@
 #[cfg(test)]
 mod tests;
 
+mod amd;
+
 use kerf_types::Step as TypesStep;
 use serde::Serialize;
+
+pub use amd::AmdPlan;
 
 use super::{Placement, inventory::MigMode, schema_tag};
 use crate::convert::{At, ConvertError, mig_mode, part_place, placement};
@@ -32,6 +36,15 @@ pub struct Plan {
     pub gpus: Vec<GpuPlan>,
     /// What the plan leaves out, in words.
     pub notes: Vec<String>,
+    /// One entry for each AMD GPU that the layout names.
+    pub amd: Vec<AmdPlan>,
+}
+
+impl Plan {
+    /// Whether the host is not as the layout wants it: where the plan changes something, or what was asked for waits.
+    pub fn differs(&self) -> bool {
+        self.changes || self.amd.iter().any(AmdPlan::differs)
+    }
 }
 
 /// What happens to one GPU.
@@ -172,6 +185,8 @@ pub struct Applied {
     pub history: Option<u64>,
     /// GPUs whose mode changes only after a reset, in words; the layout goes on there when it came.
     pub after_reset: Vec<String>,
+    /// AMD GPUs whose modes change only when the driver is loaded anew, in words; the layout goes on there then.
+    pub after_reload: Vec<String>,
 }
 
 impl TryFrom<&v1::Plan> for Plan {
@@ -185,15 +200,20 @@ impl TryFrom<&v1::Plan> for Plan {
             .enumerate()
             .map(one)
             .collect::<Result<_, _>>()?;
+        let one = |(index, gpu)| AmdPlan::try_from(gpu).at(&format!("amd[{index}]"));
+        let amd = plan.amd.iter().enumerate().map(one);
+        let amd = amd.collect::<Result<Vec<AmdPlan>, ConvertError>>()?;
         Ok(Self {
             schema: PlanSchema::V1,
             generation: plan.generation,
-            changes: gpus.iter().any(|gpu| !gpu.steps.is_empty()),
+            changes: gpus.iter().any(|gpu| !gpu.steps.is_empty())
+                || amd.iter().any(|gpu| !gpu.steps.is_empty()),
             cost: plan.cost,
             lower_bound: plan.lower_bound,
             proof: plan.proof,
             gpus,
             notes: plan.notes.clone(),
+            amd,
         })
     }
 }
@@ -202,10 +222,6 @@ impl TryFrom<&v1::GpuPlan> for GpuPlan {
     type Error = ConvertError;
 
     fn try_from(gpu: &v1::GpuPlan) -> Result<Self, ConvertError> {
-        let step = |(index, step): (usize, &v1::Step)| {
-            TypesStep::try_from(step.clone()).at(&format!("steps[{index}]"))
-        };
-        let steps = gpu.steps.iter().enumerate().map(step);
         Ok(Self {
             index: gpu.index,
             uuid: gpu.uuid.clone(),
@@ -215,12 +231,18 @@ impl TryFrom<&v1::GpuPlan> for GpuPlan {
             keep: planned("keep", &gpu.keep)?,
             destroy: planned("destroy", &gpu.destroy)?,
             create: planned("create", &gpu.create)?,
-            steps: steps
-                .map(|step| step.map(Into::into))
-                .collect::<Result<_, _>>()?,
+            steps: steps(&gpu.steps)?,
             later: gpu.later.iter().map(Into::into).collect(),
         })
     }
+}
+
+fn steps(steps: &[v1::Step]) -> Result<Vec<Step>, ConvertError> {
+    let step = |(index, step): (usize, &v1::Step)| {
+        let step = TypesStep::try_from(step.clone()).at(&format!("steps[{index}]"))?;
+        Ok(step.into())
+    };
+    steps.iter().enumerate().map(step).collect()
 }
 
 impl From<&v1::LaterSlices> for LaterSlices {
@@ -318,6 +340,7 @@ impl From<&v1::apply_progress::Applied> for Applied {
             duration_us: applied.microseconds,
             history: Some(applied.history).filter(|number| *number > 0),
             after_reset: applied.after_reset.clone(),
+            after_reload: applied.after_reload.clone(),
         }
     }
 }

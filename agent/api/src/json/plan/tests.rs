@@ -65,6 +65,28 @@ fn plan_message() -> v1::Plan {
         cost: 3,
         lower_bound: 3,
         proof: true,
+        amd: vec![amd_message()],
+    }
+}
+
+fn amd_message() -> v1::AmdPlan {
+    let modes = |compute: &str, memory: &str| {
+        Some(v1::AmdModes {
+            compute: Some(text(compute)),
+            memory: Some(text(memory)),
+        })
+    };
+    let step = Step::SetAmdMemory {
+        gpu: pci("0000:1b:00.0"),
+        mode: kerf_types::MemoryPartition::Nps4,
+    };
+    v1::AmdPlan {
+        index: 1,
+        pci: text("0000:1b:00.0"),
+        from: modes("spx", "nps1"),
+        to: modes("cpx", "nps4"),
+        steps: vec![(&step).into()],
+        after_reload: modes("cpx", "nps4"),
     }
 }
 
@@ -116,7 +138,17 @@ fn plan() {
           "later": [ { "profile": "1g.20gb", "count": 2 } ]
         }
       ],
-      "notes": []
+      "notes": [],
+      "amd": [
+        {
+          "index": 1,
+          "pci": "0000:1b:00.0",
+          "from": { "compute": "spx", "memory": "nps1" },
+          "to": { "compute": "cpx", "memory": "nps4" },
+          "steps": [ { "action": "set_amd_memory", "gpu": "0000:1b:00.0", "mode": "NPS4" } ],
+          "after_reload": { "compute": "cpx", "memory": "nps4" }
+        }
+      ]
     }
     "#);
 }
@@ -161,7 +193,12 @@ fn steps() {
 fn a_plan_without_steps_changes_nothing() {
     let mut nothing = plan_message();
     nothing.gpus[0].steps.clear();
-    assert!(!message::<Plan, _>(&nothing).changes);
+    nothing.amd[0].steps.clear();
+    // What waits for a driver changes nothing now, and is a difference.
+    let waits = message::<Plan, _>(&nothing);
+    assert!(!waits.changes && waits.differs());
+    nothing.amd[0].from = nothing.amd[0].to.clone();
+    assert!(!message::<Plan, _>(&nothing).differs());
 }
 
 #[test]
@@ -174,6 +211,13 @@ fn a_plan_with_a_hole_is_refused() {
     wrong.gpus[0].steps[1].kind = None;
     let error = Plan::try_from(&wrong).expect_err("no step");
     assert_eq!(error.path, "gpus[0].steps[1].kind");
+    let mut wrong = plan_message();
+    wrong.amd[0].from = Some(v1::AmdModes {
+        compute: Some(text("cpq")),
+        memory: None,
+    });
+    let error = Plan::try_from(&wrong).expect_err("no such mode");
+    assert_eq!(error.path, "amd[0].from.compute");
 }
 
 #[test]
@@ -181,6 +225,7 @@ fn applied() {
     let done = v1::apply_progress::Applied {
         history: 3,
         after_reset: Vec::new(),
+        after_reload: Vec::new(),
         generation: 43,
         steps: 5,
         microseconds: 1_250_000,
@@ -192,7 +237,8 @@ fn applied() {
       "steps": 5,
       "duration_us": 1250000,
       "history": 3,
-      "after_reset": []
+      "after_reset": [],
+      "after_reload": []
     }
     "#);
 }

@@ -157,6 +157,8 @@ fn layouts_are_accepted() {
             { "gpus": [0, "GPU-5d4c", "0000:1b:00.0", "3"], "slices": { "1g.10gb+me": 1 } },
             { "gpus": [7], "mig": false },
         ] }),
+        json!({ "rules": [{ "gpus": "all", "slices": { "1g.10gb": 65 }, "together": true }] }),
+        json!({ "rules": [{ "gpus": "all", "amd": { "compute": "CPX", "memory": "nps4" } }] }),
     ] {
         check_accepted(SchemaKind::Layout, &document);
         crate::json::layout::parse(&document.to_string()).expect("accepted by the schema");
@@ -168,6 +170,10 @@ fn layouts_are_accepted() {
         json!({ "rules": [{ "gpus": [-1], "mig": true }] }),
         json!({ "rules": [{ "gpus": "all", "slices": { "1g": 1 } }] }),
         json!({ "rules": [{ "gpus": "all", "slices": { "1g.10gb": 65 } }] }),
+        json!({ "rules": [{ "gpus": "all", "slices": { "1g.10gb": 65 }, "together": false }] }),
+        json!({ "rules": [{ "gpus": "all", "slices": { "1g.10gb": 1025 }, "together": true }] }),
+        json!({ "rules": [{ "gpus": "all", "amd": { "compute": "cpq" } }] }),
+        json!({ "rules": [{ "gpus": "all", "amd": { "memory": "nps3" } }] }),
         json!({ "rules": [{ "gpus": "all", "mig": "yes" }] }),
         json!({ "rules": [{ "mig": true }] }),
     ] {

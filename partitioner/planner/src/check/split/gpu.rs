@@ -137,6 +137,8 @@ impl<'a> Replay<'a> {
         let counts = self.room.counts.clone();
         let claims = [
             (counts == *target, "the target"),
+            // Whole instances alone are split.
+            (plan.divide.is_empty(), "what is divided"),
             (plan.cost == self.cost, "its cost"),
             (
                 plan.lower_bound <= plan.cost && plan.proof == (plan.lower_bound == plan.cost),

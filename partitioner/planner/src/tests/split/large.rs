@@ -1,6 +1,16 @@
 //! Grids with more states than a table may have, and searches that are cut short.
 
-use super::*;
+use kerf_types::{Placement, Profile, ProfileId};
+
+use super::DRAW;
+use crate::check::{Subject, check_split};
+use crate::gpu::Budget;
+use crate::grid::Grid;
+use crate::hosts::{Draw, Family, Host};
+use crate::machine::Random;
+use crate::space::State;
+use crate::split::{SplitBudget, SplitError, SplitGpu, Tables, plan_split, wanted};
+use crate::tests::{current, holding, id, profiles};
 
 /// 64 units with 1 and 4 of them anywhere: far more states than a table may have.
 fn huge() -> Vec<Profile> {
@@ -55,7 +65,7 @@ fn a_grid_too_large_for_a_table_gets_a_plan_and_an_honest_bound() {
         plan.cost
     );
     assert_eq!(plan.proof, plan.lower_bound == plan.cost);
-    let subjects = live.each_ref().map(|current| crate::check::Subject {
+    let subjects = live.each_ref().map(|current| Subject {
         profiles: &profiles,
         engines: None,
         current,

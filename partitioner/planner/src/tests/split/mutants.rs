@@ -2,7 +2,7 @@
 
 use super::{DRAW, small_families};
 use crate::check::{Violation, check_split};
-use crate::gpu::{Creation, Kept};
+use crate::gpu::{Creation, Division, Kept};
 use crate::hosts::{Draw, Family, Host};
 use crate::machine::Random;
 use crate::split::{SplitBudget, SplitPlan, Tables, Wanted, plan_split};
@@ -89,7 +89,7 @@ impl<'f> Case<'f> {
 /// One thing done wrong. Returns whether it could be done to this plan; every `true` must be found.
 type Mutant = fn(&mut Case<'_>, &mut Random) -> bool;
 
-const MUTANTS: [(&str, Mutant); 24] = [
+const MUTANTS: [(&str, Mutant); 25] = [
     ("a slice is made on another GPU", |case, _| {
         let Some(from) = case.made_on() else {
             return false;
@@ -165,6 +165,23 @@ const MUTANTS: [(&str, Mutant); 24] = [
                 one.placement = kept.instance.placement;
                 return true;
             }
+        }
+        false
+    }),
+    ("one that stays is divided besides", |case, _| {
+        for gpu in &mut case.plan.gpus {
+            let Some(kept) = gpu.keep.first() else {
+                continue;
+            };
+            gpu.divide.push(Division {
+                placement: kept.instance.placement,
+                profile: kept.instance.profile,
+                gi: Some(kept.instance.gi),
+                keep: Vec::new(),
+                destroy: kept.instance.compute.clone(),
+                create: Vec::new(),
+            });
+            return true;
         }
         false
     }),
