@@ -18,6 +18,7 @@ mod offered;
 pub mod page;
 mod parts;
 mod refusals;
+mod rules;
 mod scrapes;
 mod store;
 mod web;
