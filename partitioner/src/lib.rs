@@ -14,6 +14,7 @@ pub mod nvml;
 pub mod sysfs;
 pub mod systree;
 pub mod topology;
+pub mod vgpu;
 mod words;
 pub mod worker;
 

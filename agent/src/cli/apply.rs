@@ -236,6 +236,7 @@ fn step_words(step: &Step, gpus: &[GpuPlan], amd: &[AmdPlan]) -> String {
         }
         Step::SetAmdCompute { gpu, mode } => (gpu, format!("set compute mode {mode}")),
         Step::SetAmdMemory { gpu, mode } => (gpu, format!("ask for memory mode {mode}")),
+        step => vgpu_step_words(step),
     };
     match gpus.iter().find(|gpu| gpu.pci == *pci) {
         Some(gpu) => format!("GPU {}: {what}", gpu.index),
@@ -243,6 +244,39 @@ fn step_words(step: &Step, gpus: &[GpuPlan], amd: &[AmdPlan]) -> String {
             Some(gpu) => format!("AMD GPU {}: {what}", gpu.index),
             None => format!("{pci}: {what}"),
         },
+    }
+}
+
+/// Steps of vGPUs. No layout has any, but a newer kerfd may.
+fn vgpu_step_words(step: &Step) -> (&String, String) {
+    match step {
+        Step::SetSriov { gpu, enabled } => {
+            let word = if *enabled { "on" } else { "off" };
+            (gpu, format!("turn virtual functions {word}"))
+        }
+        Step::CreateVgpu {
+            gpu,
+            function,
+            type_id,
+        } => (
+            gpu,
+            format!("create a vGPU of type {type_id} on {function}"),
+        ),
+        Step::DestroyVgpu {
+            gpu,
+            function,
+            type_id,
+        } => (
+            gpu,
+            format!("take the vGPU of type {type_id} on {function} away"),
+        ),
+        Step::SetMigMode { gpu, .. }
+        | Step::CreateGpuInstance { gpu, .. }
+        | Step::CreateComputeInstance { gpu, .. }
+        | Step::DestroyComputeInstance { gpu, .. }
+        | Step::DestroyGpuInstance { gpu, .. }
+        | Step::SetAmdCompute { gpu, .. }
+        | Step::SetAmdMemory { gpu, .. } => (gpu, "change it".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ mod close;
 mod pool;
 #[cfg(test)]
 mod tests;
+mod vgpu;
 pub mod worker;
 
 use std::fmt;
@@ -379,6 +380,7 @@ fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareErr
         wire::response::Outcome::Host(_) => "host facts",
         wire::response::Outcome::Gpu(_) => "a GPU",
         wire::response::Outcome::AmdGpu(_) => "an AMD GPU",
+        wire::response::Outcome::VgpuGpu(_) => "vGPUs",
         wire::response::Outcome::Sampled(_) => "a sample",
         wire::response::Outcome::Nodes(_) => "device nodes",
         wire::response::Outcome::Identity(_) => "who it is",

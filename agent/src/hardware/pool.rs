@@ -34,6 +34,8 @@ pub enum Scope {
     Gpu(GpuKey),
     /// One AMD GPU: files of the kernel, behind which another driver stands.
     Amd(PciAddress),
+    /// The vGPUs of one GPU: files of the kernel, for which no library is loaded.
+    Vgpu(PciAddress),
 }
 
 impl Scope {
@@ -41,7 +43,7 @@ impl Scope {
     fn gpu(self) -> Option<GpuKey> {
         match self {
             Self::Gpu(key) => Some(key),
-            Self::Amd(pci) => Some(GpuKey::Pci(pci)),
+            Self::Amd(pci) | Self::Vgpu(pci) => Some(GpuKey::Pci(pci)),
             Self::Host | Self::Driver => None,
         }
     }
@@ -309,6 +311,7 @@ fn kind(call: &request::Call) -> &'static str {
         request::Call::ObserveHost(_) => "observe_host",
         request::Call::ObserveGpu(_) => "observe_gpu",
         request::Call::ObserveAmd(_) => "observe_amd",
+        request::Call::ObserveVgpu(_) => "observe_vgpu",
         request::Call::Apply(_) => "apply",
         request::Call::Sample(_) => "sample",
         request::Call::EnsureNodes(_) => "ensure_nodes",

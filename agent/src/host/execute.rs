@@ -228,6 +228,9 @@ fn kind(step: &Step) -> &'static str {
         Step::DestroyGpuInstance { .. } => "destroy_gpu_instance",
         Step::SetAmdCompute { .. } => "set_amd_compute",
         Step::SetAmdMemory { .. } => "set_amd_memory",
+        Step::SetSriov { .. } => "set_sriov",
+        Step::CreateVgpu { .. } => "create_vgpu",
+        Step::DestroyVgpu { .. } => "destroy_vgpu",
     }
 }
 

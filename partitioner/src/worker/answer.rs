@@ -24,6 +24,7 @@ use crate::sysfs::Root;
 use crate::sysfs::capabilities::CapabilityCache;
 use crate::systree::SysTree;
 use crate::systree::transaction::Polls;
+use crate::vgpu::{self, WithTool};
 
 /// Time between two looks whether KFD lists a GPU's partitions.
 const AMD_POLL: Duration = Duration::from_millis(50);
@@ -38,6 +39,8 @@ pub struct Worker<'a> {
     path: Option<&'a Path>,
     root: &'a Root,
     tree: &'a dyn SysTree,
+    /// Beneath which the vendor's tools are run; `None` on a simulated machine, whose kernel they would ask.
+    programs: Option<&'a Path>,
     library: &'a OnceCell<Nvml>,
     capabilities: CapabilityCache,
     sampler: Option<Sampler<'a>>,
@@ -49,12 +52,14 @@ impl<'a> Worker<'a> {
         path: Option<&'a Path>,
         root: &'a Root,
         tree: &'a dyn SysTree,
+        programs: Option<&'a Path>,
         library: &'a OnceCell<Nvml>,
     ) -> Self {
         Self {
             path,
             root,
             tree,
+            programs,
             library,
             capabilities: CapabilityCache::default(),
             sampler: None,
@@ -89,6 +94,9 @@ impl<'a> Worker<'a> {
             Call::ObserveAmd(ask) => {
                 let gpu = amd::observe(self.tree, address(&ask.pci)?, now())?;
                 Outcome::AmdGpu((&gpu).into())
+            }
+            Call::ObserveVgpu(ask) => {
+                Outcome::VgpuGpu((&vgpu::observe(self.tree, address(&ask.pci)?)?).into())
             }
             Call::Apply(ask) => self.apply(ask.step)?,
             Call::Sample(ask) => {
@@ -125,6 +133,10 @@ impl<'a> Worker<'a> {
         let mut patience = Polls::new(AMD_POLLS, AMD_POLL, Instant::now() + AMD_DEADLINE);
         if let Some(gpu) = amd::apply::apply(self.tree, &step, now(), &mut patience) {
             return Ok(Outcome::AmdGpu((&gpu?).into()));
+        }
+        let tree = WithTool::new(self.tree, self.programs);
+        if let Some(gpu) = vgpu::apply::apply(&tree, &step, &mut patience) {
+            return Ok(Outcome::VgpuGpu((&gpu?).into()));
         }
         Ok(Outcome::Gpu((&apply::apply(self.site()?, &step)?).into()))
     }

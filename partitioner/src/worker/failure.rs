@@ -13,6 +13,7 @@ use crate::nodes::NodeError;
 use crate::nvml::apply::StepError;
 use crate::nvml::{LibraryError, NvmlError, ReturnCode};
 use crate::sysfs::SysfsError;
+use crate::vgpu::VgpuError;
 
 fn failure(code: Code, error: &dyn Error, nvml_code: Option<ReturnCode>) -> Failure {
     Failure {
@@ -55,6 +56,27 @@ impl From<StepError> for FailureOf {
             StepError::NotDone { .. } => (Code::Driver, None),
         };
         Self(failure(code, &error, nvml))
+    }
+}
+
+impl From<VgpuError> for FailureOf {
+    fn from(error: VgpuError) -> Self {
+        let code = match &error {
+            VgpuError::NotFound { .. } | VgpuError::NoFunction { .. } => Code::NotFound,
+            VgpuError::NotOffered { .. } => Code::NotSupported,
+            VgpuError::NoRoom { .. } => Code::NoRoom,
+            VgpuError::InUse { .. } => Code::InUse,
+            VgpuError::Conflict { .. } | VgpuError::Stuck { .. } => Code::Conflict,
+            VgpuError::Unknown { .. } => Code::Io,
+            VgpuError::Unreadable { .. } | VgpuError::Undone { .. } => match error.errno() {
+                Some(Errno::ENODEV | Errno::ENXIO) => Code::Lost,
+                Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Code::NoPermission,
+                Some(Errno::EINVAL) => Code::Invalid,
+                Some(Errno::EIO) => Code::Io,
+                _ => Code::Driver,
+            },
+        };
+        Self(failure(code, &error, None))
     }
 }
 

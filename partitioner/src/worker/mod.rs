@@ -123,7 +123,9 @@ pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerErro
         Some(kernel) => Box::new(SimTree::new(kernel)),
         None => Box::new(RealTree::new(&root)),
     };
-    let mut worker = Worker::new(machine.library.as_deref(), &root, &*tree, &library);
+    let programs = machine.simulated.is_none().then(|| root.path());
+    let library_path = machine.library.as_deref();
+    let mut worker = Worker::new(library_path, &root, &*tree, programs, &library);
     let mut frames = FrameDecoder::new();
     let frame_error = |cause| WorkerError::Frame { cause };
     loop {

@@ -76,6 +76,10 @@ number!(
     GiId, u32
 );
 number!(
+    /// Number of a vGPU type. Drivers number their types as they like: it holds for one driver.
+    VgpuTypeId, u32
+);
+number!(
     /// Id of a compute instance in its GPU instance. The driver uses ids again.
     CiId, u32
 );
@@ -145,6 +149,11 @@ uuid_id!(
 uuid_id!(
     /// Id of a job, chosen by the client that submits it, so that a repeated submit is the same job.
     JobId, "a job id"
+);
+
+uuid_id!(
+    /// UUID of a vGPU that is a mediated device, chosen by whoever makes it.
+    VgpuUuid, "the UUID of a vGPU"
 );
 
 /// A container as its engine names it: the containerd namespace and the id in it.

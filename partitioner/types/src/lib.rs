@@ -26,6 +26,7 @@ pub mod sample;
 pub mod step;
 pub mod time;
 pub mod topology;
+pub mod vgpu;
 
 pub use amd::{AmdGpu, AmdWish, ComputePartition, MemoryPartition};
 pub use ask::Ask;
@@ -35,7 +36,7 @@ pub use host::{HostId, HostName};
 pub use host_record::HostRecord;
 pub use ids::{
     CiId, ContainerRef, DeviceMinor, Fence, GiId, GpuUuid, JobId, LeaseId, MigUuid, ProfileId,
-    SliceId,
+    SliceId, VgpuTypeId, VgpuUuid,
 };
 pub use inventory::{Gpu, Health, Inventory};
 pub use mig::{ComputeInstance, GpuInstance, MigMode};
@@ -44,6 +45,7 @@ pub use placement::{Placement, Spot, UnitMask};
 pub use profile::{Engines, Profile, ProfileName};
 pub use step::Step;
 pub use time::{Moment, Timestamp};
+pub use vgpu::{Sriov, Vgpu, VgpuFramework, VgpuFunction, VgpuGpu, VgpuType};
 
 /// The vendor part of every name that kerf gives in public: CDI kinds, annotations, labels.
 pub const VENDOR: &str = "kerf.dev";

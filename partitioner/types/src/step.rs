@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::amd::{ComputePartition, MemoryPartition};
-use crate::ids::{CiId, GiId, MigUuid, ProfileId};
+use crate::ids::{CiId, GiId, MigUuid, ProfileId, VgpuTypeId, VgpuUuid};
 use crate::pci::PciAddress;
 use crate::placement::Placement;
 
@@ -77,12 +77,51 @@ pub enum Step {
         /// The wanted mode.
         mode: MemoryPartition,
     },
+    /// Turns a GPU's virtual functions on, all of them, or off. Off wipes its MIG layout.
+    SetSriov {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Whether they shall be there.
+        enabled: bool,
+    },
+    /// Makes a vGPU on a function that has room for one. Never done already: the vGPU that it makes is the asker's.
+    CreateVgpu {
+        /// The GPU.
+        gpu: PciAddress,
+        /// The function.
+        function: PciAddress,
+        /// Its type.
+        type_id: VgpuTypeId,
+        /// Its name, where the driver makes mediated devices.
+        uuid: VgpuUuid,
+        /// Where it shall lie, on a GPU that mixes sizes.
+        placement: Option<u32>,
+    },
+    /// Takes a vGPU away. Done when there is none; refused when another one is there.
+    DestroyVgpu {
+        /// The GPU.
+        gpu: PciAddress,
+        /// The function.
+        function: PciAddress,
+        /// Its type.
+        type_id: VgpuTypeId,
+        /// Its name, if it is a mediated device.
+        uuid: Option<VgpuUuid>,
+    },
 }
 
 impl Step {
     /// Whether it changes an AMD GPU, which NVML does not know.
     pub fn is_amd(&self) -> bool {
         matches!(self, Self::SetAmdCompute { .. } | Self::SetAmdMemory { .. })
+    }
+
+    /// Whether it changes vGPUs, which NVML never does.
+    pub fn is_vgpu(&self) -> bool {
+        matches!(
+            self,
+            Self::SetSriov { .. } | Self::CreateVgpu { .. } | Self::DestroyVgpu { .. }
+        )
     }
 
     /// The GPU that it changes.
@@ -94,7 +133,10 @@ impl Step {
             | Self::DestroyComputeInstance { gpu, .. }
             | Self::DestroyGpuInstance { gpu, .. }
             | Self::SetAmdCompute { gpu, .. }
-            | Self::SetAmdMemory { gpu, .. } => *gpu,
+            | Self::SetAmdMemory { gpu, .. }
+            | Self::SetSriov { gpu, .. }
+            | Self::CreateVgpu { gpu, .. }
+            | Self::DestroyVgpu { gpu, .. } => *gpu,
         }
     }
 }
@@ -143,6 +185,20 @@ impl fmt::Display for Step {
             }
             Self::SetAmdMemory { gpu, mode } => {
                 write!(f, "ask for memory partition mode {mode} of {gpu}")
+            }
+            Self::SetSriov { gpu, enabled } => {
+                let word = if *enabled { "on" } else { "off" };
+                write!(f, "turn virtual functions of {gpu} {word}")
+            }
+            Self::CreateVgpu {
+                function, type_id, ..
+            } => {
+                write!(f, "create vGPU of type {type_id} on {function}")
+            }
+            Self::DestroyVgpu {
+                function, type_id, ..
+            } => {
+                write!(f, "destroy vGPU of type {type_id} on {function}")
             }
         }
     }

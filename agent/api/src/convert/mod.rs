@@ -17,6 +17,7 @@ mod sample;
 mod step;
 #[cfg(test)]
 mod tests;
+mod vgpu;
 
 use kerf_types::ParseError;
 

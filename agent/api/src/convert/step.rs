@@ -1,6 +1,6 @@
 //! Steps: what kerfd asks its worker to change.
 
-use kerf_types::{CiId, GiId, ProfileId, Step};
+use kerf_types::{CiId, GiId, ProfileId, Step, VgpuTypeId};
 
 use super::mig::{part_place, placement};
 use super::{At, ConvertError, parse, required};
@@ -75,6 +75,34 @@ impl From<&Step> for v1::Step {
                 let mode = mode.to_string();
                 Kind::SetAmdMemory(step::SetAmdMemory { gpu, mode })
             }
+            Step::SetSriov { enabled, .. } => {
+                let enabled = *enabled;
+                Kind::SetSriov(step::SetSriov { gpu, enabled })
+            }
+            Step::CreateVgpu {
+                function,
+                type_id,
+                uuid,
+                placement,
+                ..
+            } => Kind::CreateVgpu(step::CreateVgpu {
+                gpu,
+                function: function.to_string(),
+                type_id: type_id.0,
+                uuid: uuid.to_string(),
+                placement: *placement,
+            }),
+            Step::DestroyVgpu {
+                function,
+                type_id,
+                uuid,
+                ..
+            } => Kind::DestroyVgpu(step::DestroyVgpu {
+                gpu,
+                function: function.to_string(),
+                type_id: type_id.0,
+                uuid: uuid.map(|uuid| uuid.to_string()),
+            }),
         };
         Self { kind: Some(kind) }
     }
@@ -92,6 +120,9 @@ impl TryFrom<v1::Step> for Step {
             Kind::DestroyGpuInstance(step) => destroy_gi(&step).at("destroy_gpu_instance"),
             Kind::SetAmdCompute(step) => amd_compute(&step).at("set_amd_compute"),
             Kind::SetAmdMemory(step) => amd_memory(&step).at("set_amd_memory"),
+            Kind::SetSriov(step) => set_sriov(&step).at("set_sriov"),
+            Kind::CreateVgpu(step) => create_vgpu(&step).at("create_vgpu"),
+            Kind::DestroyVgpu(step) => destroy_vgpu(&step).at("destroy_vgpu"),
         }
     }
 }
@@ -150,5 +181,32 @@ fn amd_memory(step: &v1::step::SetAmdMemory) -> Result<Step, ConvertError> {
     Ok(Step::SetAmdMemory {
         gpu: parse("gpu", &step.gpu)?,
         mode: parse("mode", &step.mode)?,
+    })
+}
+
+fn set_sriov(step: &v1::step::SetSriov) -> Result<Step, ConvertError> {
+    Ok(Step::SetSriov {
+        gpu: parse("gpu", &step.gpu)?,
+        enabled: step.enabled,
+    })
+}
+
+fn create_vgpu(step: &v1::step::CreateVgpu) -> Result<Step, ConvertError> {
+    Ok(Step::CreateVgpu {
+        gpu: parse("gpu", &step.gpu)?,
+        function: parse("function", &step.function)?,
+        type_id: VgpuTypeId(step.type_id),
+        uuid: parse("uuid", &step.uuid)?,
+        placement: step.placement,
+    })
+}
+
+fn destroy_vgpu(step: &v1::step::DestroyVgpu) -> Result<Step, ConvertError> {
+    let uuid = step.uuid.as_ref();
+    Ok(Step::DestroyVgpu {
+        gpu: parse("gpu", &step.gpu)?,
+        function: parse("function", &step.function)?,
+        type_id: VgpuTypeId(step.type_id),
+        uuid: uuid.map(|uuid| parse("uuid", uuid)).transpose()?,
     })
 }

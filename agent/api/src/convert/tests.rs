@@ -3,6 +3,7 @@
 mod lease;
 mod peer;
 mod record;
+mod vgpu;
 
 use std::fmt::Debug;
 
@@ -11,7 +12,9 @@ use kerf_types::inventory::{Architecture, GpuProcess};
 use kerf_types::job::JobState;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::sample::{GpuSample, SliceSample};
-use kerf_types::{Bytes, CiId, GiId, Gpu, Health, Inventory, MigMode, ProfileId, Step, Timestamp};
+use kerf_types::{
+    Bytes, CiId, GiId, Gpu, Health, Inventory, MigMode, ProfileId, Step, Timestamp, VgpuTypeId,
+};
 use prost::Message;
 
 use super::{
@@ -20,6 +23,7 @@ use super::{
 };
 use crate::example::{cut_gpu, inventory, pci, place};
 use crate::v1;
+use vgpu::vgpu_uuid;
 
 /// Sends a value over the wire and expects it back.
 fn check<T, W>(value: &T)
@@ -40,7 +44,7 @@ fn check_refused(change: impl FnOnce(&mut v1::Inventory), expected: &str) {
     assert_eq!(error.to_string(), expected);
 }
 
-fn steps() -> [Step; 7] {
+fn steps() -> [Step; 10] {
     let (gpu, profile, placement) = (pci("10000:e1:00.0"), ProfileId(9), place(4, 4));
     let (gi, ci, uuid) = (
         GiId(2),
@@ -78,6 +82,20 @@ fn steps() -> [Step; 7] {
         Step::SetAmdMemory {
             gpu,
             mode: MemoryPartition::Nps8,
+        },
+        Step::SetSriov { gpu, enabled: true },
+        Step::CreateVgpu {
+            gpu,
+            function: pci("10000:e1:00.4"),
+            type_id: VgpuTypeId(1_145),
+            uuid: vgpu_uuid(),
+            placement: Some(8),
+        },
+        Step::DestroyVgpu {
+            gpu,
+            function: pci("10000:e1:00.4"),
+            type_id: VgpuTypeId(1_145),
+            uuid: Some(vgpu_uuid()),
         },
     ]
 }

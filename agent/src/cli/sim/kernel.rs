@@ -35,8 +35,53 @@ pub enum Verb {
     },
     /// Let a process open KFD and hold memory of a GPU, or close it
     Client(ClientArgs),
+    /// Let a virtual machine open a vGPU, or end it
+    Vm(VmArgs),
+    /// Let vGPUs of several sizes be on a GPU, as nvidia-smi vgpu -shm does
+    Mix {
+        /// The machine's folder
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// The GPU's index
+        #[arg(long, value_name = "N")]
+        gpu: u32,
+        /// Whether they may
+        #[arg(value_name = "on|off", value_parser = on_or_off)]
+        allowed: bool,
+    },
     /// Let something go wrong with a file, or mend everything
     Fault(FaultArgs),
+}
+
+/// `kerf sim kernel vm`
+#[derive(Debug, clap::Args)]
+pub struct VmArgs {
+    /// The machine's folder
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Its process; it ends with that, if it runs
+    #[arg(long, value_name = "PID")]
+    pid: u32,
+    /// The vGPU: its function's PCI address or its UUID
+    #[arg(long, value_name = "NAME", required_unless_present = "clear")]
+    vgpu: Option<String>,
+    /// What the virtual machine is called
+    #[arg(long, value_name = "NAME", default_value = "guest")]
+    name: String,
+    /// Error number with which taking the vGPU away is refused meanwhile; 16, 1 and 5 were seen
+    #[arg(long, value_name = "ERRNO", default_value_t = 16)]
+    errno: u16,
+    /// End it
+    #[arg(long, conflicts_with = "vgpu")]
+    clear: bool,
+}
+
+fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off".to_owned()),
+    }
 }
 
 /// `kerf sim kernel client`
@@ -121,6 +166,10 @@ pub fn run(verb: &Verb) -> Result<(), SimError> {
         }
         Verb::Reload { dir } => open(dir)?.reload_driver().map_err(on(dir)),
         Verb::Client(args) => client(args),
+        Verb::Vm(args) => vm(args),
+        Verb::Mix { dir, gpu, allowed } => open(dir)?
+            .set_heterogeneous(*gpu, *allowed)
+            .map_err(on(dir)),
         Verb::Fault(args) => fault(args),
     }
 }
@@ -130,6 +179,16 @@ fn client(args: &ClientArgs) -> Result<(), SimError> {
     let done = match args.gpu {
         Some(gpu) => kernel.open_kfd(args.pid, gpu, args.memory.0),
         None => kernel.close_kfd(args.pid).map(drop),
+    };
+    done.map_err(on(&args.dir))
+}
+
+fn vm(args: &VmArgs) -> Result<(), SimError> {
+    let kernel = open(&args.dir)?;
+    let errno = Errno::from_number(args.errno.into());
+    let done = match &args.vgpu {
+        Some(vgpu) => kernel.attach_vm(vgpu, args.pid, &args.name, errno),
+        None => kernel.detach_vm(args.pid).map(drop),
     };
     done.map_err(on(&args.dir))
 }

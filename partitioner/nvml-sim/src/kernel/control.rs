@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::amd::{Amd, Client, Policy};
 use super::state::{Fault, State};
+use super::vgpu::{Mig, Vgpu, Vm};
 use super::{Errno, Kernel};
 use crate::store::{pid_namespace, start_time};
 
@@ -13,6 +14,21 @@ pub enum ControlError {
     /// The machine has no AMD GPUs.
     #[error("the machine has no AMD GPUs")]
     NoAmd,
+    /// Its driver offers no vGPUs.
+    #[error("the machine's driver offers no vGPUs")]
+    NoVgpu,
+    /// It has no such vGPU.
+    #[error("there is no vGPU of that name")]
+    NoSuchVgpu,
+    /// A GPU or a vGPU is in use.
+    #[error("it is in use")]
+    Busy,
+    /// It has no such GPU for vGPUs.
+    #[error("the machine has no GPU {gpu}")]
+    NoVgpuGpu {
+        /// The index asked for.
+        gpu: u32,
+    },
     /// It has no such GPU.
     #[error("the machine has no AMD GPU {gpu}")]
     NoGpu {
@@ -108,6 +124,77 @@ impl Kernel {
             amd.policy = policy;
             Ok(())
         })
+    }
+
+    /// A virtual machine opens a vGPU, named by its function's address or its UUID; it ends with the process if
+    /// that is a real one. While it has it, taking the vGPU of a function away is refused with `errno`.
+    ///
+    /// # Errors
+    /// `NoVgpu`, `NoSuchVgpu`, `Busy` or `State`.
+    pub fn attach_vm(
+        &self,
+        vgpu: &str,
+        pid: u32,
+        name: &str,
+        errno: Errno,
+    ) -> Result<(), ControlError> {
+        let started = start_time(pid);
+        let vm = Vm {
+            pid,
+            started,
+            pid_namespace: started.and_then(|_| pid_namespace()),
+            name: name.to_owned(),
+            errno: errno.number(),
+        };
+        self.on_vgpu(|all| {
+            all.attach(vgpu, vm).map_err(|errno| match errno {
+                Errno::EBUSY => ControlError::Busy,
+                _ => ControlError::NoSuchVgpu,
+            })
+        })
+    }
+
+    /// A virtual machine closes its vGPU; says whether there was one.
+    ///
+    /// # Errors
+    /// `NoVgpu` or `State`.
+    pub fn detach_vm(&self, pid: u32) -> Result<bool, ControlError> {
+        self.on_vgpu(|all| Ok(all.detach(|vm| vm.pid == pid)))
+    }
+
+    /// Whether sizes may be mixed on a GPU, as `nvidia-smi vgpu -shm` says it.
+    ///
+    /// # Errors
+    /// `Busy` while it has vGPUs; `NoVgpu`, `NoVgpuGpu` or `State`.
+    pub fn set_heterogeneous(&self, gpu: u32, on: bool) -> Result<(), ControlError> {
+        self.on_vgpu(|all| {
+            all.set_heterogeneous(gpu, on).map_err(|errno| match errno {
+                Errno::EBUSY => ControlError::Busy,
+                _ => ControlError::NoVgpuGpu { gpu },
+            })
+        })
+    }
+
+    /// What the driver remembers of a GPU's MIG, for a kernel that lives in this process alone: a machine's own is
+    /// NVML's, and copied from there.
+    ///
+    /// # Errors
+    /// `NoVgpu`, `NoVgpuGpu` or `State`.
+    pub fn set_mig(&self, gpu: u32, mig: Mig) -> Result<(), ControlError> {
+        self.on_vgpu(|all| {
+            let place = crate::model::machine::place(gpu);
+            let known = all.gpus.get_mut(place);
+            known.ok_or(ControlError::NoVgpuGpu { gpu })?.mig = mig;
+            Ok(())
+        })
+    }
+
+    fn on_vgpu<T>(
+        &self,
+        act: impl FnOnce(&mut Vgpu) -> Result<T, ControlError>,
+    ) -> Result<T, ControlError> {
+        self.change(|state| act(state.vgpu.as_mut().ok_or(ControlError::NoVgpu)?))
+            .map_err(ControlError::State)?
     }
 
     fn on_amd<T>(

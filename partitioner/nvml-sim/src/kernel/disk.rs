@@ -5,6 +5,7 @@
 //! next, or changes something, sees that by the note and puts it right. Readers through [`super::Kernel`] never
 //! see the difference, since what changes is answered from the state.
 
+mod mig;
 mod sync;
 
 use std::fs::{self, File, OpenOptions};
@@ -13,11 +14,10 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::amd::Client;
 use super::state::{FORMAT, State};
 use super::{Entry, Errno, Seen};
 use crate::store::slots::{self, Header};
-use crate::store::{STATE_FILE, StoreError, pid_namespace, start_time};
+use crate::store::{STATE_FILE, Store, StoreError, pid_namespace, start_time};
 use sync::Tree;
 
 /// Name of the state file in a machine's folder.
@@ -29,6 +29,8 @@ const SHOWN_FILE: &str = "kernel.shown";
 #[derive(Debug)]
 pub struct Disk {
     dir: PathBuf,
+    /// NVML's state, which the driver of vGPUs shares.
+    nvml: Store,
     known: Mutex<Option<Known>>,
 }
 
@@ -48,7 +50,7 @@ pub(crate) fn begin(dir: &Path, state: State) -> Result<(), StoreError> {
     let header = header.map_err(failed("write", &next))?;
     fs::rename(&next, &path).map_err(failed("rename", &next))?;
     let tree = Tree::new(dir);
-    tree.whole(&state.view())?;
+    tree.whole(&state)?;
     note_shown(dir, header)
 }
 
@@ -62,7 +64,8 @@ impl Disk {
             return Err(StoreError::Absent(dir));
         }
         let known = Mutex::new(None);
-        let disk = Self { dir, known };
+        let nvml = Store::new(&dir);
+        let disk = Self { dir, nvml, known };
         disk.repair();
         Ok(disk)
     }
@@ -70,13 +73,9 @@ impl Disk {
     /// The state as it is now. One read of the header where nothing has changed.
     pub fn read(&self) -> Result<Arc<Seen>, StoreError> {
         let seen = self.read_as_written()?;
-        let dead = seen
-            .state
-            .amd
-            .as_ref()
-            .is_some_and(|amd| amd.clients.iter().any(|client| !lives(client)));
+        let stale = has_dead(&seen.state) || mig::differs(&self.nvml, &seen.state);
         // Whoever may not write sees the dead for as long as nobody else buries them.
-        if dead && self.change(|_| ()).is_ok() {
+        if stale && self.change(|_| ()).is_ok() {
             return self.read_as_written();
         }
         Ok(seen)
@@ -118,7 +117,9 @@ impl Disk {
         };
         let mut after = before.clone();
         bury(&mut after);
+        mig::copy(&self.nvml, &mut after)?;
         let answer = change(&mut after);
+        mig::wipe(&self.nvml, &mut after)?;
         if after == before && header.is_some() {
             return Ok(answer);
         }
@@ -126,10 +127,10 @@ impl Disk {
         let written = written.map_err(failed("write", &path))?;
         let tree = Tree::new(&self.dir);
         let in_line = header.is_some_and(|header| self.shown() == Some(header.sequence));
-        let (before, after) = (before.view(), after.view());
+        let (seen_before, seen_after) = (before.view(), after.view());
         // The change is committed, and an error would say that it is not: the next one puts the tree right.
         let shown = if in_line {
-            tree.difference(&before, &after)
+            tree.difference(&seen_before, &seen_after)
         } else {
             tree.whole(&after)
         };
@@ -148,7 +149,7 @@ impl Disk {
         };
         if let Ok(Some((header, state))) = parse(&file, &path)
             && self.shown() != Some(header.sequence)
-            && Tree::new(&self.dir).whole(&state.view()).is_ok()
+            && Tree::new(&self.dir).whole(&state).is_ok()
         {
             note_shown(&self.dir, header).ok();
         }
@@ -227,19 +228,30 @@ fn note_shown(dir: &Path, header: Header) -> Result<(), StoreError> {
 /// Takes away the clients whose processes have ended.
 fn bury(state: &mut State) {
     if let Some(amd) = &mut state.amd {
-        amd.end(|client| !lives(client));
+        amd.end(|client| !lives(client.pid, client.started, client.pid_namespace));
     }
+    if let Some(vgpu) = &mut state.vgpu {
+        vgpu.detach(|vm| !lives(vm.pid, vm.started, vm.pid_namespace));
+    }
+}
+
+fn has_dead(state: &State) -> bool {
+    let amd = state.amd.iter().flat_map(|amd| &amd.clients);
+    let mut clients = amd.map(|client| (client.pid, client.started, client.pid_namespace));
+    let vgpus = state.vgpu.iter().flat_map(|vgpu| vgpu.devices());
+    let vms = vgpus.filter_map(|device| device.vm.as_ref());
+    let mut vms = vms.map(|vm| (vm.pid, vm.started, vm.pid_namespace));
+    let dead = |(pid, started, namespace)| !lives(pid, started, namespace);
+    clients.any(dead) || vms.any(dead)
 }
 
 /// As of a process of the NVML load: one that was no real process lives until it is taken away, and one of
 /// another PID namespace is for that to judge.
-fn lives(client: &Client) -> bool {
-    let Some(started) = client.started else {
+fn lives(pid: u32, started: Option<u64>, namespace: Option<u64>) -> bool {
+    let Some(started) = started else {
         return true;
     };
-    client.pid_namespace.is_none()
-        || client.pid_namespace != pid_namespace()
-        || start_time(client.pid) == Some(started)
+    namespace.is_none() || namespace != pid_namespace() || start_time(pid) == Some(started)
 }
 
 fn errno_of(error: &io::Error) -> Errno {

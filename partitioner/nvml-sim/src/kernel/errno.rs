@@ -20,6 +20,8 @@ impl Errno {
     pub const EACCES: Self = Self(13);
     /// Somebody uses it.
     pub const EBUSY: Self = Self(16);
+    /// There is one of that name.
+    pub const EEXIST: Self = Self(17);
     /// The device is gone.
     pub const ENODEV: Self = Self(19);
     /// Not a folder.
@@ -28,6 +30,10 @@ impl Errno {
     pub const EISDIR: Self = Self(21);
     /// Not a value that the file takes.
     pub const EINVAL: Self = Self(22);
+    /// No room is left.
+    pub const ENOSPC: Self = Self(28);
+    /// A number beyond what there is.
+    pub const ERANGE: Self = Self(34);
     /// Too many links.
     pub const ELOOP: Self = Self(40);
 

@@ -5,7 +5,7 @@
 //! anew. The state lies in a file of its own beside the machine's, under the same kind of lock, so all processes
 //! that write through this module see one kernel. Whoever writes into the plain files changes nothing.
 //!
-//! - `state` and the vendors' modules (`amd`) own the rules and are pure;
+//! - `state` and the vendors' modules (`amd`, `vgpu`) own the rules and are pure;
 //! - `tree` is what is shown, as a value;
 //! - `disk` owns the state file and brings the plain tree in line with it.
 //!
@@ -21,6 +21,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 mod tree;
+pub mod vgpu;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -83,14 +84,18 @@ impl Kernel {
     }
 
     /// The kernel of a machine of that name that lives in this process alone, for models and tests. `None` for a
-    /// machine without AMD GPUs: the rest of a tree is files.
+    /// machine with neither AMD GPUs nor vGPUs: the rest of a tree is files.
     #[must_use]
     pub fn in_memory(machine: &str, seed: u64) -> Option<Self> {
         let spec = tables::machine(machine)?;
         let majors = amd::Majors { drm: 226, kfd: 234 };
-        let amd = amd::Amd::new(spec, seed, majors)?;
+        let (amd, vgpu) = (amd::Amd::new(spec, seed, majors), vgpu::Vgpu::new(spec));
+        if amd.is_none() && vgpu.is_none() {
+            return None;
+        }
         Some(Self::of_state(State {
-            amd: Some(amd),
+            amd,
+            vgpu,
             ..State::default()
         }))
     }
@@ -101,6 +106,9 @@ impl Kernel {
         let mut fixed = View::default();
         if let Some(amd) = &state.amd {
             amd.show_functions(&mut fixed);
+        }
+        if let Some(vgpu) = &state.vgpu {
+            vgpu.show_functions(&mut fixed);
         }
         let seen = Mutex::new(Arc::new(Seen::new(state)));
         let backing = Backing::Memory(seen, fixed);
@@ -155,7 +163,12 @@ impl Kernel {
     /// # Errors
     /// EINVAL where it is none; ENOENT where nothing is.
     pub fn link(&self, path: &str) -> Result<String, Errno> {
-        let seen = self.seen()?;
+        let mut seen = self.seen()?;
+        // That a vGPU is there or not may be seen by its link alone.
+        if seen.state.vgpu.as_ref().is_some_and(vgpu::Vgpu::waits) {
+            self.change(State::look)?;
+            seen = self.seen()?;
+        }
         let path = self.resolve(&seen.view, path, false)?;
         match self.entry(&seen.view, &path) {
             Some(Entry::Link(target)) => Ok(target),
@@ -196,7 +209,7 @@ impl Kernel {
         let path = self.resolve(&seen.view, path, true)?;
         self.while_hung(&path, Access::Read)?;
         let faulty = seen.state.has_fault(&path, Access::Read);
-        let waits = seen.state.amd.as_ref().is_some_and(amd::Amd::waits);
+        let waits = seen.state.waits();
         if !faulty && !waits {
             return Ok((seen, path));
         }

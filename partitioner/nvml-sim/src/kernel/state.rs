@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::amd::Amd;
 use super::errno::Errno;
 use super::tree::View;
+use super::vgpu::Vgpu;
 
 /// The number of the state's format; another number is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -19,6 +20,10 @@ pub struct State {
     pub faults: Vec<Fault>,
     /// The AMD GPUs, where the machine has some.
     pub amd: Option<Amd>,
+    /// The GPUs that carry vGPUs, where the machine's driver offers any. A state that was written before there
+    /// were any has none.
+    #[serde(default)]
+    pub vgpu: Option<Vgpu>,
 }
 
 /// Something that goes wrong with one file.
@@ -64,6 +69,7 @@ impl Default for State {
             format: FORMAT,
             faults: Vec::new(),
             amd: None,
+            vgpu: None,
         }
     }
 }
@@ -75,6 +81,9 @@ impl State {
         let mut view = View::default();
         if let Some(amd) = &self.amd {
             amd.show(&mut view);
+        }
+        if let Some(vgpu) = &self.vgpu {
+            vgpu.show(&mut view);
         }
         view
     }
@@ -111,6 +120,15 @@ impl State {
         if let Some(amd) = &mut self.amd {
             amd.look();
         }
+        if let Some(vgpu) = &mut self.vgpu {
+            vgpu.look();
+        }
+    }
+
+    /// Whether something that was put off has yet to show.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.amd.as_ref().is_some_and(Amd::waits) || self.vgpu.as_ref().is_some_and(Vgpu::waits)
     }
 
     /// Gives a value to the file at this path, which has no links.
@@ -123,6 +141,8 @@ impl State {
         {
             return answer;
         }
-        Err(Errno::EACCES)
+        let vgpu = self.vgpu.as_mut();
+        vgpu.and_then(|vgpu| vgpu.write(path, value, delay))
+            .unwrap_or(Err(Errno::EACCES))
     }
 }

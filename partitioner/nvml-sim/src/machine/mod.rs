@@ -9,6 +9,7 @@ mod library;
 mod network;
 mod nodes;
 mod pci;
+mod sriov;
 mod sys;
 mod tree;
 
@@ -23,6 +24,7 @@ use thiserror::Error;
 
 use crate::kernel::amd::{Amd, Majors};
 use crate::kernel::state::State;
+use crate::kernel::vgpu::Vgpu;
 use crate::kernel::{self, KERNEL_FILE};
 use crate::model::machine::{Machine, Policy};
 use crate::model::spec::{MachineSpec, Role};
@@ -250,6 +252,7 @@ fn fill(
         machine.nodes.real = nodes::write(&tree, product, &machine)?;
         library::install(dir, library)?;
     }
+    sriov::write(&tree, spec)?;
     if let Some(amd) = &amd {
         machine.nodes.real = amdgpu::write(&tree, amd)?;
     }
@@ -257,6 +260,7 @@ fn fill(
         dir,
         State {
             amd,
+            vgpu: Vgpu::new(spec),
             ..State::default()
         },
     )?;

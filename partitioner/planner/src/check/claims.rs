@@ -51,7 +51,10 @@ impl Effects {
                 },
                 Step::SetMigMode { .. }
                 | Step::SetAmdCompute { .. }
-                | Step::SetAmdMemory { .. } => {}
+                | Step::SetAmdMemory { .. }
+                | Step::SetSriov { .. }
+                | Step::CreateVgpu { .. }
+                | Step::DestroyVgpu { .. } => {}
             }
         }
         effects

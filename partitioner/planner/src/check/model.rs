@@ -117,7 +117,11 @@ impl<'a> Model<'a> {
             } => {
                 self.destroy(at, *gi, *profile, *placement);
             }
-            Step::SetAmdCompute { .. } | Step::SetAmdMemory { .. } => {}
+            Step::SetAmdCompute { .. }
+            | Step::SetAmdMemory { .. }
+            | Step::SetSriov { .. }
+            | Step::CreateVgpu { .. }
+            | Step::DestroyVgpu { .. } => {}
         }
     }
 

@@ -83,7 +83,10 @@ pub const MUTANTS: [(&str, Mutant); 31] = [
             | Step::DestroyComputeInstance { gpu, .. }
             | Step::DestroyGpuInstance { gpu, .. }
             | Step::SetAmdCompute { gpu, .. }
-            | Step::SetAmdMemory { gpu, .. } => *gpu = other,
+            | Step::SetAmdMemory { gpu, .. }
+            | Step::SetSriov { gpu, .. }
+            | Step::CreateVgpu { gpu, .. }
+            | Step::DestroyVgpu { gpu, .. } => *gpu = other,
         }
         true
     }),

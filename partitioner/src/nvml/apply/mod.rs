@@ -121,10 +121,14 @@ pub fn apply(site: Site<'_>, step: &Step) -> Result<kerf_types::Gpu, StepError> 
         } => {
             destroy::gpu_instance(&scene, *gi, *profile, *placement)?;
         }
-        Step::SetAmdCompute { .. } | Step::SetAmdMemory { .. } => {
+        Step::SetAmdCompute { .. }
+        | Step::SetAmdMemory { .. }
+        | Step::SetSriov { .. }
+        | Step::CreateVgpu { .. }
+        | Step::DestroyVgpu { .. } => {
             return Err(StepError::Conflict {
                 step: step.to_string(),
-                found: "it is a step for an AMD GPU".to_owned(),
+                found: "it is no step of NVML".to_owned(),
             });
         }
     }

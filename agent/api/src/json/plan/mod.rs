@@ -168,6 +168,31 @@ pub enum Step {
         /// The mode.
         mode: String,
     },
+    /// Turns the virtual functions of a GPU on or off.
+    SetSriov {
+        /// Address of the GPU.
+        gpu: String,
+        /// Whether they shall be there.
+        enabled: bool,
+    },
+    /// Makes a vGPU.
+    CreateVgpu {
+        /// Address of the GPU.
+        gpu: String,
+        /// Address of the function.
+        function: String,
+        /// Number of its type.
+        type_id: u32,
+    },
+    /// Takes a vGPU away.
+    DestroyVgpu {
+        /// Address of the GPU.
+        gpu: String,
+        /// Address of the function.
+        function: String,
+        /// Number of its type.
+        type_id: u32,
+    },
 }
 
 /// The end of a successful `kerf apply`.
@@ -326,6 +351,21 @@ impl From<TypesStep> for Step {
             TypesStep::SetAmdMemory { mode, .. } => Self::SetAmdMemory {
                 gpu,
                 mode: mode.to_string(),
+            },
+            TypesStep::SetSriov { enabled, .. } => Self::SetSriov { gpu, enabled },
+            TypesStep::CreateVgpu {
+                function, type_id, ..
+            } => Self::CreateVgpu {
+                gpu,
+                function: function.to_string(),
+                type_id: type_id.0,
+            },
+            TypesStep::DestroyVgpu {
+                function, type_id, ..
+            } => Self::DestroyVgpu {
+                gpu,
+                function: function.to_string(),
+                type_id: type_id.0,
             },
         }
     }

@@ -7,7 +7,7 @@ use nvidia_ml::kernel::state::FaultKind;
 use nvidia_ml::machine::{self, CreateOptions};
 
 use super::super::SimError;
-use super::{ClientArgs, FaultArgs, KernelFault, Verb, run};
+use super::{ClientArgs, FaultArgs, KernelFault, Verb, VmArgs, run};
 use crate::errors::chain;
 
 const FILE: &str = "/sys/class/drm/card0/device/current_compute_partition";
@@ -86,4 +86,54 @@ fn values_clients_faults_and_a_reload_reach_the_machine() {
         dir: world.path().join("nowhere"),
     });
     assert!(words(nowhere).contains("no simulated machine"));
+}
+
+#[test]
+fn a_vgpu_is_kept_by_its_virtual_machine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let library = folder.path().join("library");
+    std::fs::write(&library, "").expect("written");
+    let dir = folder.path().join("machine");
+    let options = CreateOptions { seed: Some(1) };
+    machine::create("h200x8", &dir, &library, &options).expect("a machine");
+    let gpu = nvidia_ml::kernel::Kernel::open(&dir).expect("a kernel");
+    let gpu = gpu.state().expect("a state").vgpu.expect("vGPUs").gpus[0]
+        .bdf
+        .clone();
+    let write = |file: &str, value: &str| {
+        let file = format!("/sys/bus/pci/devices/{gpu}/{file}");
+        let (dir, value) = (dir.clone(), value.to_owned());
+        run(&Verb::Write { dir, file, value })
+    };
+    let function = format!("{}.4", gpu.trim_end_matches(".0"));
+    let vm = |clear: bool| {
+        run(&Verb::Vm(VmArgs {
+            dir: dir.clone(),
+            pid: 4_000_001,
+            vgpu: (!clear).then(|| function.clone()),
+            name: "guest".to_owned(),
+            errno: 1,
+            clear,
+        }))
+    };
+    let mix = |allowed| {
+        let dir = dir.clone();
+        run(&Verb::Mix {
+            dir,
+            gpu: 0,
+            allowed,
+        })
+    };
+    write("sriov_numvfs", "16").expect("nobody uses it");
+    mix(true).expect("no vGPU");
+    assert!(chain(&vm(false).expect_err("none")).contains("no vGPU of that name"));
+    write("virtfn0/nvidia/current_vgpu_type", "1202").expect("free");
+    vm(false).expect("a vGPU");
+    assert!(chain(&mix(false).expect_err("in use")).contains("in use"));
+    let refused = write("virtfn0/nvidia/current_vgpu_type", "0").expect_err("kept");
+    assert!(chain(&refused).contains("not permitted"), "{refused}");
+    vm(true).expect("there");
+    write("virtfn0/nvidia/current_vgpu_type", "0").expect("free");
+    let other = write("virtfn0/nvidia/gpu_instance_id", "1").expect_err("not told");
+    assert!(matches!(other, SimError::Refused { .. }));
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use super::failed;
+use crate::kernel::state::State;
 use crate::kernel::tree::{Entry, View};
 use crate::store::StoreError;
 
@@ -43,9 +44,13 @@ impl Tree {
     }
 
     /// Writes everything, whatever is there, and removes what should not be.
-    pub fn whole(&self, view: &View) -> Result<(), StoreError> {
+    pub fn whole(&self, state: &State) -> Result<(), StoreError> {
+        let view = &state.view();
         for owned in OWNED {
             self.clear(owned, view)?;
+        }
+        for passing in state.vgpu.iter().flat_map(|vgpu| vgpu.passing()) {
+            self.clear_passing(&passing, view)?;
         }
         for (path, entry) in view.entries() {
             self.put(path, entry)?;
@@ -55,6 +60,18 @@ impl Tree {
 
     fn path(&self, path: &str) -> PathBuf {
         self.dir.join("root").join(path)
+    }
+
+    /// Removes what is there and is not shown, itself included.
+    fn clear_passing(&self, passing: &str, view: &View) -> Result<(), StoreError> {
+        let path = self.path(passing);
+        let is_folder = path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
+        match (view.get(passing), is_folder) {
+            (Some(_), true) => self.clear(passing, view),
+            (Some(_), false) => Ok(()),
+            (None, true) => absent_is_fine("remove", &path, fs::remove_dir_all),
+            (None, false) => absent_is_fine("remove", &path, fs::remove_file),
+        }
     }
 
     /// Removes what is below a folder and is not shown.

@@ -1,0 +1,70 @@
+//! Steps of vGPUs, each one or two transactions that are done when the kernel shows it.
+//!
+//! A step that makes a vGPU answers only for one that it wrote itself: one that was there already, or came first, is
+//! somebody else's, whatever its type. So a value that "holds already" is a conflict here, and nothing is taken back
+//! on a guess: before a vGPU of a function is cleared, the function must still show what this step wrote.
+
+mod conditions;
+mod create;
+mod destroy;
+mod sriov;
+
+use kerf_types::{PciAddress, Step, VgpuGpu};
+
+use super::{VgpuError, observe};
+use crate::systree::SysTree;
+use crate::systree::transaction::{self, Change, Outcome, Patience, Refusal};
+
+/// Carries out a step and returns the GPU as it is then; `None` for a step that is not of vGPUs.
+pub fn apply(
+    tree: &dyn SysTree,
+    step: &Step,
+    patience: &mut dyn Patience,
+) -> Option<Result<VgpuGpu, VgpuError>> {
+    let done = match *step {
+        Step::SetSriov { gpu, enabled } => sriov::set(tree, gpu, enabled, patience),
+        Step::CreateVgpu {
+            gpu,
+            function,
+            type_id,
+            uuid,
+            placement,
+        } => {
+            let wanted = create::Wanted {
+                function,
+                type_id,
+                uuid,
+                placement,
+            };
+            create::create(tree, gpu, wanted, patience)
+        }
+        Step::DestroyVgpu {
+            gpu,
+            function,
+            type_id,
+            uuid,
+        } => destroy::destroy(tree, gpu, (function, type_id, uuid), patience),
+        _ => return None,
+    };
+    Some(done.and_then(|()| observe(tree, step.gpu())))
+}
+
+/// Runs changes; returns how many values were written.
+fn carry_out(
+    tree: &dyn SysTree,
+    pci: PciAddress,
+    changes: &[Change<'_>],
+    patience: &mut dyn Patience,
+) -> Result<usize, VgpuError> {
+    match transaction::run(tree, changes, patience) {
+        Outcome::Done { written } => Ok(written),
+        Outcome::Undone {
+            reason: Refusal::Conflict { found, .. },
+        } => {
+            let (function, found) = (pci, format!("a vGPU of type {found}"));
+            Err(VgpuError::Conflict { function, found })
+        }
+        Outcome::Undone { reason } => Err(VgpuError::Undone { pci, cause: reason }),
+        Outcome::Stuck { reason, left } => Err(VgpuError::stuck(pci, reason, &left)),
+    }
+}
