@@ -91,7 +91,8 @@ fn reach_of(gpu: &Gpu, inventory: &Inventory) -> NvlinkReach {
 
 /// Who has the GPU as a whole: processes that are on none of its instances count as somebody unknown.
 fn occupancy_of(gpu: &Gpu, usage: &Usage) -> Occupancy {
-    if usage.gpus.contains_key(&gpu.pci) {
+    // One with vGPUs gives nothing to anybody, as one that is leased.
+    if usage.gpus.contains_key(&gpu.pci) || usage.vgpus.contains_key(&gpu.pci) {
         return Occupancy::Leased;
     }
     if gpu.processes.iter().any(|process| process.gi.is_none()) {
@@ -107,7 +108,7 @@ fn slice_of(gpu: &Gpu, one: &GpuInstance, usage: &Usage) -> SliceRecord {
     let used = parts.find_map(|id| usage.slices.get(&id));
     let occupancy = match used.or_else(|| usage.slices.get(&gpu.slice_id(one))) {
         Some(Use::Leased(_)) => Occupancy::Leased,
-        Some(Use::Unknown) => Occupancy::Other,
+        Some(Use::Unknown | Use::Vgpu(_)) => Occupancy::Other,
         Some(Use::Free) | None if !complete => Occupancy::Other,
         Some(Use::Free) | None if processes.any(|process| process.gi == Some(one.id)) => {
             Occupancy::Other

@@ -50,6 +50,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod vgpu;
 mod words;
 
 use std::ffi::OsString;
@@ -137,6 +138,9 @@ enum Verb {
     /// Close the driver for work on it or on a GPU, and open it again
     #[command(subcommand)]
     Maintenance(maintenance::Verb),
+    /// vGPUs: shares of GPUs for virtual machines
+    #[command(subcommand)]
+    Vgpu(vgpu::Verb),
     /// What has happened on this host
     Events(events::Args),
     /// kerfd's configuration
@@ -251,6 +255,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Cancel(args) => cancel::run(&args, context).await,
         Verb::Lease(verb) => lease::run(&verb, context).await,
         Verb::Maintenance(verb) => maintenance::run(&verb, context).await,
+        Verb::Vgpu(verb) => vgpu::run(&verb, context).await,
         Verb::Events(args) => events::run(&args, context).await,
         Verb::Config(verb) => config::run(&verb, context).await,
         Verb::Sim(verb) => sim::run(&verb, context),

@@ -110,7 +110,12 @@ impl Own {
     }
 
     fn describe(&self, host: &HostView, load: &Load) -> HostRecord {
-        let usage = view::usage(&host.inventory, &host.slices, host.leases.iter());
+        let usage = view::usage(
+            &host.inventory,
+            &host.slices,
+            host.leases.iter(),
+            &host.vgpus,
+        );
         let (models, gpus) = compact(&told(host), &usage);
         let admission = if host.draining {
             Admission::Draining

@@ -72,11 +72,13 @@ impl Host {
     /// Slices with their states, from what is known now.
     pub(super) fn slices(&self) -> Vec<view::SliceView> {
         let leases = self.leases.values().map(|row| &row.lease);
-        let mut slices = view::slices(&self.inventory, &self.lives, leases);
+        let vgpus = self.vgpu_uses();
+        let mut slices = view::slices(&self.inventory, &self.lives, leases, &vgpus);
         let half_made = self.half_made();
         for slice in &mut slices {
             if slice.lease.is_none() && half_made.contains(&slice.id) {
                 slice.state = SliceState::Quarantined;
+                slice.is_idle = false;
                 slice.reason =
                     Some("it was cut for a container that never had it, and goes".to_owned());
             }

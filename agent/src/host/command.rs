@@ -13,7 +13,7 @@ use kerf_types::lease::{InitProcess, Lease};
 use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{HostError, HostView, Maintenance, Reserve, layout, view};
+use super::{HostError, HostView, Maintenance, Reserve, layout, vgpu, view};
 use crate::config::{Config, GpuLabels};
 
 /// A layout that is to be planned or applied.
@@ -196,6 +196,8 @@ pub enum Command {
         /// The configuration.
         config: Arc<Config>,
     },
+    /// Look at vGPUs, make one or take one away.
+    Vgpu(vgpu::VgpuCommand),
     /// Take no new work.
     Drain {
         /// Told when everything before it is done.
@@ -247,7 +249,12 @@ impl HostHandle {
         let view = self.view();
         let planned = tokio::task::spawn_blocking(move || {
             let request = request.resolved(&view.gpu_labels, &view.inventory)?;
-            let mut usage = view::usage(&view.inventory, &view.slices, view.leases.iter());
+            let mut usage = view::usage(
+                &view.inventory,
+                &view.slices,
+                view.leases.iter(),
+                &view.vgpus,
+            );
             usage.forced.clone_from(&request.force);
             let plan = layout::plan_by_sight(&view.sight, &view.inventory, &usage, &request)?;
             Ok((view.generation, plan))

@@ -5,6 +5,7 @@ use kerf_planner::amd::AmdPlanError;
 use kerf_planner::split::SplitError;
 use kerf_types::{LeaseId, ParseError, PciAddress};
 
+use super::vgpu::VgpuRefusal;
 use crate::config::NoLabel;
 use crate::hardware::HardwareError;
 use crate::store::StoreError;
@@ -186,6 +187,9 @@ pub enum HostError {
         /// Who has what.
         by: String,
     },
+    /// A request about vGPUs was refused.
+    #[error(transparent)]
+    Vgpu(#[from] VgpuRefusal),
     /// The owner has ended.
     #[error("kerfd is ending")]
     Ended,
@@ -217,6 +221,7 @@ impl HostError {
             | Self::Unsafe { .. }
             | Self::Stale { .. }
             | Self::Blind { .. } => "plan",
+            Self::Vgpu(_) => "vgpu",
             Self::Step { .. } | Self::Hardware(_) | Self::Node { .. } => "hardware",
             Self::Store(_) | Self::Cdi(_) | Self::Random(_) => "storage",
         }
@@ -277,6 +282,9 @@ impl HostError {
             }
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
+            Self::Plan(error) if error.is_about_vgpu() => {
+                "no plan touches it: end its virtual machine, then `kerf vgpu delete` it"
+            }
             Self::Plan(error) if matches!(**error, PlanError::TogetherUnknown { .. }) => {
                 "turn MIG on with `kerf apply --gpu N --slices none`, and apply the layout then"
             }
@@ -308,6 +316,7 @@ impl HostError {
             Self::Node { .. } => {
                 "see `kerf status`; the driver's device nodes must exist under /dev"
             }
+            Self::Vgpu(refusal) => refusal.hint(),
             Self::Cdi(_) => "check the folder of CDI files (paths.cdi_dir)",
         }
     }

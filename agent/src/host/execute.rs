@@ -29,7 +29,12 @@ impl Host {
     ) -> Result<(), HostError> {
         for (at, step) in (before..).zip(steps) {
             let begun = std::time::Instant::now();
-            match self.hardware.apply(step).await {
+            let spared = self.spare_vgpus(step).await;
+            let outcome = match spared {
+                Ok(()) => self.hardware.apply(step).await,
+                Err(refusal) => Err(refusal),
+            };
+            match outcome {
                 Ok(Applied::Gpu(gpu)) => {
                     self.metrics.apply_steps.inc([kind(step), "done"]);
                     self.note_step(step, begun.elapsed(), None);

@@ -254,6 +254,7 @@ impl Host {
                 name: name.to_owned(),
             })?;
         self.refuse_if_held(slice.id.gpu)?;
+        self.refuse_vgpus(slice.id.gpu)?;
         if slice.state != kerf_types::lease::SliceState::Free {
             let holder = slice.lease.as_ref().map(|lease| lease.holder.to_string());
             return Err(HostError::Busy {
@@ -280,6 +281,7 @@ impl Host {
                 name: name.to_owned(),
             })?;
         self.refuse_if_held(gpu.pci)?;
+        self.refuse_vgpus(gpu.pci)?;
         let busy = |state: &str, by: Option<String>| HostError::Busy {
             what: format!("GPU {} ({})", gpu.index, gpu.pci),
             state: state.to_owned(),
@@ -331,6 +333,7 @@ impl Host {
                 by: Some(lease.holder.to_string()),
             });
         }
+        self.spare_vgpus_of(&subjects).await?;
         let created = now();
         let fence = self.write(Store::next_fence)?;
         let lease = Lease {

@@ -97,6 +97,7 @@ impl Host {
             Command::Started { lease, init } => self.container_started(lease, init),
             Command::Gone { lease } => self.release(lease, "container_ended").await,
             Command::Reconfigure { config } => self.config = config,
+            Command::Vgpu(command) => self.vgpu(command).await,
         }
     }
 

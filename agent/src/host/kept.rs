@@ -85,7 +85,7 @@ impl Host {
     }
 
     /// The boot of the machine whose GPUs these are.
-    fn machine_boot(&self) -> String {
+    pub(super) fn machine_boot(&self) -> String {
         let path = self
             .config
             .paths

@@ -22,6 +22,7 @@ use kerf_types::{PciAddress, Timestamp};
 use super::layout::layout_text;
 use super::publish::Standing;
 use super::recover::STARTING;
+use super::vgpu::VgpuRefusal;
 use super::{Degraded, Host, HostError, now, record};
 use crate::store::{MaintenanceRow, Store};
 
@@ -177,6 +178,12 @@ impl Host {
     }
 
     fn refuse_if_occupied(&self, gpus: Option<&BTreeSet<PciAddress>>) -> Result<(), HostError> {
+        let uses = self.vgpu_uses();
+        let mut carrying = uses.words();
+        let carried = carrying.find(|(gpu, _)| gpus.is_none_or(|gpus| gpus.contains(gpu)));
+        if let Some((gpu, by)) = carried {
+            return Err(VgpuRefusal::Carries { gpu, by }.into());
+        }
         let in_the_way = |lease: &&Lease| {
             let mut subjects = lease.subjects.iter().map(|subject| subject.gpu());
             subjects.any(|gpu| gpus.is_none_or(|gpus| gpus.contains(&gpu)))

@@ -34,6 +34,7 @@ mod record;
 mod recover;
 mod refusals;
 mod release;
+pub mod vgpu;
 pub mod view;
 mod watch;
 
@@ -128,6 +129,8 @@ pub struct Host {
     recording: Option<record::Recording>,
     /// The layout that this host is to have.
     kept: kept::Kept,
+    /// vGPUs, and the records of those that kerf made.
+    vgpus: vgpu::Vgpus,
     /// GPUs on which no new lease is given, for as long as the other end lives.
     holds: Vec<choice::Hold>,
     /// What is in maintenance, with the driver closed.
@@ -150,6 +153,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         sight: layout::Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),
+        vgpus: vgpu::VgpuUses::default(),
         degraded: BTreeMap::new(),
         gpu_labels: parts.config.gpu_labels.clone(),
         generation,
@@ -194,6 +198,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         draining: false,
         recording: None,
         kept: kept::Kept::default(),
+        vgpus: vgpu::Vgpus::default(),
         holds: Vec::new(),
         maintenance: None,
         view,
@@ -212,7 +217,8 @@ impl Host {
     /// Who uses what, in the planner's words.
     fn usage(&self) -> Usage {
         let leases = self.leases.values().map(|row| &row.lease);
-        let mut usage = view::usage(&self.inventory, &self.slices(), leases);
+        let vgpus = self.vgpu_uses();
+        let mut usage = view::usage(&self.inventory, &self.slices(), leases, &vgpus);
         // An instance in which a part was cut on demand takes more of them; what a layout or an operator
         // divided stays as it was declared.
         let cuts = self.leases.values().flat_map(|row| &row.cut);

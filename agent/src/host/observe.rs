@@ -31,6 +31,7 @@ impl Host {
             }
             Err(error) => self.driver_failed(&error),
         }
+        self.look_at_vgpus().await;
     }
 
     /// What to call the GPUs that the driver serves. NVML's indices move when one drops out, and a worker counts

@@ -37,8 +37,10 @@ impl Host {
     pub(super) fn publish(&mut self) {
         let leases: Vec<_> = self.leases.values().map(|row| row.lease.clone()).collect();
         let slices = self.slices();
+        let vgpus = self.vgpu_uses();
         let old = self.view.borrow().clone();
-        if old.slices != slices || old.leases != leases || old.inventory != self.inventory {
+        let is_same = old.slices == slices && old.leases == leases && old.vgpus == vgpus;
+        if !is_same || old.inventory != self.inventory {
             self.capacity += 1;
         }
         self.view.send_replace(Arc::new(HostView {
@@ -47,6 +49,7 @@ impl Host {
             sight: self.sight(),
             slices,
             leases,
+            vgpus,
             degraded: self.degraded.clone(),
             gpu_labels: self.config.gpu_labels.clone(),
             generation: self.generation,

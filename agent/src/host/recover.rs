@@ -40,6 +40,7 @@ impl Host {
         self.open_work = self.store.open_work()?;
         self.load_kept()?;
         self.load_maintenance()?;
+        self.load_vgpus()?;
         for number in self.store.interrupt_history()? {
             tracing::info!(history = number, "an earlier kerfd was cut off in this");
         }

@@ -12,6 +12,7 @@ use kerf_types::{
 
 use super::layout::Sight;
 use super::maintenance::Maintenance;
+use super::vgpu::VgpuUses;
 use crate::config::GpuLabels;
 
 /// One picture of the host.
@@ -27,6 +28,8 @@ pub struct HostView {
     pub slices: Vec<SliceView>,
     /// Every lease, oldest first.
     pub leases: Vec<Lease>,
+    /// Whose hardware vGPUs have.
+    pub vgpus: VgpuUses,
     /// What is not well, by what it concerns.
     pub degraded: BTreeMap<String, Degraded>,
     /// Labels of GPUs, for layouts.
@@ -79,6 +82,8 @@ pub struct SliceView {
     pub reason: Option<String>,
     /// The lease on it, with its holder.
     pub lease: Option<Lease>,
+    /// Whether nobody uses it, so that a plan may destroy it: one beside a vGPU is, and is given to nobody.
+    pub is_idle: bool,
     /// Which life of its place it is, counted by this kerfd from 1: a driver may give a slice that is made
     /// again the ids and the UUID of the one before.
     pub generation: u64,
@@ -147,15 +152,21 @@ pub fn usage<'a>(
     inventory: &Inventory,
     slices: &[SliceView],
     leases: impl Iterator<Item = &'a Lease> + Clone,
+    vgpus: &VgpuUses,
 ) -> Usage {
-    let mut usage = Usage::default();
+    let mut usage = Usage {
+        vgpus: vgpus.words().collect(),
+        ..Usage::default()
+    };
     for slice in slices {
-        let used = match (&slice.lease, slice.state) {
-            (Some(lease), _) => Use::Leased(lease.holder.to_string()),
-            (None, SliceState::Free) => continue,
+        let vgpu = vgpus.in_instance(slice.id.gpu, &slice.instance);
+        let used = match (vgpu, &slice.lease) {
+            (Some(vgpu), _) => Use::Vgpu(vgpu.words.clone()),
+            (None, Some(lease)) => Use::Leased(lease.holder.to_string()),
+            (None, None) if slice.is_idle => continue,
             // A slice without its compute instance is nobody's: a plan may mend or remove it.
-            (None, _) if slice.instance.compute.is_empty() => continue,
-            (None, _) => Use::Unknown,
+            (None, None) if slice.instance.compute.is_empty() => continue,
+            (None, None) => Use::Unknown,
         };
         usage.slices.insert(slice.id, used);
     }
@@ -172,6 +183,7 @@ pub fn slices<'a>(
     inventory: &Inventory,
     lives: &Lives,
     leases: impl Iterator<Item = &'a Lease> + Clone,
+    vgpus: &VgpuUses,
 ) -> Vec<SliceView> {
     let mut views = Vec::new();
     for gpu in &inventory.gpus {
@@ -187,7 +199,31 @@ pub fn slices<'a>(
             }
         }
     }
+    for view in &mut views {
+        keep_back(view, vgpus);
+    }
     views
+}
+
+/// A slice that nobody has is still given to nobody where a vGPU is on its GPU: the driver may put the next one into
+/// any free instance.
+fn keep_back(slice: &mut SliceView, vgpus: &VgpuUses) {
+    let Some(on_gpu) = vgpus.on(slice.id.gpu) else {
+        return;
+    };
+    let carried = vgpus.in_instance(slice.id.gpu, &slice.instance);
+    slice.is_idle &= carried.is_none();
+    if slice.lease.is_none() {
+        let names = || {
+            let names = on_gpu.iter().map(|one| one.name.as_str());
+            names.collect::<Vec<&str>>().join(", ")
+        };
+        slice.state = SliceState::Quarantined;
+        slice.reason = Some(match carried {
+            Some(vgpu) => format!("it carries {}", vgpu.name),
+            None => format!("its GPU carries {}", names()),
+        });
+    }
 }
 
 fn slice<'a>(
@@ -220,6 +256,7 @@ fn slice<'a>(
         state,
         reason,
         lease,
+        is_idle: state == SliceState::Free,
         generation: lives.count(id),
     }
 }

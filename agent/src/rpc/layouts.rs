@@ -285,7 +285,7 @@ pub async fn history(
 
 /// The newest that fit into one answer; whoever wants older ones asks for them by their numbers.
 fn fitting(entries: impl Iterator<Item = v1::HistoryEntry>) -> Vec<v1::HistoryEntry> {
-    let mut left = super::MESSAGE_LIMIT / 2;
+    let mut left = super::serve::MESSAGE_LIMIT / 2;
     let mut kept = Vec::new();
     for entry in entries {
         let Some(less) = left.checked_sub(entry.document.len()) else {

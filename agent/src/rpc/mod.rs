@@ -9,26 +9,26 @@ mod layouts;
 mod leases;
 mod maintenance;
 mod nodes;
+mod serve;
 mod status;
 mod streams;
+mod vgpu;
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use kerf_api::v1;
-use kerf_api::v1::kerf_server::{Kerf, KerfServer};
+use kerf_api::v1::kerf_server::Kerf;
 use kerf_telemetry::SelfMetrics;
-use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use auth::Role;
 pub use documents::{StatusFacts, topology};
 pub use imports::Imports;
+pub use serve::serve;
 pub use status::{CAUSES, HINT};
 
 use crate::config::Config;
@@ -38,9 +38,6 @@ use crate::fleet::FleetView;
 use crate::host::HostHandle;
 use crate::jobs::Jobs;
 use crate::peers::Peers;
-
-/// Largest message in either direction; image archives come in parts far below it.
-const MESSAGE_LIMIT: usize = 4 << 20;
 
 /// A stream of answers.
 pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -75,21 +72,6 @@ pub struct LoadedConfig {
     pub config: Config,
     /// Files, in the order in which they were read.
     pub files: Vec<String>,
-}
-
-/// Serves until `stop` is done; calls under way are finished, streams are ended.
-pub async fn serve(
-    listener: UnixListener,
-    service: Service,
-    stop: impl Future<Output = ()>,
-) -> Result<(), tonic::transport::Error> {
-    let server = KerfServer::new(service)
-        .max_decoding_message_size(MESSAGE_LIMIT)
-        .max_encoding_message_size(MESSAGE_LIMIT);
-    tonic::transport::Server::builder()
-        .add_service(server)
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
-        .await
 }
 
 #[tonic::async_trait]
@@ -385,5 +367,34 @@ impl Kerf for Service {
         self.admit(&request, Role::Read)?;
         let stream = streams::events(self.events.clone(), *request.get_ref());
         self.counted("watch_events", begun, Ok(stream))
+    }
+
+    async fn list_vgpus(
+        &self,
+        request: Request<v1::ListVgpusRequest>,
+    ) -> Result<Response<v1::ListVgpusResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        self.counted("list_vgpus", begun, vgpu::list(&self.host).await)
+    }
+
+    async fn create_vgpu(
+        &self,
+        request: Request<v1::CreateVgpuRequest>,
+    ) -> Result<Response<v1::VgpuRecord>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Admin)?;
+        let outcome = vgpu::create(&self.host, peer, request.into_inner()).await;
+        self.counted("create_vgpu", begun, outcome)
+    }
+
+    async fn delete_vgpu(
+        &self,
+        request: Request<v1::DeleteVgpuRequest>,
+    ) -> Result<Response<v1::VgpuRecord>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Admin)?;
+        let outcome = vgpu::delete(&self.host, request.into_inner()).await;
+        self.counted("delete_vgpu", begun, outcome)
     }
 }

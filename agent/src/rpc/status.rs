@@ -4,6 +4,7 @@
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
+use super::vgpu;
 use crate::errors::{causes, chain};
 use crate::host::HostError;
 
@@ -71,6 +72,7 @@ impl From<HostError> for Status {
             | HostError::Maintenance { .. }
             | HostError::Occupied { .. }
             | HostError::Blind { .. } => Code::FailedPrecondition,
+            HostError::Vgpu(refusal) => vgpu::code(refusal),
             HostError::NoRoom { .. } => Code::ResourceExhausted,
             HostError::Unsafe { .. } => Code::Internal,
             HostError::Step { .. } | HostError::Hardware(_) | HostError::Node { .. } => {

@@ -16,6 +16,7 @@ mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod vgpu;
 mod watch;
 mod work;
 
@@ -32,6 +33,7 @@ pub use layout::KeptLayout;
 pub use leases::{LeaseRow, PendingLaunch};
 pub use maintenance::MaintenanceRow;
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
+pub use vgpu::{VgpuRow, VgpuState};
 pub use watch::Side;
 pub use work::{Work, WorkRow};
 

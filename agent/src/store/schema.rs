@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
@@ -101,6 +101,10 @@ CREATE TABLE layout (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), document
     // What somebody works on, so that a kerfd that starts meanwhile leaves the driver alone; JSON.
     "
 CREATE TABLE maintenance (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), document TEXT NOT NULL) STRICT;
+",
+    // vGPUs that kerf made, by the fence that each has; JSON.
+    "
+CREATE TABLE vgpus (fence INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT;
 ",
 ];
 

@@ -1,5 +1,7 @@
 //! What is written is there after a reopen; damage, roll-back and newer versions are told apart.
 
+mod vgpu;
+
 use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, HistoryOutcome};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
 use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};

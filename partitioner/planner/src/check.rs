@@ -55,6 +55,12 @@ pub enum Violation {
         /// The step.
         step: usize,
     },
+    /// The MIG mode of a GPU with vGPUs would change.
+    #[error("step {step} changes the MIG mode of a GPU that carries vGPUs")]
+    CarriesVgpus {
+        /// The step.
+        step: usize,
+    },
     /// A reset that was not allowed may happen, or is needed.
     #[error("step {step} may need a reset that was not allowed")]
     Reset {

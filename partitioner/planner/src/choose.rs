@@ -353,6 +353,9 @@ fn common(view: &GpuView<'_>, usage: &Usage) -> Result<(), Refusal> {
     if let Some(why) = view.closed {
         return Err(Refusal::Closed(why.to_owned()));
     }
+    if usage.vgpus.contains_key(&view.gpu.pci) {
+        return Err(Refusal::Closed("it carries vGPUs".to_owned()));
+    }
     match usage.gpus.get(&view.gpu.pci) {
         Some(holder) => Err(Refusal::Leased(holder.clone())),
         None => Ok(()),

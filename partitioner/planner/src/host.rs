@@ -47,6 +47,8 @@ pub enum Use {
     Leased(String),
     /// Somebody or something that kerf does not know: never touched.
     Unknown,
+    /// A vGPU, in words: never touched, and not given up by name either, for a virtual machine may have it.
+    Vgpu(String),
 }
 
 /// Who uses what on a host. Processes that the inventory shows on an instance count as use besides.
@@ -61,6 +63,16 @@ pub struct Usage {
     pub forced: BTreeSet<MigUuid>,
     /// GPU instances that kerf divides on demand: an ask for a part may cut one more in them.
     pub divisible: BTreeSet<SliceId>,
+    /// GPUs that carry vGPUs, in words: they keep their MIG mode and are given to nobody else.
+    pub vgpus: BTreeMap<PciAddress, String>,
+}
+
+impl Usage {
+    /// Whether a vGPU lies on a slice, or in the instance that it is a part of.
+    pub(crate) fn carries_vgpu(&self, slice: SliceId) -> bool {
+        let mut ids = [slice, slice.whole()].into_iter();
+        ids.any(|id| matches!(self.slices.get(&id), Some(Use::Vgpu(_))))
+    }
 }
 
 /// The question.

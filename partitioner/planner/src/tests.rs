@@ -37,6 +37,7 @@ mod report;
 mod search;
 mod split;
 mod together;
+mod vgpu;
 mod wishes;
 
 /// A GPU of these profiles that holds `state`, in order of the state.

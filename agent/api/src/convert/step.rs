@@ -67,45 +67,61 @@ impl From<&Step> for v1::Step {
                     placement,
                 })
             }
-            Step::SetAmdCompute { mode, .. } => {
-                let mode = mode.to_string();
-                Kind::SetAmdCompute(step::SetAmdCompute { gpu, mode })
+            Step::SetAmdCompute { .. }
+            | Step::SetAmdMemory { .. }
+            | Step::SetSriov { .. }
+            | Step::CreateVgpu { .. }
+            | Step::DestroyVgpu { .. } => {
+                let kind = by_files(step, gpu);
+                return Self { kind };
             }
-            Step::SetAmdMemory { mode, .. } => {
-                let mode = mode.to_string();
-                Kind::SetAmdMemory(step::SetAmdMemory { gpu, mode })
-            }
-            Step::SetSriov { enabled, .. } => {
-                let enabled = *enabled;
-                Kind::SetSriov(step::SetSriov { gpu, enabled })
-            }
-            Step::CreateVgpu {
-                function,
-                type_id,
-                uuid,
-                placement,
-                ..
-            } => Kind::CreateVgpu(step::CreateVgpu {
-                gpu,
-                function: function.to_string(),
-                type_id: type_id.0,
-                uuid: uuid.to_string(),
-                placement: *placement,
-            }),
-            Step::DestroyVgpu {
-                function,
-                type_id,
-                uuid,
-                ..
-            } => Kind::DestroyVgpu(step::DestroyVgpu {
-                gpu,
-                function: function.to_string(),
-                type_id: type_id.0,
-                uuid: uuid.map(|uuid| uuid.to_string()),
-            }),
         };
         Self { kind: Some(kind) }
     }
+}
+
+/// What is done by writing under `/sys`; none of the others.
+fn by_files(step: &Step, gpu: String) -> Option<Kind> {
+    use v1::step;
+    Some(match step {
+        Step::SetAmdCompute { mode, .. } => {
+            let mode = mode.to_string();
+            Kind::SetAmdCompute(step::SetAmdCompute { gpu, mode })
+        }
+        Step::SetAmdMemory { mode, .. } => {
+            let mode = mode.to_string();
+            Kind::SetAmdMemory(step::SetAmdMemory { gpu, mode })
+        }
+        Step::SetSriov { enabled, .. } => {
+            let enabled = *enabled;
+            Kind::SetSriov(step::SetSriov { gpu, enabled })
+        }
+        Step::CreateVgpu {
+            function,
+            type_id,
+            uuid,
+            placement,
+            ..
+        } => Kind::CreateVgpu(step::CreateVgpu {
+            gpu,
+            function: function.to_string(),
+            type_id: type_id.0,
+            uuid: uuid.to_string(),
+            placement: *placement,
+        }),
+        Step::DestroyVgpu {
+            function,
+            type_id,
+            uuid,
+            ..
+        } => Kind::DestroyVgpu(step::DestroyVgpu {
+            gpu,
+            function: function.to_string(),
+            type_id: type_id.0,
+            uuid: uuid.map(|uuid| uuid.to_string()),
+        }),
+        _ => return None,
+    })
 }
 
 impl TryFrom<v1::Step> for Step {

@@ -34,6 +34,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod vgpu;
 pub mod web;
 
 pub use answers::{
@@ -56,6 +57,9 @@ pub use samples::{GpuSample, Samples, SliceSample};
 pub use slices::{Slice, Slices};
 pub use status::{Degradation, Status};
 pub use topology::{Topology, TopologyRow};
+pub use vgpu::{
+    Vgpu, VgpuEntry, VgpuRecord, VgpuSriov, VgpuTypeEntry, VgpuTypes, VgpuTypesOfGpu, Vgpus,
+};
 pub use web::Web;
 
 /// Defines the type of a document's field `schema`. It has one value, so that no document can be written with a

@@ -46,7 +46,7 @@ pub enum Verb {
         #[arg(long, value_name = "N")]
         gpu: u32,
         /// Whether they may
-        #[arg(value_name = "on|off", value_parser = on_or_off)]
+        #[arg(value_name = "on|off", value_parser = on_or_off, action = clap::ArgAction::Set)]
         allowed: bool,
     },
     /// Let something go wrong with a file, or mend everything

@@ -40,6 +40,7 @@ fn view() -> HostView {
         sight: Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),
+        vgpus: Default::default(),
         degraded: Default::default(),
         gpu_labels: Default::default(),
         generation: 1,

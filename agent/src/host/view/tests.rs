@@ -7,6 +7,7 @@ use kerf_types::{CiId, ContainerRef, Fence, GiId, LeaseId, Timestamp};
 
 use super::{Lives, SliceView, slices, usage};
 use crate::host::fixture::{divided, inventory, mig_uuid, part, subject};
+use crate::host::vgpu::VgpuUses;
 
 fn lease(start: u8) -> Lease {
     let container = ContainerRef::try_new("", "web").expect("a name");
@@ -32,7 +33,12 @@ fn states(views: &[SliceView]) -> Vec<SliceState> {
 fn each_part_is_a_slice_with_its_own_lease_and_its_own_device() {
     let inventory = inventory(vec![divided(&[0, 1, 2])]);
     let leases = [lease(1)];
-    let views = slices(&inventory, &Lives::default(), leases.iter());
+    let views = slices(
+        &inventory,
+        &Lives::default(),
+        leases.iter(),
+        &VgpuUses::default(),
+    );
     let ids: Vec<_> = views.iter().map(|view| view.id).collect();
     assert_eq!(ids, [0, 1, 2].map(part));
     let expected = [SliceState::Free, SliceState::Leased, SliceState::Free];
@@ -41,7 +47,7 @@ fn each_part_is_a_slice_with_its_own_lease_and_its_own_device() {
     let uuids = [0, 1, 2].map(mig_uuid);
     let known = [0, 1, 2].map(CiId).into_iter().zip(&uuids);
     assert_eq!(devices, known.map(Some).collect::<Vec<_>>());
-    let usage = usage(&inventory, &views, leases.iter());
+    let usage = usage(&inventory, &views, leases.iter(), &VgpuUses::default());
     let used: Vec<_> = usage.slices.into_iter().collect();
     assert_eq!(used, [(part(1), Use::Leased("container web".to_owned()))]);
 }
@@ -57,7 +63,12 @@ fn a_process_counts_for_its_part_and_for_all_where_the_driver_does_not_tell() {
             memory: None,
         });
         let inventory = inventory(vec![gpu]);
-        states(&slices(&inventory, &Lives::default(), [].iter()))
+        states(&slices(
+            &inventory,
+            &Lives::default(),
+            [].iter(),
+            &VgpuUses::default(),
+        ))
     };
     assert_eq!(with(Some(1)), [SliceState::Free, SliceState::Quarantined]);
     assert_eq!(with(None), [SliceState::Quarantined; 2]);

@@ -56,6 +56,12 @@ fn whole(view: &HostView, gpu: &kerf_types::Gpu, holders: &Holders) -> Option<Wh
             (SliceState::Draining, Some(why.to_owned()))
         }
         None if !gpu.health.is_ok() => (SliceState::Quarantined, Some("it is not well".to_owned())),
+        None if view.vgpus.on(gpu.pci).is_some() => {
+            let names = view.vgpus.on(gpu.pci).unwrap_or_default().iter();
+            let names: Vec<&str> = names.map(|one| one.name.as_str()).collect();
+            let why = format!("it carries {}", names.join(", "));
+            (SliceState::Quarantined, Some(why))
+        }
         None => match gpu.processes.first() {
             Some(process) => {
                 let why = format!("process {} uses it without a lease", process.pid);

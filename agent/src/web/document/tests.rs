@@ -185,10 +185,16 @@ fn view() -> HostView {
     };
     HostView {
         sight: crate::host::Sight::default(),
-        slices: slices(&inventory, &Lives::default(), leases.iter()),
+        slices: slices(
+            &inventory,
+            &Lives::default(),
+            leases.iter(),
+            &Default::default(),
+        ),
         inventory,
         pci_paths: paths.into(),
         leases,
+        vgpus: Default::default(),
         degraded: BTreeMap::from([("store".to_owned(), degraded)]),
         gpu_labels: Default::default(),
         generation: 3,

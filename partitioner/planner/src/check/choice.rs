@@ -37,6 +37,7 @@ pub fn check_choice(
         let usable = gpu.health.is_ok()
             && view.closed.is_none()
             && !usage.gpus.contains_key(&gpu.pci)
+            && !usage.vgpus.contains_key(&gpu.pci)
             && (is_free(gpu, usage, pick) || made_before.into_iter().any(|one| hosts(one, pick)));
         if !usable || shared.next().is_some() {
             found.push((gpu.index, Violation::NotFree(at)));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, LayoutRule};
-use kerf_types::{Gpu, Health, Inventory, MigMode, Profile, ProfileId, ProfileName};
+use kerf_types::{Gpu, Health, Inventory, MigMode, Profile, ProfileId, ProfileName, Step};
 
 use super::{
     Expected, ExpectedParts, Violation, amd, check_slices, expand, report, together, users,
@@ -29,6 +29,7 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
                 Ok((expected, parts)) => {
                     let (plan, steps) = (&change.plan, &change.steps);
                     violations = check_slices(gpu, plan, steps, &expected, &parts);
+                    violations.extend(changed_under_vgpus(request, steps));
                     let reading = expand::Reading {
                         gpu,
                         expected: &expected,
@@ -67,6 +68,15 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
     found.extend(together::check(request, plan));
     found.extend(amd::check(request, plan));
     found
+}
+
+/// A GPU with vGPUs keeps its mode.
+fn changed_under_vgpus(request: &HostRequest<'_>, steps: &[Step]) -> Option<Violation> {
+    let step = steps.iter().position(|step| {
+        let is_mode = matches!(step, Step::SetMigMode { .. });
+        is_mode && request.usage.vgpus.contains_key(&step.gpu())
+    });
+    step.map(|step| Violation::CarriesVgpus { step })
 }
 
 /// Slices are left to a later plan only where nobody knows the profiles yet, all of them, and only behind

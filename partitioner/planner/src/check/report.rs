@@ -181,7 +181,9 @@ fn is_user(request: &HostRequest<'_>, gpu: &Gpu, line: &Line<'_>, said: Option<&
         compute: line.part,
     };
     let names_holder = match request.usage.slices.get(&slice) {
-        Some(Use::Leased(holder)) => said.is_some_and(|said| said.contains(holder.as_str())),
+        Some(Use::Leased(holder) | Use::Vgpu(holder)) => {
+            said.is_some_and(|said| said.contains(holder.as_str()))
+        }
         _ => true,
     };
     let used = users::in_use(gpu, request.usage);

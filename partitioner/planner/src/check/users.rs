@@ -54,11 +54,18 @@ pub(super) fn in_use(gpu: &Gpu, usage: &Usage) -> Places {
     used
 }
 
-/// Those that must stay: somebody uses them, and nobody has given them up by name.
+/// Those that must stay: somebody uses them, and nobody has given them up by name. A vGPU cannot be given up.
 pub(super) fn pinned(gpu: &Gpu, usage: &Usage) -> Places {
     let mut places = in_use(gpu, usage);
     let is_given_up = |uuid: &MigUuid| usage.forced.contains(uuid);
-    for instance in &gpu.instances {
+    let has_vgpu = |instance: &&GpuInstance| {
+        let mut slices = usage.slices.iter();
+        slices.any(|(slice, by)| {
+            let here = slice.gpu == gpu.pci && slice.placement == instance.placement;
+            here && matches!(by, Use::Vgpu(_))
+        })
+    };
+    for instance in gpu.instances.iter().filter(|one| !has_vgpu(one)) {
         let given_up = instance.compute.iter().filter(|one| is_given_up(&one.uuid));
         for one in given_up {
             match one.placement.filter(|_| parts::is_divided(instance)) {

@@ -8,6 +8,9 @@ use crate::gpu::FitError;
 use crate::grid::{GridError, NameError};
 use crate::split::SplitError;
 
+/// The word for a vGPU that is in the way, before its own.
+pub(super) const CARRYING: &str = "carrying ";
+
 /// Why a layout cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -211,4 +214,17 @@ pub enum PlanError {
     /// AMD GPUs cannot have the wanted modes.
     #[error(transparent)]
     Amd(AmdPlanError),
+}
+
+impl PlanError {
+    /// Whether vGPUs are in the way, which end otherwise than leases do.
+    pub fn is_about_vgpu(&self) -> bool {
+        match self {
+            Self::SliceInUse { used_by, .. } | Self::GpuInUse { used_by, .. } => {
+                used_by.contains(CARRYING)
+            }
+            Self::Blocked { in_use, .. } => in_use.contains(CARRYING),
+            _ => false,
+        }
+    }
 }

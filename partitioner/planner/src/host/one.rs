@@ -9,9 +9,10 @@ use kerf_types::{
 };
 
 use super::diff::diff;
+use super::error::CARRYING;
 use super::select::Selected;
 use super::target::{Aim, counted};
-use super::users::{explain, is_forced, part_uses, processes, slice_in_use, uses};
+use super::users::{explain, is_forced, is_part_forced, part_uses, processes, slice_in_use, uses};
 use super::{GpuChange, GpuName, HostRequest, PlanError, Usage};
 use crate::gpu::{Existing, GpuPlan, Part, Target};
 use crate::grid::Grid;
@@ -83,6 +84,7 @@ pub(super) fn plan_one<'a>(
             (Target::default(), clear(gpu, &uses, current)?, later)
         }
     };
+    keep_under_vgpus(gpu, on, request, name)?;
     let mode = mode_step(gpu, on, request)?;
     if let Some(holder) = request.usage.gpus.get(&gpu.pci)
         && (mode.is_some() || !plan.is_empty())
@@ -112,6 +114,22 @@ pub(super) fn plan_one<'a>(
     })
 }
 
+/// The mode of a GPU is not changed under its vGPUs.
+fn keep_under_vgpus(
+    gpu: &Gpu,
+    on: bool,
+    request: &HostRequest<'_>,
+    name: GpuName,
+) -> Result<(), PlanError> {
+    match request.usage.vgpus.get(&gpu.pci) {
+        Some(vgpus) if gpu.mig_mode.is_on() != on => {
+            let used_by = format!("{CARRYING}{vgpus}");
+            Err(PlanError::GpuInUse { gpu: name, used_by })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The mode at the end of a plan.
 fn mode_after(gpu: &Gpu, on: bool) -> MigMode {
     match (gpu.mig_mode, on) {
@@ -135,10 +153,10 @@ pub(super) fn current(
     let one = |instance: &GpuInstance| {
         let part = |one: &ComputeInstance| {
             let is_used = parts.contains_key(&(instance.id, one.id));
-            fact(is_used, usage.forced.contains(&one.uuid))
+            fact(is_used, is_part_forced(gpu, instance, one, usage))
         };
         let is_used = uses.contains_key(&instance.id);
-        let whole = fact(is_used, is_forced(instance, usage));
+        let whole = fact(is_used, is_forced(gpu, instance, usage));
         existing_parts(gpu, instance, whole, part)
     };
     gpu.instances.iter().map(one).collect()

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use kerf_types::inventory::GpuProcess;
-use kerf_types::{CiId, GiId, Gpu, GpuInstance, SliceId};
+use kerf_types::{CiId, ComputeInstance, GiId, Gpu, GpuInstance, SliceId};
 
+use super::error::CARRYING;
 use super::{GpuName, HostRequest, PlanError, Usage, Use};
 use crate::gpu::FitError;
 
@@ -27,9 +28,19 @@ pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, String> {
 
 /// Whether an operator has said that this very instance may go, whoever uses it. One that is divided is given up
 /// part by part.
-pub(super) fn is_forced(instance: &GpuInstance, usage: &Usage) -> bool {
+pub(super) fn is_forced(gpu: &Gpu, instance: &GpuInstance, usage: &Usage) -> bool {
     let mut devices = instance.compute.iter();
-    !instance.is_divided() && devices.any(|one| usage.forced.contains(&one.uuid))
+    !instance.is_divided() && devices.any(|one| is_part_forced(gpu, instance, one, usage))
+}
+
+/// The same of a part. A virtual machine has no name here that could be given up, so a vGPU's instance stays.
+pub(super) fn is_part_forced(
+    gpu: &Gpu,
+    instance: &GpuInstance,
+    part: &ComputeInstance,
+    usage: &Usage,
+) -> bool {
+    usage.forced.contains(&part.uuid) && !usage.carries_vgpu(gpu.slice_id(instance))
 }
 
 /// A name that means nothing here is a mistake, and what it was to mean must not be guessed.
@@ -66,6 +77,7 @@ fn words(usage: &Usage, id: SliceId) -> Option<String> {
     match usage.slices.get(&id)? {
         Use::Leased(holder) => Some(format!("leased by {holder}")),
         Use::Unknown => Some("used by somebody that kerf does not know".to_owned()),
+        Use::Vgpu(vgpu) => Some(format!("{CARRYING}{vgpu}")),
         Use::Free => None,
     }
 }

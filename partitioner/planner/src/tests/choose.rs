@@ -261,6 +261,15 @@ fn every_gpu_that_does_not_help_says_why() {
          GPU 6 (6): no legal place for 1g.10gb+me is free (0 of 8 units are); \
          GPU 8 (8): cordoned by the operator"
     );
+    let mut carrying = World::new(1);
+    let pci = carrying.gpus[0].pci;
+    carrying
+        .usage
+        .vgpus
+        .insert(pci, "vGPU 0000:10:00.4".to_owned());
+    for ask in ["1g.10gb", "gpu"] {
+        assert!(carrying.ask(ask).ends_with("it carries vGPUs"), "{ask}");
+    }
     assert_eq!(
         World::new(0).ask("gpu"),
         "no room for gpu:1: this host has no GPU"

@@ -96,12 +96,12 @@ impl World {
     }
 
     #[track_caller]
-    fn check_error(&self, expected: &str) {
+    pub fn check_error(&self, expected: &str) {
         assert_eq!(self.plan().expect_err("an error"), expected);
     }
 }
 
-fn render(plan: &HostPlan) -> String {
+pub(super) fn render(plan: &HostPlan) -> String {
     let mut out = String::new();
     for gpu in &plan.gpus {
         out += &format!(

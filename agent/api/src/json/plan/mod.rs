@@ -335,15 +335,12 @@ impl From<TypesStep> for Step {
                 profile,
                 placement,
                 ..
-            } => {
-                let (gi, profile, placement) = (gi.0, profile.0, placement.into());
-                Self::DestroyGpuInstance {
-                    gpu,
-                    gi,
-                    profile,
-                    placement,
-                }
-            }
+            } => Self::DestroyGpuInstance {
+                gpu,
+                gi: gi.0,
+                profile: profile.0,
+                placement: placement.into(),
+            },
             TypesStep::SetAmdCompute { mode, .. } => Self::SetAmdCompute {
                 gpu,
                 mode: mode.to_string(),

@@ -3,8 +3,7 @@
 use std::convert::Infallible;
 
 use crate::kernel::state::State;
-use crate::kernel::vgpu::Vgpu;
-use crate::model::machine::{Machine, place};
+use crate::model::machine::place;
 use crate::store::{Store, StoreError};
 
 /// Whether NVML's state says something else by now. One that cannot be read says nothing.
@@ -13,7 +12,7 @@ pub fn differs(nvml: &Store, state: &State) -> bool {
         return false;
     };
     nvml.read()
-        .is_ok_and(|machine| copied(vgpu, &machine) != *vgpu)
+        .is_ok_and(|machine| vgpu.has_other_mig(&machine))
 }
 
 /// Takes over what NVML's state says.
@@ -43,10 +42,4 @@ pub fn wipe(nvml: &Store, state: &mut State) -> Result<(), StoreError> {
         Ok::<_, Infallible>(())
     });
     cleared.map(drop)
-}
-
-fn copied(vgpu: &Vgpu, machine: &Machine) -> Vgpu {
-    let mut copy = vgpu.clone();
-    copy.copy_mig(machine);
-    copy
 }

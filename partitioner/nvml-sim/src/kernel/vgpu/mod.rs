@@ -174,18 +174,15 @@ impl Vgpu {
     /// Takes over what NVML's state says.
     pub fn copy_mig(&mut self, machine: &Machine) {
         for (gpu, known) in self.gpus.iter_mut().zip(&machine.gpus) {
-            let mut instances: Vec<(u32, u32)> = known
-                .instances
-                .iter()
-                .map(|gi| (gi.id, gi.profile))
-                .collect();
-            instances.sort_unstable();
-            gpu.mig = Mig {
-                on: known.mig,
-                instances,
-                busy: !known.processes.is_empty(),
-            };
+            gpu.mig = Mig::of(known);
         }
+    }
+
+    /// Whether NVML's state says something else by now.
+    #[must_use]
+    pub fn has_other_mig(&self, machine: &Machine) -> bool {
+        let mut gpus = self.gpus.iter().zip(&machine.gpus);
+        gpus.any(|(gpu, known)| gpu.mig != Mig::of(known))
     }
 
     /// Whether a write is still to take hold.
@@ -237,6 +234,19 @@ impl Vgpu {
     pub(super) fn function_folder(&self, gpu: &Gpu, nth: usize) -> String {
         let above = gpu.folder.rsplit_once('/').map_or("", |(above, _)| above);
         format!("{above}/{}", self.function_bdf(gpu, nth))
+    }
+}
+
+impl Mig {
+    fn of(known: &crate::model::gpu::Gpu) -> Self {
+        let instances = known.instances.iter().map(|gi| (gi.id, gi.profile));
+        let mut instances: Vec<(u32, u32)> = instances.collect();
+        instances.sort_unstable();
+        Self {
+            on: known.mig,
+            instances,
+            busy: !known.processes.is_empty(),
+        }
     }
 }
 

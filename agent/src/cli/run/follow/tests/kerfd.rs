@@ -102,6 +102,27 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn list_vgpus(
+        &self,
+        _: Request<v1::ListVgpusRequest>,
+    ) -> Result<Response<v1::ListVgpusResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn create_vgpu(
+        &self,
+        _: Request<v1::CreateVgpuRequest>,
+    ) -> Result<Response<v1::VgpuRecord>, Status> {
+        Err(unasked())
+    }
+
+    async fn delete_vgpu(
+        &self,
+        _: Request<v1::DeleteVgpuRequest>,
+    ) -> Result<Response<v1::VgpuRecord>, Status> {
+        Err(unasked())
+    }
+
     async fn get_status(
         &self,
         _: Request<v1::GetStatusRequest>,

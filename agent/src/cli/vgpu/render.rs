@@ -1,0 +1,120 @@
+//! How vGPUs look to people.
+
+use kerf_api::json::{Vgpu, VgpuEntry, VgpuTypes, VgpuTypesOfGpu, Vgpus};
+
+use crate::cli::style::{Ink, Style};
+use crate::cli::table::{Cell, Table, row};
+
+/// One table for each GPU that has types, one line for each that has none.
+pub fn types(types: &VgpuTypes, style: Style) -> String {
+    if types.gpus.is_empty() {
+        return "no GPUs\n".to_owned();
+    }
+    let gpus: Vec<String> = types.gpus.iter().map(|gpu| of_gpu(gpu, style)).collect();
+    gpus.join("\n")
+}
+
+fn of_gpu(gpu: &VgpuTypesOfGpu, style: Style) -> String {
+    let functions = match (&gpu.sriov, &gpu.framework) {
+        (Some(sriov), _) if sriov.functions > 0 => {
+            format!("{} of {} functions", sriov.functions, sriov.most)
+        }
+        (Some(_), None) => "SR-IOV off".to_owned(),
+        (_, Some(_)) => "on the GPU itself".to_owned(),
+        (None, None) => "no vGPUs".to_owned(),
+    };
+    let framework = gpu.framework.as_deref().unwrap_or("-");
+    let name = style.paint(Ink::Bold, format!("GPU {}", gpu.pci));
+    let mut text = format!("{name}  {framework}  {functions}\n");
+    if gpu.types.is_empty() && gpu.framework.is_some() {
+        let none = "no type can be made: full, or MIG without a free GPU instance";
+        text.push_str(&format!("  {}\n", style.paint(Ink::Dim, none)));
+    }
+    if !gpu.types.is_empty() {
+        let mut table = Table::new(&[">TYPE", "NAME", ">AVAILABLE", "LIES IN"]);
+        for kind in &gpu.types {
+            let place = match kind.mig_backed {
+                true => "GPU instance",
+                false => "time slices",
+            };
+            table.push(row![kind.id, &kind.name, kind.available, place]);
+        }
+        text.push_str(&table.render(style, "  "));
+    }
+    for problem in &gpu.problems {
+        text.push_str(&format!("  {}\n", style.paint(Ink::Yellow, problem)));
+    }
+    text
+}
+
+/// The list.
+pub fn vgpus(vgpus: &Vgpus, style: Style) -> String {
+    if vgpus.vgpus.is_empty() {
+        return "no vGPUs\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        "FUNCTION", "GPU", "TYPE", "UUID", ">GI", ">PLACE", "USED BY", "MADE BY", ">FENCE",
+    ]);
+    for vgpu in &vgpus.vgpus {
+        let record = vgpu.made_by_kerf.as_ref();
+        let maker = match record {
+            None => Cell::new(Ink::Yellow, "foreign"),
+            Some(record) if record.state == "made" => format!("uid {}", record.uid).into(),
+            Some(record) => Cell::new(
+                Ink::Yellow,
+                format!("uid {} ({})", record.uid, record.state),
+            ),
+        };
+        table.push(vec![
+            (&vgpu.function).into(),
+            (&vgpu.gpu).into(),
+            kind(vgpu).into(),
+            Cell::optional(vgpu.uuid.as_ref()),
+            Cell::optional(vgpu.gpu_instance),
+            Cell::optional(vgpu.placement),
+            Cell::optional(vgpu.user.as_ref()),
+            maker,
+            Cell::optional(record.map(|record| record.fence)),
+        ]);
+    }
+    table.render(style, "")
+}
+
+/// A new vGPU, and how it is given to a virtual machine.
+pub fn made(vgpu: &Vgpu, style: Style) -> String {
+    let entry = &vgpu.vgpu;
+    let mut table = Table::new(&["", ""]);
+    table.push(row!["function", &entry.function]);
+    table.push(row!["GPU", &entry.gpu]);
+    table.push(row!["type", kind(entry)]);
+    if let Some(uuid) = &entry.uuid {
+        table.push(row!["UUID", uuid]);
+    }
+    if let Some(record) = &entry.made_by_kerf {
+        table.push(row!["fence", record.fence]);
+    }
+    table.push(row!["device", device(entry)]);
+    table.render(style, "")
+}
+
+/// A vGPU that has ended.
+pub fn gone(vgpu: &Vgpu, _: Style) -> String {
+    let entry = &vgpu.vgpu;
+    let name = entry.uuid.as_ref().unwrap_or(&entry.function);
+    format!("{name} is free: {}\n", kind(entry))
+}
+
+/// What a virtual machine's configuration names.
+fn device(vgpu: &VgpuEntry) -> String {
+    match &vgpu.uuid {
+        Some(uuid) => format!("/sys/bus/mdev/devices/{uuid}"),
+        None => format!("/sys/bus/pci/devices/{}", vgpu.function),
+    }
+}
+
+fn kind(vgpu: &VgpuEntry) -> String {
+    match &vgpu.type_name {
+        Some(name) => format!("{name} ({})", vgpu.type_id),
+        None => vgpu.type_id.to_string(),
+    }
+}

@@ -1,0 +1,87 @@
+//! A vGPU is taken away: the one that a record speaks of, and no other.
+
+use kerf_types::{PciAddress, Step};
+
+use super::{Host, HostError, OldVgpu, VgpuRefusal};
+use crate::store::{VgpuRow, VgpuState};
+
+impl Host {
+    /// Takes a vGPU of kerf's away.
+    pub(super) async fn delete_vgpu(&mut self, wish: &OldVgpu) -> Result<VgpuRow, HostError> {
+        self.refuse_in_maintenance()?;
+        // What was used again since the last look is found out before anything is written.
+        self.look_at_vgpus().await;
+        let row = self.record_named(wish)?;
+        let gpu: PciAddress = row.gpu.parse()?;
+        if wish.disable_sriov {
+            self.may_turn_off(gpu, &row)?;
+        }
+        if row.state == VgpuState::Making {
+            let name = wish.name.clone();
+            return Err(VgpuRefusal::Unsettled { name }.into());
+        }
+        let state = VgpuState::Unmaking;
+        let row = VgpuRow { state, ..row };
+        self.put_vgpu(row.clone())?;
+        self.finish_vgpu(row.clone()).await?;
+        if wish.disable_sriov {
+            let step = Step::SetSriov {
+                gpu,
+                enabled: false,
+            };
+            self.hardware.apply_vgpu(&step).await?;
+            self.events
+                .add("gpu", &gpu.to_string(), "virtual functions off");
+        }
+        Ok(row)
+    }
+
+    fn record_named(&self, wish: &OldVgpu) -> Result<VgpuRow, HostError> {
+        let name = wish.name.clone();
+        let address = name.parse::<PciAddress>().map(|pci| pci.to_string());
+        let is_it = |function: &str, uuid: Option<&str>| {
+            address.as_deref() == Ok(function) || uuid == Some(name.as_str())
+        };
+        let rows = self.vgpus.rows.values();
+        let rows = rows.filter(|row| is_it(&row.function, row.uuid.as_deref()));
+        let named: Vec<&VgpuRow> = rows.collect();
+        let meant = |row: &&&VgpuRow| wish.fence.is_none_or(|fence| fence == row.fence);
+        let mut meant = named.iter().filter(meant);
+        match (meant.next(), meant.next(), wish.fence) {
+            (Some(_), Some(_), _) => Err(VgpuRefusal::Several { name }.into()),
+            (Some(row), None, _) => Ok((*row).clone()),
+            (None, _, Some(fence)) => {
+                let found = match (named.first(), self.is_there(is_it)) {
+                    (Some(row), _) => format!("vGPU {}", row.fence),
+                    (None, true) => "one that kerf did not make".to_owned(),
+                    (None, false) => "none".to_owned(),
+                };
+                Err(VgpuRefusal::Stale { name, fence, found }.into())
+            }
+            (None, _, None) if self.is_there(is_it) => Err(VgpuRefusal::Foreign { name }.into()),
+            (None, _, None) => Err(VgpuRefusal::NotFound { name }.into()),
+        }
+    }
+
+    fn is_there(&self, is_it: impl Fn(&str, Option<&str>) -> bool) -> bool {
+        let mut vgpus = self.vgpus.seen.values().flat_map(|gpu| gpu.vgpus());
+        vgpus.any(|(function, vgpu)| {
+            let uuid = vgpu.uuid.map(|uuid| uuid.to_string());
+            is_it(&function.to_string(), uuid.as_deref())
+        })
+    }
+
+    /// Virtual functions go only from a GPU that loses nothing else by it.
+    fn may_turn_off(&self, gpu: PciAddress, row: &VgpuRow) -> Result<(), HostError> {
+        if !self.gpu(gpu)?.instances.is_empty() {
+            return Err(VgpuRefusal::WouldWipe { gpu }.into());
+        }
+        let seen = self.vgpus.seen.get(&gpu);
+        let others = seen.map_or(0, |seen| seen.vgpus().count());
+        // The one that goes is the only one.
+        match others {
+            0 | 1 if row.state != VgpuState::Making => Ok(()),
+            _ => Err(VgpuRefusal::OthersThere { gpu }.into()),
+        }
+    }
+}

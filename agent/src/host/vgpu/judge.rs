@@ -1,0 +1,58 @@
+//! What becomes of a record, by what its function shows. Pure.
+
+use kerf_types::{Vgpu, VgpuGpu};
+
+use crate::store::{VgpuRow, VgpuState};
+
+/// A verdict over a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is as it was, or nothing can be said.
+    Keep,
+    /// The vGPU that was being made is there: where it lies is known now.
+    Made(Vgpu),
+    /// The vGPU that was being taken away is still there.
+    Finish,
+    /// It is no more, for this reason.
+    Ended(&'static str),
+}
+
+/// Judges a record. `seen` is none where the GPU did not answer.
+pub fn judge(row: &VgpuRow, seen: Option<&VgpuGpu>, boot_id: &str) -> Verdict {
+    if row.boot_id != boot_id {
+        return Verdict::Ended("the machine was booted since");
+    }
+    let Some(seen) = seen else {
+        return Verdict::Keep;
+    };
+    let functions = seen.functions.iter();
+    let mut functions = functions.filter(|one| one.pci.to_string() == row.function);
+    let vgpus = match functions.next() {
+        None => return Verdict::Ended("its function is gone"),
+        Some(function) => match &function.vgpus {
+            None => return Verdict::Keep,
+            Some(vgpus) => vgpus,
+        },
+    };
+    match (row.state, find(row, vgpus)) {
+        (VgpuState::Made, Some(_)) => Verdict::Keep,
+        (VgpuState::Making, Some(vgpu)) => Verdict::Made(vgpu.clone()),
+        (VgpuState::Unmaking, Some(_)) => Verdict::Finish,
+        (VgpuState::Making, None) => Verdict::Ended("it was never made"),
+        (VgpuState::Unmaking, None) => Verdict::Ended("it was taken away"),
+        (VgpuState::Made, None) if vgpus.is_empty() => Verdict::Ended("somebody else took it away"),
+        (VgpuState::Made, None) => Verdict::Ended("another vGPU is in its place"),
+    }
+}
+
+/// The vGPU that a record speaks of: everything that was seen of it must still be so.
+pub fn find<'v>(row: &VgpuRow, vgpus: &'v [Vgpu]) -> Option<&'v Vgpu> {
+    let same = |known: Option<u32>, now: Option<u32>| known.is_none() || known == now;
+    let mut vgpus = vgpus.iter();
+    vgpus.find(|vgpu| {
+        vgpu.uuid.map(|uuid| uuid.to_string()) == row.uuid
+            && vgpu.type_id.0 == row.type_id
+            && same(row.gpu_instance, vgpu.gpu_instance.map(|gi| gi.0))
+            && same(row.placement, vgpu.placement)
+    })
+}

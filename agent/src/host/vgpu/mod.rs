@@ -1,0 +1,147 @@
+//! vGPUs of the host: looked at with everything else, made and taken away on request, and remembered.
+//!
+//! ```text
+//! (record) making --seen--> made --asked for--> unmaking --not seen--> (none)
+//!             | not seen       | another one, or none, is seen; another boot
+//!             +----------------+--------------------------------------> (none)
+//! ```
+//! Only what a record speaks of is ever taken away, and only while the function shows what the record says. Every
+//! other vGPU is foreign: shown, and never touched. GPUs with vGPUs get no new leases.
+//!
+//! A function of the vendor-specific framework shows a type and no name, so what somebody puts in the place of ours
+//! between two looks, of the same type and at the same place, cannot be told from ours. A mediated device can.
+
+mod create;
+mod delete;
+mod error;
+mod guard;
+mod judge;
+mod look;
+#[cfg(test)]
+mod tests;
+mod uses;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kerf_types::{PciAddress, VgpuGpu};
+use tokio::sync::oneshot;
+
+pub use error::VgpuRefusal;
+pub use uses::{VgpuUse, VgpuUses};
+
+use super::{Host, HostError};
+use crate::store::VgpuRow;
+
+/// Prefix of the entries in `kerf status`, for each GPU whose vGPUs do not read.
+const DEGRADED: &str = "vgpus of";
+
+/// What the owner knows of vGPUs.
+#[derive(Debug, Default)]
+pub struct Vgpus {
+    /// Records by fence.
+    rows: BTreeMap<u64, VgpuRow>,
+    /// What each GPU showed at the last look that it answered.
+    seen: BTreeMap<PciAddress, VgpuGpu>,
+    /// GPUs whose vGPUs have never been read, and not for want of any.
+    unread: BTreeSet<PciAddress>,
+}
+
+/// A vGPU that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewVgpu {
+    /// Index, UUID or address of the GPU.
+    pub gpu: String,
+    /// A type's number or name.
+    pub kind: String,
+    /// The function; the first that is free where none is named.
+    pub function: Option<PciAddress>,
+    /// Where it shall lie, on a GPU that mixes sizes.
+    pub placement: Option<u32>,
+    /// Whether virtual functions may be turned on for it.
+    pub enable_sriov: bool,
+    /// For whom.
+    pub uid: u32,
+}
+
+/// A vGPU that is to be taken away.
+#[derive(Debug, Clone)]
+pub struct OldVgpu {
+    /// The function's address, or the UUID of a mediated device.
+    pub name: String,
+    /// The one that is meant, by its number; the one that is there where none is named.
+    pub fence: Option<u64>,
+    /// Whether virtual functions are turned off afterwards.
+    pub disable_sriov: bool,
+}
+
+/// A GPU with kerf's records of it.
+pub type Shown = (VgpuGpu, Vec<VgpuRow>);
+
+/// What is asked of the owner about vGPUs.
+#[derive(Debug)]
+pub enum VgpuCommand {
+    /// Look at all of them.
+    List(oneshot::Sender<Result<Vec<Shown>, HostError>>),
+    /// Make one.
+    Create(NewVgpu, oneshot::Sender<Result<VgpuRow, HostError>>),
+    /// Take one away.
+    Delete(OldVgpu, oneshot::Sender<Result<VgpuRow, HostError>>),
+}
+
+impl Host {
+    /// Does what is asked. A requester that went away does not need its answer.
+    pub(super) async fn vgpu(&mut self, command: VgpuCommand) {
+        match command {
+            VgpuCommand::List(reply) => {
+                self.look_at_vgpus().await;
+                drop(reply.send(Ok(self.shown_vgpus())));
+            }
+            VgpuCommand::Create(wish, reply) => {
+                let outcome = self.create_vgpu(&wish).await;
+                self.show_vgpus().await;
+                drop(reply.send(outcome));
+            }
+            VgpuCommand::Delete(wish, reply) => {
+                let outcome = self.delete_vgpu(&wish).await;
+                self.show_vgpus().await;
+                drop(reply.send(outcome));
+            }
+        }
+    }
+
+    /// What was done is seen by everybody before the one who asked has an answer.
+    async fn show_vgpus(&mut self) {
+        self.look_at_vgpus().await;
+        self.settle().await;
+    }
+
+    /// Takes up what the store knows.
+    pub(super) fn load_vgpus(&mut self) -> Result<(), HostError> {
+        let rows = self.store.vgpus()?;
+        self.vgpus.rows = rows.into_iter().map(|row| (row.fence, row)).collect();
+        Ok(())
+    }
+
+    fn shown_vgpus(&self) -> Vec<Shown> {
+        let gpus = self.vgpus.seen.values();
+        gpus.map(|gpu| {
+            let own = gpu.pci.to_string();
+            let rows = self.vgpus.rows.values().filter(|row| row.gpu == own);
+            (gpu.clone(), rows.cloned().collect())
+        })
+        .collect()
+    }
+
+    /// Writes a record. What is to follow must not begin where that fails.
+    fn put_vgpu(&mut self, row: VgpuRow) -> Result<(), HostError> {
+        self.write(|store| store.put_vgpu(&row))?;
+        self.vgpus.rows.insert(row.fence, row);
+        Ok(())
+    }
+
+    fn forget_vgpu(&mut self, fence: u64) -> Result<(), HostError> {
+        self.write(|store| store.delete_vgpu(fence))?;
+        self.vgpus.rows.remove(&fence);
+        Ok(())
+    }
+}

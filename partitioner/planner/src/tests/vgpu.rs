@@ -1,0 +1,64 @@
+//! What carries a vGPU is left alone by every plan.
+
+use kerf_types::layout::{GpuSelector, Layout};
+
+use super::host::{World, render, rule};
+use crate::check::{Violation, check_host};
+use crate::host::{HostRequest, Use};
+
+#[test]
+fn what_carries_a_vgpu_stays_and_is_not_given_up_by_name() {
+    let vgpu = "vGPU 0000:10:00.4 of user 7";
+    for (on, slices) in [(false, [].as_slice()), (true, &[("1g.10gb", 1)])] {
+        let mut world = World::new(vec![rule(&[GpuSelector::Index(0)], on, slices)]);
+        world.lease("4:4", Use::Vgpu(vgpu.to_owned()));
+        let parts = world.gpu(0).instances.clone().into_iter();
+        world.usage.forced = parts
+            .flat_map(|one| one.compute)
+            .map(|one| one.uuid)
+            .collect();
+        world.check_error(
+            "the layout would destroy slice 0000:10:00.0-4-4 (3g.40gb), \
+             which is carrying vGPU 0000:10:00.4 of user 7",
+        );
+    }
+    let mut beside = World::new(vec![rule(
+        &[GpuSelector::Index(0)],
+        true,
+        &[("3g.40gb", 1), ("1g.10gb", 1)],
+    )]);
+    beside.lease("4:4", Use::Vgpu(vgpu.to_owned()));
+    let pci = beside.gpu(0).pci;
+    beside.usage.vgpus.insert(pci, vgpu.to_owned());
+    let plan = render(&beside.plan().expect("the other half is free"));
+    assert!(
+        plan.contains("= 4:4 3g.40gb carrying vGPU 0000:10:00.4 of user 7"),
+        "{plan}"
+    );
+    assert!(plan.contains("- 0:4 3g.40gb"), "{plan}");
+}
+
+#[test]
+fn a_gpu_with_vgpus_keeps_its_mode_and_the_checker_says_so_too() {
+    let mut world = World::new(vec![rule(&[GpuSelector::Index(1)], true, &[])]);
+    let pci = world.gpu(1).pci;
+    let plan = world.plan().expect("nobody has it");
+    world
+        .usage
+        .vgpus
+        .insert(pci, "vGPU 0000:11:00.4".to_owned());
+    world.check_error(
+        "the layout would change GPU 1 (0000:11:00.0), which is carrying vGPU 0000:11:00.4",
+    );
+    let layout = Layout {
+        rules: world.rules.clone(),
+    };
+    let request = HostRequest {
+        inventory: &world.inventory,
+        layout: &layout,
+        usage: &world.usage,
+        allow_reset: false,
+    };
+    let found = check_host(&request, &plan);
+    assert_eq!(found, [(1, Violation::CarriesVgpus { step: 0 })]);
+}
