@@ -250,7 +250,8 @@ fn instances_of(gpu: &GpuShown) -> Vec<(Place, Instance)> {
     instances.collect()
 }
 
-fn documents(store: &Connection, table: &str) -> Vec<Value> {
+/// A table of the store.
+pub fn documents(store: &Connection, table: &str) -> Vec<Value> {
     let query = format!("SELECT document FROM {table} ORDER BY rowid");
     let mut statement = store.prepare(&query).expect("a query");
     let rows = statement.query_map([], |row| row.get::<_, String>(0));

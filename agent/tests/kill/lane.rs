@@ -27,17 +27,28 @@ pub struct Lane {
     pub info: MachineInfo,
     pub fuse: Arc<Fuse>,
     pub config: Arc<Config>,
+    /// The machine's folder, where its kernel takes what the workers write under `/sys`.
+    pub simulated: Option<PathBuf>,
     folder: TempDir,
 }
 
 impl Lane {
-    /// A machine of this name that has only its first `gpus` GPUs.
+    /// A machine of this name that has only its first `gpus` GPUs, and plain files under `/sys`.
     pub fn new(machine: &str, gpus: u32) -> Self {
         Self::in_folder(folder(), machine, gpus)
     }
 
     /// The same with everything in this folder.
     pub fn in_folder(folder: TempDir, machine: &str, gpus: u32) -> Self {
+        Self::with(folder, machine, gpus, false)
+    }
+
+    /// The same with a kernel behind these files.
+    pub fn with_kernel(machine: &str, gpus: u32) -> Self {
+        Self::with(folder(), machine, gpus, true)
+    }
+
+    fn with(folder: TempDir, machine: &str, gpus: u32, kernel: bool) -> Self {
         let library = nvidia_ml::find_library().expect("cargo has built the simulator");
         let options = CreateOptions { seed: Some(SEED) };
         let place = folder.path().join("machine");
@@ -52,10 +63,11 @@ impl Lane {
         for part in [&config.paths.run_dir, &config.paths.state_dir] {
             std::fs::create_dir_all(part).expect("a folder");
         }
+        let simulated = kernel.then(|| info.dir.clone());
         let machine = Machine {
             library: Some(info.library.clone()),
             sysroot: info.sysroot.clone(),
-            simulated: None,
+            simulated: simulated.clone(),
         };
         let offer = Offer::start(&config.paths.run_dir.join("partitioner.sock"), machine);
         Self {
@@ -63,6 +75,7 @@ impl Lane {
             info,
             fuse,
             config,
+            simulated,
             folder,
         }
     }

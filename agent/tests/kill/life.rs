@@ -237,7 +237,7 @@ impl Lane {
                 program: paths.partitioner.clone(),
                 nvml: paths.nvml.clone(),
                 sysroot: paths.sysroot.clone(),
-                simulated: None,
+                simulated: self.simulated.clone(),
                 records: paths.run_dir.join("workers"),
                 socket: paths.run_dir.join("partitioner.sock"),
             },

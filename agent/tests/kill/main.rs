@@ -16,3 +16,4 @@ mod lane;
 mod life;
 mod neighbours;
 mod script;
+mod vgpu;

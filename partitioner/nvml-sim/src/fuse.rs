@@ -1,12 +1,12 @@
-//! A fuse in a machine's library: counts the calls that clients make, and at the chosen one stops the client
-//! as its death would, or answers in the driver's place.
+//! A fuse in a machine's library, and in its kernel: counts the calls that clients make and the values that they write
+//! under `/sys`, and at the chosen one stops the client as its death would, or answers in the driver's place.
 //!
 //! ```text
 //! counting --the chosen call--> blown: that call waits, before it has done anything
 //! blown --resume--> counting     the call goes on
 //! blown --kill----> dead         this call and every later one fails and does nothing
 //! ```
-//! Owns the file `machine.fuse`, which a library looks for once, when it is initialised: a machine without
+//! Owns the file `machine.fuse`, which library and kernel look for once, when they are opened: a machine without
 //! the file pays nothing. Initialising, ending and words for codes do not count, for they reach no GPU. It
 //! knows nothing of what calls mean.
 

@@ -80,6 +80,9 @@ pub enum ControlError {
     /// The driver refuses the change.
     #[error("the driver refuses")]
     Driver(#[from] Status),
+    /// The machine's kernel.
+    #[error("the machine's kernel cannot be used")]
+    Kernel(#[from] crate::kernel::ControlError),
 }
 
 /// Breaks or mends something.

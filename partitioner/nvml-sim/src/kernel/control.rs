@@ -53,6 +53,15 @@ impl Kernel {
         Ok(seen.state.clone())
     }
 
+    /// Makes it remember what it remembered when [`Kernel::state`] said so.
+    ///
+    /// # Errors
+    /// `State` where it cannot be changed.
+    pub fn put_back(&self, state: &State) -> Result<(), ControlError> {
+        self.change(|now| now.clone_from(state))
+            .map_err(ControlError::State)
+    }
+
     /// Adds a fault of the file at a path, which may go through links.
     ///
     /// # Errors

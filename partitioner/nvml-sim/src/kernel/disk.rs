@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::state::{FORMAT, State};
 use super::{Entry, Errno, Seen};
+use crate::fuse::Fuse;
 use crate::store::slots::{self, Header};
 use crate::store::{STATE_FILE, Store, StoreError, pid_namespace, start_time};
 use sync::Tree;
@@ -31,6 +32,8 @@ pub struct Disk {
     dir: PathBuf,
     /// NVML's state, which the driver of vGPUs shares.
     nvml: Store,
+    /// What a drill has put into the machine's driver.
+    fuse: Option<Fuse>,
     known: Mutex<Option<Known>>,
 }
 
@@ -65,9 +68,20 @@ impl Disk {
         }
         let known = Mutex::new(None);
         let nvml = Store::new(&dir);
-        let disk = Self { dir, nvml, known };
+        let fuse = Fuse::of(&dir);
+        let disk = Self {
+            dir,
+            nvml,
+            fuse,
+            known,
+        };
         disk.repair();
         Ok(disk)
+    }
+
+    /// The machine's fuse, if it has one.
+    pub fn fuse(&self) -> Option<&Fuse> {
+        self.fuse.as_ref()
     }
 
     /// The state as it is now. One read of the header where nothing has changed.
