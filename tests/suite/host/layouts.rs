@@ -14,15 +14,15 @@ use super::world::World;
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(super) struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl Said {
     #[track_caller]
-    fn ends(self, code: i32) -> String {
+    pub fn ends(self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
         self.out
     }
@@ -37,7 +37,7 @@ fn said(mut command: Command) -> Said {
     }
 }
 
-fn kerf(world: &World, words: &[&str]) -> Said {
+pub(super) fn kerf(world: &World, words: &[&str]) -> Said {
     let mut command = world.kerfd.kerf().expect("kerf is built");
     command.args(words);
     said(command)
@@ -47,7 +47,7 @@ fn file(world: &World, name: &str) -> PathBuf {
     world.scratch.join(name)
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().expect("plain paths")
 }
 

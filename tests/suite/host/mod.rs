@@ -21,5 +21,6 @@ mod refusals;
 mod rules;
 mod scrapes;
 mod store;
+mod vgpu;
 mod web;
 mod world;
