@@ -11,6 +11,7 @@ pub mod discover;
 pub mod library;
 pub mod nodes;
 pub mod nvml;
+pub mod sharing;
 pub mod sysfs;
 pub mod systree;
 pub mod topology;

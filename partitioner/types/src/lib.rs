@@ -23,6 +23,7 @@ pub mod peer;
 pub mod placement;
 pub mod profile;
 pub mod sample;
+pub mod sharing;
 pub mod step;
 pub mod time;
 pub mod topology;

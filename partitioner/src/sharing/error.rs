@@ -1,0 +1,131 @@
+//! Why a device could not be shared. Each says what was asked of which program or file, and why it failed; the hint
+//! says what to do.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::text::TextError;
+
+/// Why sharing could not be set, read or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SharingError {
+    /// The vendor's program is not on this host.
+    #[error("there is no {}", .program.display())]
+    NoTool {
+        /// Where it was looked for.
+        program: PathBuf,
+    },
+    /// A program could not be started, fed or waited for.
+    #[error("run {}", .program.display())]
+    Run {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A program did not end in time.
+    #[error("{} has not answered {asked:?} within {} ms", .program.display(), .within.as_millis())]
+    Hangs {
+        /// The program.
+        program: PathBuf,
+        /// What was asked of it.
+        asked: String,
+        /// How long it had.
+        within: Duration,
+    },
+    /// Calls that hung before have still not come back, so no further one is begun.
+    #[error("{count} calls of {} that hung are still running", .program.display())]
+    StillHangs {
+        /// The program.
+        program: PathBuf,
+        /// How many.
+        count: usize,
+    },
+    /// A program refused.
+    #[error("{} refuses {asked:?}: {said}", .program.display())]
+    Refused {
+        /// The program.
+        program: PathBuf,
+        /// What was asked of it.
+        asked: String,
+        /// Its words, or how it ended.
+        said: String,
+    },
+    /// A program's answer is of no known form.
+    #[error("{} answers {asked:?} with something else", .program.display())]
+    Answer {
+        /// The program.
+        program: PathBuf,
+        /// What was asked of it.
+        asked: String,
+        /// What is wrong.
+        #[source]
+        cause: TextError,
+    },
+    /// It says that it was done, and reads back as something else.
+    #[error("{what} of {device} reads back as {found}, not {wanted}")]
+    NotDone {
+        /// The setting.
+        what: &'static str,
+        /// The device.
+        device: String,
+        /// What was asked for.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+    /// The name is no GPU's or MIG device's.
+    #[error("{device:?} is no UUID of a GPU or MIG device")]
+    Device {
+        /// The name.
+        device: String,
+    },
+    /// A folder or file could not be made or read.
+    #[error("{operation} {}", .path.display())]
+    Files {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// A daemon that kerf did not start answers on the pipe directory.
+    #[error("process {pid} serves {} already", .pipe.display())]
+    Occupied {
+        /// The daemon.
+        pid: u32,
+        /// The pipe directory.
+        pipe: PathBuf,
+    },
+    /// The daemon ended before it answered, or before its limits were set.
+    #[error("the daemon of {device} ended: {said}")]
+    Ended {
+        /// The device.
+        device: String,
+        /// The last of its log.
+        said: String,
+    },
+    /// The daemon has been asked to end and runs on.
+    #[error("process {pid}, the daemon of {device}, does not end")]
+    RunsOn {
+        /// The daemon.
+        pid: u32,
+        /// The device.
+        device: String,
+    },
+    /// A process could not be watched or signalled.
+    #[error("{operation} process {pid}")]
+    Process {
+        /// What was tried.
+        operation: &'static str,
+        /// The process.
+        pid: u32,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
