@@ -7,7 +7,7 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
@@ -18,6 +18,8 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("kerf-nvml-sim", &["kerf-types"]),
     // Apart from the simulator, which lies in the worker and in other people's processes: neither mounts anything.
     ("kerf-sim-mount", &["kerf-nvml-sim"]),
+    // As well: programs of their own, which start processes and listen on sockets.
+    ("kerf-sim-tools", &["kerf-nvml-sim"]),
     // The simulator as a library, for one thing: a worker that is told on its command line that its machine is
     // simulated writes through that machine's kernel. Nothing else leads there.
     (
@@ -42,6 +44,7 @@ const AGENT: &[&str] = &[
     "kerf-nvml-sim",
     "kerf-partitioner",
     "kerf-sim-mount",
+    "kerf-sim-tools",
 ];
 
 /// The crate that opens the driver's library: one process holds it, so one package has it.

@@ -5,6 +5,7 @@ use crate::model::events::{self, About};
 use crate::model::gpu::Fault;
 use crate::model::machine::Machine;
 use crate::model::mischief::{Armed, Delay, Mischief};
+use crate::model::tool::{Tool, ToolFault};
 
 /// The XID with which a driver reports a GPU that has fallen off the bus.
 const XID_FALLEN_OFF_THE_BUS: u64 = 79;
@@ -131,6 +132,10 @@ pub enum FaultRequest {
     OldDriver,
     /// The driver answers again, as it should and at once.
     DriverClear,
+    /// A command of one of the vendor's tools goes wrong.
+    Tool(ToolFault),
+    /// The tool does as it should again.
+    ToolClear(Tool),
 }
 
 pub(super) fn apply(
@@ -194,6 +199,8 @@ pub(super) fn apply(
             }
         }
         FaultRequest::DriverClear => clear(machine),
+        FaultRequest::Tool(fault) => machine.tool_faults.push(fault),
+        FaultRequest::ToolClear(tool) => machine.tool_faults.retain(|fault| fault.tool != tool),
     }
     Ok(())
 }

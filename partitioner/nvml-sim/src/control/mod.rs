@@ -5,6 +5,7 @@
 mod fault;
 mod show;
 mod snapshot;
+pub mod tools;
 
 #[cfg(test)]
 mod tests;
@@ -121,6 +122,7 @@ pub fn load(dir: &Path, request: LoadRequest) -> Result<(), ControlError> {
         ci,
         sm_percent,
         memory_bytes,
+        mps: None,
     };
     change(dir, |machine, now_us| {
         Ok(machine.set_load(gpu, process, now_us)?)

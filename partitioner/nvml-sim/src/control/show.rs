@@ -22,7 +22,7 @@ pub struct MachineShown {
     pub driver_hung: bool,
     /// Functions that answer with a code and do nothing.
     pub refusals: BTreeMap<String, u32>,
-    /// What else goes wrong with calls, in words.
+    /// What else goes wrong with calls and with tools, in words.
     pub misbehaviours: Vec<String>,
     /// Whether the device nodes are real.
     pub real_nodes: bool,
@@ -112,7 +112,8 @@ fn misbehaviours(machine: &Machine) -> Vec<String> {
         .map(|delay| format!("every call {delay}"));
     let single = machine.delays.iter();
     let single = single.map(|(function, delay)| format!("{function} {delay}"));
-    armed.chain(every).chain(single).collect()
+    let tools = machine.tool_faults.iter().map(ToString::to_string);
+    armed.chain(every).chain(single).chain(tools).collect()
 }
 
 fn show_gpu(product: &Product, gpu: &Gpu, pci: String) -> GpuShown {

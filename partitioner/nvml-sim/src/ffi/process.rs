@@ -5,6 +5,7 @@ use super::handle::Handle;
 use super::pointer::{Array, InOut, Out, Version, Versioned};
 use super::utilization::memory_percent;
 use crate::model::load::Process;
+use crate::model::share::MpsRole;
 use crate::model::status::Status;
 
 /// What a record holds where there is no instance.
@@ -63,25 +64,26 @@ nvml! {
     fn nvmlDeviceGetMPSComputeRunningProcesses_v3(
         device: Handle,
         count: InOut<u32>,
-        _infos: Array<ProcessV2>,
+        infos: Array<ProcessV2>,
     ) {
-        none(device, &count)
+        infos.fill_counted(&count, &mps_records(device)?)
     }
 
     fn nvmlDeviceGetMPSComputeRunningProcesses_v2(
         device: Handle,
         count: InOut<u32>,
-        _infos: Array<ProcessV2>,
+        infos: Array<ProcessV2>,
     ) {
-        none(device, &count)
+        infos.fill_counted(&count, &mps_records(device)?)
     }
 
     fn nvmlDeviceGetMPSComputeRunningProcesses(
         device: Handle,
         count: InOut<u32>,
-        _infos: Array<ProcessV1>,
+        infos: Array<ProcessV1>,
     ) {
-        none(device, &count)
+        let records: Vec<ProcessV1> = mps_records(device)?.iter().map(ProcessV1::from).collect();
+        infos.fill_counted(&count, &records)
     }
 
     // Mode 0 compute, 1 graphics, 2 MPS.
@@ -89,7 +91,8 @@ nvml! {
         let mut answer = list.get::<DetailList>()?;
         let records = match answer.mode {
             0 => records(device)?,
-            1 | 2 => Vec::new(),
+            1 => Vec::new(),
+            2 => mps_records(device)?,
             _ => return Err(Status::InvalidArgument),
         };
         call::device(device)?;
@@ -272,22 +275,36 @@ impl From<&ProcessV2> for Detail {
     }
 }
 
-/// Processes of a MIG device, or all of a GPU's, its MIG devices included.
+/// Processes of a MIG device, or all of a GPU's, its MIG devices included. Clients of MPS are among them, as
+/// nvidia-smi's type `M+C` says.
 fn records(device: Handle) -> Result<Vec<ProcessV2>, Status> {
+    Ok(processes(device)?.iter().map(ProcessV2::from).collect())
+}
+
+/// Those that are clients of an MPS server.
+fn mps_records(device: Handle) -> Result<Vec<ProcessV2>, Status> {
+    let all = processes(device)?;
+    let clients = all
+        .iter()
+        .filter(|process| process.mps == Some(MpsRole::Client));
+    Ok(clients.map(ProcessV2::from).collect())
+}
+
+fn processes(device: Handle) -> Result<Vec<Process>, Status> {
     match call::device(device)? {
-        Device::Gpu(view) => Ok(view.gpu().processes.iter().map(ProcessV2::from).collect()),
+        Device::Gpu(view) => Ok(view.gpu().processes.clone()),
         Device::Mig(found) => {
             let (gi, ci) = found.instances()?;
             let all = found.view.gpu().processes.iter();
             Ok(all
                 .filter(|process| process.is_on(gi.id, ci.id))
-                .map(ProcessV2::from)
+                .copied()
                 .collect())
         }
     }
 }
 
-/// Simulated processes compute; none draws or goes through MPS.
+/// Simulated processes compute; none draws.
 fn none(device: Handle, count: &InOut<u32>) -> Result<(), Status> {
     call::device(device)?;
     count.put(0)

@@ -25,18 +25,9 @@ nvml! {
         mode.put(call::parent(device)?.gpu().settings.compute_mode)
     }
 
-    // 0 default, 2 prohibited, 3 one process; 1, one thread, is withdrawn.
     fn nvmlDeviceSetComputeMode(device: Handle, mode: u32) {
         let index = call::gpu(device)?.index;
-        match mode {
-            0 | 2 | 3 => {}
-            1 => return Err(Status::NotSupported),
-            _ => return Err(Status::InvalidArgument),
-        }
-        call::change(index, |machine, _| {
-            machine.gpu_mut(index)?.settings.compute_mode = mode;
-            Ok(())
-        })
+        call::change(index, |machine, _| machine.set_compute_mode(index, mode))
     }
 
     fn nvmlDeviceSetGpuLockedClocks(device: Handle, low_mhz: u32, high_mhz: u32) {

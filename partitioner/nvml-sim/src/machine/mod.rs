@@ -11,6 +11,7 @@ mod nodes;
 mod pci;
 mod sriov;
 mod sys;
+mod tools;
 mod tree;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use crate::model::tables;
 use crate::store::{STATE_FILE, Store, StoreError, now_us};
 
 pub use library::{INSTALLED, LIBRARY, find_library};
+pub use tools::TOOLS;
 use tree::{Tree, failed};
 
 /// Present while a machine is being made; a folder with it may be begun anew.
@@ -128,7 +130,7 @@ pub fn has_library(machine: &str) -> bool {
     tables::machine(machine).is_none_or(|spec| spec.nvidia().is_some())
 }
 
-/// Makes machine `machine` in `dir`, with a copy of `library`.
+/// Makes machine `machine` in `dir`, with a copy of `library` and of the tools that lie beside it.
 ///
 /// # Errors
 /// `UnknownMachine`; `Exists` when the folder holds a machine or anything of that name; the
@@ -172,6 +174,12 @@ pub fn open(dir: &Path) -> Result<MachineInfo, CreateError> {
     })
 }
 
+/// Whether a machine lies in the folder.
+#[must_use]
+pub fn is_machine(dir: &Path) -> bool {
+    dir.join(STATE_FILE).is_file()
+}
+
 /// Shows in the tree of the machine in `dir` what holds its GPUs. A library that stands alone with its
 /// state has no tree.
 pub(crate) fn show_holders(dir: &Path, policy: Policy) -> Result<(), CreateError> {
@@ -182,7 +190,7 @@ pub(crate) fn show_holders(dir: &Path, policy: Policy) -> Result<(), CreateError
     driver::write_holders(&Tree::new(root), policy)
 }
 
-/// Replaces the library of an existing machine, for instance after an upgrade. Processes that
+/// Replaces the library and the tools of an existing machine, for instance after an upgrade. Processes that
 /// have the old one mapped keep it.
 ///
 /// # Errors
@@ -190,6 +198,7 @@ pub(crate) fn show_holders(dir: &Path, policy: Policy) -> Result<(), CreateError
 pub fn replace_library(dir: &Path, library: &Path) -> Result<MachineInfo, CreateError> {
     let info = open(dir)?;
     library::install(&info.dir, library)?;
+    tools::install(&info.dir, library)?;
     Ok(info)
 }
 
@@ -217,7 +226,14 @@ fn prepare(dir: &Path) -> Result<(PathBuf, File), CreateError> {
             fs::remove_dir_all(&root).map_err(|error| failed("remove", &root, error))?;
         }
     } else {
-        for name in [STATE_FILE, KERNEL_FILE, "root", LIBRARY, library::LINK] {
+        for name in [
+            STATE_FILE,
+            KERNEL_FILE,
+            "root",
+            LIBRARY,
+            library::LINK,
+            TOOLS,
+        ] {
             let path = dir.join(name);
             if path.symlink_metadata().is_ok() {
                 return Err(CreateError::Exists { path });
@@ -251,6 +267,7 @@ fn fill(
         driver::write(&tree, product, &machine)?;
         machine.nodes.real = nodes::write(&tree, product, &machine)?;
         library::install(dir, library)?;
+        tools::install(dir, library)?;
     }
     sriov::write(&tree, spec)?;
     if let Some(amd) = &amd {

@@ -66,6 +66,10 @@ pub struct Settings {
     pub persistence: bool,
     /// `nvmlComputeMode_t`: 0, 2 or 3.
     pub compute_mode: u32,
+    /// How long a time slice is, of the four that there are; 0 is the driver's choice. A state that was written
+    /// before it could be chosen has that.
+    #[serde(default)]
+    pub time_slice: u32,
     /// Power limit asked for.
     pub power_limit_mw: u32,
     /// Locked graphics clocks, lowest and highest in MHz.

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::gpu::{Fault, Gpu, GpuInstance};
 use super::machine::Machine;
 use super::product::{MemoryFigures, Product};
+use super::share::MpsRole;
 use super::status::Status;
 
 /// A process on a GPU.
@@ -29,6 +30,9 @@ pub struct Process {
     pub sm_percent: u32,
     /// Device memory.
     pub memory_bytes: u64,
+    /// What it has to do with MPS, if anything.
+    #[serde(default)]
+    pub mps: Option<MpsRole>,
 }
 
 impl Process {
@@ -106,6 +110,20 @@ pub enum LoadError {
         /// Bytes free.
         free: u64,
     },
+    /// The compute mode lets no process in.
+    #[error("gpu {gpu} is in compute mode prohibited")]
+    Prohibited {
+        /// Index.
+        gpu: u32,
+    },
+    /// The compute mode lets one process in, and it is there.
+    #[error("gpu {gpu} is in compute mode exclusive process, and process {pid} has it")]
+    Exclusive {
+        /// Index.
+        gpu: u32,
+        /// The process.
+        pid: u32,
+    },
     /// The state is of an unknown machine.
     #[error("the machine's state is not usable")]
     State(#[from] Status),
@@ -133,6 +151,12 @@ impl Machine {
         others
             .processes
             .retain(|other| !same_place(other, &process));
+        if let Err(other) = state.admits(&process, &others.processes) {
+            return Err(match other {
+                Some(pid) => LoadError::Exclusive { gpu, pid },
+                None => LoadError::Prohibited { gpu },
+            });
+        }
         let memory = match process.gi.and_then(|gi| others.instance(gi)) {
             Some(gi) => others.gi_memory(product, gi, self.policy.memory),
             None => others.memory(product),

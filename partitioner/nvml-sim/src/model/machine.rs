@@ -14,6 +14,7 @@ use super::product::MemoryFigures;
 use super::spec::{MachineSpec, PciFunction, Role};
 use super::status::Status;
 use super::tables;
+use super::tool::ToolFault;
 
 /// The number of the state's format; another number is refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -50,6 +51,9 @@ pub struct Machine {
     /// How long the calls of single functions take on top of that.
     #[serde(default)]
     pub delays: BTreeMap<String, Delay>,
+    /// What goes wrong with the vendor's tools.
+    #[serde(default)]
+    pub tool_faults: Vec<ToolFault>,
     /// GPUs by NVML index.
     pub gpus: Vec<Gpu>,
     /// The latest events, oldest first.

@@ -13,6 +13,7 @@ use super::capacity::ci_profile;
 use super::events::{self, About};
 use super::gpu::{ComputeInstance, Fault, GpuInstance};
 use super::machine::{AmpereMode, Machine, MigUuid};
+use super::share::COMPUTE_DEFAULT;
 use super::status::Status;
 use uuid::Uuid;
 
@@ -97,6 +98,8 @@ impl Machine {
         let forgets = self.product()?.architecture.hopper_or_later();
         for gpu in 0..u32::try_from(self.gpus.len()).unwrap_or(0) {
             let state = self.gpu_mut(gpu)?;
+            state.settings.compute_mode = COMPUTE_DEFAULT;
+            state.settings.time_slice = 0;
             if forgets {
                 state.mig_pending = false;
             }

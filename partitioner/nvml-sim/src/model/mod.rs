@@ -13,9 +13,11 @@ pub mod new;
 pub mod nvlink;
 pub mod product;
 pub mod profile;
+pub mod share;
 pub mod spec;
 pub mod status;
 pub mod tables;
+pub mod tool;
 
 #[cfg(test)]
 mod tests;

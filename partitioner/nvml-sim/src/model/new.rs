@@ -34,6 +34,7 @@ impl Machine {
             mischief: Vec::new(),
             delay: None,
             delays: BTreeMap::new(),
+            tool_faults: Vec::new(),
             gpus: gpus.collect(),
             events: VecDeque::new(),
         }
@@ -58,6 +59,7 @@ fn gpu(product: &Product, index: u32, seed: u64, now_us: u64) -> Gpu {
         settings: Settings {
             persistence: true,
             compute_mode: 0,
+            time_slice: 0,
             power_limit_mw: product.power.max_limit_mw,
             locked_clocks_mhz: None,
         },

@@ -273,6 +273,7 @@ fn a_process_of_another_pid_namespace_is_not_ours_to_bury() {
             ci: None,
             sm_percent: 1,
             memory_bytes: 1,
+            mps: None,
         };
         let put = store.change(|machine, now| machine.set_load(0, process, now));
         put.expect("a writable state").expect("room");
@@ -322,6 +323,7 @@ fn a_load_ends_with_its_process() {
             ci: None,
             sm_percent: 10,
             memory_bytes: 1 << 20,
+            mps: None,
         };
         let done = store.change(|machine, now| machine.set_load(0, process, now));
         done.expect("a writable state").expect("it fits");
@@ -355,6 +357,7 @@ fn a_process_id_that_came_again_is_another_process() {
         ci: None,
         sm_percent: 0,
         memory_bytes: 0,
+        mps: None,
     };
     assert!(!alive::lives(&process));
     assert!(alive::lives(&Process {

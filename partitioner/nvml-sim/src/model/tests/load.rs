@@ -14,6 +14,7 @@ fn process(pid: u32, gi: Option<u32>, sm_percent: u32, memory_mib: u64) -> Proce
         ci: None,
         sm_percent,
         memory_bytes: memory_mib << 20,
+        mps: None,
     }
 }
 

@@ -13,6 +13,7 @@ fn load(machine: &mut Machine, gi: Option<u32>, sm_percent: u32, now_us: u64) {
         ci: None,
         sm_percent,
         memory_bytes: 0,
+        mps: None,
     };
     machine.set_load(0, process, now_us).expect("it fits");
 }

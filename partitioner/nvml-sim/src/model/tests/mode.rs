@@ -14,6 +14,7 @@ fn run_something(machine: &mut Machine) {
         ci: None,
         sm_percent: 1,
         memory_bytes: 0,
+        mps: None,
     };
     machine.set_load(0, process, START_US).expect("it fits");
 }

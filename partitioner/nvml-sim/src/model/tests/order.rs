@@ -14,6 +14,7 @@ fn process(gi: u32) -> Process {
         ci: None,
         sm_percent: 50,
         memory_bytes: 1 << 30,
+        mps: None,
     }
 }
 
