@@ -266,6 +266,29 @@ impl Client {
         )?)
     }
 
+    /// Who may have a context on a GPU.
+    pub fn compute_mode(
+        &mut self,
+        gpu: PciAddress,
+        deadline: Duration,
+    ) -> Result<wire::ComputeMode, ClientError> {
+        let pci = gpu.to_string();
+        let call = Call::GetComputeMode(wire::GetComputeMode { pci });
+        compute_mode(self.call(call, deadline)?)
+    }
+
+    /// Says who may have a context on a GPU; what is read back.
+    pub fn set_compute_mode(
+        &mut self,
+        gpu: PciAddress,
+        mode: wire::ComputeMode,
+        deadline: Duration,
+    ) -> Result<wire::ComputeMode, ClientError> {
+        let (pci, mode) = (gpu.to_string(), mode.into());
+        let call = Call::SetComputeMode(wire::SetComputeMode { pci, mode });
+        compute_mode(self.call(call, deadline)?)
+    }
+
     /// One reading of a GPU.
     pub fn sample(&mut self, index: u32, deadline: Duration) -> Result<GpuSample, ClientError> {
         match self.call(Call::Sample(wire::Sample { index, pci: None }), deadline)? {
@@ -337,6 +360,13 @@ fn vgpu_gpu(outcome: Outcome) -> Result<VgpuGpu, ClientError> {
         Outcome::VgpuGpu(gpu) => gpu
             .try_into()
             .map_err(|cause| ClientError::Convert { cause }),
+        _ => Err(ClientError::OtherKind),
+    }
+}
+
+fn compute_mode(outcome: Outcome) -> Result<wire::ComputeMode, ClientError> {
+    match outcome {
+        Outcome::ComputeMode(answer) => Ok(answer.mode()),
         _ => Err(ClientError::OtherKind),
     }
 }

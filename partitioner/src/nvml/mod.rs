@@ -6,6 +6,7 @@
 
 mod answers;
 pub mod apply;
+pub mod compute_mode;
 mod error;
 mod ffi;
 mod identity;

@@ -9,7 +9,8 @@ use kerf_api::partitioner::v1::failure::Code;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
 use kerf_api::partitioner::v1::{
-    DeviceNode, DeviceNodes, Identity, Opened, Request, Response, Sampled,
+    ComputeMode, ComputeModeIs, DeviceNode, DeviceNodes, Identity, Opened, Request, Response,
+    Sampled,
 };
 use kerf_types::{DeviceMinor, ParseError, PciAddress, Step, Timestamp};
 use nvml_wrapper::Nvml;
@@ -19,7 +20,7 @@ use super::host;
 use crate::amd;
 use crate::nodes;
 use crate::nvml::sample::Sampler;
-use crate::nvml::{self, GpuAccess, Site, apply};
+use crate::nvml::{self, GpuAccess, Site, apply, compute_mode};
 use crate::sysfs::Root;
 use crate::sysfs::capabilities::CapabilityCache;
 use crate::systree::SysTree;
@@ -99,6 +100,15 @@ impl<'a> Worker<'a> {
                 Outcome::VgpuGpu((&vgpu::observe(self.tree, address(&ask.pci)?)?).into())
             }
             Call::Apply(ask) => self.apply(ask.step)?,
+            Call::GetComputeMode(ask) => {
+                let gpu = address(&ask.pci)?;
+                let mode = compute_mode::get(self.nvml()?, gpu);
+                mode_is(mode.map_err(|error| gpu_failure(GpuAccess::Pci(gpu), &error))?)
+            }
+            Call::SetComputeMode(ask) => {
+                let (gpu, mode) = (address(&ask.pci)?, ask.mode());
+                mode_is(compute_mode::set(self.nvml()?, gpu, mode)?)
+            }
             Call::Sample(ask) => {
                 Outcome::Sampled(self.sample(access(ask.index, ask.pci.as_deref())?)?)
             }
@@ -217,6 +227,10 @@ fn gpu_failure(access: GpuAccess, error: &nvml::NvmlError) -> FailureOf {
         GpuAccess::Pci(pci) => format!("GPU {pci}"),
     };
     FailureOf(about(&name, error))
+}
+
+fn mode_is(mode: ComputeMode) -> Outcome {
+    Outcome::ComputeMode(ComputeModeIs { mode: mode.into() })
 }
 
 fn node(node: nodes::DeviceNode) -> DeviceNode {

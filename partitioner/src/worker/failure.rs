@@ -11,6 +11,7 @@ use crate::amd::AmdError;
 use crate::in_words;
 use crate::nodes::NodeError;
 use crate::nvml::apply::StepError;
+use crate::nvml::compute_mode::ComputeModeError;
 use crate::nvml::{LibraryError, NvmlError, ReturnCode};
 use crate::sysfs::SysfsError;
 use crate::vgpu::VgpuError;
@@ -77,6 +78,17 @@ impl From<VgpuError> for FailureOf {
             },
         };
         Self(failure(code, &error, None))
+    }
+}
+
+impl From<ComputeModeError> for FailureOf {
+    fn from(error: ComputeModeError) -> Self {
+        let (code, nvml) = match &error {
+            ComputeModeError::Driver { cause, .. } => (code_of(cause), cause.code()),
+            ComputeModeError::Unknown { .. } => (Code::Invalid, None),
+            ComputeModeError::NotDone { .. } => (Code::Driver, None),
+        };
+        Self(failure(code, &error, nvml))
     }
 }
 
