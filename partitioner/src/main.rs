@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod look;
+mod mps;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -16,6 +17,7 @@ use kerf_partitioner::worker::{self, Machine};
 use kerf_partitioner::{in_words, library, nvml};
 
 use look::Look;
+use mps::Mps;
 
 /// Finds and changes accelerators. Only root can change anything.
 #[derive(Debug, Parser)]
@@ -35,6 +37,9 @@ enum Verb {
     Topology(Look),
     /// Print what the sensors of its GPUs read now.
     Sample(Look),
+    /// Start an MPS control daemon that outlives this process, in a session and a mount namespace of its own;
+    /// print its process id. Only root can.
+    Mps(Mps),
     /// Print what the driver library answers about MIG, number by number, for recordings. Waits for as long
     /// as the driver takes.
     Answers(MachineArgs),
@@ -86,6 +91,7 @@ fn main() -> ExitCode {
         Verb::Topology(look) => look.print(look::topology),
         Verb::Sample(look) => look.print(look::samples),
         Verb::Answers(machine) => answers(machine),
+        Verb::Mps(start) => start.print(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,6 +48,14 @@ pub fn simulator_library() -> Result<PathBuf> {
     built("libnvidia_ml.so")
 }
 
+/// The vendor's tools on simulated machines, as cargo names their one program.
+///
+/// # Errors
+/// When it has not been built.
+pub fn simulator_tools() -> Result<PathBuf> {
+    built("kerf-sim-tools")
+}
+
 /// The static OCI runtime wrapper: what `KERF_RUNTIME_BIN` names, else what cargo built for musl.
 ///
 /// # Errors

@@ -93,7 +93,17 @@ pub enum SharingError {
         #[source]
         cause: io::Error,
     },
-    /// A daemon that kerf did not start answers on the pipe directory.
+    /// A socket in the pipe directory would have a longer path than a socket can have.
+    #[error("{} has {length} bytes, a socket's path has {limit} at most", .socket.display())]
+    PipeTooLong {
+        /// The socket.
+        socket: PathBuf,
+        /// Bytes of its path.
+        length: usize,
+        /// Bytes that fit.
+        limit: usize,
+    },
+    /// A daemon serves the pipe directory already.
     #[error("process {pid} serves {} already", .pipe.display())]
     Occupied {
         /// The daemon.
@@ -108,6 +118,14 @@ pub enum SharingError {
         device: String,
         /// The last of its log.
         said: String,
+    },
+    /// The daemon has clients, whose work would end with it.
+    #[error("the daemon of {device} has {} clients", .clients.len())]
+    InUse {
+        /// The device.
+        device: String,
+        /// Process ids of its clients.
+        clients: Vec<u32>,
     },
     /// The daemon has been asked to end and runs on.
     #[error("process {pid}, the daemon of {device}, does not end")]
@@ -128,4 +146,33 @@ pub enum SharingError {
         #[source]
         cause: io::Error,
     },
+}
+
+impl SharingError {
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoTool { .. } => {
+                "install the driver's compute utilities (nvidia-compute-utils, nvidia-driver-cuda)"
+            }
+            Self::Hangs { .. } | Self::StillHangs { .. } => {
+                "the driver may hang: look into the kernel's log for an XID"
+            }
+            Self::PipeTooLong { .. } => "choose a shorter --run-dir",
+            Self::Occupied { .. } => "end that daemon with `quit`, if nobody needs it",
+            Self::InUse { .. } => "wait for its containers, or end them",
+            Self::RunsOn { .. } => {
+                "it may be inside a driver call; reset the GPU once nobody uses it"
+            }
+            Self::Ended { .. } => "its log says more: control.log and server.log in the log folder",
+            Self::Run { .. }
+            | Self::Refused { .. }
+            | Self::Answer { .. }
+            | Self::NotDone { .. }
+            | Self::Device { .. }
+            | Self::Files { .. }
+            | Self::Process { .. } => return None,
+        })
+    }
 }

@@ -1,10 +1,25 @@
-//! Sharing a device without MIG, with the vendor's own tools: MPS control daemons and time slices.
+//! Sharing a device without MIG, with the vendor's own tools: MPS control daemons, one a GPU or MIG device, and time
+//! slices.
+//!
+//! - `text` owns the tools' texts, and is pure;
+//! - `run` owns a call of a tool: its words, its deadline, what becomes of one that hangs;
+//! - `control` owns commands to a daemon, `daemon` its life, `process` what the kernel knows of it;
+//! - `launch` is the process between kerfd and a daemon; `time_slice` is `nvidia-smi`'s part.
+//!
+//! Every setting is read back and compared. It keeps no state: which daemon is whose stands in its pid file, its
+//! start time and its environment. It decides nothing: kerfd says what is shared, with whom, and when a daemon that
+//! died is started again. The compute mode of a GPU is the worker's ([`crate::nvml::compute_mode`]).
 
+mod control;
+mod daemon;
 mod error;
+pub mod launch;
+mod process;
+mod run;
 pub mod text;
+mod time_slice;
 
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +27,13 @@ use kerf_types::Bytes;
 use kerf_types::sharing::{Interval, Mps};
 
 pub use error::SharingError;
+use run::Stuck;
 pub use text::ServerStatus;
 
-/// The programs with which devices are shared.
+/// Where drivers install their tools.
+const FOLDERS: [&str; 3] = ["usr/bin", "usr/local/bin", "bin"];
+
+/// The programs with which devices are shared. All calls block, each for no longer than its patience.
 #[derive(Debug, Clone)]
 pub struct Tools {
     /// `nvidia-cuda-mps-control`.
@@ -27,6 +46,8 @@ pub struct Tools {
     pub env: Vec<(OsString, OsString)>,
     /// How long each thing may take.
     pub patience: Patience,
+    /// Shared by all clones: the tools are a host's.
+    stuck: Stuck,
 }
 
 /// How long calls of tools may take.
@@ -34,10 +55,21 @@ pub struct Tools {
 pub struct Patience {
     /// One call of a tool.
     pub call: Duration,
-    /// From the launch of a daemon until it answers.
+    /// The launch of a daemon, and then the time until it answers.
     pub start: Duration,
-    /// From `quit` until the daemon has ended, and once more after SIGTERM.
+    /// The answer to `quit`, then the end of the daemon, and its end after SIGTERM.
     pub stop: Duration,
+}
+
+impl Default for Patience {
+    /// Ten times what healthy tools take on a machine under load: who waits longer waits for a hung driver.
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(5),
+            start: Duration::from_secs(10),
+            stop: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Where the daemon of one device lives.
@@ -45,9 +77,9 @@ pub struct Patience {
 pub struct MpsPlace {
     /// UUID of the GPU or MIG device: `GPU-…` or `MIG-…`.
     pub device: String,
-    /// Its folder, with `pipe/` and `shm/`.
+    /// Its folder, with `pipe/` and `shm/`. Absolute.
     pub run: PathBuf,
-    /// Folder of its logs.
+    /// Folder of its logs. Absolute.
     pub log: PathBuf,
 }
 
@@ -63,11 +95,11 @@ pub struct MpsDaemon {
 /// What a daemon says of itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MpsState {
-    /// Default active thread percentage.
+    /// Active thread percentage of clients of servers that start from now on.
     pub threads: f64,
-    /// Default pinned device memory of a client, where there is a limit.
+    /// Pinned device memory of such a client, where there is a limit.
     pub memory: Option<Bytes>,
-    /// Its servers, one a user id.
+    /// Its servers: one, of one user at a time.
     pub servers: Vec<MpsServer>,
 }
 
@@ -84,71 +116,127 @@ pub struct MpsServer {
 
 impl MpsPlace {
     /// `CUDA_MPS_PIPE_DIRECTORY`, for the daemon and for containers.
+    #[must_use]
     pub fn pipe(&self) -> PathBuf {
         self.run.join("pipe")
     }
 
     /// What lies on `/dev/shm` for the daemon and for containers.
+    #[must_use]
     pub fn shm(&self) -> PathBuf {
         self.run.join("shm")
     }
 }
 
 impl MpsState {
-    /// All clients, in order.
+    /// All clients, server by server.
     pub fn clients(&self) -> impl Iterator<Item = u32> + '_ {
-        self.servers
-            .iter()
-            .flat_map(|server| server.clients.iter().copied())
-    }
-}
-
-impl MpsDaemon {
-    /// A descriptor that can be polled: readable once the process has ended. `None` where it has ended already.
-    pub fn watch(&self) -> Result<Option<OwnedFd>, SharingError> {
-        todo!()
+        let servers = self.servers.iter();
+        servers.flat_map(|server| server.clients.iter().copied())
     }
 }
 
 impl Tools {
-    /// The tools of the machine whose root that is; they need not be there.
-    pub fn under(_sysroot: &Path, _launcher: PathBuf) -> Self {
-        todo!()
+    /// The tools of the machine whose root that is. They need not be there: a call says so then.
+    #[must_use]
+    pub fn under(sysroot: &Path, launcher: PathBuf) -> Self {
+        let tool = |name: &str| {
+            let mut places = FOLDERS.iter().map(|folder| sysroot.join(folder).join(name));
+            let usual = sysroot.join(FOLDERS[0]).join(name);
+            places.find(|path| path.is_file()).unwrap_or(usual)
+        };
+        Self {
+            mps_control: tool("nvidia-cuda-mps-control"),
+            smi: tool("nvidia-smi"),
+            launcher,
+            env: vec![("LC_ALL".into(), "C".into())],
+            patience: Patience::default(),
+            stuck: Stuck::default(),
+        }
     }
 
-    /// Starts a daemon, waits until it answers, sets its limits and reads them back. Where a daemon of that place
-    /// runs already it is refused with `Occupied`; what fails half-way is stopped again.
-    pub fn mps_start(&self, _place: &MpsPlace, _limits: &Mps) -> Result<MpsDaemon, SharingError> {
-        todo!()
+    /// Starts a daemon, waits until it answers, sets its limits and reads them back. What fails half-way is ended
+    /// again.
+    ///
+    /// # Errors
+    /// `Occupied` where a daemon of that place runs already; `Ended` with its last words where it does not stay; each
+    /// other reason of `SharingError`.
+    pub fn mps_start(&self, place: &MpsPlace, limits: &Mps) -> Result<MpsDaemon, SharingError> {
+        self.start(place, limits)
     }
 
-    /// The running daemon of that place, by its pid file, the start time and the pipe directory in its environment.
-    pub fn mps_find(&self, _place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
-        todo!()
+    /// The running daemon of that place, whoever started it: by its pid file, and the pipe directory in its
+    /// environment.
+    ///
+    /// # Errors
+    /// `Files`, `Process`.
+    pub fn mps_find(&self, place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
+        daemon::find(place)
     }
 
-    /// Sets the limits of a running daemon for servers that start later, and reads them back.
-    pub fn mps_limit(&self, _place: &MpsPlace, _limits: &Mps) -> Result<(), SharingError> {
-        todo!()
+    /// Sets the limits of a running daemon for servers that start later, and reads them back. A memory limit cannot
+    /// be taken away again: that needs a new daemon, and is `NotDone`.
+    ///
+    /// # Errors
+    /// Those of a call, `NotDone`.
+    pub fn mps_limit(&self, place: &MpsPlace, limits: &Mps) -> Result<(), SharingError> {
+        self.limit(place, limits)
     }
 
     /// What the daemon says: limits, servers, clients.
-    pub fn mps_state(&self, _place: &MpsPlace) -> Result<MpsState, SharingError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Those of a call: `Refused` where no daemon answers.
+    pub fn mps_state(&self, place: &MpsPlace) -> Result<MpsState, SharingError> {
+        self.state(place)
     }
 
-    /// Ends a daemon: `quit`, then SIGTERM to this very process. Done where it has ended already.
-    pub fn mps_stop(&self, _place: &MpsPlace, _daemon: &MpsDaemon) -> Result<(), SharingError> {
-        todo!()
+    /// Ends a daemon without clients: `quit`, then SIGTERM to this very process, never SIGKILL. Done where it has
+    /// ended already. One that answers nothing is asked to end by signal, for its clients cannot be known.
+    ///
+    /// # Errors
+    /// `InUse` where it has clients, `RunsOn` where it does not end.
+    pub fn mps_stop(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+        self.stop(place, daemon)
+    }
+
+    /// The release of the MPS control program, such as `13.1`.
+    ///
+    /// # Errors
+    /// Those of a call; `Answer` where it names none.
+    pub fn mps_version(&self) -> Result<String, SharingError> {
+        self.version()
     }
 
     /// Sets the time slice of a GPU, reads it back and compares.
-    pub fn time_slice_set(&self, _gpu: &str, _interval: Interval) -> Result<(), SharingError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Those of a call, `NotDone`; `Refused` while MIG is on.
+    pub fn time_slice_set(&self, gpu: &str, interval: Interval) -> Result<(), SharingError> {
+        self.set_interval(gpu, interval)
     }
 
     /// The time slice of a GPU.
-    pub fn time_slice_get(&self, _gpu: &str) -> Result<Interval, SharingError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Those of a call.
+    pub fn time_slice_get(&self, gpu: &str) -> Result<Interval, SharingError> {
+        self.interval(gpu)
     }
+}
+
+/// A name goes into arguments and paths: it is a UUID of a GPU or MIG device, or nothing is done.
+fn check_device(device: &str) -> Result<(), SharingError> {
+    let rest = device
+        .strip_prefix("GPU-")
+        .or_else(|| device.strip_prefix("MIG-"));
+    let fits = rest.is_some_and(|rest| {
+        rest.len() == 36
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    });
+    fits.then_some(()).ok_or_else(|| SharingError::Device {
+        device: device.chars().take(120).collect(),
+    })
 }

@@ -12,6 +12,7 @@ mod observe;
 mod parts;
 mod process;
 mod sampling;
+mod sharing;
 mod steps;
 mod symbols;
 mod world;

@@ -1,0 +1,178 @@
+//! Commands to a control daemon, each in a call of its own, and what they answer.
+
+use std::ffi::OsString;
+
+use kerf_types::Bytes;
+use kerf_types::sharing::Mps;
+
+use super::run::Call;
+use super::text::{self, TextError};
+use super::{MpsPlace, MpsServer, MpsState, SharingError, Tools};
+
+/// The daemon serves one device, which is its first.
+const DEVICE: &str = "0";
+/// Percentages are shown with one decimal.
+const PERCENT_STEP: f64 = 0.1;
+/// Commands for the interface that this module speaks, also where a release prefers a newer one.
+const PROTOCOL: (&str, &str) = ("CUDA_MPS_PROTOCOL_VERSION", "2");
+
+/// The environment by which tools find a daemon.
+pub(super) fn environment(tools: &Tools, place: &MpsPlace) -> Vec<(OsString, OsString)> {
+    let mut env = tools.env.clone();
+    env.push(("CUDA_MPS_PIPE_DIRECTORY".into(), place.pipe().into()));
+    env.push(("CUDA_MPS_LOG_DIRECTORY".into(), place.log.clone().into()));
+    env.push((PROTOCOL.0.into(), PROTOCOL.1.into()));
+    env
+}
+
+impl Tools {
+    /// The daemon's answer to a command.
+    pub(super) fn ask(&self, place: &MpsPlace, command: &str) -> Result<String, SharingError> {
+        self.ask_within(place, command, self.patience.call)
+    }
+
+    pub(super) fn ask_within(
+        &self,
+        place: &MpsPlace,
+        command: &str,
+        within: std::time::Duration,
+    ) -> Result<String, SharingError> {
+        let call = Call {
+            program: &self.mps_control,
+            arguments: &[],
+            env: environment(self, place),
+            input: &format!("{command}\n"),
+            asked: command,
+            in_driver: None,
+        };
+        call.run(within)
+    }
+
+    fn understood<T>(
+        &self,
+        place: &MpsPlace,
+        command: &str,
+        read: impl FnOnce(&str) -> Result<T, TextError>,
+    ) -> Result<T, SharingError> {
+        let answer = self.ask(place, command)?;
+        read(&answer).map_err(|cause| SharingError::Answer {
+            program: self.mps_control.clone(),
+            asked: command.to_owned(),
+            cause,
+        })
+    }
+
+    fn threads(&self, place: &MpsPlace) -> Result<f64, SharingError> {
+        let command = "get_default_active_thread_percentage";
+        self.understood(place, command, text::percentage)
+    }
+
+    fn memory(&self, place: &MpsPlace) -> Result<Option<Bytes>, SharingError> {
+        let command = format!("get_default_device_pinned_mem_limit {DEVICE}");
+        self.understood(place, &command, text::memory_limit)
+    }
+
+    /// Sets what is limited, and reads back all of it.
+    pub(super) fn limit(&self, place: &MpsPlace, limits: &Mps) -> Result<(), SharingError> {
+        let threads = limits.threads.unwrap_or(100);
+        self.ask(
+            place,
+            &format!("set_default_active_thread_percentage {threads}"),
+        )?;
+        let found = self.threads(place)?;
+        if (found - f64::from(threads)).abs() > PERCENT_STEP {
+            return Err(SharingError::NotDone {
+                what: "active thread percentage",
+                device: place.device.clone(),
+                wanted: threads.to_string(),
+                found: found.to_string(),
+            });
+        }
+        let Some(memory) = limits.memory else {
+            return self.unlimited(place);
+        };
+        let wanted = text::memory_text(memory);
+        let command = format!("set_default_device_pinned_mem_limit {DEVICE} {wanted}");
+        self.ask(place, &command)?;
+        let found = self.memory(place)?;
+        if found.map(text::memory_text).as_deref() == Some(wanted.as_str()) {
+            return Ok(());
+        }
+        Err(not_limited(place, wanted, found))
+    }
+
+    /// No command takes a limit away: one that is there is somebody else's doing, or an earlier limit, and a new
+    /// daemon is needed.
+    fn unlimited(&self, place: &MpsPlace) -> Result<(), SharingError> {
+        match self.memory(place)? {
+            None => Ok(()),
+            found => Err(not_limited(place, "no limit".to_owned(), found)),
+        }
+    }
+
+    /// What the daemon says of itself.
+    pub(super) fn state(&self, place: &MpsPlace) -> Result<MpsState, SharingError> {
+        let threads = self.threads(place)?;
+        let memory = self.memory(place)?;
+        let mut servers = Vec::new();
+        for pid in self.understood(place, "get_server_list", text::pids)? {
+            match self.server(place, pid) {
+                Ok(server) => servers.push(server),
+                // It may have ended since it was listed; the list is then another one.
+                Err(error) => {
+                    if self
+                        .understood(place, "get_server_list", text::pids)?
+                        .contains(&pid)
+                    {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(MpsState {
+            threads,
+            memory,
+            servers,
+        })
+    }
+
+    fn server(&self, place: &MpsPlace, pid: u32) -> Result<MpsServer, SharingError> {
+        let status = format!("get_server_status {pid}");
+        let clients = format!("get_client_list {pid}");
+        Ok(MpsServer {
+            pid,
+            status: self.understood(place, &status, text::server_status)?,
+            clients: self.understood(place, &clients, text::pids)?,
+        })
+    }
+
+    /// The version that `-v` prints.
+    pub(super) fn version(&self) -> Result<String, SharingError> {
+        let call = Call {
+            program: &self.mps_control,
+            arguments: &["-v"],
+            env: self.env.clone(),
+            input: "",
+            asked: "-v",
+            in_driver: None,
+        };
+        let said = call.run(self.patience.call)?;
+        let version = text::version(&said);
+        version
+            .map(str::to_owned)
+            .map_err(|cause| SharingError::Answer {
+                program: self.mps_control.clone(),
+                asked: "-v".to_owned(),
+                cause,
+            })
+    }
+}
+
+fn not_limited(place: &MpsPlace, wanted: String, found: Option<Bytes>) -> SharingError {
+    SharingError::NotDone {
+        what: "pinned device memory limit",
+        device: place.device.clone(),
+        wanted,
+        found: found.map_or_else(|| "no limit".to_owned(), text::memory_text),
+    }
+}

@@ -1,0 +1,268 @@
+//! A control daemon from its start to its end.
+//!
+//! ```text
+//! absent --launch--> starting --answers--> limited --> running --quit--> absent
+//!                        |                    |           \--(does not end)--> SIGTERM to it alone
+//!                        \--------------------\--(fails)--> SIGTERM to it alone
+//! ```
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kerf_types::sharing::Mps;
+
+use super::control::environment;
+use super::process::{has_in_environment, start_ticks};
+use super::run::Call;
+use super::{MpsDaemon, MpsPlace, SharingError, Tools, check_device};
+
+/// The vendor's name of the file.
+const PID_FILE: &str = "nvidia-cuda-mps-control.pid";
+/// The longest of the daemon's socket names.
+const LONGEST_SOCKET: &str = "control_privileged";
+/// What fits into a socket's address with its end (`sun_path`). The vendor's daemon ends over a longer one and says
+/// no more than that it cannot be found.
+const SOCKET_PATH_MAX: usize = 107;
+/// Only the daemon makes anything in its folders.
+const FOLDER_MODE: u32 = 0o755;
+/// Everybody's, as `/dev/shm` is.
+const SHM_MODE: u32 = 0o1777;
+/// Time between two looks at a daemon that is starting.
+const START_POLL: Duration = Duration::from_millis(20);
+/// What is told of a daemon that ended: the end of its log.
+const LOG_TAIL: usize = 400;
+
+impl Tools {
+    pub(super) fn start(&self, place: &MpsPlace, limits: &Mps) -> Result<MpsDaemon, SharingError> {
+        check_device(&place.device)?;
+        if let Some(there) = find(place)? {
+            return Err(SharingError::Occupied {
+                pid: there.pid,
+                pipe: place.pipe(),
+            });
+        }
+        prepare(place)?;
+        let daemon = self.launch(place)?;
+        let ready = self
+            .answers(place, &daemon)
+            .and_then(|()| self.limit(place, limits));
+        match ready {
+            Ok(()) => Ok(daemon),
+            Err(error) => {
+                if let Err(stays) = self.terminate(place, &daemon) {
+                    let error = &stays as &dyn std::error::Error;
+                    tracing::warn!(gpu.uuid = place.device, error, "daemon runs on");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the process, in a session and a mount namespace of its own.
+    fn launch(&self, place: &MpsPlace) -> Result<MpsDaemon, SharingError> {
+        let (shm, log) = (place.shm(), place.log.join("daemon.log"));
+        let paths = [&self.mps_control, &shm, &log];
+        let [control, shm, log] = paths.map(|path| path.to_string_lossy().into_owned());
+        let arguments = [
+            "mps",
+            "--control",
+            &control,
+            "--shm",
+            &shm,
+            "--output",
+            &log,
+        ];
+        let mut env = environment(self, place);
+        env.push(("CUDA_VISIBLE_DEVICES".into(), place.device.clone().into()));
+        let call = Call {
+            program: &self.launcher,
+            arguments: &arguments,
+            env,
+            input: "",
+            asked: "mps",
+            in_driver: None,
+        };
+        let said = call.run(self.patience.start)?;
+        let ended = || self.ended(place);
+        let pid = said.trim().parse().map_err(|_| ended())?;
+        let start_ticks = start_ticks(pid).ok_or_else(ended)?;
+        Ok(MpsDaemon { pid, start_ticks })
+    }
+
+    /// Waits until the daemon that was launched answers, and no other one.
+    fn answers(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+        let end = Instant::now() + self.patience.start;
+        loop {
+            if !daemon.is_alive() {
+                return Err(self.ended(place));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(SharingError::Hangs {
+                    program: self.mps_control.clone(),
+                    asked: "-f".to_owned(),
+                    within: self.patience.start,
+                });
+            }
+            if find(place)?.as_ref() == Some(daemon) {
+                let question = "get_default_active_thread_percentage";
+                match self.ask_within(place, question, left.min(self.patience.call)) {
+                    Ok(_) => return Ok(()),
+                    // It is not so far yet.
+                    Err(SharingError::Refused { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            thread::sleep(START_POLL.min(left));
+        }
+    }
+
+    pub(super) fn stop(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+        if !daemon.is_alive() {
+            return forget(place);
+        }
+        match self.state(place) {
+            Ok(state) => {
+                let clients: Vec<u32> = state.clients().collect();
+                if !clients.is_empty() {
+                    let device = place.device.clone();
+                    return Err(SharingError::InUse { device, clients });
+                }
+                // Its answer comes when it has ended. Without one, what the process does is the answer.
+                if let Err(error) = self.ask_within(place, "quit", self.patience.stop) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::debug!(gpu.uuid = place.device, error, "quit not answered");
+                }
+                if daemon.ends(self.patience.stop)? {
+                    return forget(place);
+                }
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(gpu.uuid = place.device, error, "daemon does not answer");
+            }
+        }
+        self.terminate(place, daemon)
+    }
+
+    fn terminate(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+        daemon.terminate()?;
+        if daemon.ends(self.patience.stop)? {
+            return forget(place);
+        }
+        Err(SharingError::RunsOn {
+            pid: daemon.pid,
+            device: place.device.clone(),
+        })
+    }
+
+    fn ended(&self, place: &MpsPlace) -> SharingError {
+        SharingError::Ended {
+            device: place.device.clone(),
+            said: last_words(&place.log),
+        }
+    }
+}
+
+/// The daemon whose process id is in the file, where that process has this pipe directory in its environment: the
+/// id may be another's by now.
+pub(super) fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
+    let path = place.pipe().join(PID_FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(files("read", &path, cause)),
+    };
+    let Ok(pid) = text.trim().parse::<u32>() else {
+        return Ok(None);
+    };
+    let Some(found) = start_ticks(pid) else {
+        return Ok(None);
+    };
+    let entry = [
+        b"CUDA_MPS_PIPE_DIRECTORY=",
+        place.pipe().as_os_str().as_bytes(),
+    ]
+    .concat();
+    match has_in_environment(pid, &entry) {
+        Ok(true) if start_ticks(pid) == Some(found) => Ok(Some(MpsDaemon {
+            pid,
+            start_ticks: found,
+        })),
+        Ok(_) => Ok(None),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(cause) => Err(SharingError::Process {
+            operation: "read the environment of",
+            pid,
+            cause,
+        }),
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
+        || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
+}
+
+/// Makes the folders, and takes away the process id of a daemon that ended without doing so.
+fn prepare(place: &MpsPlace) -> Result<(), SharingError> {
+    let socket = place.pipe().join(LONGEST_SOCKET);
+    let length = socket.as_os_str().len();
+    if length > SOCKET_PATH_MAX {
+        return Err(SharingError::PipeTooLong {
+            socket,
+            length,
+            limit: SOCKET_PATH_MAX,
+        });
+    }
+    let folders = [
+        (&place.run, FOLDER_MODE),
+        (&place.pipe(), FOLDER_MODE),
+        (&place.shm(), SHM_MODE),
+        (&place.log, FOLDER_MODE),
+    ];
+    for (folder, mode) in folders {
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(FOLDER_MODE)
+            .create(folder);
+        made.map_err(|cause| files("create", folder, cause))?;
+        // Said again: the umask has taken its part.
+        let set = fs::set_permissions(folder, Permissions::from_mode(mode));
+        set.map_err(|cause| files("set the mode of", folder, cause))?;
+    }
+    forget(place)
+}
+
+fn forget(place: &MpsPlace) -> Result<(), SharingError> {
+    let path: PathBuf = place.pipe().join(PID_FILE);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(files("remove", &path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// The end of what the daemon said, or of its log.
+fn last_words(log: &Path) -> String {
+    let names = ["daemon.log", "control.log"];
+    let mut texts = names.iter().filter_map(|name| {
+        let bytes = fs::read(log.join(name)).ok()?;
+        let tail = bytes.get(bytes.len().saturating_sub(LOG_TAIL)..)?;
+        let text = String::from_utf8_lossy(tail).trim().replace('\n', "; ");
+        (!text.is_empty()).then_some(text)
+    });
+    texts.next().unwrap_or_else(|| "it said nothing".to_owned())
+}
+
+fn files(operation: &'static str, path: &Path, cause: io::Error) -> SharingError {
+    SharingError::Files {
+        operation,
+        path: path.to_owned(),
+        cause,
+    }
+}

@@ -1,0 +1,124 @@
+//! Starts a control daemon so that it outlives who asks for it: in a session of its own, in a mount namespace where
+//! the daemon's own folder lies on `/dev/shm`, with its foreground as the foreground of nobody.
+//!
+//! Its clients find the same folder on their `/dev/shm`: server and clients talk through it, and no other container
+//! shall. A process of its own does this, not kerfd, which has threads and a namespace of its own.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::setsid;
+
+/// What is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// `nvidia-cuda-mps-control`.
+    pub control: PathBuf,
+    /// What lies on `/dev/shm`.
+    pub shm: PathBuf,
+    /// File for what it says.
+    pub output: PathBuf,
+}
+
+/// Why it was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The kernel gives no namespace.
+    #[error("get a mount namespace of its own")]
+    Namespace {
+        /// Why.
+        #[source]
+        cause: Errno,
+    },
+    /// The kernel gives no session.
+    #[error("get a session of its own")]
+    Session {
+        /// Why.
+        #[source]
+        cause: Errno,
+    },
+    /// Something could not be mounted.
+    #[error("mount {what} on {}", .on.display())]
+    Mount {
+        /// What.
+        what: String,
+        /// Where.
+        on: PathBuf,
+        /// Why.
+        #[source]
+        cause: Errno,
+    },
+    /// Its output has no place.
+    #[error("open {}", .path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The program could not be started.
+    #[error("start {}", .program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Launch {
+    /// Starts it with this process's environment, and says which process it is. This process is in the daemon's
+    /// session and namespace from then on, and is of no other use.
+    ///
+    /// # Errors
+    /// Each reason of `LaunchError`; nothing runs then.
+    pub fn start(&self) -> Result<u32, LaunchError> {
+        match setsid() {
+            // EPERM: it leads a group, so nobody's terminal ends it either.
+            Ok(_) | Err(Errno::EPERM) => {}
+            Err(cause) => return Err(LaunchError::Session { cause }),
+        }
+        unshare(CloneFlags::CLONE_NEWNS).map_err(|cause| LaunchError::Namespace { cause })?;
+        // What the host mounts and unmounts goes on here, so that this namespace pins nothing; what is mounted here
+        // stays here.
+        self.mount(None, Path::new("/"), MsFlags::MS_REC | MsFlags::MS_SLAVE)?;
+        self.mount(Some(&self.shm), Path::new("/dev/shm"), MsFlags::MS_BIND)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.output);
+        let file = file.and_then(|file| Ok((file.try_clone()?, file)));
+        let (out, err) = file.map_err(|cause| LaunchError::Output {
+            path: self.output.clone(),
+            cause,
+        })?;
+        let child = Command::new(&self.control)
+            .arg("-f")
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn();
+        // Its end is not awaited here: this process ends before it.
+        let child = child.map_err(|cause| LaunchError::Start {
+            program: self.control.clone(),
+            cause,
+        })?;
+        Ok(child.id())
+    }
+
+    fn mount(&self, what: Option<&Path>, on: &Path, flags: MsFlags) -> Result<(), LaunchError> {
+        mount(what, on, None::<&str>, flags, None::<&str>).map_err(|cause| LaunchError::Mount {
+            what: what.map_or_else(|| "nothing".to_owned(), |what| what.display().to_string()),
+            on: on.to_owned(),
+            cause,
+        })
+    }
+}
