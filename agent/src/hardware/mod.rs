@@ -384,6 +384,7 @@ fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareErr
         wire::response::Outcome::Sampled(_) => "a sample",
         wire::response::Outcome::Nodes(_) => "device nodes",
         wire::response::Outcome::Identity(_) => "who it is",
+        wire::response::Outcome::ComputeMode(_) => "another compute mode",
     };
     HardwareError::Protocol {
         operation: operation.to_owned(),

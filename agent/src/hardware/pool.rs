@@ -315,6 +315,8 @@ fn kind(call: &request::Call) -> &'static str {
         request::Call::Apply(_) => "apply",
         request::Call::Sample(_) => "sample",
         request::Call::EnsureNodes(_) => "ensure_nodes",
+        request::Call::GetComputeMode(_) => "get_compute_mode",
+        request::Call::SetComputeMode(_) => "set_compute_mode",
     }
 }
 

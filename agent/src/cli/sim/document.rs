@@ -46,6 +46,14 @@ pub struct SimMount {
     pub mountpoint: String,
 }
 
+/// `kerf sim mps-client`
+#[derive(Debug, Serialize)]
+pub struct SimMpsClient {
+    schema: &'static str,
+    pub pid: u32,
+    pub server: u32,
+}
+
 /// `kerf sim show`
 #[derive(Debug, Serialize)]
 pub struct SimState {
@@ -110,6 +118,17 @@ impl SimMount {
             schema: "kerf.v1.SimMount",
             dir: dir.display().to_string(),
             mountpoint: mountpoint.display().to_string(),
+        }
+    }
+}
+
+impl SimMpsClient {
+    /// This process, as a client of that server.
+    pub fn new(server: u32) -> Self {
+        Self {
+            schema: "kerf.v1.SimMpsClient",
+            pid: std::process::id(),
+            server,
         }
     }
 }

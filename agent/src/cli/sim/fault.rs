@@ -1,13 +1,15 @@
-//! `kerf sim fault`: a GPU falls off the bus, hangs or reports an error; or the whole driver hangs or goes
-//! wrong.
+//! `kerf sim fault`: a GPU falls off the bus, hangs or reports an error; or the whole driver, or one of the
+//! vendor's tools, hangs or goes wrong.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use kerf_types::ParseError;
 use nvidia_ml::control::{self, FaultRequest};
+use nvidia_ml::model::tool::Tool;
 
 use super::driver::DriverFault;
+use super::tool::Trouble;
 use super::{SimError, on};
 
 /// `kerf sim fault`
@@ -34,6 +36,14 @@ pub struct Args {
     /// than asked for), each with ,TIMES or for ever; or delay:MICROS
     #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
     driver: Option<DriverFault>,
+    /// What befalls nvidia-cuda-mps-control: COMMAND=HOW, or clear. COMMAND is a command of the
+    /// daemon, start or version; HOW is refuse, ignore (says that it was done), garble, each with
+    /// ,TIMES or for ever, hang, or for a start die:MILLIS
+    #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
+    mps: Option<Trouble>,
+    /// What befalls nvidia-smi: the same, with set-timeslice, list or compute-mode as COMMAND
+    #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
+    smi: Option<Trouble>,
 }
 
 /// What befalls a GPU.
@@ -77,13 +87,22 @@ impl FromStr for GpuFault {
 
 /// Breaks or mends something. It says nothing: what follows is seen on the machine.
 pub fn run(args: &Args) -> Result<(), SimError> {
-    let request = match (args.gpu, args.fault, &args.driver) {
+    control::fault(&args.dir, request(args)).map_err(on(&args.dir))
+}
+
+fn request(args: &Args) -> FaultRequest {
+    if let Some(trouble) = &args.mps {
+        return trouble.of(Tool::MpsControl);
+    }
+    if let Some(trouble) = &args.smi {
+        return trouble.of(Tool::Smi);
+    }
+    match (args.gpu, args.fault, &args.driver) {
         (Some(gpu), Some(fault), _) => gpu_fault(gpu, fault, args.gi),
         (_, _, Some(DriverFault(request))) => request.clone(),
         // The groups of the arguments leave nothing else.
         (_, _, None) => FaultRequest::DriverClear,
-    };
-    control::fault(&args.dir, request).map_err(on(&args.dir))
+    }
 }
 
 fn gpu_fault(gpu: u32, fault: GpuFault, gi: Option<u32>) -> FaultRequest {

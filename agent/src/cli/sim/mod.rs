@@ -8,11 +8,14 @@ mod fault;
 mod kernel;
 mod load;
 mod mount;
+mod mps_client;
 mod policy;
+mod tool;
 
 use std::path::PathBuf;
 
 use kerf_sim_mount::MountError;
+use kerf_sim_tools::client::ClientError;
 use nvidia_ml::control::{self, ControlError};
 use nvidia_ml::machine::{self, CreateError, CreateOptions};
 
@@ -70,6 +73,8 @@ pub enum Verb {
     },
     /// Choose between behaviours in which real drivers differ
     Policy(policy::Args),
+    /// Be a process that computes through MPS, until this is ended or the MPS server is
+    MpsClient(mps_client::Args),
     /// Mount a machine's root, for programs that write to /sys: until it is unmounted or this is ended
     Mount(mount::Args),
 }
@@ -117,6 +122,17 @@ pub enum SimError {
     /// It could not be mounted, or the mount did not end well.
     #[error(transparent)]
     Mount(#[from] MountError),
+    /// A client of MPS did not get in, or has lost its context.
+    #[error(transparent)]
+    Mps(#[from] ClientError),
+    /// Another user could not be taken on.
+    #[error("cannot become user {uid}")]
+    User {
+        /// The user.
+        uid: u32,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The signals that end a mount could not be waited for.
     #[error("cannot wait for signals")]
     Signals {
@@ -149,7 +165,12 @@ impl SimError {
             } => "`kerf sim create` makes a machine in a folder".to_owned(),
             Self::Store { .. } => "`kerf sim create` makes a machine in a folder".to_owned(),
             Self::Mount(error) => return error.hint().map(str::to_owned),
+            Self::Mps(ClientError::NoDaemon { .. }) => {
+                "give it the pipe directory of a running MPS control daemon".to_owned()
+            }
+            Self::User { .. } => "only root can".to_owned(),
             Self::Create(_)
+            | Self::Mps(_)
             | Self::Control { .. }
             | Self::Kernel { .. }
             | Self::Refused { .. }
@@ -187,6 +208,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Reload { dir } => control::reload(dir).map_err(on(dir))?,
         Verb::Policy(args) => policy::run(args)?,
         Verb::Mount(args) => mount::run(args, context)?,
+        Verb::MpsClient(args) => mps_client::run(args, context)?,
     }
     Ok(Exit::Done)
 }

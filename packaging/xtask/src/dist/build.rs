@@ -28,6 +28,7 @@ pub fn build() -> Result<()> {
         "--package=kerf-agent",
         "--package=kerf-partitioner",
         "--package=kerf-nvml-sim",
+        "--package=kerf-sim-tools",
     ];
     visible(&mut portable(&programs)?)?;
     let target = format!("--target={}", bins::RUNTIME_TARGET);

@@ -52,14 +52,17 @@ const RPM: [(&str, &str); 4] = [
     ("-rw-r--r--", "/usr/share/man/man1/kerf.1.gz"),
 ];
 const SIM_LIBRARY: (&str, &str) = ("-rw-r--r--", "/usr/lib/kerf/sim/libnvidia-ml.so.1");
-const SIM_DEB: [(&str, &str); 4] = [
+const SIM_TOOLS: (&str, &str) = ("-rwxr-xr-x", "/usr/lib/kerf/sim/kerf-sim-tools");
+const SIM_DEB: [(&str, &str); 5] = [
     SIM_LIBRARY,
+    SIM_TOOLS,
     ("-rw-r--r--", "/usr/share/doc/kerf-sim/LICENSE"),
     ("-rw-r--r--", "/usr/share/doc/kerf-sim/copyright"),
     ("-rw-r--r--", "/usr/share/doc/kerf-sim/changelog.Debian.gz"),
 ];
-const SIM_RPM: [(&str, &str); 2] = [
+const SIM_RPM: [(&str, &str); 3] = [
     SIM_LIBRARY,
+    SIM_TOOLS,
     ("-rw-r--r--", "/usr/share/licenses/kerf-sim/LICENSE"),
 ];
 
