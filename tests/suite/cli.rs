@@ -10,6 +10,7 @@ mod normal;
 mod output;
 mod policy;
 mod script;
+mod sharing;
 mod terminal;
 
 use kerf_tests::world::Kerfd;

@@ -81,21 +81,24 @@ pub fn percentage(text: &str) -> Result<f64, TextError> {
     fits.then_some(percent).ok_or_else(error)
 }
 
-/// A pinned memory limit: `18G`, `20350M`; nothing or zero where there is none.
+/// A pinned memory limit: `18G`, `20350M`; zero, nothing or words where there is none, for how the tool says so is
+/// nowhere documented.
 ///
 /// # Errors
-/// Where it is no whole number with one of the two units.
+/// Where there are digits, and not one whole number with one of the two units.
 pub fn memory_limit(text: &str) -> Result<Option<Bytes>, TextError> {
     let error = || TextError::new("a memory limit", text);
     let text = text.trim();
+    // Without a unit it can only be zero.
+    if text == "0" || !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
     let (digits, unit) = match (text.strip_suffix('G'), text.strip_suffix('M')) {
         (Some(digits), _) => (digits, MIB << 10),
         (_, Some(digits)) => (digits, MIB),
-        // Without a unit it can only be zero.
-        (None, None) if text.is_empty() || text == "0" => return Ok(None),
         (None, None) => return Err(error()),
     };
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(error());
     }
     let count: u64 = digits.parse().map_err(|_| error())?;

@@ -7,6 +7,7 @@ mod load;
 mod meter;
 mod mode;
 mod order;
+mod share;
 mod space;
 mod topology;
 

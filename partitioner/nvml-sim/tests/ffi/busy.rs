@@ -1,7 +1,9 @@
 //! What a process that runs on a GPU or MIG device holds back.
 
 use crate::common::{World, check, get, zero};
+use nvidia_ml::control::tools::{self, MpsProcess};
 use nvidia_ml::control::{self, LoadRequest, LoadSelector};
+use nvidia_ml::model::share::MpsRole;
 use nvml_wrapper_sys::bindings::*;
 
 const IN_USE: u32 = 19;
@@ -71,4 +73,36 @@ fn ampere_mode_waits_while_busy() {
     control::reset(world.dir(), 0).expect("idle");
     let current = get!(nvml, nvmlDeviceGetMigMode, 9u32, gpu, &mut pending);
     assert_eq!((pending, current), (1, Ok(1)));
+}
+
+#[test]
+fn clients_of_mps_are_listed_apart_and_among_all() {
+    let world = World::new("h100x1");
+    let device = tools::device(world.dir(), "0").expect("a GPU");
+    for (pid, role) in [(u32::MAX - 1, MpsRole::Server), (u32::MAX, MpsRole::Client)] {
+        let process = MpsProcess {
+            pid,
+            role,
+            sm_percent: 0,
+            memory_bytes: 1 << 20,
+        };
+        tools::enter_mps(world.dir(), &device, process).expect("room");
+    }
+    let nvml = world.nvml();
+    let gpu = nvml.gpu(0).expect("a GPU");
+    let mut records = [zero::<nvmlProcessInfo_t>(); 4];
+    let mut count = 4;
+    // SAFETY: the array has room for `count` records.
+    let listed = check(unsafe {
+        nvml.0
+            .nvmlDeviceGetMPSComputeRunningProcesses_v3(gpu, &mut count, records.as_mut_ptr())
+    });
+    assert_eq!((listed, count, records[0].pid), (Ok(()), 1, u32::MAX));
+    let mut all = 4;
+    // SAFETY: as above.
+    let listed = check(unsafe {
+        nvml.0
+            .nvmlDeviceGetComputeRunningProcesses_v3(gpu, &mut all, records.as_mut_ptr())
+    });
+    assert_eq!((listed, all), (Ok(()), 2));
 }

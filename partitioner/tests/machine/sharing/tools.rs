@@ -1,0 +1,138 @@
+//! Time slices, and tools that go wrong.
+
+use super::*;
+
+#[test]
+fn a_daemon_that_does_not_start_says_why() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let mut share = Share::new("h100x1");
+    let place = share.gpu();
+    share.trouble(Tool::MpsControl, "start", ToolTrouble::Refuse, Some(1));
+    let error = refused(share.tools.mps_start(&place, &limits(None, None)));
+    let text = in_words(&error);
+    let said = "Failed to start the MPS control daemon";
+    assert!(
+        text.starts_with("the daemon of GPU-") && text.ends_with(said),
+        "{text}"
+    );
+
+    share.tools.patience.start = IMPATIENCE;
+    share.trouble(Tool::MpsControl, "start", ToolTrouble::Hang, None);
+    let error = refused(share.tools.mps_start(&place, &limits(None, None)));
+    assert!(matches!(error, SharingError::Hangs { .. }), "{error:?}");
+    assert!(error.hint().is_some());
+    share.fault(FaultRequest::ToolClear(Tool::MpsControl));
+    share.tools.patience.start = Duration::from_secs(10);
+
+    let set = "set_default_active_thread_percentage";
+    for how in [ToolTrouble::Refuse, ToolTrouble::Ignore] {
+        share.trouble(Tool::MpsControl, set, how, Some(1));
+        let error = refused(share.tools.mps_start(&place, &limits(Some(10), None)));
+        match how {
+            ToolTrouble::Refuse => assert!(matches!(error, SharingError::Refused { .. })),
+            _ => assert!(matches!(error, SharingError::NotDone { .. })),
+        }
+        assert_eq!(share.tools.mps_find(&place).expect("ended again"), None);
+    }
+}
+
+#[test]
+fn a_daemon_that_answers_nothing_is_ended_by_signal() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let mut share = Share::new("h100x1");
+    let place = share.gpu();
+    let daemon = share.start(&place);
+    share.tools.patience.call = IMPATIENCE;
+    let question = "get_default_active_thread_percentage";
+    share.trouble(Tool::MpsControl, question, ToolTrouble::Hang, None);
+    let error = refused(share.tools.mps_state(&place));
+    assert!(matches!(error, SharingError::Hangs { .. }), "{error:?}");
+    share.tools.mps_stop(&place, &daemon).expect("by signal");
+    assert!(!daemon.is_alive());
+    assert_eq!(share.tools.mps_find(&place).expect("no file"), None);
+}
+
+#[test]
+fn time_slices_are_set_and_read_back() {
+    let mut share = Share::new("h100x8");
+    let gpu = share.uuid(6);
+    let intervals = [
+        Interval::Short,
+        Interval::Medium,
+        Interval::Long,
+        Interval::Default,
+    ];
+    for interval in intervals {
+        share
+            .tools
+            .time_slice_set(&gpu, interval)
+            .expect("a healthy GPU");
+        assert_eq!(
+            share.tools.time_slice_get(&gpu).expect("a healthy GPU"),
+            interval
+        );
+    }
+    share.trouble(Tool::Smi, "set-timeslice", ToolTrouble::Ignore, Some(1));
+    let error = refused(share.tools.time_slice_set(&gpu, Interval::Long));
+    let expected = format!("time slice of {gpu} reads back as Default, not Long");
+    assert_eq!(in_words(&error), expected);
+    share.trouble(Tool::Smi, "list", ToolTrouble::Garble, Some(1));
+    let error = refused(share.tools.time_slice_get(&gpu));
+    assert!(matches!(error, SharingError::Answer { .. }), "{error:?}");
+    share.tools.patience.call = IMPATIENCE;
+    share.trouble(Tool::Smi, "list", ToolTrouble::Hang, None);
+    for _ in 0..2 {
+        let error = refused(share.tools.time_slice_get(&gpu));
+        assert!(matches!(error, SharingError::Hangs { .. }), "{error:?}");
+    }
+    // They may be inside the driver, so they were left behind, and no more are begun.
+    let error = refused(share.tools.time_slice_get(&gpu));
+    assert!(
+        matches!(error, SharingError::StillHangs { count: 2, .. }),
+        "{error:?}"
+    );
+    share.fault(FaultRequest::ToolClear(Tool::Smi));
+    share.tools.patience.call = Duration::from_secs(5);
+    let end = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = share.tools.time_slice_get(&gpu) {
+        assert!(Instant::now() < end, "{}", in_words(&error));
+    }
+}
+
+#[test]
+fn what_cannot_be_named_or_is_not_there_is_said() {
+    let mut share = Share::new("h100x1");
+    for name in [
+        "0",
+        "GPU-",
+        "GPU-../../etc/passwd/0000000000000000000",
+        "--help",
+    ] {
+        let error = refused(share.tools.time_slice_get(name));
+        assert!(
+            matches!(error, SharingError::Device { .. }),
+            "{name}: {error:?}"
+        );
+    }
+    assert_eq!(share.tools.mps_version().expect("a version"), "13.1");
+    share.trouble(Tool::MpsControl, "version", ToolTrouble::Garble, Some(1));
+    let error = refused(share.tools.mps_version());
+    assert!(matches!(error, SharingError::Answer { .. }), "{error:?}");
+    let mut deep = share.gpu();
+    deep.run = share.folder.path().join("d".repeat(80));
+    let error = refused(share.tools.mps_start(&deep, &limits(None, None)));
+    assert!(
+        matches!(error, SharingError::PipeTooLong { .. }),
+        "{error:?}"
+    );
+    let error = refused(share.tools.mps_state(&share.gpu()));
+    assert!(in_words(&error).ends_with("Cannot find MPS control daemon process"));
+    share.tools.smi = PathBuf::from("/nowhere/nvidia-smi");
+    let error = refused(share.tools.time_slice_get(&share.uuid(0)));
+    assert_eq!(in_words(&error), "there is no /nowhere/nvidia-smi");
+    assert!(error.hint().is_some());
+}
