@@ -19,6 +19,7 @@ mod layout;
 mod model;
 mod parts;
 mod report;
+mod share;
 mod split;
 mod together;
 mod users;
@@ -279,6 +280,9 @@ pub enum Violation {
     /// The AMD part of it is wrong.
     #[error("AMD: {0}")]
     Amd(AmdViolation),
+    /// How a GPU is shared would change under somebody who uses it, or to what it cannot be.
+    #[error("how it is shared cannot change so")]
+    SharedInUse,
     /// Two picks share hardware, or one is not free.
     #[error("pick {0} is not free to give")]
     NotFree(usize),

@@ -4,12 +4,13 @@
 //! one in a new instance. For a slice: a free one of exactly that profile before a new one; a new one where it costs the host the
 //! fewest options; a GPU without MIG is cut only when no other has room. Nothing that exists is ever moved
 //! or destroyed for an ask. For whole GPUs: on one NUMA node if that can be, without changing a mode if
-//! that can be. Never decides who may ask.
+//! that can be. What is shared goes to those alone who ask for a share. Never decides who may ask.
 
 use std::fmt;
 
 use kerf_types::{
-    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName, Step,
+    Ask, DeviceId, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName,
+    Share, SharingMode, Step,
 };
 
 use crate::gpu::Creation;
@@ -18,6 +19,7 @@ use crate::host::{GpuName, Usage};
 
 mod capability;
 mod part;
+mod share;
 mod slice;
 mod whole;
 
@@ -103,6 +105,17 @@ pub enum Pick {
         /// Whether MIG is to be turned off before.
         disable_mig: bool,
     },
+    /// A place on a shared device.
+    Share(SharePick),
+}
+
+/// A place on a shared device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharePick {
+    /// The device.
+    pub device: DeviceId,
+    /// The place.
+    pub share: Share,
 }
 
 /// A part to make, perhaps with its GPU instance.
@@ -146,6 +159,7 @@ impl Pick {
             | Self::Cut { gpu, .. }
             | Self::Part { gpu, .. }
             | Self::Gpu { gpu, .. } => *gpu,
+            Self::Share(pick) => pick.device.gpu(),
         }
     }
 
@@ -161,6 +175,7 @@ impl Pick {
         };
         match self {
             Self::Existing { .. }
+            | Self::Share(_)
             | Self::Gpu {
                 disable_mig: false, ..
             } => Vec::new(),
@@ -254,6 +269,24 @@ pub enum Refusal {
     /// Processes use it.
     #[error("{0}")]
     Busy(String),
+    /// It is shared, and the ask is for something of one's own.
+    #[error("it is shared by {0}, which an ask gets by that word alone")]
+    Shared(SharingMode),
+    /// It is not shared in the way that was asked for.
+    #[error("it is not shared by {0}")]
+    NotShared(SharingMode),
+    /// All places on it are given.
+    #[error("all of its {0} places are taken")]
+    SharesTaken(u32),
+    /// Its sharing does not work now.
+    #[error("{0}")]
+    Resting(String),
+    /// It promises no memory, and memory was asked for.
+    #[error("{0}")]
+    NothingPromised(&'static str),
+    /// It has no slice of the profile.
+    #[error("it has no slice {0} to share")]
+    NoSlice(ProfileName),
     /// It cannot be cut.
     #[error("it has no MIG")]
     NoMig,
@@ -326,6 +359,7 @@ pub fn choose(views: &[GpuView<'_>], usage: &Usage, ask: &Ask) -> Result<Choice,
         Ask::Slice { profile, count } => slice::choose(views, usage, profile, *count),
         Ask::Gpus { count } => whole::choose(views, usage, *count, false),
         Ask::Capability(requirement) => capability::choose(views, usage, requirement),
+        Ask::Share { mode, of } => share::choose(views, usage, *mode, of),
     };
     match picks {
         Ok(picks) => Ok(Choice { picks }),
@@ -344,14 +378,23 @@ struct Shortage {
 }
 
 /// What speaks against a GPU whatever is asked of it.
-fn common(view: &GpuView<'_>, usage: &Usage) -> Result<(), Refusal> {
+fn open(view: &GpuView<'_>) -> Result<(), Refusal> {
     if !view.gpu.health.is_ok() {
         return Err(Refusal::Unhealthy(crate::host::health_text(
             &view.gpu.health,
         )));
     }
-    if let Some(why) = view.closed {
-        return Err(Refusal::Closed(why.to_owned()));
+    match view.closed {
+        Some(why) => Err(Refusal::Closed(why.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// What speaks against a GPU where something of one's own is asked of it.
+fn common(view: &GpuView<'_>, usage: &Usage) -> Result<(), Refusal> {
+    open(view)?;
+    if let Some(shared) = usage.shared.get(&view.gpu.pci) {
+        return Err(Refusal::Shared(shared.sharing.mode()));
     }
     if usage.vgpus.contains_key(&view.gpu.pci) {
         return Err(Refusal::Closed("it carries vGPUs".to_owned()));

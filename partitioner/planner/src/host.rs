@@ -26,6 +26,7 @@ mod error;
 mod exact;
 mod one;
 mod select;
+mod sharing;
 mod target;
 mod together;
 mod users;
@@ -35,6 +36,8 @@ pub(crate) use one::changes_mode_at_once;
 pub use one::{existing, existing_parts, profiles_of};
 pub(crate) use select::health_text;
 pub use select::rules_by_gpu;
+pub(crate) use sharing::taken;
+pub use sharing::{SharedGpu, SharingChange};
 pub use together::settled;
 pub(crate) use users::{part_uses, processes, uses};
 
@@ -65,6 +68,8 @@ pub struct Usage {
     pub divisible: BTreeSet<SliceId>,
     /// GPUs that carry vGPUs, in words: they keep their MIG mode and are given to nobody else.
     pub vgpus: BTreeMap<PciAddress, String>,
+    /// GPUs that are shared, or whose slices are.
+    pub shared: BTreeMap<PciAddress, SharedGpu>,
 }
 
 impl Usage {
@@ -138,12 +143,14 @@ pub struct HostPlan {
     pub amd: Vec<AmdChange>,
     /// AMD GPUs that a sweeping rule covers and that are left out, with the reason.
     pub amd_skipped: Vec<(GpuName, String)>,
+    /// GPUs on which a way of sharing ends or begins, in order of the index.
+    pub sharing: Vec<SharingChange>,
 }
 
 impl HostPlan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.steps().next().is_none()
+        self.steps().next().is_none() && self.sharing.is_empty()
     }
 
     /// Whether slices are left to a second plan, to be made when this one is carried out.
@@ -250,5 +257,6 @@ pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
     }
     groups.plan(request, &mut grids, &mut plan)?;
     amd::plan(request, &mut plan)?;
+    sharing::plan(request, &mut plan)?;
     Ok(plan)
 }

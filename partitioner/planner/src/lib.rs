@@ -30,7 +30,7 @@ mod search;
 pub mod split;
 mod steps;
 
-pub use choose::{Choice, GpuView, NoRoom, PartCut, Pick, choose};
+pub use choose::{Choice, GpuView, NoRoom, PartCut, Pick, SharePick, choose};
 pub use gpu::{
     Budget, Division, Existing, FitError, GpuPlan, Kept, Part, Target, plan_gpu, plan_slices,
 };

@@ -35,6 +35,7 @@ mod parts_host;
 mod random;
 mod report;
 mod search;
+mod share;
 mod split;
 mod together;
 mod vgpu;

@@ -1,4 +1,4 @@
-//! What a container or a job asks for: `1g.10gb`, `gpu:2`, `memory>=20GiB,fp8,nvlink:4`.
+//! What a container or a job asks for: `1g.10gb`, `gpu:2`, `memory>=20GiB,fp8,nvlink:4`, `gpu,mps`.
 //!
 //! An ask is a value and gives no right: the host's policy says who may ask for what.
 
@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use crate::bytes::Bytes;
 use crate::profile::ProfileName;
+use crate::sharing::SharingMode;
 use crate::{Gpu, ParseError};
 
 /// A request for accelerators.
@@ -25,6 +26,25 @@ pub enum Ask {
         count: u32,
     },
     /// The smallest thing that has all of this.
+    Capability(Requirement),
+    /// One place on a shared device (`gpu,mps`, `3g.40gb,mps`, `memory>=10GiB,mps`, `gpu,time-slice`). There is
+    /// no more than one in an ask: a client reaches one MPS daemon, and its device through that one.
+    Share {
+        /// How the device is shared.
+        mode: SharingMode,
+        /// Which device.
+        of: Shareable,
+    },
+}
+
+/// The device of which a share is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shareable {
+    /// A whole GPU.
+    Gpu,
+    /// A slice of this profile.
+    Slice(ProfileName),
+    /// The smallest device of which a share has all of this; never with `nvlink`.
     Capability(Requirement),
 }
 
@@ -85,9 +105,13 @@ impl FromStr for Ask {
             ParseError::new(
                 "an accelerator ask",
                 text,
-                "write 1g.10gb, 1g.10gb:2, gpu:2 or memory>=20GiB,fp8,nvlink:4",
+                "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, or gpu,mps and gpu,time-slice for a share",
             )
         };
+        if let Some((mode, rest)) = split_share(text) {
+            let of = parse_shareable(&rest).ok_or_else(error)?;
+            return Ok(Self::Share { mode, of });
+        }
         if text == "gpu" {
             return Ok(Self::Gpus { count: 1 });
         }
@@ -108,6 +132,31 @@ impl FromStr for Ask {
             .map(Self::Capability)
             .ok_or_else(error)
     }
+}
+
+/// The word that asks for a share, and the rest. A second one stays in the rest, which nothing reads.
+fn split_share(text: &str) -> Option<(SharingMode, String)> {
+    let terms: Vec<&str> = text.split(',').collect();
+    let mode = |term: &&str| term.parse::<SharingMode>().ok();
+    let at = terms.iter().position(|term| mode(term).is_some())?;
+    let found = terms.get(at).and_then(mode)?;
+    let rest = terms.iter().enumerate().filter(|(other, _)| *other != at);
+    let rest: Vec<&str> = rest.map(|(_, term)| *term).collect();
+    Some((found, rest.join(",")))
+}
+
+fn parse_shareable(text: &str) -> Option<Shareable> {
+    if text == "gpu" {
+        return Some(Shareable::Gpu);
+    }
+    if text.starts_with(|first: char| first.is_ascii_digit()) {
+        return text.parse().ok().map(Shareable::Slice);
+    }
+    let requirement = parse_requirement(text)?;
+    requirement
+        .nvlink
+        .is_none()
+        .then_some(Shareable::Capability(requirement))
 }
 
 fn parse_count(text: &str) -> Option<u32> {
@@ -149,18 +198,27 @@ impl fmt::Display for Ask {
             Self::Slice { profile, count: 1 } => profile.fmt(f),
             Self::Slice { profile, count } => write!(f, "{profile}:{count}"),
             Self::Gpus { count } => write!(f, "gpu:{count}"),
-            Self::Capability(requirement) => {
-                let memory = requirement
-                    .memory
-                    .map(|memory| format!("memory>={}", memory.exact()));
-                let features = requirement
-                    .features
-                    .iter()
-                    .map(|feature| feature.as_str().to_owned());
-                let nvlink = requirement.nvlink.map(|count| format!("nvlink:{count}"));
-                let terms: Vec<String> = memory.into_iter().chain(features).chain(nvlink).collect();
-                f.write_str(&terms.join(","))
-            }
+            Self::Capability(requirement) => requirement.fmt(f),
+            Self::Share { mode, of } => match of {
+                Shareable::Gpu => write!(f, "gpu,{mode}"),
+                Shareable::Slice(profile) => write!(f, "{profile},{mode}"),
+                Shareable::Capability(requirement) => write!(f, "{requirement},{mode}"),
+            },
         }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let memory = self
+            .memory
+            .map(|memory| format!("memory>={}", memory.exact()));
+        let features = self
+            .features
+            .iter()
+            .map(|feature| feature.as_str().to_owned());
+        let nvlink = self.nvlink.map(|count| format!("nvlink:{count}"));
+        let terms: Vec<String> = memory.into_iter().chain(features).chain(nvlink).collect();
+        f.write_str(&terms.join(","))
     }
 }

@@ -8,6 +8,7 @@ use crate::ids::GpuUuid;
 use crate::pci::PciAddress;
 use crate::placement::Spot;
 use crate::profile::ProfileName;
+use crate::sharing::Sharing;
 
 /// Which GPUs a rule speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct LayoutRule {
     pub together: bool,
     /// The modes of AMD GPUs; such a rule has nothing else.
     pub amd: Option<AmdWish>,
+    /// How each of the devices is shared: the whole GPU, or with MIG on each of its slices. `None`: not at all.
+    pub sharing: Option<Sharing>,
 }
 
 impl GpuSelector {

@@ -12,6 +12,7 @@ use std::fmt;
 use crate::ids::{ContainerRef, Fence, GpuUuid, JobId, LeaseId, MigUuid, SliceId};
 use crate::pci::PciAddress;
 use crate::placement::Placement;
+use crate::sharing::{DeviceId, Isolation, Share};
 use crate::time::Timestamp;
 use crate::{ParseError, ProfileName};
 
@@ -28,6 +29,8 @@ pub enum Subject {
         parent: GpuUuid,
         /// UUID of the MIG device: the life that is leased.
         uuid: MigUuid,
+        /// The place on it, where it is shared; `None` for the slice as a whole.
+        share: Option<Share>,
     },
     /// A whole GPU.
     Gpu {
@@ -35,6 +38,8 @@ pub enum Subject {
         gpu: PciAddress,
         /// Its UUID.
         uuid: GpuUuid,
+        /// The place on it, where it is shared; `None` for the GPU as a whole.
+        share: Option<Share>,
     },
 }
 
@@ -63,8 +68,39 @@ impl Subject {
         }
     }
 
-    /// Whether both share hardware: two leases that conflict are never alive together.
+    /// The device that it is, or a share of.
+    pub fn device(&self) -> DeviceId {
+        match self {
+            Self::Slice { slice, .. } => DeviceId::Slice(*slice),
+            Self::Gpu { gpu, .. } => DeviceId::Gpu(*gpu),
+        }
+    }
+
+    /// The place on a shared device; `None` for the device as a whole.
+    pub fn share(&self) -> Option<Share> {
+        match self {
+            Self::Slice { share, .. } | Self::Gpu { share, .. } => *share,
+        }
+    }
+
+    /// What keeps it apart from its neighbours.
+    pub fn isolation(&self) -> Isolation {
+        match (self.share(), self.slice()) {
+            (Some(share), _) => share.mode.isolation(),
+            (None, None) => Isolation::Device,
+            (None, Some(slice)) if slice.compute.is_some() => Isolation::Compute,
+            (None, Some(_)) => Isolation::Hardware,
+        }
+    }
+
+    /// Whether two leases on these are never alive together: both have hardware in common, and are not two
+    /// places on one shared device.
     pub fn conflicts(&self, other: &Self) -> bool {
+        if let (Some(own), Some(theirs)) = (self.share(), other.share())
+            && self.device() == other.device()
+        {
+            return own.mode != theirs.mode || own.of != theirs.of || own.index == theirs.index;
+        }
         match (self.slice(), other.slice()) {
             (Some(a), Some(b)) => a.overlaps(&b),
             _ => self.gpu() == other.gpu(),

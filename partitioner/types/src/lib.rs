@@ -44,6 +44,7 @@ pub use mig::{ComputeInstance, GpuInstance, MigMode};
 pub use pci::PciAddress;
 pub use placement::{Placement, Spot, UnitMask};
 pub use profile::{Engines, Profile, ProfileName};
+pub use sharing::{DeviceId, Isolation, Share, Sharing, SharingMode};
 pub use step::Step;
 pub use time::{Moment, Timestamp};
 pub use vgpu::{Sriov, Vgpu, VgpuFramework, VgpuFunction, VgpuGpu, VgpuType};

@@ -9,6 +9,8 @@ use crate::{
     PciAddress, Placement, ProfileName, SliceId, Spot, Timestamp,
 };
 
+mod sharing;
+
 fn check_round_trip<T>(texts: &[&str])
 where
     T: std::str::FromStr<Err = crate::ParseError> + std::fmt::Display,
@@ -193,11 +195,16 @@ fn asks() -> impl Strategy<Value = Ask> {
         features,
         proptest::option::of(1_u32..=112),
     );
-    let requirement = requirement.prop_map(|(memory, features, nvlink)| Requirement {
-        memory,
-        features,
-        nvlink,
-    });
+    let requirement = requirement
+        .prop_map(|(memory, features, nvlink)| Requirement {
+            memory,
+            features,
+            nvlink,
+        })
+        .prop_filter("an ask asks for something", |requirement| {
+            *requirement != Requirement::default()
+        });
+    let requirement = requirement.boxed();
     let named = (1_u32..=112).prop_map(|count| Ask::Slice {
         profile: "1g.10gb+me".parse().expect("a profile"),
         count,
@@ -205,11 +212,9 @@ fn asks() -> impl Strategy<Value = Ask> {
     prop_oneof![
         named,
         (1_u32..=112).prop_map(|count| Ask::Gpus { count }),
-        requirement
-            .prop_filter("an ask asks for something", |requirement| {
-                *requirement != Requirement::default()
-            })
-            .prop_map(Ask::Capability),
+        requirement.clone().prop_map(Ask::Capability),
+        (sharing::modes(), sharing::shareables(requirement))
+            .prop_map(|(mode, of)| Ask::Share { mode, of }),
     ]
 }
 

@@ -6,7 +6,7 @@ use kerf_types::{Gpu, GpuInstance, MigMode, Placement, ProfileId, Step};
 
 use super::layout::profiles;
 use super::users::parts_of;
-use super::{Expected, ExpectedParts, Violation, check_part_steps, parts, users};
+use super::{Expected, ExpectedParts, Violation, check_part_steps, parts, share, users};
 use crate::choose::{Choice, GpuView, Pick};
 use crate::host::Usage;
 
@@ -36,9 +36,16 @@ pub fn check_choice(
             .filter(|other| other.gpu() == gpu.pci);
         let usable = gpu.health.is_ok()
             && view.closed.is_none()
-            && !usage.gpus.contains_key(&gpu.pci)
             && !usage.vgpus.contains_key(&gpu.pci)
-            && (is_free(gpu, usage, pick) || made_before.into_iter().any(|one| hosts(one, pick)));
+            && match pick {
+                Pick::Share(place) => share::is_free(gpu, usage, place),
+                _ => {
+                    !usage.gpus.contains_key(&gpu.pci)
+                        && !usage.shared.contains_key(&gpu.pci)
+                        && (is_free(gpu, usage, pick)
+                            || made_before.into_iter().any(|one| hosts(one, pick)))
+                }
+            };
         if !usable || shared.next().is_some() {
             found.push((gpu.index, Violation::NotFree(at)));
         }
@@ -65,6 +72,9 @@ pub fn check_choice(
 }
 
 fn shares(a: &Pick, b: &Pick) -> bool {
+    if let (Pick::Share(place), other) | (other, Pick::Share(place)) = (a, b) {
+        return share::is_same(place, other);
+    }
     let apart = |a: Placement, b: Placement| a.end() <= b.start || b.end() <= a.start;
     match (place(a), place(b)) {
         (Some((a, Some(part))), Some((b, Some(other)))) if a == b => !apart(part, other),
@@ -81,7 +91,7 @@ fn place(pick: &Pick) -> Option<(Placement, Option<Placement>)> {
         } => Some((*placement, *compute)),
         Pick::Cut { creation, .. } => Some((creation.placement, None)),
         Pick::Part { cut, .. } => Some((cut.placement, Some(cut.part))),
-        Pick::Gpu { .. } => None,
+        Pick::Gpu { .. } | Pick::Share(_) => None,
     }
 }
 
@@ -138,6 +148,8 @@ fn is_free(gpu: &Gpu, usage: &Usage, pick: &Pick) -> bool {
             let_in && instances.any(|one| one.placement == cut.placement && parts::is_divided(one))
         }
         Pick::Cut { .. } | Pick::Part { .. } => true,
+        // Vetted apart.
+        Pick::Share(_) => false,
         Pick::Gpu { uuid, .. } => {
             gpu.uuid == *uuid && gpu.instances.is_empty() && gpu.processes.is_empty()
         }
@@ -169,7 +181,7 @@ fn expected<'a>(
     let mut mig_on = gpu.mig_mode == MigMode::Enabled;
     for pick in picks {
         match pick {
-            Pick::Existing { .. } => {}
+            Pick::Existing { .. } | Pick::Share(_) => {}
             Pick::Gpu { .. } => mig_on = false,
             Pick::Cut { creation, .. } => {
                 mig_on = true;

@@ -6,7 +6,7 @@ use kerf_types::layout::{GpuSelector, LayoutRule};
 use kerf_types::{Gpu, Health, Inventory, MigMode, Profile, ProfileId, ProfileName, Step};
 
 use super::{
-    Expected, ExpectedParts, Violation, amd, check_slices, expand, report, together, users,
+    Expected, ExpectedParts, Violation, amd, check_slices, expand, report, share, together, users,
 };
 use crate::host::{GpuChange, HostPlan, HostRequest};
 
@@ -67,6 +67,7 @@ pub fn check_host(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Viola
     found.extend(sums.map(|violation| (0, violation)));
     found.extend(together::check(request, plan));
     found.extend(amd::check(request, plan));
+    found.extend(share::check(request, plan));
     found
 }
 

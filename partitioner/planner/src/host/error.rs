@@ -144,6 +144,38 @@ pub enum PlanError {
         /// By whom.
         used_by: String,
     },
+    /// The layout would change how a slice is shared that is in use.
+    #[error("the layout would change how slice {slice} ({profile}) is shared, which is {used_by}")]
+    ShareInUse {
+        /// The slice.
+        slice: SliceId,
+        /// Its profile.
+        profile: String,
+        /// By whom.
+        used_by: String,
+    },
+    /// Time slices are wanted on a GPU with MIG.
+    #[error(
+        "{gpu} cannot have time slices with MIG on: the driver sets their interval for whole GPUs alone"
+    )]
+    TimeSlicesWithMig {
+        /// The GPU.
+        gpu: GpuName,
+    },
+    /// More MPS clients than a slice serves.
+    #[error(
+        "{wanted} mps clients are wanted on each {profile} of {gpu}, which serves at most {most}"
+    )]
+    TooManyClients {
+        /// The GPU.
+        gpu: GpuName,
+        /// The profile.
+        profile: ProfileName,
+        /// Wanted.
+        wanted: u32,
+        /// Possible.
+        most: u32,
+    },
     /// The mode changes only by a reset, which was not allowed.
     #[error("turning MIG {} on {gpu} needs a GPU reset, which was not allowed", if *.on { "on" } else { "off" })]
     NeedsReset {

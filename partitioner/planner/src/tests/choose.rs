@@ -102,6 +102,7 @@ impl World {
             Pick::Gpu { disable_mig, .. } => {
                 format!("{gpu}{}", if *disable_mig { "!" } else { "" })
             }
+            Pick::Share(pick) => format!("{gpu} {} {}", pick.device, pick.share),
         }
     }
 }
