@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{AmdWish, ParseError, ProfileName, Spot};
+use kerf_types::{AmdWish, ParseError, ProfileName, Sharing, Spot};
 
 use super::{
-    At, ConvertError, Fault, GRID_LIMIT, NAME_LIMIT, PROFILE_LIMIT, RULE_LIMIT, count, distinct,
-    each, number_error, parse, part_place, placement, required,
+    At, ConvertError, Fault, GRID_LIMIT, NAME_LIMIT, PROFILE_LIMIT, RULE_LIMIT, check_sharing,
+    count, distinct, each, number_error, parse, part_place, placement, required,
 };
 use crate::v1;
 
@@ -107,6 +107,7 @@ impl From<&LayoutRule> for v1::LayoutRule {
             places: places.collect(),
             together: rule.together,
             amd: rule.amd.map(Into::into),
+            sharing: rule.sharing.map(Into::into),
         }
     }
 }
@@ -132,6 +133,10 @@ impl TryFrom<v1::LayoutRule> for LayoutRule {
             amd: rule
                 .amd
                 .map(|modes| AmdWish::try_from(modes).at("amd"))
+                .transpose()?,
+            sharing: rule
+                .sharing
+                .map(|sharing| Sharing::try_from(sharing).at("sharing"))
                 .transpose()?,
         })
     }
@@ -229,6 +234,7 @@ pub(crate) fn check_rule(rule: LayoutRule) -> Result<LayoutRule, ConvertError> {
     {
         return conflict(first, "a GPU with MIG off has no slices");
     }
+    check_sharing(rule.sharing, rule.mig_enabled, !wants.is_empty())?;
     if wants.contains(&"slices") && wants.contains(&"at_least") {
         return conflict(
             "at_least",
@@ -249,6 +255,9 @@ fn check_amd(rule: LayoutRule, wish: AmdWish, wants: &[&str]) -> Result<LayoutRu
     let conflict = |field: &str, why| Err(ConvertError::new(field, Fault::Conflict { why }));
     if let [first, ..] = wants {
         return conflict(first, "an AMD GPU has modes and no slices");
+    }
+    if rule.sharing.is_some() {
+        return conflict("sharing", "kerf shares NVIDIA's GPUs alone");
     }
     if rule.mig_enabled || rule.together {
         return conflict("amd", "an AMD GPU has modes, and neither MIG nor slices");

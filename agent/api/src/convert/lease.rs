@@ -27,25 +27,34 @@ impl From<&Lease> for v1::Lease {
 
 impl From<&Subject> for v1::LeaseSubject {
     fn from(subject: &Subject) -> Self {
+        let share = subject.share().map(Into::into);
+        let isolation = subject.isolation().to_string();
         let subject = match subject {
             Subject::Slice {
                 slice,
                 profile,
                 parent,
                 uuid,
+                share: _,
             } => lease_subject::Subject::Slice(LeasedSlice {
                 id: slice.to_string(),
                 profile: profile.to_string(),
                 parent_uuid: parent.to_string(),
                 uuid: uuid.to_string(),
             }),
-            Subject::Gpu { gpu, uuid } => lease_subject::Subject::Gpu(LeasedGpu {
+            Subject::Gpu {
+                gpu,
+                uuid,
+                share: _,
+            } => lease_subject::Subject::Gpu(LeasedGpu {
                 pci: gpu.to_string(),
                 uuid: uuid.to_string(),
             }),
         };
         Self {
             subject: Some(subject),
+            share,
+            isolation,
         }
     }
 }

@@ -14,6 +14,7 @@ mod mig;
 mod peer;
 mod record;
 mod sample;
+mod sharing;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ pub(crate) use layout::{check_layout, check_rule, exact_places, fill_order, most
 pub use layout::{gpu_selector, gpu_selector_text};
 pub(crate) use mig::{mig_mode, part_place, placement};
 pub use record::{RECORD_LIMIT, host_id};
+pub(crate) use sharing::{check_sharing, mps, time_slice};
 
 /// Most GPUs of a host; the largest servers sold have 16, a composed one some dozens.
 pub const GPU_LIMIT: usize = 256;

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{Inventory, MigMode, ProfileName, Spot, Timestamp};
+use kerf_types::{Inventory, MigMode, PciAddress, ProfileName, Sharing, Spot, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::layout::SharingDocument;
 use super::{Placement, schema_tag};
 use crate::convert::{
     At, ConvertError, GRID_LIMIT, RULE_LIMIT, check_layout, check_rule, each, exact_places, parse,
@@ -27,7 +28,7 @@ pub struct Checkpoint {
     pub host: String,
     /// When it was taken, in UTC.
     pub taken_at: String,
-    /// Its GPUs that have MIG.
+    /// Its GPUs that have MIG or are shared.
     #[schemars(length(max = 256))]
     pub gpus: Vec<CheckpointGpu>,
 }
@@ -47,6 +48,9 @@ pub struct CheckpointGpu {
     /// What lies on it.
     #[schemars(length(max = 64))]
     pub instances: Vec<CheckpointInstance>,
+    /// How it is shared or, with MIG on, each of its slices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingDocument>,
 }
 
 /// One GPU instance, filled by one compute instance or divided into several.
@@ -79,12 +83,16 @@ pub struct Nameless {
 
 impl Checkpoint {
     /// What lies where now.
-    pub fn of(inventory: &Inventory, now: Timestamp) -> Result<Self, Nameless> {
+    pub fn of(
+        inventory: &Inventory,
+        shared: &BTreeMap<PciAddress, Sharing>,
+        now: Timestamp,
+    ) -> Result<Self, Nameless> {
         let mut gpus = Vec::new();
         for gpu in inventory
             .gpus
             .iter()
-            .filter(|gpu| gpu.mig_mode != MigMode::Unsupported)
+            .filter(|gpu| gpu.mig_mode != MigMode::Unsupported || shared.contains_key(&gpu.pci))
         {
             let mut instances = Vec::new();
             for (spot, name) in lying_on(gpu)? {
@@ -110,6 +118,7 @@ impl Checkpoint {
                 model: gpu.name.clone(),
                 mig: matches!(gpu.mig_mode, MigMode::Enabled | MigMode::EnablePending),
                 instances,
+                sharing: shared.get(&gpu.pci).map(|sharing| (*sharing).into()),
             });
         }
         Ok(Self {
@@ -145,11 +154,13 @@ impl TryFrom<Checkpoint> for Layout {
 
     fn try_from(checkpoint: Checkpoint) -> Result<Self, ConvertError> {
         let rules = each("gpus", checkpoint.gpus, RULE_LIMIT, |gpu| {
+            let sharing = gpu.sharing.map(Sharing::try_from);
             let places = each("instances", gpu.instances, GRID_LIMIT, slices_of)?;
             check_rule(LayoutRule {
                 gpus: vec![GpuSelector::Uuid(parse("uuid", &gpu.uuid)?)],
                 mig_enabled: gpu.mig,
                 places: exact_places(places.into_iter().flatten().collect())?,
+                sharing: sharing.transpose().at("sharing")?,
                 ..LayoutRule::default()
             })
         })?;
@@ -177,6 +188,8 @@ fn slices_of(one: CheckpointInstance) -> Result<Vec<(Spot, String)>, ConvertErro
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use kerf_types::Timestamp;
     use kerf_types::layout::Layout;
 
@@ -188,7 +201,8 @@ mod tests {
     #[test]
     fn a_checkpoint_is_read_as_the_places_that_it_was_taken_of() {
         let inventory = crate::example::inventory();
-        let taken = Checkpoint::of(&inventory, Timestamp(0)).expect("every profile is known");
+        let taken = Checkpoint::of(&inventory, &BTreeMap::new(), Timestamp(0))
+            .expect("every profile is known");
         insta::assert_snapshot!(pretty(&taken), @r#"
         {
           "schema": "kerf.v1.Checkpoint",
@@ -232,7 +246,8 @@ mod tests {
             ..whole.clone()
         };
         gpu.instances[0].compute = vec![part(3), part(1)];
-        let taken = Checkpoint::of(&inventory, Timestamp(0)).expect("every profile is known");
+        let taken = Checkpoint::of(&inventory, &BTreeMap::new(), Timestamp(0))
+            .expect("every profile is known");
         let instances = taken.gpus.iter().flat_map(|gpu| &gpu.instances);
         let parts: Vec<u8> = instances
             .flat_map(|one| &one.parts)
@@ -260,7 +275,8 @@ mod tests {
     #[test]
     fn a_checkpoint_that_was_edited_badly_is_refused() {
         let inventory = crate::example::inventory();
-        let mut taken = Checkpoint::of(&inventory, Timestamp(0)).expect("every profile is known");
+        let mut taken = Checkpoint::of(&inventory, &BTreeMap::new(), Timestamp(0))
+            .expect("every profile is known");
         let gpu = taken
             .gpus
             .iter_mut()

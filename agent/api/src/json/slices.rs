@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::shared::SharedGpu;
 use super::{Placement, schema_tag};
 use crate::convert::{At, ConvertError, part_place, placement};
 use crate::v1;
@@ -15,6 +16,8 @@ pub struct Slices {
     pub schema: SlicesSchema,
     /// The slices, by GPU and place.
     pub slices: Vec<Slice>,
+    /// GPUs that are shared, or whose slices are.
+    pub shared: Vec<SharedGpu>,
 }
 
 /// One slice.
@@ -45,6 +48,9 @@ pub struct Slice {
     pub memory_bytes: u64,
     /// Its streaming multiprocessors.
     pub sm_count: u32,
+    /// What keeps a lease on it apart from others: `hardware`; `compute` for a part, which shares its memory with the
+    /// other parts; `mps` where it is shared.
+    pub isolation: String,
     /// `free`, `reserved`, `leased`, `draining` or `quarantined`.
     pub state: String,
     /// Why it is draining or quarantined.
@@ -68,9 +74,13 @@ impl TryFrom<&v1::ListSlicesResponse> for Slices {
             .enumerate()
             .map(one)
             .collect::<Result<_, _>>()?;
+        let one = |(index, gpu)| SharedGpu::try_from(gpu).at(&format!("shared[{index}]"));
+        let shared = response.shared.iter().enumerate().map(one);
+        let shared = shared.collect::<Result<_, _>>()?;
         Ok(Self {
             schema: SlicesSchema::V1,
             slices,
+            shared,
         })
     }
 }
@@ -92,6 +102,7 @@ impl TryFrom<&v1::Slice> for Slice {
             uuid: slice.uuid.clone(),
             memory_bytes: slice.memory_bytes,
             sm_count: slice.sm_count,
+            isolation: slice.isolation.clone(),
             state: slice.state.clone(),
             reason: slice.reason.clone(),
             lease: slice.lease.clone(),

@@ -165,9 +165,37 @@ fn slices() {
         cdi_name: text("kerf.dev/slice=0000:1b:00.0-6-1"),
         reason: None,
         compute: None,
+        isolation: text("hardware"),
+    };
+    let taken = v1::TakenShare {
+        index: 1,
+        lease: text("0192f0a4-5c1e-7000-8000-00000000002b"),
+        holder: text("container default/web-2"),
+    };
+    let device = v1::SharedDevice {
+        slice: String::new(),
+        uuid: text("GPU-2"),
+        state: text("ready"),
+        daemon_pid: Some(77),
+        taken: vec![taken],
+    };
+    let mps = v1::sharing::Mps {
+        clients: 4,
+        threads: None,
+        memory_bytes: Some(18 << 30),
+    };
+    let shared = v1::SharedGpu {
+        index: 1,
+        pci: text("0000:43:00.0"),
+        uuid: text("GPU-2"),
+        sharing: Some(v1::Sharing {
+            mode: Some(v1::sharing::Mode::Mps(mps)),
+        }),
+        devices: vec![device],
     };
     let mut response = v1::ListSlicesResponse {
         slices: vec![slice],
+        shared: vec![shared],
     };
     insta::assert_snapshot!(pretty(&message::<Slices, _>(&response)), @r#"
     {
@@ -185,11 +213,36 @@ fn slices() {
           "uuid": "MIG-7",
           "memory_bytes": 10468982784,
           "sm_count": 16,
+          "isolation": "hardware",
           "state": "leased",
           "reason": null,
           "lease": "0192f0a4-5c1e-7000-8000-00000000002a",
           "holder": "container default/web-1",
           "cdi_name": "kerf.dev/slice=0000:1b:00.0-6-1"
+        }
+      ],
+      "shared": [
+        {
+          "index": 1,
+          "pci": "0000:43:00.0",
+          "uuid": "GPU-2",
+          "sharing": { "mps": { "clients": 4, "memory": "18GiB" } },
+          "isolation": "mps",
+          "devices": [
+            {
+              "slice": null,
+              "uuid": "GPU-2",
+              "state": "ready",
+              "daemon_pid": 77,
+              "taken": [
+                {
+                  "index": 1,
+                  "lease": "0192f0a4-5c1e-7000-8000-00000000002b",
+                  "holder": "container default/web-2"
+                }
+              ]
+            }
+          ]
         }
       ]
     }

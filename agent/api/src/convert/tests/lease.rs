@@ -1,7 +1,7 @@
 //! Leases on the wire.
 
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, Fence, SliceId, Timestamp};
+use kerf_types::{ContainerRef, Fence, Share, SharingMode, SliceId, Timestamp};
 
 use crate::example::{cut_gpu, place};
 use crate::v1;
@@ -18,6 +18,7 @@ fn a_lease_is_shown_whole() {
         profile: "1g.10gb".parse().expect("a profile"),
         parent: gpu.uuid.clone(),
         uuid: "MIG-1".parse().expect("a UUID"),
+        share: None,
     };
     let container = ContainerRef::try_new("default", "web-1").expect("a container");
     let lease = Lease {
@@ -30,6 +31,11 @@ fn a_lease_is_shown_whole() {
             Subject::Gpu {
                 gpu: gpu.pci,
                 uuid: gpu.uuid,
+                share: Some(Share {
+                    mode: SharingMode::Mps,
+                    index: 1,
+                    of: 4,
+                }),
             },
         ],
         holder: Holder::Container(container.clone()),
@@ -54,6 +60,13 @@ fn a_lease_is_shown_whole() {
         (message.fence, message.init_pid),
         ((1 << 48) + 42, Some(77))
     );
+    let shares = message.subjects.iter();
+    let shares = shares.map(|subject| {
+        let share = subject.share.as_ref().map(|share| (share.index, share.of));
+        (subject.isolation.as_str(), share)
+    });
+    let shares: Vec<_> = shares.collect();
+    assert_eq!(shares, [("hardware", None), ("mps", Some((1, 4)))]);
     let ids: Vec<_> = message
         .subjects
         .into_iter()

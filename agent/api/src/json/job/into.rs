@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use kerf_types::Bytes;
 use kerf_types::job::{Affinity, CostLimit, DataInput, JobSpec, Selector, VolumeMount};
+use kerf_types::{Ask, Bytes};
 
 use super::amount::Amount;
 use super::check::{self, Checked};
@@ -31,9 +31,7 @@ impl TryFrom<JobSpecDocument> for JobSpec {
         )?;
         distinct("inputs", inputs.iter().map(|input| &input.name))?;
         Ok(Self {
-            accelerator: accelerator
-                .map(|ask| parse("accelerator", ask))
-                .transpose()?,
+            accelerator: accelerator.map(ask).transpose()?,
             name: document.name,
             kind: document.kind.into(),
             image: document.image,
@@ -64,6 +62,19 @@ impl TryFrom<JobSpecDocument> for JobSpec {
                 .at("cost_limit")?,
             on_partition: document.on_partition.into(),
         })
+    }
+}
+
+/// What members ask for. Records of hosts tell of free slices and GPUs and not of shares, so that nobody could say
+/// where a share is to be had: a container of a host asks for one itself.
+fn ask(text: &str) -> Result<Ask, ConvertError> {
+    match parse("accelerator", text)? {
+        Ask::Share { .. } => {
+            let why = "a job gets slices and GPUs of its own: a share (mps, time-slice) is for containers of this \
+                       host, by their annotation or by a lease";
+            Err(ConvertError::new("accelerator", Fault::Conflict { why }))
+        }
+        ask => Ok(ask),
     }
 }
 

@@ -143,6 +143,16 @@ fn spelling_does_not_change_the_hash() {
 }
 
 #[test]
+fn a_job_gets_no_share() {
+    for ask in ["gpu,mps", "memory>=1GiB,time-slice"] {
+        let json = format!("{{\"image\": \"a\", \"accelerator\": \"{ask}\"}}");
+        let refusal = parse(&json).expect_err(ask).to_string();
+        let why = "accelerator: a job gets slices and GPUs of its own: a share (mps, time-slice) is for containers";
+        assert!(refusal.contains(why), "{refusal}");
+    }
+}
+
+#[test]
 fn every_field_is_in_the_hash() {
     let mut seen = std::collections::BTreeSet::new();
     let changes: [fn(&mut JobSpec); 12] = [

@@ -10,6 +10,7 @@
 //!     fill: 1g.10gb
 //!   - gpus: [7]
 //!     mig: false
+//!     sharing: { mps: { clients: 4, threads: 25, memory: 18GiB } }
 //!   - gpus: [4, 5, 6]
 //!     slices: { 1g.10gb: 9, 3g.40gb: 2 }
 //!     together: true
@@ -20,19 +21,21 @@
 mod amd;
 mod fill;
 mod gpus;
+mod sharing;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
 use kerf_types::layout::{Layout, LayoutRule};
-use kerf_types::{AmdWish, ProfileName, Spot};
+use kerf_types::{AmdWish, ProfileName, Sharing, Spot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use amd::AmdModes;
 pub use fill::Fill;
 pub use gpus::{GpuName, Gpus};
+pub use sharing::{MpsDocument, SharingDocument, TimeSliceDocument};
 
 use super::map::unique_map;
 use super::schema_tag;
@@ -113,6 +116,10 @@ pub struct LayoutRuleDocument {
     /// The modes of AMD GPUs; such a rule has nothing else. A memory mode takes hold when the driver is loaded anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amd: Option<AmdModes>,
+    /// How each of the GPUs is shared between several containers or, with MIG on, each of their slices. Left out: not
+    /// at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<SharingDocument>,
 }
 
 /// A text that is no layout.
@@ -183,6 +190,7 @@ impl From<&LayoutRule> for LayoutRuleDocument {
                 .collect(),
             together: rule.together,
             amd: rule.amd.map(Into::into),
+            sharing: rule.sharing.map(Into::into),
         }
     }
 }
@@ -197,6 +205,8 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
             .amd
             .map(|modes| AmdWish::try_from(modes).at("amd"))
             .transpose()?;
+        let sharing = rule.sharing.map(Sharing::try_from);
+        let sharing = sharing.transpose().at("sharing")?;
         let fill = fill_order(rule.fill.0)?;
         let place =
             |(place, profile): (String, String)| Ok((place.parse::<Spot>().at("places")?, profile));
@@ -223,6 +233,7 @@ impl TryFrom<LayoutRuleDocument> for LayoutRule {
             places,
             together: rule.together,
             amd,
+            sharing,
         })
     }
 }

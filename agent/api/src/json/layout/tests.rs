@@ -5,6 +5,8 @@ use kerf_types::layout::{GpuSelector, Layout};
 use super::{LayoutDocument, parse};
 use crate::json::show::pretty;
 
+mod sharing;
+
 const EXAMPLE: &str = "\
 schema: kerf.v1.Layout
 rules:
@@ -70,7 +72,7 @@ fn a_wrong_layout_is_refused() {
     check_refused(
         r#"{"gpus": "all", "mig": true, "slice": {}}"#,
         "not a kerf.v1.Layout document: unknown field `slice`, expected one of `gpus`, `mig`, \
-         `slices`, `at_least`, `fill`, `places`, `together`, `amd`",
+         `slices`, `at_least`, `fill`, `places`, `together`, `amd`, `sharing`",
     );
     check_refused(
         r#"{"gpus": "all", "slices": {"1g.10gb": 1, "1g.10gb": 2}}"#,

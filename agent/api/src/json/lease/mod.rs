@@ -6,7 +6,7 @@ mod tests;
 use kerf_types::Fence;
 use serde::Serialize;
 
-use super::{schema_tag, time};
+use super::{LeasedShare, schema_tag, time};
 use crate::convert::{At, ConvertError, required};
 use crate::v1;
 use crate::v1::lease_subject::Subject;
@@ -83,6 +83,11 @@ pub enum LeaseSubject {
         uuid: String,
         /// UUID of its GPU.
         gpu_uuid: String,
+        /// The place on it; left out for the slice as a whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        share: Option<LeasedShare>,
+        /// `hardware`, `compute` (memory is shared with the other parts of the instance) or `mps`.
+        isolation: String,
     },
     /// A whole GPU.
     Gpu {
@@ -90,6 +95,11 @@ pub enum LeaseSubject {
         pci: String,
         /// Its UUID.
         uuid: String,
+        /// The place on it; left out for the GPU as a whole.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        share: Option<LeasedShare>,
+        /// `device`, `mps` or `time-slice`.
+        isolation: String,
     },
 }
 
@@ -156,16 +166,22 @@ impl TryFrom<&v1::LeaseSubject> for LeaseSubject {
     type Error = ConvertError;
 
     fn try_from(subject: &v1::LeaseSubject) -> Result<Self, ConvertError> {
+        let share = subject.share.clone().map(Into::into);
+        let isolation = subject.isolation.clone();
         Ok(match required("subject", subject.subject.clone())? {
             Subject::Slice(slice) => Self::Slice {
                 id: slice.id,
                 profile: slice.profile,
                 uuid: slice.uuid,
                 gpu_uuid: slice.parent_uuid,
+                share,
+                isolation,
             },
             Subject::Gpu(gpu) => Self::Gpu {
                 pci: gpu.pci,
                 uuid: gpu.uuid,
+                share,
+                isolation,
             },
         })
     }

@@ -16,7 +16,15 @@ fn lease_message() -> v1::Lease {
         pci: text("0000:43:00.0"),
         uuid: text("GPU-2"),
     };
-    let subjects = [Subject::Slice(slice), Subject::Gpu(gpu)];
+    let share = v1::Share {
+        mode: text("mps"),
+        index: 1,
+        of: 4,
+    };
+    let subjects = [
+        (Subject::Slice(slice), None, "hardware"),
+        (Subject::Gpu(gpu), Some(share), "mps"),
+    ];
     v1::Lease {
         id: text("0192f0a4-5c1e-7000-8000-00000000002a"),
         fence: (3 << 48) + 42,
@@ -24,8 +32,10 @@ fn lease_message() -> v1::Lease {
         holder: text("container default/web-1"),
         container: Some(text("default/web-1")),
         subjects: subjects
-            .map(|subject| v1::LeaseSubject {
+            .map(|(subject, share, isolation)| v1::LeaseSubject {
                 subject: Some(subject),
+                share,
+                isolation: text(isolation),
             })
             .into(),
         on_demand: true,
@@ -57,9 +67,16 @@ fn leases() {
               "id": "0000:1b:00.0-6-1",
               "profile": "1g.10gb",
               "uuid": "MIG-7",
-              "gpu_uuid": "GPU-1"
+              "gpu_uuid": "GPU-1",
+              "isolation": "hardware"
             },
-            { "kind": "gpu", "pci": "0000:43:00.0", "uuid": "GPU-2" }
+            {
+              "kind": "gpu",
+              "pci": "0000:43:00.0",
+              "uuid": "GPU-2",
+              "share": { "mode": "mps", "index": 1, "of": 4 },
+              "isolation": "mps"
+            }
           ],
           "on_demand": true,
           "created_at": "2026-11-24T12:00:00.000Z",

@@ -4,11 +4,13 @@
 mod tests;
 
 mod amd;
+mod sharing;
 
 use kerf_types::Step as TypesStep;
 use serde::Serialize;
 
 pub use amd::AmdPlan;
+pub use sharing::SharingPlan;
 
 use super::{Placement, inventory::MigMode, schema_tag};
 use crate::convert::{At, ConvertError, mig_mode, part_place, placement};
@@ -38,6 +40,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// One entry for each AMD GPU that the layout names.
     pub amd: Vec<AmdPlan>,
+    /// GPUs on which a way of sharing ends or begins.
+    pub sharing: Vec<SharingPlan>,
 }
 
 impl Plan {
@@ -228,17 +232,22 @@ impl TryFrom<&v1::Plan> for Plan {
         let one = |(index, gpu)| AmdPlan::try_from(gpu).at(&format!("amd[{index}]"));
         let amd = plan.amd.iter().enumerate().map(one);
         let amd = amd.collect::<Result<Vec<AmdPlan>, ConvertError>>()?;
+        let one = |(index, gpu)| SharingPlan::try_from(gpu).at(&format!("sharing[{index}]"));
+        let sharing = plan.sharing.iter().enumerate().map(one);
+        let sharing = sharing.collect::<Result<Vec<SharingPlan>, ConvertError>>()?;
         Ok(Self {
             schema: PlanSchema::V1,
             generation: plan.generation,
             changes: gpus.iter().any(|gpu| !gpu.steps.is_empty())
-                || amd.iter().any(|gpu| !gpu.steps.is_empty()),
+                || amd.iter().any(|gpu| !gpu.steps.is_empty())
+                || !sharing.is_empty(),
             cost: plan.cost,
             lower_bound: plan.lower_bound,
             proof: plan.proof,
             gpus,
             notes: plan.notes.clone(),
             amd,
+            sharing,
         })
     }
 }

@@ -66,6 +66,22 @@ fn plan_message() -> v1::Plan {
         lower_bound: 3,
         proof: true,
         amd: vec![amd_message()],
+        sharing: vec![sharing_message()],
+    }
+}
+
+fn sharing_message() -> v1::SharingPlan {
+    let slices = v1::sharing::TimeSlice {
+        replicas: 2,
+        interval: text("long"),
+    };
+    v1::SharingPlan {
+        index: 3,
+        pci: text("0000:43:00.0"),
+        from: None,
+        to: Some(v1::Sharing {
+            mode: Some(v1::sharing::Mode::TimeSlice(slices)),
+        }),
     }
 }
 
@@ -148,6 +164,14 @@ fn plan() {
           "steps": [ { "action": "set_amd_memory", "gpu": "0000:1b:00.0", "mode": "NPS4" } ],
           "after_reload": { "compute": "cpx", "memory": "nps4" }
         }
+      ],
+      "sharing": [
+        {
+          "index": 3,
+          "pci": "0000:43:00.0",
+          "from": null,
+          "to": { "time-slice": { "replicas": 2, "interval": "long" } }
+        }
       ]
     }
     "#);
@@ -194,6 +218,8 @@ fn a_plan_without_steps_changes_nothing() {
     let mut nothing = plan_message();
     nothing.gpus[0].steps.clear();
     nothing.amd[0].steps.clear();
+    assert!(message::<Plan, _>(&nothing).changes, "sharing begins");
+    nothing.sharing.clear();
     // What waits for a driver changes nothing now, and is a difference.
     let waits = message::<Plan, _>(&nothing);
     assert!(!waits.changes && waits.differs());
