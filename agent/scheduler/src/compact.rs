@@ -89,10 +89,14 @@ fn reach_of(gpu: &Gpu, inventory: &Inventory) -> NvlinkReach {
     }
 }
 
-/// Who has the GPU as a whole: processes that are on none of its instances count as somebody unknown.
+/// Who has the GPU as a whole. One that is shared is given to those alone who ask for a share, and no job does.
+/// Processes that are on none of its instances count as somebody unknown.
 fn occupancy_of(gpu: &Gpu, usage: &Usage) -> Occupancy {
     // One with vGPUs gives nothing to anybody, as one that is leased.
-    if usage.gpus.contains_key(&gpu.pci) || usage.vgpus.contains_key(&gpu.pci) {
+    if usage.gpus.contains_key(&gpu.pci)
+        || usage.vgpus.contains_key(&gpu.pci)
+        || usage.shared.contains_key(&gpu.pci)
+    {
         return Occupancy::Leased;
     }
     if gpu.processes.iter().any(|process| process.gi.is_none()) {

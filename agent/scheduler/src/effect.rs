@@ -72,7 +72,7 @@ fn cost(model: &HostModel, ask: &Ask, choice: Choice) -> Result<Effect, Refusal>
                 effect.mode_changes += u32::from(*enable_mig);
             }
             Pick::Gpu { disable_mig, .. } => effect.mode_changes += u32::from(*disable_mig),
-            Pick::Existing { .. } => {}
+            Pick::Existing { .. } | Pick::Share(_) => {}
         }
         if !touched.contains(&pick.gpu()) {
             touched.push(pick.gpu());
@@ -132,7 +132,7 @@ fn lost(model: &HostModel, pci: kerf_types::PciAddress, picks: &[Pick]) -> Optio
                 cut = true;
                 occupied.add(grid, new.profile, new.placement);
             }
-            Pick::Part { .. } => {}
+            Pick::Part { .. } | Pick::Share(_) => {}
             Pick::Gpu { .. } => return all_before,
         }
     }

@@ -204,6 +204,8 @@ impl HostModel {
                 add_instance(&mut seen.gpu, creation.profile, creation.placement, true);
                 creation.placement
             }
+            // A record tells of no shared device, so none is ever chosen from one.
+            Pick::Share(_) => return,
             Pick::Gpu { disable_mig, .. } => {
                 if *disable_mig {
                     seen.gpu.mig_mode = kerf_types::MigMode::Disabled;

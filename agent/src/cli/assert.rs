@@ -38,7 +38,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut plan = Plan::try_from(plan.get_ref())?;
     if args.mode_only {
         plan.gpus.iter_mut().for_each(modes_alone);
-        plan.changes = plan.gpus.iter().any(differs) || plan.amd.iter().any(AmdPlan::differs);
+        plan.sharing.clear();
+        plan.changes = plan.gpus.iter().any(|gpu| !gpu.steps.is_empty())
+            || plan.amd.iter().any(AmdPlan::differs);
     }
     context.print.document(&plan, render)?;
     Ok(match plan.differs() {
@@ -63,14 +65,17 @@ fn modes_alone(gpu: &mut GpuPlan) {
     gpu.later.clear();
 }
 
-fn differs(gpu: &GpuPlan) -> bool {
-    !gpu.steps.is_empty()
+fn differs(plan: &Plan, gpu: &GpuPlan) -> bool {
+    !gpu.steps.is_empty() || plan.sharing.iter().any(|change| change.pci == gpu.pci)
 }
 
 /// The GPUs that differ, and how.
 pub fn render(plan: &Plan, style: Style) -> String {
-    let wrong: Vec<&GpuPlan> = plan.gpus.iter().filter(|gpu| differs(gpu)).collect();
+    let wrong = plan.gpus.iter().filter(|gpu| differs(plan, gpu));
+    let wrong: Vec<&GpuPlan> = wrong.collect();
     let mut text: String = wrong.iter().map(|gpu| plan::gpu_diff(gpu, style)).collect();
+    let sharing = plan.sharing.iter();
+    text.extend(sharing.map(|change| plan::sharing_diff(change, style)));
     let amd: Vec<&AmdPlan> = plan.amd.iter().filter(|gpu| gpu.differs()).collect();
     text.extend(amd.iter().map(|gpu| plan::amd_diff(gpu, style)));
     text.push_str(&plan::notes(plan, style));

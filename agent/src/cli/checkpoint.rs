@@ -25,7 +25,8 @@ pub struct Args {
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
     let inventory = export::inventory(&mut client).await?;
-    let checkpoint = Checkpoint::of(&inventory, crate::host::now())?;
+    let shared = export::shared(&mut client).await?;
+    let checkpoint = Checkpoint::of(&inventory, &shared, crate::host::now())?;
     let file = args.file.as_deref().or(args.named_file.as_deref());
     let syntax = Syntax::of(file, context.print.format);
     output::put(file, &output::written(&checkpoint, syntax)?, context)?;

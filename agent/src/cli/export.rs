@@ -6,11 +6,13 @@ mod tests;
 
 pub use document::kerf;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use kerf_api::json::sharing_by_gpu;
 use kerf_api::v1;
-use kerf_types::Inventory;
+use kerf_types::{Inventory, PciAddress, Sharing};
 
 use super::client::{Client, soon};
 use super::fail::Failure;
@@ -44,11 +46,15 @@ pub enum Kind {
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
     let inventory = inventory(&mut client).await?;
+    let shared = shared(&mut client).await?;
     let syntax = args
         .syntax
         .unwrap_or_else(|| Syntax::of(args.file.as_deref(), context.print.format));
     let text = match args.format {
-        Kind::Kerf => output::written(&kerf(&inventory)?, syntax)?,
+        Kind::Kerf => output::written(&kerf(&inventory, &shared)?, syntax)?,
+        Kind::MigParted if !shared.is_empty() => {
+            return Err(Failure::NotMigParted { gpus: shared.len() });
+        }
         Kind::MigParted => output::written(&document::mig_parted(&inventory)?, syntax)?,
     };
     output::put(args.file.as_deref(), &text, context)?;
@@ -61,4 +67,11 @@ pub async fn inventory(client: &mut Client) -> Result<Inventory, Failure> {
     let inventory = client.get_inventory(request).await;
     let inventory = inventory.map_err(Failure::call("read the inventory"))?;
     Ok(Inventory::try_from(inventory.into_inner())?)
+}
+
+/// How GPUs are shared now.
+pub async fn shared(client: &mut Client) -> Result<BTreeMap<PciAddress, Sharing>, Failure> {
+    let slices = client.list_slices(soon(v1::ListSlicesRequest {})).await;
+    let slices = slices.map_err(Failure::call("list the slices"))?;
+    Ok(sharing_by_gpu(slices.get_ref())?)
 }

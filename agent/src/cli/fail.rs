@@ -53,6 +53,12 @@ pub enum Failure {
         /// What was tried.
         what: &'static str,
     },
+    /// A file of mig-parted cannot say what is there.
+    #[error("{gpus} GPUs are shared, which a file of mig-parted cannot say")]
+    NotMigParted {
+        /// How many.
+        gpus: usize,
+    },
     /// kerfd's answer does not hold what it must.
     #[error("kerfd's answer cannot be read; kerf and kerfd may differ in version")]
     Answer(#[from] ConvertError),
@@ -261,6 +267,7 @@ impl Failure {
             Self::Program { .. } => {
                 "kerf-partitioner belongs beside kerf or into /usr/lib/kerf; is the package whole?"
             }
+            Self::NotMigParted { .. } => "write a kerf.v1.Layout instead: --format kerf",
             Self::Unfinished { .. } => "see `kerf status`, and the log of kerfd",
             _ => return None,
         };

@@ -1,6 +1,8 @@
 //! `kerf lease`: promises of slices and GPUs, for containers that come later.
 
-use kerf_api::json::{Lease, LeaseEntry, LeaseSubject, Leases};
+use std::collections::BTreeSet;
+
+use kerf_api::json::{Lease, LeaseEntry, LeaseSubject, LeasedShare, Leases};
 use kerf_api::v1;
 use kerf_types::LeaseId;
 
@@ -29,7 +31,7 @@ pub enum Verb {
 /// `kerf lease create`
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// What: 1g.10gb, gpu:2, memory>=20GiB,fp8, or slice=ID or gpu=ID for one of its name
+    /// What: 1g.10gb, gpu:2, memory>=20GiB,fp8, gpu,mps for a share, or slice=ID or gpu=ID for one of its name
     #[arg(value_name = "ASK")]
     ask: String,
     /// containerd namespace of the container that it is for
@@ -109,6 +111,7 @@ pub fn render(leases: &Leases, style: Style) -> String {
         "HOLDER",
         "CONTAINER",
         "GIVES",
+        "ISOLATION",
         "CUT",
         ">PID",
         "EXPIRES",
@@ -125,6 +128,7 @@ pub fn render(leases: &Leases, style: Style) -> String {
             (&lease.holder).into(),
             Cell::optional(container),
             gives(lease).into(),
+            isolation(lease).into(),
             if lease.on_demand {
                 "for it".into()
             } else {
@@ -147,6 +151,7 @@ pub fn render_one(lease: &Lease, style: Style) -> String {
         Cell::new(Ink::of_state(&entry.state), &entry.state),
     ]);
     table.push(row!["gives", gives(entry)]);
+    table.push(row!["isolation", isolation(entry)]);
     table.push(row!["holder", &entry.holder]);
     if let Some(expires) = &entry.expires_at {
         table.push(row!["expires", expires]);
@@ -164,10 +169,32 @@ pub fn render_released(lease: &Lease, _: Style) -> String {
     format!("{} is released: {}\n", lease.lease.id, gives(&lease.lease))
 }
 
+/// The place on a shared device, counted from 1.
+fn place(share: Option<&LeasedShare>) -> String {
+    let text = |share: &LeasedShare| {
+        let number = share.index.saturating_add(1);
+        format!(", place {number} of {}", share.of)
+    };
+    share.map(text).unwrap_or_default()
+}
+
+/// What keeps it apart from others; each kind once.
+fn isolation(lease: &LeaseEntry) -> String {
+    let kinds = lease.subjects.iter().map(|subject| match subject {
+        LeaseSubject::Slice { isolation, .. } | LeaseSubject::Gpu { isolation, .. } => {
+            isolation.as_str()
+        }
+    });
+    let kinds: BTreeSet<&str> = kinds.collect();
+    kinds.into_iter().collect::<Vec<&str>>().join(", ")
+}
+
 fn gives(lease: &LeaseEntry) -> String {
     let subject = |subject: &LeaseSubject| match subject {
-        LeaseSubject::Slice { profile, id, .. } => format!("{profile} {id}"),
-        LeaseSubject::Gpu { pci, .. } => format!("gpu {pci}"),
+        LeaseSubject::Slice {
+            profile, id, share, ..
+        } => format!("{profile} {id}{}", place(share.as_ref())),
+        LeaseSubject::Gpu { pci, share, .. } => format!("gpu {pci}{}", place(share.as_ref())),
     };
     lease
         .subjects

@@ -2,12 +2,14 @@
 //! given as data.
 
 mod amd;
+mod sharing;
 
 use kerf_api::json::inventory::MigMode;
 use kerf_api::json::{GpuPlan, Plan, PlannedSlice};
 use kerf_api::v1;
 
 pub use amd::amd_diff;
+pub use sharing::sharing_diff;
 
 use super::client::soon;
 use super::fail::Failure;
@@ -67,6 +69,7 @@ pub fn render(plan: &Plan, style: Style) -> String {
     let gpus = plan.gpus.iter().map(|gpu| gpu_diff(gpu, style));
     let mut text: String = gpus.collect();
     text.extend(plan.amd.iter().map(|gpu| amd_diff(gpu, style)));
+    text.extend(plan.sharing.iter().map(|gpu| sharing_diff(gpu, style)));
     text.push_str(&notes(plan, style));
     text.push_str(&summary(plan, style));
     text
@@ -167,8 +170,12 @@ fn summary(plan: &Plan, style: Style) -> String {
     }
     let nvidia = plan.gpus.iter().map(|gpu| gpu.steps.len());
     let steps = nvidia.chain(plan.amd.iter().map(|gpu| gpu.steps.len()));
-    let changed = steps.clone().filter(|steps| *steps > 0).count();
-    let steps: usize = steps.sum();
+    let alone = plan.sharing.iter().filter(|change| {
+        let mut gpus = plan.gpus.iter().filter(|gpu| gpu.pci == change.pci);
+        gpus.all(|gpu| gpu.steps.is_empty())
+    });
+    let changed = steps.clone().filter(|steps| *steps > 0).count() + alone.count();
+    let steps = steps.sum::<usize>() + plan.sharing.len();
     let sum = |part: fn(&GpuPlan) -> &Vec<PlannedSlice>| -> usize {
         plan.gpus.iter().map(|gpu| part(gpu).len()).sum()
     };

@@ -1,5 +1,7 @@
 //! `kerf slices`: the slices of each GPU with a picture of its grid, and who has them.
 
+mod shared;
+
 use std::collections::BTreeMap;
 
 use kerf_api::json::inventory::MigMode;
@@ -51,11 +53,13 @@ pub fn render(slices: &Slices, grids: &Profiles, style: Style) -> String {
     let mut whole = Vec::new();
     for gpu in &grids.gpus {
         let here = by_gpu.remove(gpu.pci.as_str()).unwrap_or_default();
-        if here.is_empty() && gpu.mig_mode != MigMode::Enabled {
+        let shared = slices.shared.iter().find(|shared| shared.pci == gpu.pci);
+        if !here.is_empty() || gpu.mig_mode == MigMode::Enabled {
+            parts.push(one_gpu(gpu, &here, style));
+        } else if shared.is_none() {
             whole.push(gpu.index);
-            continue;
         }
-        parts.push(one_gpu(gpu, &here, style));
+        parts.extend(shared.map(|shared| shared::render(shared, style)));
     }
     // A GPU may be lost between the two answers; its slices are shown all the same.
     let homeless: Vec<&Slice> = by_gpu.into_values().flatten().collect();
@@ -141,7 +145,17 @@ fn fill(state: &str) -> char {
 
 fn table(slices: &[&Slice]) -> Table {
     let mut table = Table::new(&[
-        "PROFILE", ">AT", "STATE", "HOLDER", ">MEMORY", ">SM", ">GI", ">CI", "UUID", "ID",
+        "PROFILE",
+        ">AT",
+        "STATE",
+        "ISOLATION",
+        "HOLDER",
+        ">MEMORY",
+        ">SM",
+        ">GI",
+        ">CI",
+        "UUID",
+        "ID",
     ]);
     for slice in slices {
         let state = match &slice.reason {
@@ -152,6 +166,7 @@ fn table(slices: &[&Slice]) -> Table {
             (&slice.profile).into(),
             place(slice.placement, slice.compute).into(),
             Cell::new(Ink::of_state(&slice.state), state),
+            (&slice.isolation).into(),
             Cell::optional(slice.holder.as_ref()),
             Bytes(slice.memory_bytes).into(),
             slice.sm_count.into(),

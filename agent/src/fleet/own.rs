@@ -110,10 +110,12 @@ impl Own {
     }
 
     fn describe(&self, host: &HostView, load: &Load) -> HostRecord {
+        let leases = host.leases.iter();
         let usage = view::usage(
             &host.inventory,
             &host.slices,
-            host.leases.iter(),
+            &host.shared,
+            leases,
             &host.vgpus,
         );
         let (models, gpus) = compact(&told(host), &usage);

@@ -157,9 +157,15 @@ impl Host {
         let (mut before, of) = (0, plan.steps().count());
         let mut outcome = Ok(());
         for change in &plan.gpus {
-            let result = self
-                .run_steps_of(&change.steps, (before, of), progress)
-                .await;
+            let mut result = self.end_planned(plan, change.pci).await;
+            if result.is_ok() {
+                result = self
+                    .run_steps_of(&change.steps, (before, of), progress)
+                    .await;
+            }
+            if result.is_ok() {
+                result = self.begin_planned(plan, change.pci).await;
+            }
             before += change.steps.len();
             done.steps += change.steps.len();
             match result {

@@ -6,7 +6,7 @@ use std::sync::Weak;
 use kerf_planner::check::check_choice;
 use kerf_planner::choose::Refusal;
 use kerf_planner::host::profiles_of;
-use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, choose};
+use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, Usage, choose};
 use kerf_types::lease::SliceState;
 use kerf_types::{Ask, PciAddress, SliceId};
 
@@ -92,6 +92,21 @@ impl Host {
             .iter()
             .filter_map(|row| row.work.slice().ok().flatten())
             .collect()
+    }
+
+    /// Who uses what, in the planner's words.
+    pub(super) fn usage(&self) -> Usage {
+        let leases = self.leases.values().map(|row| &row.lease);
+        let slices = self.slices();
+        let shared = self.shared_view();
+        let vgpus = self.vgpu_uses();
+        let mut usage = view::usage(&self.inventory, &slices, &shared, leases, &vgpus);
+        // An instance in which a part was cut on demand takes more of them; what a layout or an operator
+        // divided stays as it was declared.
+        let cuts = self.leases.values().flat_map(|row| &row.cut);
+        let parts = cuts.filter(|cut| cut.compute.is_some());
+        usage.divisible = parts.map(|cut| cut.whole()).collect();
+        usage
     }
 }
 

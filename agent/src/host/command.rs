@@ -13,7 +13,7 @@ use kerf_types::lease::{InitProcess, Lease};
 use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{HostError, HostView, Maintenance, Reserve, layout, vgpu, view};
+use super::{HostError, HostView, Maintenance, Reserve, SharedView, Told, layout, vgpu, view};
 use crate::config::{Config, GpuLabels};
 
 /// A layout that is to be planned or applied.
@@ -191,6 +191,11 @@ pub enum Command {
         /// Its lease.
         lease: LeaseId,
     },
+    /// News of an MPS daemon.
+    Daemon {
+        /// What.
+        told: Told,
+    },
     /// A new configuration is in force.
     Reconfigure {
         /// The configuration.
@@ -249,10 +254,12 @@ impl HostHandle {
         let view = self.view();
         let planned = tokio::task::spawn_blocking(move || {
             let request = request.resolved(&view.gpu_labels, &view.inventory)?;
+            let leases = view.leases.iter();
             let mut usage = view::usage(
                 &view.inventory,
                 &view.slices,
-                view.leases.iter(),
+                &view.shared,
+                leases,
                 &view.vgpus,
             );
             usage.forced.clone_from(&request.force);
@@ -276,7 +283,8 @@ impl HostHandle {
             for gpu in &mut inventory.amd {
                 gpu.processes.clear();
             }
-            let usage = Usage::default();
+            let mut usage = Usage::default();
+            SharedView::note(&view.shared, std::iter::empty(), &mut usage);
             let plan = layout::plan_by_sight(&view.sight, &inventory, &usage, &request)?;
             Ok((view.generation, plan))
         });

@@ -45,7 +45,13 @@ impl Host {
     pub(super) async fn lease_device(&mut self, lease: &Lease) -> Result<CdiDevice, HostError> {
         let mut nodes = BTreeMap::new();
         let mut names = Vec::new();
+        let mut extra = CdiDevice {
+            nodes: Vec::new(),
+            mounts: self.mounts(),
+            env: Vec::new(),
+        };
         for subject in &lease.subjects {
+            self.add_share(subject, &mut extra)?;
             let device = match subject {
                 Subject::Slice { slice, uuid, .. } => {
                     names.push(uuid.to_string());
@@ -63,7 +69,7 @@ impl Host {
                         .ok_or_else(|| gone(format!("slice {slice} ({uuid})")))?;
                     self.slice_device(&gpu, &instance).await?
                 }
-                Subject::Gpu { gpu, uuid } => {
+                Subject::Gpu { gpu, uuid, .. } => {
                     names.push(uuid.to_string());
                     let live = self.gpu(*gpu)?;
                     if live.uuid != *uuid || live.mig_mode.is_on() || !live.health.is_ok() {
@@ -79,11 +85,11 @@ impl Host {
                     .map(|node| (node.path.clone(), node)),
             );
         }
-        let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","))];
+        let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
+        extra.env.insert(0, visible);
         Ok(CdiDevice {
             nodes: nodes.into_values().collect(),
-            mounts: self.mounts(),
-            env,
+            ..extra
         })
     }
 
@@ -251,7 +257,8 @@ impl Host {
         }
     }
 
-    /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut.
+    /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut. A share has no
+    /// name that stands: it comes by an ask or by a lease.
     pub(super) async fn standing_devices(&mut self) -> super::publish::Standing {
         let mut standing = super::publish::Standing::default();
         for slice in self.slices() {
@@ -261,7 +268,7 @@ impl Host {
             let Some((_, uuid)) = slice.device() else {
                 continue;
             };
-            if !gpu.health.is_ok() {
+            if !gpu.health.is_ok() || self.shared.of(gpu.pci).is_some() {
                 continue;
             }
             match self.slice_device(&gpu, &slice.instance).await {
@@ -273,7 +280,7 @@ impl Host {
             }
         }
         for gpu in self.inventory.gpus.clone() {
-            if gpu.mig_mode.is_on() || !gpu.health.is_ok() {
+            if gpu.mig_mode.is_on() || !gpu.health.is_ok() || self.shared.of(gpu.pci).is_some() {
                 continue;
             }
             match self.gpu_device(gpu.pci) {

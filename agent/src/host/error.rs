@@ -1,5 +1,8 @@
 //! Why a request to the host was not carried out.
 
+use std::path::PathBuf;
+
+use kerf_partitioner::sharing::SharingError;
 use kerf_planner::PlanError;
 use kerf_planner::amd::AmdPlanError;
 use kerf_planner::split::SplitError;
@@ -158,6 +161,45 @@ pub enum HostError {
         #[source]
         source: HardwareError,
     },
+    /// A device cannot be shared, or the sharing of it cannot end.
+    #[error("the sharing of {device} cannot be changed{after}")]
+    Sharing {
+        /// The device.
+        device: String,
+        /// What has become of the steps before it, where something has; it begins with a semicolon.
+        after: Box<str>,
+        /// Why.
+        #[source]
+        source: Box<SharingError>,
+    },
+    /// The driver does not let a GPU be given to one process, or to all again.
+    #[error("the compute mode of GPU {gpu} cannot be changed{after}")]
+    ComputeMode {
+        /// The GPU.
+        gpu: PciAddress,
+        /// What has become of the steps before it, where something has; it begins with a semicolon.
+        after: Box<str>,
+        /// Why.
+        #[source]
+        source: HardwareError,
+    },
+    /// A daemon has clients that nobody knows of.
+    #[error("process {pid} uses the mps daemon of {device}")]
+    DaemonInUse {
+        /// The device.
+        device: String,
+        /// The client.
+        pid: u32,
+    },
+    /// A file of the run folder cannot be written.
+    #[error("{} cannot be written", path.display())]
+    RunFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A hardware call failed.
     #[error("the hardware call failed")]
     Hardware(#[from] HardwareError),
@@ -214,7 +256,10 @@ impl HostError {
             Self::NotAllowed { .. } => "not_allowed",
             Self::NoLease { .. } | Self::ForeignLease { .. } | Self::HasLease { .. } => "lease",
             Self::NotFound { .. } => "not_found",
-            Self::Busy { .. } | Self::NoRoom { .. } | Self::Occupied { .. } => "no_room",
+            Self::Busy { .. }
+            | Self::NoRoom { .. }
+            | Self::Occupied { .. }
+            | Self::DaemonInUse { .. } => "no_room",
             Self::Maintenance { .. } => "maintenance",
             Self::Plan(_)
             | Self::ModeBlocked { .. }
@@ -222,8 +267,12 @@ impl HostError {
             | Self::Stale { .. }
             | Self::Blind { .. } => "plan",
             Self::Vgpu(_) => "vgpu",
-            Self::Step { .. } | Self::Hardware(_) | Self::Node { .. } => "hardware",
-            Self::Store(_) | Self::Cdi(_) | Self::Random(_) => "storage",
+            Self::Step { .. }
+            | Self::Hardware(_)
+            | Self::Node { .. }
+            | Self::Sharing { .. }
+            | Self::ComputeMode { .. } => "hardware",
+            Self::Store(_) | Self::Cdi(_) | Self::RunFile { .. } | Self::Random(_) => "storage",
         }
     }
 
@@ -232,6 +281,7 @@ impl HostError {
         match self {
             Self::Plan(error) => is_busy(error),
             Self::ModeBlocked { source, .. } => source.is_busy(),
+            Self::DaemonInUse { .. } => true,
             _ => false,
         }
     }
@@ -239,16 +289,26 @@ impl HostError {
     /// The call of the hardware behind a step that failed, also where what is in its way was named.
     pub(super) fn failed_call(&self) -> Option<&HardwareError> {
         match self {
-            Self::Step { source, .. } => Some(source),
+            Self::Step { source, .. } | Self::ComputeMode { source, .. } => Some(source),
             Self::ModeBlocked { source, .. } => source.failed_call(),
             _ => None,
         }
     }
 
+    /// Whether it says that a way of sharing could not end or begin.
+    pub(super) fn is_about_sharing(&self) -> bool {
+        matches!(
+            self,
+            Self::Sharing { .. } | Self::DaemonInUse { .. } | Self::RunFile { .. }
+        )
+    }
+
     /// Says of a step that failed what has become of those before it.
     pub(super) fn tell_after(&mut self, what: Box<str>) {
         match self {
-            Self::Step { after, .. } => *after = what,
+            Self::Step { after, .. }
+            | Self::Sharing { after, .. }
+            | Self::ComputeMode { after, .. } => *after = what,
             Self::ModeBlocked { source, .. } => source.tell_after(what),
             _ => {}
         }
@@ -312,6 +372,12 @@ impl HostError {
             Self::Step { .. } | Self::Hardware(_) => {
                 "see `kerf status`; run the command again once it is well"
             }
+            Self::Sharing { .. } => {
+                "see the daemon's logs under the state folder (mps/), and `kerf status`"
+            }
+            Self::ComputeMode { .. } => "see `kerf status`; run the command again once it is well",
+            Self::DaemonInUse { .. } => "end that process first: kerf ends nobody's process",
+            Self::RunFile { .. } => "check the space under the run folder",
             Self::Store(_) => "see `kerf status`: nothing was granted",
             Self::Node { .. } => {
                 "see `kerf status`; the driver's device nodes must exist under /dev"

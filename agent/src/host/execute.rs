@@ -28,6 +28,7 @@ impl Host {
         progress: Option<&mpsc::Sender<Progress>>,
     ) -> Result<(), HostError> {
         for (at, step) in (before..).zip(steps) {
+            self.make_way(step).await?;
             let begun = std::time::Instant::now();
             let spared = self.spare_vgpus(step).await;
             let outcome = match spared {

@@ -143,5 +143,6 @@ pub fn subject(start: u8) -> Subject {
         profile: "1c.3g.40gb".parse().expect("a profile"),
         parent: gpu(0).uuid,
         uuid: mig_uuid(start),
+        share: None,
     }
 }

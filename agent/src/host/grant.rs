@@ -198,8 +198,10 @@ impl Host {
                     subjects.push(Subject::Gpu {
                         gpu: *gpu,
                         uuid: uuid.clone(),
+                        share: None,
                     });
                 }
+                Pick::Share(pick) => subjects.push(self.share_subject(pick)?),
             }
         }
         Ok(subjects)
@@ -222,7 +224,7 @@ impl Host {
         self.slice_subject(slice)
     }
 
-    fn slice_subject(&self, id: SliceId) -> Result<Subject, HostError> {
+    pub(super) fn slice_subject(&self, id: SliceId) -> Result<Subject, HostError> {
         let slices = self.slices();
         let slice = slices.iter().find(|slice| slice.id == id);
         let missing = || HostError::NotFound {
@@ -236,6 +238,7 @@ impl Host {
             profile: slice.profile.clone().ok_or_else(missing)?,
             parent: slice.parent.clone(),
             uuid: uuid.clone(),
+            share: None,
         })
     }
 
@@ -255,6 +258,7 @@ impl Host {
             })?;
         self.refuse_if_held(slice.id.gpu)?;
         self.refuse_vgpus(slice.id.gpu)?;
+        self.refuse_if_shared(slice.id.gpu, format!("slice {}", slice.id))?;
         if slice.state != kerf_types::lease::SliceState::Free {
             let holder = slice.lease.as_ref().map(|lease| lease.holder.to_string());
             return Err(HostError::Busy {
@@ -282,6 +286,7 @@ impl Host {
             })?;
         self.refuse_if_held(gpu.pci)?;
         self.refuse_vgpus(gpu.pci)?;
+        self.refuse_if_shared(gpu.pci, format!("GPU {} ({})", gpu.index, gpu.pci))?;
         let busy = |state: &str, by: Option<String>| HostError::Busy {
             what: format!("GPU {} ({})", gpu.index, gpu.pci),
             state: state.to_owned(),
@@ -309,6 +314,7 @@ impl Host {
         Ok(Subject::Gpu {
             gpu: gpu.pci,
             uuid: gpu.uuid.clone(),
+            share: None,
         })
     }
 

@@ -96,6 +96,7 @@ impl Host {
             }
             Command::Started { lease, init } => self.container_started(lease, init),
             Command::Gone { lease } => self.release(lease, "container_ended").await,
+            Command::Daemon { told } => self.told_of_daemon(told),
             Command::Reconfigure { config } => self.config = config,
             Command::Vgpu(command) => self.vgpu(command).await,
         }
@@ -107,6 +108,7 @@ impl Host {
         self.observe_all().await;
         self.resume_work().await;
         self.bring_back().await;
+        self.keep_shared().await;
         self.note_holds();
         self.expire_reservations().await;
         self.retry_releases().await;

@@ -8,7 +8,7 @@ use kerf_planner::host::{GpuName, settled};
 use kerf_planner::{HostPlan, HostRequest, Usage, plan_host};
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::mig::MigMode;
-use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId};
+use kerf_types::{Inventory, MigUuid, PciAddress, Placement, ProfileId, Sharing};
 use tokio::sync::mpsc;
 
 use super::maintenance::MAINTENANCE;
@@ -17,13 +17,14 @@ use super::{Host, HostError, LayoutDone, LayoutRequest, Progress};
 use crate::store::{Store, StoreError};
 
 /// What a generation stands for: on each GPU its MIG mode, and every instance with the devices in it; on each AMD GPU
-/// its modes, and the one that it was asked for.
+/// its modes, and the one that it was asked for; and which GPUs are shared.
 pub type Shape = (
     BTreeMap<PciAddress, (MigMode, Vec<(Placement, ProfileId, Vec<MigUuid>)>)>,
     super::partition::Modes,
+    BTreeMap<PciAddress, Sharing>,
 );
 
-fn shape_of(inventory: &Inventory) -> Shape {
+fn shape_of(inventory: &Inventory, shared: &BTreeMap<PciAddress, Sharing>) -> Shape {
     let gpus = inventory.gpus.iter().map(|gpu| {
         let instances = gpu.instances.iter().map(|instance| {
             let devices = instance.compute.iter().map(|one| one.uuid.clone());
@@ -31,7 +32,8 @@ fn shape_of(inventory: &Inventory) -> Shape {
         });
         (gpu.pci, (gpu.mig_mode, instances.collect()))
     });
-    (gpus.collect(), super::partition::modes(inventory))
+    let modes = super::partition::modes(inventory);
+    (gpus.collect(), modes, shared.clone())
 }
 
 /// What a picture of the host does not show.
@@ -102,7 +104,7 @@ impl Host {
     /// Begins a new generation when the layout is not the one that was known, whoever changed it: a plan
     /// made before would be a plan for another host.
     pub(super) fn note_shape(&mut self) {
-        let shape = shape_of(&self.inventory);
+        let shape = shape_of(&self.inventory, self.shared.gpus());
         if self.shape.as_ref() == Some(&shape) {
             return;
         }

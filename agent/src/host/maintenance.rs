@@ -134,6 +134,8 @@ impl Host {
         self.observe_all().await;
         let known = self.maintenance.clone();
         let kept = self.widened(known.clone(), gpus.as_ref(), by);
+        // Daemons hold the driver open. Should the rest fail, the next look starts them again.
+        self.suspend_shared(&kept.now.gpus).await?;
         let row = MaintenanceRow::from(&kept);
         self.write(|store| store.put_maintenance(&row))?;
         let gpus = kept.now.gpus.clone();
@@ -275,6 +277,7 @@ impl Host {
         self.observe_all().await;
         self.resume_work().await;
         self.bring_back_after(&kept.before).await;
+        self.take_over_shared().await;
         let ended = self.write(Store::end_maintenance);
         self.degraded.remove(STARTING);
         if let Err(error) = ended {

@@ -22,8 +22,8 @@ pub(super) type Before = BTreeMap<PciAddress, Option<LayoutRule>>;
 impl Host {
     /// What the GPUs that a plan changes have now.
     pub(super) fn before(&self, plan: &HostPlan) -> Before {
-        let changes = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty());
-        let now = |change: &GpuChange| self.gpu(change.pci).ok().and_then(rule_of);
+        let changes = plan.gpus.iter().filter(|gpu| plan.changes(gpu.pci));
+        let now = |change: &GpuChange| self.rule_now(self.gpu(change.pci).ok()?);
         let nvidia = changes.map(|change| (change.pci, now(change)));
         let amd = plan.amd.iter().filter(|gpu| !gpu.steps.is_empty());
         let amd = amd.map(|change| {
@@ -38,8 +38,17 @@ impl Host {
     pub(super) fn layout_now(&self) -> Layout {
         let gpus = self.inventory.gpus.iter();
         Layout {
-            rules: gpus.filter_map(rule_of).collect(),
+            rules: gpus.filter_map(|gpu| self.rule_now(gpu)).collect(),
         }
+    }
+
+    /// What a GPU has now, and how it is shared.
+    fn rule_now(&self, gpu: &Gpu) -> Option<LayoutRule> {
+        let rule = rule_of(gpu)?;
+        // With MIG it is slices that are shared, and there may be none left.
+        let is_empty = rule.places.as_ref().is_some_and(BTreeMap::is_empty);
+        let sharing = self.shared.of(gpu.pci).filter(|_| !is_empty);
+        Some(LayoutRule { sharing, ..rule })
     }
 
     /// Goes on after a refusal. `before` is what the GPUs had when the apply began.
@@ -51,8 +60,7 @@ impl Host {
         progress: Listener<'_>,
         done: &mut LayoutDone,
     ) -> Result<(), HostError> {
-        let is_refusal = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
-        if !refusal.failed_call().is_some_and(is_refusal) {
+        if !is_refusal(&refusal) {
             return Err(refusal);
         }
         let why = chain(&refusal);
@@ -126,6 +134,15 @@ impl Host {
 fn has_open_request(amd: &[AmdGpu], before: &Before) -> bool {
     let mut asked = amd.iter().filter(|gpu| gpu.pending_memory.is_some());
     asked.any(|gpu| before.contains_key(&gpu.pci))
+}
+
+/// Whether it is known that something was not done, so that going on or going back may help.
+fn is_refusal(error: &HostError) -> bool {
+    let is_known = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
+    match error.failed_call() {
+        Some(call) => is_known(call),
+        None => error.is_about_sharing(),
+    }
 }
 
 /// The very places, so that what was taken back is where it was.

@@ -34,6 +34,7 @@ mod record;
 mod recover;
 mod refusals;
 mod release;
+mod sharing;
 pub mod vgpu;
 pub mod view;
 mod watch;
@@ -42,7 +43,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use kerf_planner::Usage;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch as channel};
@@ -56,6 +56,7 @@ pub use grant::{Reserve, Wanted};
 pub use layout::Sight;
 pub use maintenance::Maintenance;
 pub use observe::gpu_name;
+pub use sharing::{SharedView, StateView, Told, taken};
 pub use view::{Degraded, HostView, SliceView};
 
 use crate::cdi::CdiFolder;
@@ -131,6 +132,8 @@ pub struct Host {
     kept: kept::Kept,
     /// vGPUs, and the records of those that kerf made.
     vgpus: vgpu::Vgpus,
+    /// What is shared, and by which daemons.
+    shared: sharing::Shared,
     /// GPUs on which no new lease is given, for as long as the other end lives.
     holds: Vec<choice::Hold>,
     /// What is in maintenance, with the driver closed.
@@ -154,6 +157,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         slices: Vec::new(),
         leases: Vec::new(),
         vgpus: vgpu::VgpuUses::default(),
+        shared: BTreeMap::new(),
         degraded: BTreeMap::new(),
         gpu_labels: parts.config.gpu_labels.clone(),
         generation,
@@ -170,6 +174,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         &paths.runtime,
         &paths.run_dir.join("runtime.sock"),
     );
+    let shared = sharing::Shared::new(&parts.config);
     let mut host = Host {
         config: parts.config,
         hardware: parts.hardware,
@@ -199,6 +204,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         recording: None,
         kept: kept::Kept::default(),
         vgpus: vgpu::Vgpus::default(),
+        shared,
         holds: Vec::new(),
         maintenance: None,
         view,
@@ -206,6 +212,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
     };
     host.load()?;
     host.load_amd_requests();
+    host.load_shared();
     let (ready, looked) = oneshot::channel();
     let owner = tokio::spawn(host.run(inbox, ready));
     // A driver that hangs, or takes its time to load, must not keep kerfd from saying so.
@@ -214,19 +221,6 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
 }
 
 impl Host {
-    /// Who uses what, in the planner's words.
-    fn usage(&self) -> Usage {
-        let leases = self.leases.values().map(|row| &row.lease);
-        let vgpus = self.vgpu_uses();
-        let mut usage = view::usage(&self.inventory, &self.slices(), leases, &vgpus);
-        // An instance in which a part was cut on demand takes more of them; what a layout or an operator
-        // divided stays as it was declared.
-        let cuts = self.leases.values().flat_map(|row| &row.cut);
-        let parts = cuts.filter(|cut| cut.compute.is_some());
-        usage.divisible = parts.map(|cut| cut.whole()).collect();
-        usage
-    }
-
     /// Writes to the store. What it says is a state of the host, not only of one request: a full disk shows
     /// in `kerf status` until a write succeeds.
     fn write<T>(

@@ -141,7 +141,8 @@ impl Host {
     }
 
     /// Takes over what was read of a GPU.
-    pub(super) fn take_gpu(&mut self, gpu: Gpu) {
+    pub(super) fn take_gpu(&mut self, mut gpu: Gpu) {
+        self.shared.without_own(&mut gpu);
         self.lives.note(&gpu);
         // It may have been without a place in the inventory, or at another index.
         self.recovered(&unread_name(GpuKey::Pci(gpu.pci)));

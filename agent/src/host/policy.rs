@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::lease::{Holder, Lease, Subject};
-use kerf_types::{Ask, ContainerRef};
+use kerf_types::{Ask, ContainerRef, SharingMode};
 
 use kerf_types::pattern::matches;
 
@@ -36,22 +36,27 @@ pub fn may_claim(asks: &Asks, lease: &Lease, container: &ContainerRef, runtime_u
 
 /// Whether a namespace may ask for everything that a lease is about.
 fn may_have(asks: &Asks, namespace: &str, subjects: &[Subject]) -> bool {
-    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    let mut counts: BTreeMap<(String, Option<SharingMode>), u32> = BTreeMap::new();
     for subject in subjects {
         let name = match subject {
             Subject::Slice { profile, .. } => profile.to_string(),
             Subject::Gpu { .. } => "gpu".to_owned(),
         };
-        *counts.entry(name).or_default() += 1;
+        let mode = subject.share().map(|share| share.mode);
+        *counts.entry((name, mode)).or_default() += 1;
     }
-    let mut wanted = counts.iter().map(|(name, count)| format!("{name}:{count}"));
+    let mut wanted = counts.iter().map(|((name, mode), count)| match mode {
+        Some(mode) => format!("{name},{mode}"),
+        None => format!("{name}:{count}"),
+    });
     wanted.all(|ask| may_ask(asks, namespace, &ask))
 }
 
 /// Whether one pattern of `[launch.asks]` covers an ask.
 ///
 /// `1g.*` and `gpu` stand for one of these, `1g.*:4` for up to four at once, `gpu:*` for any number, and `*`
-/// for everything. Asks by capability and CDI names are matched as they are written, in canonical form.
+/// for everything. A share is covered by a pattern with its word: `gpu,mps`, `3g.*,mps`, `*,time-slice`. Asks by
+/// capability and CDI names are matched as they are written, in canonical form.
 fn covers(pattern: &str, ask: &str) -> bool {
     if pattern == "*" {
         return true;
@@ -59,6 +64,11 @@ fn covers(pattern: &str, ask: &str) -> bool {
     match ask.parse::<Ask>() {
         Ok(Ask::Slice { profile, count }) => covers_named(pattern, &profile.to_string(), count),
         Ok(Ask::Gpus { count }) => covers_named(pattern, "gpu", count),
+        // Less isolation is another thing than what a pattern without the word allows.
+        Ok(Ask::Share { mode, of }) => match pattern.rsplit_once(',') {
+            Some((pattern, word)) if word == mode.as_str() => matches(pattern, &of.to_string()),
+            _ => false,
+        },
         Ok(by_capability) => matches(pattern, &by_capability.to_string()),
         Err(_) => matches(pattern, ask),
     }

@@ -38,9 +38,10 @@ impl Host {
         let leases: Vec<_> = self.leases.values().map(|row| row.lease.clone()).collect();
         let slices = self.slices();
         let vgpus = self.vgpu_uses();
+        let shared = self.shared_view();
         let old = self.view.borrow().clone();
         let is_same = old.slices == slices && old.leases == leases && old.vgpus == vgpus;
-        if !is_same || old.inventory != self.inventory {
+        if !is_same || old.shared != shared || old.inventory != self.inventory {
             self.capacity += 1;
         }
         self.view.send_replace(Arc::new(HostView {
@@ -50,6 +51,7 @@ impl Host {
             slices,
             leases,
             vgpus,
+            shared,
             degraded: self.degraded.clone(),
             gpu_labels: self.config.gpu_labels.clone(),
             generation: self.generation,

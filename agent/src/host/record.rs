@@ -4,7 +4,7 @@
 //! what comes after is written when it ends, and a crash in between shows as an entry that still runs.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kerf_api::json::history::{
     HistoryEntry, HistoryEntrySchema, HistoryGpu, HistoryKind, HistoryOutcome, HistoryPlan,
@@ -50,6 +50,17 @@ impl Host {
             recording.entry.steps.push(HistoryStep {
                 step: step.to_string(),
                 duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                error: error.map(|error| chain(error)),
+            });
+        }
+    }
+
+    /// Writes down what was tried with the tools of sharing.
+    pub(super) fn note_sharing(&mut self, what: String, begun: Instant, error: Option<&HostError>) {
+        if let Some(recording) = &mut self.recording {
+            recording.entry.steps.push(HistoryStep {
+                step: what,
+                duration_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
                 error: error.map(|error| chain(error)),
             });
         }
@@ -211,8 +222,8 @@ fn planned(plan: &HostPlan) -> HistoryPlan {
         let of_kind = lines.filter(|line| kinds.contains(&line.change)).count();
         u32::try_from(of_kind).unwrap_or(u32::MAX)
     };
-    let changed = plan.gpus.iter().filter(|gpu| !gpu.steps.is_empty());
-    let changed = changed.map(|gpu| gpu.pci);
+    let changed = plan.gpus.iter().map(|gpu| gpu.pci);
+    let changed = changed.filter(|pci| plan.changes(*pci));
     let amd = plan.amd.iter().filter(|gpu| !gpu.steps.is_empty());
     let changed = changed.chain(amd.map(|gpu| gpu.gpu.pci));
     HistoryPlan {

@@ -61,6 +61,7 @@ impl Host {
         self.await_earlier_workers(self.config.driver.call_deadline)
             .await;
         self.observe_all().await;
+        self.take_over_shared().await;
         self.resume_work().await;
         self.resume_leases().await;
         self.bring_back().await;

@@ -155,7 +155,7 @@ impl Host {
         subject: &Subject,
         cut: &[SliceId],
     ) -> Result<(), HostError> {
-        if self.is_gone(subject) {
+        if self.is_gone(subject) || self.is_shared_besides(id, subject) {
             return Ok(());
         }
         match subject {
@@ -168,7 +168,7 @@ impl Host {
                 let on_demand = cut.contains(slice) && !shared;
                 self.clean_slice(*slice, uuid, on_demand).await
             }
-            Subject::Gpu { gpu, uuid } => self.clean_gpu(*gpu, uuid).await,
+            Subject::Gpu { gpu, uuid, .. } => self.clean_gpu(*gpu, uuid).await,
         }
     }
 

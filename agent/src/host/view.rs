@@ -12,6 +12,7 @@ use kerf_types::{
 
 use super::layout::Sight;
 use super::maintenance::Maintenance;
+use super::sharing::SharedView;
 use super::vgpu::VgpuUses;
 use crate::config::GpuLabels;
 
@@ -30,6 +31,8 @@ pub struct HostView {
     pub leases: Vec<Lease>,
     /// Whose hardware vGPUs have.
     pub vgpus: VgpuUses,
+    /// GPUs that are shared, or whose slices are.
+    pub shared: BTreeMap<PciAddress, SharedView>,
     /// What is not well, by what it concerns.
     pub degraded: BTreeMap<String, Degraded>,
     /// Labels of GPUs, for layouts.
@@ -151,6 +154,7 @@ impl SliceView {
 pub fn usage<'a>(
     inventory: &Inventory,
     slices: &[SliceView],
+    shared: &BTreeMap<PciAddress, SharedView>,
     leases: impl Iterator<Item = &'a Lease> + Clone,
     vgpus: &VgpuUses,
 ) -> Usage {
@@ -175,6 +179,7 @@ pub fn usage<'a>(
             usage.gpus.insert(gpu.pci, lease.holder.to_string());
         }
     }
+    SharedView::note(shared, leases, &mut usage);
     usage
 }
 

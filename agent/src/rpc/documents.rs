@@ -1,5 +1,6 @@
 //! The host's picture as messages of the API.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use kerf_api::v1;
@@ -10,14 +11,20 @@ use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::job::JobState;
 use kerf_types::lease::{Lease, SliceState};
 use kerf_types::profile::cdi_name;
-use kerf_types::{AmdWish, MigMode, PciAddress};
+use kerf_types::{AmdWish, Isolation, MigMode, PciAddress};
 
+use super::shared;
 use crate::events::Event;
-use crate::host::{Degraded, HostView, Progress, SliceView};
+use crate::host::{Degraded, HostView, Progress, SharedView, SliceView};
 use crate::store::{JobRow, Placed};
 
 /// One slice.
-pub fn slice(view: &SliceView) -> v1::Slice {
+pub fn slice(view: &SliceView, shared: &BTreeMap<PciAddress, SharedView>) -> v1::Slice {
+    let isolation = match (shared.get(&view.id.gpu), view.id.compute) {
+        (Some(shared), _) => shared.sharing.mode().isolation(),
+        (None, None) => Isolation::Hardware,
+        (None, Some(_)) => Isolation::Compute,
+    };
     let device = view.device();
     let id = view.id.to_string();
     v1::Slice {
@@ -40,13 +47,14 @@ pub fn slice(view: &SliceView) -> v1::Slice {
         lease: view.lease.as_ref().map(|lease| lease.id.to_string()),
         holder: view.lease.as_ref().map(holder_text),
         cdi_name: cdi_name("slice", &id),
+        isolation: isolation.to_string(),
         reason: view.reason.clone(),
         id,
     }
 }
 
 /// Who has a lease: its container once there is one, else whom it was made for.
-fn holder_text(lease: &Lease) -> String {
+pub(super) fn holder_text(lease: &Lease) -> String {
     match &lease.container {
         Some(container) => format!("container {container}"),
         None => lease.holder.to_string(),
@@ -150,6 +158,7 @@ pub fn plan(generation: u64, plan: &HostPlan) -> v1::Plan {
         proof: plan.proof,
         notes: notes(plan),
         amd: plan.amd.iter().map(amd_plan).collect(),
+        sharing: plan.sharing.iter().map(shared::plan).collect(),
     }
 }
 

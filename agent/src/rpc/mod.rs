@@ -10,6 +10,7 @@ mod leases;
 mod maintenance;
 mod nodes;
 mod serve;
+mod shared;
 mod status;
 mod streams;
 mod vgpu;
@@ -142,14 +143,14 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListSlicesResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let slices = self
-            .host
-            .view()
-            .slices
-            .iter()
-            .map(documents::slice)
-            .collect();
-        self.counted("list_slices", begun, Ok(v1::ListSlicesResponse { slices }))
+        let view = self.host.view();
+        let slices = view.slices.iter();
+        let slices = slices.map(|slice| documents::slice(slice, &view.shared));
+        let answer = v1::ListSlicesResponse {
+            slices: slices.collect(),
+            shared: shared::all(&view),
+        };
+        self.counted("list_slices", begun, Ok(answer))
     }
 
     async fn plan_layout(

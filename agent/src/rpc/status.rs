@@ -66,6 +66,7 @@ impl From<HostError> for Status {
             HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
             HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
             HostError::Busy { .. }
+            | HostError::DaemonInUse { .. }
             | HostError::Plan(_)
             | HostError::ModeBlocked { .. }
             | HostError::Stale { .. }
@@ -75,10 +76,15 @@ impl From<HostError> for Status {
             HostError::Vgpu(refusal) => vgpu::code(refusal),
             HostError::NoRoom { .. } => Code::ResourceExhausted,
             HostError::Unsafe { .. } => Code::Internal,
-            HostError::Step { .. } | HostError::Hardware(_) | HostError::Node { .. } => {
-                Code::Aborted
-            }
-            HostError::Store(_) | HostError::Cdi(_) | HostError::Random(_) => Code::Unavailable,
+            HostError::Step { .. }
+            | HostError::Hardware(_)
+            | HostError::Sharing { .. }
+            | HostError::ComputeMode { .. }
+            | HostError::Node { .. } => Code::Aborted,
+            HostError::Store(_)
+            | HostError::Cdi(_)
+            | HostError::RunFile { .. }
+            | HostError::Random(_) => Code::Unavailable,
         };
         refusal(code, &error, error.hint())
     }

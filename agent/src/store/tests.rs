@@ -4,7 +4,7 @@ mod vgpu;
 
 use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, HistoryOutcome};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
+use kerf_types::{ContainerRef, Fence, LeaseId, Placement, Share, SharingMode, SliceId, Timestamp};
 
 use super::{
     HISTORY_KEPT, KeptLayout, LeaseRow, MaintenanceRow, Origin, PendingLaunch, Store, StoreError,
@@ -33,10 +33,16 @@ fn lease(store: &mut Store) -> LeaseRow {
                 profile: "3g.40gb".parse().expect("a profile"),
                 parent: "GPU-1".parse().expect("a UUID"),
                 uuid: "MIG-1".parse().expect("a UUID"),
+                share: None,
             },
             Subject::Gpu {
                 gpu: slice.gpu,
                 uuid: "GPU-2".parse().expect("a UUID"),
+                share: Some(Share {
+                    mode: SharingMode::Mps,
+                    index: 1,
+                    of: 4,
+                }),
             },
         ],
         holder: Holder::User { uid: 1000 },

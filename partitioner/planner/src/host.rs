@@ -153,6 +153,13 @@ impl HostPlan {
         self.steps().next().is_none() && self.sharing.is_empty()
     }
 
+    /// Whether it changes this GPU, one of NVIDIA's: what lies on it, its mode, or how it is shared.
+    pub fn changes(&self, gpu: PciAddress) -> bool {
+        let mut changes = self.gpus.iter().filter(|change| change.pci == gpu);
+        changes.any(|change| !change.steps.is_empty())
+            || self.sharing.iter().any(|change| change.gpu.pci == gpu)
+    }
+
     /// Whether slices are left to a second plan, to be made when this one is carried out.
     pub fn is_first_part(&self) -> bool {
         self.gpus.iter().any(|gpu| !gpu.later.is_empty())

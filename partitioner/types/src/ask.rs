@@ -199,11 +199,17 @@ impl fmt::Display for Ask {
             Self::Slice { profile, count } => write!(f, "{profile}:{count}"),
             Self::Gpus { count } => write!(f, "gpu:{count}"),
             Self::Capability(requirement) => requirement.fmt(f),
-            Self::Share { mode, of } => match of {
-                Shareable::Gpu => write!(f, "gpu,{mode}"),
-                Shareable::Slice(profile) => write!(f, "{profile},{mode}"),
-                Shareable::Capability(requirement) => write!(f, "{requirement},{mode}"),
-            },
+            Self::Share { mode, of } => write!(f, "{of},{mode}"),
+        }
+    }
+}
+
+impl fmt::Display for Shareable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gpu => f.write_str("gpu"),
+            Self::Slice(profile) => profile.fmt(f),
+            Self::Capability(requirement) => requirement.fmt(f),
         }
     }
 }

@@ -4,25 +4,28 @@ use std::collections::BTreeMap;
 
 use kerf_api::json::checkpoint::{Nameless, lying_on};
 use kerf_api::json::layout::{GpuName, Gpus, LayoutDocument, LayoutRuleDocument, LayoutSchema};
-use kerf_types::{AmdWish, Gpu, Inventory, MigMode};
+use kerf_types::{AmdWish, Gpu, Inventory, MigMode, PciAddress, Sharing};
 use serde::Serialize;
 
-/// What some GPUs hold: whether MIG is on, or will be, and how many of which profile.
-type Held = (bool, BTreeMap<String, u32>);
+/// What some GPUs hold: whether MIG is on, or will be, how many of which profile, and how they are shared.
+type Held = (bool, BTreeMap<String, u32>, Option<Sharing>);
 
-fn groups(inventory: &Inventory) -> Result<Vec<(Held, Vec<&Gpu>)>, Nameless> {
-    let mut groups: Vec<(Held, Vec<&Gpu>)> = Vec::new();
+fn groups<'i>(
+    inventory: &'i Inventory,
+    shared: &BTreeMap<PciAddress, Sharing>,
+) -> Result<Vec<(Held, Vec<&'i Gpu>)>, Nameless> {
+    let mut groups: Vec<(Held, Vec<&'i Gpu>)> = Vec::new();
     for gpu in inventory
         .gpus
         .iter()
-        .filter(|gpu| gpu.mig_mode != MigMode::Unsupported)
+        .filter(|gpu| gpu.mig_mode != MigMode::Unsupported || shared.contains_key(&gpu.pci))
     {
         let mut slices = BTreeMap::new();
         for name in lying_on(gpu)?.into_values() {
             *slices.entry(name.to_string()).or_insert(0) += 1;
         }
         let on = matches!(gpu.mig_mode, MigMode::Enabled | MigMode::EnablePending);
-        let held = (on, slices);
+        let held = (on, slices, shared.get(&gpu.pci).copied());
         match groups.iter_mut().find(|(known, _)| *known == held) {
             Some((_, gpus)) => gpus.push(gpu),
             None => groups.push((held, vec![gpu])),
@@ -32,13 +35,18 @@ fn groups(inventory: &Inventory) -> Result<Vec<(Held, Vec<&Gpu>)>, Nameless> {
 }
 
 /// A kerf.v1.Layout. GPUs go by their addresses, which stay when another GPU drops out.
-pub fn kerf(inventory: &Inventory) -> Result<LayoutDocument, Nameless> {
-    let rules = groups(inventory)?.into_iter().map(|((on, slices), gpus)| {
+pub fn kerf(
+    inventory: &Inventory,
+    shared: &BTreeMap<PciAddress, Sharing>,
+) -> Result<LayoutDocument, Nameless> {
+    let groups = groups(inventory, shared)?.into_iter();
+    let rules = groups.map(|((on, slices, sharing), gpus)| {
         let names = gpus.iter().map(|gpu| GpuName::Text(gpu.pci.to_string()));
         LayoutRuleDocument {
             gpus: Gpus::List(names.collect()),
             mig: Some(on),
             slices,
+            sharing: sharing.map(Into::into),
             ..LayoutRuleDocument::default()
         }
     });
@@ -92,13 +100,13 @@ struct Entry {
 
 /// The same for mig-parted, which knows GPUs by their indices alone, and none of AMD's.
 pub fn mig_parted(inventory: &Inventory) -> Result<MigParted, Nameless> {
-    let entries = groups(inventory)?
-        .into_iter()
-        .map(|((mig_enabled, mig_devices), gpus)| Entry {
+    let entries = groups(inventory, &BTreeMap::new())?.into_iter().map(
+        |((mig_enabled, mig_devices, _), gpus)| Entry {
             devices: gpus.iter().map(|gpu| gpu.index).collect(),
             mig_enabled,
             mig_devices,
-        });
+        },
+    );
     Ok(MigParted {
         version: "v1",
         mig_configs: [("current", entries.collect())].into(),

@@ -1,5 +1,7 @@
 //! What is there, in the words of both formats.
 
+use std::collections::BTreeMap;
+
 use super::document::{kerf, mig_parted};
 use crate::cli::output::{Syntax, written};
 use crate::host::fixture;
@@ -11,7 +13,7 @@ fn gpus_that_hold_the_same_stand_together() {
     let mut without = fixture::gpu(3);
     without.mig_mode = kerf_types::MigMode::Unsupported;
     let inventory = fixture::inventory(vec![fixture::cut(0), fixture::cut(1), off, without]);
-    let ours = kerf(&inventory).expect("every profile is known");
+    let ours = kerf(&inventory, &BTreeMap::new()).expect("every profile is known");
     let theirs = mig_parted(&inventory).expect("every profile is known");
     let all = [
         written(&ours, Syntax::Yaml).expect("YAML"),
@@ -64,7 +66,7 @@ fn gpus_that_hold_the_same_stand_together() {
 fn an_instance_without_a_name_cannot_be_told() {
     let mut gpu = fixture::cut(0);
     gpu.profiles.clear();
-    let refusal = kerf(&fixture::inventory(vec![gpu])).expect_err("no name");
+    let refusal = kerf(&fixture::inventory(vec![gpu]), &BTreeMap::new()).expect_err("no name");
     assert_eq!(
         refusal.to_string(),
         "GPU 0 holds an instance of profile 19 at 0:1, which its driver does not describe"

@@ -117,7 +117,7 @@ fn wrong_layouts_say_where() {
         check("a.json", "{", None),
     ];
     insta::assert_snapshot!(all.concat(), @r#"
-    a.yaml does not read as YAML of the right kind: unknown field `gpu`, expected one of gpus, mig, slices, at_least, fill, places, together, amd at line 2, column 3
+    a.yaml does not read as YAML of the right kind: unknown field `gpu`, expected one of gpus, mig, slices, at_least, fill, places, together, amd, sharing at line 2, column 3
       2 | - gpu: [0]
         |   ^ did you mean gpus?
     a.yaml is not a right layout: rules[0].mig: missing
@@ -160,10 +160,10 @@ fn other_kinds_of_nonsense_say_where_too() {
         ),
     ];
     insta::assert_snapshot!(all.concat(), @r#"
-    a.toml does not read as TOML of the right kind: unknown field `slice`, expected one of `gpus`, `mig`, `slices`, `at_least`, `fill`, `places`, `together`, `amd`
+    a.toml does not read as TOML of the right kind: unknown field `slice`, expected one of `gpus`, `mig`, `slices`, `at_least`, `fill`, `places`, `together`, `amd`, `sharing`
       3 | slice = 1
         | ^ did you mean slices?
-    a.json does not read as JSON of the right kind: unknown field `at_last`, expected one of `gpus`, `mig`, `slices`, `at_least`, `fill`, `places`, `together`, `amd` at line 2 column 25
+    a.json does not read as JSON of the right kind: unknown field `at_last`, expected one of `gpus`, `mig`, `slices`, `at_least`, `fill`, `places`, `together`, `amd`, `sharing` at line 2 column 25
       2 |   {"gpus": [0], "at_last": {}}
         |                         ^ did you mean at_least?
     a.yaml does not read as YAML of the right kind: budget breached: Anchors { anchors: 1 } at line 2, column 12

@@ -135,7 +135,8 @@ fn an_export_is_the_rule_that_changes_nothing() {
     inventory.amd[1].compute = Some(ComputePartition::Cpx);
     inventory.amd[2].pending_memory = Some(MemoryPartition::Nps4);
     (inventory.amd[3].compute, inventory.amd[3].memory_mode) = (None, None);
-    let document: LayoutDocument = export::kerf(&inventory).expect("no slices");
+    let document: LayoutDocument =
+        export::kerf(&inventory, &std::collections::BTreeMap::new()).expect("no slices");
     insta::assert_snapshot!(written(&document, Syntax::Yaml).expect("YAML"), @r#"
     schema: kerf.v1.Layout
     rules:

@@ -65,6 +65,7 @@ fn message() -> v1::Plan {
         lower_bound: 0,
         proof: true,
         amd: Vec::new(),
+        sharing: Vec::new(),
     }
 }
 

@@ -20,6 +20,8 @@ fn slice() -> v1::Lease {
         state: "reserved".to_owned(),
         holder: "user 1000".to_owned(),
         subjects: vec![v1::LeaseSubject {
+            share: None,
+            isolation: "hardware".to_owned(),
             subject: Some(subject),
         }],
         created_ms: 1_795_608_000_000,
@@ -31,6 +33,8 @@ fn slice() -> v1::Lease {
 
 fn gpus() -> v1::Lease {
     let gpu = |pci: &str| v1::LeaseSubject {
+        share: None,
+        isolation: "device".to_owned(),
         subject: Some(Subject::Gpu(LeasedGpu {
             pci: pci.to_owned(),
             uuid: "GPU-2".to_owned(),
@@ -55,11 +59,11 @@ fn a_list_says_who_has_what() {
         leases: vec![slice(), gpus()],
     };
     let leases = Leases::try_from(&message).expect("right leases");
-    insta::assert_snapshot!(lease::render(&leases, PLAIN), @"
-    ID                                    STATE     HOLDER                CONTAINER  GIVES                               CUT      PID  EXPIRES
-    01938f5c-0000-7000-8000-000000000001  reserved  user 1000             -          1g.10gb 0000:10:00.0-0-1            -          -  2026-11-25T12:01:00.000Z
-    01938f5c-0000-7000-8000-000000000002  active    container default/c1  -          gpu 0000:11:00.0, gpu 0000:12:00.0  for it  4242  -
-    ");
+    insta::assert_snapshot!(lease::render(&leases, PLAIN), @r#"
+    ID                                    STATE     HOLDER                CONTAINER  GIVES                               ISOLATION  CUT      PID  EXPIRES
+    01938f5c-0000-7000-8000-000000000001  reserved  user 1000             -          1g.10gb 0000:10:00.0-0-1            hardware   -          -  2026-11-25T12:01:00.000Z
+    01938f5c-0000-7000-8000-000000000002  active    container default/c1  -          gpu 0000:11:00.0, gpu 0000:12:00.0  device     for it  4242  -
+    "#);
     let none = Leases::try_from(&v1::ListLeasesResponse::default()).expect("no leases");
     insta::assert_snapshot!(lease::render(&none, PLAIN), @"no leases");
 }
@@ -67,14 +71,15 @@ fn a_list_says_who_has_what() {
 #[test]
 fn a_new_lease_says_how_a_container_gets_it() {
     let lease = Lease::try_from(&slice()).expect("a right lease");
-    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @"
+    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @r#"
     lease       01938f5c-0000-7000-8000-000000000001
     state       reserved
     gives       1g.10gb 0000:10:00.0-0-1
+    isolation   hardware
     holder      user 1000
     expires     2026-11-25T12:01:00.000Z
     annotation  kerf.dev/lease=01938f5c-0000-7000-8000-000000000001
     CDI name    kerf.dev/lease=01938f5c-0000-7000-8000-000000000001
-    ");
+    "#);
     insta::assert_snapshot!(lease::render_released(&lease, PLAIN), @"01938f5c-0000-7000-8000-000000000001 is released: 1g.10gb 0000:10:00.0-0-1");
 }

@@ -27,6 +27,7 @@ fn own(start: u64) -> Own {
 
 fn view() -> HostView {
     HostView {
+        shared: std::collections::BTreeMap::new(),
         inventory: Inventory {
             host: "gpu-1".to_owned(),
             driver: None,

@@ -1,7 +1,7 @@
 //! What patterns cover, and who may take up a lease.
 
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, Fence, LeaseId, Placement, SliceId, Timestamp};
+use kerf_types::{ContainerRef, Fence, LeaseId, Placement, Share, SharingMode, SliceId, Timestamp};
 
 use super::{Asks, covers, may_claim};
 
@@ -22,6 +22,15 @@ fn a_pattern_covers_names_up_to_its_count() {
         ("gpu:x", "gpu:8", false),
         ("memory>=20GiB*", "memory>=20GiB,fp8", true),
         ("memory>=20GiB", "memory>=80GiB", false),
+        ("gpu,mps", "gpu,mps", true),
+        ("gpu", "gpu,mps", false),
+        ("gpu:*", "gpu,mps", false),
+        ("gpu,mps", "gpu", false),
+        ("gpu,mps", "gpu,time-slice", false),
+        ("3g.*,mps", "3g.40gb,mps", true),
+        ("3g.*", "3g.40gb,mps", false),
+        ("*,mps", "memory>=10GiB,fp8,mps", true),
+        ("*", "gpu,time-slice", true),
         ("1g.*", "slice=0000:0d:00.0/0:1", false),
         ("slice=*", "slice=0000:0d:00.0/0:1", true),
     ] {
@@ -51,6 +60,7 @@ fn lease(holder: Holder) -> Lease {
         uuid: "MIG-22222222-2222-5222-9222-222222222222"
             .parse()
             .expect("a MIG device"),
+        share: None,
     };
     Lease {
         id: LeaseId::new(1, [0; 10]),
@@ -82,4 +92,27 @@ fn a_lease_is_no_bearer_token() {
     assert!(!may_claim(&two, &of_root, &pod, 0), "pods may not ask");
     let of_user = lease(Holder::User { uid: 1000 });
     assert!(!may_claim(&two, &of_user, &other, 0));
+}
+
+#[test]
+fn a_lease_on_a_share_is_for_those_who_may_ask_for_a_share() {
+    let mine = ContainerRef::try_new("default", "a").expect("a name");
+    let mut lease = lease(Holder::User { uid: 7 });
+    lease.subjects.truncate(1);
+    let Some(Subject::Slice { share, .. }) = lease.subjects.first_mut() else {
+        panic!("a slice");
+    };
+    *share = Some(Share {
+        mode: SharingMode::Mps,
+        index: 0,
+        of: 2,
+    });
+    for (pattern, expected) in [
+        ("1g.*", false),
+        ("1g.*,mps", true),
+        ("1g.*,time-slice", false),
+    ] {
+        let asks = asks(&[("default", &[pattern])]);
+        assert_eq!(may_claim(&asks, &lease, &mine, 7), expected, "{pattern}");
+    }
 }

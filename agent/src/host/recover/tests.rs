@@ -109,6 +109,7 @@ fn an_interrupted_cut_of_a_part_is_kept_for_a_lease_on_it_and_not_for_its_siblin
     let gpu = kerf_types::lease::Subject::Gpu {
         gpu: whole.gpu,
         uuid: fixture::gpu(0).uuid,
+        share: None,
     };
     assert!(is_covered(fixture::part(1), &[gpu]));
 }

@@ -1,5 +1,7 @@
 //! Divided instances as an operator, a holder and the planner see them.
 
+use std::collections::BTreeMap;
+
 use kerf_planner::Use;
 use kerf_types::inventory::GpuProcess;
 use kerf_types::lease::{Holder, Lease, LeaseState, SliceState};
@@ -47,7 +49,8 @@ fn each_part_is_a_slice_with_its_own_lease_and_its_own_device() {
     let uuids = [0, 1, 2].map(mig_uuid);
     let known = [0, 1, 2].map(CiId).into_iter().zip(&uuids);
     assert_eq!(devices, known.map(Some).collect::<Vec<_>>());
-    let usage = usage(&inventory, &views, leases.iter(), &VgpuUses::default());
+    let none = VgpuUses::default();
+    let usage = usage(&inventory, &views, &BTreeMap::new(), leases.iter(), &none);
     let used: Vec<_> = usage.slices.into_iter().collect();
     assert_eq!(used, [(part(1), Use::Leased("container web".to_owned()))]);
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use kerf_types::lease::{Holder, InitProcess, Lease, Subject};
-use kerf_types::{ContainerRef, Fence, ParseError, Placement, SliceId, Timestamp};
+use kerf_types::{ContainerRef, Fence, ParseError, Placement, Share, SliceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{LeaseRow, PendingLaunch};
@@ -50,11 +50,23 @@ enum SubjectDocument {
         profile: String,
         parent: String,
         uuid: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<ShareDocument>,
     },
     Gpu {
         gpu: String,
         uuid: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<ShareDocument>,
     },
+}
+
+/// A place on a shared device.
+#[derive(Debug, Serialize, Deserialize)]
+struct ShareDocument {
+    mode: String,
+    index: u32,
+    of: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -191,6 +203,7 @@ impl From<&Subject> for SubjectDocument {
                 profile,
                 parent,
                 uuid,
+                share,
             } => Self::Slice {
                 gpu: slice.gpu.to_string(),
                 placement: slice.placement.to_string(),
@@ -198,10 +211,12 @@ impl From<&Subject> for SubjectDocument {
                 profile: profile.to_string(),
                 parent: parent.to_string(),
                 uuid: uuid.to_string(),
+                share: share.map(Into::into),
             },
-            Subject::Gpu { gpu, uuid } => Self::Gpu {
+            Subject::Gpu { gpu, uuid, share } => Self::Gpu {
                 gpu: gpu.to_string(),
                 uuid: uuid.to_string(),
+                share: share.map(Into::into),
             },
         }
     }
@@ -219,6 +234,7 @@ impl TryFrom<SubjectDocument> for Subject {
                 profile,
                 parent,
                 uuid,
+                share,
             } => Self::Slice {
                 slice: SliceId {
                     gpu: gpu.parse()?,
@@ -228,11 +244,35 @@ impl TryFrom<SubjectDocument> for Subject {
                 profile: profile.parse()?,
                 parent: parent.parse()?,
                 uuid: uuid.parse()?,
+                share: share.map(Share::try_from).transpose()?,
             },
-            SubjectDocument::Gpu { gpu, uuid } => Self::Gpu {
+            SubjectDocument::Gpu { gpu, uuid, share } => Self::Gpu {
                 gpu: gpu.parse()?,
                 uuid: uuid.parse()?,
+                share: share.map(Share::try_from).transpose()?,
             },
+        })
+    }
+}
+
+impl From<Share> for ShareDocument {
+    fn from(share: Share) -> Self {
+        Self {
+            mode: share.mode.to_string(),
+            index: share.index,
+            of: share.of,
+        }
+    }
+}
+
+impl TryFrom<ShareDocument> for Share {
+    type Error = ParseError;
+
+    fn try_from(document: ShareDocument) -> Result<Self, ParseError> {
+        Ok(Self {
+            mode: document.mode.parse()?,
+            index: document.index,
+            of: document.of,
         })
     }
 }

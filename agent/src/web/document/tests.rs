@@ -157,10 +157,12 @@ fn view() -> HostView {
         profile: "1g.10gb".parse().expect("a name"),
         parent: "GPU-0".parse().expect("a UUID"),
         uuid: "MIG-7".parse().expect("a UUID"),
+        share: None,
     };
     let whole = Subject::Gpu {
         gpu: at("0000:0e:00.0"),
         uuid: "GPU-1".parse().expect("a UUID"),
+        share: None,
     };
     let leases = vec![
         lease(1, Holder::Container(secret), LeaseState::Active, slice),
@@ -184,6 +186,7 @@ fn view() -> HostView {
         since: Timestamp(3_000),
     };
     HostView {
+        shared: BTreeMap::new(),
         sight: crate::host::Sight::default(),
         slices: slices(
             &inventory,

@@ -111,6 +111,7 @@ fn nobody_else(usage: &Usage, gpu: &Gpu, device: DeviceId) -> Result<(), Refusal
         },
         DeviceId::Slice(slice) => match usage.slices.get(&slice) {
             Some(Use::Leased(holder)) => Err(Refusal::Leased(holder.clone())),
+            Some(Use::Vgpu(vgpu)) => Err(Refusal::Busy(format!("it carries {vgpu}"))),
             Some(Use::Unknown) => {
                 let busy = "used by somebody that kerf does not know";
                 Err(Refusal::Busy(busy.to_owned()))

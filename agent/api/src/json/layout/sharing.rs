@@ -1,5 +1,7 @@
 //! How devices are shared, as people write it: `{ mps: { clients: 4, memory: 18GiB } }`.
 
+use std::fmt;
+
 use kerf_types::sharing::Sharing;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +55,25 @@ pub struct TimeSliceDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = "^(default|short|medium|long)$"))]
     pub interval: Option<String>,
+}
+
+impl SharingDocument {
+    /// Leases at a time on each device.
+    pub fn places(&self) -> u32 {
+        let mps = self.mps.as_ref().map(|mps| mps.clients);
+        let slices = self.time_slice.as_ref().map(|slice| slice.replicas);
+        mps.or(slices).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for SharingDocument {
+    /// For people; one that says nothing has no words.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Sharing::try_from(self.clone()) {
+            Ok(sharing) => sharing.fmt(f),
+            Err(_) => Ok(()),
+        }
+    }
 }
 
 impl From<Sharing> for SharingDocument {

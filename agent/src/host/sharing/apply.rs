@@ -1,0 +1,127 @@
+//! Sharing as a layout changes it: what ends does so before the GPU's steps, what begins after them.
+//!
+//! Between the two nothing of the GPU is shared, and the record says so first: a kerfd that dies in between finds a
+//! layout that is to be gone on with, and no daemon of a GPU that nobody shares.
+
+use std::time::Instant;
+
+use kerf_planner::HostPlan;
+use kerf_types::sharing::{DeviceId, Sharing};
+use kerf_types::{PciAddress, Step};
+
+use super::super::{Host, HostError};
+use crate::errors::chain;
+
+impl Host {
+    /// Ends what a plan ends on a GPU.
+    pub(in crate::host) async fn end_planned(
+        &mut self,
+        plan: &HostPlan,
+        gpu: PciAddress,
+    ) -> Result<(), HostError> {
+        let mut changes = plan.sharing.iter();
+        match changes.find(|change| change.gpu.pci == gpu) {
+            Some(_) => self.end_sharing(gpu).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Begins what a plan begins on a GPU, and gives new slices of a shared GPU their daemons.
+    pub(in crate::host) async fn begin_planned(
+        &mut self,
+        plan: &HostPlan,
+        gpu: PciAddress,
+    ) -> Result<(), HostError> {
+        let mut changes = plan.sharing.iter();
+        let wanted = changes.find(|change| change.gpu.pci == gpu);
+        if let Some(sharing) = wanted.and_then(|change| change.to) {
+            self.begin_sharing(gpu, sharing).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin_sharing(&mut self, gpu: PciAddress, sharing: Sharing) -> Result<(), HostError> {
+        let begun = Instant::now();
+        self.shared.gpus.insert(gpu, sharing);
+        let outcome = match self.save_shared() {
+            Ok(()) => self.set_and_start(gpu, sharing).await,
+            Err(error) => Err(error),
+        };
+        self.note_sharing(
+            format!("share {gpu} by {sharing}"),
+            begun,
+            outcome.as_ref().err(),
+        );
+        if outcome.is_err() {
+            if let Err(error) = self.end_sharing(gpu).await {
+                let why = chain(&error);
+                tracing::warn!(gpu.pci = %gpu, error = %why, "half-begun sharing remains");
+            }
+        } else {
+            let text = format!("shared by {sharing}");
+            self.events.add("sharing", &gpu.to_string(), &text);
+        }
+        outcome
+    }
+
+    async fn set_and_start(&mut self, gpu: PciAddress, sharing: Sharing) -> Result<(), HostError> {
+        self.set_up(gpu, sharing).await?;
+        let Sharing::Mps(limits) = sharing else {
+            return Ok(());
+        };
+        for (device, uuid) in self.shared_devices(gpu) {
+            self.seat(device, &uuid, limits);
+            self.start_now(device).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the sharing of a GPU: its daemons, then its settings. Refused where somebody is on a daemon.
+    pub(in crate::host) async fn end_sharing(&mut self, gpu: PciAddress) -> Result<(), HostError> {
+        let Some(sharing) = self.shared.of(gpu) else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        let outcome = self.stop_and_set_back(gpu, sharing).await;
+        let text = format!("share {gpu} no longer by {sharing}");
+        self.note_sharing(text, begun, outcome.as_ref().err());
+        outcome?;
+        let text = format!("no longer shared by {sharing}");
+        self.events.add("sharing", &gpu.to_string(), &text);
+        Ok(())
+    }
+
+    async fn stop_and_set_back(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+    ) -> Result<(), HostError> {
+        let seats = self.shared.seats.keys();
+        let own: Vec<DeviceId> = seats
+            .filter(|device| device.gpu() == gpu)
+            .copied()
+            .collect();
+        for device in own {
+            self.stop_now(device).await?;
+        }
+        self.set_back(gpu, sharing).await?;
+        self.shared.gpus.remove(&gpu);
+        self.save_shared()
+    }
+
+    /// Before a step: a daemon on what goes is ended, if nobody is on it.
+    pub(in crate::host) async fn make_way(&mut self, step: &Step) -> Result<(), HostError> {
+        match step {
+            Step::SetMigMode { gpu, .. } => self.end_sharing(*gpu).await,
+            Step::DestroyComputeInstance { uuid, .. } => {
+                let seats = self.shared.seats.iter();
+                let mut own = seats.filter(|(_, seat)| seat.place.device == uuid.as_str());
+                match own.next().map(|(device, _)| *device) {
+                    Some(device) => self.stop_now(device).await,
+                    None => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}

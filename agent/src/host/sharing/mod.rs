@@ -1,0 +1,231 @@
+//! The shared devices of this host: their daemons, their settings, and what is told of them.
+//!
+//! ```text
+//!  layout -- begin --> starting -- answers --> ready -- ended --> waits, longer each time --> starting
+//!                          \-- refused ----------------------------^      \-- too often --> rests
+//!  layout, or its slice goes -- end, only where it has no clients --> not there
+//! ```
+//! Owns which GPUs are shared now and the daemons of their devices. What is to be shared after the next boot is the
+//! kept layout's. Daemons outlive kerfd: a new one takes them over by their place, and starts those that are missing.
+//! Ends no daemon that is not in a place of its own, and none with clients.
+
+mod apply;
+mod copy;
+mod device;
+mod give;
+mod restarts;
+mod start;
+mod supervise;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, SharingError, Tools};
+use kerf_types::sharing::{DeviceId, Mps, Sharing};
+use kerf_types::{Gpu, PciAddress};
+use tokio::sync::Mutex;
+
+pub use supervise::Told;
+pub use view::{SharedView, StateView, taken};
+
+use super::{Host, HostError};
+use crate::config::Config;
+use crate::files::{self, Durability};
+use crate::process;
+use restarts::Restarts;
+
+/// What is shared, and by which daemons.
+#[derive(Debug)]
+pub(super) struct Shared {
+    tools: Arc<Tools>,
+    /// GPUs that are shared, or whose slices are.
+    gpus: BTreeMap<PciAddress, Sharing>,
+    /// The daemons of devices that are shared by MPS.
+    seats: BTreeMap<DeviceId, Seat>,
+    /// Counts seats, so that news of an earlier one is not taken for that of a later one.
+    lives: u64,
+}
+
+/// The place of one daemon.
+#[derive(Debug)]
+struct Seat {
+    place: MpsPlace,
+    limits: Mps,
+    life: u64,
+    state: State,
+    restarts: Restarts,
+    /// Held while a tool works on the daemon. Says whether the place is still to have one.
+    gate: Arc<Mutex<bool>>,
+}
+
+/// How a daemon is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// It is being started.
+    Starting,
+    /// It answers.
+    Ready {
+        /// The process.
+        daemon: MpsDaemon,
+        /// Since when, for how long it lived.
+        since: Since,
+    },
+    /// It has ended, and is started again soon.
+    Waiting {
+        /// How it ended.
+        why: String,
+    },
+    /// It has ended too often.
+    Resting {
+        /// How it ended.
+        why: String,
+    },
+}
+
+/// A moment that compares as equal to any other: it tells how long something lived, and nothing else of it.
+#[derive(Debug, Clone, Copy)]
+struct Since(Instant);
+
+impl PartialEq for Since {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Since {}
+
+impl State {
+    /// Why no place is given now; nothing where one is.
+    fn obstacle(&self) -> Option<String> {
+        match self {
+            Self::Ready { .. } => None,
+            Self::Starting => Some("its mps daemon is being started".to_owned()),
+            Self::Waiting { why } => Some(format!(
+                "its mps daemon has ended and is started again: {why}"
+            )),
+            Self::Resting { why } => Some(format!(
+                "its mps daemon has ended too often and rests: {why}"
+            )),
+        }
+    }
+}
+
+impl Shared {
+    /// Nothing is shared before it is known what was.
+    pub fn new(config: &Config) -> Self {
+        let paths = &config.paths;
+        let tools = Tools::under(&paths.sysroot, paths.partitioner.clone());
+        Self {
+            tools: Arc::new(tools),
+            gpus: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            lives: 0,
+        }
+    }
+
+    /// Which GPUs are shared, and how.
+    pub fn gpus(&self) -> &BTreeMap<PciAddress, Sharing> {
+        &self.gpus
+    }
+
+    /// How a GPU is shared.
+    pub fn of(&self, gpu: PciAddress) -> Option<Sharing> {
+        self.gpus.get(&gpu).copied()
+    }
+
+    /// Takes the daemons of ours, and the servers that they have started, out of what is seen on a GPU: whoever
+    /// counts users must not count these.
+    pub fn without_own(&self, gpu: &mut Gpu) {
+        let seats = self
+            .seats
+            .iter()
+            .filter(|(device, _)| device.gpu() == gpu.pci);
+        let own: Vec<u32> = seats
+            .filter_map(|(_, seat)| match seat.state {
+                State::Ready { daemon, .. } => Some(daemon.pid),
+                _ => None,
+            })
+            .collect();
+        if own.is_empty() {
+            return;
+        }
+        let is_own = |pid: u32| {
+            own.contains(&pid) || process::parent(pid).is_some_and(|parent| own.contains(&parent))
+        };
+        gpu.processes.retain(|process| !is_own(process.pid));
+    }
+}
+
+impl Host {
+    /// What an earlier kerfd of this boot shared.
+    pub(super) fn load_shared(&mut self) {
+        let bytes = std::fs::read(self.shared_path()).unwrap_or_default();
+        self.shared.gpus = copy::decode(&bytes, &self.machine_boot());
+    }
+
+    fn shared_path(&self) -> PathBuf {
+        self.config.paths.run_dir.join(copy::COPY)
+    }
+
+    /// Writes down which GPUs are shared.
+    fn save_shared(&self) -> Result<(), HostError> {
+        let bytes = copy::encode(&self.machine_boot(), &self.shared.gpus);
+        let path = self.shared_path();
+        files::replace(&path, &bytes, Durability::Volatile)
+            .map_err(|source| HostError::RunFile { path, source })
+    }
+
+    /// Where the daemon of a device lives, by the UUID of its life.
+    fn place_of(&self, uuid: &str) -> MpsPlace {
+        let paths = &self.config.paths;
+        // Names of MIG devices of old drivers have slashes.
+        let name = uuid.replace('/', "_");
+        MpsPlace {
+            device: uuid.to_owned(),
+            run: paths.run_dir.join("mps").join(&name),
+            log: paths.state_dir.join("mps").join(&name),
+        }
+    }
+
+    /// The devices of a GPU that are shared by MPS as it is now, with their UUIDs.
+    fn shared_devices(&self, gpu: PciAddress) -> Vec<(DeviceId, String)> {
+        let Ok(live) = self.gpu(gpu) else {
+            return Vec::new();
+        };
+        if !live.mig_mode.is_on() {
+            return vec![(DeviceId::Gpu(gpu), live.uuid.to_string())];
+        }
+        let slices = self.slices().into_iter();
+        let own = slices.filter(|slice| slice.id.gpu == gpu);
+        own.filter_map(|slice| {
+            let (_, uuid) = slice.device()?;
+            Some((DeviceId::Slice(slice.id), uuid.to_string()))
+        })
+        .collect()
+    }
+}
+
+/// What a tool said of a device, as an error of the host.
+fn refused(device: &str, source: SharingError) -> HostError {
+    HostError::Sharing {
+        device: device.to_owned(),
+        after: Box::default(),
+        source: Box::new(source),
+    }
+}
+
+/// Runs calls of tools where they hold nobody up.
+async fn apart<T: Send + 'static>(
+    device: &str,
+    work: impl FnOnce() -> Result<T, SharingError> + Send + 'static,
+) -> Result<T, HostError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome.map_err(|source| refused(device, source)),
+        Err(_) => Err(HostError::Ended),
+    }
+}

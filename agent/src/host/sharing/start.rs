@@ -1,0 +1,214 @@
+//! Beginning of kerfd: what an earlier one shared is taken over as it runs, and made whole where it does not.
+
+use std::collections::BTreeSet;
+
+use kerf_partitioner::sharing::MpsDaemon;
+use kerf_types::PciAddress;
+use kerf_types::sharing::{DeviceId, Interval, Mps, Sharing};
+use tokio::task::JoinSet;
+
+use super::super::{Host, HostError};
+use super::{State, apart, refused};
+use crate::errors::chain;
+
+/// Name of the entry about settings of shared GPUs.
+const SETTINGS: &str = "sharing";
+
+impl Host {
+    /// Before anything is announced: finds the daemons that run, starts those that are missing, and sets what a
+    /// driver may have forgotten. What does not work is told, and no share of it is given.
+    pub(in crate::host) async fn take_over_shared(&mut self) {
+        // Nothing is asked of a driver that somebody works on.
+        if self.maintenance.is_some() {
+            return;
+        }
+        let gpus: Vec<_> = self.shared.gpus.clone().into_iter().collect();
+        for (gpu, sharing) in gpus {
+            if let Err(error) = self.set_up(gpu, sharing).await {
+                let hint = "its shares may not work as they should; apply its layout again";
+                self.degrade(SETTINGS, chain(&error), hint);
+            }
+            if let Sharing::Mps(limits) = sharing {
+                for (device, uuid) in self.shared_devices(gpu) {
+                    self.seat(device, &uuid, limits);
+                }
+            }
+        }
+        let mut found = JoinSet::new();
+        for (device, seat) in &self.shared.seats {
+            let (device, place, limits) = (*device, seat.place.clone(), seat.limits);
+            let tools = self.shared.tools.clone();
+            found.spawn(async move {
+                let uuid = place.device.clone();
+                let running = apart(&uuid, move || match tools.mps_find(&place)? {
+                    // One that was started and not yet told its limits when a kerfd died is told now.
+                    Some(daemon) => tools.mps_limit(&place, &limits).map(|()| daemon),
+                    None => tools.mps_start(&place, &limits),
+                });
+                (device, running.await)
+            });
+        }
+        while let Some(outcome) = found.join_next().await {
+            if let Ok((device, outcome)) = outcome {
+                self.took_over(device, outcome);
+            }
+        }
+    }
+
+    /// Before the driver is closed for work on these GPUs: their daemons end, if nobody is on them. What is shared
+    /// stays so, and is there again when the driver is.
+    pub(in crate::host) async fn suspend_shared(
+        &mut self,
+        gpus: &BTreeSet<PciAddress>,
+    ) -> Result<(), HostError> {
+        let seats = self.shared.seats.keys();
+        let own = seats.filter(|device| gpus.contains(&device.gpu()));
+        for device in own.copied().collect::<Vec<DeviceId>>() {
+            self.stop_now(device).await?;
+        }
+        Ok(())
+    }
+
+    fn took_over(&mut self, device: DeviceId, outcome: Result<MpsDaemon, HostError>) {
+        let Some(life) = self.shared.seats.get(&device).map(|seat| seat.life) else {
+            return;
+        };
+        match outcome {
+            Ok(daemon) => self.daemon_started(device, life, Ok(daemon)),
+            Err(HostError::Sharing { source, .. }) => {
+                self.daemon_started(device, life, Err(*source));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Sets what the driver is told of a shared GPU as a whole.
+    pub(super) async fn set_up(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+    ) -> Result<(), HostError> {
+        let live = self.gpu(gpu)?;
+        let (uuid, is_whole) = (live.uuid.to_string(), !live.mig_mode.is_on());
+        match sharing {
+            Sharing::TimeSlice(slices) => {
+                let (tools, name) = (self.shared.tools.clone(), uuid.clone());
+                let set = move || tools.time_slice_set(&name, slices.interval);
+                apart(&uuid, set).await
+            }
+            // With MIG a GPU keeps the mode that it has: the driver takes no other.
+            Sharing::Mps(_) if is_whole => self.set_exclusive(gpu, true).await,
+            Sharing::Mps(_) => Ok(()),
+        }
+    }
+
+    /// Undoes it.
+    pub(super) async fn set_back(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+    ) -> Result<(), HostError> {
+        let live = self.gpu(gpu)?;
+        let (uuid, is_whole) = (live.uuid.to_string(), !live.mig_mode.is_on());
+        match sharing {
+            Sharing::TimeSlice(_) => {
+                let (tools, name) = (self.shared.tools.clone(), uuid.clone());
+                let set = move || tools.time_slice_set(&name, Interval::Default);
+                apart(&uuid, set).await
+            }
+            Sharing::Mps(_) if is_whole => self.set_exclusive(gpu, false).await,
+            Sharing::Mps(_) => Ok(()),
+        }
+    }
+
+    async fn set_exclusive(&mut self, gpu: PciAddress, exclusive: bool) -> Result<(), HostError> {
+        let set = self.hardware.set_exclusive(gpu, exclusive).await;
+        set.map_err(|source| HostError::ComputeMode {
+            gpu,
+            after: Box::default(),
+            source,
+        })
+    }
+
+    /// Starts the daemon of a device while its requester waits.
+    pub(super) async fn start_now(&mut self, device: DeviceId) -> Result<(), HostError> {
+        let Some(seat) = self.shared.seats.get(&device) else {
+            return Ok(());
+        };
+        let (life, place, limits) = (seat.life, seat.place.clone(), seat.limits);
+        let (tools, gate) = (self.shared.tools.clone(), seat.gate.clone());
+        let guard = gate.lock().await;
+        let uuid = place.device.clone();
+        let started = apart(&uuid, move || {
+            // What lies in a place of ours and should not is of an earlier kerfd, with other limits.
+            if let Some(old) = tools.mps_find(&place)? {
+                tools.mps_stop(&place, &old)?;
+            }
+            tools.mps_start(&place, &limits)
+        })
+        .await;
+        drop(guard);
+        match started {
+            Ok(daemon) => {
+                self.daemon_started(device, life, Ok(daemon));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the daemon of a device, which must have no clients, and gives its place up.
+    pub(super) async fn stop_now(&mut self, device: DeviceId) -> Result<(), HostError> {
+        let Some(seat) = self.shared.seats.get(&device) else {
+            return Ok(());
+        };
+        let (place, gate) = (seat.place.clone(), seat.gate.clone());
+        let tools = self.shared.tools.clone();
+        let uuid = place.device.clone();
+        let mut open = gate.lock().await;
+        let clients = apart(&uuid, move || {
+            let Some(daemon) = tools.mps_find(&place)? else {
+                return Ok(Vec::new());
+            };
+            // One that does not answer serves nobody; it is ended by its process.
+            let state = tools.mps_state(&place);
+            let clients: Vec<u32> =
+                state.map_or_else(|_| Vec::new(), |state| state.clients().collect());
+            if clients.is_empty() {
+                tools.mps_stop(&place, &daemon)?;
+            }
+            Ok(clients)
+        })
+        .await?;
+        if let Some(pid) = clients.first() {
+            return Err(HostError::DaemonInUse {
+                device: device.to_string(),
+                pid: *pid,
+            });
+        }
+        *open = false;
+        drop(open);
+        self.shared.seats.remove(&device);
+        self.recovered(&super::supervise::name(device));
+        Ok(())
+    }
+
+    /// Makes a place for the daemon of a device, in its present life.
+    pub(super) fn seat(&mut self, device: DeviceId, uuid: &str, limits: Mps) {
+        self.shared.lives += 1;
+        let seat = super::Seat {
+            place: self.place_of(uuid),
+            limits,
+            life: self.shared.lives,
+            state: State::Starting,
+            restarts: super::Restarts::default(),
+            gate: std::sync::Arc::new(tokio::sync::Mutex::new(true)),
+        };
+        self.shared.seats.insert(device, seat);
+    }
+}
+
+/// Keeps the conversion in one place: an error of a tool about a device.
+pub(super) fn told(device: DeviceId, source: kerf_partitioner::sharing::SharingError) -> String {
+    chain(&refused(&device.to_string(), source))
+}
