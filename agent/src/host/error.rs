@@ -372,9 +372,9 @@ impl HostError {
             Self::Step { .. } | Self::Hardware(_) => {
                 "see `kerf status`; run the command again once it is well"
             }
-            Self::Sharing { .. } => {
-                "see the daemon's logs under the state folder (mps/), and `kerf status`"
-            }
+            Self::Sharing { source, .. } => source.hint().unwrap_or(
+                "see the daemon's logs under the state folder (mps/), and `kerf status`",
+            ),
             Self::ComputeMode { .. } => "see `kerf status`; run the command again once it is well",
             Self::DaemonInUse { .. } => "end that process first: kerf ends nobody's process",
             Self::RunFile { .. } => "check the space under the run folder",

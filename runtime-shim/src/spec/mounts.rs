@@ -1,4 +1,5 @@
-//! Mounts of what the driver offers, after all mounts of the spec.
+//! Mounts of what the driver offers, after all mounts of the spec; and the shared memory of an MPS daemon, in place of
+//! the container's own.
 
 use std::path::Path;
 
@@ -7,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::SpecError;
 use crate::frame::MountEntry;
 use crate::json::tree::{Node, Object};
+
+/// Where an MPS daemon and its clients meet in memory. Engines give every container an empty tmpfs of its own there, in
+/// which a client would look for its daemon in vain.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 #[derive(Serialize)]
 struct NewMount<'g> {
@@ -25,7 +30,7 @@ struct OldMount {
 }
 
 /// Appends `mounts`; one that is there already is kept, another one at its place is an error, since the
-/// later mount would hide the files that the author wanted.
+/// later mount would hide the files that the author wanted. An own tmpfs at [`SHARED_MEMORY`] has none, and is replaced.
 pub(super) fn apply(root: &mut Object<'_>, mounts: &[MountEntry]) -> Result<(), SpecError> {
     if mounts.is_empty() {
         return Ok(());
@@ -46,10 +51,16 @@ pub(super) fn apply(root: &mut Object<'_>, mounts: &[MountEntry]) -> Result<(), 
         };
         let same_place = there
             .iter()
-            .find(|old| Path::new(&old.destination) == new.destination);
+            .enumerate()
+            .find(|(_, old)| Path::new(&old.destination) == new.destination);
         match same_place {
             None => list.push(Node::made(&new).map_err(SpecError::Encode)?),
-            Some(old) if is_same(old, &new) => {}
+            Some((_, old)) if is_same(old, &new) => {}
+            Some((at, old)) if is_own_memory(old) => {
+                if let Some(place) = list.get_mut(at) {
+                    *place = Node::made(&new).map_err(SpecError::Encode)?;
+                }
+            }
             Some(_) => {
                 let destination = mount.destination.clone();
                 return Err(SpecError::MountConflict { destination });
@@ -66,6 +77,10 @@ fn options(mount: &MountEntry) -> Vec<&str> {
         options.insert(0, "bind");
     }
     options
+}
+
+fn is_own_memory(old: &OldMount) -> bool {
+    old.destination == SHARED_MEMORY && old.r#type.as_deref() == Some("tmpfs")
 }
 
 fn is_same(old: &OldMount, new: &NewMount<'_>) -> bool {

@@ -73,6 +73,39 @@ pub(in crate::spec) fn told(error: &SpecError) -> String {
 }
 
 #[test]
+fn the_memory_of_a_daemon_takes_the_place_of_the_containers_own_alone() {
+    let shared = MountEntry {
+        source: "/run/kerf/mps/0a/shm".into(),
+        destination: "/dev/shm".into(),
+        options: vec!["rw".to_owned()],
+        kind: "bind".to_owned(),
+    };
+    let grant = Grant {
+        mounts: vec![shared],
+        ..grant()
+    };
+    let mounted = |old: Value| {
+        let applied = apply(&with("/mounts", json!([old])), &grant)?;
+        let spec: Value = serde_json::from_str(&applied).expect("json");
+        Ok::<Value, SpecError>(spec["mounts"].clone())
+    };
+    let bind = json!({"destination": "/dev/shm", "type": "bind", "source": "/run/kerf/mps/0a/shm",
+        "options": ["bind", "rw"]});
+    let own = json!({"destination": "/dev/shm", "type": "tmpfs", "source": "shm"});
+    assert_eq!(mounted(own).expect("replaced"), json!([bind]));
+    // Somebody else's files are there.
+    let theirs = json!({"destination": "/dev/shm", "type": "bind", "source": "/run/pod/shm",
+        "options": ["rbind"]});
+    let refusal = mounted(theirs).expect_err("a conflict");
+    assert!(matches!(refusal, SpecError::MountConflict { .. }));
+    let elsewhere = json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"});
+    assert_eq!(
+        mounted(elsewhere.clone()).expect("added"),
+        json!([elsewhere, bind])
+    );
+}
+
+#[test]
 fn the_grant_stands_in_the_spec() {
     let text = apply(CONFIG, &grant()).expect("applied");
     // A break before each object and each key of the parts that matter, for the reader.

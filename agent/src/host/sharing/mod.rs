@@ -28,6 +28,7 @@ use std::time::Instant;
 use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, SharingError, Tools};
 use kerf_types::sharing::{DeviceId, Mps, Sharing};
 use kerf_types::{Gpu, PciAddress};
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 pub use supervise::Told;
@@ -180,11 +181,16 @@ impl Host {
             .map_err(|source| HostError::RunFile { path, source })
     }
 
-    /// Where the daemon of a device lives, by the UUID of its life.
+    /// Where the daemon of a device lives. The name stands for the UUID, so for one life of a slice, and is short: the
+    /// path of a socket has no room for more.
     fn place_of(&self, uuid: &str) -> MpsPlace {
         let paths = &self.config.paths;
-        // Names of MIG devices of old drivers have slashes.
-        let name = uuid.replace('/', "_");
+        let digest = Sha256::digest(uuid);
+        let name: String = digest
+            .iter()
+            .take(6)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         MpsPlace {
             device: uuid.to_owned(),
             run: paths.run_dir.join("mps").join(&name),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kerf_partitioner::sharing::MpsDaemon;
+use kerf_partitioner::sharing::{MpsDaemon, SharingError};
 use kerf_types::PciAddress;
 use kerf_types::sharing::{DeviceId, Interval, Mps, Sharing};
 use tokio::task::JoinSet;
@@ -166,26 +166,11 @@ impl Host {
         let tools = self.shared.tools.clone();
         let uuid = place.device.clone();
         let mut open = gate.lock().await;
-        let clients = apart(&uuid, move || {
-            let Some(daemon) = tools.mps_find(&place)? else {
-                return Ok(Vec::new());
-            };
-            // One that does not answer serves nobody; it is ended by its process.
-            let state = tools.mps_state(&place);
-            let clients: Vec<u32> =
-                state.map_or_else(|_| Vec::new(), |state| state.clients().collect());
-            if clients.is_empty() {
-                tools.mps_stop(&place, &daemon)?;
-            }
-            Ok(clients)
-        })
-        .await?;
-        if let Some(pid) = clients.first() {
-            return Err(HostError::DaemonInUse {
-                device: device.to_string(),
-                pid: *pid,
-            });
-        }
+        let stopped = apart(&uuid, move || match tools.mps_find(&place)? {
+            Some(daemon) => tools.mps_stop(&place, &daemon),
+            None => Ok(()),
+        });
+        stopped.await.map_err(|error| in_use(device, error))?;
         *open = false;
         drop(open);
         self.shared.seats.remove(&device);
@@ -208,7 +193,21 @@ impl Host {
     }
 }
 
-/// Keeps the conversion in one place: an error of a tool about a device.
-pub(super) fn told(device: DeviceId, source: kerf_partitioner::sharing::SharingError) -> String {
+/// A daemon with clients is in use, like a slice that somebody has.
+fn in_use(device: DeviceId, error: HostError) -> HostError {
+    let HostError::Sharing { source, .. } = &error else {
+        return error;
+    };
+    match source.as_ref() {
+        SharingError::InUse { clients, .. } => HostError::DaemonInUse {
+            device: device.to_string(),
+            pid: clients.first().copied().unwrap_or(0),
+        },
+        _ => error,
+    }
+}
+
+/// What a tool says of a device, in words.
+pub(super) fn told(device: DeviceId, source: SharingError) -> String {
     chain(&refused(&device.to_string(), source))
 }
