@@ -157,17 +157,13 @@ impl Host {
         let (mut before, of) = (0, plan.steps().count());
         let mut outcome = Ok(());
         for change in &plan.gpus {
-            let mut result = self.end_planned(plan, change.pci).await;
-            if result.is_ok() {
-                result = self
-                    .run_steps_of(&change.steps, (before, of), progress)
-                    .await;
-            }
-            if result.is_ok() {
-                result = self.begin_planned(plan, change.pci).await;
-            }
+            let result = self
+                .carry_out_gpu(plan, change, (before, of), progress)
+                .await;
             before += change.steps.len();
-            done.steps += change.steps.len();
+            let mut sharing = plan.sharing.iter();
+            let is_shared = sharing.any(|shared| shared.gpu.pci == change.pci);
+            done.steps += change.steps.len() + usize::from(is_shared);
             match result {
                 Err(error) if self.waits_for_reset(change, &error) => {
                     done.after_reset.insert(change.pci);
@@ -182,8 +178,23 @@ impl Host {
         if outcome.is_ok() {
             outcome = self.carry_out_amd(plan, (before, of), progress, done).await;
         }
+        // New slices of a shared GPU get their daemons.
+        self.keep_shared().await;
         self.settle().await;
         outcome
+    }
+
+    /// One GPU: what is shared no longer, the steps, what is shared from now on.
+    async fn carry_out_gpu(
+        &mut self,
+        plan: &HostPlan,
+        change: &GpuChange,
+        at: (usize, usize),
+        progress: Listener<'_>,
+    ) -> Result<(), HostError> {
+        self.end_planned(plan, change.pci).await?;
+        self.run_steps_of(&change.steps, at, progress).await?;
+        self.begin_planned(plan, change.pci).await
     }
 
     /// Whether a change of mode was taken and waits for a reset: then the rest of the GPU's layout waits with it,

@@ -167,6 +167,7 @@ impl Host {
         let kept = request.settled(&plan, &self.inventory);
         if plan.is_empty() {
             self.keep(&kept, &BTreeSet::new())?;
+            self.revive_shared();
             self.publish();
             return Ok(LayoutDone {
                 generation: found,
@@ -178,6 +179,7 @@ impl Host {
             .carry_out_recorded(&request, plan, HistoryKind::Apply, Some(progress))
             .await?;
         self.keep(&kept, &done.after_reset)?;
+        self.revive_shared();
         self.publish();
         let text = format!("layout applied in {} steps", done.steps);
         self.events.add("plan", &self.generation.to_string(), &text);

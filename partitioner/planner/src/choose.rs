@@ -9,8 +9,8 @@
 use std::fmt;
 
 use kerf_types::{
-    Ask, DeviceId, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName,
-    Share, SharingMode, Step,
+    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName, SharingMode,
+    Step,
 };
 
 use crate::gpu::Creation;
@@ -22,6 +22,8 @@ mod part;
 mod share;
 mod slice;
 mod whole;
+
+pub use share::SharePick;
 
 /// A GPU that may serve an ask.
 #[derive(Debug, Clone, Copy)]
@@ -107,15 +109,6 @@ pub enum Pick {
     },
     /// A place on a shared device.
     Share(SharePick),
-}
-
-/// A place on a shared device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SharePick {
-    /// The device.
-    pub device: DeviceId,
-    /// The place.
-    pub share: Share,
 }
 
 /// A part to make, perhaps with its GPU instance.

@@ -20,6 +20,7 @@ mod parts;
 mod refusals;
 mod rules;
 mod scrapes;
+mod sharing;
 mod store;
 mod vgpu;
 mod web;

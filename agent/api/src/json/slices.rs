@@ -1,5 +1,8 @@
 //! `kerf slices`: the slices of a host, and who has them.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 
 use super::shared::SharedGpu;

@@ -7,7 +7,7 @@ use kerf_types::lease::InitProcess;
 use kerf_types::sharing::{DeviceId, Sharing};
 
 use super::super::{Command, Host, HostHandle};
-use super::restarts::Next;
+use super::restarts::{Next, Restarts};
 use super::{Since, State};
 use crate::process;
 
@@ -173,6 +173,21 @@ impl Host {
             };
             handle.tell(Command::Daemon { told }).await;
         });
+    }
+
+    /// Somebody has applied a layout: daemons that rest get another chance, as their operator may have mended what was
+    /// wrong.
+    pub(in crate::host) fn revive_shared(&mut self) {
+        let seats = self.shared.seats.iter_mut();
+        let mut resting = Vec::new();
+        for (device, seat) in seats.filter(|(_, seat)| matches!(seat.state, State::Resting { .. }))
+        {
+            seat.restarts = Restarts::default();
+            resting.push((*device, seat.life));
+        }
+        for (device, life) in resting {
+            self.start_beside(device, life);
+        }
     }
 
     /// With each look: a shared device that is new gets its daemon, and one that went gives its place up.

@@ -4,10 +4,21 @@
 //! use to others, while neighbours slow each other down.
 
 use kerf_types::ask::{Requirement, Shareable};
-use kerf_types::{Bytes, DeviceId, Gpu, GpuInstance, MigMode, ProfileName, Sharing, SharingMode};
+use kerf_types::{
+    Bytes, DeviceId, Gpu, GpuInstance, MigMode, ProfileName, Share, Sharing, SharingMode,
+};
 
-use super::{GpuView, Pick, Refusal, SharePick, Shortage, open};
+use super::{GpuView, Pick, Refusal, Shortage, open};
 use crate::host::{SharedGpu, Usage, Use, processes, taken};
+
+/// A place on a shared device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharePick {
+    /// The device.
+    pub device: DeviceId,
+    /// The place.
+    pub share: Share,
+}
 
 /// A device of which a share may be given.
 struct Offer {

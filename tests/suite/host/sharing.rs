@@ -1,0 +1,346 @@
+//! Devices that several containers share: by MPS with a real daemon process of the simulated driver, and by time
+//! slices. What is shared is shared, and nothing else is.
+
+mod daemons;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::isolation::{lease_of, own, probe};
+use super::world::{World, names};
+
+/// Four places, each with a quarter of the threads and 18 GiB.
+const MPS: &str =
+    "- {gpus: [0], mig: false, sharing: {mps: {clients: 2, threads: 25, memory: 18GiB}}}";
+
+const NOT_SHARED: &str = "- {gpus: [0], mig: false}";
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    #[track_caller]
+    fn ends(self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self.out
+    }
+
+    /// The error of a command that was refused.
+    #[track_caller]
+    fn refused(self, words: &str) {
+        assert!(self.err.contains(words), "{}\n{}", self.out, self.err);
+        self.ends(1);
+    }
+}
+
+/// A host with shared devices. Daemons outlive kerfd, so they are ended with the test.
+struct Shared(World);
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for pid in self.daemons() {
+            drop(kill(pid, Signal::SIGKILL));
+        }
+    }
+}
+
+impl Shared {
+    fn kerf(&self, words: &[&str]) -> Said {
+        let mut command: Command = self.0.kerfd.kerf().expect("kerf is built");
+        let output = command.args(words).output().expect("kerf runs");
+        Said {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs a verb on a layout of these rules.
+    fn layout(&self, verb: &str, rules: &str) -> Said {
+        let path = self.0.scratch.join("layout.yaml");
+        fs::write(&path, format!("rules:\n{rules}\n")).expect("written");
+        self.kerf(&[verb, "-f", path.to_str().expect("text")])
+    }
+
+    /// A layout is applied, is what is there then, and a second time plans nothing.
+    #[track_caller]
+    fn settles(&self, rules: &str) {
+        self.layout("apply", rules).ends(0);
+        self.layout("assert", rules).ends(0);
+        let plan = self.layout("plan", rules).ends(0);
+        assert!(plan.contains("nothing to do"), "{plan}");
+    }
+
+    /// What is shared, as `kerf slices` tells it.
+    fn shared(&self) -> Vec<Value> {
+        let slices = self.kerf(&["slices", "-o", "json"]).ends(0);
+        let document: Value = serde_json::from_str(&slices).expect("JSON");
+        document["shared"].as_array().expect("a list").clone()
+    }
+
+    /// Every shared device of the host.
+    fn devices(&self) -> Vec<Value> {
+        let gpus = self.shared();
+        let devices = gpus.iter().filter_map(|gpu| gpu["devices"].as_array());
+        devices.flatten().cloned().collect()
+    }
+
+    /// The process of the only daemon, once it is ready.
+    fn daemon(&self) -> i64 {
+        let mut pid = None;
+        self.0.until("a daemon that is ready", || {
+            let devices = self.devices();
+            let [device] = devices.as_slice() else {
+                return false;
+            };
+            pid = device["daemon_pid"].as_i64();
+            device["state"] == "ready" && pid.is_some()
+        });
+        pid.expect("a process")
+    }
+
+    /// Pipe directories of this host's daemons.
+    fn pipes(&self) -> Vec<PathBuf> {
+        let folder = self.0.kerfd.folder().join("run/mps");
+        let places = names(&folder).into_iter();
+        places.map(|name| folder.join(name).join("pipe")).collect()
+    }
+
+    /// Daemons by their pid files, whoever knows of them.
+    fn daemons(&self) -> Vec<Pid> {
+        let pid = |pipe: PathBuf| {
+            let text = fs::read_to_string(pipe.join("nvidia-cuda-mps-control.pid")).ok()?;
+            let pid: i32 = text.trim().parse().ok()?;
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let is_daemon = String::from_utf8_lossy(&line).contains("nvidia-cuda-mps-control");
+            is_daemon.then_some(Pid::from_raw(pid))
+        };
+        self.pipes().into_iter().filter_map(pid).collect()
+    }
+
+    fn kill(&self, pid: i64) {
+        let pid = i32::try_from(pid).expect("a process id");
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it runs");
+    }
+
+    fn fault(&self, tool: &str, fault: &str) {
+        let machine = self.0.kerfd.machine();
+        let machine = machine.to_str().expect("text");
+        self.kerf(&["sim", "fault", machine, tool, fault]).ends(0);
+    }
+
+    /// The refusal of an ask for a lease.
+    fn refusal(&self, ask: &str) -> String {
+        let refused = self.0.client.lease(ask, "", "").expect_err(ask);
+        refused.message().to_owned()
+    }
+}
+
+/// The environment and the mounts of a container's first process.
+fn inside(world: &World, id: &str) -> (BTreeSet<String>, String) {
+    let env = world.exec(id, "tr '\\0' '\\n' < /proc/1/environ");
+    let mounts = world.exec(id, "cat /proc/1/mounts");
+    (env.lines().map(str::to_owned).collect(), mounts)
+}
+
+#[test]
+fn two_containers_share_a_gpu_by_mps_and_a_third_finds_no_place() {
+    let Some(world) = World::new("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    let world = &shared.0;
+    shared.settles(MPS);
+    let exported = shared.kerf(&["export"]).ends(0);
+    assert!(
+        exported.contains("clients: 2") && exported.contains("memory: 18GiB"),
+        "{exported}"
+    );
+    world.start("a", "gpu,mps");
+    world.start("b", "memory>=18GiB,mps");
+    let none = world.refuse("c", &[("kerf.dev/accelerator", "gpu,mps")]);
+    assert!(none.contains("all of its 2 places are taken"), "{none}");
+    let nodes = world.nodes();
+    let gpu: BTreeSet<String> = ["nvidia0", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"]
+        .map(str::to_owned)
+        .into();
+    for id in ["a", "b"] {
+        assert_eq!(own(&probe(world, id, &nodes)), gpu, "{id}");
+        let (env, mounts) = inside(world, id);
+        for word in [
+            "KERF_ISOLATION=mps",
+            "CUDA_MPS_PIPE_DIRECTORY=/tmp/nvidia-mps",
+            "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25",
+            "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=0=18432M",
+        ] {
+            assert!(env.contains(word), "{id} lacks {word}: {env:?}");
+        }
+        let mounted = |place: &str| mounts.lines().filter(|line| line.contains(place)).count();
+        assert_eq!(
+            (mounted(" /tmp/nvidia-mps "), mounted(" /dev/shm ")),
+            (1, 1),
+            "{mounts}"
+        );
+        let socket = world.exec(id, "test -S /tmp/nvidia-mps/control && echo there");
+        assert_eq!(socket.trim(), "there");
+        let subject = &lease_of(world, id).subjects[0];
+        assert_eq!(subject.isolation, "mps");
+    }
+    let [device] = &shared.devices()[..] else {
+        panic!("one device");
+    };
+    assert_eq!(
+        device["taken"].as_array().map(Vec::len),
+        Some(2),
+        "{device}"
+    );
+    // Nobody gets the whole of it, and nobody changes how it is shared.
+    assert!(shared.refusal("gpu:8").contains("it is shared by mps"));
+    assert!(shared.refusal("gpu=0").contains("shared by mps"));
+    shared
+        .layout("apply", NOT_SHARED)
+        .refused("leased by container");
+    world.end("a");
+    world.until("its place", || world.client.leases().len() == 1);
+    world.start("c", "gpu,mps");
+    let share = lease_of(world, "c").subjects[0].share.clone();
+    assert_eq!(share.map(|share| (share.index, share.of)), Some((0, 2)));
+    world.end("b");
+    world.end("c");
+    world.until_no_leases();
+    shared.settles(NOT_SHARED);
+    assert_eq!((shared.shared(), shared.daemons()), (vec![], vec![]));
+    world.start("d", "gpu:8");
+    world.end("d");
+}
+
+#[test]
+fn slices_are_shared_each_by_a_daemon_of_its_own() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    let world = &shared.0;
+    let two = "- {gpus: [0], slices: {3g.40gb: 2}, sharing: {mps: {clients: 2}}}";
+    shared.settles(two);
+    let devices = shared.devices();
+    let uuids: BTreeSet<&str> = devices
+        .iter()
+        .filter_map(|one| one["uuid"].as_str())
+        .collect();
+    let pids: BTreeSet<Option<i64>> = devices
+        .iter()
+        .map(|one| one["daemon_pid"].as_i64())
+        .collect();
+    assert!(
+        uuids.len() == 2 && uuids.iter().all(|uuid| uuid.starts_with("MIG-")),
+        "{devices:?}"
+    );
+    assert!(pids.len() == 2 && !pids.contains(&None), "{devices:?}");
+    let leases: Vec<String> = (0..4)
+        .map(|_| {
+            world
+                .client
+                .lease("3g.40gb,mps", "", "")
+                .expect("a place")
+                .id
+        })
+        .collect();
+    assert!(
+        shared
+            .refusal("3g.40gb,mps")
+            .contains("all of its 2 places are taken")
+    );
+    assert!(
+        shared
+            .refusal("memory>=1GiB,mps")
+            .contains("no limit of memory")
+    );
+    // Another slice of that size is cut elsewhere, for somebody who asks for one of their own.
+    let own = world.client.lease("3g.40gb", "", "").expect("a slice");
+    assert_eq!(own.subjects[0].isolation, "hardware");
+    world.client.release(&own.id).expect("nobody has it");
+    let one = "- {gpus: [0], slices: {7g.80gb: 1}, sharing: {mps: {clients: 48}}}";
+    shared.layout("apply", one).refused("leased by user");
+    for lease in &leases {
+        world.client.release(lease).expect("nobody has it");
+    }
+    shared.settles(one);
+    assert_eq!(shared.devices().len(), 1);
+    shared.daemon();
+    assert_eq!(shared.daemons().len(), 1);
+    let many = "- {gpus: [0], slices: {1g.10gb: 7}, sharing: {mps: {clients: 7}}}";
+    shared.layout("plan", many).refused("serves at most 6");
+    shared.settles(NOT_SHARED);
+    assert_eq!(shared.daemons(), vec![]);
+}
+
+#[test]
+fn time_slices_are_given_to_so_many_and_promise_no_memory() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    let world = &shared.0;
+    let slices = "- {gpus: [0], mig: false, sharing: {time-slice: {replicas: 2, interval: long}}}";
+    shared.settles(slices);
+    let lease = |ask| world.client.lease(ask, "", "").expect("a place");
+    let (first, second) = (lease("gpu,time-slice"), lease("fp8,time-slice"));
+    assert_eq!(first.subjects[0].isolation, "time-slice");
+    assert!(
+        shared
+            .refusal("gpu,time-slice")
+            .contains("all of its 2 places are taken")
+    );
+    let memory = shared.refusal("memory>=1GiB,time-slice");
+    assert!(
+        memory.contains("a time slice has no limit of memory"),
+        "{memory}"
+    );
+    let listed = shared.kerf(&["lease", "list"]).ends(0);
+    assert!(
+        listed.contains("ISOLATION") && listed.contains("time-slice"),
+        "{listed}"
+    );
+    let shown = shared.kerf(&["slices"]).ends(0);
+    assert!(
+        shown.contains("no limit of memory, no isolation of faults"),
+        "{shown}"
+    );
+    shared.layout("apply", MPS).refused("leased by user");
+    for lease in [first, second] {
+        world.client.release(&lease.id).expect("nobody has it");
+    }
+    // What is shared is not named, and goes from one way to the other.
+    let cdi = world.kerfd.cdi();
+    let files = names(&cdi);
+    let named = files
+        .iter()
+        .map(|name| fs::read_to_string(Path::new(&cdi).join(name)));
+    let uuid = shared.shared()[0]["uuid"]
+        .as_str()
+        .expect("a UUID")
+        .to_owned();
+    assert!(
+        named
+            .filter_map(Result::ok)
+            .all(|text| !text.contains(&format!("\"{uuid}\"")))
+    );
+    shared.fault("--smi", "set-timeslice=refuse");
+    shared.layout("apply", MPS).refused("cannot be changed");
+    shared.layout("assert", slices).ends(0);
+    shared.fault("--smi", "clear");
+    shared.settles(MPS);
+    shared.settles(NOT_SHARED);
+}

@@ -1,0 +1,123 @@
+//! Daemons that crash, refuse to start, outlive their kerfd, and end with a boot.
+
+use std::fs;
+
+use super::{MPS, NOT_SHARED, Shared};
+use crate::host::faults::{until_degraded, until_well};
+use crate::host::world::{SAMPLED, World};
+
+#[test]
+fn a_daemon_that_is_killed_comes_back_and_one_that_always_ends_rests() {
+    let Some(world) = World::bare("h100x8", SAMPLED) else {
+        return;
+    };
+    let shared = Shared(world);
+    let world = &shared.0;
+    shared.settles(MPS);
+    let lease = world.client.lease("gpu,mps", "", "").expect("a place");
+    let first = shared.daemon();
+    shared.kill(first);
+    world.until("another daemon", || {
+        shared.devices()[0]["daemon_pid"]
+            .as_i64()
+            .is_some_and(|pid| pid != first)
+    });
+    until_well(world);
+    assert_eq!(world.lease().id, lease.id);
+    let events = shared.kerf(&["events"]).ends(0);
+    assert!(events.contains("it is started again in 250 ms"), "{events}");
+    // Whatever is wrong, asking the driver for ever does not mend it.
+    shared.fault("--mps", "start=refuse");
+    shared.kill(shared.daemon());
+    until_degraded(world, &["mps daemon of 0000:", "rests"]);
+    assert!(shared.refusal("gpu,mps").contains("rests"));
+    assert_eq!(world.lease().id, lease.id);
+    shared.fault("--mps", "clear");
+    shared.layout("apply", MPS).ends(0);
+    shared.daemon();
+    until_well(world);
+    world.client.lease("gpu,mps", "", "").expect("a place");
+}
+
+#[test]
+fn what_cannot_begin_is_taken_back() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    shared.fault("--mps", "start=refuse");
+    let refused = shared.layout("apply", MPS);
+    assert!(refused.err.contains("taken back"), "{refused:?}");
+    refused.refused("cannot be changed");
+    shared.layout("assert", NOT_SHARED).ends(0);
+    let history = shared.kerf(&["history"]).ends(0);
+    assert!(history.contains("failed"), "{history}");
+    // The whole GPU is as free as it was.
+    let lease = shared.0.client.lease("gpu:8", "", "").expect("all of them");
+    shared.0.client.release(&lease.id).expect("nobody has it");
+    shared.fault("--mps", "clear");
+    shared.settles(MPS);
+}
+
+#[test]
+fn daemons_outlive_their_kerfd_and_begin_anew_after_a_boot() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let mut shared = Shared(world);
+    shared.settles(MPS);
+    let lease = shared
+        .0
+        .client
+        .lease("gpu,mps", "", "")
+        .expect("a place")
+        .id;
+    let first = shared.daemon();
+    shared.0.kerfd.kill9().expect("it goes");
+    shared.0.kerfd.restart().expect("kerfd comes up");
+    assert_eq!(
+        (shared.daemon(), shared.0.lease().id.clone()),
+        (first, lease.clone())
+    );
+    // One that ended while nobody looked is there before a lease is.
+    shared.0.kerfd.kill9().expect("it goes");
+    shared.kill(first);
+    shared.0.kerfd.restart().expect("kerfd comes up");
+    assert_ne!(shared.daemon(), first);
+    shared.0.client.release(&lease).expect("nobody has it");
+    // A boot ends everything of it, and the layout stays.
+    shared.0.kerfd.terminate().expect("it ends well");
+    for pid in shared.daemons() {
+        shared.kill(i64::from(pid.as_raw()));
+    }
+    let id = shared
+        .0
+        .kerfd
+        .sysroot()
+        .join("proc/sys/kernel/random/boot_id");
+    fs::create_dir_all(id.parent().expect("a folder")).expect("made");
+    fs::write(&id, "00000000-0000-4000-8000-000000000001\n").expect("written");
+    shared.0.kerfd.restart().expect("kerfd comes up");
+    shared.daemon();
+    shared.layout("assert", MPS).ends(0);
+    let history = shared.kerf(&["history"]).ends(0);
+    assert!(history.contains("reapply"), "{history}");
+    shared.0.client.lease("gpu,mps", "", "").expect("a place");
+}
+
+#[test]
+fn daemons_are_out_of_the_way_in_maintenance() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    shared.settles(MPS);
+    let first = shared.daemon();
+    shared.kerf(&["maintenance", "enter"]).ends(0);
+    assert_eq!(shared.daemons(), vec![]);
+    nvidia_ml::control::reset(&shared.0.kerfd.machine(), 0).expect("nobody is in the way");
+    shared.kerf(&["maintenance", "leave"]).ends(0);
+    assert_ne!(shared.daemon(), first);
+    shared.layout("assert", MPS).ends(0);
+    shared.settles(NOT_SHARED);
+}
