@@ -6,6 +6,7 @@
 //! other: loading took long, and would again. At most two workers are abandoned; a third that is stuck means that the driver as a whole is.
 
 mod close;
+mod compute_mode;
 mod pool;
 #[cfg(test)]
 mod tests;
@@ -321,32 +322,6 @@ impl Hardware {
                 operation,
                 why: error.to_string(),
             }),
-        }
-    }
-
-    /// Lets one process have a GPU, which may be an MPS server with its clients, or again any number of them.
-    pub async fn set_exclusive(
-        &self,
-        gpu: PciAddress,
-        exclusive: bool,
-    ) -> Result<(), HardwareError> {
-        let mode = match exclusive {
-            true => wire::ComputeMode::ExclusiveProcess,
-            false => wire::ComputeMode::Default,
-        };
-        let pci = gpu.to_string();
-        let call = wire::request::Call::SetComputeMode(wire::SetComputeMode {
-            pci,
-            mode: mode.into(),
-        });
-        let operation = format!("setting the compute mode of {gpu}");
-        let scope = Scope::Gpu(GpuKey::Pci(gpu));
-        let outcome = self
-            .call(scope, &operation, call, self.deadlines.step)
-            .await?;
-        match &outcome {
-            wire::response::Outcome::ComputeMode(now) if now.mode() == mode => Ok(()),
-            other => Err(unexpected(&operation, other)),
         }
     }
 

@@ -174,8 +174,8 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         &paths.runtime,
         &paths.run_dir.join("runtime.sock"),
     );
-    let shared = sharing::Shared::new(&parts.config);
     let mut host = Host {
+        shared: sharing::Shared::new(&parts.config),
         config: parts.config,
         hardware: parts.hardware,
         store: parts.store,
@@ -204,7 +204,6 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         recording: None,
         kept: kept::Kept::default(),
         vgpus: vgpu::Vgpus::default(),
-        shared,
         holds: Vec::new(),
         maintenance: None,
         view,

@@ -113,7 +113,9 @@ fn daemons_are_out_of_the_way_in_maintenance() {
     let shared = Shared(world);
     shared.settles(MPS);
     let first = shared.daemon();
-    shared.kerf(&["maintenance", "enter"]).ends(0);
+    // Exits with 3 where not every process can be looked into, as in a container.
+    let entered = shared.kerf(&["maintenance", "enter"]);
+    assert!(matches!(entered.code, Some(0 | 3)), "{entered:?}");
     assert_eq!(shared.daemons(), vec![]);
     nvidia_ml::control::reset(&shared.0.kerfd.machine(), 0).expect("nobody is in the way");
     shared.kerf(&["maintenance", "leave"]).ends(0);

@@ -60,13 +60,7 @@ fn a_lease_is_shown_whole() {
         (message.fence, message.init_pid),
         ((1 << 48) + 42, Some(77))
     );
-    let shares = message.subjects.iter();
-    let shares = shares.map(|subject| {
-        let share = subject.share.as_ref().map(|share| (share.index, share.of));
-        (subject.isolation.as_str(), share)
-    });
-    let shares: Vec<_> = shares.collect();
-    assert_eq!(shares, [("hardware", None), ("mps", Some((1, 4)))]);
+    told_of_shares(&message);
     let ids: Vec<_> = message
         .subjects
         .into_iter()
@@ -83,4 +77,15 @@ fn a_lease_is_shown_whole() {
         (slice.id.as_str(), gpu.pci.as_str()),
         ("0000:1b:00.0-6-1", "0000:1b:00.0")
     );
+}
+
+/// The slice is had alone, the GPU is shared.
+fn told_of_shares(message: &v1::Lease) {
+    let shares = message.subjects.iter();
+    let shares = shares.map(|subject| {
+        let share = subject.share.as_ref().map(|share| (share.index, share.of));
+        (subject.isolation.as_str(), share)
+    });
+    let shares: Vec<_> = shares.collect();
+    assert_eq!(shares, [("hardware", None), ("mps", Some((1, 4)))]);
 }

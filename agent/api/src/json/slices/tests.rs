@@ -4,9 +4,8 @@ use super::*;
 use crate::example::place;
 use crate::json::show::{message, pretty, text};
 
-#[test]
-fn slices() {
-    let slice = v1::Slice {
+fn slice() -> v1::Slice {
+    v1::Slice {
         id: text("0000:1b:00.0-6-1"),
         gpu_index: 0,
         gpu_uuid: text("GPU-1"),
@@ -25,7 +24,10 @@ fn slices() {
         reason: None,
         compute: None,
         isolation: text("hardware"),
-    };
+    }
+}
+
+fn shared_gpu() -> v1::SharedGpu {
     let taken = v1::TakenShare {
         index: 1,
         lease: text("0192f0a4-5c1e-7000-8000-00000000002b"),
@@ -43,7 +45,7 @@ fn slices() {
         threads: None,
         memory_bytes: Some(18 << 30),
     };
-    let shared = v1::SharedGpu {
+    v1::SharedGpu {
         index: 1,
         pci: text("0000:43:00.0"),
         uuid: text("GPU-2"),
@@ -51,10 +53,14 @@ fn slices() {
             mode: Some(v1::sharing::Mode::Mps(mps)),
         }),
         devices: vec![device],
-    };
+    }
+}
+
+#[test]
+fn slices() {
     let mut response = v1::ListSlicesResponse {
-        slices: vec![slice],
-        shared: vec![shared],
+        slices: vec![slice()],
+        shared: vec![shared_gpu()],
     };
     insta::assert_snapshot!(pretty(&message::<Slices, _>(&response)), @r#"
     {
