@@ -73,7 +73,10 @@ fn differs(plan: &Plan, gpu: &GpuPlan) -> bool {
 pub fn render(plan: &Plan, style: Style) -> String {
     let wrong = plan.gpus.iter().filter(|gpu| differs(plan, gpu));
     let wrong: Vec<&GpuPlan> = wrong.collect();
-    let mut text: String = wrong.iter().map(|gpu| plan::gpu_diff(gpu, style)).collect();
+    let cut = wrong
+        .iter()
+        .filter(|gpu| !plan::is_sharing_alone(plan, gpu));
+    let mut text: String = cut.map(|gpu| plan::gpu_diff(gpu, style)).collect();
     let sharing = plan.sharing.iter();
     text.extend(sharing.map(|change| plan::sharing_diff(change, style)));
     let amd: Vec<&AmdPlan> = plan.amd.iter().filter(|gpu| gpu.differs()).collect();

@@ -9,7 +9,7 @@ use kerf_api::json::{GpuPlan, Plan, PlannedSlice};
 use kerf_api::v1;
 
 pub use amd::amd_diff;
-pub use sharing::sharing_diff;
+pub use sharing::{is_sharing_alone, sharing_diff};
 
 use super::client::soon;
 use super::fail::Failure;
@@ -66,8 +66,8 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 /// The plan as a diff, GPU by GPU.
 pub fn render(plan: &Plan, style: Style) -> String {
-    let gpus = plan.gpus.iter().map(|gpu| gpu_diff(gpu, style));
-    let mut text: String = gpus.collect();
+    let gpus = plan.gpus.iter().filter(|gpu| !is_sharing_alone(plan, gpu));
+    let mut text: String = gpus.map(|gpu| gpu_diff(gpu, style)).collect();
     text.extend(plan.amd.iter().map(|gpu| amd_diff(gpu, style)));
     text.extend(plan.sharing.iter().map(|gpu| sharing_diff(gpu, style)));
     text.push_str(&notes(plan, style));

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use kerf_tests::world::leftovers;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -49,9 +50,7 @@ struct Shared(World);
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        for pid in self.daemons() {
-            drop(kill(pid, Signal::SIGKILL));
-        }
+        leftovers::kill_all(&self.daemons());
     }
 }
 
@@ -118,13 +117,13 @@ impl Shared {
     }
 
     /// Daemons by their pid files, whoever knows of them.
-    fn daemons(&self) -> Vec<Pid> {
+    fn daemons(&self) -> Vec<u32> {
         let pid = |pipe: PathBuf| {
             let text = fs::read_to_string(pipe.join("nvidia-cuda-mps-control.pid")).ok()?;
-            let pid: i32 = text.trim().parse().ok()?;
+            let pid: u32 = text.trim().parse().ok()?;
             let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
             let is_daemon = String::from_utf8_lossy(&line).contains("nvidia-cuda-mps-control");
-            is_daemon.then_some(Pid::from_raw(pid))
+            is_daemon.then_some(pid)
         };
         self.pipes().into_iter().filter_map(pid).collect()
     }

@@ -1,8 +1,14 @@
 //! What a plan does to the sharing of GPUs.
 
-use kerf_api::json::SharingPlan;
+use kerf_api::json::{GpuPlan, Plan, SharingPlan};
 
 use crate::cli::style::{Ink, Style};
+
+/// Whether nothing of a GPU changes but how it is shared.
+pub fn is_sharing_alone(plan: &Plan, gpu: &GpuPlan) -> bool {
+    let mut changes = plan.sharing.iter();
+    gpu.steps.is_empty() && changes.any(|change| change.pci == gpu.pci)
+}
 
 /// What ends on a GPU, and what begins.
 pub fn sharing_diff(change: &SharingPlan, style: Style) -> String {

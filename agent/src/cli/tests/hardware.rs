@@ -240,14 +240,14 @@ fn parts_are_drawn_in_their_instance() {
     };
     let all = Slices::try_from(&message).expect("right slices");
     let grids = Profiles::from(&host());
-    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @r#"
+    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"
     GPU 0  0000:10:00.0  NVIDIA H100 80GB HBM3  │··│··│··│··│███··│·░░░░│
       PROFILE           AT  STATE   ISOLATION  HOLDER  MEMORY  SM  GI  CI  UUID   ID
       1c.3g.40gb  4:4 c0:1  leased             -           0B   0   0   0  MIG-0  0000:10:00.0-4-4-c0-1
       1c.3g.40gb  4:4 c2:1  free               -           0B   0   0   2  MIG-2  0000:10:00.0-4-4-c2-1
 
     GPU 1-2: not cut
-    "#);
+    ");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn slices_are_drawn_on_their_grid() {
     };
     let all = Slices::try_from(&message).expect("right slices");
     let grids = Profiles::from(&host());
-    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @r#"
+    insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"
     GPU 0  0000:10:00.0  NVIDIA H100 80GB HBM3  │░░│××│··│··│███████████│
       PROFILE   AT  STATE                                   ISOLATION  HOLDER                 MEMORY  SM  GI  CI  UUID   ID
       1g.10gb  0:1  free                                               -                     9.75GiB  16   7   0  MIG-0  0000:10:00.0-0-1
@@ -289,7 +289,7 @@ fn slices_are_drawn_on_their_grid() {
       3g.40gb  4:4  leased                                             container default/c1  9.75GiB  16  11   0  MIG-4  0000:10:00.0-4-4
 
     GPU 1-2: not cut
-    "#);
+    ");
     let none = Slices::try_from(&v1::ListSlicesResponse::default()).expect("no slices");
     insta::assert_snapshot!(slices::render(&none, &grids, PLAIN), @"
     GPU 0  0000:10:00.0  NVIDIA H100 80GB HBM3  │··│··│··│··│··│··│··│··│

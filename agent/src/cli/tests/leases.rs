@@ -59,11 +59,11 @@ fn a_list_says_who_has_what() {
         leases: vec![slice(), gpus()],
     };
     let leases = Leases::try_from(&message).expect("right leases");
-    insta::assert_snapshot!(lease::render(&leases, PLAIN), @r#"
+    insta::assert_snapshot!(lease::render(&leases, PLAIN), @"
     ID                                    STATE     HOLDER                CONTAINER  GIVES                               ISOLATION  CUT      PID  EXPIRES
     01938f5c-0000-7000-8000-000000000001  reserved  user 1000             -          1g.10gb 0000:10:00.0-0-1            hardware   -          -  2026-11-25T12:01:00.000Z
     01938f5c-0000-7000-8000-000000000002  active    container default/c1  -          gpu 0000:11:00.0, gpu 0000:12:00.0  device     for it  4242  -
-    "#);
+    ");
     let none = Leases::try_from(&v1::ListLeasesResponse::default()).expect("no leases");
     insta::assert_snapshot!(lease::render(&none, PLAIN), @"no leases");
 }
@@ -71,7 +71,7 @@ fn a_list_says_who_has_what() {
 #[test]
 fn a_new_lease_says_how_a_container_gets_it() {
     let lease = Lease::try_from(&slice()).expect("a right lease");
-    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @r#"
+    insta::assert_snapshot!(lease::render_one(&lease, PLAIN), @"
     lease       01938f5c-0000-7000-8000-000000000001
     state       reserved
     gives       1g.10gb 0000:10:00.0-0-1
@@ -80,6 +80,6 @@ fn a_new_lease_says_how_a_container_gets_it() {
     expires     2026-11-25T12:01:00.000Z
     annotation  kerf.dev/lease=01938f5c-0000-7000-8000-000000000001
     CDI name    kerf.dev/lease=01938f5c-0000-7000-8000-000000000001
-    "#);
+    ");
     insta::assert_snapshot!(lease::render_released(&lease, PLAIN), @"01938f5c-0000-7000-8000-000000000001 is released: 1g.10gb 0000:10:00.0-0-1");
 }

@@ -9,6 +9,7 @@ mod hardware;
 mod layouts;
 mod leases;
 mod manual;
+mod sharing;
 mod spec;
 mod status;
 mod verbs;

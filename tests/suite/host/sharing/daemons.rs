@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use kerf_tests::ChildGuard;
+
 use super::{MPS, NOT_SHARED, Shared};
 use crate::host::faults::{until_degraded, until_well};
 use crate::host::world::{SAMPLED, World};
@@ -88,7 +90,7 @@ fn daemons_outlive_their_kerfd_and_begin_anew_after_a_boot() {
     // A boot ends everything of it, and the layout stays.
     shared.0.kerfd.terminate().expect("it ends well");
     for pid in shared.daemons() {
-        shared.kill(i64::from(pid.as_raw()));
+        shared.kill(i64::from(pid));
     }
     let id = shared
         .0
@@ -122,4 +124,45 @@ fn daemons_are_out_of_the_way_in_maintenance() {
     assert_ne!(shared.daemon(), first);
     shared.layout("assert", MPS).ends(0);
     shared.settles(NOT_SHARED);
+}
+
+/// A client of the only daemon, which computes once this returns.
+fn client(shared: &Shared) -> ChildGuard {
+    let pipes = shared.pipes();
+    let mut command = shared.0.kerfd.kerf().expect("kerf is built");
+    command.args(["sim", "mps-client"]).arg(&pipes[0]);
+    let log = shared.0.scratch.join("client.log");
+    let child = ChildGuard::spawn("client", &mut command, &log).expect("it starts");
+    shared.0.until("a client that computes", || {
+        std::fs::read_to_string(&log).is_ok_and(|said| said.contains("client "))
+    });
+    child
+}
+
+#[test]
+fn a_client_that_nobody_knows_of_is_in_the_way_and_the_server_that_it_leaves_is_not() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    shared.settles(MPS);
+    shared.daemon();
+    let mut stranger = client(&shared);
+    shared.layout("apply", NOT_SHARED).refused("process");
+    assert!(shared.refusal("gpu,mps").contains("used by process"));
+    stranger.kill().expect("it goes");
+    // The server stays for the next client, and is nobody's use of the GPU.
+    let mut lease = None;
+    shared.0.until("a free place", || {
+        lease = shared.0.client.lease("gpu,mps", "", "").ok();
+        lease.is_some()
+    });
+    let own = client(&shared);
+    let id = lease.expect("a lease").id;
+    let refused = shared.0.client.release(&id).expect_err("somebody computes");
+    assert!(refused.message().contains("not yet clean"), "{refused:?}");
+    drop(own);
+    shared.0.until_no_leases();
+    shared.settles(NOT_SHARED);
+    assert_eq!(shared.daemons(), Vec::<u32>::new());
 }
