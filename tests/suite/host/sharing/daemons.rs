@@ -118,7 +118,7 @@ fn daemons_are_out_of_the_way_in_maintenance() {
     // Exits with 3 where not every process can be looked into, as in a container.
     let entered = shared.kerf(&["maintenance", "enter"]);
     assert!(matches!(entered.code, Some(0 | 3)), "{entered:?}");
-    assert_eq!(shared.daemons(), vec![]);
+    assert_eq!(shared.daemons(), Vec::<u32>::new());
     nvidia_ml::control::reset(&shared.0.kerfd.machine(), 0).expect("nobody is in the way");
     shared.kerf(&["maintenance", "leave"]).ends(0);
     assert_ne!(shared.daemon(), first);
@@ -127,11 +127,11 @@ fn daemons_are_out_of_the_way_in_maintenance() {
 }
 
 /// A client of the only daemon, which computes once this returns.
-fn client(shared: &Shared) -> ChildGuard {
+fn client(shared: &Shared, name: &str) -> ChildGuard {
     let pipes = shared.pipes();
     let mut command = shared.0.kerfd.kerf().expect("kerf is built");
     command.args(["sim", "mps-client"]).arg(&pipes[0]);
-    let log = shared.0.scratch.join("client.log");
+    let log = shared.0.scratch.join(format!("{name}.log"));
     let child = ChildGuard::spawn("client", &mut command, &log).expect("it starts");
     shared.0.until("a client that computes", || {
         std::fs::read_to_string(&log).is_ok_and(|said| said.contains("client "))
@@ -147,7 +147,7 @@ fn a_client_that_nobody_knows_of_is_in_the_way_and_the_server_that_it_leaves_is_
     let shared = Shared(world);
     shared.settles(MPS);
     shared.daemon();
-    let mut stranger = client(&shared);
+    let mut stranger = client(&shared, "stranger");
     shared.layout("apply", NOT_SHARED).refused("process");
     assert!(shared.refusal("gpu,mps").contains("used by process"));
     stranger.kill().expect("it goes");
@@ -157,7 +157,7 @@ fn a_client_that_nobody_knows_of_is_in_the_way_and_the_server_that_it_leaves_is_
         lease = shared.0.client.lease("gpu,mps", "", "").ok();
         lease.is_some()
     });
-    let own = client(&shared);
+    let own = client(&shared, "own");
     let id = lease.expect("a lease").id;
     let refused = shared.0.client.release(&id).expect_err("somebody computes");
     assert!(refused.message().contains("not yet clean"), "{refused:?}");

@@ -6,15 +6,22 @@ use kerf_types::{ContainerRef, Fence, Share, SharingMode, SliceId, Timestamp};
 use crate::example::{cut_gpu, place};
 use crate::v1;
 
+const SECOND: Share = Share {
+    mode: SharingMode::Mps,
+    index: 1,
+    of: 4,
+};
+
 #[test]
 fn a_lease_is_shown_whole() {
     let gpu = cut_gpu();
+    let id = SliceId {
+        gpu: gpu.pci,
+        placement: place(6, 1),
+        compute: None,
+    };
     let slice = Subject::Slice {
-        slice: SliceId {
-            gpu: gpu.pci,
-            placement: place(6, 1),
-            compute: None,
-        },
+        slice: id,
         profile: "1g.10gb".parse().expect("a profile"),
         parent: gpu.uuid.clone(),
         uuid: "MIG-1".parse().expect("a UUID"),
@@ -31,11 +38,7 @@ fn a_lease_is_shown_whole() {
             Subject::Gpu {
                 gpu: gpu.pci,
                 uuid: gpu.uuid,
-                share: Some(Share {
-                    mode: SharingMode::Mps,
-                    index: 1,
-                    of: 4,
-                }),
+                share: Some(SECOND),
             },
         ],
         holder: Holder::Container(container.clone()),
