@@ -300,7 +300,7 @@ fn the_fleet_chooses_what_the_owner_would() {
             kerf_planner::Pick::Existing { placement, .. } => (pick.gpu(), Some(*placement)),
             kerf_planner::Pick::Cut { creation, .. } => (pick.gpu(), Some(creation.placement)),
             kerf_planner::Pick::Part { cut, .. } => (pick.gpu(), Some(cut.placement)),
-            kerf_planner::Pick::Gpu { gpu, .. } => (*gpu, None),
+            kerf_planner::Pick::Gpu { .. } | kerf_planner::Pick::Share(_) => (pick.gpu(), None),
         };
         match (choose(&views, &usage, &ask), model.choose(&ask, As::Now)) {
             (Ok(own), Ok(seen)) => {
