@@ -295,14 +295,6 @@ impl HostError {
         }
     }
 
-    /// Whether it says that a way of sharing could not end or begin.
-    pub(super) fn is_about_sharing(&self) -> bool {
-        matches!(
-            self,
-            Self::Sharing { .. } | Self::DaemonInUse { .. } | Self::RunFile { .. }
-        )
-    }
-
     /// Says of a step that failed what has become of those before it.
     pub(super) fn tell_after(&mut self, what: Box<str>) {
         match self {
@@ -369,13 +361,12 @@ impl HostError {
                 "this is a fault of kerf: please report it with the output of `kerf inventory -o json`"
             }
             Self::Stale { .. } => "run `kerf plan` again",
-            Self::Step { .. } | Self::Hardware(_) => {
+            Self::Step { .. } | Self::Hardware(_) | Self::ComputeMode { .. } => {
                 "see `kerf status`; run the command again once it is well"
             }
             Self::Sharing { source, .. } => source.hint().unwrap_or(
                 "see the daemon's logs under the state folder (mps/), and `kerf status`",
             ),
-            Self::ComputeMode { .. } => "see `kerf status`; run the command again once it is well",
             Self::DaemonInUse { .. } => "end that process first: kerf ends nobody's process",
             Self::RunFile { .. } => "check the space under the run folder",
             Self::Store(_) => "see `kerf status`: nothing was granted",

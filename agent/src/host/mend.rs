@@ -141,7 +141,10 @@ fn is_refusal(error: &HostError) -> bool {
     let is_known = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
     match error.failed_call() {
         Some(call) => is_known(call),
-        None => error.is_about_sharing(),
+        None => matches!(
+            error,
+            HostError::Sharing { .. } | HostError::DaemonInUse { .. } | HostError::RunFile { .. }
+        ),
     }
 }
 

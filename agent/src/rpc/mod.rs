@@ -143,13 +143,7 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListSlicesResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let view = self.host.view();
-        let slices = view.slices.iter();
-        let slices = slices.map(|slice| documents::slice(slice, &view.shared));
-        let answer = v1::ListSlicesResponse {
-            slices: slices.collect(),
-            shared: shared::all(&view),
-        };
+        let answer = shared::slices(&self.host.view());
         self.counted("list_slices", begun, Ok(answer))
     }
 

@@ -4,11 +4,21 @@ use kerf_api::v1;
 use kerf_planner::host::SharingChange;
 use kerf_types::{DeviceId, PciAddress};
 
-use super::documents::holder_text;
+use super::documents::{self, holder_text};
 use crate::host::{HostView, SharedView, StateView, taken};
 
+/// The slices of the host, and what of it is shared.
+pub fn slices(view: &HostView) -> v1::ListSlicesResponse {
+    let slices = view.slices.iter();
+    let slices = slices.map(|slice| documents::slice(slice, &view.shared));
+    v1::ListSlicesResponse {
+        slices: slices.collect(),
+        shared: all(view),
+    }
+}
+
 /// Every GPU that is shared.
-pub fn all(view: &HostView) -> Vec<v1::SharedGpu> {
+fn all(view: &HostView) -> Vec<v1::SharedGpu> {
     let shared = view.shared.iter();
     shared
         .map(|(pci, shared)| one(view, *pci, shared))
