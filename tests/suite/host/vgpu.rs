@@ -113,8 +113,26 @@ fn a_vgpu_of_the_vendors_framework_from_types_to_delete() {
     assert!(gone.contains("is free"), "{gone}");
     assert_eq!(shown(&world, &function, "current_vgpu_type"), "0");
     kerf(&world, &["vgpu", "delete", &function]).refuses(&["there is no vGPU"]);
+    nobody_has_a_share_beside_it(&world);
     world.client.lease("gpu:8", "", "").expect("all are free");
     kerf(&world, &["vgpu", "create", HALF, "--gpu", "0"]).refuses(&["leased"]);
+}
+
+/// A GPU that containers share gets no vGPU.
+fn nobody_has_a_share_beside_it(world: &World) {
+    let path = world.scratch.join("shared.yaml");
+    for (sharing, refused) in [
+        (", sharing: {time-slice: {replicas: 2}}", true),
+        ("", false),
+    ] {
+        let rules = format!("rules:\n- {{gpus: [0], mig: false{sharing}}}\n");
+        fs::write(&path, rules).expect("written");
+        kerf(world, &["apply", "-f", text(&path)]).ends(0);
+        if refused {
+            let created = kerf(world, &["vgpu", "create", HALF, "--gpu", "0"]);
+            created.refuses(&["shared by time-slice", "without `sharing`"]);
+        }
+    }
 }
 
 /// What somebody else makes is shown, named as foreign, and stays.

@@ -33,7 +33,10 @@ impl Host {
         match self.shared.of(gpu) {
             Some(sharing) => Err(HostError::Busy {
                 what,
-                state: format!("shared by {}: ask for a share by that word", sharing.mode()),
+                state: format!(
+                    "shared by {0}: ask for a share by the word {0}, or apply a layout without `sharing`",
+                    sharing.mode()
+                ),
                 by: None,
             }),
             None => Ok(()),

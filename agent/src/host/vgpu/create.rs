@@ -80,6 +80,7 @@ impl Host {
 
     /// A driver takes any free GPU instance for a vGPU, and time slices of a whole GPU: so nobody may have any of it.
     fn must_be_free(&self, gpu: PciAddress) -> Result<(), HostError> {
+        self.refuse_if_shared(gpu, format!("GPU {gpu}"))?;
         let mut leases = self.leases.values();
         let on_it = |subject: &Subject| subject.gpu() == gpu;
         match leases.find(|row| row.lease.subjects.iter().any(on_it)) {
