@@ -19,7 +19,7 @@ use anyhow::{Context, anyhow};
 use kerf_telemetry::{Exporter, SelfMetrics};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 pub use args::Args;
@@ -125,6 +125,8 @@ impl Daemon {
             let mut stopped = stopped.clone();
             async move { drop(stopped.wait_for(|stopped| *stopped).await) }
         };
+        // Whoever finds a socket may send a signal, which must not end a kerfd that does not listen for it yet.
+        let signals = Signals::taken()?;
         let paths = &self.config.paths;
         let api = paths.run_dir.join("kerf.sock");
         let runtime = paths.run_dir.join("runtime.sock");
@@ -166,7 +168,7 @@ impl Daemon {
             peers = self.work.peers.as_ref().map(|peers| peers.address().to_string()),
             "kerfd serves"
         );
-        self.until_signal().await?;
+        self.until_told(signals).await;
         // A driver that hangs holds the owner; its containers and leases stay in any case.
         drop(tokio::time::timeout(DRAIN_PATIENCE, self.host.drain()).await);
         stop.send_replace(true);
@@ -230,20 +232,35 @@ impl Daemon {
         }
     }
 
-    async fn until_signal(&self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    /// Serves until it is told to end; reloads as often as it is told to.
+    async fn until_told(&self, mut signals: Signals) {
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => {
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hangup.recv() => {
                     let config = &self.in_force;
                     reload::reload(&self.args, &self.host, &self.work.jobs, &self.events, config).await;
                 }
             }
         }
+    }
+}
+
+/// Signals that kerfd takes instead of ending at once.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn taken() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 }
 

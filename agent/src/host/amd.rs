@@ -28,7 +28,7 @@ impl Host {
         }
         let known = self.inventory.amd.iter();
         let missing: Vec<PciAddress> = known
-            .filter(|gpu| gpu.health.is_ok() && !served.contains(&gpu.pci))
+            .filter(|gpu| gpu.health.is_ok_or_in_maintenance() && !served.contains(&gpu.pci))
             .map(|gpu| gpu.pci)
             .collect();
         for pci in missing {

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_api::json::history::HistoryKind;
+use kerf_api::json::layout::LayoutError;
 use kerf_planner::HostPlan;
 use kerf_planner::host::rules_by_gpu;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
@@ -32,9 +33,29 @@ pub(super) const AWAITS_RELOAD: &str =
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     rules: BTreeMap<PciAddress, LayoutRule>,
+    /// What GPUs had before maintenance and do not have again.
+    owed: BTreeMap<PciAddress, LayoutRule>,
     allow_reset: bool,
-    boot_id: String,
+    pub(super) boot_id: String,
     unmet: BTreeMap<PciAddress, Unmet>,
+}
+
+impl Kept {
+    /// Whether a GPU does not have what it is to have.
+    pub fn is_unmet(&self, pci: PciAddress) -> bool {
+        self.unmet.contains_key(&pci)
+    }
+
+    /// A GPU is to have this again.
+    pub fn owe(&mut self, pci: PciAddress, rule: LayoutRule) {
+        self.owed.insert(pci, rule);
+        self.unmet.insert(pci, Unmet::Open);
+    }
+
+    /// What a GPU is to have.
+    fn wanted(&self, pci: PciAddress) -> Option<&LayoutRule> {
+        self.owed.get(&pci).or_else(|| self.rules.get(&pci))
+    }
 }
 
 /// A GPU that does not have its layout.
@@ -56,28 +77,22 @@ impl Host {
         let Some(row) = self.store.kept_layout()? else {
             return Ok(());
         };
-        let layout = match kerf_api::json::layout::parse(&row.layout) {
-            Ok(layout) => layout,
-            Err(error) => {
+        let (rules, owed) = match (by_gpu(&row.layout), by_gpu(&row.owed)) {
+            (Ok(rules), Ok(owed)) => (rules, owed),
+            (Err(error), _) | (_, Err(error)) => {
                 self.degrade("kept layout", chain(&error), "apply a layout again");
                 return Ok(());
             }
         };
-        let rules = layout
-            .rules
-            .into_iter()
-            .filter_map(|rule| match rule.gpus.as_slice() {
-                [GpuSelector::Pci(pci)] => Some((*pci, rule)),
-                _ => None,
-            });
-        let rules: BTreeMap<PciAddress, LayoutRule> = rules.collect();
         let boot_id = self.machine_boot();
         let is_unmet =
             |pci: &PciAddress| row.boot_id != boot_id || row.unmet.contains(&pci.to_string());
         let unmet = rules.keys().copied().filter(is_unmet);
+        let unmet = unmet.chain(owed.keys().copied());
         self.kept = Kept {
             unmet: unmet.map(|pci| (pci, Unmet::Open)).collect(),
             rules,
+            owed,
             allow_reset: row.allow_reset,
             boot_id,
         };
@@ -107,6 +122,7 @@ impl Host {
         let rules = rules_by_gpu(&self.inventory, &request.layout)?;
         for (pci, rule) in rules {
             self.kept.unmet.remove(&pci);
+            self.kept.owed.remove(&pci);
             self.recovered(&name(pci));
             self.kept.rules.insert(pci, rule);
         }
@@ -123,11 +139,14 @@ impl Host {
         self.save_kept()
     }
 
-    fn save_kept(&mut self) -> Result<(), HostError> {
+    pub(super) fn save_kept(&mut self) -> Result<(), HostError> {
+        let text = |rules: &BTreeMap<PciAddress, LayoutRule>| {
+            let rules = rules.values().cloned().collect();
+            layout_text(&Layout { rules })
+        };
         let row = KeptLayout {
-            layout: layout_text(&Layout {
-                rules: self.kept.rules.values().cloned().collect(),
-            })?,
+            layout: text(&self.kept.rules)?,
+            owed: text(&self.kept.owed)?,
             allow_reset: self.kept.allow_reset,
             boot_id: self.kept.boot_id.clone(),
             unmet: self.kept.unmet.keys().map(ToString::to_string).collect(),
@@ -167,7 +186,7 @@ impl Host {
     }
 
     async fn bring_back_one(&mut self, pci: PciAddress) {
-        let Some(rule) = self.kept.rules.get(&pci).cloned() else {
+        let Some(mut rule) = self.kept.wanted(pci).cloned() else {
             self.kept.unmet.remove(&pci);
             return;
         };
@@ -183,7 +202,13 @@ impl Host {
         if is_awaited(gpu.mig_mode, rule.mig_enabled) {
             return self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());
         }
-        let (request, plan) = match self.plan_kept(&[pci]) {
+        if self.kept.owed.contains_key(&pci) {
+            let Some(beside) = self.beside(gpu, &rule) else {
+                return self.say_unmet(pci, "too little is known of it".to_owned());
+            };
+            rule = beside;
+        }
+        let (request, plan) = match self.plan_again(vec![rule]) {
             Ok(planned) => planned,
             Err(error) => return self.say_unmet(pci, chain(&error)),
         };
@@ -201,19 +226,15 @@ impl Host {
         &self,
         gpus: &[PciAddress],
     ) -> Result<(LayoutRequest, HostPlan), HostError> {
-        let rules = gpus.iter().filter_map(|pci| self.kept.rules.get(pci));
-        self.plan_again(rules.cloned().collect(), self.kept.allow_reset)
+        let rules = gpus.iter().filter_map(|pci| self.kept.wanted(*pci));
+        self.plan_again(rules.cloned().collect())
     }
 
     /// The plan to a layout that kerfd itself asks for.
-    fn plan_again(
-        &self,
-        rules: Vec<LayoutRule>,
-        allow_reset: bool,
-    ) -> Result<(LayoutRequest, HostPlan), HostError> {
+    fn plan_again(&self, rules: Vec<LayoutRule>) -> Result<(LayoutRequest, HostPlan), HostError> {
         let request = LayoutRequest {
             layout: Layout { rules },
-            allow_reset,
+            allow_reset: self.kept.allow_reset,
             expected_generation: 0,
             force: BTreeSet::new(),
             by: None,
@@ -236,37 +257,6 @@ impl Host {
         Ok(done.after_reset)
     }
 
-    /// Brings back what the GPUs had before somebody worked on them: what is kept for them, and `before` for those of
-    /// which nothing is kept. What cannot be brought back is degraded and told.
-    pub(super) async fn bring_back_after(&mut self, before: &Layout) {
-        for pci in self.kept.rules.keys() {
-            self.kept.unmet.insert(*pci, Unmet::Open);
-        }
-        self.bring_back().await;
-        if !self.driver_answers() {
-            return;
-        }
-        for rule in &before.rules {
-            let [GpuSelector::Pci(pci)] = rule.gpus.as_slice() else {
-                continue;
-            };
-            if self.kept.rules.contains_key(pci) || self.gpu(*pci).is_err() {
-                continue;
-            }
-            let outcome = match self.plan_again(vec![rule.clone()], false) {
-                Ok((request, plan)) => self.carry_out_again(&request, plan).await,
-                Err(error) => Err(error),
-            };
-            match outcome {
-                Ok(waiting) if waiting.is_empty() => {}
-                Ok(_) => {
-                    self.say_unmet(*pci, "its MIG mode changes only with a reset".to_owned());
-                }
-                Err(error) => self.say_unmet(*pci, chain(&error)),
-            }
-        }
-    }
-
     fn keep_open(&mut self, pci: PciAddress) {
         self.kept.unmet.insert(pci, Unmet::Open);
     }
@@ -274,6 +264,7 @@ impl Host {
     /// A GPU has its layout again.
     pub(super) fn is_back(&mut self, pci: PciAddress) {
         self.kept.unmet.remove(&pci);
+        self.kept.owed.remove(&pci);
         self.recovered(&name(pci));
         self.events
             .add("plan", &pci.to_string(), "the kept layout is there again");
@@ -286,9 +277,26 @@ impl Host {
     }
 
     pub(super) fn say_unmet(&mut self, pci: PciAddress, why: String) {
-        let why = format!("it does not have the layout that was applied: {why}");
+        let what = match self.kept.owed.contains_key(&pci) {
+            true => "what it had before maintenance",
+            false => "the layout that was applied",
+        };
+        let why = format!("it does not have {what}: {why}");
         self.degrade(&name(pci), why, HINT);
     }
+}
+
+/// The rules of a kept document by their GPUs.
+fn by_gpu(text: &str) -> Result<BTreeMap<PciAddress, LayoutRule>, LayoutError> {
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rules = kerf_api::json::layout::parse(text)?.rules.into_iter();
+    let one = |rule: LayoutRule| match rule.gpus.as_slice() {
+        [GpuSelector::Pci(pci)] => Some((*pci, rule)),
+        _ => None,
+    };
+    Ok(rules.filter_map(one).collect())
 }
 
 /// Whether a change of mode that was asked for waits for a reset.

@@ -130,8 +130,8 @@ impl Host {
         if self.draining {
             return Err(HostError::Draining);
         }
-        self.refuse_if_occupied(gpus.as_ref())?;
         self.observe_all().await;
+        self.refuse_if_occupied(gpus.as_ref())?;
         let known = self.maintenance.clone();
         let kept = self.widened(known.clone(), gpus.as_ref(), by);
         // Daemons hold the driver open. Should the rest fail, the next look starts them again.
@@ -212,7 +212,7 @@ impl Host {
                 since: now(),
                 by: Some(by),
             },
-            before: self.layout_now(),
+            before: self.had(),
         });
         let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
         let all = || nvidia.chain(self.inventory.amd.iter().map(|gpu| gpu.pci));
@@ -276,9 +276,13 @@ impl Host {
         self.hardware.reopen();
         self.observe_all().await;
         self.resume_work().await;
-        self.bring_back_after(&kept.before).await;
+        // First it is written down, so that it is not lost with a driver that does not answer yet, or with us.
+        let owed = self.owe(&kept.before);
+        if owed.is_ok() {
+            self.bring_back().await;
+        }
         self.take_over_shared().await;
-        let ended = self.write(Store::end_maintenance);
+        let ended = owed.and_then(|()| self.write(Store::end_maintenance));
         self.degraded.remove(STARTING);
         if let Err(error) = ended {
             // A kerfd that starts now would stay out, so this one does too.
@@ -316,6 +320,10 @@ fn without(kept: &Kept, gpus: Option<&BTreeSet<PciAddress>>) -> Result<Option<Ke
     };
     if kept.now.whole_host {
         let why = format!("{}; it is left as a whole, without --gpu", kept.now.words());
+        return Err(HostError::Maintenance { why });
+    }
+    if kept.now.gpus.is_disjoint(gpus) {
+        let why = format!("{}, and not the GPUs that were named", kept.now.words());
         return Err(HostError::Maintenance { why });
     }
     let mut less = kept.clone();

@@ -34,16 +34,8 @@ impl Host {
         nvidia.chain(amd).collect()
     }
 
-    /// What every GPU has now, as a layout; without those of which that cannot be said.
-    pub(super) fn layout_now(&self) -> Layout {
-        let gpus = self.inventory.gpus.iter();
-        Layout {
-            rules: gpus.filter_map(|gpu| self.rule_now(gpu)).collect(),
-        }
-    }
-
     /// What a GPU has now, and how it is shared.
-    fn rule_now(&self, gpu: &Gpu) -> Option<LayoutRule> {
+    pub(super) fn rule_now(&self, gpu: &Gpu) -> Option<LayoutRule> {
         let rule = rule_of(gpu)?;
         // With MIG it is slices that are shared, and there may be none left.
         let is_empty = rule.places.as_ref().is_some_and(BTreeMap::is_empty);

@@ -26,6 +26,7 @@ mod maintenance;
 mod mend;
 mod mode;
 mod observe;
+mod owed;
 mod partition;
 pub mod policy;
 pub mod proof;
@@ -39,7 +40,7 @@ pub mod vgpu;
 pub mod view;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -150,23 +151,8 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
     let inventory = publish::nothing_yet(&parts.config.host);
     let (epoch, generation) = (parts.store.epoch(), parts.store.generation());
-    let (view, receiver) = channel::channel(Arc::new(HostView {
-        inventory: inventory.clone(),
-        pci_paths: BTreeMap::new(),
-        sight: layout::Sight::default(),
-        slices: Vec::new(),
-        leases: Vec::new(),
-        vgpus: vgpu::VgpuUses::default(),
-        shared: BTreeMap::new(),
-        degraded: BTreeMap::new(),
-        gpu_labels: parts.config.gpu_labels.clone(),
-        generation,
-        epoch,
-        draining: false,
-        maintenance: None,
-        held: BTreeSet::new(),
-        capacity: 0,
-    }));
+    let first = publish::first_view(&parts.config, generation, epoch);
+    let (view, receiver) = channel::channel(Arc::new(first));
     let handle = HostHandle::new(sender, receiver);
     let paths = &parts.config.paths;
     let cdi = CdiFolder::new(

@@ -1,13 +1,16 @@
 //! Showing the host to readers and runtimes, in the order that never shows a name without its device.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kerf_types::Inventory;
 
+use super::layout::Sight;
 use super::recover::STARTING;
+use super::vgpu::VgpuUses;
 use super::{Host, HostError, HostView};
 use crate::cdi::{CdiDevice, Class};
+use crate::config::Config;
 use crate::errors::chain;
 
 /// Devices with a standing CDI name.
@@ -99,6 +102,27 @@ impl Host {
                 self.degrade("cdi", chain(&error), error.hint());
             }
         }
+    }
+}
+
+/// The picture of a host before the first look.
+pub(super) fn first_view(config: &Config, generation: u64, epoch: u16) -> HostView {
+    HostView {
+        inventory: nothing_yet(&config.host),
+        pci_paths: BTreeMap::new(),
+        sight: Sight::default(),
+        slices: Vec::new(),
+        leases: Vec::new(),
+        vgpus: VgpuUses::default(),
+        shared: BTreeMap::new(),
+        degraded: BTreeMap::new(),
+        gpu_labels: config.gpu_labels.clone(),
+        generation,
+        epoch,
+        draining: false,
+        maintenance: None,
+        held: BTreeSet::new(),
+        capacity: 0,
     }
 }
 

@@ -141,6 +141,7 @@ fn named(host: &HostHandle, names: &[String]) -> Result<Option<BTreeSet<PciAddre
             status::refusal(Code::InvalidArgument, &error, hint)
         })?;
         match selector {
+            GpuSelector::All => return Ok(None),
             GpuSelector::Pci(pci) if is_known(&host.view(), pci) => drop(gpus.insert(pci)),
             GpuSelector::Pci(pci) => {
                 let (what, name) = ("GPU", pci.to_string());
@@ -148,6 +149,10 @@ fn named(host: &HostHandle, names: &[String]) -> Result<Option<BTreeSet<PciAddre
             }
             selector => gpus.extend(host.named_by(&naming(selector))?),
         }
+    }
+    if gpus.is_empty() && !names.is_empty() {
+        let (what, name) = ("GPU", names.join(", "));
+        return Err(Status::from(HostError::NotFound { what, name }));
     }
     Ok((!names.is_empty()).then_some(gpus))
 }

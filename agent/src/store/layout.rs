@@ -17,6 +17,9 @@ pub struct KeptLayout {
     pub boot_id: String,
     /// Addresses of the GPUs that do not have theirs yet.
     pub unmet: Vec<String>,
+    /// What GPUs had before maintenance and do not have again, as another such document.
+    #[serde(default)]
+    pub owed: String,
 }
 
 impl Store {

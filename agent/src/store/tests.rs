@@ -314,6 +314,7 @@ fn one_layout_is_kept_also_by_a_store_of_an_earlier_version() {
         allow_reset: true,
         boot_id: boot.to_owned(),
         unmet: vec!["0000:1b:00.0".to_owned()],
+        owed: String::new(),
     };
     for boot in ["a", "b"] {
         store.keep_layout(&kept(boot)).expect("written");

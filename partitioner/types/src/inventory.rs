@@ -166,6 +166,11 @@ impl Health {
     pub fn is_ok(&self) -> bool {
         matches!(self, Self::Ok)
     }
+
+    /// Whether nothing is known against it but that somebody works on it, or did.
+    pub fn is_ok_or_in_maintenance(&self) -> bool {
+        matches!(self, Self::Ok | Self::Maintenance { .. })
+    }
 }
 
 /// A PCIe link; generation 5 is 32 GT/s a lane. An idle GPU lowers `current`, so `max` is the capacity.

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use nvidia_ml::control::{FaultRequest, fault};
 use serde_json::Value;
 
 use super::client::layout;
@@ -231,4 +232,37 @@ fn one_gpu_is_worked_on_while_the_others_go_on_and_strangers_are_named() {
     assert_eq!(kept(world.instances()), kept(before));
     world.end("job");
     world.until_no_leases();
+}
+
+/// Also where no layout is kept for it, and over a kerfd that is killed meanwhile.
+#[test]
+fn what_a_gpu_had_is_owed_to_it_until_it_is_well() {
+    let Some(mut world) = World::new("h100x8", SAMPLED) else {
+        return;
+    };
+    let wanted = layout(&[(&["0", "1"], &[("3g.40gb", 1), ("1g.10gb", 2)])]);
+    world.client.apply(wanted).expect("it is applied");
+    let mut forget = world.kerfd.kerf().expect("kerf is built");
+    forget.args(["apply", "--forget"]);
+    assert_eq!(said(forget).code, Some(0));
+    let before = places(&world);
+    said(maintenance(&world, &["enter", "--gpu", "0", "--gpu", "1"])).document();
+    let none = said(maintenance(&world, &["leave", "--gpu", "0000:ff:00.0"]));
+    assert_eq!(none.code, Some(1), "{none:?}");
+    let machine = world.kerfd.machine();
+    for gpu in [0, 1] {
+        nvidia_ml::control::reset(&machine, gpu).expect("nobody is in the way");
+    }
+    fault(&machine, FaultRequest::ResetRequired { gpu: 1 }).expect("the machine");
+    let left = said(maintenance(&world, &["leave"])).document();
+    let unwell = left["unwell"].to_string();
+    assert!(unwell.contains("what it had before maintenance"), "{left}");
+    let there = world.instances();
+    assert_eq!(there.len(), 3, "{there:?}");
+    world.kerfd.kill9().expect("it dies");
+    world.kerfd.restart().expect("kerfd comes up");
+    until_degraded(&world, &["layout of GPU", "before maintenance"]);
+    nvidia_ml::control::reset(&machine, 1).expect("nobody is in the way");
+    world.until("its slices", || places(&world) == before);
+    world.until("all to be well", || world.client.degraded().is_empty());
 }
