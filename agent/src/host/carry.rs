@@ -60,9 +60,7 @@ impl Host {
         self.end_forced(&request.force, request.by).await;
         self.end_record(outcome.as_ref().map(drop));
         // Only a crash, or a step whose outcome is unknown, leaves the intent open.
-        let failed = outcome.as_ref().err().and_then(HostError::failed_call);
-        let open = failed.is_some_and(|call| call.is_unknown_outcome() || call.is_hang());
-        if open {
+        if outcome.as_ref().err().is_some_and(HostError::leaves_open) {
             self.open_work.push(WorkRow { number, work });
         } else {
             self.write(|store| store.end_work(number))?;

@@ -295,6 +295,12 @@ impl HostError {
         }
     }
 
+    /// Whether it is not known what a call did, so that what was intended stays open.
+    pub(super) fn leaves_open(&self) -> bool {
+        self.failed_call()
+            .is_some_and(|call| call.is_unknown_outcome() || call.is_hang())
+    }
+
     /// Says of a step that failed what has become of those before it.
     pub(super) fn tell_after(&mut self, what: Box<str>) {
         match self {

@@ -63,6 +63,9 @@ impl Host {
             self.events.add("plan", &self.generation.to_string(), &text);
             return Ok(());
         };
+        if second.leaves_open() {
+            return Err(second);
+        }
         tracing::warn!(error = %why, second = %chain(&second), "layout is taken back");
         // Only what was read just now can be planned back: an old picture would show nothing to do.
         let mut old = Layout::default();
@@ -88,6 +91,7 @@ impl Host {
                     "; what was done before it stands on {silent} GPUs, of which too little is known"
                 )
             }
+            Err(error) if error.leaves_open() => return Err(error),
             Err(error) => format!("; what was done before it stands, for {}", chain(&error)),
         };
         if has_open_request(&self.inventory.amd, before) {
