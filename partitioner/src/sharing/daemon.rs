@@ -6,10 +6,10 @@
 //!                        \--------------------\--(fails)--> SIGTERM to it alone
 //! ```
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, ErrorKind};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use super::{MpsDaemon, MpsPlace, SharingError, Tools, check_device};
 
 /// The vendor's name of the file.
 const PID_FILE: &str = "nvidia-cuda-mps-control.pid";
+/// A process id and its line's end are shorter.
+const PID_FILE_MAX: u64 = 32;
 /// The longest of the daemon's socket names.
 const LONGEST_SOCKET: &str = "control_privileged";
 /// What fits into a socket's address with its end (`sun_path`). The vendor's daemon ends over a longer one and says
@@ -173,7 +175,7 @@ impl Tools {
 /// id may be another's by now.
 pub(super) fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
     let path = place.pipe().join(PID_FILE);
-    let text = match fs::read_to_string(&path) {
+    let text = match read_pid_file(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(files("read", &path, cause)),
@@ -202,6 +204,26 @@ pub(super) fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> 
             cause,
         }),
     }
+}
+
+/// The text of a pid file that is one: a file of our own user, and short. Nothing else is followed or waited for, as
+/// others may have reached the folder.
+fn read_pid_file(path: &Path) -> io::Result<String> {
+    use nix::libc::{O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK};
+    let flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)?;
+    let facts = file.metadata()?;
+    let own = rustix::process::geteuid().as_raw();
+    if !facts.is_file() || facts.uid() != own {
+        let why = format!("it is no file of user {own}, so no daemon of ours has written it");
+        return Err(io::Error::new(ErrorKind::InvalidData, why));
+    }
+    let mut text = String::new();
+    file.take(PID_FILE_MAX).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn is_gone(error: &io::Error) -> bool {
@@ -266,3 +288,6 @@ fn files(operation: &'static str, path: &Path, cause: io::Error) -> SharingError
         cause,
     }
 }
+
+#[cfg(test)]
+mod tests;

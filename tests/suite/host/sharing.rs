@@ -191,6 +191,8 @@ fn two_containers_share_a_gpu_by_mps_and_a_third_finds_no_place() {
             (1, 1),
             "{mounts}"
         );
+        let is_read_only = |line: &str| line.contains(" /tmp/nvidia-mps ") && line.contains(" ro,");
+        assert!(mounts.lines().any(is_read_only), "{mounts}");
         let socket = world.exec(id, "test -S /tmp/nvidia-mps/control && echo there");
         assert_eq!(socket.trim(), "there");
         let subject = &lease_of(world, id).subjects[0];

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use kerf_partitioner::sharing::MpsPlace;
 use kerf_runtime::frame::MountEntry;
 use kerf_types::lease::Subject;
 use kerf_types::sharing::{Mps, Sharing, SharingMode};
@@ -43,8 +44,7 @@ impl Host {
         let Some(seat) = seat.filter(|seat| matches!(seat.state, State::Ready { .. })) else {
             return Err(not_there(id.to_string(), "it is started again"));
         };
-        device.mounts.push(mount(seat.place.pipe(), PIPE));
-        device.mounts.push(mount(seat.place.shm(), SHM));
+        device.mounts.extend(mounts(&seat.place));
         device.env.extend(environment(&limits));
         Ok(())
     }
@@ -58,11 +58,19 @@ fn not_there(device: String, why: &str) -> HostError {
     }
 }
 
-fn mount(source: PathBuf, destination: &str) -> MountEntry {
+/// To connect to the daemon's sockets nobody has to write into their folder, and who could would plant a daemon's files.
+fn mounts(place: &MpsPlace) -> [MountEntry; 2] {
+    [
+        mount(place.pipe(), PIPE, "ro"),
+        mount(place.shm(), SHM, "rw"),
+    ]
+}
+
+fn mount(source: PathBuf, destination: &str, access: &str) -> MountEntry {
     MountEntry {
         source,
         destination: Path::new(destination).to_owned(),
-        options: ["rw", "nosuid", "nodev", "noexec", "bind"]
+        options: [access, "nosuid", "nodev", "noexec", "bind"]
             .map(str::to_owned)
             .to_vec(),
         kind: "bind".to_owned(),
@@ -87,8 +95,21 @@ fn environment(limits: &Mps) -> Vec<String> {
 mod tests {
     use std::num::NonZeroU32;
 
+    use kerf_partitioner::sharing::MpsPlace;
     use kerf_types::Bytes;
     use kerf_types::sharing::Mps;
+
+    #[test]
+    fn a_container_cannot_write_beside_the_sockets_of_its_daemon() {
+        let place = MpsPlace {
+            device: "GPU-1".to_owned(),
+            run: "/run/kerf/mps/a".into(),
+            log: "/var/lib/kerf/mps/a".into(),
+        };
+        let [pipe, shm] = super::mounts(&place);
+        assert_eq!(pipe.options, ["ro", "nosuid", "nodev", "noexec", "bind"]);
+        assert_eq!(shm.options, ["rw", "nosuid", "nodev", "noexec", "bind"]);
+    }
 
     #[test]
     fn limits_are_told_in_the_words_of_the_driver() {

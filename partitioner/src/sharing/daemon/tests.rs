@@ -1,0 +1,38 @@
+//! The pid file, as others might have left it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use super::{PID_FILE_MAX, read_pid_file};
+
+#[test]
+fn only_a_short_file_of_ones_own_is_a_pid_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("own"), "4711\n").expect("a file");
+    assert_eq!(read_pid_file(&at("own")).expect("a text"), "4711\n");
+    let missing = read_pid_file(&at("missing")).expect_err("nothing there");
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
+
+    symlink(at("own"), at("link")).expect("a link");
+    assert!(read_pid_file(&at("link")).is_err());
+    fs::create_dir(at("folder")).expect("a folder");
+    assert!(read_pid_file(&at("folder")).is_err());
+    let _listener = UnixListener::bind(at("socket")).expect("a socket");
+    assert!(read_pid_file(&at("socket")).is_err());
+
+    fs::write(at("long"), "1".repeat(4_000)).expect("a file");
+    let read = read_pid_file(&at("long")).expect("a text");
+    assert_eq!(u64::try_from(read.len()), Ok(PID_FILE_MAX));
+}
+
+#[test]
+fn a_pipe_without_a_writer_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let error = read_pid_file(&path).expect_err("no file");
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+}
