@@ -59,6 +59,8 @@ struct Seat {
     limits: Mps,
     life: u64,
     state: State,
+    /// The last daemon that was seen here, however it is now: what it started may still be on the GPU.
+    last: Option<MpsDaemon>,
     restarts: Restarts,
     /// Held while a tool works on the daemon. Says whether the place is still to have one.
     gate: Arc<Mutex<bool>>,
@@ -146,11 +148,10 @@ impl Shared {
             .seats
             .iter()
             .filter(|(device, _)| device.gpu() == gpu.pci);
+        // The id of one that has ended may be somebody else's by now.
         let own: Vec<u32> = seats
-            .filter_map(|(_, seat)| match seat.state {
-                State::Ready { daemon, .. } => Some(daemon.pid),
-                _ => None,
-            })
+            .filter_map(|(_, seat)| seat.last.filter(MpsDaemon::is_alive))
+            .map(|daemon| daemon.pid)
             .collect();
         if own.is_empty() {
             return;

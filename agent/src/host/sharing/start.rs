@@ -14,6 +14,9 @@ use crate::errors::chain;
 /// Name of the entry about settings of shared GPUs.
 const SETTINGS: &str = "sharing";
 
+/// The daemon that was found, and what became of telling it its limits, or of starting one.
+type TakenOver = (Option<MpsDaemon>, Result<MpsDaemon, SharingError>);
+
 impl Host {
     /// Before anything is announced: finds the daemons that run, starts those that are missing, and sets what a
     /// driver may have forgotten. What does not work is told, and no share of it is given.
@@ -40,10 +43,14 @@ impl Host {
             let tools = self.shared.tools.clone();
             found.spawn(async move {
                 let uuid = place.device.clone();
-                let running = apart(&uuid, move || match tools.mps_find(&place)? {
-                    // One that was started and not yet told its limits when a kerfd died is told now.
-                    Some(daemon) => tools.mps_limit(&place, &limits).map(|()| daemon),
-                    None => tools.mps_start(&place, &limits),
+                let running = apart(&uuid, move || {
+                    let found = tools.mps_find(&place)?;
+                    let running = match found {
+                        // One that was started and not yet told its limits when a kerfd died is told now.
+                        Some(daemon) => tools.mps_limit(&place, &limits).map(|()| daemon),
+                        None => tools.mps_start(&place, &limits),
+                    };
+                    Ok((found, running))
                 });
                 (device, running.await)
             });
@@ -69,12 +76,17 @@ impl Host {
         Ok(())
     }
 
-    fn took_over(&mut self, device: DeviceId, outcome: Result<MpsDaemon, HostError>) {
+    fn took_over(&mut self, device: DeviceId, outcome: Result<TakenOver, HostError>) {
         let Some(life) = self.shared.seats.get(&device).map(|seat| seat.life) else {
             return;
         };
         match outcome {
-            Ok(daemon) => self.daemon_started(device, life, Ok(daemon)),
+            Ok((found, running)) => {
+                if let Some(daemon) = found {
+                    self.know_daemon(device, daemon);
+                }
+                self.daemon_started(device, life, running);
+            }
             Err(HostError::Sharing { source, .. }) => {
                 self.daemon_started(device, life, Err(*source));
             }
@@ -186,6 +198,7 @@ impl Host {
             limits,
             life: self.shared.lives,
             state: State::Starting,
+            last: None,
             restarts: super::Restarts::default(),
             gate: std::sync::Arc::new(tokio::sync::Mutex::new(true)),
         };

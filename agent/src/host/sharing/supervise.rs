@@ -88,9 +88,21 @@ impl Host {
         };
         let since = Since(Instant::now());
         seat.state = State::Ready { daemon, since };
+        self.know_daemon(device, daemon);
         tracing::info!(%device, pid = daemon.pid, "mps daemon runs");
         self.recovered(&name(device));
         tokio::spawn(watch(self.handle.clone(), device, life, daemon));
+    }
+
+    /// A daemon is ours from now on, and so it was when its GPU was looked at: it and its server are nobody's use.
+    pub(super) fn know_daemon(&mut self, device: DeviceId, daemon: MpsDaemon) {
+        if let Some(seat) = self.shared.seats.get_mut(&device) {
+            seat.last = Some(daemon);
+        }
+        let mut gpus = self.inventory.gpus.iter_mut();
+        if let Some(gpu) = gpus.find(|gpu| gpu.pci == device.gpu()) {
+            self.shared.without_own(gpu);
+        }
     }
 
     fn daemon_ended(&mut self, device: DeviceId, life: u64, ended: MpsDaemon) {

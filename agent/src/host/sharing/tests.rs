@@ -2,13 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_types::sharing::{Interval, Mps, Sharing, TimeSlice};
-use kerf_types::{Bytes, PciAddress};
+use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, Tools};
+use kerf_types::inventory::GpuProcess;
+use kerf_types::sharing::{DeviceId, Interval, Mps, Sharing, TimeSlice};
+use kerf_types::{Bytes, Gpu, PciAddress};
 
-use super::copy;
 use super::restarts::{Next, Restarts};
+use super::{Seat, Shared, State, copy};
+use crate::host::fixture;
 
 #[test]
 fn a_daemon_that_ends_quickly_is_started_later_and_later_and_then_rests() {
@@ -57,4 +62,63 @@ fn what_is_shared_is_remembered_within_its_boot() {
     assert_eq!(copy::decode(&bytes, "boot-2"), BTreeMap::new());
     assert_eq!(copy::decode(&bytes[1..], "boot-1"), BTreeMap::new());
     assert_eq!(copy::decode(b"", "boot-1"), BTreeMap::new());
+}
+
+/// The process of this test, as a daemon; how it is, is not known any more.
+fn lost_daemon(start_ticks: Option<u64>) -> (Shared, Gpu) {
+    let own = crate::process::identify(std::process::id()).expect("it runs");
+    let (pci, pid) = (fixture::gpu(0).pci, own.pid);
+    let place = MpsPlace {
+        device: "GPU-0".to_owned(),
+        run: "/run/kerf/mps/a".into(),
+        log: "/var/lib/kerf/mps/a".into(),
+    };
+    let two = NonZeroU32::new(2).expect("two");
+    let seat = Seat {
+        place,
+        limits: Mps {
+            clients: two,
+            threads: None,
+            memory: None,
+        },
+        life: 1,
+        state: State::Waiting {
+            why: "it does not answer".to_owned(),
+        },
+        last: Some(MpsDaemon {
+            pid,
+            start_ticks: start_ticks.unwrap_or(own.start_ticks),
+        }),
+        restarts: Restarts::default(),
+        gate: Arc::default(),
+    };
+    let shared = Shared {
+        tools: Arc::new(Tools::under(Path::new("/"), "partitioner".into())),
+        gpus: BTreeMap::new(),
+        seats: [(DeviceId::Gpu(pci), seat)].into(),
+        lives: 1,
+    };
+    let mut gpu = fixture::gpu(0);
+    gpu.processes = [pid, 1].map(process).to_vec();
+    (shared, gpu)
+}
+
+fn process(pid: u32) -> GpuProcess {
+    GpuProcess {
+        pid,
+        memory: None,
+        gi: None,
+        ci: None,
+    }
+}
+
+#[test]
+fn a_daemon_that_lives_is_nobodys_use_in_any_state() {
+    let (shared, mut gpu) = lost_daemon(None);
+    shared.without_own(&mut gpu);
+    assert_eq!(gpu.processes, [process(1)]);
+    // Another process has its id by now.
+    let (shared, mut gpu) = lost_daemon(Some(1));
+    shared.without_own(&mut gpu);
+    assert_eq!(gpu.processes.len(), 2);
 }
