@@ -397,6 +397,7 @@ fn is_busy(error: &PlanError) -> bool {
     matches!(
         error,
         PlanError::SliceInUse { .. }
+            | PlanError::ShareInUse { .. }
             | PlanError::Blocked { .. }
             | PlanError::GpuInUse { .. }
             | PlanError::TogetherBlocked { .. }
