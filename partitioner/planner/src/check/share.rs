@@ -109,7 +109,9 @@ fn check_one(
     let now = usage.shared.get(&gpu.pci).map(|shared| shared.sharing);
     let ends_elsewhere = now.is_some()
         && matches!(gpu.mig_mode, MigMode::Enabled | MigMode::DisablePending) != rule.mig_enabled;
-    let is_due = now != rule.sharing || ends_elsewhere;
+    let mut halves = usage.shared.iter().filter(|(_, shared)| !shared.settled);
+    let is_half = halves.any(|(pci, _)| *pci == gpu.pci);
+    let is_due = now != rule.sharing || ends_elsewhere || is_half;
     let Some(entry) = entry else {
         return is_due.then_some(Violation::Claim("how it is shared"));
     };

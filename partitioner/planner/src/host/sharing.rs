@@ -17,6 +17,8 @@ use super::{GpuChange, GpuName, HostPlan, HostRequest, PlanError, Usage, rules_b
 pub struct SharedGpu {
     /// How.
     pub sharing: Sharing,
+    /// Whether all of it stands. What failed half-way is begun anew by a layout that wants it.
+    pub settled: bool,
     /// The places that are given, with their holders, by device.
     pub taken: BTreeMap<DeviceId, BTreeMap<u32, String>>,
     /// Devices of which no place is given now, and why.
@@ -28,6 +30,7 @@ impl SharedGpu {
     pub fn new(sharing: Sharing) -> Self {
         Self {
             sharing,
+            settled: true,
             taken: BTreeMap::new(),
             resting: BTreeMap::new(),
         }
@@ -82,7 +85,8 @@ fn plan_one(
     }
     // With another mode it is other devices that are shared.
     let is_moved = gpu.mig_mode.is_on() != rule.mig_enabled;
-    if from == to && !(is_moved && from.is_some()) {
+    let stands = now.is_none_or(|shared| shared.settled && !is_moved);
+    if from == to && stands {
         return Ok(None);
     }
     in_nobodys_way(gpu, request.usage)?;

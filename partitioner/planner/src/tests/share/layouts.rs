@@ -44,6 +44,23 @@ fn is_shared(world: &mut Layouts, gpu: usize, sharing: Sharing) {
     world.usage.shared.insert(pci, SharedGpu::new(sharing));
 }
 
+#[test]
+fn sharing_that_failed_half_way_is_begun_anew() {
+    let half = |world: &mut Layouts| {
+        is_shared(world, 1, mps(4, None));
+        let mut shared = world.usage.shared.values_mut();
+        shared.next().expect("a shared GPU").settled = false;
+    };
+    assert_eq!(
+        plan(vec![shared_rule(1, false, &[], Some(mps(4, None)))], half),
+        Ok("1: mps for 4 clients -> mps for 4 clients".to_owned())
+    );
+    assert_eq!(
+        plan(vec![shared_rule(1, false, &[], None)], half),
+        Ok("1: mps for 4 clients -> not".to_owned())
+    );
+}
+
 const TWO: &[(&str, u32)] = &[("3g.40gb", 2)];
 
 #[test]
