@@ -15,7 +15,7 @@ use kerf_api::json::layout::LayoutError;
 use kerf_planner::HostPlan;
 use kerf_planner::host::rules_by_gpu;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{MigMode, PciAddress};
+use kerf_types::{MigMode, PciAddress, Sharing};
 
 use super::layout::layout_text;
 use super::{Host, HostError, LayoutRequest};
@@ -65,6 +65,16 @@ enum Unmet {
     Open,
     /// The driver refused a step.
     GivenUp,
+}
+
+impl Kept {
+    /// What was shared by it in this boot.
+    pub(super) fn shared_in_this_boot(&self) -> Vec<(PciAddress, Sharing)> {
+        let rules = self.rules.iter();
+        let met = rules.filter(|(pci, _)| !self.unmet.contains_key(pci));
+        met.filter_map(|(pci, rule)| Some((*pci, rule.sharing?)))
+            .collect()
+    }
 }
 
 fn name(pci: PciAddress) -> String {
@@ -257,7 +267,7 @@ impl Host {
         Ok(done.after_reset)
     }
 
-    fn keep_open(&mut self, pci: PciAddress) {
+    pub(super) fn keep_open(&mut self, pci: PciAddress) {
         self.kept.unmet.insert(pci, Unmet::Open);
     }
 

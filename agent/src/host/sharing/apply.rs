@@ -43,10 +43,8 @@ impl Host {
     async fn begin_sharing(&mut self, gpu: PciAddress, sharing: Sharing) -> Result<(), HostError> {
         let begun = Instant::now();
         self.shared.gpus.insert(gpu, sharing);
-        let outcome = match self.save_shared() {
-            Ok(()) => self.set_and_start(gpu, sharing).await,
-            Err(error) => Err(error),
-        };
+        self.shared.unsettled.insert(gpu);
+        let outcome = self.begin_all(gpu, sharing).await;
         self.note_sharing(
             format!("share {gpu} by {sharing}"),
             begun,
@@ -56,12 +54,23 @@ impl Host {
             if let Err(error) = self.end_sharing(gpu).await {
                 let why = chain(&error);
                 tracing::warn!(gpu.pci = %gpu, error = %why, "half-begun sharing remains");
+                self.is_unsettled(
+                    gpu,
+                    format!("it was begun and could not be taken back: {why}"),
+                );
             }
         } else {
             let text = format!("shared by {sharing}");
             self.events.add("sharing", &gpu.to_string(), &text);
         }
         outcome
+    }
+
+    /// Written down before and after, so that a kerfd that dies in between leaves it as one that does not stand.
+    async fn begin_all(&mut self, gpu: PciAddress, sharing: Sharing) -> Result<(), HostError> {
+        self.save_shared()?;
+        self.set_and_start(gpu, sharing).await?;
+        self.is_settled(gpu)
     }
 
     async fn set_and_start(&mut self, gpu: PciAddress, sharing: Sharing) -> Result<(), HostError> {
@@ -104,9 +113,13 @@ impl Host {
         for device in own {
             self.stop_now(device).await?;
         }
-        self.set_back(gpu, sharing).await?;
+        if let Err(error) = self.set_back(gpu, sharing).await {
+            // Whether the old setting or the new one is there is not known.
+            self.is_unsettled(gpu, format!("it could not be ended: {}", chain(&error)));
+            return Err(error);
+        }
         self.shared.gpus.remove(&gpu);
-        self.save_shared()
+        self.is_settled(gpu)
     }
 
     /// Before a step: a daemon on what goes is ended, if nobody is on it.

@@ -20,7 +20,8 @@ mod supervise;
 mod tests;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,12 +41,17 @@ use crate::files::{self, Durability};
 use crate::process;
 use restarts::Restarts;
 
+/// Name of the entry about the record of what is shared.
+const RECORD: &str = "record of sharing";
+
 /// What is shared, and by which daemons.
 #[derive(Debug)]
 pub(super) struct Shared {
     tools: Arc<Tools>,
     /// GPUs that are shared, or whose slices are.
     gpus: BTreeMap<PciAddress, Sharing>,
+    /// Those of them of which it is not known that all stands.
+    unsettled: BTreeSet<PciAddress>,
     /// The daemons of devices that are shared by MPS.
     seats: BTreeMap<DeviceId, Seat>,
     /// Counts seats, so that news of an earlier one is not taken for that of a later one.
@@ -126,6 +132,7 @@ impl Shared {
         Self {
             tools: Arc::new(tools),
             gpus: BTreeMap::new(),
+            unsettled: BTreeSet::new(),
             seats: BTreeMap::new(),
             lives: 0,
         }
@@ -166,8 +173,37 @@ impl Shared {
 impl Host {
     /// What an earlier kerfd of this boot shared.
     pub(super) fn load_shared(&mut self) {
-        let bytes = std::fs::read(self.shared_path()).unwrap_or_default();
-        self.shared.gpus = copy::decode(&bytes, &self.machine_boot());
+        let told = match std::fs::read(self.shared_path()) {
+            Ok(bytes) => copy::decode(&bytes, &self.machine_boot()),
+            Err(error) => copy::Told {
+                damage: (error.kind() != ErrorKind::NotFound).then(|| error.to_string()),
+                ..copy::Told::default()
+            },
+        };
+        let is_whole = told.damage.is_none() && self.shared_path().exists();
+        self.shared.gpus = told.gpus;
+        self.shared.unsettled = told.unsettled;
+        if let Some(why) = told.damage {
+            let why = format!("the record of what is shared cannot be read: {why}");
+            let hint = "what the kept layout shares is looked for and begun anew; apply a layout again for the rest";
+            self.degrade(RECORD, why, hint);
+        }
+        if !is_whole {
+            self.share_as_kept();
+        }
+    }
+
+    /// Without a record the kept layout says what was shared in this boot. Its daemons are taken over where they run,
+    /// and what does not stand is begun anew, so that nothing is announced as free that others have shares of.
+    fn share_as_kept(&mut self) {
+        let kept = self.kept.shared_in_this_boot();
+        for (gpu, sharing) in kept {
+            if !self.shared.gpus.contains_key(&gpu) {
+                self.shared.gpus.insert(gpu, sharing);
+                self.shared.unsettled.insert(gpu);
+                self.keep_open(gpu);
+            }
+        }
     }
 
     fn shared_path(&self) -> PathBuf {
@@ -176,7 +212,8 @@ impl Host {
 
     /// Writes down which GPUs are shared.
     fn save_shared(&self) -> Result<(), HostError> {
-        let bytes = copy::encode(&self.machine_boot(), &self.shared.gpus);
+        let shared = &self.shared;
+        let bytes = copy::encode(&self.machine_boot(), &shared.gpus, &shared.unsettled);
         let path = self.shared_path();
         files::replace(&path, &bytes, Durability::Volatile)
             .map_err(|source| HostError::RunFile { path, source })

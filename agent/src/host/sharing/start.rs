@@ -11,8 +11,10 @@ use super::super::{Host, HostError};
 use super::{State, apart, refused};
 use crate::errors::chain;
 
-/// Name of the entry about settings of shared GPUs.
-const SETTINGS: &str = "sharing";
+/// Name of the entry about a GPU of whose sharing it is not known that all stands.
+fn settings(gpu: PciAddress) -> String {
+    format!("sharing of GPU {gpu}")
+}
 
 /// The daemon that was found, and what became of telling it its limits, or of starting one.
 type TakenOver = (Option<MpsDaemon>, Result<MpsDaemon, SharingError>);
@@ -26,10 +28,11 @@ impl Host {
             return;
         }
         let gpus: Vec<_> = self.shared.gpus.clone().into_iter().collect();
+        let mut set_up = Vec::new();
         for (gpu, sharing) in gpus {
-            if let Err(error) = self.set_up(gpu, sharing).await {
-                let hint = "its shares may not work as they should; apply its layout again";
-                self.degrade(SETTINGS, chain(&error), hint);
+            match self.set_up(gpu, sharing).await {
+                Ok(()) => set_up.push(gpu),
+                Err(error) => self.is_unsettled(gpu, chain(&error)),
             }
             if let Sharing::Mps(limits) = sharing {
                 for (device, uuid) in self.shared_devices(gpu) {
@@ -60,6 +63,47 @@ impl Host {
                 self.took_over(device, outcome);
             }
         }
+        for gpu in set_up {
+            self.settle_taken_over(gpu);
+        }
+    }
+
+    /// What was begun before is whole once its settings are set and all its daemons run.
+    fn settle_taken_over(&mut self, gpu: PciAddress) {
+        if !self.shared.unsettled.contains(&gpu) {
+            return;
+        }
+        let mut seats = self.shared.seats.iter();
+        let stands = |seat: &super::Seat| matches!(seat.state, State::Ready { .. });
+        if !seats.all(|(device, seat)| device.gpu() != gpu || stands(seat)) {
+            self.is_unsettled(gpu, "its mps daemons do not all run".to_owned());
+        } else if let Err(error) = self.is_settled(gpu) {
+            self.is_unsettled(gpu, chain(&error));
+        }
+    }
+
+    /// All of it stands, or it is over.
+    pub(super) fn is_settled(&mut self, gpu: PciAddress) -> Result<(), HostError> {
+        self.shared.unsettled.remove(&gpu);
+        if let Err(error) = self.save_shared() {
+            self.shared.unsettled.insert(gpu);
+            return Err(error);
+        }
+        self.recovered(&settings(gpu));
+        // Written anew, the record is whole.
+        self.recovered(super::RECORD);
+        Ok(())
+    }
+
+    /// It is not known that all of it stands: the next layout that wants it so begins it anew.
+    pub(super) fn is_unsettled(&mut self, gpu: PciAddress, why: String) {
+        self.shared.unsettled.insert(gpu);
+        if let Err(error) = self.save_shared() {
+            let error = chain(&error);
+            tracing::warn!(gpu.pci = %gpu, error, "half-begun sharing is not written down");
+        }
+        let hint = "its shares may not work as they should; apply its layout again";
+        self.degrade(&settings(gpu), why, hint);
     }
 
     /// Before the driver is closed for work on these GPUs: their daemons end, if nobody is on them. What is shared
@@ -165,7 +209,14 @@ impl Host {
                 self.daemon_started(device, life, Ok(daemon));
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                // Nobody starts it again: whoever asked is told, and decides.
+                if let Some(seat) = self.shared.seats.get_mut(&device) {
+                    let why = chain(&error);
+                    seat.state = State::Resting { why };
+                }
+                Err(error)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! When daemons are started again, and what is remembered of sharing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,11 +57,34 @@ fn shared() -> BTreeMap<PciAddress, Sharing> {
 
 #[test]
 fn what_is_shared_is_remembered_within_its_boot() {
-    let bytes = copy::encode("boot-1", &shared());
-    assert_eq!(copy::decode(&bytes, "boot-1"), shared());
-    assert_eq!(copy::decode(&bytes, "boot-2"), BTreeMap::new());
-    assert_eq!(copy::decode(&bytes[1..], "boot-1"), BTreeMap::new());
-    assert_eq!(copy::decode(b"", "boot-1"), BTreeMap::new());
+    let half: BTreeSet<PciAddress> = shared().into_keys().take(1).collect();
+    let bytes = copy::encode("boot-1", &shared(), &half);
+    let told = copy::Told {
+        gpus: shared(),
+        unsettled: half,
+        damage: None,
+    };
+    assert_eq!(copy::decode(&bytes, "boot-1"), told);
+    assert_eq!(copy::decode(&bytes, "boot-2"), copy::Told::default());
+    for bytes in [&bytes[1..], b""] {
+        let told = copy::decode(bytes, "boot-1");
+        assert!(told.gpus.is_empty() && told.damage.is_some(), "{told:?}");
+    }
+}
+
+#[test]
+fn the_record_of_another_release_is_read_as_far_as_it_is_understood() {
+    let older = br#"{"boot_id": "b", "gpus": {"0000:1b:00.0": {"time-slice": {"replicas": 2}}}}"#;
+    let told = copy::decode(older, "b");
+    assert_eq!((told.gpus.len(), told.damage), (1, None));
+    assert!(told.unsettled.is_empty());
+    let newer = br#"{"boot_id": "b", "new": 1, "gpus": {
+        "0000:1b:00.0": {"time-slice": {"replicas": 2}},
+        "0000:43:00.0": {"new": {}}}}"#;
+    let told = copy::decode(newer, "b");
+    let damage = told.damage.expect("words");
+    assert_eq!(told.gpus.len(), 1);
+    assert!(damage.contains("0000:43:00.0"), "{damage}");
 }
 
 /// The process of this test, as a daemon; how it is, is not known any more.
@@ -95,6 +118,7 @@ fn lost_daemon(start_ticks: Option<u64>) -> (Shared, Gpu) {
     let shared = Shared {
         tools: Arc::new(Tools::under(Path::new("/"), "partitioner".into())),
         gpus: BTreeMap::new(),
+        unsettled: BTreeSet::new(),
         seats: [(DeviceId::Gpu(pci), seat)].into(),
         lives: 1,
     };

@@ -15,6 +15,8 @@ use super::{Shared, State};
 pub struct SharedView {
     /// How.
     pub sharing: Sharing,
+    /// Whether all of it stands.
+    pub settled: bool,
     /// Its devices: the GPU as a whole, or each of its slices.
     pub devices: BTreeMap<DeviceId, StateView>,
 }
@@ -56,6 +58,7 @@ impl SharedView {
         let taken = taken(leases);
         for (gpu, view) in shared {
             let mut known = SharedGpu::new(view.sharing);
+            known.settled = view.settled;
             for (device, places) in taken.iter().filter(|(device, _)| device.gpu() == *gpu) {
                 let holder = |(index, lease): (&u32, &&Lease)| (*index, lease.holder.to_string());
                 let places = places.iter().map(holder);
@@ -81,6 +84,7 @@ impl Host {
             });
             let view = SharedView {
                 sharing: *sharing,
+                settled: !self.shared.unsettled.contains(gpu),
                 devices: devices.collect(),
             };
             (*gpu, view)
