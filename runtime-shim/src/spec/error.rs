@@ -60,6 +60,15 @@ pub enum SpecError {
         /// Path in the container.
         destination: PathBuf,
     },
+    /// The engine has put somebody's shared memory where that of an MPS daemon belongs.
+    #[error(
+        "an MPS share needs the container's own tmpfs at {}, and the engine has put another mount there",
+        destination.display()
+    )]
+    SharedMemory {
+        /// Path in the container.
+        destination: PathBuf,
+    },
     /// The spec was edited for another lease before.
     #[error("the spec carries the devices of lease {found:?}, the grant is for {granted:?}")]
     AppliedForOther {
@@ -84,6 +93,10 @@ impl SpecError {
             SpecError::ForeignDevice { .. } => Some(
                 "take the device out of the container's options; where there is none, make the container anew: \
                  its slice was cut again since it was made",
+            ),
+            SpecError::SharedMemory { .. } => Some(
+                "containers of a pod, and podman's, get a bind mount there: run it with another engine (podman: with \
+                 `--ipc private --shm-size 64m` it may be a tmpfs), or ask for a slice or a time slice",
             ),
             SpecError::AppliedForOther { .. } | SpecError::MissingDevice { .. } => {
                 Some("make the container anew from its image")

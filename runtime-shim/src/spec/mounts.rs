@@ -61,6 +61,10 @@ pub(super) fn apply(root: &mut Object<'_>, mounts: &[MountEntry]) -> Result<(), 
                     *place = Node::made(&new).map_err(SpecError::Encode)?;
                 }
             }
+            Some(_) if mount.destination == Path::new(SHARED_MEMORY) => {
+                let destination = mount.destination.clone();
+                return Err(SpecError::SharedMemory { destination });
+            }
             Some(_) => {
                 let destination = mount.destination.clone();
                 return Err(SpecError::MountConflict { destination });
@@ -80,7 +84,8 @@ fn options(mount: &MountEntry) -> Vec<&str> {
 }
 
 fn is_own_memory(old: &OldMount) -> bool {
-    old.destination == SHARED_MEMORY && old.r#type.as_deref() == Some("tmpfs")
+    Path::new(&old.destination) == Path::new(SHARED_MEMORY)
+        && old.r#type.as_deref() == Some("tmpfs")
 }
 
 fn is_same(old: &OldMount, new: &NewMount<'_>) -> bool {

@@ -93,11 +93,14 @@ fn the_memory_of_a_daemon_takes_the_place_of_the_containers_own_alone() {
         "options": ["bind", "rw"]});
     let own = json!({"destination": "/dev/shm", "type": "tmpfs", "source": "shm"});
     assert_eq!(mounted(own).expect("replaced"), json!([bind]));
+    let slash = json!({"destination": "/dev/shm/", "type": "tmpfs", "source": "shm"});
+    assert_eq!(mounted(slash).expect("replaced"), json!([bind]));
     // Somebody else's files are there.
     let theirs = json!({"destination": "/dev/shm", "type": "bind", "source": "/run/pod/shm",
         "options": ["rbind"]});
     let refusal = mounted(theirs).expect_err("a conflict");
-    assert!(matches!(refusal, SpecError::MountConflict { .. }));
+    assert!(matches!(refusal, SpecError::SharedMemory { .. }));
+    assert!(refusal.hint().is_some_and(|hint| hint.contains("podman")));
     let elsewhere = json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"});
     assert_eq!(
         mounted(elsewhere.clone()).expect("added"),
