@@ -30,6 +30,8 @@ const LONGEST_SOCKET: &str = "control_privileged";
 /// What fits into a socket's address with its end (`sun_path`). The vendor's daemon ends over a longer one and says
 /// no more than that it cannot be found.
 const SOCKET_PATH_MAX: usize = 107;
+/// Whoever has a folder below may go to it, and sees none of the others.
+const ABOVE_MODE: u32 = 0o711;
 /// Only the daemon makes anything in its folders.
 const FOLDER_MODE: u32 = 0o755;
 /// Everybody's, as `/dev/shm` is.
@@ -147,6 +149,12 @@ impl Tools {
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(gpu.uuid = place.device, error, "daemon does not answer");
+                // Whether its servers have clients cannot be known: only without servers it has none.
+                let clients = daemon.children()?;
+                if !clients.is_empty() {
+                    let device = place.device.clone();
+                    return Err(SharingError::InUse { device, clients });
+                }
             }
         }
         self.terminate(place, daemon)
@@ -242,7 +250,9 @@ fn prepare(place: &MpsPlace) -> Result<(), SharingError> {
             limit: SOCKET_PATH_MAX,
         });
     }
+    let above = place.run.parent().unwrap_or(Path::new("/"));
     let folders = [
+        (above, ABOVE_MODE),
         (&place.run, FOLDER_MODE),
         (&place.pipe(), FOLDER_MODE),
         (&place.shm(), SHM_MODE),

@@ -192,7 +192,7 @@ impl Tools {
     }
 
     /// Ends a daemon without clients: `quit`, then SIGTERM to this very process, never SIGKILL. Done where it has
-    /// ended already. One that answers nothing is asked to end by signal, for its clients cannot be known.
+    /// ended already. One that answers nothing is asked to end by signal only where it has no server, for its clients cannot be known.
     ///
     /// # Errors
     /// `InUse` where it has clients, `RunsOn` where it does not end.

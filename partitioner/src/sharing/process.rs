@@ -54,6 +54,29 @@ impl MpsDaemon {
         Ok(self.is_alive().then_some(pidfd))
     }
 
+    /// Its child processes, of each of its threads; none where it has ended.
+    pub(super) fn children(&self) -> Result<Vec<u32>, SharingError> {
+        let tasks = match fs::read_dir(format!("/proc/{}/task", self.pid)) {
+            Ok(tasks) => tasks,
+            Err(_) if !self.is_alive() => return Ok(Vec::new()),
+            Err(cause) => return Err(self.failed("list the children of", cause)),
+        };
+        let mut children = Vec::new();
+        for task in tasks.flatten() {
+            let text = match fs::read_to_string(task.path().join("children")) {
+                Ok(text) => text,
+                // A thread that has ended meanwhile has given its children to another one of the process.
+                Err(_) if !task.path().exists() => continue,
+                Err(cause) => return Err(self.failed("list the children of", cause)),
+            };
+            children.extend(
+                text.split_ascii_whitespace()
+                    .filter_map(|pid| pid.parse::<u32>().ok()),
+            );
+        }
+        Ok(children)
+    }
+
     /// Asks it to end, by signal.
     pub(super) fn terminate(&self) -> Result<(), SharingError> {
         let Some(pidfd) = self.watch()? else {

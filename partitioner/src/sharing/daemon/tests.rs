@@ -4,8 +4,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 
-use super::{PID_FILE_MAX, read_pid_file};
+use super::{MpsDaemon, PID_FILE_MAX, read_pid_file, start_ticks};
 
 #[test]
 fn only_a_short_file_of_ones_own_is_a_pid_file() {
@@ -35,4 +36,24 @@ fn a_pipe_without_a_writer_is_not_waited_for() {
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
     let error = read_pid_file(&path).expect_err("no file");
     assert_eq!(error.kind(), ErrorKind::InvalidData);
+}
+
+#[test]
+fn children_of_a_process_are_known_and_one_that_has_ended_has_none() {
+    let own = MpsDaemon {
+        pid: std::process::id(),
+        start_ticks: start_ticks(std::process::id()).expect("it runs"),
+    };
+    let mut command = Command::new("cat");
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
+    let children = own.children().expect("a list");
+    assert!(children.contains(&child.id()), "{children:?}");
+    let childless = MpsDaemon {
+        pid: child.id(),
+        start_ticks: start_ticks(child.id()).expect("it runs"),
+    };
+    assert!(childless.children().expect("a list").is_empty());
+    drop(child.stdin.take());
+    child.wait().expect("it ends");
+    assert!(childless.children().expect("nothing").is_empty());
 }
