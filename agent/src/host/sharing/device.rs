@@ -41,8 +41,12 @@ impl Host {
             return Err(not_there(id.to_string(), "its GPU is not shared by mps"));
         };
         let seat = self.shared.seats.get(&id);
-        let Some(seat) = seat.filter(|seat| matches!(seat.state, State::Ready { .. })) else {
-            return Err(not_there(id.to_string(), "it is started again"));
+        let (seat, obstacle) = match seat {
+            Some(seat) => (Some(seat), seat.state.obstacle()),
+            None => (None, State::Starting.obstacle()),
+        };
+        let Some(seat) = seat.filter(|_| obstacle.is_none()) else {
+            return Err(not_there(id.to_string(), &obstacle.unwrap_or_default()));
         };
         device.mounts.extend(mounts(&seat.place));
         device.env.extend(environment(&limits));
