@@ -1,6 +1,7 @@
 //! vGPUs: the owner killed at every driver call, write under `/sys` and side of a commit, while it makes one and takes
 //! it away. Afterwards the vGPU is whole and has its record, or both are gone; and whatever others made is untouched.
 
+mod late;
 mod picture;
 mod scenes;
 

@@ -40,6 +40,14 @@ pub enum VgpuError {
         #[source]
         cause: TreeError,
     },
+    /// A virtual function is listed, and which one it is cannot be told.
+    #[error("{path} leads to {link:?}")]
+    Unnamed {
+        /// Where it is listed.
+        path: String,
+        /// What stands there.
+        link: String,
+    },
     /// The function does not say what it carries, so nothing is changed.
     #[error("{function} does not say whether it carries a vGPU")]
     Unknown {

@@ -35,7 +35,8 @@ pub(super) fn mdev(uuid: VgpuUuid) -> String {
     format!("/sys/bus/mdev/devices/{uuid}")
 }
 
-/// The GPU at this address. What a file does not tell is unknown, never nothing.
+/// The GPU at this address. What a file does not tell is unknown, never nothing; so a function that is listed and
+/// cannot be found fails the whole look, since nobody can name it.
 pub fn observe(tree: &dyn SysTree, gpu: PciAddress) -> Result<VgpuGpu, VgpuError> {
     let home = folder(gpu);
     let names = tree.list(&home).map_err(|cause| match cause.is_absent() {
@@ -54,7 +55,7 @@ pub fn observe(tree: &dyn SysTree, gpu: PciAddress) -> Result<VgpuGpu, VgpuError
         types: Types::new(),
         problems: Vec::new(),
     };
-    let mut functions = look.functions(gpu, &home, &names);
+    let mut functions = look.functions(gpu, &home, &names)?;
     functions.sort_by_key(|function| function.pci);
     let types = look.types.into_iter();
     let types = types.map(|(id, (name, available))| VgpuType {
@@ -84,24 +85,22 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// The GPU itself where its driver makes vGPUs on it, and its virtual functions.
-    fn functions(&mut self, gpu: PciAddress, home: &str, names: &[String]) -> Vec<VgpuFunction> {
+    fn functions(
+        &mut self,
+        gpu: PciAddress,
+        home: &str,
+        names: &[String],
+    ) -> Result<Vec<VgpuFunction>, VgpuError> {
         let mut found: Vec<VgpuFunction> = self.function(gpu).into_iter().collect();
         for name in names.iter().filter(|name| is_virtual(name)) {
             let path = format!("{home}/{name}");
-            let link = match self.tree.link(&path) {
-                Ok(link) => link,
-                Err(error) => {
-                    self.problem(&error);
-                    continue;
-                }
-            };
+            let link = self.tree.link(&path);
+            let link = link.map_err(|cause| VgpuError::Unreadable { pci: gpu, cause })?;
             let address = link.rsplit('/').next().and_then(|last| last.parse().ok());
-            match address {
-                Some(address) => found.extend(self.function(address)),
-                None => self.problems.push(format!("{path} leads to {link:?}")),
-            }
+            let address = address.ok_or(VgpuError::Unnamed { path, link })?;
+            found.extend(self.function(address));
         }
-        found
+        Ok(found)
     }
 
     /// A function, if vGPUs are made on it.

@@ -3,6 +3,7 @@
 mod faults;
 mod reuse;
 mod texts;
+mod unread;
 
 use kerf_types::vgpu::VgpuFramework;
 use kerf_types::{GiId, PciAddress, Step, Vgpu, VgpuGpu, VgpuTypeId, VgpuUuid};

@@ -68,7 +68,7 @@ impl From<VgpuError> for FailureOf {
             VgpuError::NoRoom { .. } => Code::NoRoom,
             VgpuError::InUse { .. } => Code::InUse,
             VgpuError::Conflict { .. } | VgpuError::Stuck { .. } => Code::Conflict,
-            VgpuError::Unknown { .. } => Code::Io,
+            VgpuError::Unknown { .. } | VgpuError::Unnamed { .. } => Code::Io,
             VgpuError::Unreadable { .. } | VgpuError::Undone { .. } => match error.errno() {
                 Some(Errno::ENODEV | Errno::ENXIO) => Code::Lost,
                 Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Code::NoPermission,

@@ -17,7 +17,7 @@ pub enum Verdict {
     Ended(&'static str),
 }
 
-/// Judges a record. `seen` is none where the GPU did not answer.
+/// Judges a record. `seen` is none where the GPU did not answer this time, whatever it showed before.
 pub fn judge(row: &VgpuRow, seen: Option<&VgpuGpu>, boot_id: &str) -> Verdict {
     if row.boot_id != boot_id {
         return Verdict::Ended("the machine was booted since");
@@ -45,9 +45,10 @@ pub fn judge(row: &VgpuRow, seen: Option<&VgpuGpu>, boot_id: &str) -> Verdict {
     }
 }
 
-/// The vGPU that a record speaks of: everything that was seen of it must still be so.
+/// The vGPU that a record speaks of: nothing that was seen of it may be otherwise. What does not read now may be as it was.
 pub fn find<'v>(row: &VgpuRow, vgpus: &'v [Vgpu]) -> Option<&'v Vgpu> {
-    let same = |known: Option<u32>, now: Option<u32>| known.is_none() || known == now;
+    let same =
+        |known: Option<u32>, now: Option<u32>| known.is_none() || now.is_none() || known == now;
     let mut vgpus = vgpus.iter();
     vgpus.find(|vgpu| {
         vgpu.uuid.map(|uuid| uuid.to_string()) == row.uuid

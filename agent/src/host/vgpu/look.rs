@@ -1,5 +1,7 @@
 //! Looking at vGPUs, and setting the records against what is there.
 
+use std::collections::BTreeSet;
+
 use kerf_types::{PciAddress, Step, Vgpu, VgpuGpu, VgpuTypeId};
 
 use super::judge::{Verdict, judge};
@@ -16,9 +18,13 @@ impl Host {
             return;
         }
         let gpus: Vec<PciAddress> = self.inventory.gpus.iter().map(|gpu| gpu.pci).collect();
+        let mut answered = BTreeSet::new();
         for pci in gpus {
             match self.hardware.observe_vgpu(pci).await {
-                Ok(gpu) => self.take_vgpus(gpu),
+                Ok(gpu) => {
+                    answered.insert(gpu.pci);
+                    self.take_vgpus(gpu);
+                }
                 // Its files are not where they are looked for: nothing that vGPUs could be made with.
                 Err(error) if error.is_not_found() => {
                     self.vgpus.seen.remove(&pci);
@@ -40,7 +46,7 @@ impl Host {
             }
         }
         for fence in self.vgpus.rows.keys().copied().collect::<Vec<u64>>() {
-            self.settle_vgpu(fence).await;
+            self.settle_vgpu(fence, &answered).await;
         }
         self.tell_of_shared();
     }
@@ -57,12 +63,14 @@ impl Host {
         self.vgpus.seen.insert(gpu.pci, gpu);
     }
 
-    /// One record. A store that cannot be written shows as degraded, and the next look tries again.
-    async fn settle_vgpu(&mut self, fence: u64) {
+    /// One record, by what its GPU has just answered: an earlier picture says nothing of a write that came after it.
+    /// A store that cannot be written shows as degraded, and the next look tries again.
+    async fn settle_vgpu(&mut self, fence: u64, answered: &BTreeSet<PciAddress>) {
         let Some(row) = self.vgpus.rows.get(&fence).cloned() else {
             return;
         };
         let gpu = row.gpu.parse().ok();
+        let gpu = gpu.filter(|pci| answered.contains(pci));
         let seen = gpu.and_then(|pci: PciAddress| self.vgpus.seen.get(&pci));
         let settled = match judge(&row, seen, &self.machine_boot()) {
             Verdict::Keep => Ok(()),
@@ -82,8 +90,8 @@ impl Host {
     pub(super) fn note_made(&mut self, row: VgpuRow, vgpu: &Vgpu) -> Result<VgpuRow, HostError> {
         let row = VgpuRow {
             state: VgpuState::Made,
-            gpu_instance: vgpu.gpu_instance.map(|gi| gi.0),
-            placement: vgpu.placement,
+            gpu_instance: vgpu.gpu_instance.map(|gi| gi.0).or(row.gpu_instance),
+            placement: vgpu.placement.or(row.placement),
             ..row
         };
         self.tell_of_vgpu(&row, "made");

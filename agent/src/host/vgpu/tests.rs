@@ -75,6 +75,27 @@ fn a_record_holds_for_as_long_as_everything_is_as_it_was_seen() {
 }
 
 #[test]
+fn a_file_that_does_not_read_ends_no_record() {
+    let blank = Vgpu {
+        placement: None,
+        ..vgpu(1_201, 0)
+    };
+    let mut known = row(VgpuState::Made);
+    known.gpu_instance = Some(4);
+    let showing = |vgpu: &Vgpu| showing(Some(vec![vgpu.clone()]));
+    assert_eq!(judge(&known, Some(&showing(&blank)), "b"), Verdict::Keep);
+    known.state = VgpuState::Making;
+    let made = Verdict::Made(blank.clone());
+    assert_eq!(judge(&known, Some(&showing(&blank)), "b"), made);
+    let other = Vgpu {
+        gpu_instance: Some(GiId(3)),
+        ..blank
+    };
+    let never = Verdict::Ended("it was never made");
+    assert_eq!(judge(&known, Some(&showing(&other)), "b"), never);
+}
+
+#[test]
 fn a_crash_is_settled_by_what_is_there() {
     let there = vgpu(1_201, 8);
     let made = Verdict::Made(there.clone());

@@ -14,8 +14,8 @@ use crate::lane::Lane;
 pub struct Picture {
     gpu: Gpu,
     /// Address of each function with a vGPU.
-    vgpus: Vec<(String, Device)>,
-    records: Vec<Value>,
+    pub vgpus: Vec<(String, Device)>,
+    pub records: Vec<Value>,
     /// The slices that the GPU is cut into.
     slices: String,
 }

@@ -32,12 +32,12 @@ pub struct Scene {
     pub asks: &'static [Ask],
 }
 
-const fn create(kind: &'static str) -> Ask {
+pub const fn create(kind: &'static str) -> Ask {
     let placement = None;
     Ask::Create { kind, placement }
 }
 
-const KEEP: Ask = Ask::Delete {
+pub const KEEP: Ask = Ask::Delete {
     disable_sriov: false,
 };
 
