@@ -162,7 +162,13 @@ impl HardwareError {
     pub fn is_unknown_outcome(&self) -> bool {
         matches!(
             self,
-            Self::Deadline { .. } | Self::Worker { .. } | Self::Protocol { .. }
+            Self::Deadline { .. }
+                | Self::Worker { .. }
+                | Self::Protocol { .. }
+                | Self::Failed {
+                    code: wire::failure::Code::Unsettled,
+                    ..
+                }
         )
     }
 }

@@ -100,6 +100,15 @@ pub enum VgpuError {
         #[source]
         cause: Refusal,
     },
+    /// It was done, and what came of it does not read.
+    #[error("{pci} has changed, and cannot be looked at")]
+    Unseen {
+        /// The GPU.
+        pci: PciAddress,
+        /// Why.
+        #[source]
+        cause: Box<VgpuError>,
+    },
 }
 
 impl VgpuError {

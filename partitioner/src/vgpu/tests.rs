@@ -4,6 +4,7 @@ mod faults;
 mod reuse;
 mod texts;
 mod unread;
+mod unsettled;
 
 use kerf_types::vgpu::VgpuFramework;
 use kerf_types::{GiId, PciAddress, Step, Vgpu, VgpuGpu, VgpuTypeId, VgpuUuid};

@@ -67,7 +67,8 @@ impl From<VgpuError> for FailureOf {
             VgpuError::NotOffered { .. } => Code::NotSupported,
             VgpuError::NoRoom { .. } => Code::NoRoom,
             VgpuError::InUse { .. } => Code::InUse,
-            VgpuError::Conflict { .. } | VgpuError::Stuck { .. } => Code::Conflict,
+            VgpuError::Conflict { .. } => Code::Conflict,
+            VgpuError::Stuck { .. } | VgpuError::Unseen { .. } => Code::Unsettled,
             VgpuError::Unknown { .. } | VgpuError::Unnamed { .. } => Code::Io,
             VgpuError::Unreadable { .. } | VgpuError::Undone { .. } => match error.errno() {
                 Some(Errno::ENODEV | Errno::ENXIO) => Code::Lost,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kerf_agent::host::HostHandle;
-use nvidia_ml::kernel::Kernel;
+use kerf_agent::host::{HostError, HostHandle};
 use nvidia_ml::kernel::state::{Access, Fault, FaultKind};
+use nvidia_ml::kernel::{Errno, Kernel};
 use serde_json::Value;
 
 use super::carry_out;
@@ -108,6 +108,28 @@ fn a_write_that_is_late_ends_no_record() {
             world.clear_faults();
             world.until(host, &after).await;
         }
+    });
+    assert!(Picture::take(&world.lane).vgpus.is_empty());
+}
+
+#[test]
+fn a_write_that_is_done_and_said_to_have_failed_ends_no_record() {
+    let world = World::new();
+    world.live(async |host| {
+        // The write does its work and says EIO, and taking it back is refused.
+        world.set_fault(FaultKind::FailDone(Errno::EIO), Some(1));
+        world.set_fault(FaultKind::Fail(Errno::EIO), None);
+        let error = carry_out(host, HALF).await.expect_err("it failed");
+        assert!(matches!(error, HostError::Hardware(_)), "{error:?}");
+        assert_eq!(Picture::take(&world.lane).vgpus.len(), 1);
+        world.until(host, &["made"]).await;
+        world.clear_faults();
+        carry_out(host, KEEP).await.expect("it is ours");
+        assert_eq!(world.states(), [""; 0]);
+        // Where it could be taken back there is neither.
+        world.set_fault(FaultKind::FailDone(Errno::EIO), Some(1));
+        carry_out(host, HALF).await.expect_err("it failed");
+        assert_eq!(world.states(), [""; 0]);
     });
     assert!(Picture::take(&world.lane).vgpus.is_empty());
 }

@@ -135,13 +135,16 @@ fn on_function(
         Ok(written) => owned(written, least, wanted),
         Err(VgpuError::Stuck { left, cause, .. }) => {
             let pci = function;
-            // The driver's word for a vGPU that was there first, maybe of the same type.
+            // The driver's word for a vGPU that was there first, maybe of the same type: never to be taken for ours.
             if matches!(cause.errno(), Some(Errno::EBUSY | Errno::EEXIST)) {
                 let current = fact(tree, &format!("{own}/current_vgpu_type"));
-                return Err(match current.as_deref() {
-                    Some("0") => VgpuError::Undone { pci, cause },
-                    _ => VgpuError::Stuck { pci, left, cause },
-                });
+                let found = match current.as_deref() {
+                    Some("0") => return Err(VgpuError::Undone { pci, cause }),
+                    Some(current) => format!("a vGPU of type {current}"),
+                    None => "a vGPU".to_owned(),
+                };
+                let found = format!("{found} that was there first, as its driver says");
+                return Err(VgpuError::Conflict { function, found });
             }
             Err(match take_back(tree, wanted, patience) {
                 Ok(()) => VgpuError::Undone { pci, cause },

@@ -68,18 +68,20 @@ fn settled(
     error: VgpuError,
 ) -> Result<(), VgpuError> {
     use crate::systree::transaction::Condition;
-    let VgpuError::Stuck { cause, .. } = error else {
+    let VgpuError::Stuck { left, cause, .. } = error else {
         return Err(error);
     };
     let gone = match uuid {
-        Some(uuid) => Removed(uuid).holds(tree).unwrap_or(false),
+        Some(uuid) => Removed(uuid).holds(tree).ok(),
         None => {
             let current = fact(tree, &format!("{}/current_vgpu_type", vfio(pci)));
-            current.as_deref() == Some("0")
+            current.map(|current| current == "0")
         }
     };
-    if gone {
-        return Ok(());
+    match gone {
+        Some(true) => return Ok(()),
+        Some(false) => {}
+        None => return Err(VgpuError::Stuck { pci, left, cause }),
     }
     // Each of them was seen while a virtual machine held the function's VFIO group.
     Err(match cause.errno() {

@@ -46,7 +46,13 @@ pub fn apply(
         } => destroy::destroy(tree, gpu, (function, type_id, uuid), patience),
         _ => return None,
     };
-    Some(done.and_then(|()| observe(tree, step.gpu())))
+    let pci = step.gpu();
+    Some(done.and_then(|()| {
+        observe(tree, pci).map_err(|cause| {
+            let cause = Box::new(cause);
+            VgpuError::Unseen { pci, cause }
+        })
+    }))
 }
 
 /// Runs changes; returns how many values were written.

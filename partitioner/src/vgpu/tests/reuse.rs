@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{HALF, QUARTER, WHOLE, World, words};
+use super::{HALF, QUARTER, VgpuError, WHOLE, World, words};
 use crate::systree::{SysTree, TreeError};
 
 /// Somebody who writes a value into a file just before we write there.
@@ -56,8 +56,15 @@ fn whoever_was_faster_keeps_the_function() {
             value,
             done: Cell::new(false),
         };
-        let refused = words(world.apply(&faster, &world.creation(0, WHOLE)));
-        assert!(refused.contains("EBUSY"), "{refused}");
+        let outcome = world.apply(&faster, &world.creation(0, WHOLE));
+        // Not "may have changed", after which theirs would be taken for what we wrote.
+        assert!(
+            matches!(outcome, Err(VgpuError::Conflict { .. })),
+            "{outcome:?}"
+        );
+        let refused = words(outcome);
+        let theirs = format!("a vGPU of type {value} that was there first");
+        assert!(refused.contains(&theirs), "{refused}");
         let kept: Vec<String> = world.types_on(0).iter().map(ToString::to_string).collect();
         assert_eq!(kept, [value], "nothing of theirs was taken back");
     }
