@@ -20,6 +20,7 @@ mod supervise;
 mod tests;
 mod view;
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -198,8 +199,8 @@ impl Host {
     fn share_as_kept(&mut self) {
         let kept = self.kept.shared_in_this_boot();
         for (gpu, sharing) in kept {
-            if !self.shared.gpus.contains_key(&gpu) {
-                self.shared.gpus.insert(gpu, sharing);
+            if let Entry::Vacant(place) = self.shared.gpus.entry(gpu) {
+                place.insert(sharing);
                 self.shared.unsettled.insert(gpu);
                 self.keep_open(gpu);
             }
