@@ -1,5 +1,9 @@
 //! The vendor's `sriov-manage`: on a real host the driver takes virtual functions only from it, since it unbinds the
 //! GPU meanwhile. Behind the seam it is the write of a number, as the kernel has it.
+//!
+//! The tool may refuse while a process holds the GPU's node open, and one that has NVML initialised does: kerf's own
+//! worker, which has loaded the driver to look at GPUs, is such a process. Then nothing has changed and the request is
+//! refused; in maintenance the driver is closed, and the tool can be run by hand. This was not tried on hardware.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
