@@ -55,8 +55,8 @@ impl Host {
         }
     }
 
-    /// Writes down what was tried with the tools of sharing.
-    pub(super) fn note_sharing(&mut self, what: String, begun: Instant, error: Option<&HostError>) {
+    /// Writes down what was tried, of which the host itself tells why it failed.
+    pub(super) fn note_by_host(&mut self, what: String, begun: Instant, error: Option<&HostError>) {
         if let Some(recording) = &mut self.recording {
             recording.entry.steps.push(HistoryStep {
                 step: what,
@@ -70,6 +70,20 @@ impl Host {
     pub(super) fn note_plan(&mut self, plan: &HostPlan) {
         if let Some(recording) = &mut self.recording {
             recording.entry.plan = Some(planned(plan));
+        }
+    }
+
+    /// Writes down which GPU it is about, and how many vGPUs come and go.
+    pub(super) fn note_gpu(&mut self, gpu: PciAddress, created: u32, destroyed: u32) {
+        if let Some(recording) = &mut self.recording {
+            recording.entry.plan = Some(HistoryPlan {
+                cost: 0,
+                lower_bound: 0,
+                gpus: vec![gpu.to_string()],
+                kept: 0,
+                destroyed,
+                created,
+            });
         }
     }
 
@@ -122,7 +136,7 @@ impl Host {
         Some(HistoryGpu {
             pci: pci.to_owned(),
             mig: mig.to_owned(),
-            slices: slices.collect(),
+            slices: slices.chain(self.vgpus_in_words(gpu.pci)).collect(),
             modes: None,
         })
     }
@@ -168,6 +182,15 @@ pub(super) fn of_mode(wish: &Reserve, gpu: PciAddress) -> HistoryEntry {
     }
     entry.kind = HistoryKind::Mode;
     entry
+}
+
+/// An entry about a vGPU that is asked for, or that shall go.
+pub(super) fn of_vgpu(kind: HistoryKind, by: Requester, what: String) -> HistoryEntry {
+    HistoryEntry {
+        by: Some(by),
+        holder: Some(what),
+        ..begun(kind)
+    }
 }
 
 /// An entry about maintenance, which is over when it is written.

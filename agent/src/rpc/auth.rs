@@ -5,6 +5,7 @@
 
 use std::ffi::CString;
 
+use kerf_api::json::history::Requester;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use tonic::transport::server::UdsConnectInfo;
 use tonic::{Code, Status};
@@ -36,6 +37,16 @@ pub struct Peer {
     pub pid: Option<u32>,
     /// Its role.
     pub role: Role,
+}
+
+impl From<Peer> for Requester {
+    fn from(peer: Peer) -> Self {
+        Self {
+            uid: peer.uid,
+            gid: Some(peer.gid),
+            pid: peer.pid,
+        }
+    }
 }
 
 impl Peer {

@@ -388,8 +388,8 @@ impl Kerf for Service {
         request: Request<v1::DeleteVgpuRequest>,
     ) -> Result<Response<v1::VgpuRecord>, Status> {
         let begun = Instant::now();
-        self.admit(&request, Role::Admin)?;
-        let outcome = vgpu::delete(&self.host, request.into_inner()).await;
+        let peer = self.admit(&request, Role::Admin)?;
+        let outcome = vgpu::delete(&self.host, peer, request.into_inner()).await;
         self.counted("delete_vgpu", begun, outcome)
     }
 }

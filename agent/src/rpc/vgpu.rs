@@ -38,7 +38,7 @@ pub async fn create(
         function,
         placement: request.placement,
         enable_sriov: request.enable_sriov,
-        uid: peer.uid,
+        by: peer.into(),
     };
     let made = host
         .ask(|reply| Command::Vgpu(VgpuCommand::Create(wish, reply)))
@@ -49,12 +49,14 @@ pub async fn create(
 /// Takes one away.
 pub async fn delete(
     host: &HostHandle,
+    peer: Peer,
     request: v1::DeleteVgpuRequest,
 ) -> Result<v1::VgpuRecord, Status> {
     let wish = OldVgpu {
         name: request.name,
         fence: (request.fence != 0).then_some(request.fence),
         disable_sriov: request.disable_sriov,
+        by: peer.into(),
     };
     let gone = host
         .ask(|reply| Command::Vgpu(VgpuCommand::Delete(wish, reply)))

@@ -82,22 +82,29 @@ impl Store {
         Ok(())
     }
 
-    /// Every record, oldest first. One that cannot be read is left out: its vGPU is then nobody's that we know.
-    pub fn vgpus(&self) -> Result<Vec<VgpuRow>, StoreError> {
+    /// Every record, oldest first, and in words those that cannot be read: their vGPUs are nobody's that we know.
+    pub fn vgpus(&self) -> Result<(Vec<VgpuRow>, Vec<String>), StoreError> {
         let mut statement = self
             .connection
-            .prepare("SELECT document FROM vgpus ORDER BY fence")
+            .prepare("SELECT fence, document FROM vgpus ORDER BY fence")
             .doing("read vGPUs")?;
         let rows = statement
-            .query_map([], |row| row.get::<_, String>(0))
+            .query_map([], |row| {
+                let fence: i64 = row.get(0)?;
+                Ok((fence, row.get::<_, String>(1)?))
+            })
             .doing("read vGPUs")?;
-        let mut found = Vec::new();
-        for document in rows {
-            match serde_json::from_str(&document.doing("read vGPUs")?) {
+        let (mut found, mut damaged) = (Vec::new(), Vec::new());
+        for row in rows {
+            let (fence, document) = row.doing("read vGPUs")?;
+            match serde_json::from_str(&document) {
                 Ok(row) => found.push(row),
-                Err(error) => tracing::error!(%error, "unreadable vGPU left out"),
+                Err(error) => {
+                    let fence = fence.cast_unsigned();
+                    damaged.push(format!("record {fence} cannot be read ({error})"));
+                }
             }
         }
-        Ok(found)
+        Ok((found, damaged))
     }
 }

@@ -4,11 +4,14 @@
 mod late;
 mod picture;
 mod scenes;
+mod told;
+mod world;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kerf_agent::host::vgpu::{NewVgpu, OldVgpu, VgpuCommand};
 use kerf_agent::host::{Command, HostError, HostHandle};
+use kerf_api::json::history::Requester;
 
 use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
@@ -24,8 +27,12 @@ const CALLS_OF_A_RECOVERY: usize = 2;
 /// Points of a recovery that are drilled where the whole drill was not asked for.
 const OF_A_RECOVERY: usize = 8;
 
-/// A user for whom vGPUs are made.
-const USER: u32 = 1_000;
+/// For whom vGPUs are made.
+const USER: Requester = Requester {
+    uid: 1_000,
+    gid: Some(1_000),
+    pid: None,
+};
 
 /// How the asks of a scene go when nothing disturbs them.
 struct Course {
@@ -48,7 +55,7 @@ async fn carry_out(host: &HostHandle, ask: Ask) -> Result<(), HostError> {
                 function: None,
                 placement,
                 enable_sriov: true,
-                uid: USER,
+                by: USER,
             };
             let made = host.ask(|reply| Command::Vgpu(VgpuCommand::Create(wish, reply)));
             made.await.map(drop)
@@ -62,6 +69,7 @@ async fn carry_out(host: &HostHandle, ask: Ask) -> Result<(), HostError> {
                 name: row.uuid.unwrap_or(row.function),
                 fence: Some(row.fence),
                 disable_sriov,
+                by: USER,
             };
             let gone = host.ask(|reply| Command::Vgpu(VgpuCommand::Delete(wish, reply)));
             gone.await.map(drop)

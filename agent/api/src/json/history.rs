@@ -37,7 +37,7 @@ pub struct HistoryEntry {
     pub ended_at: Option<String>,
     /// Who asked for it, as the kernel says; null for kerfd itself.
     pub by: Option<Requester>,
-    /// The container or job that a slice was cut for.
+    /// The container or job that a slice was cut for, or the vGPU that was asked for.
     pub holder: Option<String>,
     /// SHA-256 of the canonical layout, in hex.
     pub layout_sha256: Option<String>,
@@ -75,6 +75,10 @@ pub enum HistoryKind {
     MaintenanceEnter,
     /// The driver was opened again after it.
     MaintenanceLeave,
+    /// A vGPU was made.
+    VgpuCreate,
+    /// A vGPU was taken away.
+    VgpuDelete,
 }
 
 impl HistoryKind {
@@ -87,6 +91,8 @@ impl HistoryKind {
             Self::Mode => "mode",
             Self::MaintenanceEnter => "maintenance_enter",
             Self::MaintenanceLeave => "maintenance_leave",
+            Self::VgpuCreate => "vgpu_create",
+            Self::VgpuDelete => "vgpu_delete",
         }
     }
 }
@@ -166,7 +172,7 @@ pub struct HistoryGpu {
     pub pci: String,
     /// MIG mode: on, off, or what it will be after a reset.
     pub mig: String,
-    /// Slices: place and profile.
+    /// Slices: place and profile; vGPUs: type and function.
     pub slices: Vec<String>,
     /// Modes of an AMD GPU, and what it gets when its driver is loaded anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,15 @@
 //! A vGPU is made: the record first, then the write, then what was read back.
 
+use std::time::Instant;
+
 use kerf_types::layout::GpuSelector;
 use kerf_types::lease::Subject;
 use kerf_types::vgpu::VgpuFramework;
-use kerf_types::{PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuUuid};
+use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuUuid};
 
 use super::look::is_refusal;
 use super::{Host, HostError, NewVgpu, VgpuRefusal, judge};
+use crate::errors::chain;
 use crate::host::now;
 use crate::store::{VgpuRow, VgpuState};
 
@@ -22,27 +25,80 @@ impl Host {
         self.must_be_free(gpu)?;
         // Records of functions that were cleared meanwhile must not stand beside the new one.
         self.look_at_vgpus().await;
-        let mut seen = self.hardware.observe_vgpu(gpu).await?;
-        if seen.framework.is_none() {
-            match seen.sriov {
-                Some(sriov) if sriov.functions == 0 && wish.enable_sriov => {
-                    let step = Step::SetSriov { gpu, enabled: true };
-                    seen = self.hardware.apply_vgpu(&step).await?;
-                    self.events
-                        .add("gpu", &gpu.to_string(), "virtual functions on");
-                }
-                Some(sriov) if sriov.functions == 0 => {
-                    return Err(VgpuRefusal::SriovOff { gpu }.into());
-                }
-                _ => return Err(VgpuRefusal::NotOffered { gpu }.into()),
-            }
+        self.note_gpu(gpu, 1, 0);
+        let (seen, switched) = self.with_functions(gpu, wish).await?;
+        let made = self.create_on(seen, wish).await;
+        if switched && made.is_err() {
+            self.turn_off_again(gpu).await;
         }
+        made
+    }
+
+    /// The GPU with its functions, and whether they were turned on for this.
+    async fn with_functions(
+        &mut self,
+        gpu: PciAddress,
+        wish: &NewVgpu,
+    ) -> Result<(VgpuGpu, bool), HostError> {
+        let seen = self.hardware.observe_vgpu(gpu).await?;
+        match seen.sriov {
+            _ if seen.framework.is_some() => Ok((seen, false)),
+            Some(sriov) if sriov.functions == 0 && wish.enable_sriov => {
+                self.may_turn_on(gpu, &wish.kind)?;
+                Ok((self.turn(gpu, true).await?, true))
+            }
+            Some(sriov) if sriov.functions == 0 => Err(VgpuRefusal::SriovOff { gpu }.into()),
+            _ => Err(VgpuRefusal::NotOffered { gpu }.into()),
+        }
+    }
+
+    /// What is known to be in the way before there is a function that names types.
+    fn may_turn_on(&self, gpu: PciAddress, kind: &str) -> Result<(), HostError> {
+        let known = self.gpu(gpu)?;
+        if let Some(process) = known.processes.first() {
+            return Err(HostError::Busy {
+                what: format!("GPU {gpu}"),
+                state: "in use".to_owned(),
+                by: Some(format!("process {}", process.pid)),
+            });
+        }
+        if known.mig_mode == MigMode::Enabled && known.instances.is_empty() {
+            let kind = kind.to_owned();
+            return Err(VgpuRefusal::NeedsInstance { gpu, kind }.into());
+        }
+        Ok(())
+    }
+
+    /// Leaves a GPU as it was before its functions were turned on for a vGPU that was refused. Where something may be
+    /// on them, or a MIG layout would go with them, they stay.
+    async fn turn_off_again(&mut self, gpu: PciAddress) {
+        let own = gpu.to_string();
+        let has_record = self.vgpus.rows.values().any(|row| row.gpu == own);
+        let is_cut = self.gpu(gpu).map_or(true, |gpu| !gpu.instances.is_empty());
+        if has_record || is_cut {
+            return;
+        }
+        // The worker looks at every function first, and turns none off that carries a vGPU or does not say.
+        if let Err(error) = self.turn(gpu, false).await {
+            tracing::warn!(
+                gpu.pci = own,
+                error = chain(&error),
+                "virtual functions stay on"
+            );
+        }
+    }
+
+    /// Makes it, on a GPU whose functions are there.
+    async fn create_on(&mut self, seen: VgpuGpu, wish: &NewVgpu) -> Result<VgpuRow, HostError> {
+        let gpu = seen.pci;
         let framework = seen.framework.ok_or(VgpuRefusal::NotOffered { gpu })?;
         let kind = self.kind_of(&seen, &wish.kind)?;
         let function = function_for(&seen, &kind, wish.function, framework)?;
         let (row, step) = self.intend(&seen, &kind, function, wish)?;
         self.put_vgpu(row.clone())?;
+        let begun = Instant::now();
         let outcome = self.hardware.apply_vgpu(&step).await;
+        self.note_step(&step, begun.elapsed(), outcome.as_ref().err());
         match outcome {
             Ok(after) => {
                 let found = after.function(function);
@@ -109,7 +165,7 @@ impl Host {
         let found = seen.types.iter().find(named);
         let cut = self
             .gpu(gpu)
-            .is_ok_and(|gpu| gpu.mig_mode == kerf_types::MigMode::Enabled);
+            .is_ok_and(|gpu| gpu.mig_mode == MigMode::Enabled);
         let kind = text.to_owned();
         match found {
             Some(kind) if kind.available > 0 => Ok(kind.clone()),
@@ -149,7 +205,7 @@ impl Host {
             type_name: kind.name.clone(),
             gpu_instance: None,
             placement: wish.placement,
-            uid: wish.uid,
+            uid: wish.by.uid,
             boot_id: self.machine_boot(),
             created_ms: created.0,
         };

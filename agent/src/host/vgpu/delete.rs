@@ -1,18 +1,25 @@
 //! A vGPU is taken away: the one that a record speaks of, and no other.
 
-use kerf_types::{PciAddress, Step};
+use std::time::Instant;
 
+use kerf_types::PciAddress;
+
+use super::look::unmaking;
 use super::{Host, HostError, OldVgpu, VgpuRefusal};
 use crate::store::{VgpuRow, VgpuState};
 
 impl Host {
     /// Takes a vGPU of kerf's away.
     pub(super) async fn delete_vgpu(&mut self, wish: &OldVgpu) -> Result<VgpuRow, HostError> {
+        if self.draining {
+            return Err(HostError::Draining);
+        }
         self.refuse_in_maintenance()?;
         // What was used again since the last look is found out before anything is written.
         self.look_at_vgpus().await;
         let row = self.record_named(wish)?;
         let gpu: PciAddress = row.gpu.parse()?;
+        self.note_gpu(gpu, 0, 1);
         if wish.disable_sriov {
             self.may_turn_off(gpu, &row)?;
         }
@@ -23,15 +30,13 @@ impl Host {
         let state = VgpuState::Unmaking;
         let row = VgpuRow { state, ..row };
         self.put_vgpu(row.clone())?;
-        self.finish_vgpu(row.clone()).await?;
+        let begun = Instant::now();
+        let outcome = self.finish_vgpu(row.clone()).await;
+        let step = unmaking(&row)?.to_string();
+        self.note_by_host(step, begun, outcome.as_ref().err());
+        outcome?;
         if wish.disable_sriov {
-            let step = Step::SetSriov {
-                gpu,
-                enabled: false,
-            };
-            self.hardware.apply_vgpu(&step).await?;
-            self.events
-                .add("gpu", &gpu.to_string(), "virtual functions off");
+            self.turn(gpu, false).await?;
         }
         Ok(row)
     }
@@ -40,7 +45,8 @@ impl Host {
         let name = wish.name.clone();
         let address = name.parse::<PciAddress>().map(|pci| pci.to_string());
         let is_it = |function: &str, uuid: Option<&str>| {
-            address.as_deref() == Ok(function) || uuid == Some(name.as_str())
+            address.as_deref() == Ok(function)
+                || uuid.is_some_and(|uuid| uuid.eq_ignore_ascii_case(&name))
         };
         let rows = self.vgpus.rows.values();
         let rows = rows.filter(|row| is_it(&row.function, row.uuid.as_deref()));

@@ -125,7 +125,7 @@ impl Host {
 }
 
 /// The step that takes a record's vGPU away, and no other.
-fn unmaking(row: &VgpuRow) -> Result<Step, HostError> {
+pub(super) fn unmaking(row: &VgpuRow) -> Result<Step, HostError> {
     let uuid = row.uuid.as_deref().map(str::parse).transpose();
     Ok(Step::DestroyVgpu {
         gpu: row.gpu.parse()?,

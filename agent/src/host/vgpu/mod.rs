@@ -22,15 +22,20 @@ mod tests;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
-use kerf_types::{PciAddress, VgpuGpu};
+use kerf_api::json::history::{HistoryKind, Requester};
+use kerf_types::{PciAddress, Step, VgpuGpu};
 use tokio::sync::oneshot;
 
 pub use error::VgpuRefusal;
 pub use uses::{VgpuUse, VgpuUses};
 
-use super::{Host, HostError};
+use super::{Host, HostError, record};
 use crate::store::VgpuRow;
+
+/// Name of the entry for records that do not read.
+const RECORDS: &str = "vgpu records";
 
 /// Prefix of the entries in `kerf status`, for each GPU whose vGPUs do not read.
 const DEGRADED: &str = "vgpus of";
@@ -60,7 +65,7 @@ pub struct NewVgpu {
     /// Whether virtual functions may be turned on for it.
     pub enable_sriov: bool,
     /// For whom.
-    pub uid: u32,
+    pub by: Requester,
 }
 
 /// A vGPU that is to be taken away.
@@ -72,6 +77,8 @@ pub struct OldVgpu {
     pub fence: Option<u64>,
     /// Whether virtual functions are turned off afterwards.
     pub disable_sriov: bool,
+    /// Who asks.
+    pub by: Requester,
 }
 
 /// A GPU with kerf's records of it.
@@ -97,29 +104,78 @@ impl Host {
                 drop(reply.send(Ok(self.shown_vgpus())));
             }
             VgpuCommand::Create(wish, reply) => {
-                let outcome = self.create_vgpu(&wish).await;
-                self.show_vgpus().await;
+                let what = format!("vGPU {} on GPU {}", wish.kind, wish.gpu);
+                let entry = record::of_vgpu(HistoryKind::VgpuCreate, wish.by, what);
+                let outcome = match self.begin_record(entry) {
+                    Ok(_) => self.create_vgpu(&wish).await,
+                    Err(error) => Err(error),
+                };
+                self.show_vgpus(&outcome).await;
                 drop(reply.send(outcome));
             }
             VgpuCommand::Delete(wish, reply) => {
-                let outcome = self.delete_vgpu(&wish).await;
-                self.show_vgpus().await;
+                let what = format!("vGPU {}", wish.name);
+                let entry = record::of_vgpu(HistoryKind::VgpuDelete, wish.by, what);
+                let outcome = match self.begin_record(entry) {
+                    Ok(_) => self.delete_vgpu(&wish).await,
+                    Err(error) => Err(error),
+                };
+                self.show_vgpus(&outcome).await;
                 drop(reply.send(outcome));
             }
         }
     }
 
-    /// What was done is seen by everybody before the one who asked has an answer.
-    async fn show_vgpus(&mut self) {
+    /// What was done is read back, and seen by everybody before the one who asked has an answer.
+    async fn show_vgpus(&mut self, outcome: &Result<VgpuRow, HostError>) {
         self.look_at_vgpus().await;
+        self.end_record(outcome.as_ref().map(|_| ()));
         self.settle().await;
+    }
+
+    /// Turns the virtual functions of a GPU on or off.
+    async fn turn(&mut self, gpu: PciAddress, enabled: bool) -> Result<VgpuGpu, HostError> {
+        let step = Step::SetSriov { gpu, enabled };
+        let begun = Instant::now();
+        let outcome = self.hardware.apply_vgpu(&step).await;
+        self.note_step(&step, begun.elapsed(), outcome.as_ref().err());
+        let seen = outcome?;
+        let how = if enabled { "on" } else { "off" };
+        let text = format!("virtual functions {how}");
+        self.events.add("gpu", &gpu.to_string(), &text);
+        Ok(seen)
     }
 
     /// Takes up what the store knows.
     pub(super) fn load_vgpus(&mut self) -> Result<(), HostError> {
-        let rows = self.store.vgpus()?;
+        let (rows, damaged) = self.store.vgpus()?;
+        if !damaged.is_empty() {
+            let hint = "their vGPUs count as none of kerf's: see `kerf vgpu list` for those that are foreign";
+            self.degrade(RECORDS, damaged.join("; "), hint);
+        }
         self.vgpus.rows = rows.into_iter().map(|row| (row.fence, row)).collect();
         Ok(())
+    }
+
+    /// The vGPUs that a GPU showed last, in words.
+    pub(super) fn vgpus_in_words(&self, gpu: PciAddress) -> Vec<String> {
+        let Some(seen) = self.vgpus.seen.get(&gpu) else {
+            return Vec::new();
+        };
+        let one = |(function, vgpu): (PciAddress, &kerf_types::Vgpu)| {
+            let mut rows = self.vgpus.rows.values();
+            let is_it = |row: &&VgpuRow| {
+                row.function == function.to_string()
+                    && judge::find(row, std::slice::from_ref(vgpu)).is_some()
+            };
+            let name = rows.find(is_it).map(|row| row.type_name.as_str());
+            let name = name.or_else(|| seen.type_name(vgpu.type_id));
+            match name {
+                Some(name) => format!("vGPU {name} on {function}"),
+                None => format!("vGPU of type {} on {function}", vgpu.type_id),
+            }
+        };
+        seen.vgpus().map(one).collect()
     }
 
     fn shown_vgpus(&self) -> Vec<Shown> {
