@@ -45,7 +45,8 @@ pub fn judge(row: &VgpuRow, seen: Option<&VgpuGpu>, boot_id: &str) -> Verdict {
     }
 }
 
-/// The vGPU that a record speaks of: nothing that was seen of it may be otherwise. What does not read now may be as it was.
+/// The vGPU that a record speaks of: nothing that was seen of it may be otherwise. What does not read now may be as it
+/// was.
 pub fn find<'v>(row: &VgpuRow, vgpus: &'v [Vgpu]) -> Option<&'v Vgpu> {
     let same =
         |known: Option<u32>, now: Option<u32>| known.is_none() || now.is_none() || known == now;
