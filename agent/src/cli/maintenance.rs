@@ -10,7 +10,7 @@ use kerf_api::v1::maintenance_progress::Event;
 use super::client::{Client, soon};
 use super::fail::Failure;
 use super::style::{Ink, Style};
-use super::words::{count, seconds, span};
+use super::words::{seconds, span};
 use super::{Context, Exit};
 
 /// What a call is called when it fails.
@@ -174,10 +174,10 @@ fn unread(maintenance: &Maintenance, style: Style) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let head = format!(
-        "kerfd may not see what {} have open:",
-        count(unread.len(), "program")
-    );
+    let head = match unread.len() {
+        1 => "kerfd may not see what one program has open:".to_owned(),
+        several => format!("kerfd may not see what {several} programs have open:"),
+    };
     format!(
         "  {} {}{more}\n",
         style.paint(Ink::Yellow, head),

@@ -109,6 +109,10 @@ impl Host {
         let waiting = first.gpus.iter().filter(|gpu| !gpu.later.is_empty());
         let waiting: Vec<(&GpuChange, Vec<Step>)> = waiting.map(|gpu| (gpu, modes(gpu))).collect();
         let of = waiting.iter().map(|(_, steps)| steps.len()).sum();
+        let shared: Vec<_> = waiting
+            .iter()
+            .filter_map(|(change, _)| Some((change.pci, self.shared.of(change.pci)?)))
+            .collect();
         let mut tried = 0;
         for (change, steps) in &waiting {
             let outcome = self.run_steps_of(steps, (tried, of), progress).await;
@@ -142,7 +146,9 @@ impl Host {
             tracing::warn!(error = %why, "MIG stays on after a refused layout");
             let text = format!("MIG stays on after a refused layout: {why}");
             self.events.add("plan", &self.generation.to_string(), &text);
+            return Err(refusal);
         }
+        self.share_again(&shared).await;
         Err(refusal)
     }
 

@@ -153,6 +153,30 @@ fn inside(world: &World, id: &str) -> (BTreeSet<String>, String) {
     (env.lines().map(str::to_owned).collect(), mounts)
 }
 
+/// A container of an MPS share has its limits, and the way to its daemon, which it cannot write beside.
+fn has_its_place(world: &World, id: &str) {
+    let (env, mounts) = inside(world, id);
+    for word in [
+        "KERF_ISOLATION=mps",
+        "CUDA_MPS_PIPE_DIRECTORY=/tmp/nvidia-mps",
+        "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25",
+        "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=0=18432M",
+    ] {
+        assert!(env.contains(word), "{id} lacks {word}: {env:?}");
+    }
+    let at = |place: &str| -> Vec<&str> {
+        let lines = mounts.lines();
+        lines.filter(|line| line.contains(place)).collect()
+    };
+    let (pipe, memory) = (at(" /tmp/nvidia-mps "), at(" /dev/shm "));
+    assert_eq!((pipe.len(), memory.len()), (1, 1), "{mounts}");
+    assert!(pipe[0].contains(" ro,"), "{mounts}");
+    let socket = world.exec(id, "test -S /tmp/nvidia-mps/control && echo there");
+    assert_eq!(socket.trim(), "there");
+    let subject = &lease_of(world, id).subjects[0];
+    assert_eq!(subject.isolation, "mps");
+}
+
 #[test]
 fn two_containers_share_a_gpu_by_mps_and_a_third_finds_no_place() {
     let Some(world) = World::new("h100x8", "") else {
@@ -176,27 +200,7 @@ fn two_containers_share_a_gpu_by_mps_and_a_third_finds_no_place() {
         .into();
     for id in ["a", "b"] {
         assert_eq!(own(&probe(world, id, &nodes)), gpu, "{id}");
-        let (env, mounts) = inside(world, id);
-        for word in [
-            "KERF_ISOLATION=mps",
-            "CUDA_MPS_PIPE_DIRECTORY=/tmp/nvidia-mps",
-            "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=25",
-            "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT=0=18432M",
-        ] {
-            assert!(env.contains(word), "{id} lacks {word}: {env:?}");
-        }
-        let mounted = |place: &str| mounts.lines().filter(|line| line.contains(place)).count();
-        assert_eq!(
-            (mounted(" /tmp/nvidia-mps "), mounted(" /dev/shm ")),
-            (1, 1),
-            "{mounts}"
-        );
-        let is_read_only = |line: &str| line.contains(" /tmp/nvidia-mps ") && line.contains(" ro,");
-        assert!(mounts.lines().any(is_read_only), "{mounts}");
-        let socket = world.exec(id, "test -S /tmp/nvidia-mps/control && echo there");
-        assert_eq!(socket.trim(), "there");
-        let subject = &lease_of(world, id).subjects[0];
-        assert_eq!(subject.isolation, "mps");
+        has_its_place(world, id);
     }
     let [device] = &shared.devices()[..] else {
         panic!("one device");
@@ -340,8 +344,13 @@ fn time_slices_are_given_to_so_many_and_promise_no_memory() {
     );
     shared.fault("--smi", "set-timeslice=refuse");
     shared.layout("apply", MPS).refused("cannot be changed");
-    shared.layout("assert", slices).ends(0);
+    // Whether the interval is the old one is not known then: it is a difference until it was set anew.
+    shared.layout("assert", slices).ends(3);
+    let degraded = world.client.degraded().join("\n");
+    assert!(degraded.contains("sharing of GPU"), "{degraded}");
     shared.fault("--smi", "clear");
+    shared.settles(slices);
+    assert_eq!(world.client.degraded(), Vec::<String>::new());
     shared.settles(MPS);
     shared.settles(NOT_SHARED);
 }

@@ -122,6 +122,21 @@ impl Host {
         self.is_settled(gpu)
     }
 
+    /// Begins sharing again that a change of mode has ended, which was taken back. What does not begin is told and left
+    /// for the next apply.
+    pub(in crate::host) async fn share_again(&mut self, ended: &[(PciAddress, Sharing)]) {
+        for (gpu, sharing) in ended {
+            if self.shared.of(*gpu).is_none()
+                && let Err(error) = self.begin_sharing(*gpu, *sharing).await
+            {
+                let why = chain(&error);
+                tracing::warn!(%gpu, error = %why, "no longer shared after a refused layout");
+                let text = format!("no longer shared after a refused layout: {why}");
+                self.events.add("sharing", &gpu.to_string(), &text);
+            }
+        }
+    }
+
     /// Before a step: a daemon on what goes is ended, if nobody is on it.
     pub(in crate::host) async fn make_way(&mut self, step: &Step) -> Result<(), HostError> {
         match step {
