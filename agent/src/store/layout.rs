@@ -1,10 +1,10 @@
 //! The layout that this host is to have: what was applied last on each GPU, to be had again after a boot. GPU instances
 //! never outlive one.
 
-use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
-use super::{Doing, Store, StoreError};
+use super::only::Only;
+use super::{Store, StoreError};
 
 /// What is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +25,8 @@ pub struct KeptLayout {
 impl Store {
     /// The kept layout. One that does not read is none: what is there shows in the hardware.
     pub fn kept_layout(&self) -> Result<Option<KeptLayout>, StoreError> {
-        let found: Option<String> = self
-            .connection
-            .query_row("SELECT document FROM layout", [], |row| row.get(0))
-            .optional()
-            .doing("read the kept layout")?;
-        let read = found.map(|text| serde_json::from_str(&text));
+        let read = self.only(Only::Layout)?;
+        let read = read.map(|text| serde_json::from_str(&text));
         if let Some(Err(error)) = &read {
             tracing::error!(%error, "unreadable kept layout left out");
         }
@@ -39,25 +35,11 @@ impl Store {
 
     /// Keeps a layout in place of the one before.
     pub fn keep_layout(&mut self, kept: &KeptLayout) -> Result<(), StoreError> {
-        let document = serde_json::to_string(kept).map_err(|error| StoreError::Row {
-            what: "kept layout",
-            why: error.to_string(),
-        })?;
-        self.connection
-            .execute(
-                "INSERT INTO layout (only_one, document) VALUES (1, ?1) \
-                 ON CONFLICT (only_one) DO UPDATE SET document = excluded.document",
-                [document],
-            )
-            .doing("keep the layout")?;
-        Ok(())
+        self.put_only(Only::Layout, kept)
     }
 
     /// Forgets it.
     pub fn forget_layout(&mut self) -> Result<(), StoreError> {
-        self.connection
-            .execute("DELETE FROM layout", [])
-            .doing("forget the layout")?;
-        Ok(())
+        self.clear_only(Only::Layout)
     }
 }

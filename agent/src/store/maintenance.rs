@@ -1,10 +1,10 @@
 //! What is in maintenance: written before the driver is closed, so that a kerfd that starts meanwhile stays out of it.
 
 use kerf_api::json::history::Requester;
-use rusqlite::OptionalExtension;
 use serde::{Deserialize, Serialize};
 
-use super::{Doing, Store, StoreError};
+use super::only::Only;
+use super::{Store, StoreError};
 
 /// What is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +25,6 @@ impl Store {
     /// What is in maintenance. Where that does not read it is the whole host: to open a driver that somebody works on
     /// would be worse than to stay out of it until somebody says so.
     pub fn maintenance(&self) -> Result<Option<MaintenanceRow>, StoreError> {
-        let found: Option<String> = self
-            .connection
-            .query_row("SELECT document FROM maintenance", [], |row| row.get(0))
-            .optional()
-            .doing("read what is in maintenance")?;
         let read = |text: String| {
             serde_json::from_str(&text).unwrap_or_else(|error| {
                 tracing::error!(%error, "unreadable maintenance taken for one of the whole host");
@@ -42,30 +37,16 @@ impl Store {
                 }
             })
         };
-        Ok(found.map(read))
+        Ok(self.only(Only::Maintenance)?.map(read))
     }
 
     /// Writes down what is in maintenance, in place of what was.
     pub fn put_maintenance(&mut self, row: &MaintenanceRow) -> Result<(), StoreError> {
-        let document = serde_json::to_string(row).map_err(|error| StoreError::Row {
-            what: "maintenance",
-            why: error.to_string(),
-        })?;
-        self.connection
-            .execute(
-                "INSERT INTO maintenance (only_one, document) VALUES (1, ?1) \
-                 ON CONFLICT (only_one) DO UPDATE SET document = excluded.document",
-                [document],
-            )
-            .doing("write down what is in maintenance")?;
-        Ok(())
+        self.put_only(Only::Maintenance, row)
     }
 
     /// Nothing is any more.
     pub fn end_maintenance(&mut self) -> Result<(), StoreError> {
-        self.connection
-            .execute("DELETE FROM maintenance", [])
-            .doing("end the maintenance")?;
-        Ok(())
+        self.clear_only(Only::Maintenance)
     }
 }

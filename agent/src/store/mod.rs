@@ -12,6 +12,7 @@ mod jobs;
 mod layout;
 mod leases;
 mod maintenance;
+mod only;
 mod runs;
 mod schema;
 #[cfg(test)]

@@ -52,6 +52,16 @@ pub struct LayoutRule {
     pub sharing: Option<Sharing>,
 }
 
+impl LayoutRule {
+    /// The same rule for one GPU alone.
+    pub fn of_gpu(&self, pci: PciAddress) -> Self {
+        Self {
+            gpus: vec![GpuSelector::Pci(pci)],
+            ..self.clone()
+        }
+    }
+}
+
 impl GpuSelector {
     /// Whether it means whatever is there, rather than GPUs that must be there and be well.
     pub fn is_sweeping(&self) -> bool {

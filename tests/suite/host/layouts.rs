@@ -3,52 +3,18 @@
 mod labels;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use kerf_api::v1::{Lease, Slice};
 use nvidia_ml::model::machine::{AmpereMode, Policy};
 
 use super::client::layout;
+use super::said::{Said, kerf, text};
 use super::world::World;
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-pub(super) struct Said {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
-}
-
-impl Said {
-    #[track_caller]
-    pub fn ends(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        self.out
-    }
-}
-
-fn said(mut command: Command) -> Said {
-    let output = command.output().expect("kerf runs");
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
-
-pub(super) fn kerf(world: &World, words: &[&str]) -> Said {
-    let mut command = world.kerfd.kerf().expect("kerf is built");
-    command.args(words);
-    said(command)
-}
 
 fn file(world: &World, name: &str) -> PathBuf {
     world.scratch.join(name)
-}
-
-pub(super) fn text(path: &Path) -> &str {
-    path.to_str().expect("plain paths")
 }
 
 /// Slices without what a driver may choose anew: where which profile lies.
@@ -190,12 +156,12 @@ fn a_slice_in_use_is_refused_or_waited_for_while_no_new_lease_is_given() {
     let Some((world, leases)) = leased() else {
         return;
     };
-    let refused = said(cut_to(&world, "3g.40gb,2g.20gb", &[]));
+    let refused = Said::by(cut_to(&world, "3g.40gb,2g.20gb", &[]));
     assert!(refused.err.contains("leased by"), "{refused:?}");
     assert!(refused.err.contains("--force-destroy"), "{refused:?}");
     refused.ends(1);
     let waiting = cut_to(&world, "3g.40gb,2g.20gb", &["--wait", "60s", "--drain"]);
-    let waiting = std::thread::spawn(move || said(waiting));
+    let waiting = std::thread::spawn(move || Said::by(waiting));
     world.until("the GPU to be drained", || {
         let refusal = world.client.lease("1g.10gb", "", "").err();
         refusal.is_some_and(|status| status.message().contains("drained"))
@@ -205,7 +171,7 @@ fn a_slice_in_use_is_refused_or_waited_for_while_no_new_lease_is_given() {
     assert!(waited.err.contains("waits up to"), "{waited:?}");
     waited.ends(0);
     assert_eq!(world.client.slices().len(), 2);
-    let short = said(cut_to(&world, "none", &["--wait", "1s"]));
+    let short = Said::by(cut_to(&world, "none", &["--wait", "1s"]));
     assert!(short.err.contains("waits up to"), "{short:?}");
     short.ends(1);
 }
@@ -220,15 +186,15 @@ fn a_slice_in_use_goes_by_its_name_and_its_lease_with_it() {
         .iter()
         .filter_map(|slice| slice.uuid.as_deref())
         .collect();
-    let unknown = said(cut_to(&world, "none", &["--force-destroy", "MIG-none"]));
+    let unknown = Said::by(cut_to(&world, "none", &["--force-destroy", "MIG-none"]));
     let why = "no slice of this host has the MIG device MIG-none";
     assert!(unknown.err.contains(why), "{unknown:?}");
     unknown.ends(1);
     // One of two is not enough.
-    said(cut_to(&world, "none", &["--force-destroy", uuids[0]])).ends(1);
+    Said::by(cut_to(&world, "none", &["--force-destroy", uuids[0]])).ends(1);
     assert_eq!(world.client.leases().len(), 2);
     let both = ["--force-destroy", uuids[0], "--force-destroy", uuids[1]];
-    let forced = said(cut_to(&world, "none", &both)).ends(0);
+    let forced = Said::by(cut_to(&world, "none", &both)).ends(0);
     assert_eq!(forced.matches("by force, in use: ").count(), 2, "{forced}");
     world.until_no_leases();
     let events = kerf(&world, &["events"]).ends(0);

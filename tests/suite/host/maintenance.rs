@@ -11,29 +11,8 @@ use serde_json::Value;
 
 use super::client::layout;
 use super::faults::until_degraded;
+use super::said::Said;
 use super::world::{SAMPLED, World, names};
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    /// Its document, of a command that did what it was asked for.
-    #[track_caller]
-    fn document(&self) -> Value {
-        assert!(
-            matches!(self.code, Some(0 | 3)),
-            "{}\n{}",
-            self.out,
-            self.err
-        );
-        serde_json::from_str(&self.out).expect("a document")
-    }
-}
 
 fn maintenance(world: &World, words: &[&str]) -> Command {
     let mut command = world.kerfd.kerf().expect("kerf is built");
@@ -41,13 +20,10 @@ fn maintenance(world: &World, words: &[&str]) -> Command {
     command
 }
 
-fn said(mut command: Command) -> Said {
-    let output = command.output().expect("kerf runs");
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
+/// What it tells, also where somebody else is in the way.
+#[track_caller]
+fn told(said: &Said) -> Value {
+    said.json(&[0, 3])
 }
 
 /// Processes that have a node of the machine open, looked up without kerf.
@@ -105,13 +81,13 @@ fn are_named(world: &World, places: &[String]) -> bool {
 /// Enters while a container runs, which is waited for and ends when the host is drained.
 fn enter_beside_a_container(world: &mut World) -> Value {
     world.start("job", "1g.10gb");
-    let refused = said(maintenance(world, &["enter", "--wait", "0s"]));
+    let refused = Said::by(maintenance(world, &["enter", "--wait", "0s"]));
     assert!(
         refused.code == Some(1) && refused.err.contains("/job"),
         "{refused:?}"
     );
     let entering = maintenance(world, &["enter", "--wait", "60s"]);
-    let entering = std::thread::spawn(move || said(entering));
+    let entering = std::thread::spawn(move || Said::by(entering));
     world.until("the host to be drained", || {
         match world.client.lease("1g.10gb", "", "") {
             // It came first, and must not be what is waited for.
@@ -125,7 +101,7 @@ fn enter_beside_a_container(world: &mut World) -> Value {
     world.end("job");
     let entered = entering.join().expect("no panic");
     assert!(entered.err.contains("waits up to"), "{entered:?}");
-    entered.document()
+    told(&entered)
 }
 
 /// `show` and the leases tell that the driver is closed for the whole host.
@@ -133,7 +109,7 @@ fn is_closed(world: &World) {
     until_degraded(world, &["maintenance", "the whole host"]);
     let refused = world.client.lease("1g.10gb", "", "").expect_err("closed");
     assert!(refused.message().contains("in maintenance"), "{refused:?}");
-    let shown = said(maintenance(world, &["show"])).document();
+    let shown = told(&Said::by(maintenance(world, &["show"])));
     assert_eq!(
         (&shown["active"], &shown["closed"]),
         (&true.into(), &true.into())
@@ -173,7 +149,7 @@ fn a_host_waits_for_its_containers_is_proven_closed_and_has_its_layout_again() {
     world.kerfd.terminate().expect("it ends well");
     world.kerfd.restart().expect("kerfd comes up");
     is_closed(&world);
-    let left = said(maintenance(&world, &["leave"])).document();
+    let left = told(&Said::by(maintenance(&world, &["leave"])));
     let rest = (&left["active"], &left["unwell"]);
     assert_eq!(rest, (&false.into(), &Value::Array(vec![])));
     assert_eq!(places(&world), before);
@@ -205,17 +181,17 @@ fn one_gpu_is_worked_on_while_the_others_go_on_and_strangers_are_named() {
     options.read(true).custom_flags(nix::libc::O_PATH);
     let stranger = options.open(&node).expect("a handle");
     let idle = idle.to_string();
-    let enter = || said(maintenance(&world, &["enter", "--gpu", &idle]));
+    let enter = || Said::by(maintenance(&world, &["enter", "--gpu", &idle]));
     let entered = enter();
     assert_eq!(entered.code, Some(3), "{entered:?}");
-    let document = entered.document();
+    let document = told(&entered);
     assert_eq!(
         (&document["whole_host"], &document["closed"]),
         (&false.into(), &true.into())
     );
     assert_eq!(pids(&document["others"]), [u64::from(std::process::id())]);
     drop(stranger);
-    let again = enter().document();
+    let again = told(&enter());
     assert_eq!(pids(&again["others"]), [0_u64; 0]);
     assert_eq!(again["since_at"], document["since_at"]);
     assert_eq!(clients(&world), BTreeSet::new());
@@ -224,7 +200,7 @@ fn one_gpu_is_worked_on_while_the_others_go_on_and_strangers_are_named() {
     let refused = world.client.lease("3g.40gb", "", "").expect_err("closed");
     assert!(refused.message().contains("in maintenance"), "{refused:?}");
     assert_eq!(world.lease(), lease);
-    let left = said(maintenance(&world, &["leave", "--gpu", &idle])).document();
+    let left = told(&Said::by(maintenance(&world, &["leave", "--gpu", &idle])));
     assert_eq!(left["active"], false);
     assert_eq!(world.lease(), lease);
     let place = |line: &String| line.split(" ci ").next().unwrap_or_default().to_owned();
@@ -244,17 +220,20 @@ fn what_a_gpu_had_is_owed_to_it_until_it_is_well() {
     world.client.apply(wanted).expect("it is applied");
     let mut forget = world.kerfd.kerf().expect("kerf is built");
     forget.args(["apply", "--forget"]);
-    assert_eq!(said(forget).code, Some(0));
+    assert_eq!(Said::by(forget).code, Some(0));
     let before = places(&world);
-    said(maintenance(&world, &["enter", "--gpu", "0", "--gpu", "1"])).document();
-    let none = said(maintenance(&world, &["leave", "--gpu", "0000:ff:00.0"]));
+    told(&Said::by(maintenance(
+        &world,
+        &["enter", "--gpu", "0", "--gpu", "1"],
+    )));
+    let none = Said::by(maintenance(&world, &["leave", "--gpu", "0000:ff:00.0"]));
     assert_eq!(none.code, Some(1), "{none:?}");
     let machine = world.kerfd.machine();
     for gpu in [0, 1] {
         nvidia_ml::control::reset(&machine, gpu).expect("nobody is in the way");
     }
     fault(&machine, FaultRequest::ResetRequired { gpu: 1 }).expect("the machine");
-    let left = said(maintenance(&world, &["leave"])).document();
+    let left = told(&Said::by(maintenance(&world, &["leave"])));
     let unwell = left["unwell"].to_string();
     assert!(unwell.contains("what it had before maintenance"), "{left}");
     let there = world.instances();

@@ -19,6 +19,7 @@ pub mod page;
 mod parts;
 mod refusals;
 mod rules;
+mod said;
 mod scrapes;
 mod sharing;
 mod store;

@@ -2,47 +2,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use nvidia_ml::kernel::Kernel;
 
+use super::said::{kerf, text};
 use super::world::World;
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    #[track_caller]
-    fn ends(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        self.out
-    }
-}
-
-fn kerf(world: &World, words: &[&str]) -> Said {
-    let mut command: Command = world.kerfd.kerf().expect("kerf is built");
-    let output = command.args(words).output().expect("kerf runs");
-    Said {
-        code: output.status.code(),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
-    }
-}
 
 /// A layout in a file of this world.
 fn layout(world: &World, name: &str, rules: &str) -> PathBuf {
     let path = world.scratch.join(name);
     fs::write(&path, format!("rules:\n{rules}\n")).expect("written");
     path
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("plain paths")
 }
 
 /// Applied, asserted, applied again for nothing, exported, and the export planned for nothing.

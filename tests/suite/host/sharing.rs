@@ -6,7 +6,6 @@ mod daemons;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use kerf_tests::world::leftovers;
 use nix::sys::signal::{Signal, kill};
@@ -14,36 +13,14 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::isolation::{lease_of, own, probe};
+use super::said::{Said, kerf, text};
 use super::world::{World, names};
 
-/// Four places, each with a quarter of the threads and 18 GiB.
+/// Two places, each with a quarter of the threads and 18 GiB.
 const MPS: &str =
     "- {gpus: [0], mig: false, sharing: {mps: {clients: 2, threads: 25, memory: 18GiB}}}";
 
 const NOT_SHARED: &str = "- {gpus: [0], mig: false}";
-
-/// What a command said, and how it ended.
-#[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    #[track_caller]
-    fn ends(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
-        self.out
-    }
-
-    /// The error of a command that was refused.
-    #[track_caller]
-    fn refused(self, words: &str) {
-        assert!(self.err.contains(words), "{}\n{}", self.out, self.err);
-        self.ends(1);
-    }
-}
 
 /// A host with shared devices. Daemons outlive kerfd, so they are ended with the test.
 struct Shared(World);
@@ -56,20 +33,14 @@ impl Drop for Shared {
 
 impl Shared {
     fn kerf(&self, words: &[&str]) -> Said {
-        let mut command: Command = self.0.kerfd.kerf().expect("kerf is built");
-        let output = command.args(words).output().expect("kerf runs");
-        Said {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        kerf(&self.0, words)
     }
 
     /// Runs a verb on a layout of these rules.
     fn layout(&self, verb: &str, rules: &str) -> Said {
         let path = self.0.scratch.join("layout.yaml");
         fs::write(&path, format!("rules:\n{rules}\n")).expect("written");
-        self.kerf(&[verb, "-f", path.to_str().expect("text")])
+        self.kerf(&[verb, "-f", text(&path)])
     }
 
     /// A layout is applied, is what is there then, and a second time plans nothing.
@@ -215,7 +186,7 @@ fn two_containers_share_a_gpu_by_mps_and_a_third_finds_no_place() {
     assert!(shared.refusal("gpu=0").contains("shared by mps"));
     shared
         .layout("apply", NOT_SHARED)
-        .refused("leased by container");
+        .refuses(&["leased by container"]);
     world.end("a");
     world.until("its place", || world.client.leases().len() == 1);
     world.start("c", "gpu,mps");
@@ -277,7 +248,7 @@ fn slices_are_shared_each_by_a_daemon_of_its_own() {
     assert_eq!(own.subjects[0].isolation, "hardware");
     world.client.release(&own.id).expect("nobody has it");
     let one = "- {gpus: [0], slices: {7g.80gb: 1}, sharing: {mps: {clients: 48}}}";
-    shared.layout("apply", one).refused("leased by user");
+    shared.layout("apply", one).refuses(&["leased by user"]);
     for lease in &leases {
         world.client.release(lease).expect("nobody has it");
     }
@@ -286,7 +257,7 @@ fn slices_are_shared_each_by_a_daemon_of_its_own() {
     shared.daemon();
     assert_eq!(shared.daemons().len(), 1);
     let many = "- {gpus: [0], slices: {1g.10gb: 7}, sharing: {mps: {clients: 7}}}";
-    shared.layout("plan", many).refused("serves at most 6");
+    shared.layout("plan", many).refuses(&["serves at most 6"]);
     shared.settles(NOT_SHARED);
     assert_eq!(shared.daemons(), Vec::<u32>::new());
 }
@@ -323,7 +294,7 @@ fn time_slices_are_given_to_so_many_and_promise_no_memory() {
         shown.contains("no limit of memory, no isolation of faults"),
         "{shown}"
     );
-    shared.layout("apply", MPS).refused("leased by user");
+    shared.layout("apply", MPS).refuses(&["leased by user"]);
     for lease in [first, second] {
         world.client.release(&lease.id).expect("nobody has it");
     }
@@ -343,7 +314,7 @@ fn time_slices_are_given_to_so_many_and_promise_no_memory() {
             .all(|text| !text.contains(&format!("\"{uuid}\"")))
     );
     shared.fault("--smi", "set-timeslice=refuse");
-    shared.layout("apply", MPS).refused("cannot be changed");
+    shared.layout("apply", MPS).refuses(&["cannot be changed"]);
     // Whether the interval is the old one is not known then: it is a difference until it was set anew.
     shared.layout("assert", slices).ends(3);
     let degraded = world.client.degraded().join("\n");

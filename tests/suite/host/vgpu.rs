@@ -5,7 +5,7 @@ use std::fs;
 use nvidia_ml::kernel::Kernel;
 use serde_json::Value;
 
-use super::layouts::{Said, kerf, text};
+use super::said::{Said, kerf, text};
 use super::world::World;
 
 /// One half of an H200, in time slices.
@@ -14,20 +14,8 @@ const HALF: &str = "H200X-70C";
 /// What lies in its smallest GPU instance.
 const BACKED: &str = "H200X-1-18C";
 
-impl Said {
-    /// A refusal with these words in it.
-    #[track_caller]
-    fn refuses(self, words: &[&str]) {
-        for word in words {
-            assert!(self.err.contains(word), "no {word:?} in\n{}", self.err);
-        }
-        self.ends(1);
-    }
-}
-
 fn json(said: Said) -> Value {
-    let out = said.ends(0);
-    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    said.json(&[0])
 }
 
 fn vgpus(world: &World) -> Vec<Value> {

@@ -144,18 +144,7 @@ impl Host {
         gpu: PciAddress,
         sharing: Sharing,
     ) -> Result<(), HostError> {
-        let live = self.gpu(gpu)?;
-        let (uuid, is_whole) = (live.uuid.to_string(), !live.mig_mode.is_on());
-        match sharing {
-            Sharing::TimeSlice(slices) => {
-                let (tools, name) = (self.shared.tools.clone(), uuid.clone());
-                let set = move || tools.time_slice_set(&name, slices.interval);
-                apart(&uuid, set).await
-            }
-            // With MIG a GPU keeps the mode that it has: the driver takes no other.
-            Sharing::Mps(_) if is_whole => self.set_exclusive(gpu, true).await,
-            Sharing::Mps(_) => Ok(()),
-        }
+        self.set_driver(gpu, sharing, true).await
     }
 
     /// Undoes it.
@@ -164,15 +153,28 @@ impl Host {
         gpu: PciAddress,
         sharing: Sharing,
     ) -> Result<(), HostError> {
+        self.set_driver(gpu, sharing, false).await
+    }
+
+    async fn set_driver(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+        is_shared: bool,
+    ) -> Result<(), HostError> {
         let live = self.gpu(gpu)?;
         let (uuid, is_whole) = (live.uuid.to_string(), !live.mig_mode.is_on());
         match sharing {
-            Sharing::TimeSlice(_) => {
+            Sharing::TimeSlice(slices) => {
                 let (tools, name) = (self.shared.tools.clone(), uuid.clone());
-                let set = move || tools.time_slice_set(&name, Interval::Default);
-                apart(&uuid, set).await
+                let interval = match is_shared {
+                    true => slices.interval,
+                    false => Interval::Default,
+                };
+                apart(&uuid, move || tools.time_slice_set(&name, interval)).await
             }
-            Sharing::Mps(_) if is_whole => self.set_exclusive(gpu, false).await,
+            // With MIG a GPU keeps the mode that it has: the driver takes no other.
+            Sharing::Mps(_) if is_whole => self.set_exclusive(gpu, is_shared).await,
             Sharing::Mps(_) => Ok(()),
         }
     }

@@ -52,15 +52,10 @@ pub(super) fn rules(
     layout: &Layout,
 ) -> Result<BTreeMap<PciAddress, LayoutRule>, PlanError> {
     let selected = select(inventory, layout)?;
-    let rules = selected.into_iter().map(|one| {
-        let gpus = vec![GpuSelector::Pci(one.gpu.pci)];
-        let rule = LayoutRule {
-            gpus,
-            ..one.rule.clone()
-        };
-        (one.gpu.pci, rule)
-    });
-    Ok(rules.collect())
+    let rules = selected.into_iter();
+    Ok(rules
+        .map(|one| (one.gpu.pci, one.rule.of_gpu(one.gpu.pci)))
+        .collect())
 }
 
 /// Every AMD GPU that a rule speaks of, in order of the addresses.

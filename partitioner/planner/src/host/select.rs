@@ -71,14 +71,8 @@ pub fn rules_by_gpu(
     layout: &Layout,
 ) -> Result<BTreeMap<PciAddress, LayoutRule>, PlanError> {
     let selected = selected(inventory, layout)?;
-    let rules = selected.into_iter().map(|one| {
-        let gpus = vec![GpuSelector::Pci(one.gpu.pci)];
-        let rule = LayoutRule {
-            gpus,
-            ..one.rule.clone()
-        };
-        (one.gpu.pci, rule)
-    });
+    let rules = selected.into_iter();
+    let rules = rules.map(|one| (one.gpu.pci, one.rule.of_gpu(one.gpu.pci)));
     let amd = super::amd::rules(inventory, layout)?;
     Ok(rules.chain(amd).collect())
 }

@@ -7,8 +7,7 @@ use kerf_types::{AmdGpu, AmdWish, ComputePartition, MemoryPartition, Step, Times
 
 use super::amd::{gpu, wish};
 use super::host::{World, rule};
-use crate::check::{Violation, check_host};
-use crate::host::{HostPlan, HostRequest, rules_by_gpu};
+use crate::host::{HostPlan, rules_by_gpu};
 use crate::machine::Random;
 
 fn about(gpus: &[GpuSelector], wish: AmdWish) -> LayoutRule {
@@ -314,19 +313,6 @@ const MUTANTS: [(&str, Mutant); 17] = [
     }),
 ];
 
-fn violations(world: &World, plan: &HostPlan) -> Vec<(u32, Violation)> {
-    let layout = Layout {
-        rules: world.rules.clone(),
-    };
-    let request = HostRequest {
-        inventory: &world.inventory,
-        layout: &layout,
-        usage: &world.usage,
-        allow_reset: false,
-    };
-    check_host(&request, plan)
-}
-
 #[test]
 fn every_mutant_of_a_plan_is_found() {
     let mut random = Random(11);
@@ -344,7 +330,7 @@ fn every_mutant_of_a_plan_is_found() {
             other.inventory = world.inventory.clone();
             if mutant(&mut other, &mut wrong) {
                 *done += 1;
-                let found = violations(&other, &wrong);
+                let found = other.violations(&wrong);
                 assert!(!found.is_empty(), "{name}: {:?}", shown(&wrong));
             }
         }
@@ -379,7 +365,7 @@ fn the_table_of_the_checker_is_that_of_the_driver() {
                 plan.amd
                     .clone_from(&world.plan().expect("nothing is known").amd);
                 world.inventory.amd[2].xccs = Some(xccs);
-                let refused = violations(&world, &plan);
+                let refused = world.violations(&plan);
                 assert_eq!(
                     refused.is_empty(),
                     can,

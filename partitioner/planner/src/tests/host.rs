@@ -5,7 +5,7 @@ use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{Gpu, Health, Inventory, MigMode, SliceId, Timestamp};
 
 use super::{gi, id, place, profiles};
-use crate::check::check_host;
+use crate::check::{Violation, check_host};
 use crate::host::{Change, HostPlan, HostRequest, Usage, Use, plan_host};
 use crate::machine;
 
@@ -93,6 +93,20 @@ impl World {
         })?;
         assert_eq!(check_host(&request, &plan), []);
         Ok(plan)
+    }
+
+    /// What the checker says of a plan.
+    pub fn violations(&self, plan: &HostPlan) -> Vec<(u32, Violation)> {
+        let layout = Layout {
+            rules: self.rules.clone(),
+        };
+        let request = HostRequest {
+            inventory: &self.inventory,
+            layout: &layout,
+            usage: &self.usage,
+            allow_reset: self.allow_reset,
+        };
+        check_host(&request, plan)
     }
 
     #[track_caller]

@@ -6,7 +6,7 @@ use kerf_types::ProfileName;
 use kerf_types::layout::{GpuSelector, LayoutRule};
 
 use super::host::{World, rule};
-use super::wishes::{at_least, check, first, holds, name, places, shown, violations};
+use super::wishes::{at_least, check, first, holds, name, places, shown};
 use super::{holding, id, multiset_of, profiles};
 use crate::check::Violation;
 use crate::grid::Grid;
@@ -220,7 +220,7 @@ fn is_caught(world: &World, plan: &HostPlan) -> bool {
         return false;
     };
     *count -= 1;
-    let found = violations(world, &false_one);
+    let found = world.violations(&false_one);
     assert!(!found.is_empty(), "{:?}", false_one.gpus[0].target);
     found
         .iter()

@@ -6,9 +6,7 @@ use kerf_types::{SliceId, Spot};
 
 use super::host::{World, rule};
 use super::parts::{DividedSpace, holding, key, target};
-use super::wishes::{
-    at_least, check, first, holds, lease, name, places, refused, shown, violations,
-};
+use super::wishes::{at_least, check, first, holds, lease, name, places, refused, shown};
 use crate::host::{HostPlan, Use};
 use crate::machine::Random;
 
@@ -235,7 +233,7 @@ fn is_caught(world: &World, plan: &HostPlan) -> bool {
         return false;
     };
     *count -= 1;
-    let found = violations(world, &false_one);
+    let found = world.violations(&false_one);
     assert!(!found.is_empty(), "{:?}", false_one.gpus[0].parts);
     true
 }

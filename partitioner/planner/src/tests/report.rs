@@ -62,19 +62,10 @@ fn what_a_host_plan_says_is_checked_word_by_word() {
     ]);
     world.lease("4:4", Use::Leased("container web".to_owned()));
     let plan = world.plan().expect("a plan");
-    let layout = Layout {
-        rules: world.rules.clone(),
-    };
-    let request = HostRequest {
-        inventory: &world.inventory,
-        layout: &layout,
-        usage: &world.usage,
-        allow_reset: false,
-    };
     for (what, lie) in LIES {
         let mut plan = plan.clone();
         lie(&mut plan);
-        let found = check_host(&request, &plan);
+        let found = world.violations(&plan);
         let claim = Violation::Claim(what);
         assert!(
             found.iter().any(|(_, violation)| *violation == claim),

@@ -6,7 +6,7 @@ use kerf_types::{MigMode, SliceId};
 
 use super::host::{World, rule};
 use super::split::small_families;
-use super::wishes::{holds, lease, refused, violations};
+use super::wishes::{holds, lease, refused};
 use super::{end_state, place, profiles};
 use crate::check::Violation;
 use crate::families::some_profiles;
@@ -305,7 +305,7 @@ fn every_lie_about_a_split_is_found() {
             let mut lie = plan.clone();
             if mutant(&mut lie) {
                 *told += 1;
-                let found = violations(&world, &lie);
+                let found = world.violations(&lie);
                 assert!(!found.is_empty(), "{name}");
             }
         }
@@ -342,7 +342,7 @@ fn a_split_that_disturbs_more_than_another_is_found() {
     (wrong.cost, wrong.lower_bound) = (2, 2);
     wrong.together.clone_from(&right.together);
     (wrong.together[0].cost, wrong.together[0].lower_bound) = (2, 2);
-    let found = violations(&world, &wrong);
+    let found = world.violations(&wrong);
     let bound = Violation::Claim("the bound of all GPUs");
     assert!(found.iter().any(|(_, one)| *one == bound), "{found:?}");
 }

@@ -1,10 +1,10 @@
 //! What carries a vGPU is left alone by every plan.
 
-use kerf_types::layout::{GpuSelector, Layout};
+use kerf_types::layout::GpuSelector;
 
 use super::host::{World, render, rule};
-use crate::check::{Violation, check_host};
-use crate::host::{HostRequest, Use};
+use crate::check::Violation;
+use crate::host::Use;
 
 #[test]
 fn what_carries_a_vgpu_stays_and_is_not_given_up_by_name() {
@@ -50,15 +50,6 @@ fn a_gpu_with_vgpus_keeps_its_mode_and_the_checker_says_so_too() {
     world.check_error(
         "the layout would change GPU 1 (0000:11:00.0), which is carrying vGPU 0000:11:00.4",
     );
-    let layout = Layout {
-        rules: world.rules.clone(),
-    };
-    let request = HostRequest {
-        inventory: &world.inventory,
-        layout: &layout,
-        usage: &world.usage,
-        allow_reset: false,
-    };
-    let found = check_host(&request, &plan);
+    let found = world.violations(&plan);
     assert_eq!(found, [(1, Violation::CarriesVgpus { step: 0 })]);
 }

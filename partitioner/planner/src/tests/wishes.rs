@@ -1,14 +1,13 @@
 //! Rules about GPU 0, what it holds when they are read, and what they come to in words: for the tests of what rules
 //! mean.
 
-use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::layout::{GpuSelector, LayoutRule};
 use kerf_types::{ProfileName, SliceId};
 
 use super::host::{World, rule};
 use super::parts::{Slices, holding};
 use super::{id, place, profiles};
-use crate::check::{Violation, check_host};
-use crate::host::{HostPlan, HostRequest, Use};
+use crate::host::{HostPlan, Use};
 
 pub fn name(text: &str) -> ProfileName {
     text.parse().expect("a profile")
@@ -80,18 +79,4 @@ pub fn check(world: &World, expected: &str) {
 #[track_caller]
 pub fn refused(world: &World, expected: &str) {
     assert_eq!(world.plan().expect_err("no plan"), expected);
-}
-
-/// What the checker says of a plan for a world.
-pub fn violations(world: &World, plan: &HostPlan) -> Vec<(u32, Violation)> {
-    let layout = Layout {
-        rules: world.rules.clone(),
-    };
-    let request = HostRequest {
-        inventory: &world.inventory,
-        layout: &layout,
-        usage: &world.usage,
-        allow_reset: false,
-    };
-    check_host(&request, plan)
 }

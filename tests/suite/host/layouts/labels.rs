@@ -7,7 +7,8 @@ use std::path::Path;
 
 use kerf_tests::{Capability, require, tree};
 
-use super::{World, file, kerf, text};
+use super::super::said::{kerf, text};
+use super::{World, file};
 
 /// Machines, and the configurations that are for their GPUs. A new machine is a line.
 const MACHINES: [(&str, &[&str]); 9] = [

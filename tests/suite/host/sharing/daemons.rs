@@ -50,7 +50,7 @@ fn what_cannot_begin_is_taken_back() {
     shared.fault("--mps", "start=refuse");
     let refused = shared.layout("apply", MPS);
     assert!(refused.err.contains("taken back"), "{refused:?}");
-    refused.refused("cannot be changed");
+    refused.refuses(&["cannot be changed"]);
     shared.layout("assert", NOT_SHARED).ends(0);
     let history = shared.kerf(&["history"]).ends(0);
     assert!(history.contains("failed"), "{history}");
@@ -148,7 +148,7 @@ fn a_client_that_nobody_knows_of_is_in_the_way_and_the_server_that_it_leaves_is_
     shared.settles(MPS);
     shared.daemon();
     let mut stranger = client(&shared, "stranger");
-    shared.layout("apply", NOT_SHARED).refused("process");
+    shared.layout("apply", NOT_SHARED).refuses(&["process"]);
     assert!(shared.refusal("gpu,mps").contains("used by process"));
     stranger.kill().expect("it goes");
     // The server stays for the next client, and is nobody's use of the GPU.

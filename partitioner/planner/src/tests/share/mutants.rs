@@ -3,9 +3,9 @@
 use super::super::host::World as Layouts;
 use super::*;
 use crate::SharePick;
-use crate::check::{check_choice, check_host};
+use crate::check::check_choice;
 use crate::choose::Choice;
-use crate::host::{HostPlan, HostRequest};
+use crate::host::HostPlan;
 use crate::machine::Random;
 
 type Mutant<T> = (&'static str, fn(&mut T, &mut World, &mut Random) -> bool);
@@ -237,21 +237,7 @@ fn every_mutant_of_a_change_is_caught() {
                     continue;
                 }
                 tried += 1;
-                let layout = kerf_types::layout::Layout {
-                    rules: vec![wanted.clone()],
-                };
-                let request = HostRequest {
-                    inventory: &world.inventory,
-                    layout: &layout,
-                    usage: &world.usage,
-                    allow_reset: false,
-                };
-                assert_ne!(
-                    check_host(&request, &plan),
-                    [],
-                    "{name}: {:?}",
-                    plan.sharing
-                );
+                assert_ne!(world.violations(&plan), [], "{name}: {:?}", plan.sharing);
             }
         }
         assert!(tried > 0, "{name}");
