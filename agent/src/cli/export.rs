@@ -53,7 +53,9 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let text = match args.format {
         Kind::Kerf => output::written(&kerf(&inventory, &shared)?, syntax)?,
         Kind::MigParted if !shared.is_empty() => {
-            return Err(Failure::NotMigParted { gpus: shared.len() });
+            return Err(Failure::NotMigParted {
+                gpus: shared.keys().map(ToString::to_string).collect(),
+            });
         }
         Kind::MigParted => output::written(&document::mig_parted(&inventory)?, syntax)?,
     };

@@ -54,10 +54,10 @@ pub enum Failure {
         what: &'static str,
     },
     /// A file of mig-parted cannot say what is there.
-    #[error("{gpus} GPUs are shared, which a file of mig-parted cannot say")]
+    #[error("a file of mig-parted cannot say that GPUs are shared, as these are: {}", .gpus.join(", "))]
     NotMigParted {
-        /// How many.
-        gpus: usize,
+        /// Their addresses.
+        gpus: Vec<String>,
     },
     /// kerfd's answer does not hold what it must.
     #[error("kerfd's answer cannot be read; kerf and kerfd may differ in version")]

@@ -102,6 +102,11 @@ async fn follow(
 
 fn show(maintenance: &Maintenance, context: &Context) -> Result<Exit, Failure> {
     context.print.document(maintenance, render)?;
+    verdict(maintenance)
+}
+
+/// How a command about it ends.
+fn verdict(maintenance: &Maintenance) -> Result<Exit, Failure> {
     if !maintenance.active {
         return Ok(Exit::Done);
     }

@@ -92,5 +92,7 @@ fn record(row: &VgpuRow) -> v1::VgpuRecord {
         fence: row.fence,
         created_ms: row.created_ms,
         state: row.state.as_str().to_owned(),
+        gpu_instance: row.gpu_instance,
+        placement: row.placement,
     }
 }

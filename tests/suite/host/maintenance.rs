@@ -20,10 +20,15 @@ fn maintenance(world: &World, words: &[&str]) -> Command {
     command
 }
 
-/// What it tells, also where somebody else is in the way.
+/// What it tells; it ends with 3 exactly where somebody else is in the way, or may be.
 #[track_caller]
 fn told(said: &Said) -> Value {
-    said.json(&[0, 3])
+    let document = said.json(&[0, 3]);
+    let is_any = |of: &str| document[of].as_array().is_some_and(|all| !all.is_empty());
+    let is_in_the_way = document["active"] == true && (is_any("others") || is_any("unread"));
+    let code = if is_in_the_way { 3 } else { 0 };
+    assert_eq!(said.code, Some(code), "{document}");
+    document
 }
 
 /// Processes that have a node of the machine open, looked up without kerf.

@@ -38,12 +38,6 @@ fn count(world: &World, compute: &str, memory: &str) -> usize {
         .sum()
 }
 
-fn boot_id(world: &World, number: u32) {
-    let id = world.kerfd.sysroot().join("proc/sys/kernel/random/boot_id");
-    fs::create_dir_all(id.parent().expect("a folder")).expect("made");
-    fs::write(&id, format!("00000000-0000-4000-8000-{number:012}\n")).expect("written");
-}
-
 #[test]
 fn amd_modes_are_applied_kept_and_wait_for_their_driver() {
     let Some(mut world) = World::bare("mi300x8", "") else {
@@ -106,7 +100,7 @@ fn amd_modes_are_applied_kept_and_wait_for_their_driver() {
         kernel().write(&file, b"QPX").is_ok()
     });
     assert!(cards.count() > 0);
-    boot_id(&world, 1);
+    world.begin_boot(1);
     world.kerfd.restart().expect("kerfd comes up");
     world.until("the modes again", || count(&world, "cpx", "nps4") == 8);
     let history = kerf(&world, &["history"]).ends(0);
@@ -169,11 +163,14 @@ fn slices_are_held_together_and_each_gpu_keeps_its_share() {
     world.kerfd.terminate().expect("it ends well");
     let machine = world.kerfd.machine();
     for gpu in 0..8 {
-        drop(nvidia_ml::control::reset(&machine, gpu));
+        nvidia_ml::control::reset(&machine, gpu).expect("nobody is in the way");
     }
-    boot_id(&world, 1);
+    assert_eq!(world.instances(), Vec::<String>::new());
+    world.begin_boot(1);
     world.kerfd.restart().expect("kerfd comes up");
     world.until("the shares", || world.client.slices().len() == 16);
+    let history = kerf(&world, &["history"]).ends(0);
+    assert!(history.contains("reapply"), "{history}");
     let counts = |places: &[(u32, String, String)]| {
         let mut counts: Vec<(u32, String)> = places
             .iter()

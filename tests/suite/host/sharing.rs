@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::isolation::{lease_of, own, probe};
+use super::isolation::{expected, lease_of, own, probe};
 use super::said::{Said, kerf, text};
 use super::world::{World, names};
 
@@ -260,6 +260,38 @@ fn slices_are_shared_each_by_a_daemon_of_its_own() {
     shared.layout("plan", many).refuses(&["serves at most 6"]);
     shared.settles(NOT_SHARED);
     assert_eq!(shared.daemons(), Vec::<u32>::new());
+}
+
+#[test]
+fn containers_have_places_of_a_slice_and_of_a_gpu_in_turns() {
+    let Some(world) = World::new("h100x8", "") else {
+        return;
+    };
+    let shared = Shared(world);
+    let world = &shared.0;
+    shared.settles(
+        "- {gpus: [0], slices: {3g.40gb: 1}, sharing: {mps: {clients: 2}}}\n\
+         - {gpus: [1], mig: false, sharing: {time-slice: {replicas: 2}}}",
+    );
+    world.start("slice", "3g.40gb,mps");
+    world.start("turn", "gpu,time-slice");
+    let nodes = world.nodes();
+    let of_slice = expected(world, &lease_of(world, "slice"));
+    assert_eq!(own(&probe(world, "slice", &nodes)), of_slice);
+    let of_gpu = ["nvidia1", "nvidiactl", "nvidia-uvm", "nvidia-uvm-tools"];
+    let of_gpu: BTreeSet<String> = of_gpu.map(str::to_owned).into();
+    assert_eq!(own(&probe(world, "turn", &nodes)), of_gpu);
+    for (id, isolation, has_daemon) in [("slice", "mps", true), ("turn", "time-slice", false)] {
+        let (env, mounts) = inside(world, id);
+        let word = format!("KERF_ISOLATION={isolation}");
+        assert!(env.contains(&word), "{id} lacks {word}: {env:?}");
+        assert_eq!(mounts.contains(" /tmp/nvidia-mps "), has_daemon, "{mounts}");
+        let is_limit = |one: &String| one.starts_with("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE=");
+        assert!(!env.iter().any(is_limit), "{env:?}");
+    }
+    world.end("slice");
+    world.end("turn");
+    world.until_no_leases();
 }
 
 #[test]

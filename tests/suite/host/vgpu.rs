@@ -90,6 +90,7 @@ fn a_vgpu_of_the_vendors_framework_from_types_to_delete() {
     let whole = ["apply", "--gpu", "0", "--slices", "7g.141gb"];
     let delete = format!("`kerf vgpu delete {function}`");
     kerf(&world, &whole).refuses(&["carrying vGPU", "of user 0", &delete, "no plan touches it"]);
+    kerf(&world, &["maintenance", "enter", "--wait", "0s"]).refuses(&["carries vGPU", &delete]);
 
     a_stranger_is_left_alone(&world, &kind);
     a_virtual_machine_keeps_it(&world, &function);
@@ -137,7 +138,8 @@ fn a_stranger_is_left_alone(world: &World, kind: &str) {
     assert!(table.contains("foreign"), "{table}");
     kerf(world, &["vgpu", "delete", &other]).refuses(&["not made by kerf and is left alone"]);
     assert_eq!(shown(world, &other, "current_vgpu_type"), kind);
-    kerf(world, &["vgpu", "create", HALF, "--gpu", "0"]).refuses(&["no "]);
+    kerf(world, &["vgpu", "create", HALF, "--gpu", "0"])
+        .refuses(&["names no vGPU type", "a GPU that is full"]);
     write(world, &other, "0");
 }
 
@@ -164,6 +166,9 @@ fn a_vgpu_keeps_the_gpu_instance_that_carries_it() {
     let function = field(&made, "function");
     let shown = vgpus(&world);
     let carrier = shown[0]["gpu_instance"].as_u64().expect("a GPU instance");
+    for fact in ["gpu_instance", "placement"] {
+        assert_eq!(made[fact], shown[0][fact], "{fact}");
+    }
     let before = world.instances();
     let all = ["apply", "--gpu", "0", "--slices", "none"];
     kerf(&world, &all).refuses(&["carrying vGPU", BACKED, "of user 0", &function]);

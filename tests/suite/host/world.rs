@@ -42,6 +42,14 @@ pub struct World {
 }
 
 impl World {
+    /// The machine's kernel has another boot from now on; what a boot takes away is the caller's to take.
+    pub fn begin_boot(&self, number: u32) {
+        let id = self.kerfd.sysroot().join("proc/sys/kernel/random/boot_id");
+        std::fs::create_dir_all(id.parent().expect("a folder")).expect("made");
+        let text = format!("00000000-0000-4000-8000-{number:012}\n");
+        std::fs::write(&id, text).expect("written");
+    }
+
     /// A host without containers; none where the test is not run by root.
     pub fn bare(machine: &str, config: &str) -> Option<Self> {
         if !require(Capability::Root) {

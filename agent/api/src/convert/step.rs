@@ -120,7 +120,11 @@ fn by_files(step: &Step, gpu: String) -> Option<Kind> {
             type_id: type_id.0,
             uuid: uuid.map(|uuid| uuid.to_string()),
         }),
-        _ => return None,
+        Step::SetMigMode { .. }
+        | Step::CreateGpuInstance { .. }
+        | Step::CreateComputeInstance { .. }
+        | Step::DestroyComputeInstance { .. }
+        | Step::DestroyGpuInstance { .. } => return None,
     })
 }
 

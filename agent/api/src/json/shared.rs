@@ -121,7 +121,10 @@ pub fn sharing_by_gpu(
         let sharing = required("sharing", gpu.sharing.clone())?;
         let sharing = Sharing::try_from(sharing).at("sharing");
         let sharing = sharing.at(&format!("shared[{index}]"))?;
-        Ok((parse("pci", &gpu.pci)?, sharing))
+        Ok((
+            parse("pci", &gpu.pci).at(&format!("shared[{index}]"))?,
+            sharing,
+        ))
     };
     response.shared.iter().enumerate().map(one).collect()
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{schema_tag, time};
-use crate::convert::ConvertError;
+use crate::convert::{At, ConvertError};
 use crate::v1;
 
 schema_tag!(VgpuTypesSchema, "kerf.v1.VgpuTypes");
@@ -190,8 +190,8 @@ impl From<&v1::VgpuRecord> for Vgpu {
                 uuid: record.uuid.clone(),
                 type_id: record.type_id,
                 type_name: Some(record.type_name.clone()),
-                gpu_instance: None,
-                placement: None,
+                gpu_instance: record.gpu_instance,
+                placement: record.placement,
                 user: None,
                 made_by_kerf: Some(record.into()),
             },
@@ -214,11 +214,11 @@ impl From<&v1::VgpuRecord> for VgpuRecord {
 type Seen<'a> = Vec<(kerf_types::VgpuGpu, &'a [v1::VgpuRecord])>;
 
 fn seen(answer: &v1::ListVgpusResponse) -> Result<Seen<'_>, ConvertError> {
-    let host = |host: &'_ v1::VgpuHost| {
+    let host = |(index, host): (usize, &v1::VgpuHost)| {
         let gpu = host.gpu.clone().unwrap_or_default();
-        kerf_types::VgpuGpu::try_from(gpu)
+        kerf_types::VgpuGpu::try_from(gpu).at(&format!("gpus[{index}].gpu"))
     };
-    let gpus = answer.gpus.iter();
-    gpus.map(|one| Ok((host(one)?, one.records.as_slice())))
+    let gpus = answer.gpus.iter().enumerate();
+    gpus.map(|(index, one)| Ok((host((index, one))?, one.records.as_slice())))
         .collect()
 }

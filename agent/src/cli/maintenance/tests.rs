@@ -3,7 +3,9 @@
 use kerf_api::json::Maintenance;
 use kerf_api::v1;
 
-use super::render;
+use super::{render, verdict};
+use crate::cli::Exit;
+use crate::cli::fail::Failure;
 use crate::cli::style::Style;
 
 fn holder(pid: u32, command: &str, holds: &[&str]) -> v1::DriverHolder {
@@ -43,6 +45,8 @@ fn who_is_in_the_way_is_named() {
   loaded: nvidia (used 3 times)
 ",
     );
+    let exit = verdict(&Maintenance::from(&maintenance)).expect("kerf is out of the way");
+    assert_eq!(exit, Exit::Differs);
     maintenance.whole_host = true;
     maintenance.ours = vec![holder(
         9,
@@ -58,6 +62,11 @@ fn who_is_in_the_way_is_named() {
     kerf-partitioner (process 9) holds nothing that is seen, and still runs
   loaded: nvidia (used 3 times)
 ",
+    );
+    let held = verdict(&Maintenance::from(&maintenance)).expect_err("kerf has it open");
+    assert!(
+        matches!(&held, Failure::DriverHeld(by) if by.len() == 1),
+        "{held}"
     );
 }
 

@@ -21,6 +21,8 @@ fn record() -> v1::VgpuRecord {
         fence: (1 << 48) + 5,
         created_ms: 1_795_608_000_000,
         state: "made".to_owned(),
+        gpu_instance: None,
+        placement: Some(0),
     }
 }
 

@@ -111,7 +111,7 @@ impl VgpuRefusal {
             }
             Self::Carries { .. } => "the driver cannot be closed under a vGPU: it has to go first",
             Self::NoType { .. } => {
-                "see `kerf vgpu types`; a GPU that is full, or mixes no sizes, names fewer types"
+                "see `kerf vgpu types`: a GPU that is full, or mixes no sizes, names fewer, and types in GPU instances only with MIG on and a free one (`kerf apply`)"
             }
             Self::Full { .. } => "see `kerf vgpu list`; take one away, or use another GPU",
             Self::NeedsInstance { .. } => {

@@ -90,7 +90,10 @@ impl Picture {
                 && record["function"] == function.as_str()
                 && record["type_id"] == device.type_id
                 && record["uuid"].as_str() == device.uuid.as_deref()
-                && record["gpu_instance"].as_u64() == device.gi.map(u64::from);
+                && record["gpu_instance"].as_u64() == device.gi.map(u64::from)
+                // A mediated device tells no place.
+                && (device.uuid.is_some()
+                    || record["placement"].as_u64() == Some(device.place.into()));
             if !is_same {
                 faults.push(format!(
                     "{function} has {device:?}, and its record {record}"

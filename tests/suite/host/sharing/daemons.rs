@@ -1,7 +1,5 @@
 //! Daemons that crash, refuse to start, outlive their kerfd, and end with a boot.
 
-use std::fs;
-
 use kerf_tests::ChildGuard;
 
 use super::{MPS, NOT_SHARED, Shared};
@@ -92,13 +90,7 @@ fn daemons_outlive_their_kerfd_and_begin_anew_after_a_boot() {
     for pid in shared.daemons() {
         shared.kill(i64::from(pid));
     }
-    let id = shared
-        .0
-        .kerfd
-        .sysroot()
-        .join("proc/sys/kernel/random/boot_id");
-    fs::create_dir_all(id.parent().expect("a folder")).expect("made");
-    fs::write(&id, "00000000-0000-4000-8000-000000000001\n").expect("written");
+    shared.0.begin_boot(1);
     shared.0.kerfd.restart().expect("kerfd comes up");
     shared.daemon();
     shared.layout("assert", MPS).ends(0);
