@@ -7,6 +7,8 @@ use kerf_types::layout::Layout;
 use super::{LayoutArgs, LayoutInputError, Read, read};
 use crate::cli::input::Source;
 
+mod nonsense;
+
 #[derive(Debug, Parser)]
 struct Flags {
     #[command(flatten)]
