@@ -2,10 +2,11 @@
 //! owner, which may be killed at each point in turn.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::corpus::{PLANS, Plan, Random, plan};
 use crate::course::Course;
+use crate::lanes::on_lanes;
 use crate::life::{Passed, Point};
 
 /// How many points are drilled: a number for each plan, or `all`.
@@ -143,28 +144,10 @@ fn share() -> Share {
 #[test]
 fn a_kill_at_any_point_leaves_the_old_state_or_the_new() {
     let share = share();
-    let (next, sums) = (AtomicU64::new(0), Arc::new(Sums::default()));
-    let lanes = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(4);
+    let sums = Arc::new(Sums::default());
     let begun = std::time::Instant::now();
-    let faults: Vec<String> = std::thread::scope(|scope| {
-        let drills: Vec<_> = (0..lanes)
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut faults = Vec::new();
-                    while let Some(plan) = take(&next) {
-                        faults.extend(drill(&plan, share, &sums));
-                    }
-                    faults
-                })
-            })
-            .collect();
-        let ends = drills
-            .into_iter()
-            .map(|drill| drill.join().expect("no panic"));
-        ends.flatten().collect()
-    });
+    let faults = on_lanes((0..PLANS).map(plan), |plan| drill(&plan, share, &sums));
+    let faults: Vec<String> = faults.into_iter().flatten().collect();
     let count = |sum: &AtomicUsize| sum.load(Ordering::SeqCst);
     println!(
         "{} points: {} driver calls, {} sides of commits, {} in recoveries; {} of the first two met, {:?}",
@@ -181,10 +164,4 @@ fn a_kill_at_any_point_leaves_the_old_state_or_the_new() {
         "{} faults, of which {first:#?}",
         faults.len()
     );
-}
-
-/// The next plan of the corpus.
-fn take(next: &AtomicU64) -> Option<Plan> {
-    let number = next.fetch_add(1, Ordering::SeqCst);
-    (number < PLANS).then(|| plan(number))
 }

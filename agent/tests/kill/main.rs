@@ -13,6 +13,7 @@ mod faults;
 mod image;
 mod judge;
 mod lane;
+mod lanes;
 mod life;
 mod neighbours;
 mod script;

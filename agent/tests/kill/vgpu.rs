@@ -17,6 +17,7 @@ use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
 use crate::image::Image;
 use crate::lane::Lane;
+use crate::lanes::on_lanes;
 use crate::life::{Alive, End, Passed, Point};
 use picture::Picture;
 use scenes::{Ask, SCENES, Scene};
@@ -247,23 +248,7 @@ fn drill(scene: &'static Scene, all: bool) -> Drilled {
 #[test]
 fn a_kill_at_any_point_leaves_a_vgpu_whole_and_owned_or_gone() {
     let all = std::env::var(POINTS_ENV).is_ok_and(|text| text == "all");
-    let lanes = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(4);
-    let next = AtomicUsize::new(0);
-    let lane = || {
-        let mut done = Vec::new();
-        while let Some(scene) = SCENES.get(next.fetch_add(1, Ordering::SeqCst)) {
-            done.push(drill(scene, all));
-        }
-        done
-    };
-    let done: Vec<Drilled> = std::thread::scope(|scope| {
-        let drills: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
-        let ends = drills.into_iter();
-        ends.flat_map(|drill| drill.join().expect("no panic"))
-            .collect()
-    });
+    let done = on_lanes(SCENES.iter(), |scene| drill(scene, all));
     for one in &done {
         let (name, kills, writes) = (one.name, one.kills, one.writes);
         println!("{name}: {kills} kills, {writes} writes under /sys among the points");
