@@ -9,7 +9,7 @@ use crate::script::Op;
 pub const PLANS: u64 = 50;
 
 /// Slices of one GPU, all of which fit together.
-const LAYOUTS: [&str; 10] = [
+const LAYOUTS: [&str; 13] = [
     r#""1g.10gb":7"#,
     r#""3g.40gb":2"#,
     r#""4g.40gb":1,"3g.40gb":1"#,
@@ -20,16 +20,28 @@ const LAYOUTS: [&str; 10] = [
     r#""1g.20gb":2,"3g.40gb":1"#,
     r#""1g.10gb+me":1,"2g.20gb":2"#,
     r#""1g.10gb":1"#,
+    r#""1c.3g.40gb":3,"1g.10gb":2"#,
+    r#""1c.4g.40gb":2,"2c.4g.40gb":1"#,
+    r#""1c.2g.20gb":2,"1c.3g.40gb":2"#,
+];
+
+/// Slices of several GPUs together, all of which fit on one.
+const TOGETHER: [&str; 3] = [
+    r#""3g.40gb":1,"1g.10gb":2"#,
+    r#""2g.20gb":2,"1g.10gb":3"#,
+    r#""1g.10gb":7"#,
 ];
 
 /// What is asked for on demand.
-const ASKS: [&str; 6] = [
+const ASKS: [&str; 8] = [
     "1g.10gb",
     "2g.20gb",
     "3g.40gb",
     "1g.10gb:2",
     "1g.20gb",
     "gpu:1",
+    "1c.3g.40gb",
+    "1c.2g.20gb:2",
 ];
 
 /// One plan.
@@ -119,11 +131,21 @@ fn op(random: &mut Random, gpus: u32, at: u64) -> Op {
     }
 }
 
-/// A layout of up to `most` GPUs, in the order of their numbers. One GPU in five has MIG off.
+/// A layout of up to `most` GPUs, in the order of their numbers. One GPU in five has MIG off; one layout in six is of
+/// all of them together.
 fn apply(random: &mut Random, gpus: u32, most: u64) -> Op {
     let named = 1 + random.below(most.min(u64::from(gpus)));
     let first = random.below(u64::from(gpus) - named + 1);
     let mut rules = String::new();
+    if random.below(6) == 0 {
+        let all: Vec<String> = (first..first + named).map(|gpu| gpu.to_string()).collect();
+        let (all, slices) = (all.join(","), random.one_of(&TOGETHER));
+        let rule = format!(r#"{{"gpus":[{all}],"slices":{{{slices}}},"together":true}}"#);
+        return Op::Apply {
+            layout: format!(r#"{{"rules":[{rule}]}}"#),
+            allow_reset: true,
+        };
+    }
     for gpu in first..first + named {
         let separator = if rules.is_empty() { "" } else { "," };
         let wanted = if random.below(5) == 0 {

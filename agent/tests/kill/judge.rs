@@ -31,7 +31,7 @@ pub struct LeaseSeen {
     pub holder: String,
     pub state: String,
     pub fence: u64,
-    /// PCI address, `start:size` or nothing for a whole GPU, UUID.
+    /// PCI address; `start:size`, for a part with `/start:size` in its instance, or nothing for a whole GPU; UUID.
     pub subjects: Vec<(String, Option<String>, String)>,
 }
 
@@ -127,7 +127,7 @@ impl Picture {
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for (place, instance) in &self.instances {
-            if instance.compute.len() != 1 {
+            if !instance.is_whole_or_divided() {
                 faults.push(format!("{place:?} is an orphan: {instance:?}"));
             }
         }
@@ -161,7 +161,7 @@ impl Picture {
             match (gpu, place) {
                 (Some(gpu), Some(place)) => !self.instances.iter().any(|(at, instance)| {
                     at.0 == gpu
-                        && format!("{}:{}", at.1, at.2) == *place
+                        && format!("{}:{}", at.1, at.2) == instance_of(place)
                         && instance.compute.iter().any(|ci| ci.2 == *uuid)
                 }),
                 (Some(gpu), None) => self.modes.get(&gpu).is_none_or(|mode| mode.0),
@@ -193,6 +193,18 @@ impl Picture {
     }
 }
 
+impl Instance {
+    /// Whether one compute instance fills it, or it is divided into parts.
+    fn is_whole_or_divided(&self) -> bool {
+        let is_part = |profile: &str| profile.split_once("c.").is_some();
+        match self.compute.as_slice() {
+            [] => false,
+            [_] => true,
+            several => several.iter().all(|(_, profile, _)| is_part(profile)),
+        }
+    }
+}
+
 impl LeaseSeen {
     fn words(&self) -> String {
         let places: Vec<String> = self
@@ -214,10 +226,24 @@ impl LeaseSeen {
 }
 
 fn overlap(first: Option<&str>, second: Option<&str>) -> bool {
-    let (Some(first), Some(second)) = (first.map(span), second.map(span)) else {
+    let (Some(first), Some(second)) = (first, second) else {
         return true;
     };
-    first.0 < second.1 && second.0 < first.1
+    let share = |first: &str, second: &str| {
+        let (first, second) = (span(first), span(second));
+        first.0 < second.1 && second.0 < first.1
+    };
+    let parts = first.split_once('/').zip(second.split_once('/'));
+    share(instance_of(first), instance_of(second))
+        // Parts of one instance share its memory and no compute slice.
+        && parts.is_none_or(|((_, first), (_, second))| share(first, second))
+}
+
+/// The place of the instance, also of a part of one.
+fn instance_of(place: &str) -> &str {
+    place
+        .split_once('/')
+        .map_or(place, |(instance, _)| instance)
 }
 
 fn span(place: &str) -> (u32, u32) {
@@ -266,7 +292,11 @@ fn lease(document: &Value) -> LeaseSeen {
     let subject = |subject: &Value| {
         let (slice, gpu) = (&subject["slice"], &subject["gpu"]);
         let inner = if slice.is_object() { slice } else { gpu };
-        let place = inner["placement"].as_str().map(str::to_owned);
+        let place = inner["placement"].as_str();
+        let place = place.map(|place| match inner["compute"].as_str() {
+            Some(part) => format!("{place}/{part}"),
+            None => place.to_owned(),
+        });
         (text(&inner["gpu"]), place, text(&inner["uuid"]))
     };
     LeaseSeen {
