@@ -57,7 +57,9 @@ impl Lane {
         for gpu in all.gpus.iter().filter(|gpu| gpu.index >= gpus) {
             fault(&info.dir, FaultRequest::Gone { gpu: gpu.index }).expect("it leaves");
         }
-        number_only(&info, gpus);
+        if !all.gpus.is_empty() {
+            number_only(&info, gpus);
+        }
         let fuse = Arc::new(Fuse::lay(&info.dir).expect("a fuse"));
         let config = Arc::new(config(folder.path(), &info));
         for part in [&config.paths.run_dir, &config.paths.state_dir] {
@@ -65,7 +67,7 @@ impl Lane {
         }
         let simulated = kernel.then(|| info.dir.clone());
         let machine = Machine {
-            library: Some(info.library.clone()),
+            library: info.library.exists().then(|| info.library.clone()),
             sysroot: info.sysroot.clone(),
             simulated: simulated.clone(),
         };
@@ -122,6 +124,11 @@ fn number_only(info: &MachineInfo, gpus: u32) {
 
 fn config(folder: &Path, info: &MachineInfo) -> Config {
     let path = |name: &str| folder.join(name).display().to_string();
+    // A machine of another vendor has none.
+    let nvml = match info.library.exists() {
+        true => info.library.display().to_string(),
+        false => "none".to_owned(),
+    };
     let text = format!(
         "[paths]\nrun_dir = {:?}\nstate_dir = {:?}\ncdi_dir = {:?}\nsysroot = {:?}\nnvml = {:?}\n\
          partitioner = {:?}\nruntime = \"/bin/true\"\n\
@@ -132,7 +139,7 @@ fn config(folder: &Path, info: &MachineInfo) -> Config {
         path("state"),
         path("cdi"),
         info.sysroot,
-        info.library,
+        nvml,
         path("no-partitioner"),
     );
     let parsed = file::parse(Path::new("kerf.toml"), &text);

@@ -6,6 +6,7 @@
 //! dropped where they wait, and the worker's next driver call does nothing. `cargo test` runs a seeded share
 //! of the points; `KERF_KILL_POINTS=all cargo test -p kerf-agent --test kill -- --nocapture` runs every one.
 
+mod amd;
 mod corpus;
 mod course;
 mod drill;
