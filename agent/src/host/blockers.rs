@@ -10,6 +10,7 @@ use kerf_planner::amd::AmdPlanError;
 use kerf_types::{Gpu, PciAddress};
 
 use super::{Host, HostError};
+use crate::process::holders::command;
 
 /// The persistence daemon, as `comm` has it: the kernel keeps 15 bytes of a name.
 const PERSISTENCE_DAEMON: &str = "nvidia-persiste";
@@ -79,18 +80,13 @@ fn blockers(root: &Path, gpu: &Gpu) -> Vec<String> {
 
 /// Processes with the names of their programs.
 fn named(root: &Path, pids: impl Iterator<Item = u32>) -> Vec<String> {
-    let processes = pids.map(|pid| match command(root, pid) {
+    // A simulated machine has the processes of the real one.
+    let name = |pid| command(root, pid).or_else(|| command(Path::new("/"), pid));
+    let processes = pids.map(|pid| match name(pid) {
         Some(name) => format!("process {pid} ({name})"),
         None => format!("process {pid}"),
     });
     processes.collect()
-}
-
-fn command(root: &Path, pid: u32) -> Option<String> {
-    let read = |root: &Path| std::fs::read_to_string(root.join(format!("proc/{pid}/comm")));
-    // A simulated machine has the processes of the real one.
-    let name = read(root).or_else(|_| read(Path::new("/"))).ok()?;
-    Some(name.trim().to_owned())
 }
 
 pub(super) fn persistence_daemon(root: &Path) -> Option<u32> {
@@ -100,10 +96,8 @@ pub(super) fn persistence_daemon(root: &Path) -> Option<u32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut pids: Vec<u32> = pids.collect();
     pids.sort_unstable();
-    pids.into_iter().find(|pid| {
-        let path = root.join(format!("proc/{pid}/comm"));
-        std::fs::read_to_string(path).is_ok_and(|name| name.trim() == PERSISTENCE_DAEMON)
-    })
+    let is_it = |pid: &u32| command(root, *pid).as_deref() == Some(PERSISTENCE_DAEMON);
+    pids.into_iter().find(is_it)
 }
 
 fn is_loaded(root: &Path, module: &str) -> bool {

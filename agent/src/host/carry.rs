@@ -25,13 +25,15 @@ impl Host {
         kind: HistoryKind,
         progress: Listener<'_>,
     ) -> Result<LayoutDone, HostError> {
+        // Whatever goes wrong from here on, the split stays what it was said to be.
+        let settled = &request.settled(&plan, &self.inventory);
+        let layout = layout_text(&settled.layout)?;
         let history = self.begin_record(record::of_layout(request, kind))?;
         self.note_plan(&plan);
-        // Whatever goes wrong from here on, the split stays what it was said to be.
-        let request = &request.settled(&plan, &self.inventory);
+        let request = settled;
         let work = Work::Layout {
             generation: self.generation,
-            layout: layout_text(&request.layout)?,
+            layout,
             allow_reset: request.allow_reset,
             force: request.force.iter().map(ToString::to_string).collect(),
             history: Some(history),
@@ -213,7 +215,7 @@ impl Host {
             (Ok(MigMode::EnablePending), MigMode::Enabled)
                 | (Ok(MigMode::DisablePending), MigMode::Disabled)
         );
-        is_pending && !call.is_unknown_outcome() && !call.is_hang()
+        is_pending && call.is_refusal()
     }
 
     /// Who uses what, but for what was given up by name and still lives.

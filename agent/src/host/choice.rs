@@ -87,7 +87,7 @@ impl Host {
     }
 
     /// Places where a cut failed and could not yet be undone.
-    fn half_made(&self) -> BTreeSet<SliceId> {
+    pub(super) fn half_made(&self) -> BTreeSet<SliceId> {
         self.open_work
             .iter()
             .filter_map(|row| row.work.slice().ok().flatten())
@@ -118,26 +118,39 @@ pub(super) struct Hold {
     /// Gone when nobody waits any more.
     pub waits: Weak<()>,
     /// For what.
-    pub why: &'static str,
+    pub why: HoldFor,
 }
 
-/// Why a GPU gives no new leases while a layout waits for it.
-pub const FOR_LAYOUT: &str = "it is being drained for a layout";
+/// For what a GPU gives no new leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldFor {
+    /// A layout waits for it.
+    Layout,
+    /// Maintenance does.
+    Maintenance,
+}
 
-/// The same for maintenance.
-pub const FOR_MAINTENANCE: &str = "it is being drained for maintenance";
+impl HoldFor {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Layout => "it is being drained for a layout",
+            Self::Maintenance => "it is being drained for maintenance",
+        }
+    }
+}
 
 impl Host {
     /// For what somebody waits until the GPU is free.
     pub(super) fn is_held(&self, gpu: PciAddress) -> Option<&'static str> {
         let mut holds = self.holds.iter();
         let held = holds.find(|hold| hold.gpus.contains(&gpu) && hold.waits.strong_count() > 0);
-        held.map(|hold| hold.why)
+        held.map(|hold| hold.why.words())
     }
 
     /// The GPUs that are drained for maintenance.
     pub(super) fn held_for_maintenance(&self) -> BTreeSet<PciAddress> {
-        let living = |hold: &&Hold| hold.why == FOR_MAINTENANCE && hold.waits.strong_count() > 0;
+        let is_it = |hold: &&Hold| hold.why == HoldFor::Maintenance;
+        let living = |hold: &&Hold| is_it(hold) && hold.waits.strong_count() > 0;
         let holds = self.holds.iter().filter(living);
         holds.flat_map(|hold| hold.gpus.iter().copied()).collect()
     }

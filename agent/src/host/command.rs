@@ -13,7 +13,9 @@ use kerf_types::lease::{InitProcess, Lease};
 use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{HostError, HostView, Maintenance, Reserve, SharedView, Told, layout, vgpu, view};
+use super::{
+    HoldFor, HostError, HostView, Maintenance, Reserve, SharedView, Told, layout, vgpu, view,
+};
 use crate::config::{Config, GpuLabels};
 
 /// A layout that is to be planned or applied.
@@ -116,7 +118,7 @@ pub enum Command {
         /// Gone when nobody waits any more.
         waits: Weak<()>,
         /// For what.
-        why: &'static str,
+        why: HoldFor,
     },
     /// Close the driver for somebody who works on it, once nobody has the GPUs.
     EnterMaintenance {
@@ -124,6 +126,8 @@ pub enum Command {
         gpus: Option<BTreeSet<PciAddress>>,
         /// Who asks.
         by: Requester,
+        /// Whether they ask again where only users are in the way.
+        is_patient: bool,
         /// What is in maintenance then.
         reply: Reply<Maintenance>,
     },
@@ -292,10 +296,10 @@ impl HostHandle {
     }
 
     /// The GPUs that a layout speaks of.
-    pub fn named_by(&self, request: &LayoutRequest) -> Result<BTreeSet<PciAddress>, HostError> {
+    pub fn named_by(&self, layout: &Layout) -> Result<BTreeSet<PciAddress>, HostError> {
         let view = self.view();
-        let request = request.resolved(&view.gpu_labels, &view.inventory)?;
-        let rules = rules_by_gpu(&view.inventory, &request.layout)?;
+        let layout = view.gpu_labels.resolve(layout, &view.inventory)?;
+        let rules = rules_by_gpu(&view.inventory, &layout)?;
         Ok(rules.into_keys().collect())
     }
 

@@ -218,11 +218,29 @@ pub enum HostError {
     /// A CDI file could not be written.
     #[error("the CDI files cannot be written")]
     Cdi(#[source] std::io::Error),
-    /// The driver is closed, or cannot be.
+    /// The driver is closed.
     #[error("this host is in maintenance: {why}")]
     Maintenance {
         /// What is, and since when.
         why: String,
+    },
+    /// Maintenance cannot begin while containers find the GPUs by their names.
+    #[error("the CDI names of the GPUs cannot be withdrawn, so the driver stays open: {why}")]
+    NamesStand {
+        /// Why they stand.
+        why: String,
+    },
+    /// Maintenance of the host cannot end for a part of it.
+    #[error("maintenance of the whole host is left as a whole: {what}")]
+    LeftAsWhole {
+        /// What is in maintenance, and since when.
+        what: String,
+    },
+    /// Other GPUs are in maintenance.
+    #[error("the GPUs that were named are not in maintenance: {what}")]
+    NotInMaintenance {
+        /// What is, and since when.
+        what: String,
     },
     /// Leases keep GPUs from maintenance.
     #[error("GPUs cannot go into maintenance while they are leased: {by}")]
@@ -261,7 +279,9 @@ impl HostError {
             | Self::NoRoom { .. }
             | Self::Occupied { .. }
             | Self::DaemonInUse { .. } => "no_room",
-            Self::Maintenance { .. } => "maintenance",
+            Self::Maintenance { .. } | Self::LeftAsWhole { .. } | Self::NotInMaintenance { .. } => {
+                "maintenance"
+            }
             Self::Plan(_)
             | Self::ModeBlocked { .. }
             | Self::Unsafe { .. }
@@ -273,7 +293,11 @@ impl HostError {
             | Self::Node { .. }
             | Self::Sharing { .. }
             | Self::ComputeMode { .. } => "hardware",
-            Self::Store(_) | Self::Cdi(_) | Self::RunFile { .. } | Self::Random(_) => "storage",
+            Self::Store(_)
+            | Self::Cdi(_)
+            | Self::NamesStand { .. }
+            | Self::RunFile { .. }
+            | Self::Random(_) => "storage",
         }
     }
 
@@ -282,7 +306,7 @@ impl HostError {
         match self {
             Self::Plan(error) => is_busy(error),
             Self::ModeBlocked { source, .. } => source.is_busy(),
-            Self::DaemonInUse { .. } => true,
+            Self::DaemonInUse { .. } | Self::Occupied { .. } => true,
             _ => false,
         }
     }

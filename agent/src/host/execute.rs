@@ -38,17 +38,17 @@ impl Host {
             match outcome {
                 Ok(Applied::Gpu(gpu)) => {
                     self.metrics.apply_steps.inc([kind(step), "done"]);
-                    self.note_step(step, begun.elapsed(), None);
+                    self.note_tried(step.to_string(), begun, None::<&HardwareError>);
                     self.take_gpu(gpu);
                 }
                 Ok(Applied::Amd(gpu)) => {
                     self.metrics.apply_steps.inc([kind(step), "done"]);
-                    self.note_step(step, begun.elapsed(), None);
+                    self.note_tried(step.to_string(), begun, None::<&HardwareError>);
                     self.take_amd(gpu);
                 }
                 Err(source) => {
                     self.metrics.apply_steps.inc([kind(step), "failed"]);
-                    self.note_step(step, begun.elapsed(), Some(&source));
+                    self.note_tried(step.to_string(), begun, Some(&source));
                     self.look_after_failure(step, &source).await;
                     return Err(self.step_failed(at + 1, of, step, source));
                 }
@@ -75,10 +75,7 @@ impl Host {
         let silent = source.is_unknown_outcome() || source.is_lost();
         match (step.is_amd(), silent) {
             (true, true) => self.amd_failed(pci, source),
-            (true, false) => match self.hardware.observe_amd(pci).await {
-                Ok(gpu) => self.take_amd(gpu),
-                Err(error) => self.amd_failed(pci, &error),
-            },
+            (true, false) => self.look_at_amd(pci).await,
             (false, true) => self.gpu_failed(key, source),
             (false, false) => self.observe_gpu(key).await,
         }

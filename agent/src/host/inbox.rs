@@ -63,8 +63,13 @@ impl Host {
                 self.holds.push(choice::Hold { gpus, waits, why });
                 self.publish();
             }
-            Command::EnterMaintenance { gpus, by, reply } => {
-                drop(reply.send(self.enter_maintenance(gpus, by).await));
+            Command::EnterMaintenance {
+                gpus,
+                by,
+                is_patient,
+                reply,
+            } => {
+                drop(reply.send(self.enter_maintenance(gpus, by, is_patient).await));
             }
             Command::LeaveMaintenance { gpus, by, reply } => {
                 drop(reply.send(self.leave_maintenance(gpus, by).await));

@@ -11,102 +11,47 @@
 //! before it is told to.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kerf_api::json::history::{HistoryKind, Requester};
+use kerf_types::PciAddress;
 use kerf_types::inventory::Health;
 use kerf_types::layout::Layout;
 use kerf_types::lease::Lease;
-use kerf_types::{PciAddress, Timestamp};
 
-use super::layout::layout_text;
 use super::publish::Standing;
 use super::recover::STARTING;
 use super::vgpu::VgpuRefusal;
 use super::{Degraded, Host, HostError, now, record};
-use crate::store::{MaintenanceRow, Store};
+use crate::errors::chain;
+use crate::store::Store;
+
+mod kept;
+
+pub(super) use kept::Kept;
+pub use kept::Maintenance;
+use kept::without;
 
 /// Name of its entry in `kerf status`.
 pub(super) const MAINTENANCE: &str = "maintenance";
 
+/// Name of the entry about a record of it that does not read.
+const RECORD: &str = "record of maintenance";
+
 /// How long workers may take to end. An idle one takes milliseconds; one that is in a call ends after it.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// What is in maintenance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Maintenance {
-    /// Whether the whole host is.
-    pub whole_host: bool,
-    /// The GPUs that are.
-    pub gpus: BTreeSet<PciAddress>,
-    /// Since when.
-    pub since: Timestamp,
-    /// Who asked for it; `None` where that is not known any more.
-    pub by: Option<Requester>,
-}
-
-/// The same, with what the owner needs to leave it.
-#[derive(Debug, Clone)]
-pub(super) struct Kept {
-    pub now: Maintenance,
-    /// What the GPUs had when it began.
-    before: Layout,
-}
-
-impl Maintenance {
-    /// What, since when and by whom.
-    pub fn words(&self) -> String {
-        let what = match self.gpus.len() {
-            _ if self.whole_host => "the whole host".to_owned(),
-            1 => "GPU ".to_owned(),
-            _ => "GPUs ".to_owned(),
-        };
-        let gpus: Vec<String> = self.gpus.iter().map(ToString::to_string).collect();
-        let gpus = if self.whole_host {
-            String::new()
-        } else {
-            gpus.join(", ")
-        };
-        let who = self
-            .by
-            .map_or("nobody known".to_owned(), |by| format!("uid {}", by.uid));
-        format!("{what}{gpus} since {}, asked for by {who}", self.since)
-    }
-}
-
-impl From<&Kept> for MaintenanceRow {
-    fn from(kept: &Kept) -> Self {
-        Self {
-            whole_host: kept.now.whole_host,
-            gpus: kept.now.gpus.iter().map(ToString::to_string).collect(),
-            since_ms: kept.now.since.0,
-            by: kept.now.by,
-            // A layout of exact places always encodes.
-            before: layout_text(&kept.before).unwrap_or_default(),
-        }
-    }
-}
-
-impl From<MaintenanceRow> for Kept {
-    fn from(row: MaintenanceRow) -> Self {
-        let gpus = row.gpus.iter().filter_map(|pci| pci.parse().ok());
-        Self {
-            now: Maintenance {
-                whole_host: row.whole_host,
-                gpus: gpus.collect(),
-                since: Timestamp(row.since_ms),
-                by: row.by,
-            },
-            before: kerf_api::json::layout::parse(&row.before).unwrap_or_default(),
-        }
-    }
-}
 
 impl Host {
     /// Takes up what a kerfd before us has left in maintenance, before anything is asked of the driver.
     pub(super) fn load_maintenance(&mut self) -> Result<(), HostError> {
         if let Some(row) = self.store.maintenance()? {
-            self.stay_out(Kept::from(row));
+            let (kept, damage) = Kept::read(row);
+            if !damage.is_empty() {
+                let why = format!("it does not read: {}", damage.join("; "));
+                let hint = "it counts for the whole host where it does not say for which GPUs; apply their layouts after `kerf maintenance leave`";
+                self.degrade(RECORD, why, hint);
+            }
+            self.stay_out(kept);
         }
         Ok(())
     }
@@ -122,49 +67,92 @@ impl Host {
     }
 
     /// Closes the driver, once nobody has a lease on the GPUs. GPUs that are in maintenance already stay so.
+    ///
+    /// Where the requester is patient and only users are in the way, it asks again, and no history is written of this
+    /// time.
     pub(super) async fn enter_maintenance(
         &mut self,
         gpus: Option<BTreeSet<PciAddress>>,
         by: Requester,
+        is_patient: bool,
     ) -> Result<Maintenance, HostError> {
+        let free = self.may_enter(gpus.as_ref()).await;
+        match free {
+            Err(error) if is_patient && error.is_busy() => return Err(error),
+            _ => {}
+        }
+        let known = self.maintenance.clone();
+        let kept = self.widened(known.clone(), gpus.as_ref(), by);
+        let kind = HistoryKind::MaintenanceEnter;
+        self.begin_record(record::of_maintenance(kind, by, &kept.now.gpus))?;
+        let outcome = match free {
+            Ok(()) => self.close_driver(kept, known).await,
+            Err(error) => Err(error),
+        };
+        self.end_record(outcome.as_ref().map(drop));
+        if let Ok(now) = &outcome {
+            tracing::info!(uid = by.uid, "driver closed for maintenance");
+            self.events
+                .add(MAINTENANCE, &self.config.host, &now.words());
+        }
+        outcome
+    }
+
+    async fn may_enter(&mut self, gpus: Option<&BTreeSet<PciAddress>>) -> Result<(), HostError> {
         if self.draining {
             return Err(HostError::Draining);
         }
         self.observe_all().await;
-        self.refuse_if_occupied(gpus.as_ref())?;
-        let known = self.maintenance.clone();
-        let kept = self.widened(known.clone(), gpus.as_ref(), by);
+        self.refuse_if_occupied(gpus)?;
+        self.refuse_if_on_daemons(gpus).await
+    }
+
+    async fn close_driver(
+        &mut self,
+        kept: Kept,
+        known: Option<Kept>,
+    ) -> Result<Maintenance, HostError> {
         // Daemons hold the driver open. Should the rest fail, the next look starts them again.
-        self.suspend_shared(&kept.now.gpus).await?;
-        let row = MaintenanceRow::from(&kept);
+        let begun = Instant::now();
+        let ended = self.suspend_shared(&kept.now.gpus).await;
+        let error = ended.as_ref().err();
+        self.note_tried("end mps daemons".to_owned(), begun, error);
+        ended?;
+        let row = kept.row()?;
         self.write(|store| store.put_maintenance(&row))?;
-        let gpus = kept.now.gpus.clone();
         let now = kept.now.clone();
+        let begun = Instant::now();
         self.stay_out(kept);
         // With the GPUs out of the picture their names go; the files are renewed when this returns.
         self.settle().await;
-        if !self.standing.as_ref().is_some_and(Standing::is_empty) {
-            let cdi = self.degraded.get("cdi");
-            let why = cdi.map_or("they stand still", |entry| entry.why.as_str());
-            let why = format!("the CDI names cannot be withdrawn: {why}");
+        let withdrawn = self.are_names_withdrawn();
+        let error = withdrawn.as_ref().err();
+        self.note_tried("withdraw the CDI names".to_owned(), begun, error);
+        if let Err(error) = withdrawn {
             self.go_back(known)?;
-            return Err(HostError::Maintenance { why });
+            return Err(error);
         }
+        let begun = Instant::now();
         self.hardware.close(CLOSE_PATIENCE).await;
-        let kind = HistoryKind::MaintenanceEnter;
-        let entry = record::of_maintenance(kind, by, &gpus, None);
-        drop(self.write(|store| store.begin_history(&entry)));
-        tracing::info!(uid = by.uid, "driver closed for maintenance");
-        self.events
-            .add(MAINTENANCE, &self.config.host, &now.words());
+        self.note_tried("close the driver".to_owned(), begun, None::<&HostError>);
         Ok(now)
+    }
+
+    fn are_names_withdrawn(&self) -> Result<(), HostError> {
+        if self.standing.as_ref().is_some_and(Standing::is_empty) {
+            return Ok(());
+        }
+        let cdi = self.degraded.get("cdi");
+        let why = cdi.map_or("they stand still", |entry| entry.why.as_str());
+        let why = why.to_owned();
+        Err(HostError::NamesStand { why })
     }
 
     /// What has not begun is as if nobody had asked for it.
     fn go_back(&mut self, known: Option<Kept>) -> Result<(), HostError> {
         match known {
             Some(known) => {
-                let row = MaintenanceRow::from(&known);
+                let row = known.row()?;
                 self.write(|store| store.put_maintenance(&row))?;
                 self.stay_out(known);
             }
@@ -213,6 +201,7 @@ impl Host {
                 by: Some(by),
             },
             before: self.had(),
+            unread: None,
         });
         let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
         let all = || nvidia.chain(self.inventory.amd.iter().map(|gpu| gpu.pci));
@@ -258,13 +247,50 @@ impl Host {
         let Some(kept) = self.maintenance.clone() else {
             return Ok(Vec::new());
         };
-        if let Some(less) = without(&kept, gpus.as_ref())? {
-            let row = MaintenanceRow::from(&less);
+        let named = gpus.as_ref().unwrap_or(&kept.now.gpus);
+        let kind = HistoryKind::MaintenanceLeave;
+        self.begin_record(record::of_maintenance(kind, by, named))?;
+        let outcome = self.leave(kept, gpus.as_ref()).await;
+        if let Ok(unwell) = &outcome
+            && !unwell.is_empty()
+        {
+            self.note_why(format!("not well then: {}", unwell.join("; ")));
+        }
+        self.end_record(outcome.as_ref().map(drop));
+        if outcome.is_ok() && self.maintenance.is_none() {
+            tracing::info!(uid = by.uid, "driver open again after maintenance");
+            let text = "over: the driver is open again";
+            self.events.add(MAINTENANCE, &self.config.host, text);
+        }
+        outcome
+    }
+
+    async fn leave(
+        &mut self,
+        kept: Kept,
+        gpus: Option<&BTreeSet<PciAddress>>,
+    ) -> Result<Vec<String>, HostError> {
+        if let Some(less) = without(&kept, gpus)? {
+            let row = less.row()?;
             self.write(|store| store.put_maintenance(&row))?;
             self.stay_out(less);
             self.publish();
             return Ok(Vec::new());
         }
+        self.open_driver(kept).await?;
+        self.retry_releases().await;
+        self.capacity += 1;
+        self.settle().await;
+        let unwell = self.degraded.iter();
+        let unwell = unwell.map(|(what, entry)| format!("{what}: {}", entry.why));
+        let unwell = unwell.collect();
+        // Whoever leaves is told of it, and nothing of it is left.
+        self.recovered(RECORD);
+        Ok(unwell)
+    }
+
+    /// Opens the driver with what the GPUs had, or leaves it closed.
+    async fn open_driver(&mut self, kept: Kept) -> Result<(), HostError> {
         self.maintenance = None;
         self.degraded.remove(MAINTENANCE);
         let entry = Degraded {
@@ -273,62 +299,44 @@ impl Host {
             since: now(),
         };
         self.degraded.insert(STARTING.to_owned(), entry);
+        let begun = Instant::now();
         self.hardware.reopen();
         self.observe_all().await;
-        self.resume_work().await;
-        // First it is written down, so that it is not lost with a driver that does not answer yet, or with us.
-        let owed = self.owe(&kept.before);
-        if owed.is_ok() {
-            self.bring_back().await;
-        }
-        self.take_over_shared().await;
-        let ended = owed.and_then(|()| self.write(Store::end_maintenance));
+        self.note_tried("open the driver".to_owned(), begun, None::<&HostError>);
+        let begun = Instant::now();
+        // What goes on by itself meanwhile has entries of its own.
+        let own = self.recording.take();
+        let outcome = self.bring_back_all(&kept.before).await;
+        self.recording = own;
+        let what = "bring back what the GPUs had".to_owned();
+        self.note_tried(what, begun, outcome.as_ref().err());
         self.degraded.remove(STARTING);
-        if let Err(error) = ended {
-            // A kerfd that starts now would stay out, so this one does too.
+        if outcome.is_err() {
+            // A kerfd that starts now would stay out, so this one does too; and daemons would hold the driver open.
+            let gpus = match kept.now.whole_host {
+                true => self.shared.gpus().keys().copied().collect(),
+                false => kept.now.gpus.clone(),
+            };
+            if let Err(error) = self.suspend_shared(&gpus).await {
+                let error = chain(&error);
+                tracing::warn!(error, "mps daemons run on in maintenance");
+            }
             self.stay_out(kept);
             self.hardware.close(CLOSE_PATIENCE).await;
             self.settle().await;
-            return Err(error);
         }
-        self.retry_releases().await;
-        self.capacity += 1;
-        self.settle().await;
-        let unwell: Vec<String> = self
-            .degraded
-            .iter()
-            .map(|(what, entry)| format!("{what}: {}", entry.why))
-            .collect();
-        let why = (!unwell.is_empty()).then(|| format!("not well then: {}", unwell.join("; ")));
-        let kind = HistoryKind::MaintenanceLeave;
-        let entry = record::of_maintenance(kind, by, &kept.now.gpus, why);
-        drop(self.write(|store| store.begin_history(&entry)));
-        tracing::info!(uid = by.uid, "driver open again after maintenance");
-        self.events.add(
-            MAINTENANCE,
-            &self.config.host,
-            "over: the driver is open again",
-        );
-        Ok(unwell)
+        outcome
     }
-}
 
-/// What is left in maintenance without these GPUs; `None` where nothing is.
-fn without(kept: &Kept, gpus: Option<&BTreeSet<PciAddress>>) -> Result<Option<Kept>, HostError> {
-    let Some(gpus) = gpus else {
-        return Ok(None);
-    };
-    if kept.now.whole_host {
-        let why = format!("{}; it is left as a whole, without --gpu", kept.now.words());
-        return Err(HostError::Maintenance { why });
+    async fn bring_back_all(&mut self, before: &Layout) -> Result<(), HostError> {
+        // First it is written down, so that it is not lost with a driver that does not answer yet, or with us.
+        self.owe(before)?;
+        // Each place gets its daemon once: what is brought back after it finds those that run.
+        self.take_over_shared().await;
+        self.resume_work().await;
+        self.bring_back().await;
+        self.write(Store::end_maintenance)
     }
-    if kept.now.gpus.is_disjoint(gpus) {
-        let why = format!("{}, and not the GPUs that were named", kept.now.words());
-        return Err(HostError::Maintenance { why });
-    }
-    let mut less = kept.clone();
-    less.now.gpus.retain(|pci| !gpus.contains(pci));
-    Ok((!less.now.gpus.is_empty()).then_some(less))
 }
 
 /// Who has what, in words.

@@ -14,7 +14,6 @@ use super::carry::Listener;
 use super::layout::plan;
 use super::{Host, HostError, LayoutDone, LayoutRequest, partition};
 use crate::errors::chain;
-use crate::hardware::HardwareError;
 
 /// What GPUs had; `None` where it cannot be said.
 pub(super) type Before = BTreeMap<PciAddress, Option<LayoutRule>>;
@@ -134,9 +133,8 @@ fn has_open_request(amd: &[AmdGpu], before: &Before) -> bool {
 
 /// Whether it is known that something was not done, so that going on or going back may help.
 fn is_refusal(error: &HostError) -> bool {
-    let is_known = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
     match error.failed_call() {
-        Some(call) => is_known(call),
+        Some(call) => call.is_refusal(),
         None => matches!(
             error,
             HostError::Sharing { .. } | HostError::DaemonInUse { .. } | HostError::RunFile { .. }

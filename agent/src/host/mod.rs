@@ -48,7 +48,7 @@ use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch as channel};
 
-pub use choice::{FOR_LAYOUT, FOR_MAINTENANCE};
+pub use choice::HoldFor;
 pub use command::{
     Command, HostHandle, LaunchPeer, LayoutDone, LayoutRequest, Progress, Reservation,
 };

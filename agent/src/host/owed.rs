@@ -41,10 +41,8 @@ impl Host {
 
     /// Slices that go with a lease, or with the work that they are half made by.
     fn passing(&self) -> BTreeSet<SliceId> {
-        let half_made = self.open_work.iter();
-        let half_made = half_made.filter_map(|row| row.work.slice().ok().flatten());
         let cut = self.leases.values().flat_map(|row| row.cut.iter().copied());
-        half_made.chain(cut).collect()
+        self.half_made().into_iter().chain(cut).collect()
     }
 
     /// GPUs whose mode was changed for an ask that came to nothing: it is taken back.

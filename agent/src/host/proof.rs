@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kerf_types::PciAddress;
+use kerf_types::{Inventory, PciAddress};
 
 use super::Maintenance;
 use super::blockers::persistence_daemon;
@@ -35,7 +35,7 @@ pub struct Proof {
 }
 
 /// Looks. Blocks for as long as `/proc` takes, some ten milliseconds for a thousand processes.
-pub fn prove(paths: &Paths, maintenance: Option<&Maintenance>) -> Proof {
+pub fn prove(paths: &Paths, inventory: &Inventory, maintenance: Option<&Maintenance>) -> Proof {
     let root = &paths.sysroot;
     let seen = Wanted::under(root, paths.nvml.as_deref()).seen();
     let own = std::process::id();
@@ -48,10 +48,11 @@ pub fn prove(paths: &Paths, maintenance: Option<&Maintenance>) -> Proof {
         .partition(|holder| is_ours(holder.pid));
     for &pid in &workers {
         if !ours.iter().any(|holder| holder.pid == pid) {
-            ours.push(told(pid, command(pid), RUNS));
+            let name = command(Path::new("/"), pid).unwrap_or_default();
+            ours.push(told(pid, name, RUNS));
         }
     }
-    let nodes = maintenance.and_then(|one| nodes_of(root, one));
+    let nodes = maintenance.and_then(|one| nodes_of(inventory, one));
     let mut others: Vec<Holder> = others
         .into_iter()
         .filter_map(|holder| within(holder, paths.nvml.as_deref(), nodes.as_ref()))
@@ -95,24 +96,17 @@ fn within(
     (!holder.holds.is_empty()).then_some(holder)
 }
 
-/// The nodes of the GPUs in maintenance; `None` for all that there are, also where the driver does not say which.
-fn nodes_of(root: &Path, maintenance: &Maintenance) -> Option<BTreeSet<String>> {
+/// The nodes of the GPUs in maintenance; `None` for all that there are, also where nobody knows which these are. What was
+/// read last tells it: the kernel's driver, which somebody works on, may never answer.
+fn nodes_of(inventory: &Inventory, maintenance: &Maintenance) -> Option<BTreeSet<String>> {
     if maintenance.whole_host {
         return None;
     }
-    let gpus = maintenance.gpus.iter();
-    gpus.map(|pci| Some(format!("/dev/nvidia{}", minor(root, *pci)?)))
-        .collect()
-}
-
-/// The minor of a GPU as the kernel's driver has it, which needs no NVML.
-fn minor(root: &Path, pci: PciAddress) -> Option<u32> {
-    let path = root.join(format!("proc/driver/nvidia/gpus/{pci}/information"));
-    let text = std::fs::read_to_string(path).ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Device Minor:"))?;
-    line.trim().parse().ok()
+    let node = |pci: &PciAddress| {
+        let gpu = inventory.gpus.iter().find(|gpu| gpu.pci == *pci)?;
+        Some(format!("/dev/nvidia{}", gpu.minor))
+    };
+    maintenance.gpus.iter().map(node).collect()
 }
 
 fn modules(root: &Path) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! what comes after is written when it ends, and a crash in between shows as an entry that still runs.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kerf_api::json::history::{
     HistoryEntry, HistoryEntrySchema, HistoryGpu, HistoryKind, HistoryOutcome, HistoryPlan,
@@ -13,13 +13,13 @@ use kerf_api::json::history::{
 use kerf_api::json::layout::LayoutDocument;
 use kerf_planner::HostPlan;
 use kerf_planner::host::Change;
+use kerf_types::inventory::Health;
 use kerf_types::layout::Layout;
-use kerf_types::{MigMode, PciAddress, Step};
+use kerf_types::{MigMode, PciAddress};
 use sha2::{Digest, Sha256};
 
 use super::{Host, HostError, LayoutRequest, Reserve, now};
 use crate::errors::chain;
-use crate::hardware::HardwareError;
 
 /// The entry that is open.
 #[derive(Debug)]
@@ -44,25 +44,26 @@ impl Host {
         }
     }
 
-    /// Writes down a step that was tried.
-    pub(super) fn note_step(&mut self, step: &Step, took: Duration, error: Option<&HardwareError>) {
+    /// Writes down what was tried, and why it failed.
+    pub(super) fn note_tried(
+        &mut self,
+        step: String,
+        begun: Instant,
+        error: Option<&(impl std::error::Error + 'static)>,
+    ) {
         if let Some(recording) = &mut self.recording {
             recording.entry.steps.push(HistoryStep {
-                step: step.to_string(),
-                duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                step,
+                duration_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
                 error: error.map(|error| chain(error)),
             });
         }
     }
 
-    /// Writes down what was tried, of which the host itself tells why it failed.
-    pub(super) fn note_by_host(&mut self, what: String, begun: Instant, error: Option<&HostError>) {
+    /// Writes down what is to be said of something that was done all the same.
+    pub(super) fn note_why(&mut self, why: String) {
         if let Some(recording) = &mut self.recording {
-            recording.entry.steps.push(HistoryStep {
-                step: what,
-                duration_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-                error: error.map(|error| chain(error)),
-            });
+            recording.entry.why = Some(why);
         }
     }
 
@@ -94,7 +95,9 @@ impl Host {
             return;
         };
         entry.ended_at = Some(now().to_string());
-        entry.why = outcome.as_ref().err().map(|error| chain(*error));
+        if let Err(error) = outcome {
+            entry.why = Some(chain(error));
+        }
         entry.outcome = match outcome {
             Ok(()) => HistoryOutcome::Done,
             Err(_) if entry.steps.is_empty() => HistoryOutcome::Refused,
@@ -117,6 +120,10 @@ impl Host {
     fn readback(&self, pci: &str) -> Option<HistoryGpu> {
         let mut gpus = self.inventory.gpus.iter();
         let gpu = gpus.find(|gpu| gpu.pci.to_string() == *pci)?;
+        if matches!(gpu.health, Health::Maintenance { .. }) {
+            // Nobody has read it since.
+            return None;
+        }
         let slices = gpu.instances.iter().flat_map(|instance| {
             let profile = gpu.profile(instance.profile);
             gpu.slice_ids(instance).into_iter().map(move |id| {
@@ -193,16 +200,13 @@ pub(super) fn of_vgpu(kind: HistoryKind, by: Requester, what: String) -> History
     }
 }
 
-/// An entry about maintenance, which is over when it is written.
+/// An entry about maintenance of these GPUs.
 pub(super) fn of_maintenance(
     kind: HistoryKind,
     by: Requester,
     gpus: &BTreeSet<PciAddress>,
-    why: Option<String>,
 ) -> HistoryEntry {
-    let begun = begun(kind);
     HistoryEntry {
-        ended_at: Some(begun.begun_at.clone()),
         by: Some(by),
         plan: Some(HistoryPlan {
             cost: 0,
@@ -212,9 +216,7 @@ pub(super) fn of_maintenance(
             destroyed: 0,
             created: 0,
         }),
-        outcome: HistoryOutcome::Done,
-        why,
-        ..begun
+        ..begun(kind)
     }
 }
 

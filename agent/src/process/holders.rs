@@ -114,7 +114,7 @@ impl Wanted {
             };
             let holder = |holds| Holder {
                 pid,
-                command: command(pid),
+                command: command(Path::new("/"), pid).unwrap_or_default(),
                 holds,
             };
             if !is_read && is_program(pid) {
@@ -194,10 +194,10 @@ fn mapped(line: &str) -> Option<((u64, u64), &str)> {
     Some(((device, inode), path))
 }
 
-/// The name of a process.
-pub fn command(pid: u32) -> String {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm"));
-    name.map(|name| name.trim().to_owned()).unwrap_or_default()
+/// The name of a process of the machine whose root that is.
+pub fn command(root: &Path, pid: u32) -> Option<String> {
+    let name = fs::read_to_string(root.join(format!("proc/{pid}/comm"))).ok()?;
+    Some(name.trim().to_owned())
 }
 
 /// Whether it is a program: threads of the kernel and what has ended have no arguments, and no descriptors.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kerf_api::convert::ConvertError;
-use kerf_api::json::history::Requester;
 use kerf_api::v1;
 use kerf_api::v1::apply_progress::{Applied, Event, Waiting};
 use kerf_telemetry::SelfMetrics;
@@ -16,13 +15,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::auth::Peer;
+use super::patience::Patience;
 use super::streams::{BOUND, channel};
 use super::{Answers, documents, status};
-use crate::errors::chain;
-use crate::host::{Command, FOR_LAYOUT, HostError, HostHandle, LayoutDone, LayoutRequest};
-
-/// Longest wait for slices that are in use: a maintenance window. Whoever wants more asks again.
-const WAIT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
+use crate::host::{Command, HoldFor, HostError, HostHandle, LayoutDone, LayoutRequest};
 
 /// Most MIG devices that one call may give up; a host of 256 GPUs has not many more.
 const FORCE_LIMIT: usize = 4_096;
@@ -34,8 +30,8 @@ pub enum Wish {
     Apply {
         /// Which, and how.
         request: LayoutRequest,
-        /// How long to wait for slices that are in use.
-        wait: Duration,
+        /// How long to wait for slices that are in use, in milliseconds.
+        wait_ms: u64,
         /// Whether no new leases are given meanwhile.
         drain: bool,
     },
@@ -64,20 +60,15 @@ pub fn applied(request: v1::ApplyLayoutRequest, peer: Peer) -> Result<Wish, Stat
             )),
         };
     }
-    let by = Requester {
-        uid: peer.uid,
-        gid: Some(peer.gid),
-        pid: peer.pid,
-    };
     Ok(Wish::Apply {
         request: LayoutRequest {
             allow_reset: request.allow_reset,
             expected_generation: request.expected_generation,
             force: forced(&request.force_destroy)?,
-            by: Some(by),
+            by: Some(peer.into()),
             ..read(request.layout)?
         },
-        wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
+        wait_ms: request.wait_ms,
         drain: request.drain,
     })
 }
@@ -130,15 +121,11 @@ pub fn apply(
             Wish::Forget => forget(&host).await,
             Wish::Apply {
                 request,
-                wait,
+                wait_ms,
                 drain,
             } => {
-                let patience = Patience {
-                    host: &host,
-                    answers: &answers,
-                    until: begun + wait,
-                };
-                patience.apply(request, drain).await
+                let patience = Patience::new(&host, &answers, wait_ms, waiting);
+                patiently(&patience, &request, drain).await
             }
         };
         metrics
@@ -184,82 +171,58 @@ fn ended(done: LayoutDone, took: Duration) -> Applied {
     }
 }
 
-/// Somebody who waits for slices that are in use, until a moment.
-struct Patience<'a> {
-    host: &'a HostHandle,
-    answers: &'a mpsc::Sender<Result<v1::ApplyProgress, Status>>,
-    until: Instant,
+fn waiting(why: String, left_ms: u64) -> v1::ApplyProgress {
+    answer(Event::Waiting(Waiting { why, left_ms }))
 }
 
-impl Patience<'_> {
-    /// Applies at once, or when those who are in the way have gone: each new picture of the host is looked at, and
-    /// only one in which the layout can be had is brought before the owner.
-    async fn apply(&self, request: LayoutRequest, drain: bool) -> Result<LayoutDone, HostError> {
-        let waits = Arc::new(());
-        if drain {
-            let gpus = self.host.named_by(&request)?;
-            let (waits, why) = (Arc::downgrade(&waits), FOR_LAYOUT);
-            self.host.tell(Command::Hold { gpus, waits, why }).await;
+/// Applies at once, or when those who are in the way have gone: each new picture of the host is looked at, and only one
+/// in which the layout can be had is brought before the owner.
+async fn patiently(
+    patience: &Patience<'_, v1::ApplyProgress>,
+    request: &LayoutRequest,
+    drain: bool,
+) -> Result<LayoutDone, HostError> {
+    let (host, answers) = (patience.host, patience.answers);
+    let waits = Arc::new(());
+    if drain {
+        let gpus = host.named_by(&request.layout)?;
+        let (waits, why) = (Arc::downgrade(&waits), HoldFor::Layout);
+        host.tell(Command::Hold { gpus, waits, why }).await;
+    }
+    let attempt = |is_patient| async move {
+        match host.plan(request.clone()).await {
+            Err(error) if is_patient && error.is_busy() => Err(error),
+            // What else is wrong the owner says, and writes down.
+            _ => try_now(host, answers, request).await,
         }
-        let mut views = self.host.watch();
-        let mut said = String::new();
-        loop {
-            views.mark_unchanged();
-            let refusal = match self.host.plan(request.clone()).await {
-                Err(error) if error.is_busy() && Instant::now() < self.until => error,
-                // What else is wrong the owner says, and writes down.
-                _ => match self.try_now(&request).await {
-                    Err(error) if error.is_busy() && Instant::now() < self.until => error,
-                    outcome => return outcome,
-                },
-            };
-            let why = chain(&refusal);
-            if why != said {
-                self.say(&why).await;
-                said = why;
-            }
-            tokio::select! {
-                changed = views.changed() => if changed.is_err() { return Err(HostError::Ended) },
-                () = tokio::time::sleep_until(self.until.into()) => {}
-                () = self.answers.closed() => return Err(refusal),
+    };
+    patience.wait_until(attempt).await
+}
+
+async fn try_now(
+    host: &HostHandle,
+    answers: &mpsc::Sender<Result<v1::ApplyProgress, Status>>,
+    request: &LayoutRequest,
+) -> Result<LayoutDone, HostError> {
+    let (progress, steps) = mpsc::channel(BOUND);
+    let forward = async {
+        let mut steps = ReceiverStream::new(steps);
+        while let Some(step) = steps.next().await {
+            let told = answers.send(Ok(documents::progress(step))).await;
+            if told.is_err() {
+                return;
             }
         }
-    }
-
-    async fn say(&self, why: &str) {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let waiting = Waiting {
-            why: why.to_owned(),
-            left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-        };
-        drop(self.answers.send(Ok(answer(Event::Waiting(waiting)))).await);
-    }
-
-    async fn try_now(&self, request: &LayoutRequest) -> Result<LayoutDone, HostError> {
-        let (progress, steps) = mpsc::channel(BOUND);
-        let forward = async {
-            let mut steps = ReceiverStream::new(steps);
-            while let Some(step) = steps.next().await {
-                if self
-                    .answers
-                    .send(Ok(documents::progress(step)))
-                    .await
-                    .is_err()
-                {
-                    return;
-                }
-            }
-        };
-        let request = request.clone();
-        let work = self.host.ask(|reply| Command::Apply {
-            request,
-            progress,
-            reply,
-        });
-        // The owner drops its end of the progress with the answer, so both end together.
-        let (outcome, ()) = tokio::join!(work, forward);
-        outcome
-    }
+    };
+    let request = request.clone();
+    let work = host.ask(|reply| Command::Apply {
+        request,
+        progress,
+        reply,
+    });
+    // The owner drops its end of the progress with the answer, so both end together.
+    let (outcome, ()) = tokio::join!(work, forward);
+    outcome
 }
 
 /// What the history tells.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kerf_api::convert::gpu_selector;
 use kerf_api::json::history::Requester;
@@ -10,22 +10,19 @@ use kerf_api::v1;
 use kerf_api::v1::maintenance_progress::{Event, Waiting};
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{ParseError, PciAddress};
-use tokio::sync::mpsc;
 use tonic::{Code, Status};
 
 use super::auth::Peer;
+use super::patience::Patience;
 use super::streams::channel;
 use super::{Answers, Service, status};
-use crate::config::Paths;
-use crate::errors::chain;
 use crate::host::proof::{Proof, prove};
-use crate::host::{
-    Command, FOR_MAINTENANCE, HostError, HostHandle, HostView, LayoutRequest, Maintenance,
-};
+use crate::host::{Command, HoldFor, HostError, HostHandle, HostView, Maintenance};
 use crate::process::holders::Holder;
 
-/// Longest wait for leases to end, as for layouts.
-const WAIT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
+/// How long a look at who has the driver open may take: a hundred times what it does. Files of `/proc` wait for the
+/// locks of the processes that they tell of, and one that hangs with a driver may hold its own.
+const PROOF_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Most GPUs that one call may name; a host has fewer.
 const NAMES_LIMIT: usize = 256;
@@ -39,15 +36,10 @@ impl Service {
     ) -> Result<Answers<v1::MaintenanceProgress>, Status> {
         let gpus = named(&self.host, &request.gpus)?;
         let (answers, stream) = channel();
-        let wait = Duration::from_millis(request.wait_ms).min(WAIT_LIMIT);
-        let patience = Patience {
-            host: self.host.clone(),
-            answers: answers.clone(),
-            until: Instant::now() + wait,
-        };
-        let (service, by) = (self.clone(), requester(peer));
+        let service = self.clone();
         tokio::spawn(async move {
-            let last = match patience.enter(gpus, by).await {
+            let patience = Patience::new(&service.host, &answers, request.wait_ms, waiting);
+            let last = match patiently(&patience, gpus.as_ref(), peer.into()).await {
                 Ok(()) => {
                     let document = service.proven(Vec::new()).await;
                     document.map(|document| answer(Event::Done(document)))
@@ -65,7 +57,7 @@ impl Service {
         request: &v1::LeaveMaintenanceRequest,
         peer: Peer,
     ) -> Result<v1::Maintenance, Status> {
-        let (gpus, by) = (named(&self.host, &request.gpus)?, requester(peer));
+        let (gpus, by) = (named(&self.host, &request.gpus)?, peer.into());
         let left = self
             .host
             .ask(|reply| Command::LeaveMaintenance { gpus, by, reply });
@@ -76,15 +68,32 @@ impl Service {
     /// What is in maintenance, with who has the driver open now.
     pub(super) async fn proven(&self, unwell: Vec<String>) -> Result<v1::Maintenance, Status> {
         let paths = self.config.borrow().config.paths.clone();
-        let now = self.host.view().maintenance.clone();
-        let looked = tokio::task::spawn_blocking(move || look(&paths, now, unwell)).await;
-        looked.map_err(|error| Status::internal(error.to_string()))
+        let view = self.host.view();
+        let look = move || {
+            let now = view.maintenance.clone();
+            let proof = prove(&paths, &view.inventory, now.as_ref());
+            document(now, proof, unwell)
+        };
+        in_time(look, PROOF_PATIENCE).await
     }
 }
 
-fn look(paths: &Paths, now: Option<Maintenance>, unwell: Vec<String>) -> v1::Maintenance {
-    let proof = prove(paths, now.as_ref());
-    document(now, proof, unwell)
+/// What a look tells, if it ends.
+async fn in_time<T: Send + 'static>(
+    look: impl FnOnce() -> T + Send + 'static,
+    patience: Duration,
+) -> Result<T, Status> {
+    match tokio::time::timeout(patience, tokio::task::spawn_blocking(look)).await {
+        Ok(looked) => looked.map_err(|error| Status::internal(error.to_string())),
+        Err(_) => {
+            let text = format!(
+                "who has the driver open cannot be told: /proc does not answer within {} s",
+                patience.as_secs()
+            );
+            let hint = "what was asked for is done; `kerf maintenance show` looks again";
+            Err(status::with_hint(Code::Unavailable, text, hint))
+        }
+    }
 }
 
 fn document(now: Option<Maintenance>, proof: Proof, unwell: Vec<String>) -> v1::Maintenance {
@@ -109,14 +118,6 @@ fn holder(holder: Holder) -> v1::DriverHolder {
         pid: holder.pid,
         command: holder.command,
         holds: holder.holds.into_iter().collect(),
-    }
-}
-
-fn requester(peer: Peer) -> Requester {
-    Requester {
-        uid: peer.uid,
-        gid: Some(peer.gid),
-        pid: peer.pid,
     }
 }
 
@@ -165,86 +166,48 @@ fn is_known(view: &HostView, pci: PciAddress) -> bool {
 }
 
 /// A layout that is never planned, for the names in it.
-fn naming(selector: GpuSelector) -> LayoutRequest {
+fn naming(selector: GpuSelector) -> Layout {
     let rule = LayoutRule {
         gpus: vec![selector],
         ..LayoutRule::default()
     };
-    LayoutRequest {
-        layout: Layout { rules: vec![rule] },
-        allow_reset: false,
-        expected_generation: 0,
-        force: BTreeSet::new(),
-        by: None,
-    }
+    Layout { rules: vec![rule] }
 }
 
-/// Somebody who waits until nobody has a lease on the GPUs, until a moment.
-struct Patience {
-    host: HostHandle,
-    answers: mpsc::Sender<Result<v1::MaintenanceProgress, Status>>,
-    until: Instant,
+fn waiting(why: String, left_ms: u64) -> v1::MaintenanceProgress {
+    answer(Event::Waiting(Waiting { why, left_ms }))
 }
 
-impl Patience {
-    /// No new lease is given on the GPUs meanwhile. Each new picture of the host is a reason to try again.
-    async fn enter(
-        &self,
-        gpus: Option<BTreeSet<PciAddress>>,
-        by: Requester,
-    ) -> Result<(), HostError> {
-        let waits = Arc::new(());
-        self.hold(gpus.as_ref(), &waits).await;
-        let mut views = self.host.watch();
-        let mut said = String::new();
-        loop {
-            views.mark_unchanged();
-            let wanted = gpus.clone();
-            let asked = self.host.ask(|reply| Command::EnterMaintenance {
-                gpus: wanted,
-                by,
-                reply,
-            });
-            let refusal = match asked.await {
-                Err(error @ HostError::Occupied { .. }) if Instant::now() < self.until => error,
-                outcome => return outcome.map(drop),
-            };
-            let why = chain(&refusal);
-            if why != said {
-                self.say(&why).await;
-                said = why;
-            }
-            tokio::select! {
-                changed = views.changed() => if changed.is_err() { return Err(HostError::Ended) },
-                () = tokio::time::sleep_until(self.until.into()) => {}
-                () = self.answers.closed() => return Err(refusal),
-            }
-        }
-    }
-
-    async fn hold(&self, gpus: Option<&BTreeSet<PciAddress>>, waits: &Arc<()>) {
-        let all = || {
-            let view = self.host.view();
-            let nvidia = view.inventory.gpus.iter().map(|gpu| gpu.pci);
-            let amd = view.inventory.amd.iter().map(|gpu| gpu.pci);
-            nvidia.chain(amd).collect()
-        };
-        let hold = Command::Hold {
-            gpus: gpus.cloned().unwrap_or_else(all),
-            waits: Arc::downgrade(waits),
-            why: FOR_MAINTENANCE,
-        };
-        self.host.tell(hold).await;
-    }
-
-    async fn say(&self, why: &str) {
-        let left = self.until.saturating_duration_since(Instant::now());
-        let waiting = Waiting {
-            why: why.to_owned(),
-            left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-        };
-        drop(self.answers.send(Ok(answer(Event::Waiting(waiting)))).await);
-    }
+/// Enters once nobody has the GPUs. No new lease is given on them meanwhile.
+async fn patiently(
+    patience: &Patience<'_, v1::MaintenanceProgress>,
+    gpus: Option<&BTreeSet<PciAddress>>,
+    by: Requester,
+) -> Result<(), HostError> {
+    let host = patience.host;
+    let waits = Arc::new(());
+    let all = || {
+        let view = host.view();
+        let nvidia = view.inventory.gpus.iter().map(|gpu| gpu.pci);
+        let amd = view.inventory.amd.iter().map(|gpu| gpu.pci);
+        nvidia.chain(amd).collect()
+    };
+    let hold = Command::Hold {
+        gpus: gpus.cloned().unwrap_or_else(all),
+        waits: Arc::downgrade(&waits),
+        why: HoldFor::Maintenance,
+    };
+    host.tell(hold).await;
+    let attempt = |is_patient| async move {
+        let entered = host.ask(|reply| Command::EnterMaintenance {
+            gpus: gpus.cloned(),
+            by,
+            is_patient,
+            reply,
+        });
+        entered.await.map(drop)
+    };
+    patience.wait_until(attempt).await
 }
 
 #[cfg(test)]

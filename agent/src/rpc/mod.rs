@@ -9,6 +9,7 @@ mod layouts;
 mod leases;
 mod maintenance;
 mod nodes;
+mod patience;
 mod serve;
 mod shared;
 mod status;

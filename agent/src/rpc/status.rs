@@ -71,6 +71,8 @@ impl From<HostError> for Status {
             | HostError::ModeBlocked { .. }
             | HostError::Stale { .. }
             | HostError::Maintenance { .. }
+            | HostError::LeftAsWhole { .. }
+            | HostError::NotInMaintenance { .. }
             | HostError::Occupied { .. }
             | HostError::Blind { .. } => Code::FailedPrecondition,
             HostError::Vgpu(refusal) => vgpu::code(refusal),
@@ -83,6 +85,7 @@ impl From<HostError> for Status {
             | HostError::Node { .. } => Code::Aborted,
             HostError::Store(_)
             | HostError::Cdi(_)
+            | HostError::NamesStand { .. }
             | HostError::RunFile { .. }
             | HostError::Random(_) => Code::Unavailable,
         };

@@ -30,6 +30,8 @@ impl HostError {
             Self::NotFound { .. } => "see `kerf slices` and `kerf inventory`",
             Self::Busy { .. } => "see `kerf lease list` for who has it",
             Self::Maintenance { .. } => "`kerf maintenance leave` ends it",
+            Self::LeftAsWhole { .. } => "`kerf maintenance leave` without --gpu ends it",
+            Self::NotInMaintenance { .. } => "see `kerf maintenance show`",
             Self::Occupied { .. } => {
                 "give them more time with --wait, or end them: kerf ends nobody's work"
             }
@@ -75,7 +77,9 @@ impl HostError {
                 "see `kerf status`; the driver's device nodes must exist under /dev"
             }
             Self::Vgpu(refusal) => refusal.hint(),
-            Self::Cdi(_) => "check the folder of CDI files (paths.cdi_dir)",
+            Self::Cdi(_) | Self::NamesStand { .. } => {
+                "check the folder of CDI files (paths.cdi_dir)"
+            }
         }
     }
 }

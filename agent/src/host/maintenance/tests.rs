@@ -6,7 +6,6 @@ use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{PciAddress, Timestamp};
 
 use super::{Kept, Maintenance, Requester, without};
-use crate::store::MaintenanceRow;
 
 fn pci(bus: u8) -> PciAddress {
     format!("0000:{bus:02x}:00.0").parse().expect("an address")
@@ -30,14 +29,29 @@ fn kept(whole_host: bool, gpus: &[u8]) -> Kept {
             }),
         },
         before,
+        unread: None,
     }
 }
 
 #[test]
 fn what_is_written_down_is_what_is_read() {
     let one = kept(false, &[0x1b, 0x1c]);
-    let read = Kept::from(MaintenanceRow::from(&one));
+    let (read, damage) = Kept::read(one.row().expect("it encodes"));
     assert_eq!((read.now, read.before), (one.now, one.before));
+    assert!(damage.is_empty(), "{damage:?}");
+}
+
+#[test]
+fn what_does_not_read_counts_for_the_whole_host_and_is_told_and_written_back() {
+    let mut row = kept(false, &[0x1b]).row().expect("it encodes");
+    row.gpus.push("here".to_owned());
+    row.before = "{".to_owned();
+    let (read, damage) = Kept::read(row);
+    assert!(read.now.whole_host && read.before.rules.is_empty());
+    assert_eq!(read.now.gpus, BTreeSet::from([pci(0x1b)]));
+    assert_eq!(damage.len(), 2, "{damage:?}");
+    assert!(damage[0].contains("here"), "{damage:?}");
+    assert_eq!(read.row().expect("it encodes").before, "{");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use kerf_types::Timestamp;
 
+use super::super::fixture;
 use super::{Maintenance, modules, nodes_of, within};
 use crate::process::holders::Holder;
 
@@ -39,22 +40,18 @@ fn one_gpu_is_held_by_its_own_node_alone() {
 }
 
 #[test]
-fn nodes_are_known_by_what_the_kernel_says_and_else_all_count() {
-    let root = tempfile::tempdir().expect("a folder");
-    let folder = root.path().join("proc/driver/nvidia/gpus/0000:1b:00.0");
-    fs::create_dir_all(&folder).expect("folders");
-    let text = "Model: \t\t NVIDIA\nDevice Minor: \t 3\n";
-    fs::write(folder.join("information"), text).expect("a file");
+fn nodes_are_known_by_what_was_read_last_and_else_all_count() {
+    let inventory = fixture::inventory(vec![fixture::gpu(3)]);
     let mut one = Maintenance {
         whole_host: false,
-        gpus: BTreeSet::from(["0000:1b:00.0".parse().expect("an address")]),
+        gpus: BTreeSet::from(["0000:13:00.0".parse().expect("an address")]),
         since: Timestamp(0),
         by: None,
     };
     let nodes = BTreeSet::from(["/dev/nvidia3".to_owned()]);
-    assert_eq!(nodes_of(root.path(), &one), Some(nodes));
+    assert_eq!(nodes_of(&inventory, &one), Some(nodes));
     one.gpus.insert("0000:1c:00.0".parse().expect("an address"));
-    assert_eq!(nodes_of(root.path(), &one), None);
+    assert_eq!(nodes_of(&inventory, &one), None);
 }
 
 #[test]

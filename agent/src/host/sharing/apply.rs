@@ -45,7 +45,7 @@ impl Host {
         self.shared.gpus.insert(gpu, sharing);
         self.shared.unsettled.insert(gpu);
         let outcome = self.begin_all(gpu, sharing).await;
-        self.note_by_host(
+        self.note_tried(
             format!("share {gpu} by {sharing}"),
             begun,
             outcome.as_ref().err(),
@@ -93,7 +93,7 @@ impl Host {
         let begun = Instant::now();
         let outcome = self.stop_and_set_back(gpu, sharing).await;
         let text = format!("share {gpu} no longer by {sharing}");
-        self.note_by_host(text, begun, outcome.as_ref().err());
+        self.note_tried(text, begun, outcome.as_ref().err());
         outcome?;
         let text = format!("no longer shared by {sharing}");
         self.events.add("sharing", &gpu.to_string(), &text);

@@ -1,10 +1,12 @@
 //! Beginning of kerfd: what an earlier one shared is taken over as it runs, and made whole where it does not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kerf_partitioner::sharing::{MpsDaemon, SharingError};
 use kerf_types::PciAddress;
 use kerf_types::sharing::{DeviceId, Interval, Mps, Sharing};
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::super::{Host, HostError};
@@ -43,9 +45,11 @@ impl Host {
         let mut found = JoinSet::new();
         for (device, seat) in &self.shared.seats {
             let (device, place, limits) = (*device, seat.place.clone(), seat.limits);
-            let tools = self.shared.tools.clone();
+            let (tools, gate) = (self.shared.tools.clone(), seat.gate.clone());
             found.spawn(async move {
                 let uuid = place.device.clone();
+                // A start that is under way comes first, and is found then.
+                let _held = gate.lock().await;
                 let running = apart(&uuid, move || {
                     let found = tools.mps_find(&place)?;
                     let running = match found {
@@ -116,6 +120,27 @@ impl Host {
         let own = seats.filter(|device| gpus.contains(&device.gpu()));
         for device in own.copied().collect::<Vec<DeviceId>>() {
             self.stop_now(device).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses where somebody is on a daemon of these GPUs, or of any. One that does not say is asked when it shall end.
+    pub(in crate::host) async fn refuse_if_on_daemons(
+        &mut self,
+        gpus: Option<&BTreeSet<PciAddress>>,
+    ) -> Result<(), HostError> {
+        for (device, seat) in &self.shared.seats {
+            let is_meant = gpus.is_none_or(|gpus| gpus.contains(&device.gpu()));
+            if !is_meant || !matches!(seat.state, State::Ready { .. }) {
+                continue;
+            }
+            let (tools, place) = (self.shared.tools.clone(), seat.place.clone());
+            let uuid = place.device.clone();
+            let state = apart(&uuid, move || tools.mps_state(&place)).await;
+            if let Some(pid) = state.ok().and_then(|state| state.clients().next()) {
+                let device = device.to_string();
+                return Err(HostError::DaemonInUse { device, pid });
+            }
         }
         Ok(())
     }
@@ -246,14 +271,21 @@ impl Host {
     /// Makes a place for the daemon of a device, in its present life.
     pub(super) fn seat(&mut self, device: DeviceId, uuid: &str, limits: Mps) {
         self.shared.lives += 1;
+        // Whoever works on the daemon of this very place goes on holding its gate, and what was seen there stays known.
+        let known = self.shared.seats.remove(&device);
+        let known = known.filter(|seat| seat.place.device == uuid);
+        let (last, gate) = match known {
+            Some(seat) => (seat.last, seat.gate),
+            None => (None, Arc::new(Mutex::new(true))),
+        };
         let seat = super::Seat {
             place: self.place_of(uuid),
             limits,
             life: self.shared.lives,
             state: State::Starting,
-            last: None,
+            last,
             restarts: super::Restarts::default(),
-            gate: std::sync::Arc::new(tokio::sync::Mutex::new(true)),
+            gate,
         };
         self.shared.seats.insert(device, seat);
     }

@@ -98,7 +98,7 @@ impl Host {
         self.put_vgpu(row.clone())?;
         let begun = Instant::now();
         let outcome = self.hardware.apply_vgpu(&step).await;
-        self.note_step(&step, begun.elapsed(), outcome.as_ref().err());
+        self.note_tried(step.to_string(), begun, outcome.as_ref().err());
         match outcome {
             Ok(after) => {
                 let found = after.function(function);

@@ -33,7 +33,7 @@ impl Host {
         let begun = Instant::now();
         let outcome = self.finish_vgpu(row.clone()).await;
         let step = unmaking(&row)?.to_string();
-        self.note_by_host(step, begun, outcome.as_ref().err());
+        self.note_tried(step, begun, outcome.as_ref().err());
         outcome?;
         if wish.disable_sriov {
             self.turn(gpu, false).await?;

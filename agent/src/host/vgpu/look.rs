@@ -109,7 +109,7 @@ impl Host {
             }
             Err(error) => {
                 // Whoever asked is told that it failed, and must find it as it was.
-                if !error.is_unknown_outcome() && !error.is_hang() {
+                if error.is_refusal() {
                     let state = VgpuState::Made;
                     self.put_vgpu(VgpuRow { state, ..row })?;
                 }

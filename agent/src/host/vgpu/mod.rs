@@ -138,7 +138,7 @@ impl Host {
         let step = Step::SetSriov { gpu, enabled };
         let begun = Instant::now();
         let outcome = self.hardware.apply_vgpu(&step).await;
-        self.note_step(&step, begun.elapsed(), outcome.as_ref().err());
+        self.note_tried(step.to_string(), begun, outcome.as_ref().err());
         let seen = outcome?;
         let how = if enabled { "on" } else { "off" };
         let text = format!("virtual functions {how}");
