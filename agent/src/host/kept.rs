@@ -20,10 +20,17 @@ use kerf_types::{MigMode, PciAddress, Sharing};
 use super::layout::layout_text;
 use super::{Host, HostError, LayoutRequest};
 use crate::errors::chain;
-use crate::store::{KeptLayout, Store, Work, WorkRow};
+use crate::store::{KeptLayout, Store, Unread, Work, WorkRow};
 
 /// What to do about a GPU whose layout is not there.
 const HINT: &str = "apply a layout for it, or let `kerf apply --forget` forget what was kept";
+
+/// Names of the entries about what does not read of it.
+const KEPT: &str = "kept layout";
+const OWED: &str = "layout before maintenance";
+
+/// What to do about that.
+const HINT_UNREAD: &str = "what GPUs had by it does not come back by itself: apply a layout again";
 
 /// What an AMD GPU waits for.
 pub(super) const AWAITS_RELOAD: &str =
@@ -35,12 +42,75 @@ pub(super) struct Kept {
     rules: BTreeMap<PciAddress, LayoutRule>,
     /// What GPUs had before maintenance and do not have again.
     owed: BTreeMap<PciAddress, LayoutRule>,
+    /// What did not read of both.
+    unread: Unread,
     allow_reset: bool,
     pub(super) boot_id: String,
     unmet: BTreeMap<PciAddress, Unmet>,
 }
 
 impl Kept {
+    /// What a row says in this boot, and for each part of it that does not read the name of its entry, and why.
+    fn read(row: KeptLayout, boot_id: String) -> (Self, Vec<(&'static str, String)>) {
+        let mut damage = Vec::new();
+        let mut read = |what, text: &str, earlier: &str| {
+            let mut part = Part::default();
+            // What a kerfd before this one could not read comes first: the newer text knows better.
+            for text in [earlier, text] {
+                match by_gpu(text) {
+                    Ok(rules) => part.rules.extend(rules),
+                    Err(error) => {
+                        damage.push((what, chain(&error)));
+                        part.unread = text.to_owned();
+                    }
+                }
+            }
+            part
+        };
+        let rules = read(KEPT, &row.layout, &row.unread.layout);
+        let owed = read(OWED, &row.owed, &row.unread.owed);
+        // Nobody has noted how the GPUs of a text are that did not read before.
+        let late = by_gpu(&row.unread.layout).unwrap_or_default();
+        let is_unmet = |pci: &PciAddress| {
+            row.boot_id != boot_id || row.unmet.contains(&pci.to_string()) || late.contains_key(pci)
+        };
+        let unmet = rules.rules.keys().copied().filter(is_unmet);
+        let unmet = unmet.chain(owed.rules.keys().copied());
+        let kept = Self {
+            unmet: unmet.map(|pci| (pci, Unmet::Open)).collect(),
+            rules: rules.rules,
+            owed: owed.rules,
+            unread: Unread {
+                layout: rules.unread,
+                owed: owed.unread,
+            },
+            allow_reset: row.allow_reset,
+            boot_id,
+        };
+        (kept, damage)
+    }
+
+    /// As it is written down.
+    fn row(&self) -> Result<KeptLayout, HostError> {
+        let text = |rules: &BTreeMap<PciAddress, LayoutRule>| {
+            let rules = rules.values().cloned().collect();
+            layout_text(&Layout { rules })
+        };
+        Ok(KeptLayout {
+            layout: text(&self.rules)?,
+            owed: text(&self.owed)?,
+            unread: self.unread.clone(),
+            allow_reset: self.allow_reset,
+            boot_id: self.boot_id.clone(),
+            unmet: self.unmet.keys().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// The GPUs that do not have what they are to have.
+    pub fn unmet(&self) -> impl Iterator<Item = PciAddress> {
+        self.unmet.keys().copied()
+    }
+
     /// Whether a GPU does not have what it is to have.
     pub fn is_unmet(&self, pci: PciAddress) -> bool {
         self.unmet.contains_key(&pci)
@@ -56,6 +126,14 @@ impl Kept {
     fn wanted(&self, pci: PciAddress) -> Option<&LayoutRule> {
         self.owed.get(&pci).or_else(|| self.rules.get(&pci))
     }
+}
+
+/// One of the two texts of a kept layout.
+#[derive(Debug, Default)]
+struct Part {
+    rules: BTreeMap<PciAddress, LayoutRule>,
+    /// What does not read of it.
+    unread: String,
 }
 
 /// A GPU that does not have its layout.
@@ -87,25 +165,12 @@ impl Host {
         let Some(row) = self.store.kept_layout()? else {
             return Ok(());
         };
-        let (rules, owed) = match (by_gpu(&row.layout), by_gpu(&row.owed)) {
-            (Ok(rules), Ok(owed)) => (rules, owed),
-            (Err(error), _) | (_, Err(error)) => {
-                self.degrade("kept layout", chain(&error), "apply a layout again");
-                return Ok(());
-            }
-        };
-        let boot_id = self.machine_boot();
-        let is_unmet =
-            |pci: &PciAddress| row.boot_id != boot_id || row.unmet.contains(&pci.to_string());
-        let unmet = rules.keys().copied().filter(is_unmet);
-        let unmet = unmet.chain(owed.keys().copied());
-        self.kept = Kept {
-            unmet: unmet.map(|pci| (pci, Unmet::Open)).collect(),
-            rules,
-            owed,
-            allow_reset: row.allow_reset,
-            boot_id,
-        };
+        let (kept, damage) = Kept::read(row, self.machine_boot());
+        for (what, why) in damage {
+            let why = format!("it does not read: {why}");
+            self.degrade(what, why, HINT_UNREAD);
+        }
+        self.kept = kept;
         Ok(())
     }
 
@@ -144,29 +209,28 @@ impl Host {
             self.keep_open(pci);
             self.say_unmet(pci, AWAITS_RELOAD.to_owned());
         }
+        self.forget_unread();
         self.kept.allow_reset = request.allow_reset;
         self.kept.boot_id = self.machine_boot();
         self.save_kept()
     }
 
     pub(super) fn save_kept(&mut self) -> Result<(), HostError> {
-        let text = |rules: &BTreeMap<PciAddress, LayoutRule>| {
-            let rules = rules.values().cloned().collect();
-            layout_text(&Layout { rules })
-        };
-        let row = KeptLayout {
-            layout: text(&self.kept.rules)?,
-            owed: text(&self.kept.owed)?,
-            allow_reset: self.kept.allow_reset,
-            boot_id: self.kept.boot_id.clone(),
-            unmet: self.kept.unmet.keys().map(ToString::to_string).collect(),
-        };
+        let row = self.kept.row()?;
         self.write(|store| store.keep_layout(&row))
+    }
+
+    /// Somebody has said what is to be from now on.
+    fn forget_unread(&mut self) {
+        self.kept.unread = Unread::default();
+        self.recovered(KEPT);
+        self.recovered(OWED);
     }
 
     /// Forgets what was kept.
     pub(super) fn forget_kept(&mut self) -> Result<(), HostError> {
         self.write(Store::forget_layout)?;
+        self.forget_unread();
         let unmet = std::mem::take(&mut self.kept).unmet;
         for pci in unmet.into_keys() {
             self.recovered(&name(pci));
@@ -316,3 +380,6 @@ fn is_awaited(mode: MigMode, on: bool) -> bool {
         (MigMode::EnablePending, true) | (MigMode::DisablePending, false)
     )
 }
+
+#[cfg(test)]
+mod tests;

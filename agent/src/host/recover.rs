@@ -157,9 +157,9 @@ impl Host {
         open.sort_by_key(|row| matches!(row.work, Work::Mode { .. }));
         for row in open {
             // One silent GPU holds up only the work that is about it.
-            if !is_known(&row.work, &self.inventory, (&unread, is_amd_read))
-                || self.refusals.rests(&row, self.generation)
-            {
+            let awaited = awaited(&row.work, &self.inventory, (&unread, is_amd_read));
+            if !awaited.is_empty() || self.refusals.rests(&row, self.generation) {
+                self.tell_awaited(&row.work, &awaited);
                 left.push(row);
                 continue;
             }
@@ -190,11 +190,23 @@ impl Host {
         self.open_work.extend(left);
     }
 
+    /// Says what a layout waits for, since no kept layout comes back before it.
+    fn tell_awaited(&mut self, work: &Work, awaited: &[String]) {
+        if awaited.is_empty() || !matches!(work, Work::Layout { .. }) {
+            return;
+        }
+        let why = format!("a layout waits for {}", awaited.join(", "));
+        let hint = "it goes on once they answer; `kerf apply` of another layout takes its place";
+        self.degrade("interrupted work", why.clone(), hint);
+        for pci in self.kept.unmet().collect::<Vec<PciAddress>>() {
+            self.say_unmet(pci, format!("interrupted work comes first, and {why}"));
+        }
+    }
+
     /// Whether the driver has refused something so often that it will not change its mind by itself. A layout is
     /// given up then. A slice that nobody has, and a mode, are in the way until they have gone: these rest.
     fn is_refused_for_good(&mut self, row: &WorkRow, error: &HostError) -> bool {
-        let is_refusal = |call: &HardwareError| !call.is_unknown_outcome() && !call.is_hang();
-        let was_refused = error.failed_call().is_some_and(is_refusal);
+        let was_refused = error.failed_call().is_some_and(HardwareError::is_refusal);
         was_refused && self.refusals.note(row, self.generation)
     }
 
@@ -295,35 +307,37 @@ fn is_covered(slice: SliceId, subjects: &[Subject]) -> bool {
     })
 }
 
-/// Whether every GPU that the work is about was read, so that what is not seen is not there. `unread` are
-/// those that the driver lists and that have never answered: nobody knows which names of a layout they go by. The
-/// same of AMD GPUs counts for a layout that speaks of some.
-fn is_known(
+/// The GPUs that the work is about and that were not read, in words: what is not seen there may be there all the same.
+/// `unread` are those that the driver lists and that have never answered: nobody knows which names of a layout they go
+/// by. The same of AMD GPUs counts for a layout that speaks of some.
+fn awaited(
     work: &Work,
     inventory: &Inventory,
     (unread, is_amd_read): (&[PciAddress], bool),
-) -> bool {
-    let answers = |gpu: &Gpu| {
-        !matches!(
+) -> Vec<String> {
+    let is_silent = |gpu: &&Gpu| {
+        matches!(
             gpu.health,
             Health::Unresponsive { .. } | Health::ResetRequired { .. } | Health::Maintenance { .. }
         )
     };
+    let named = |pci: &PciAddress| format!("GPU {pci}");
+    let silent = inventory.gpus.iter().filter(is_silent);
     match work {
         Work::Cut { gpu, .. } | Work::Mode { gpu, .. } => {
-            let is_it = |pci: &PciAddress| pci.to_string() == *gpu;
-            let mut known = inventory.gpus.iter();
-            !unread.iter().any(is_it) && known.all(|known| !is_it(&known.pci) || answers(known))
+            let silent = silent.map(|known| &known.pci).chain(unread);
+            let own = silent.filter(|pci| pci.to_string() == *gpu);
+            own.map(named).collect()
         }
-        // A layout that does not read is given up when it is resumed.
         Work::Layout { layout, .. } => {
-            kerf_api::json::layout::parse(layout).map_or(true, |layout| {
-                let mut known = inventory.gpus.iter();
-                let mut rules = layout.rules.iter();
-                unread.is_empty()
-                    && known.all(|gpu| !layout.names(gpu) || answers(gpu))
-                    && (is_amd_read || rules.all(|rule| rule.amd.is_none()))
-            })
+            // A layout that does not read is given up when it is resumed.
+            let Ok(layout) = kerf_api::json::layout::parse(layout) else {
+                return Vec::new();
+            };
+            let silent = silent.filter(|gpu| layout.names(gpu)).map(|gpu| &gpu.pci);
+            let is_amd = layout.rules.iter().any(|rule| rule.amd.is_some());
+            let amd = (is_amd && !is_amd_read).then(|| "the AMD GPUs".to_owned());
+            silent.chain(unread).map(named).chain(amd).collect()
         }
     }
 }

@@ -20,6 +20,18 @@ pub struct KeptLayout {
     /// What GPUs had before maintenance and do not have again, as another such document.
     #[serde(default)]
     pub owed: String,
+    /// What did not read of both, as it stood there, until somebody applies a layout: a later kerfd may read it.
+    #[serde(default)]
+    pub unread: Unread,
+}
+
+/// Texts of a kept layout that do not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// What stood for the layout; empty where that was read.
+    pub layout: String,
+    /// What stood for what GPUs had before maintenance.
+    pub owed: String,
 }
 
 impl Store {

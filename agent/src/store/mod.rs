@@ -30,7 +30,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 pub use fleet::{SavedRows, Unreadable};
 pub use history::HISTORY_KEPT;
 pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
-pub use layout::KeptLayout;
+pub use layout::{KeptLayout, Unread};
 pub use leases::{LeaseRow, PendingLaunch};
 pub use maintenance::MaintenanceRow;
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};

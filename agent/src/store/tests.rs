@@ -8,7 +8,7 @@ use kerf_types::{ContainerRef, Fence, LeaseId, Placement, Share, SharingMode, Sl
 
 use super::{
     HISTORY_KEPT, KeptLayout, LeaseRow, MaintenanceRow, Origin, PendingLaunch, Store, StoreError,
-    Work,
+    Unread, Work,
 };
 use crate::process::BootMoment;
 use crate::process::cgroup::Cgroup;
@@ -310,6 +310,7 @@ fn one_layout_is_kept_also_by_a_store_of_an_earlier_version() {
     let mut store = open();
     assert_eq!(store.kept_layout().expect("read"), None);
     let kept = |boot: &str| KeptLayout {
+        unread: Unread::default(),
         layout: "{}".to_owned(),
         allow_reset: true,
         boot_id: boot.to_owned(),

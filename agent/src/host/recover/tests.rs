@@ -3,7 +3,7 @@
 use kerf_types::inventory::Health;
 use kerf_types::{Gpu, Inventory, Timestamp};
 
-use super::{is_covered, is_known};
+use super::{awaited, is_covered};
 use crate::host::fixture;
 use crate::store::Work;
 
@@ -56,8 +56,10 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
             nics: Vec::new(),
             problems: Vec::new(),
         };
-        let known = |work| is_known(&work, &inventory, (&[], true));
+        let known = |work| awaited(&work, &inventory, (&[], true)).is_empty();
         assert_eq!([cut(0), cut(1), cut(2)].map(known), [true, false, true]);
+        let waits = awaited(&layout("\"all\""), &inventory, (&[], true));
+        assert_eq!(waits, ["GPU 0000:11:00.0"]);
         let layouts = ["[0, 2]", "[1]", "\"all\""];
         assert_eq!(
             layouts.map(|gpus| known(layout(gpus))),
@@ -85,11 +87,13 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
         problems: Vec::new(),
     };
     let unread = ["0000:13:00.0".parse().expect("an address")];
-    let known = |work| is_known(&work, &well, (&unread, true));
+    let known = |work| awaited(&work, &well, (&unread, true)).is_empty();
     assert_eq!([cut(0), cut(3)].map(known), [true, false]);
     assert!(!known(layout("[0]")), "the unread one may be GPU 0");
     let amd = r#""gpus": "all", "amd": {"compute": "cpx"}"#;
-    let known = |work| is_known(&work, &well, (&[], false));
+    let waits = |work| awaited(&work, &well, (&[], false));
+    assert_eq!(waits(of_rule(amd)), ["the AMD GPUs"]);
+    let known = |work| waits(work).is_empty();
     assert_eq!([layout("[0]"), of_rule(amd)].map(known), [true, false]);
 }
 
