@@ -26,7 +26,8 @@ impl Host {
         }
     }
 
-    /// Begins what a plan begins on a GPU, and gives new slices of a shared GPU their daemons.
+    /// Begins what a plan begins on a GPU. New slices of one that is shared already get their daemons by
+    /// [`Host::keep_shared`].
     pub(in crate::host) async fn begin_planned(
         &mut self,
         plan: &HostPlan,

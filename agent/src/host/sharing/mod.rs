@@ -74,7 +74,7 @@ struct Seat {
 }
 
 /// How a daemon is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum State {
     /// It is being started.
     Starting,
@@ -82,8 +82,8 @@ enum State {
     Ready {
         /// The process.
         daemon: MpsDaemon,
-        /// Since when, for how long it lived.
-        since: Since,
+        /// Since when.
+        since: Instant,
     },
     /// It has ended, and is started again soon.
     Waiting {
@@ -96,18 +96,6 @@ enum State {
         why: String,
     },
 }
-
-/// A moment that compares as equal to any other: it tells how long something lived, and nothing else of it.
-#[derive(Debug, Clone, Copy)]
-struct Since(Instant);
-
-impl PartialEq for Since {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Since {}
 
 impl State {
     /// Why no place is given now; nothing where one is.

@@ -1,9 +1,10 @@
 //! Beginning of kerfd: what an earlier one shared is taken over as it runs, and made whole where it does not.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use kerf_partitioner::sharing::{MpsDaemon, SharingError};
+use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, SharingError};
 use kerf_types::PciAddress;
 use kerf_types::sharing::{DeviceId, Interval, Mps, Sharing};
 use tokio::sync::Mutex;
@@ -62,9 +63,18 @@ impl Host {
                 (device, running.await)
             });
         }
+        let asked: Vec<DeviceId> = self.shared.seats.keys().copied().collect();
         while let Some(outcome) = found.join_next().await {
             if let Ok((device, outcome)) = outcome {
                 self.took_over(device, outcome);
+            }
+        }
+        // All were asked: of one that still starts nothing is heard any more.
+        for device in asked {
+            let seat = self.shared.seats.get(&device);
+            if let Some(seat) = seat.filter(|seat| matches!(seat.state, State::Starting)) {
+                let why = "its start was cut off".to_owned();
+                self.daemon_started(device, seat.life, Err(why));
             }
         }
         for gpu in set_up {
@@ -154,12 +164,10 @@ impl Host {
                 if let Some(daemon) = found {
                     self.know_daemon(device, daemon);
                 }
+                let running = running.map_err(|error| told(device, error));
                 self.daemon_started(device, life, running);
             }
-            Err(HostError::Sharing { source, .. }) => {
-                self.daemon_started(device, life, Err(*source));
-            }
-            Err(_) => {}
+            Err(error) => self.daemon_started(device, life, Err(chain(&error))),
         }
     }
 
@@ -256,9 +264,12 @@ impl Host {
         let tools = self.shared.tools.clone();
         let uuid = place.device.clone();
         let mut open = gate.lock().await;
-        let stopped = apart(&uuid, move || match tools.mps_find(&place)? {
-            Some(daemon) => tools.mps_stop(&place, &daemon),
-            None => Ok(()),
+        let stopped = apart(&uuid, move || {
+            if let Some(daemon) = tools.mps_find(&place)? {
+                tools.mps_stop(&place, &daemon)?;
+            }
+            clear(&place);
+            Ok(())
         });
         stopped.await.map_err(|error| in_use(device, error))?;
         *open = false;
@@ -288,6 +299,17 @@ impl Host {
             gate,
         };
         self.shared.seats.insert(device, seat);
+    }
+}
+
+/// Takes away what a daemon that has ended leaves in its place: sockets that nobody answers. Its logs stay.
+pub(super) fn clear(place: &MpsPlace) {
+    match std::fs::remove_dir_all(&place.run) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let path = place.run.display();
+            tracing::warn!(%path, %error, "folder of an ended daemon remains");
+        }
+        _ => {}
     }
 }
 

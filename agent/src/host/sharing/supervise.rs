@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use kerf_partitioner::sharing::{MpsDaemon, SharingError};
+use kerf_partitioner::sharing::MpsDaemon;
 use kerf_types::lease::InitProcess;
 use kerf_types::sharing::{DeviceId, Sharing};
 
 use super::super::{Command, Host, HostHandle};
+use super::State;
 use super::restarts::{Next, Restarts};
-use super::{Since, State};
+use super::start::told;
+use crate::errors::chain;
 use crate::process;
 
 /// News of a daemon. `life` tells of which.
@@ -20,8 +22,8 @@ pub enum Told {
         device: DeviceId,
         /// The life of its place.
         life: u64,
-        /// The process.
-        outcome: Result<MpsDaemon, SharingError>,
+        /// The process, or why there is none.
+        outcome: Result<MpsDaemon, String>,
     },
     /// It has ended.
     Ended {
@@ -73,7 +75,7 @@ impl Host {
         &mut self,
         device: DeviceId,
         life: u64,
-        outcome: Result<MpsDaemon, SharingError>,
+        outcome: Result<MpsDaemon, String>,
     ) {
         let seats = &mut self.shared.seats;
         let Some(seat) = seats.get_mut(&device).filter(|seat| seat.life == life) else {
@@ -81,12 +83,9 @@ impl Host {
         };
         let daemon = match outcome {
             Ok(daemon) => daemon,
-            Err(error) => {
-                let why = super::start::told(device, error);
-                return self.daemon_lost(device, Duration::ZERO, why);
-            }
+            Err(why) => return self.daemon_lost(device, Duration::ZERO, why),
         };
-        let since = Since(Instant::now());
+        let since = Instant::now();
         seat.state = State::Ready { daemon, since };
         self.know_daemon(device, daemon);
         tracing::info!(%device, pid = daemon.pid, "mps daemon runs");
@@ -116,7 +115,7 @@ impl Host {
         if *daemon != ended {
             return;
         }
-        let (lived, pid) = (since.0.elapsed(), daemon.pid);
+        let (lived, pid) = (since.elapsed(), daemon.pid);
         let why = format!("process {pid} ended after {} s", lived.as_secs());
         self.daemon_lost(device, lived, why);
     }
@@ -174,8 +173,10 @@ impl Host {
                 Some(daemon) => tools.mps_limit(&place, &limits).map(|()| daemon),
                 None => tools.mps_start(&place, &limits),
             };
-            let Ok(outcome) = tokio::task::spawn_blocking(start).await else {
-                return;
+            // A start of which nothing is heard is one that failed: else nobody would try again.
+            let outcome = match tokio::task::spawn_blocking(start).await {
+                Ok(outcome) => outcome.map_err(|error| told(device, error)),
+                Err(error) => Err(chain(&error)),
             };
             drop(open);
             let told = Told::Started {
@@ -240,7 +241,7 @@ impl Host {
     /// Ends the daemon of a device that is not there any more. One that cannot be ended has nothing to serve.
     async fn vacate(&mut self, device: DeviceId) {
         if let Err(error) = self.stop_now(device).await {
-            let why = crate::errors::chain(&error);
+            let why = chain(&error);
             tracing::warn!(%device, error = %why, "daemon of a device that is gone remains");
             self.shared.seats.remove(&device);
         }

@@ -146,3 +146,22 @@ fn a_daemon_that_lives_is_nobodys_use_in_any_state() {
     shared.without_own(&mut gpu);
     assert_eq!(gpu.processes.len(), 2);
 }
+
+#[test]
+fn nothing_but_logs_remains_in_the_place_of_an_ended_daemon() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = MpsPlace {
+        device: "GPU-0".to_owned(),
+        run: folder.path().join("run/mps/a"),
+        log: folder.path().join("lib/mps/a"),
+    };
+    for folder in [place.pipe(), place.shm(), place.log.clone()] {
+        std::fs::create_dir_all(folder).expect("folders");
+    }
+    std::fs::write(place.pipe().join("control"), "").expect("a file");
+    // Nothing is wrong where it is gone already.
+    for _ in 0..2 {
+        super::start::clear(&place);
+        assert!(!place.run.exists() && place.log.exists());
+    }
+}

@@ -7,7 +7,6 @@ use kerf_types::lease::Subject;
 use kerf_types::vgpu::VgpuFramework;
 use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuUuid};
 
-use super::look::is_refusal;
 use super::{Host, HostError, NewVgpu, VgpuRefusal, judge};
 use crate::errors::chain;
 use crate::host::now;
@@ -111,7 +110,7 @@ impl Host {
             }
             Err(error) => {
                 // Where the worker cannot say, the record stays and the next look decides.
-                if is_refusal(&error) {
+                if error.is_refusal() {
                     self.forget_vgpu(row.fence)?;
                 }
                 Err(HostError::Hardware(error))

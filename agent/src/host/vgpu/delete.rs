@@ -20,12 +20,12 @@ impl Host {
         let row = self.record_named(wish)?;
         let gpu: PciAddress = row.gpu.parse()?;
         self.note_gpu(gpu, 0, 1);
-        if wish.disable_sriov {
-            self.may_turn_off(gpu, &row)?;
-        }
         if row.state == VgpuState::Making {
             let name = wish.name.clone();
             return Err(VgpuRefusal::Unsettled { name }.into());
+        }
+        if wish.disable_sriov {
+            self.may_turn_off(gpu)?;
         }
         let state = VgpuState::Unmaking;
         let row = VgpuRow { state, ..row };
@@ -78,7 +78,7 @@ impl Host {
     }
 
     /// Virtual functions go only from a GPU that loses nothing else by it.
-    fn may_turn_off(&self, gpu: PciAddress, row: &VgpuRow) -> Result<(), HostError> {
+    fn may_turn_off(&self, gpu: PciAddress) -> Result<(), HostError> {
         if !self.gpu(gpu)?.instances.is_empty() {
             return Err(VgpuRefusal::WouldWipe { gpu }.into());
         }
@@ -86,7 +86,7 @@ impl Host {
         let others = seen.map_or(0, |seen| seen.vgpus().count());
         // The one that goes is the only one.
         match others {
-            0 | 1 if row.state != VgpuState::Making => Ok(()),
+            0 | 1 => Ok(()),
             _ => Err(VgpuRefusal::OthersThere { gpu }.into()),
         }
     }

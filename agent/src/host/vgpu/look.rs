@@ -138,8 +138,3 @@ pub(super) fn unmaking(row: &VgpuRow) -> Result<Step, HostError> {
 fn name(pci: PciAddress) -> String {
     format!("{DEGRADED} {pci}")
 }
-
-/// Whether the worker said for sure that nothing has changed.
-pub(super) fn is_refusal(error: &HardwareError) -> bool {
-    matches!(error, HardwareError::Failed { .. }) && !error.is_unknown_outcome()
-}

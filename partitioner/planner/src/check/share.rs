@@ -35,6 +35,7 @@ pub(super) fn is_free(gpu: &Gpu, usage: &Usage, pick: &SharePick) -> bool {
         && share.of == places
         && share.index < places
         && !taken.contains_key(&share.index)
+        && shared.settled
         && !shared.resting.contains_key(&pick.device)
         && (!others || !taken.is_empty())
         && is_there(gpu, pick.device)

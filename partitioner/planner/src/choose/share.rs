@@ -99,6 +99,10 @@ fn free_place(
     gpu: &Gpu,
     device: DeviceId,
 ) -> Result<u32, Refusal> {
+    if !shared.settled {
+        let why = "how it is shared is half set up: apply its layout again";
+        return Err(Refusal::Resting(why.to_owned()));
+    }
     if let Some(why) = shared.resting.get(&device) {
         return Err(Refusal::Resting(why.clone()));
     }

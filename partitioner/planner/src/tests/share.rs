@@ -81,6 +81,11 @@ impl World {
         self.gpus.iter().map(|gpu| view(gpu, &self.grid)).collect()
     }
 
+    fn pick(&self, ask: &str) -> crate::Choice {
+        let ask = ask.parse().expect("an ask");
+        choose(&self.views(), &self.usage, &ask).expect("a place")
+    }
+
     /// The pick in short, or the reason; every choice is checked.
     fn ask(&self, ask: &str) -> String {
         match choose(&self.views(), &self.usage, &ask.parse().expect("an ask")) {
@@ -231,6 +236,13 @@ fn nobody_gets_more_places_than_there_are_nor_one_that_does_not_work() {
             .ask("gpu,mps")
             .contains("GPU 0 (0000:10:00.0): its daemon has crashed")
     );
+    let mut half = World::new().shared(0, mps(2, None));
+    let pick = half.pick("gpu,mps");
+    let shared = half.usage.shared.values_mut().next().expect("one");
+    shared.settled = false;
+    assert!(half.ask("gpu,mps").contains("half set up"));
+    let found = crate::check::check_choice(&half.views(), &half.usage, &pick);
+    assert!(!found.is_empty(), "no place of it is free");
     let mut sick = World::new().shared(0, mps(2, None));
     let since = Timestamp(0);
     sick.gpus[0].health = Health::Lost { since };
