@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kerf_api::json::history::HistoryGpu;
 use kerf_planner::HostPlan;
 use kerf_planner::host::GpuName;
+use kerf_types::inventory::Health;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{AmdGpu, AmdWish, ComputePartition, Inventory, MemoryPartition, PciAddress};
 
@@ -139,6 +140,10 @@ impl Host {
     pub(super) fn readback_amd(&self, pci: &str) -> Option<HistoryGpu> {
         let mut gpus = self.inventory.amd.iter();
         let gpu = gpus.find(|gpu| gpu.pci.to_string() == *pci)?;
+        if matches!(gpu.health, Health::Maintenance { .. }) {
+            // Nobody has read it since.
+            return None;
+        }
         let mut modes: Vec<String> = [
             gpu.compute.map(|mode| mode.to_string()),
             gpu.memory_mode.map(|mode| mode.to_string()),

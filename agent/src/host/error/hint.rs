@@ -37,27 +37,7 @@ impl HostError {
             }
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
-            Self::Plan(error) if error.is_about_vgpu() => {
-                "no plan touches it: end its virtual machine, then `kerf vgpu delete` it"
-            }
-            Self::Plan(error) if matches!(**error, PlanError::TogetherUnknown { .. }) => {
-                "turn MIG on with `kerf apply --gpu N --slices none`, and apply the layout then"
-            }
-            Self::Plan(error) if is_part_split(error) => {
-                "give each GPU that is to have parts a rule of its own, without `together`"
-            }
-            Self::Plan(error) if matches!(**error, PlanError::Amd(AmdPlanError::InUse { .. })) => {
-                "wait with --wait, or end these first: kerf ends nobody's process"
-            }
-            Self::Plan(error)
-                if matches!(**error, PlanError::Amd(_) | PlanError::NoAmdGpu { .. }) =>
-            {
-                "see `kerf inventory` for the AMD GPUs and their modes"
-            }
-            Self::Plan(error) if is_busy(error) => {
-                "wait with --wait or --drain, or name the MIG devices that may go with --force-destroy"
-            }
-            Self::Plan(_) => "see `kerf profiles` and `kerf slices`",
+            Self::Plan(error) => of_plan(error),
             Self::ModeBlocked { .. } => "end these first: kerf ends nobody's process",
             Self::NoLabel(_) => "labels of GPUs stand in [gpu_labels] of kerf.toml",
             Self::Unsafe { .. } => {
@@ -81,6 +61,30 @@ impl HostError {
                 "check the folder of CDI files (paths.cdi_dir)"
             }
         }
+    }
+}
+
+fn of_plan(error: &PlanError) -> &'static str {
+    match error {
+        error if error.is_about_vgpu() => {
+            "no plan touches it: end its virtual machine, then `kerf vgpu delete` it"
+        }
+        PlanError::TogetherUnknown { .. } => {
+            "turn MIG on with `kerf apply --gpu N --slices none`, and apply the layout then"
+        }
+        error if is_part_split(error) => {
+            "give each GPU that is to have parts a rule of its own, without `together`"
+        }
+        PlanError::Amd(AmdPlanError::InUse { .. }) => {
+            "wait with --wait, or end these first: kerf ends nobody's process"
+        }
+        PlanError::Amd(_) | PlanError::NoAmdGpu { .. } => {
+            "see `kerf inventory` for the AMD GPUs and their modes"
+        }
+        error if is_busy(error) => {
+            "wait with --wait or --drain, or name the MIG devices that may go with --force-destroy"
+        }
+        _ => "see `kerf profiles` and `kerf slices`",
     }
 }
 
