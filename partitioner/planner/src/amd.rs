@@ -113,7 +113,7 @@ pub fn plan_amd(request: &AmdRequest<'_>) -> Result<Vec<AmdChange>, AmdPlanError
         let gpu = request.gpus.iter().find(|gpu| gpu.pci == pci);
         let gpu = gpu.ok_or(AmdPlanError::NoGpu { pci })?;
         if !gpu.health.is_ok() {
-            return Err(AmdPlanError::Sick { gpu: name(gpu) });
+            return Err(AmdPlanError::Sick { gpu: gpu.into() });
         }
         let memory_later = memory(request, gpu, wish.memory)?;
         let mut steps = Vec::new();
@@ -132,7 +132,7 @@ pub fn plan_amd(request: &AmdRequest<'_>) -> Result<Vec<AmdChange>, AmdPlanError
             }
         }
         changes.push(AmdChange {
-            gpu: name(gpu),
+            gpu: gpu.into(),
             from: AmdWish {
                 compute: gpu.compute,
                 memory: gpu.memory_mode,
@@ -159,7 +159,7 @@ fn memory(
         // Writing the mode that it has takes no request back.
         return match gpu.pending_memory {
             Some(pending) => Err(AmdPlanError::Pending {
-                gpu: name(gpu),
+                gpu: gpu.into(),
                 pending,
             }),
             None => Ok(None),
@@ -167,7 +167,7 @@ fn memory(
     }
     if !gpu.memory_modes.contains(&mode) {
         return Err(AmdPlanError::NotOffered {
-            gpu: name(gpu),
+            gpu: gpu.into(),
             mode: mode.to_string(),
         });
     }
@@ -176,9 +176,9 @@ fn memory(
         let wish = request.wishes.get(&other.pci);
         if wish.and_then(|wish| wish.memory) != Some(mode) {
             return Err(AmdPlanError::Hive {
-                gpu: name(gpu),
+                gpu: gpu.into(),
                 mode,
-                other: name(other),
+                other: other.into(),
             });
         }
     }
@@ -210,13 +210,19 @@ fn now(
     possible(gpu, mode, gpu.memory_mode)?;
     if let Some(holder) = request.leased.get(&gpu.pci) {
         let by = holder.clone();
-        return Err(AmdPlanError::InUse { gpu: name(gpu), by });
+        return Err(AmdPlanError::InUse {
+            gpu: gpu.into(),
+            by,
+        });
     }
     if !gpu.processes.is_empty() {
         let processes = gpu.processes.iter();
         let names: Vec<String> = processes.map(|pid| format!("process {pid}")).collect();
         let by = names.join(", ");
-        return Err(AmdPlanError::InUse { gpu: name(gpu), by });
+        return Err(AmdPlanError::InUse {
+            gpu: gpu.into(),
+            by,
+        });
     }
     Ok(Some(Step::SetAmdCompute { gpu: gpu.pci, mode }))
 }
@@ -228,20 +234,13 @@ fn possible(
 ) -> Result<(), AmdPlanError> {
     if !gpu.compute_modes.contains(&mode) {
         return Err(AmdPlanError::NotOffered {
-            gpu: name(gpu),
+            gpu: gpu.into(),
             mode: mode.to_string(),
         });
     }
     let (Some(memory), Some(xccs)) = (memory, gpu.xccs) else {
         return Ok(());
     };
-    let gpu = name(gpu);
+    let gpu = GpuName::from(gpu);
     check_mode(mode, memory, xccs).map_err(|cause| AmdPlanError::Mode { gpu, cause })
-}
-
-fn name(gpu: &AmdGpu) -> GpuName {
-    GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    }
 }

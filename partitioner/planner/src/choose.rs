@@ -42,10 +42,7 @@ pub struct GpuView<'a> {
 
 impl GpuView<'_> {
     fn name(&self) -> GpuName {
-        GpuName {
-            index: self.gpu.index,
-            pci: self.gpu.pci,
-        }
+        self.gpu.into()
     }
 }
 

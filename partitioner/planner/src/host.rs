@@ -13,8 +13,8 @@ use std::fmt;
 
 use kerf_types::layout::Layout;
 use kerf_types::{
-    GpuUuid, Inventory, MigMode, MigUuid, PciAddress, Placement, ProfileId, ProfileName, SliceId,
-    Step,
+    AmdGpu, Gpu, GpuUuid, Inventory, MigMode, MigUuid, PciAddress, Placement, ProfileId,
+    ProfileName, SliceId, Step,
 };
 
 use crate::amd::AmdChange;
@@ -29,6 +29,7 @@ mod select;
 mod sharing;
 mod target;
 mod together;
+mod user;
 mod users;
 
 pub use error::PlanError;
@@ -39,6 +40,7 @@ pub use select::rules_by_gpu;
 pub(crate) use sharing::taken;
 pub use sharing::{SharedGpu, SharingChange};
 pub use together::settled;
+pub use user::{InUse, User};
 pub(crate) use users::{part_uses, processes, uses};
 
 /// Who uses a slice.
@@ -115,6 +117,24 @@ pub struct Together {
     pub lower_bound: u64,
     /// Whether the cost is proven to be the least.
     pub proof: bool,
+}
+
+impl From<&Gpu> for GpuName {
+    fn from(gpu: &Gpu) -> Self {
+        Self {
+            index: gpu.index,
+            pci: gpu.pci,
+        }
+    }
+}
+
+impl From<&AmdGpu> for GpuName {
+    fn from(gpu: &AmdGpu) -> Self {
+        Self {
+            index: gpu.index,
+            pci: gpu.pci,
+        }
+    }
 }
 
 impl fmt::Display for GpuName {
@@ -239,11 +259,11 @@ pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
     let mut grids = one::Grids::default();
     let mut groups = together::Groups::default();
     users::check_forced(request)?;
-    for selected in select::select(request)? {
-        let name = GpuName {
-            index: selected.gpu.index,
-            pci: selected.gpu.pci,
-        };
+    let all = select::select(request)?;
+    let rules = all.iter().map(|one| (one.gpu.pci, (one.gpu, one.rule)));
+    let rules = rules.collect::<BTreeMap<_, _>>();
+    for selected in all {
+        let name = GpuName::from(selected.gpu);
         if !selected.gpu.health.is_ok() {
             let health = select::health_text(&selected.gpu.health);
             if selected.by_name {
@@ -264,6 +284,6 @@ pub fn plan_host(request: &HostRequest<'_>) -> Result<HostPlan, PlanError> {
     }
     groups.plan(request, &mut grids, &mut plan)?;
     amd::plan(request, &mut plan)?;
-    sharing::plan(request, &mut plan)?;
+    sharing::plan(request, &rules, &mut plan)?;
     Ok(plan)
 }

@@ -60,9 +60,7 @@ impl SharedView {
             let mut known = SharedGpu::new(view.sharing);
             known.settled = view.settled;
             for (device, places) in taken.iter().filter(|(device, _)| device.gpu() == *gpu) {
-                let holder = |(index, lease): (&u32, &&Lease)| (*index, lease.holder.to_string());
-                let places = places.iter().map(holder);
-                known.taken.insert(*device, places.collect());
+                known.taken.insert(*device, places.keys().copied().collect());
             }
             for (device, state) in &view.devices {
                 let obstacle = state.obstacle.clone();

@@ -1,7 +1,7 @@
 //! Shares against the host: a place is given once, on a device that is shared in just that way and works; and a
 //! way of sharing changes only where nobody is.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use kerf_types::layout::LayoutRule;
 use kerf_types::{DeviceId, Gpu, GpuInstance, MigMode, Sharing, SharingMode};
@@ -22,7 +22,7 @@ pub(super) fn is_free(gpu: &Gpu, usage: &Usage, pick: &SharePick) -> bool {
     };
     let share = pick.share;
     let taken = shared.taken.get(&pick.device);
-    let nobody = BTreeMap::new();
+    let nobody = BTreeSet::new();
     let taken = taken.unwrap_or(&nobody);
     let others = match pick.device {
         DeviceId::Gpu(pci) => usage.gpus.contains_key(&pci) || !gpu.processes.is_empty(),
@@ -34,7 +34,7 @@ pub(super) fn is_free(gpu: &Gpu, usage: &Usage, pick: &SharePick) -> bool {
     share.mode == mode
         && share.of == places
         && share.index < places
-        && !taken.contains_key(&share.index)
+        && !taken.contains(&share.index)
         && shared.settled
         && !shared.resting.contains_key(&pick.device)
         && (!others || !taken.is_empty())
@@ -110,8 +110,10 @@ fn check_one(
     let now = usage.shared.get(&gpu.pci).map(|shared| shared.sharing);
     let ends_elsewhere = now.is_some()
         && matches!(gpu.mig_mode, MigMode::Enabled | MigMode::DisablePending) != rule.mig_enabled;
-    let mut halves = usage.shared.iter().filter(|(_, shared)| !shared.settled);
-    let is_half = halves.any(|(pci, _)| *pci == gpu.pci);
+    let is_half = usage
+        .shared
+        .get(&gpu.pci)
+        .is_some_and(|shared| !shared.settled);
     let is_due = now != rule.sharing || ends_elsewhere || is_half;
     let Some(entry) = entry else {
         return is_due.then_some(Violation::Claim("how it is shared"));

@@ -121,7 +121,7 @@ fn nobody_else(usage: &Usage, gpu: &Gpu, device: DeviceId) -> Result<(), Refusal
     match device {
         DeviceId::Gpu(_) => match (usage.gpus.get(&gpu.pci), processes(gpu, None)) {
             (Some(holder), _) => Err(Refusal::Leased(holder.clone())),
-            (None, Some(busy)) => Err(Refusal::Busy(busy)),
+            (None, Some(busy)) => Err(Refusal::Busy(busy.to_string())),
             (None, None) => Ok(()),
         },
         DeviceId::Slice(slice) => match usage.slices.get(&slice) {

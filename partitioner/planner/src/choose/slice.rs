@@ -89,7 +89,7 @@ pub(super) fn seat<'a>(
         MigMode::EnablePending | MigMode::DisablePending => return Err(Refusal::ModePending),
         MigMode::Disabled => {
             if let Some(busy) = processes(gpu, None) {
-                return Err(Refusal::Busy(busy));
+                return Err(Refusal::Busy(busy.to_string()));
             }
             if !view.may_enable_mig || !changes_mode_at_once(gpu) {
                 return Err(Refusal::MigOff);

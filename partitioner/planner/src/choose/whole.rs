@@ -62,7 +62,7 @@ fn candidate<'a>(view: &GpuView<'a>, usage: &Usage) -> Result<Candidate<'a>, Ref
         return Err(Refusal::Cut(gpu.instances.len()));
     }
     if let Some(busy) = processes(gpu, None) {
-        return Err(Refusal::Busy(busy));
+        return Err(Refusal::Busy(busy.to_string()));
     }
     let disable_mig = match gpu.mig_mode {
         MigMode::Unsupported | MigMode::Disabled => false,

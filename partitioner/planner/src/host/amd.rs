@@ -27,7 +27,7 @@ struct Selected<'a> {
 pub(super) fn plan(request: &HostRequest<'_>, plan: &mut HostPlan) -> Result<(), PlanError> {
     let mut wishes = BTreeMap::new();
     for selected in select(request.inventory, request.layout)? {
-        let gpu = name(selected.gpu);
+        let gpu = GpuName::from(selected.gpu);
         if selected.gpu.health.is_ok() {
             wishes.insert(gpu.pci, selected.wish);
         } else if selected.by_name {
@@ -90,7 +90,7 @@ fn select<'a>(
                 let old = out.entry(gpu.pci).or_insert(new);
                 if old.rule_number != rule_number {
                     return Err(PlanError::TwoAmdRules {
-                        gpu: name(gpu),
+                        gpu: gpu.into(),
                         first: old.rule_number,
                         second: rule_number,
                     });
@@ -100,11 +100,4 @@ fn select<'a>(
         }
     }
     Ok(out.into_values().collect())
-}
-
-fn name(gpu: &AmdGpu) -> GpuName {
-    GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    }
 }

@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use kerf_types::{CiId, GiId, Gpu, MigUuid, Placement, ProfileId};
 
-use super::{Change, DiffLine};
+use super::{Change, DiffLine, User};
 use crate::gpu::{Division, Existing, GpuPlan, Kept, Part};
 use crate::grid::Grid;
 
 /// Who uses which instance, and which part of one.
-type Users<'a> = (
-    &'a BTreeMap<GiId, String>,
-    &'a BTreeMap<(GiId, CiId), String>,
-);
+type Users<'a> = (&'a BTreeMap<GiId, User>, &'a BTreeMap<(GiId, CiId), User>);
 
 struct Diff<'a> {
     gpu: &'a Gpu,
@@ -110,12 +107,12 @@ impl Diff<'_> {
 
     fn instance(&mut self, instance: &Existing, change: Change) {
         let uuid = instance.compute.first().map(|(_, uuid)| uuid.clone());
-        let used_by = self.users.0.get(&instance.gi).cloned();
+        let used_by = self.users.0.get(&instance.gi);
         self.line(instance, None, change, uuid, used_by);
     }
 
     fn part(&mut self, instance: &Existing, part: &Part, change: Change) {
-        let used_by = self.users.1.get(&(instance.gi, part.ci)).cloned();
+        let used_by = self.users.1.get(&(instance.gi, part.ci));
         let uuid = Some(part.uuid.clone());
         self.line(instance, Some(part.place), change, uuid, used_by);
     }
@@ -126,7 +123,7 @@ impl Diff<'_> {
         compute: Option<Placement>,
         change: Change,
         uuid: Option<MigUuid>,
-        used_by: Option<String>,
+        used_by: Option<&User>,
     ) {
         self.lines.push(DiffLine {
             placement: instance.placement,
@@ -134,7 +131,7 @@ impl Diff<'_> {
             change,
             profile: self.label(instance.profile, compute),
             uuid,
-            used_by,
+            used_by: used_by.map(User::to_string),
         });
     }
 

@@ -2,14 +2,11 @@
 
 use kerf_types::{MigUuid, ProfileName, SliceId, Spot};
 
-use super::GpuName;
+use super::{GpuName, InUse, User};
 use crate::amd::AmdPlanError;
 use crate::gpu::FitError;
 use crate::grid::{GridError, NameError};
 use crate::split::SplitError;
-
-/// The word for a vGPU that is in the way, before its own.
-pub(super) const CARRYING: &str = "carrying ";
 
 /// Why a layout cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,20 +118,22 @@ pub enum PlanError {
         /// The GPU.
         gpu: GpuName,
         /// The slices that are in use, and by whom.
-        in_use: String,
+        in_use: InUse,
         /// What finds no room.
         #[source]
         source: FitError,
     },
     /// The layout would destroy a slice that is in use.
-    #[error("the layout would destroy slice {slice} ({profile}), which is {used_by}")]
+    #[error("the layout would destroy slice {slice} ({profile}), which is {used_by}{}", besides(.others))]
     SliceInUse {
         /// The slice.
         slice: SliceId,
         /// Its profile.
         profile: String,
         /// By whom.
-        used_by: String,
+        used_by: User,
+        /// The other slices of the GPU that are in use.
+        others: InUse,
     },
     /// The layout would change a GPU that is in use as a whole.
     #[error("the layout would change {gpu}, which is {used_by}")]
@@ -142,17 +141,22 @@ pub enum PlanError {
         /// The GPU.
         gpu: GpuName,
         /// By whom.
-        used_by: String,
+        used_by: User,
     },
     /// The layout would change how a slice is shared that is in use.
-    #[error("the layout would change how slice {slice} ({profile}) is shared, which is {used_by}")]
+    #[error(
+        "the layout would change how slice {slice} ({profile}) is shared, which is {used_by}{}",
+        besides(.others)
+    )]
     ShareInUse {
         /// The slice.
         slice: SliceId,
         /// Its profile.
         profile: String,
         /// By whom.
-        used_by: String,
+        used_by: User,
+        /// The other slices of the GPU that are in use.
+        others: InUse,
     },
     /// Time slices are wanted on a GPU with MIG.
     #[error(
@@ -205,7 +209,7 @@ pub enum PlanError {
         /// Its GPUs.
         gpus: String,
         /// The slices that are in use, and by whom.
-        in_use: String,
+        in_use: InUse,
         /// Why not.
         #[source]
         source: Box<SplitError>,
@@ -252,11 +256,25 @@ impl PlanError {
     /// Whether vGPUs are in the way, which end otherwise than leases do.
     pub fn is_about_vgpu(&self) -> bool {
         match self {
-            Self::SliceInUse { used_by, .. } | Self::GpuInUse { used_by, .. } => {
-                used_by.contains(CARRYING)
+            Self::GpuInUse { used_by, .. } => used_by.is_vgpu(),
+            Self::SliceInUse {
+                used_by, others, ..
             }
-            Self::Blocked { in_use, .. } => in_use.contains(CARRYING),
+            | Self::ShareInUse {
+                used_by, others, ..
+            } => used_by.is_vgpu() || others.has_vgpu(),
+            Self::Blocked { in_use, .. } | Self::TogetherBlocked { in_use, .. } => {
+                in_use.has_vgpu()
+            }
             _ => false,
         }
+    }
+}
+
+/// The words for those who are there besides the one in the way.
+fn besides(others: &InUse) -> String {
+    match others.0.is_empty() {
+        true => String::new(),
+        false => format!("; in use there besides: {others}"),
     }
 }

@@ -9,11 +9,10 @@ use kerf_types::{
 };
 
 use super::diff::diff;
-use super::error::CARRYING;
 use super::select::Selected;
 use super::target::{Aim, counted};
 use super::users::{explain, is_forced, is_part_forced, part_uses, processes, slice_in_use, uses};
-use super::{GpuChange, GpuName, HostRequest, PlanError, Usage};
+use super::{GpuChange, GpuName, HostRequest, PlanError, Usage, User};
 use crate::gpu::{Existing, GpuPlan, Part, Target};
 use crate::grid::Grid;
 
@@ -52,10 +51,7 @@ pub(super) fn plan_one<'a>(
     grids: &mut Grids<'a>,
 ) -> Result<GpuChange, PlanError> {
     let gpu = selected.gpu;
-    let name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    };
+    let name = GpuName::from(gpu);
     let on = selected.rule.mig_enabled;
     if on && gpu.mig_mode == MigMode::Unsupported {
         return Err(PlanError::NoMig { gpu: name });
@@ -89,7 +85,7 @@ pub(super) fn plan_one<'a>(
     if let Some(holder) = request.usage.gpus.get(&gpu.pci)
         && (mode.is_some() || !plan.is_empty())
     {
-        let used_by = format!("leased by {holder}");
+        let used_by = User::Lease(holder.clone());
         return Err(PlanError::GpuInUse { gpu: name, used_by });
     }
     let mut steps = plan.steps(gpu.pci);
@@ -123,7 +119,7 @@ fn keep_under_vgpus(
 ) -> Result<(), PlanError> {
     match request.usage.vgpus.get(&gpu.pci) {
         Some(vgpus) if gpu.mig_mode.is_on() != on => {
-            let used_by = format!("{CARRYING}{vgpus}");
+            let used_by = User::Vgpu(vgpus.clone());
             Err(PlanError::GpuInUse { gpu: name, used_by })
         }
         _ => Ok(()),
@@ -143,8 +139,8 @@ fn mode_after(gpu: &Gpu, on: bool) -> MigMode {
 pub(super) fn current(
     gpu: &Gpu,
     usage: &Usage,
-    uses: &BTreeMap<GiId, String>,
-    parts: &BTreeMap<(GiId, CiId), String>,
+    uses: &BTreeMap<GiId, User>,
+    parts: &BTreeMap<(GiId, CiId), User>,
 ) -> Vec<Existing> {
     let fact = |is_used, is_forced| match (is_used, is_forced) {
         (true, true) => (FORCED_WEIGHT, false),
@@ -242,7 +238,7 @@ fn later(selected: &Selected<'_>, gpu: GpuName) -> Result<BTreeMap<ProfileName, 
 /// The plan of a GPU that is to be empty and whose profiles nobody knows.
 fn clear(
     gpu: &Gpu,
-    uses: &BTreeMap<GiId, String>,
+    uses: &BTreeMap<GiId, User>,
     current: Vec<Existing>,
 ) -> Result<GpuPlan, PlanError> {
     if let Some(pin) = current.iter().find(|instance| instance.pinned) {
@@ -263,10 +259,7 @@ fn clear(
 
 /// The step that changes the mode, `None` where it is as it should be.
 fn mode_step(gpu: &Gpu, on: bool, request: &HostRequest<'_>) -> Result<Option<Step>, PlanError> {
-    let name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    };
+    let name = GpuName::from(gpu);
     let takes_effect = match (gpu.mig_mode, on) {
         (MigMode::Unsupported, _) | (MigMode::Enabled, true) | (MigMode::Disabled, false) => {
             return Ok(None);

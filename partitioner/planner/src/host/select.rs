@@ -6,7 +6,7 @@ use kerf_types::inventory::Health;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{Gpu, Inventory, PciAddress};
 
-use super::{GpuName, HostRequest, PlanError};
+use super::{HostRequest, PlanError};
 
 /// A GPU and the rule that speaks of it.
 pub(super) struct Selected<'a> {
@@ -105,10 +105,7 @@ fn add<'a>(out: &mut Vec<Selected<'a>>, new: Selected<'a>) -> Result<(), PlanErr
         Some(old) if old.rule_number == new.rule_number => old.by_name |= new.by_name,
         Some(old) => {
             return Err(PlanError::TwoRules {
-                gpu: GpuName {
-                    index: new.gpu.index,
-                    pci: new.gpu.pci,
-                },
+                gpu: new.gpu.into(),
                 first: old.rule_number,
                 second: new.rule_number,
             });

@@ -10,7 +10,7 @@ use kerf_types::{DeviceId, Gpu, Inventory, PciAddress, ProfileName, Sharing};
 
 use super::one::profiles_of;
 use super::users::{processes, slice_in_use, uses};
-use super::{GpuChange, GpuName, HostPlan, HostRequest, PlanError, Usage, rules_by_gpu};
+use super::{GpuChange, GpuName, HostPlan, HostRequest, PlanError, Usage, User};
 
 /// How the devices of a GPU are shared now, and who has which place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct SharedGpu {
     pub sharing: Sharing,
     /// Whether all of it stands. What failed half-way is begun anew by a layout that wants it.
     pub settled: bool,
-    /// The places that are given, with their holders, by device.
-    pub taken: BTreeMap<DeviceId, BTreeMap<u32, String>>,
+    /// The places that are given, by device.
+    pub taken: BTreeMap<DeviceId, BTreeSet<u32>>,
     /// Devices of which no place is given now, and why.
     pub resting: BTreeMap<DeviceId, String>,
 }
@@ -48,13 +48,14 @@ pub struct SharingChange {
     pub to: Option<Sharing>,
 }
 
-/// Adds to a plan how its GPUs are to be shared.
-pub(super) fn plan(request: &HostRequest<'_>, plan: &mut HostPlan) -> Result<(), PlanError> {
-    let rules = rules_by_gpu(request.inventory, request.layout)?;
+/// Adds to a plan how its GPUs are to be shared, each with the rule that speaks of it.
+pub(super) fn plan(
+    request: &HostRequest<'_>,
+    rules: &BTreeMap<PciAddress, (&Gpu, &LayoutRule)>,
+    plan: &mut HostPlan,
+) -> Result<(), PlanError> {
     for change in &plan.gpus {
-        let mut gpus = request.inventory.gpus.iter();
-        let gpu = gpus.find(|gpu| gpu.pci == change.pci);
-        let (Some(gpu), Some(rule)) = (gpu, rules.get(&change.pci)) else {
+        let Some((gpu, rule)) = rules.get(&change.pci) else {
             continue;
         };
         plan.sharing.extend(plan_one(request, gpu, rule, change)?);
@@ -68,10 +69,7 @@ fn plan_one(
     rule: &LayoutRule,
     change: &GpuChange,
 ) -> Result<Option<SharingChange>, PlanError> {
-    let name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    };
+    let name = GpuName::from(gpu);
     let now = request.usage.shared.get(&gpu.pci);
     let (from, to) = (now.map(|shared| shared.sharing), rule.sharing);
     match to {
@@ -121,10 +119,7 @@ fn clients_fit(
         let most = mps_limit(slices, whole.unwrap_or(slices));
         if mps.clients.get() > most {
             return Err(PlanError::TooManyClients {
-                gpu: GpuName {
-                    index: gpu.index,
-                    pci: gpu.pci,
-                },
+                gpu: gpu.into(),
                 profile,
                 wanted: mps.clients.get(),
                 most,
@@ -136,13 +131,10 @@ fn clients_fit(
 
 /// A way of sharing changes only where nobody uses any of the GPU.
 fn in_nobodys_way(gpu: &Gpu, usage: &Usage) -> Result<(), PlanError> {
-    let name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    };
+    let name = GpuName::from(gpu);
     let holder = usage.gpus.get(&gpu.pci);
-    let used_by = holder.map(|holder| format!("leased by {holder}"));
-    let used_by = used_by.or_else(|| usage.vgpus.get(&gpu.pci).cloned());
+    let vgpus = || usage.vgpus.get(&gpu.pci).cloned().map(User::Vgpu);
+    let used_by = holder.cloned().map(User::Lease).or_else(vgpus);
     if let Some(used_by) = used_by.or_else(|| processes(gpu, None)) {
         return Err(PlanError::GpuInUse { gpu: name, used_by });
     }
@@ -163,10 +155,12 @@ fn in_nobodys_way(gpu: &Gpu, usage: &Usage) -> Result<(), PlanError> {
             slice,
             profile,
             used_by,
+            others,
         } => Err(PlanError::ShareInUse {
             slice,
             profile,
             used_by,
+            others,
         }),
         other => Err(other),
     }
@@ -176,9 +170,5 @@ fn in_nobodys_way(gpu: &Gpu, usage: &Usage) -> Result<(), PlanError> {
 pub(crate) fn taken(usage: &Usage, gpu: PciAddress, device: DeviceId) -> BTreeSet<u32> {
     let shared = usage.shared.get(&gpu);
     let taken = shared.and_then(|shared| shared.taken.get(&device));
-    taken
-        .into_iter()
-        .flatten()
-        .map(|(index, _)| *index)
-        .collect()
+    taken.cloned().unwrap_or_default()
 }

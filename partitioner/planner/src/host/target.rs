@@ -34,10 +34,7 @@ impl Aim<'_> {
         explain: impl Fn(FitError) -> PlanError,
     ) -> Result<(Target, GpuPlan), PlanError> {
         let rule = selected.rule;
-        let gpu = GpuName {
-            index: selected.gpu.index,
-            pci: selected.gpu.pci,
-        };
+        let gpu = GpuName::from(selected.gpu);
         let resolve = |name: &ProfileName| {
             let rule = selected.rule_number;
             let found = self.grid.resolve_slice(name);

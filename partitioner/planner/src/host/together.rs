@@ -19,7 +19,7 @@ use kerf_types::{CiId, GiId, Inventory, MigMode};
 use super::one::{Grids, current, plan_one, profiles_of};
 use super::select::Selected;
 use super::users::{part_uses, uses};
-use super::{GpuChange, GpuName, HostPlan, HostRequest, PlanError, Together};
+use super::{GpuChange, GpuName, HostPlan, HostRequest, PlanError, Together, User};
 use crate::gpu::{Existing, Target};
 use crate::grid::Grid;
 use crate::split::{self, SplitBudget, SplitError, SplitGpu, Tables, Wanted, plan_split};
@@ -33,8 +33,8 @@ pub(super) struct Groups<'a>(BTreeMap<usize, Vec<Selected<'a>>>);
 struct Member<'a> {
     selected: Selected<'a>,
     grid: Rc<Grid>,
-    uses: BTreeMap<GiId, String>,
-    parts_used: BTreeMap<(GiId, CiId), String>,
+    uses: BTreeMap<GiId, User>,
+    parts_used: BTreeMap<(GiId, CiId), User>,
     current: Vec<Existing>,
 }
 
@@ -124,10 +124,7 @@ fn member<'a>(
     grids: &mut Grids<'a>,
 ) -> Result<Member<'a>, PlanError> {
     let gpu = selected.gpu;
-    let name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    };
+    let name = GpuName::from(gpu);
     let profiles = profiles_of(gpu, request.inventory);
     match (gpu.mig_mode, profiles) {
         (MigMode::Unsupported, _) => return Err(PlanError::NoMig { gpu: name }),

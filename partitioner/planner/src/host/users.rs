@@ -5,23 +5,20 @@ use std::collections::BTreeMap;
 use kerf_types::inventory::GpuProcess;
 use kerf_types::{CiId, ComputeInstance, GiId, Gpu, GpuInstance, SliceId};
 
-use super::error::CARRYING;
-use super::{GpuName, HostRequest, PlanError, Usage, Use};
+use super::{GpuName, HostRequest, InUse, PlanError, Usage, Use, User};
 use crate::gpu::FitError;
 
 /// Who uses which instance; an instance that is not named is free.
-pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, String> {
+pub(crate) fn uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<GiId, User> {
     let mut out = BTreeMap::new();
     for instance in &gpu.instances {
         let whole = gpu.slice_id(instance);
         let parts = gpu.slice_ids(instance).into_iter();
         let by = std::iter::once(whole)
             .chain(parts)
-            .find_map(|id| words(usage, id));
-        let text = by.or_else(|| processes(gpu, Some(instance.id)));
-        if let Some(text) = text {
-            out.insert(instance.id, text);
-        }
+            .find_map(|id| user(usage, id));
+        let user = by.or_else(|| processes(gpu, Some(instance.id)));
+        out.extend(user.map(|user| (instance.id, user)));
     }
     out
 }
@@ -57,88 +54,80 @@ pub(super) fn check_forced(request: &HostRequest<'_>) -> Result<(), PlanError> {
 }
 
 /// Who uses which part of a divided instance. What is known of the instance alone counts for all its parts.
-pub(crate) fn part_uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<(GiId, CiId), String> {
+pub(crate) fn part_uses(gpu: &Gpu, usage: &Usage) -> BTreeMap<(GiId, CiId), User> {
     let mut out = BTreeMap::new();
     for instance in gpu.instances.iter().filter(|one| one.is_divided()) {
         for (part, id) in instance.compute.iter().zip(gpu.slice_ids(instance)) {
             let on_it = |process: &&GpuProcess| {
                 process.gi == Some(instance.id) && process.ci.is_none_or(|ci| ci == part.id)
             };
-            let text = words(usage, id)
-                .or_else(|| words(usage, id.whole()))
+            let user = user(usage, id)
+                .or_else(|| user(usage, id.whole()))
                 .or_else(|| pids(gpu.processes.iter().filter(on_it)));
-            out.extend(text.map(|text| ((instance.id, part.id), text)));
+            out.extend(user.map(|user| ((instance.id, part.id), user)));
         }
     }
     out
 }
 
-fn words(usage: &Usage, id: SliceId) -> Option<String> {
+fn user(usage: &Usage, id: SliceId) -> Option<User> {
     match usage.slices.get(&id)? {
-        Use::Leased(holder) => Some(format!("leased by {holder}")),
-        Use::Unknown => Some("used by somebody that kerf does not know".to_owned()),
-        Use::Vgpu(vgpu) => Some(format!("{CARRYING}{vgpu}")),
+        Use::Leased(holder) => Some(User::Lease(holder.clone())),
+        Use::Unknown => Some(User::Unknown),
+        Use::Vgpu(vgpu) => Some(User::Vgpu(vgpu.clone())),
         Use::Free => None,
     }
 }
 
-/// The processes on an instance, or on the GPU as a whole, in words.
-pub(crate) fn processes(gpu: &Gpu, gi: Option<GiId>) -> Option<String> {
+/// The processes on an instance, or on the GPU as a whole.
+pub(crate) fn processes(gpu: &Gpu, gi: Option<GiId>) -> Option<User> {
     pids(gpu.processes.iter().filter(|process| process.gi == gi))
 }
 
-fn pids<'a>(found: impl Iterator<Item = &'a GpuProcess>) -> Option<String> {
-    let pids: Vec<String> = found.map(|process| process.pid.to_string()).collect();
-    match pids.as_slice() {
-        [] => None,
-        [pid] => Some(format!("used by process {pid}")),
-        pids => Some(format!("used by processes {}", pids.join(", "))),
-    }
+fn pids<'a>(found: impl Iterator<Item = &'a GpuProcess>) -> Option<User> {
+    let pids: Vec<u32> = found.map(|process| process.pid).collect();
+    (!pids.is_empty()).then_some(User::Processes(pids))
+}
+
+/// The instances of a GPU that somebody uses, as slices.
+pub(super) fn in_use<'a>(
+    gpu: &'a Gpu,
+    uses: &'a BTreeMap<GiId, User>,
+) -> impl Iterator<Item = (SliceId, User)> + 'a {
+    let used = |one: &GpuInstance| Some((gpu.slice_id(one), uses.get(&one.id)?.clone()));
+    gpu.instances.iter().filter_map(used)
 }
 
 /// The error about an instance that would be destroyed and is in use.
 pub(super) fn slice_in_use(
     gpu: &Gpu,
-    uses: &BTreeMap<GiId, String>,
+    uses: &BTreeMap<GiId, User>,
     gi: GiId,
     profile: String,
 ) -> PlanError {
-    let gpu_name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
+    let used_by = uses.get(&gi).cloned().unwrap_or(User::Unknown);
+    let Some(instance) = gpu.instances.iter().find(|instance| instance.id == gi) else {
+        let gpu = gpu.into();
+        return PlanError::GpuInUse { gpu, used_by };
     };
-    let mut used_by = uses.get(&gi).cloned().unwrap_or_default();
-    let others = gpu.instances.iter().filter(|instance| instance.id != gi);
-    let others =
-        others.filter_map(|one| Some(format!("{} {}", gpu.slice_id(one), uses.get(&one.id)?)));
-    let others = others.collect::<Vec<String>>().join("; ");
-    if !others.is_empty() {
-        used_by = format!("{used_by}; in use there besides: {others}");
-    }
-    match gpu.instances.iter().find(|instance| instance.id == gi) {
-        Some(instance) => PlanError::SliceInUse {
-            slice: gpu.slice_id(instance),
-            profile,
-            used_by,
-        },
-        None => PlanError::GpuInUse {
-            gpu: gpu_name,
-            used_by,
-        },
+    let slice = gpu.slice_id(instance);
+    let others = in_use(gpu, uses).filter(|(other, _)| *other != slice);
+    PlanError::SliceInUse {
+        slice,
+        profile,
+        used_by,
+        others: InUse(others.collect()),
     }
 }
 
 /// Says who is in the way where a plan failed for that.
 pub(super) fn explain(
     gpu: &Gpu,
-    uses: &BTreeMap<GiId, String>,
-    parts: &BTreeMap<(GiId, CiId), String>,
+    uses: &BTreeMap<GiId, User>,
+    parts: &BTreeMap<(GiId, CiId), User>,
     source: FitError,
 ) -> PlanError {
-    let name = GpuName {
-        index: gpu.index,
-        pci: gpu.pci,
-    };
+    let name = GpuName::from(gpu);
     match source {
         FitError::PinNotWanted { gi, profile, .. } => slice_in_use(gpu, uses, gi, profile),
         FitError::PartNotWanted {
@@ -146,28 +135,22 @@ pub(super) fn explain(
             ci,
             ref profile,
         } => {
-            let used_by = parts.get(&(gi, ci)).cloned().unwrap_or_default();
+            let used_by = parts.get(&(gi, ci)).cloned().unwrap_or(User::Unknown);
             match part_name(gpu, gi, ci) {
                 Some(slice) => PlanError::SliceInUse {
                     slice,
                     profile: profile.clone(),
                     used_by,
+                    others: InUse::default(),
                 },
                 None => PlanError::Fit { gpu: name, source },
             }
         }
-        FitError::PinsInTheWay { .. } => {
-            let used = gpu.instances.iter().filter_map(|instance| {
-                let by = uses.get(&instance.id)?;
-                Some(format!("{} {by}", gpu.slice_id(instance)))
-            });
-            let in_use = used.collect::<Vec<String>>().join("; ");
-            PlanError::Blocked {
-                gpu: name,
-                in_use,
-                source,
-            }
-        }
+        FitError::PinsInTheWay { .. } => PlanError::Blocked {
+            gpu: name,
+            in_use: InUse(in_use(gpu, uses).collect()),
+            source,
+        },
         source => PlanError::Fit { gpu: name, source },
     }
 }

@@ -6,7 +6,7 @@ use kerf_types::{Gpu, Health, Inventory, MigMode, SliceId, Timestamp};
 
 use super::{gi, id, place, profiles};
 use crate::check::{Violation, check_host};
-use crate::host::{Change, HostPlan, HostRequest, Usage, Use, plan_host};
+use crate::host::{Change, HostPlan, HostRequest, PlanError, Usage, Use, plan_host};
 use crate::machine;
 
 /// Two H100s: GPU 0 holds two 3g, GPU 1 has MIG off and tells no profiles.
@@ -69,6 +69,20 @@ impl World {
             compute: None,
         };
         self.usage.slices.insert(slice, by);
+    }
+
+    /// The refusal of what cannot be had.
+    pub fn refusal(&self) -> PlanError {
+        let layout = Layout {
+            rules: self.rules.clone(),
+        };
+        let request = HostRequest {
+            inventory: &self.inventory,
+            layout: &layout,
+            usage: &self.usage,
+            allow_reset: self.allow_reset,
+        };
+        plan_host(&request).expect_err("a refusal")
     }
 
     /// Plans; a plan is checked, an error is its chain of causes.

@@ -63,10 +63,9 @@ impl World {
 
     /// Gives places on a device, as the host says it: by place, and as a use of the whole.
     fn taken(mut self, device: DeviceId, places: &[u32]) -> Self {
-        let holder = |index: &u32| (*index, format!("container {index}"));
         let shared = self.usage.shared.get_mut(&device.gpu());
         let taken = &mut shared.expect("a shared GPU").taken;
-        taken.insert(device, places.iter().map(holder).collect());
+        taken.insert(device, places.iter().copied().collect());
         let by = "container 0".to_owned();
         match device {
             DeviceId::Gpu(gpu) => drop(self.usage.gpus.insert(gpu, by)),

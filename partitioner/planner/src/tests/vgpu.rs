@@ -1,6 +1,8 @@
 //! What carries a vGPU is left alone by every plan.
 
-use kerf_types::layout::GpuSelector;
+use kerf_types::Sharing;
+use kerf_types::layout::{GpuSelector, LayoutRule};
+use kerf_types::sharing::Mps;
 
 use super::host::{World, render, rule};
 use crate::check::Violation;
@@ -52,4 +54,43 @@ fn a_gpu_with_vgpus_keeps_its_mode_and_the_checker_says_so_too() {
     );
     let found = world.violations(&plan);
     assert_eq!(found, [(1, Violation::CarriesVgpus { step: 0 })]);
+}
+
+/// What the host's hint hangs on, whatever of the GPU was to change.
+#[test]
+fn a_vgpu_in_the_way_is_known_as_one() {
+    let vgpu = "vGPU 0000:10:00.4 of user 7";
+    let clients = Sharing::Mps(Mps {
+        clients: std::num::NonZeroU32::MIN,
+        threads: None,
+        memory: None,
+    });
+    let shared = |gpu, on, slices: &[(&str, u32)]| LayoutRule {
+        sharing: Some(clients),
+        ..rule(&[GpuSelector::Index(gpu)], on, slices)
+    };
+    let about = |world: &World| {
+        let error = world.refusal();
+        assert!(error.is_about_vgpu(), "{error}");
+        error.to_string()
+    };
+    let mut whole = World::new(vec![shared(1, false, &[])]);
+    let pci = whole.gpu(1).pci;
+    whole.usage.vgpus.insert(pci, vgpu.to_owned());
+    assert_eq!(
+        about(&whole),
+        format!("the layout would change GPU 1 (0000:11:00.0), which is carrying {vgpu}")
+    );
+    let mut slice = World::new(vec![shared(0, true, &[("3g.40gb", 2)])]);
+    slice.lease("4:4", Use::Vgpu(vgpu.to_owned()));
+    assert_eq!(
+        about(&slice),
+        format!(
+            "the layout would change how slice 0000:10:00.0-4-4 (3g.40gb) is shared, which is carrying {vgpu}"
+        )
+    );
+    let mut leased = World::new(vec![rule(&[GpuSelector::Index(0)], false, &[])]);
+    // A holder's own words decide nothing.
+    leased.lease("4:4", Use::Leased("job carrying 4".to_owned()));
+    assert!(!leased.refusal().is_about_vgpu());
 }

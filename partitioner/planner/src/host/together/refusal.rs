@@ -1,8 +1,8 @@
 //! Why the slices of a rule cannot be split over its GPUs, in the words of those who know GPUs by their indices.
 
 use crate::host::select::listed;
-use crate::host::users::{explain, slice_in_use};
-use crate::host::{GpuName, PlanError};
+use crate::host::users::{self, explain, slice_in_use};
+use crate::host::{GpuName, InUse, PlanError};
 use crate::split::SplitError;
 
 use super::Member;
@@ -82,10 +82,7 @@ fn unknown(rule: usize, members: &[Member<'_>], gpus: String, name: String) -> P
         let mut names = member.selected.rule.slices.keys();
         let wrong = names.find(|one| one.to_string() == name)?;
         let source = member.grid.resolve(wrong).err()?;
-        let gpu = GpuName {
-            index: member.selected.gpu.index,
-            pci: member.selected.gpu.pci,
-        };
+        let gpu = GpuName::from(member.selected.gpu);
         Some(PlanError::Profile { rule, gpu, source })
     });
     known.unwrap_or(PlanError::Together {
@@ -115,17 +112,8 @@ fn renumbered(error: SplitError, index: impl Fn(usize) -> usize) -> SplitError {
     }
 }
 
-fn in_use(members: &[Member<'_>]) -> String {
-    let used = members.iter().flat_map(|member| {
-        let gpu = member.selected.gpu;
-        let live = gpu.instances.iter();
-        live.filter_map(|one| {
-            Some(format!(
-                "{} {}",
-                gpu.slice_id(one),
-                member.uses.get(&one.id)?
-            ))
-        })
-    });
-    used.collect::<Vec<String>>().join("; ")
+fn in_use(members: &[Member<'_>]) -> InUse {
+    let used = members.iter();
+    let used = used.flat_map(|member| users::in_use(member.selected.gpu, &member.uses));
+    InUse(used.collect())
 }
