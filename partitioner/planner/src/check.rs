@@ -283,9 +283,22 @@ pub enum Violation {
     /// How a GPU is shared would change under somebody who uses it, or to what it cannot be.
     #[error("how it is shared cannot change so")]
     SharedInUse,
+    /// More MPS clients than a device serves: than a whole GPU, or than a slice with so many compute slices.
+    #[error("more mps clients are wanted than {} serves", device(*.slices))]
+    TooManyClients {
+        /// Compute slices; `None` for a GPU without MIG.
+        slices: Option<u32>,
+    },
     /// Two picks share hardware, or one is not free.
     #[error("pick {0} is not free to give")]
     NotFree(usize),
+}
+
+fn device(slices: Option<u32>) -> String {
+    match slices {
+        Some(slices) => format!("a slice with {slices} compute slices"),
+        None => "a whole GPU".to_owned(),
+    }
 }
 
 /// What must be true of one GPU when its steps are done, and what must not happen on the way.

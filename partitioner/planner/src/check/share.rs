@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use kerf_types::layout::LayoutRule;
 use kerf_types::{DeviceId, Gpu, GpuInstance, MigMode, Sharing, SharingMode};
 
-use super::layout::speaks_of;
+use super::layout::{profiles, speaks_of};
 use super::{Violation, parts};
 use crate::choose::{Pick, SharePick};
 use crate::host::{GpuChange, HostPlan, HostRequest, Usage, Use};
+
+/// Most MPS clients of a whole GPU (MPS documentation, "Client Connection Limit"); a slice serves its part of them.
+const CLIENTS: u64 = 48;
 
 /// Whether this very place may be given.
 pub(super) fn is_free(gpu: &Gpu, usage: &Usage, pick: &SharePick) -> bool {
@@ -87,7 +90,9 @@ pub(super) fn check(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Vio
             continue;
         };
         let wrong = check_one(request.usage, gpu, rule, change, plan);
-        found.extend(wrong.map(|violation| (gpu.index, violation)));
+        let crowded = check_clients(request, gpu, rule, change);
+        let all = wrong.into_iter().chain(crowded);
+        found.extend(all.map(|violation| (gpu.index, violation)));
     }
     for entry in &plan.sharing {
         let planned = plan.gpus.iter().filter(|gpu| gpu.pci == entry.gpu.pci);
@@ -97,6 +102,39 @@ pub(super) fn check(request: &HostRequest<'_>, plan: &HostPlan) -> Vec<(u32, Vio
         }
     }
     found
+}
+
+/// Whether each device that the GPU will have serves the MPS clients that its rule wants. Of profiles that nobody
+/// knows yet nothing can be said: their slices wait for a second plan.
+fn check_clients(
+    request: &HostRequest<'_>,
+    gpu: &Gpu,
+    rule: &LayoutRule,
+    change: &GpuChange,
+) -> Option<Violation> {
+    let Some(Sharing::Mps(mps)) = rule.sharing else {
+        return None;
+    };
+    let wanted = u64::from(mps.clients.get());
+    if !rule.mig_enabled {
+        let is_crowded = wanted > CLIENTS;
+        return is_crowded.then_some(Violation::TooManyClients { slices: None });
+    }
+    let known = profiles(gpu, request.inventory.gpus.iter());
+    let whole = known
+        .iter()
+        .map(|profile| u64::from(profile.slices))
+        .max()?;
+    let wholes = change.target.keys().filter_map(|id| {
+        let profile = known.iter().find(|profile| profile.id == *id)?;
+        Some(profile.slices)
+    });
+    let parts = change.parts.keys().map(|(_, slices)| u32::from(*slices));
+    // One client has room everywhere; of more, each needs its part of the slice.
+    let is_crowded = |slices: &u32| wanted > 1 && wanted * whole > CLIENTS * u64::from(*slices);
+    let slices = wholes.chain(parts).find(is_crowded)?;
+    let slices = Some(slices);
+    Some(Violation::TooManyClients { slices })
 }
 
 fn check_one(

@@ -171,6 +171,18 @@ const PLANS: &[PlanMutant] = &[
         let first = plan.sharing.first_mut();
         first.is_some_and(|change| change.from.replace(time_slices(9)).is_none())
     }),
+    ("more clients than the slice serves", |plan, world| {
+        let (Some(change), [rule]) = (plan.sharing.first_mut(), world.rules.as_mut_slice()) else {
+            return false;
+        };
+        if !matches!(change.to, Some(Sharing::Mps(_))) {
+            return false;
+        }
+        let one_too_many = if rule.mig_enabled { 21 } else { 49 };
+        change.to = Some(mps(one_too_many, None));
+        rule.sharing = change.to;
+        true
+    }),
     ("it changes although it is so", |plan, world| {
         let changes = std::mem::take(&mut plan.sharing);
         for change in &changes {
