@@ -40,6 +40,14 @@ pub enum VgpuError {
         #[source]
         cause: TreeError,
     },
+    /// A file holds something else than a number.
+    #[error("{path} reads {text:?}")]
+    Garbled {
+        /// The file.
+        path: String,
+        /// What it reads.
+        text: String,
+    },
     /// A virtual function is listed, and which one it is cannot be told.
     #[error("{path} leads to {link:?}")]
     Unnamed {
@@ -71,6 +79,16 @@ pub enum VgpuError {
         function: PciAddress,
         /// What it carries.
         found: String,
+    },
+    /// Somebody else has turned virtual functions on or off meanwhile.
+    #[error("GPU {gpu} has {found} virtual functions by now, and had {expected} before")]
+    Changed {
+        /// The GPU.
+        gpu: PciAddress,
+        /// How many it has.
+        found: String,
+        /// How many it had.
+        expected: u32,
     },
     /// A virtual machine has it, or something else that is in the way.
     #[error("{pci} is in use by {by}")]

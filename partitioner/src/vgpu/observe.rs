@@ -43,11 +43,7 @@ pub fn observe(tree: &dyn SysTree, gpu: PciAddress) -> Result<VgpuGpu, VgpuError
         true => VgpuError::NotFound { gpu },
         false => VgpuError::Unreadable { pci: gpu, cause },
     })?;
-    let number = |name: &str| fact(tree, &format!("{home}/{name}"))?.parse().ok();
-    let sriov = number("sriov_totalvfs").map(|most| Sriov {
-        functions: number("sriov_numvfs").unwrap_or(0),
-        most,
-    });
+    let sriov = sriov(tree, gpu)?;
     let mut look = Look {
         tree,
         framework: None,
@@ -66,11 +62,35 @@ pub fn observe(tree: &dyn SysTree, gpu: PciAddress) -> Result<VgpuGpu, VgpuError
     Ok(VgpuGpu {
         pci: gpu,
         framework: look.framework,
-        sriov: sriov.filter(|sriov| sriov.most > 0),
+        sriov,
         types: types.collect(),
         functions,
         problems: look.problems,
     })
+}
+
+/// How many virtual functions the GPU has; `None` where it can have none. A GPU that can have some and does not say
+/// how many it has fails the look: taken for none, they would be turned on over those that are there.
+fn sriov(tree: &dyn SysTree, gpu: PciAddress) -> Result<Option<Sriov>, VgpuError> {
+    let number = |name: &str| {
+        let path = format!("{}/{name}", folder(gpu));
+        let bytes = tree.read(&path)?;
+        let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+        Ok((text.parse::<u32>().map_err(|_| text), path))
+    };
+    let known = |(number, path): (Result<u32, String>, String)| {
+        number.map_err(|text| VgpuError::Garbled { path, text })
+    };
+    let unreadable = |cause| VgpuError::Unreadable { pci: gpu, cause };
+    let most = match number("sriov_totalvfs") {
+        Err(error) if TreeError::is_absent(&error) => return Ok(None),
+        most => known(most.map_err(unreadable)?)?,
+    };
+    if most == 0 {
+        return Ok(None);
+    }
+    let functions = known(number("sriov_numvfs").map_err(unreadable)?)?;
+    Ok(Some(Sriov { functions, most }))
 }
 
 /// One look at a GPU, with what it gathers on the way.

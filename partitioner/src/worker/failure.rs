@@ -67,9 +67,11 @@ impl From<VgpuError> for FailureOf {
             VgpuError::NotOffered { .. } => Code::NotSupported,
             VgpuError::NoRoom { .. } => Code::NoRoom,
             VgpuError::InUse { .. } => Code::InUse,
-            VgpuError::Conflict { .. } => Code::Conflict,
+            VgpuError::Conflict { .. } | VgpuError::Changed { .. } => Code::Conflict,
             VgpuError::Stuck { .. } | VgpuError::Unseen { .. } => Code::Unsettled,
-            VgpuError::Unknown { .. } | VgpuError::Unnamed { .. } => Code::Io,
+            VgpuError::Unknown { .. } | VgpuError::Unnamed { .. } | VgpuError::Garbled { .. } => {
+                Code::Io
+            }
             VgpuError::Unreadable { .. } | VgpuError::Undone { .. } => match error.errno() {
                 Some(Errno::ENODEV | Errno::ENXIO) => Code::Lost,
                 Some(Errno::EACCES | Errno::EPERM | Errno::EROFS) => Code::NoPermission,

@@ -71,7 +71,9 @@ fn mediated(
         let why = "mediated devices are not told places";
         return Err(VgpuError::NotOffered { gpu, why });
     }
-    if Removed(uuid).holds(tree) != Ok(true) {
+    let is_fresh = Removed(uuid).holds(tree);
+    let pci = function;
+    if !is_fresh.map_err(|cause| VgpuError::Unreadable { pci, cause })? {
         let found = format!("a vGPU {uuid} already");
         return Err(VgpuError::Conflict { function, found });
     }

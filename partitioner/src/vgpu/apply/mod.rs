@@ -55,21 +55,34 @@ pub fn apply(
     }))
 }
 
-/// Runs changes; returns how many values were written.
+/// Runs changes of a function; returns how many values were written. Another value than the expected one is a vGPU
+/// that is there.
 fn carry_out(
+    tree: &dyn SysTree,
+    function: PciAddress,
+    changes: &[Change<'_>],
+    patience: &mut dyn Patience,
+) -> Result<usize, VgpuError> {
+    let other = |found: String| {
+        let found = format!("a vGPU of type {found}");
+        VgpuError::Conflict { function, found }
+    };
+    carry_out_or(tree, function, changes, patience, other)
+}
+
+/// The same of a GPU or function, where another value than the expected one means this.
+fn carry_out_or(
     tree: &dyn SysTree,
     pci: PciAddress,
     changes: &[Change<'_>],
     patience: &mut dyn Patience,
+    other: impl FnOnce(String) -> VgpuError,
 ) -> Result<usize, VgpuError> {
     match transaction::run(tree, changes, patience) {
         Outcome::Done { written } => Ok(written),
         Outcome::Undone {
             reason: Refusal::Conflict { found, .. },
-        } => {
-            let (function, found) = (pci, format!("a vGPU of type {found}"));
-            Err(VgpuError::Conflict { function, found })
-        }
+        } => Err(other(found)),
         Outcome::Undone { reason } => Err(VgpuError::Undone { pci, cause: reason }),
         Outcome::Stuck { reason, left } => Err(VgpuError::stuck(pci, reason, &left)),
     }

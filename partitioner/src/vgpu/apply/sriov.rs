@@ -2,7 +2,7 @@
 
 use kerf_types::PciAddress;
 
-use super::carry_out;
+use super::carry_out_or;
 use super::conditions::Functions;
 use crate::systree::SysTree;
 use crate::systree::transaction::{Before, Change, Done, Patience, Undo};
@@ -43,7 +43,13 @@ pub fn set(
         done: Done::ReadsBackAnd(of(wanted)),
         undo: Undo::RestoreAnd(of(sriov.functions)),
     };
-    carry_out(tree, gpu, &[change], patience)
+    let expected = sriov.functions;
+    let other = |found| VgpuError::Changed {
+        gpu,
+        found,
+        expected,
+    };
+    carry_out_or(tree, gpu, &[change], patience, other)
         .map(drop)
         .map_err(|error| match error.errno() {
             Some(nix::errno::Errno::EBUSY) if matches!(error, VgpuError::Undone { .. }) => {

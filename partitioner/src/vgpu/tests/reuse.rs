@@ -2,6 +2,9 @@
 
 use std::cell::Cell;
 
+use kerf_types::Step;
+use nvidia_ml::kernel::vgpu::Framework;
+
 use super::{HALF, QUARTER, VgpuError, WHOLE, World, words};
 use crate::systree::{SysTree, TreeError};
 
@@ -25,6 +28,50 @@ impl SysTree for Faster<'_> {
         if !self.done.replace(true) {
             self.world.somebody_sets(0, self.value);
         }
+        self.world.tree.write(path, bytes)
+    }
+
+    fn link(&self, path: &str) -> Result<String, TreeError> {
+        self.world.tree.link(path)
+    }
+}
+
+/// Somebody who writes values into a file when it is read for the second time: between the look at the GPU, which
+/// reads it once, and the look before a write.
+struct Between<'a> {
+    world: &'a World,
+    file: String,
+    values: &'a [&'a str],
+    reads: Cell<u32>,
+}
+
+impl<'a> Between<'a> {
+    fn new(world: &'a World, file: String, values: &'a [&'a str]) -> Self {
+        let reads = Cell::new(0);
+        Self {
+            world,
+            file,
+            values,
+            reads,
+        }
+    }
+}
+
+impl SysTree for Between<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, TreeError> {
+        if path == self.file && self.reads.replace(self.reads.get() + 1) == 1 {
+            for value in self.values {
+                self.world.tree.write(path, value.as_bytes())?;
+            }
+        }
+        self.world.tree.read(path)
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, TreeError> {
+        self.world.tree.list(path)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
         self.world.tree.write(path, bytes)
     }
 
@@ -74,14 +121,24 @@ fn whoever_was_faster_keeps_the_function() {
 fn another_type_between_look_and_release_is_kept() {
     let world = World::vfio();
     world.create(0, WHOLE).expect("there is room");
-    // They clear it and make another just before our write: the driver's file cannot tell, so only the look can.
-    world.somebody_sets(0, "0");
-    let faster = Faster {
-        world: &world,
-        value: "1202",
-        done: Cell::new(false),
-    };
-    let seen = world.apply(&faster, &world.destruction(0, WHOLE, None));
-    seen.expect("there was none: nothing is written");
-    assert!(!faster.done.get());
+    let function = world.functions[0];
+    let file = format!("/sys/bus/pci/devices/{function}/nvidia/current_vgpu_type");
+    let other = Between::new(&world, file, &["0", "1202"]);
+    let refused = words(world.apply(&other, &world.destruction(0, WHOLE, None)));
+    assert_eq!(refused, format!("{function} carries a vGPU of type 1202"));
+    assert_eq!(world.types_on(0), [QUARTER]);
+}
+
+#[test]
+fn functions_that_somebody_else_turns_on_meanwhile_are_told_as_functions() {
+    let world = World::without_functions(Framework::Vfio);
+    let gpu = world.gpu;
+    let file = format!("/sys/bus/pci/devices/{gpu}/sriov_numvfs");
+    let other = Between::new(&world, file, &["4"]);
+    let enabled = true;
+    let refused = words(world.apply(&other, &Step::SetSriov { gpu, enabled }));
+    let expected = format!("GPU {gpu} has 4 virtual functions by now, and had 0 before");
+    assert_eq!(refused, expected);
+    let left = world.look().sriov.expect("it has some");
+    assert_eq!(left.functions, 4, "theirs are kept");
 }

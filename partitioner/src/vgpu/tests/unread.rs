@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nvidia_ml::kernel;
 use nvidia_ml::kernel::state::{Access, Fault, FaultKind};
 
-use super::{HALF, VgpuError, World, words};
+use super::{HALF, VgpuError, World, uuid, words};
 use crate::systree::{Operation, SysTree, TreeError};
 use crate::vgpu::observe;
 
@@ -44,8 +44,15 @@ impl SysTree for Astray<'_> {
 
 fn read_fault(world: &World, file: &str) {
     let function = world.functions[0];
+    fail_reads(
+        world,
+        format!("/sys/bus/pci/devices/{function}/nvidia/{file}"),
+    );
+}
+
+fn fail_reads(world: &World, path: String) {
     let fault = Fault {
-        path: format!("/sys/bus/pci/devices/{function}/nvidia/{file}"),
+        path,
         on: Access::Read,
         kind: FaultKind::Fail(kernel::Errno::EIO),
         times: None,
@@ -100,4 +107,42 @@ fn a_place_that_does_not_read_is_unknown_and_the_vgpu_is_there() {
     let function = world.look();
     let function = function.function(world.functions[0]).expect("a function");
     assert_eq!(function.vgpus, None);
+}
+
+/// Taken for none, those that are there would be turned on a second time, or never off.
+#[test]
+fn a_count_of_functions_that_does_not_read_is_not_none() {
+    for file in ["sriov_numvfs", "sriov_totalvfs"] {
+        let world = World::vfio();
+        world.create(0, HALF).expect("there is room");
+        let gpu = world.gpu;
+        fail_reads(&world, format!("/sys/bus/pci/devices/{gpu}/{file}"));
+        let unread = format!("look at the vGPUs of {gpu}: read /sys/bus/pci/devices/{gpu}/{file}");
+        for refused in [
+            words(observe(&world.tree, gpu)),
+            words(world.sriov(true)),
+            words(world.sriov(false)),
+        ] {
+            assert!(refused.starts_with(&unread), "{refused}");
+        }
+        world.tree.kernel().clear_faults().expect("lifted");
+        assert_eq!(world.types_on(0), [HALF]);
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_looked_up_is_not_another_vgpu() {
+    let world = World::of(nvidia_ml::kernel::vgpu::Framework::MdevOnFunction);
+    let name = uuid(0).to_string();
+    let tree = Astray {
+        world: &world,
+        name: &name,
+        leads: Err(Errno::EIO),
+    };
+    let outcome = world.apply(&tree, &world.creation(0, HALF));
+    assert!(
+        matches!(outcome, Err(VgpuError::Unreadable { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(world.types_on(0), []);
 }
