@@ -101,6 +101,14 @@ pub enum TreeError {
         /// Bytes of the value.
         length: usize,
     },
+    /// A vendor's tool that stands for the write has failed.
+    #[error("{command}: {said}")]
+    Tool {
+        /// Its command line.
+        command: Box<str>,
+        /// What it said, cut to a bound.
+        said: Box<str>,
+    },
     /// A file or folder is larger than anything that a kernel shows there.
     #[error("{path} has more than {limit} bytes or entries")]
     TooLarge {
@@ -116,7 +124,7 @@ impl TreeError {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Refused { errno, .. } => Some(*errno),
-            Self::Short { .. } | Self::TooLarge { .. } => None,
+            Self::Short { .. } | Self::Tool { .. } | Self::TooLarge { .. } => None,
         }
     }
 

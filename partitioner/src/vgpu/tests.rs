@@ -3,6 +3,7 @@
 mod faults;
 mod reuse;
 mod texts;
+mod tool;
 mod unread;
 mod unsettled;
 

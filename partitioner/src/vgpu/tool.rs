@@ -17,6 +17,9 @@ const TOOL: &str = "usr/lib/nvidia/sriov-manage";
 /// The file whose writes it carries out.
 const FILE: &str = "/sriov_numvfs";
 
+/// What is kept of the words of a tool that failed, in characters: the first lines tell why.
+const SAID_MAX: usize = 400;
+
 /// A tree whose virtual functions are turned on and off by the tool, where there is one.
 pub struct WithTool<'a> {
     tree: &'a dyn SysTree,
@@ -38,24 +41,28 @@ impl<'a> WithTool<'a> {
             b"0" => "-d",
             _ => "-e",
         };
-        let refused = |operation, errno| TreeError::Refused {
-            operation,
-            path: path.to_owned(),
-            errno,
-        };
         let mut command = Command::new(tool);
         command.args([flag, slot]).stdin(Stdio::null());
         let done = command.output().map_err(|error| {
             let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-            refused(Operation::OpenToWrite, errno)
+            TreeError::Refused {
+                operation: Operation::OpenToWrite,
+                path: tool.display().to_string(),
+                errno,
+            }
         })?;
         if done.status.success() {
             return Ok(());
         }
-        let words = String::from_utf8_lossy(&done.stderr);
-        tracing::warn!(gpu.pci = slot, error = words.trim(), "sriov-manage failed");
+        let said = match String::from_utf8_lossy(&done.stderr).trim() {
+            "" => done.status.to_string(),
+            words => words.chars().take(SAID_MAX).collect(),
+        };
         // It tells no errno; what is read afterwards decides.
-        Err(refused(Operation::Write, Errno::EIO))
+        Err(TreeError::Tool {
+            command: format!("{} {flag} {slot}", tool.display()).into(),
+            said: said.into(),
+        })
     }
 }
 
