@@ -18,7 +18,7 @@ use kerf_api::partitioner::v1 as wire;
 use kerf_api::partitioner::v1::request::Call;
 use kerf_api::partitioner::v1::response::Outcome;
 use kerf_types::sample::GpuSample;
-use kerf_types::{AmdGpu, Gpu, PciAddress, Step, VgpuGpu};
+use kerf_types::{AmdGpu, Gpu, PciAddress, Step};
 
 use crate::worker::Machine;
 
@@ -240,22 +240,6 @@ impl Client {
         amd_gpu(self.call(Call::Apply(wire::Apply { step }), deadline)?)
     }
 
-    /// vGPUs of one GPU.
-    pub fn observe_vgpu(
-        &mut self,
-        pci: PciAddress,
-        deadline: Duration,
-    ) -> Result<VgpuGpu, ClientError> {
-        let pci = pci.to_string();
-        vgpu_gpu(self.call(Call::ObserveVgpu(wire::ObserveVgpu { pci }), deadline)?)
-    }
-
-    /// Carries out a step of vGPUs; those of the GPU as they are then.
-    pub fn apply_vgpu(&mut self, step: &Step, deadline: Duration) -> Result<VgpuGpu, ClientError> {
-        let step = Some(step.into());
-        vgpu_gpu(self.call(Call::Apply(wire::Apply { step }), deadline)?)
-    }
-
     /// Carries out a step; the GPU as it is then.
     pub fn apply(&mut self, step: &Step, deadline: Duration) -> Result<Gpu, ClientError> {
         gpu(self.call(
@@ -349,15 +333,6 @@ fn gpu(outcome: Outcome) -> Result<Gpu, ClientError> {
 fn amd_gpu(outcome: Outcome) -> Result<AmdGpu, ClientError> {
     match outcome {
         Outcome::AmdGpu(gpu) => gpu
-            .try_into()
-            .map_err(|cause| ClientError::Convert { cause }),
-        _ => Err(ClientError::OtherKind),
-    }
-}
-
-fn vgpu_gpu(outcome: Outcome) -> Result<VgpuGpu, ClientError> {
-    match outcome {
-        Outcome::VgpuGpu(gpu) => gpu
             .try_into()
             .map_err(|cause| ClientError::Convert { cause }),
         _ => Err(ClientError::OtherKind),

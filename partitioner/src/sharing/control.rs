@@ -9,6 +9,8 @@ use super::run::Call;
 use super::text::{self, TextError};
 use super::{MpsPlace, MpsServer, MpsState, SharingError, Tools};
 
+/// By this a daemon is found, and known for what it is.
+pub(super) const PIPE_VARIABLE: &str = "CUDA_MPS_PIPE_DIRECTORY";
 /// The daemon serves one device, which is its first.
 const DEVICE: &str = "0";
 /// Percentages are shown with one decimal.
@@ -19,7 +21,7 @@ const PROTOCOL: (&str, &str) = ("CUDA_MPS_PROTOCOL_VERSION", "2");
 /// The environment by which tools find a daemon.
 pub(super) fn environment(tools: &Tools, place: &MpsPlace) -> Vec<(OsString, OsString)> {
     let mut env = tools.env.clone();
-    env.push(("CUDA_MPS_PIPE_DIRECTORY".into(), place.pipe().into()));
+    env.push((PIPE_VARIABLE.into(), place.pipe().into()));
     env.push(("CUDA_MPS_LOG_DIRECTORY".into(), place.log.clone().into()));
     env.push((PROTOCOL.0.into(), PROTOCOL.1.into()));
     env
@@ -72,8 +74,12 @@ impl Tools {
         self.understood(place, &command, text::memory_limit)
     }
 
-    /// Sets what is limited, and reads back all of it.
-    pub(super) fn limit(&self, place: &MpsPlace, limits: &Mps) -> Result<(), SharingError> {
+    /// Sets the limits of a running daemon for servers that start later, and reads them back. A memory limit cannot
+    /// be taken away again: that needs a new daemon, and is `NotDone`.
+    ///
+    /// # Errors
+    /// Those of a call, `NotDone`.
+    pub fn mps_limit(&self, place: &MpsPlace, limits: &Mps) -> Result<(), SharingError> {
         let threads = limits.threads.unwrap_or(100);
         self.ask(
             place,
@@ -110,25 +116,14 @@ impl Tools {
         }
     }
 
-    /// What the daemon says of itself.
-    pub(super) fn state(&self, place: &MpsPlace) -> Result<MpsState, SharingError> {
+    /// What the daemon says: limits, servers, clients.
+    ///
+    /// # Errors
+    /// Those of a call: `Refused` where no daemon answers.
+    pub fn mps_state(&self, place: &MpsPlace) -> Result<MpsState, SharingError> {
         let threads = self.threads(place)?;
         let memory = self.memory(place)?;
-        let mut servers = Vec::new();
-        for pid in self.understood(place, "get_server_list", text::pids)? {
-            match self.server(place, pid) {
-                Ok(server) => servers.push(server),
-                // It may have ended since it was listed; the list is then another one.
-                Err(error) => {
-                    if self
-                        .understood(place, "get_server_list", text::pids)?
-                        .contains(&pid)
-                    {
-                        return Err(error);
-                    }
-                }
-            }
-        }
+        let servers = self.of_servers(place, |pid| self.server(place, pid))?;
         Ok(MpsState {
             threads,
             memory,
@@ -136,35 +131,44 @@ impl Tools {
         })
     }
 
+    /// The clients of all its servers, and nothing else: whether a daemon may end must not hang on an answer about
+    /// its limits.
+    pub(super) fn clients(&self, place: &MpsPlace) -> Result<Vec<u32>, SharingError> {
+        let lists = self.of_servers(place, |pid| self.clients_of(place, pid))?;
+        Ok(lists.concat())
+    }
+
+    /// What is asked of each server.
+    fn of_servers<T>(
+        &self,
+        place: &MpsPlace,
+        ask: impl Fn(u32) -> Result<T, SharingError>,
+    ) -> Result<Vec<T>, SharingError> {
+        let list = || self.understood(place, "get_server_list", text::pids);
+        let mut answers = Vec::new();
+        for pid in list()? {
+            match ask(pid) {
+                Ok(answer) => answers.push(answer),
+                // It may have ended since it was listed; the list is then another one.
+                Err(error) if list()?.contains(&pid) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(answers)
+    }
+
     fn server(&self, place: &MpsPlace, pid: u32) -> Result<MpsServer, SharingError> {
         let status = format!("get_server_status {pid}");
-        let clients = format!("get_client_list {pid}");
         Ok(MpsServer {
             pid,
             status: self.understood(place, &status, text::server_status)?,
-            clients: self.understood(place, &clients, text::pids)?,
+            clients: self.clients_of(place, pid)?,
         })
     }
 
-    /// The version that `-v` prints.
-    pub(super) fn version(&self) -> Result<String, SharingError> {
-        let call = Call {
-            program: &self.mps_control,
-            arguments: &["-v"],
-            env: self.env.clone(),
-            input: "",
-            asked: "-v",
-            in_driver: None,
-        };
-        let said = call.run(self.patience.call)?;
-        let version = text::version(&said);
-        version
-            .map(str::to_owned)
-            .map_err(|cause| SharingError::Answer {
-                program: self.mps_control.clone(),
-                asked: "-v".to_owned(),
-                cause,
-            })
+    fn clients_of(&self, place: &MpsPlace, pid: u32) -> Result<Vec<u32>, SharingError> {
+        let command = format!("get_client_list {pid}");
+        self.understood(place, &command, text::pids)
     }
 }
 

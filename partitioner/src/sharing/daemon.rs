@@ -8,7 +8,6 @@
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use kerf_types::sharing::Mps;
 
-use super::control::environment;
-use super::process::{has_in_environment, start_ticks};
+use super::control::{PIPE_VARIABLE, environment};
+use super::process::{start_ticks, variable};
 use super::run::Call;
 use super::{MpsDaemon, MpsPlace, SharingError, Tools, check_device};
 
@@ -42,7 +41,13 @@ const START_POLL: Duration = Duration::from_millis(20);
 const LOG_TAIL: usize = 400;
 
 impl Tools {
-    pub(super) fn start(&self, place: &MpsPlace, limits: &Mps) -> Result<MpsDaemon, SharingError> {
+    /// Starts a daemon, waits until it answers, sets its limits and reads them back. What fails half-way is ended
+    /// again.
+    ///
+    /// # Errors
+    /// `Occupied` where a daemon of that place runs already; `Ended` with its last words where it does not stay; each
+    /// other reason of `SharingError`.
+    pub fn mps_start(&self, place: &MpsPlace, limits: &Mps) -> Result<MpsDaemon, SharingError> {
         check_device(&place.device)?;
         if let Some(there) = find(place)? {
             return Err(SharingError::Occupied {
@@ -54,7 +59,7 @@ impl Tools {
         let daemon = self.launch(place)?;
         let ready = self
             .answers(place, &daemon)
-            .and_then(|()| self.limit(place, limits));
+            .and_then(|()| self.mps_limit(place, limits));
         match ready {
             Ok(()) => Ok(daemon),
             Err(error) => {
@@ -65,6 +70,15 @@ impl Tools {
                 Err(error)
             }
         }
+    }
+
+    /// The running daemon of that place, whoever started it: by its pid file, and the pipe directory in its
+    /// environment.
+    ///
+    /// # Errors
+    /// `Files`, `Process`.
+    pub fn mps_find(&self, place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
+        find(place)
     }
 
     /// Starts the process, in a session and a mount namespace of its own.
@@ -126,13 +140,17 @@ impl Tools {
         }
     }
 
-    pub(super) fn stop(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+    /// Ends a daemon without clients: `quit`, then SIGTERM to this very process, never SIGKILL. Done where it has
+    /// ended already. One that does not tell its clients is asked to end by signal only where it has no server.
+    ///
+    /// # Errors
+    /// `InUse` where it has clients, `ClientsUnknown` where it may have some, `RunsOn` where it does not end.
+    pub fn mps_stop(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
         if !daemon.is_alive() {
             return forget(place);
         }
-        match self.state(place) {
-            Ok(state) => {
-                let clients: Vec<u32> = state.clients().collect();
+        match self.clients(place) {
+            Ok(clients) => {
                 if !clients.is_empty() {
                     let device = place.device.clone();
                     return Err(SharingError::InUse { device, clients });
@@ -148,12 +166,16 @@ impl Tools {
             }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(gpu.uuid = place.device, error, "daemon does not answer");
+                tracing::warn!(
+                    gpu.uuid = place.device,
+                    error,
+                    "daemon does not tell its clients"
+                );
                 // Whether its servers have clients cannot be known: only without servers it has none.
-                let clients = daemon.children()?;
-                if !clients.is_empty() {
+                let servers = daemon.children()?;
+                if !servers.is_empty() {
                     let device = place.device.clone();
-                    return Err(SharingError::InUse { device, clients });
+                    return Err(SharingError::ClientsUnknown { device, servers });
                 }
             }
         }
@@ -181,7 +203,7 @@ impl Tools {
 
 /// The daemon whose process id is in the file, where that process has this pipe directory in its environment: the
 /// id may be another's by now.
-pub(super) fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
+fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
     let path = place.pipe().join(PID_FILE);
     let text = match read_pid_file(&path) {
         Ok(text) => text,
@@ -194,24 +216,17 @@ pub(super) fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> 
     let Some(found) = start_ticks(pid) else {
         return Ok(None);
     };
-    let entry = [
-        b"CUDA_MPS_PIPE_DIRECTORY=",
-        place.pipe().as_os_str().as_bytes(),
-    ]
-    .concat();
-    match has_in_environment(pid, &entry) {
-        Ok(true) if start_ticks(pid) == Some(found) => Ok(Some(MpsDaemon {
-            pid,
-            start_ticks: found,
-        })),
-        Ok(_) => Ok(None),
-        Err(error) if is_gone(&error) => Ok(None),
-        Err(cause) => Err(SharingError::Process {
-            operation: "read the environment of",
-            pid,
-            cause,
-        }),
-    }
+    let pipe = variable(pid, PIPE_VARIABLE).map_err(|cause| SharingError::Process {
+        operation: "read the environment of",
+        pid,
+        cause,
+    })?;
+    let is_it =
+        pipe.as_deref() == Some(place.pipe().as_os_str()) && start_ticks(pid) == Some(found);
+    Ok(is_it.then_some(MpsDaemon {
+        pid,
+        start_ticks: found,
+    }))
 }
 
 /// The text of a pid file that is one: a file of our own user, and short. Nothing else is followed or waited for, as
@@ -232,11 +247,6 @@ fn read_pid_file(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     file.take(PID_FILE_MAX).read_to_string(&mut text)?;
     Ok(text)
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::NotFound
-        || error.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32)
 }
 
 /// Makes the folders, and takes away the process id of a daemon that ended without doing so.

@@ -127,6 +127,14 @@ pub enum SharingError {
         /// Process ids of its clients.
         clients: Vec<u32>,
     },
+    /// The daemon does not tell its clients and has servers, so it may have some.
+    #[error("the daemon of {device} does not tell the clients of its servers, {}", pids(.servers))]
+    ClientsUnknown {
+        /// The device.
+        device: String,
+        /// Process ids of its servers.
+        servers: Vec<u32>,
+    },
     /// The daemon has been asked to end and runs on.
     #[error("process {pid}, the daemon of {device}, does not end")]
     RunsOn {
@@ -162,6 +170,9 @@ impl SharingError {
             Self::PipeTooLong { .. } => "choose a shorter --run-dir",
             Self::Occupied { .. } => "end that daemon with `quit`, if nobody needs it",
             Self::InUse { .. } => "wait for its containers, or end them",
+            Self::ClientsUnknown { .. } => {
+                "end what uses the device; its servers end when their last client has gone"
+            }
             Self::RunsOn { .. } => {
                 "it may be inside a driver call; reset the GPU once nobody uses it"
             }
@@ -175,4 +186,9 @@ impl SharingError {
             | Self::Process { .. } => return None,
         })
     }
+}
+
+fn pids(servers: &[u32]) -> String {
+    let all: Vec<String> = servers.iter().map(|pid| format!("process {pid}")).collect();
+    all.join(", ")
 }

@@ -24,7 +24,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kerf_types::Bytes;
-use kerf_types::sharing::{Interval, Mps};
 
 pub use error::SharingError;
 use run::Stuck;
@@ -153,75 +152,6 @@ impl Tools {
             patience: Patience::default(),
             stuck: Stuck::default(),
         }
-    }
-
-    /// Starts a daemon, waits until it answers, sets its limits and reads them back. What fails half-way is ended
-    /// again.
-    ///
-    /// # Errors
-    /// `Occupied` where a daemon of that place runs already; `Ended` with its last words where it does not stay; each
-    /// other reason of `SharingError`.
-    pub fn mps_start(&self, place: &MpsPlace, limits: &Mps) -> Result<MpsDaemon, SharingError> {
-        self.start(place, limits)
-    }
-
-    /// The running daemon of that place, whoever started it: by its pid file, and the pipe directory in its
-    /// environment.
-    ///
-    /// # Errors
-    /// `Files`, `Process`.
-    pub fn mps_find(&self, place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
-        daemon::find(place)
-    }
-
-    /// Sets the limits of a running daemon for servers that start later, and reads them back. A memory limit cannot
-    /// be taken away again: that needs a new daemon, and is `NotDone`.
-    ///
-    /// # Errors
-    /// Those of a call, `NotDone`.
-    pub fn mps_limit(&self, place: &MpsPlace, limits: &Mps) -> Result<(), SharingError> {
-        self.limit(place, limits)
-    }
-
-    /// What the daemon says: limits, servers, clients.
-    ///
-    /// # Errors
-    /// Those of a call: `Refused` where no daemon answers.
-    pub fn mps_state(&self, place: &MpsPlace) -> Result<MpsState, SharingError> {
-        self.state(place)
-    }
-
-    /// Ends a daemon without clients: `quit`, then SIGTERM to this very process, never SIGKILL. Done where it has
-    /// ended already. One that answers nothing is asked to end by signal only where it has no server, for its clients cannot be known.
-    ///
-    /// # Errors
-    /// `InUse` where it has clients, `RunsOn` where it does not end.
-    pub fn mps_stop(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
-        self.stop(place, daemon)
-    }
-
-    /// The release of the MPS control program, such as `13.1`.
-    ///
-    /// # Errors
-    /// Those of a call; `Answer` where it names none.
-    pub fn mps_version(&self) -> Result<String, SharingError> {
-        self.version()
-    }
-
-    /// Sets the time slice of a GPU, reads it back and compares.
-    ///
-    /// # Errors
-    /// Those of a call, `NotDone`; `Refused` while MIG is on.
-    pub fn time_slice_set(&self, gpu: &str, interval: Interval) -> Result<(), SharingError> {
-        self.set_interval(gpu, interval)
-    }
-
-    /// The time slice of a GPU.
-    ///
-    /// # Errors
-    /// Those of a call.
-    pub fn time_slice_get(&self, gpu: &str) -> Result<Interval, SharingError> {
-        self.interval(gpu)
     }
 }
 

@@ -1,12 +1,15 @@
 //! A daemon as a process: whether it lives, its end, and SIGTERM to it and to nobody else. Process facts always come
 //! from the real `/proc`.
 
-use std::fs;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use procfs::process::Process;
+use procfs::{ProcError, ProcResult};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::{MpsDaemon, SharingError};
@@ -14,20 +17,38 @@ use super::{MpsDaemon, SharingError};
 /// Start time of a process in clock ticks since boot; `None` where there is none, or nothing of it but what its
 /// parent has not looked at.
 pub fn start_ticks(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command, in parentheses, may hold anything; the fields count from the last `)`.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
+    let stat = process(pid).and_then(|process| process.stat()).ok()?;
+    (!has_ended(stat.state, stat.num_threads)).then_some(stat.starttime)
 }
 
-/// Whether a process has this in its environment, as it was started with.
-pub fn has_in_environment(pid: u32, entry: &[u8]) -> io::Result<bool> {
-    let environment = fs::read(format!("/proc/{pid}/environ"))?;
-    Ok(environment.split(|byte| *byte == 0).any(|one| one == entry))
+/// A zombie has ended; only its parent has not looked yet. One with other threads is a process whose first thread has
+/// ended alone: the rest still runs.
+fn has_ended(state: char, threads: i64) -> bool {
+    matches!(state, 'Z' | 'X') && threads <= 1
+}
+
+/// What a process has under that name in the environment that it was started with; nothing where there is no such
+/// process.
+pub fn variable(pid: u32, name: &str) -> io::Result<Option<OsString>> {
+    match process(pid).and_then(|process| process.environ()) {
+        Ok(mut environment) => Ok(environment.remove(&OsString::from(name))),
+        Err(ProcError::NotFound(_)) => Ok(None),
+        Err(error) => Err(cause_of(error)),
+    }
+}
+
+fn process(pid: u32) -> ProcResult<Process> {
+    let pid = i32::try_from(pid).map_err(|_| ProcError::NotFound(None))?;
+    Process::new(pid)
+}
+
+fn cause_of(error: ProcError) -> io::Error {
+    match error {
+        ProcError::Io(cause, _) => cause,
+        ProcError::NotFound(_) => io::ErrorKind::NotFound.into(),
+        ProcError::PermissionDenied(_) => io::ErrorKind::PermissionDenied.into(),
+        other => io::Error::other(other),
+    }
 }
 
 impl MpsDaemon {
@@ -47,7 +68,7 @@ impl MpsDaemon {
         };
         let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(pidfd) => pidfd,
-            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(Errno::SRCH) => return Ok(None),
             Err(errno) => return Err(self.failed("watch", errno.into())),
         };
         // The descriptor means the process of that id now: only if it is the one that was meant is it kept.
@@ -56,23 +77,20 @@ impl MpsDaemon {
 
     /// Its child processes, of each of its threads; none where it has ended.
     pub(super) fn children(&self) -> Result<Vec<u32>, SharingError> {
-        let tasks = match fs::read_dir(format!("/proc/{}/task", self.pid)) {
+        let failed = |error| self.failed("list the children of", cause_of(error));
+        let tasks = match process(self.pid).and_then(|process| process.tasks()) {
             Ok(tasks) => tasks,
             Err(_) if !self.is_alive() => return Ok(Vec::new()),
-            Err(cause) => return Err(self.failed("list the children of", cause)),
+            Err(error) => return Err(failed(error)),
         };
         let mut children = Vec::new();
         for task in tasks.flatten() {
-            let text = match fs::read_to_string(task.path().join("children")) {
-                Ok(text) => text,
+            match task.children() {
+                Ok(some) => children.extend(some),
                 // A thread that has ended meanwhile has given its children to another one of the process.
-                Err(_) if !task.path().exists() => continue,
-                Err(cause) => return Err(self.failed("list the children of", cause)),
-            };
-            children.extend(
-                text.split_ascii_whitespace()
-                    .filter_map(|pid| pid.parse::<u32>().ok()),
-            );
+                Err(ProcError::NotFound(_)) if task.stat().is_err() => {}
+                Err(error) => return Err(failed(error)),
+            }
         }
         Ok(children)
     }
@@ -83,7 +101,7 @@ impl MpsDaemon {
             return Ok(());
         };
         match pidfd_send_signal(&pidfd, Signal::TERM) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
             Err(errno) => Err(self.failed("signal", errno.into())),
         }
     }
@@ -96,11 +114,12 @@ impl MpsDaemon {
         };
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            let mut watched = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut watched, timeout) {
+            // A longer time than the kernel can count is as good as none.
+            let timeout = Timespec::try_from(left).ok();
+            let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+            match poll(&mut watched, timeout.as_ref()) {
                 Ok(0) if left.is_zero() => return Ok(false),
-                Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+                Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Ok(true),
                 Err(errno) => return Err(self.failed("wait for", errno.into())),
             }
@@ -115,3 +134,6 @@ impl MpsDaemon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

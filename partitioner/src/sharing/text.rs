@@ -126,25 +126,6 @@ pub fn pids(text: &str) -> Result<Vec<u32>, TextError> {
     read.collect()
 }
 
-/// The version in what `-v` prints: the first word of digits and points that begins and ends with a digit.
-///
-/// # Errors
-/// Where there is none.
-pub fn version(text: &str) -> Result<&str, TextError> {
-    let is_version = |word: &&str| {
-        let digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
-        word.contains('.')
-            && digit(word.bytes().next())
-            && digit(word.bytes().last())
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    };
-    let mut words = text.split_whitespace();
-    let found = words.find(is_version);
-    found.ok_or_else(|| TextError::new("a version", text))
-}
-
 /// The number by which `nvidia-smi compute-policy` knows a time slice.
 #[must_use]
 pub fn interval_number(interval: Interval) -> u32 {
@@ -155,25 +136,6 @@ pub fn interval_number(interval: Interval) -> u32 {
         Interval::Long => 3,
     }
 }
-
-/// The word by which it shows one.
-#[must_use]
-pub fn interval_word(interval: Interval) -> &'static str {
-    match interval {
-        Interval::Default => "Default",
-        Interval::Short => "Short",
-        Interval::Medium => "Medium",
-        Interval::Long => "Long",
-    }
-}
-
-/// All of them.
-const INTERVALS: [Interval; 4] = [
-    Interval::Default,
-    Interval::Short,
-    Interval::Medium,
-    Interval::Long,
-];
 
 /// The time slice in what `nvidia-smi compute-policy --list` prints for one GPU: the word behind `Timeslice`, in a
 /// table or behind a colon.
@@ -190,9 +152,8 @@ pub fn time_slice(text: &str) -> Result<Interval, TextError> {
             continue;
         }
         let word = words.next().ok_or_else(error)?;
-        let is_it = |interval: &&Interval| word.eq_ignore_ascii_case(interval_word(**interval));
-        let interval = INTERVALS.iter().find(is_it).ok_or_else(error)?;
-        if found.replace(*interval).is_some() {
+        let interval = word.to_ascii_lowercase().parse().map_err(|_| error())?;
+        if found.replace(interval).is_some() {
             return Err(error());
         }
     }

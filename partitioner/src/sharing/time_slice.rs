@@ -7,22 +7,30 @@ use super::text;
 use super::{SharingError, Tools, check_device};
 
 impl Tools {
-    pub(super) fn set_interval(&self, gpu: &str, interval: Interval) -> Result<(), SharingError> {
+    /// Sets the time slice of a GPU, reads it back and compares.
+    ///
+    /// # Errors
+    /// Those of a call, `NotDone`; `Refused` while MIG is on.
+    pub fn time_slice_set(&self, gpu: &str, interval: Interval) -> Result<(), SharingError> {
         let number = text::interval_number(interval).to_string();
         self.policy(gpu, &["--set-timeslice", &number])?;
-        let found = self.interval(gpu)?;
+        let found = self.time_slice_get(gpu)?;
         if found == interval {
             return Ok(());
         }
         Err(SharingError::NotDone {
             what: "time slice",
             device: gpu.to_owned(),
-            wanted: text::interval_word(interval).to_owned(),
-            found: text::interval_word(found).to_owned(),
+            wanted: interval.to_string(),
+            found: found.to_string(),
         })
     }
 
-    pub(super) fn interval(&self, gpu: &str) -> Result<Interval, SharingError> {
+    /// The time slice of a GPU.
+    ///
+    /// # Errors
+    /// Those of a call.
+    pub fn time_slice_get(&self, gpu: &str) -> Result<Interval, SharingError> {
         let said = self.policy(gpu, &["--list"])?;
         text::time_slice(&said).map_err(|cause| SharingError::Answer {
             program: self.smi.clone(),

@@ -206,18 +206,17 @@ impl fmt::Display for SharingMode {
 }
 
 impl Interval {
-    const ALL: [(Self, &str); 4] = [
-        (Self::Default, "default"),
-        (Self::Short, "short"),
-        (Self::Medium, "medium"),
-        (Self::Long, "long"),
-    ];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Default, Self::Short, Self::Medium, Self::Long];
 
     /// Its word in layouts.
     pub fn as_str(self) -> &'static str {
-        let mut all = Self::ALL.iter();
-        all.find(|(known, _)| *known == self)
-            .map_or("", |(_, word)| word)
+        match self {
+            Self::Default => "default",
+            Self::Short => "short",
+            Self::Medium => "medium",
+            Self::Long => "long",
+        }
     }
 }
 
@@ -225,10 +224,9 @@ impl FromStr for Interval {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let known = Self::ALL.iter().find(|(_, word)| *word == text);
-        known
-            .map(|(interval, _)| *interval)
-            .ok_or_else(|| ParseError::new("a time slice", text, "default, short, medium or long"))
+        let mut all = Self::ALL.into_iter();
+        let known = all.find(|interval| interval.as_str() == text);
+        known.ok_or_else(|| ParseError::new("a time slice", text, "default, short, medium or long"))
     }
 }
 

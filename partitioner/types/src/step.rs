@@ -116,14 +116,6 @@ impl Step {
         matches!(self, Self::SetAmdCompute { .. } | Self::SetAmdMemory { .. })
     }
 
-    /// Whether it changes vGPUs, which NVML never does.
-    pub fn is_vgpu(&self) -> bool {
-        matches!(
-            self,
-            Self::SetSriov { .. } | Self::CreateVgpu { .. } | Self::DestroyVgpu { .. }
-        )
-    }
-
     /// The GPU that it changes.
     pub fn gpu(&self) -> PciAddress {
         match self {

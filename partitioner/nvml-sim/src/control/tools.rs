@@ -28,10 +28,6 @@ pub struct Device {
     pub instance: Option<(u32, u32)>,
     /// `GPU-…` or `MIG-…`.
     pub uuid: String,
-    /// Whether MIG is on.
-    pub mig: bool,
-    /// Compute mode.
-    pub compute_mode: u32,
     /// Time slice.
     pub time_slice: u32,
     /// MPS clients that it takes at a time.
@@ -112,8 +108,6 @@ fn find(machine: &Machine, name: &str) -> Option<Device> {
             index,
             instance,
             uuid: part.map_or(uuid, |(_, ci)| format!("MIG-{}", ci.uuid)),
-            mig: gpu.mig,
-            compute_mode: gpu.settings.compute_mode,
             time_slice: gpu.settings.time_slice,
             mps_clients: machine
                 .mps_clients(gpu.index, instance.map(|(gi, _)| gi))

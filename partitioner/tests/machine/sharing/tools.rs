@@ -47,13 +47,45 @@ fn a_daemon_that_answers_nothing_is_ended_by_signal() {
     let place = share.gpu();
     let daemon = share.start(&place);
     share.tools.patience.call = IMPATIENCE;
-    let question = "get_default_active_thread_percentage";
+    let question = "get_server_list";
     share.trouble(Tool::MpsControl, question, ToolTrouble::Hang, None);
     let error = refused(share.tools.mps_state(&place));
     assert!(matches!(error, SharingError::Hangs { .. }), "{error:?}");
     share.tools.mps_stop(&place, &daemon).expect("by signal");
     assert!(!daemon.is_alive());
     assert_eq!(share.tools.mps_find(&place).expect("no file"), None);
+}
+
+#[test]
+fn only_the_answers_about_clients_decide_whether_a_daemon_may_end() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let share = Share::new("h100x1");
+    let place = share.gpu();
+    let daemon = share.start(&place);
+    let client = share.client(&place);
+    let (own, server) = (std::process::id(), client.server());
+    let percentage = "get_default_active_thread_percentage";
+    share.trouble(Tool::MpsControl, percentage, ToolTrouble::Garble, None);
+    let error = refused(share.tools.mps_state(&place));
+    assert!(matches!(error, SharingError::Answer { .. }), "{error:?}");
+    let error = refused(share.tools.mps_stop(&place, &daemon));
+    assert!(matches!(error, SharingError::InUse { clients, .. } if clients == [own]));
+    let clients = "get_client_list";
+    share.trouble(Tool::MpsControl, clients, ToolTrouble::Garble, Some(1));
+    let error = refused(share.tools.mps_stop(&place, &daemon));
+    let text = in_words(&error);
+    let said = format!("does not tell the clients of its servers, process {server}");
+    assert!(text.ends_with(&said), "{text}");
+    assert!(error.hint().is_some());
+    assert!(daemon.is_alive());
+    drop(client);
+    let end = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = share.tools.mps_stop(&place, &daemon) {
+        assert!(Instant::now() < end, "{}", in_words(&error));
+    }
+    assert!(!daemon.is_alive());
 }
 
 #[test]
@@ -78,7 +110,7 @@ fn time_slices_are_set_and_read_back() {
     }
     share.trouble(Tool::Smi, "set-timeslice", ToolTrouble::Ignore, Some(1));
     let error = refused(share.tools.time_slice_set(&gpu, Interval::Long));
-    let expected = format!("time slice of {gpu} reads back as Default, not Long");
+    let expected = format!("time slice of {gpu} reads back as default, not long");
     assert_eq!(in_words(&error), expected);
     share.trouble(Tool::Smi, "list", ToolTrouble::Garble, Some(1));
     let error = refused(share.tools.time_slice_get(&gpu));
@@ -118,10 +150,6 @@ fn what_cannot_be_named_or_is_not_there_is_said() {
             "{name}: {error:?}"
         );
     }
-    assert_eq!(share.tools.mps_version().expect("a version"), "13.1");
-    share.trouble(Tool::MpsControl, "version", ToolTrouble::Garble, Some(1));
-    let error = refused(share.tools.mps_version());
-    assert!(matches!(error, SharingError::Answer { .. }), "{error:?}");
     let mut deep = share.gpu();
     deep.run = share.folder.path().join("d".repeat(80));
     let error = refused(share.tools.mps_start(&deep, &limits(None, None)));

@@ -39,8 +39,6 @@ fn the_table_is_straight() {
         index,
         instance: None,
         uuid: String::new(),
-        mig: false,
-        compute_mode: 0,
         time_slice,
         mps_clients: 48,
         mps_present: 0,
