@@ -69,7 +69,36 @@ fn in_the_background_it_goes_on_alone() {
 }
 
 #[test]
-fn limits_come_from_commands_and_from_the_environment() {
+fn limits_come_from_the_environment_and_wrong_ones_end_it() {
+    const THREADS: &str = "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE";
+    const MEMORY: &str = "CUDA_MPS_PINNED_DEVICE_MEM_LIMIT";
+    let world = World::new("h100x8");
+    let uuid = world.uuid(3);
+    let env = [(THREADS, "30"), (MEMORY, "0=2G")];
+    let daemon = world.daemon_with("pipe", &uuid, &env);
+    let threads = "get_default_active_thread_percentage";
+    assert_eq!(daemon.done(threads), "30.0\n");
+    let memory = "get_default_device_pinned_mem_limit 0";
+    assert_eq!(daemon.done(memory), "2G\n");
+    let server = daemon.done("start_server -uid 0");
+    let server = server.trim();
+    let of_server = format!("get_active_thread_percentage {server}");
+    assert_eq!(daemon.done(&of_server), "30.0\n");
+    let of_server = format!("get_device_pinned_mem_limit {server} 0");
+    assert_eq!(daemon.done(&of_server), "2G\n");
+    daemon.done("set_default_active_thread_percentage 50");
+    assert_eq!(daemon.done(threads), "50.0\n", "a command comes later");
+    for (name, value) in [(THREADS, "101"), (MEMORY, "2G"), (MEMORY, "7=2G")] {
+        let mut control = world.control(&world.pipe("other"));
+        control.env("CUDA_VISIBLE_DEVICES", &uuid).env(name, value);
+        let (code, text) = ended(control.arg("-f"));
+        assert_eq!(code, Some(1), "{name}={value}: {text}");
+        assert!(text.starts_with(value), "{text}");
+    }
+}
+
+#[test]
+fn limits_come_from_commands() {
     let world = World::new("h100x8");
     let uuid = world.uuid(3);
     let daemon = world.daemon("pipe", &uuid);

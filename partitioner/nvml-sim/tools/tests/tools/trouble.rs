@@ -1,9 +1,11 @@
 //! Tools that go wrong on demand.
 
+use std::process::{Command, Stdio};
+
 use nvidia_ml::control::{self, FaultRequest};
 use nvidia_ml::model::tool::{Tool, ToolTrouble};
 
-use crate::world::{World, ended, until};
+use crate::world::{World, ended, goes_on};
 
 #[test]
 fn a_start_fails_as_often_as_it_was_told_to() {
@@ -81,14 +83,14 @@ fn nvidia_smi_goes_wrong_with_the_gpu() {
     fault(FaultRequest::Lost { gpu: 0 });
     assert_eq!(world.smi(&list).0, Some(15));
     fault(FaultRequest::Hang { gpu: 0 });
-    std::thread::scope(|scope| {
-        let asked = scope.spawn(|| world.smi(&list));
-        // Only what is seen from outside: it has started, and it has not ended.
-        until(|| world.shown().gpus[0].fault != nvidia_ml::model::gpu::Fault::None);
-        assert!(!asked.is_finished());
-        fault(FaultRequest::Clear { gpu: 0 });
-        assert_eq!(asked.join().expect("no panic").0, Some(0));
-    });
+    let mut asked = Command::new(world.tool("nvidia-smi"))
+        .args(list)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    goes_on(&mut asked, "--list");
+    fault(FaultRequest::Clear { gpu: 0 });
+    assert_eq!(asked.wait().expect("our own child").code(), Some(0));
     world.trouble(Tool::Smi, "set-timeslice", ToolTrouble::Refuse, Some(1));
     let set = [
         "compute-policy",

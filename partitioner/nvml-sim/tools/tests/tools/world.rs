@@ -16,6 +16,8 @@ use tempfile::TempDir;
 
 /// Far more than anything takes.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Many times what a call of a healthy tool takes; of one that hangs this much is waited for.
+const HANGS: Duration = Duration::from_millis(600);
 
 /// A machine.
 pub struct World {
@@ -93,11 +95,17 @@ impl World {
 
     /// Starts a daemon for a device and waits until it answers.
     pub fn daemon(&self, name: &str, device: &str) -> Daemon<'_> {
+        self.daemon_with(name, device, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn daemon_with(&self, name: &str, device: &str, env: &[(&str, &str)]) -> Daemon<'_> {
         let pipe = self.pipe(name);
         let child = self
             .control(&pipe)
             .arg("-f")
             .env("CUDA_VISIBLE_DEVICES", device)
+            .envs(env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -193,6 +201,24 @@ pub fn until(mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < end, "it does not come to be");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Looks whether a program that has begun goes on: `/proc` shows its arguments, and then it does not end for a time
+/// that is far more than it takes where it does not wait.
+#[track_caller]
+pub fn goes_on(child: &mut Child, argument: &str) {
+    let arguments = format!("/proc/{}/cmdline", child.id());
+    until(|| {
+        let read = fs::read(&arguments).expect("our own child");
+        read.split(|byte| *byte == 0)
+            .any(|one| one == argument.as_bytes())
+    });
+    let end = Instant::now() + HANGS;
+    while Instant::now() < end {
+        let ended = child.try_wait().expect("our own child");
+        assert_eq!(ended, None, "it has not waited");
         thread::sleep(Duration::from_millis(5));
     }
 }
