@@ -39,11 +39,19 @@ pub struct Args {
     /// What befalls nvidia-cuda-mps-control: COMMAND=HOW, or clear. COMMAND is a command of the
     /// daemon, start or version; HOW is refuse, ignore (says that it was done), garble, each with
     /// ,TIMES or for ever, hang, or for a start die:MILLIS
-    #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
+    #[arg(long, value_name = "FAULT", value_parser = of_mps, conflicts_with = "fault", group = "broken")]
     mps: Option<Trouble>,
     /// What befalls nvidia-smi: the same, with set-timeslice, list or compute-mode as COMMAND
-    #[arg(long, value_name = "FAULT", conflicts_with = "fault", group = "broken")]
+    #[arg(long, value_name = "FAULT", value_parser = of_smi, conflicts_with = "fault", group = "broken")]
     smi: Option<Trouble>,
+}
+
+fn of_mps(text: &str) -> Result<Trouble, ParseError> {
+    Trouble::read(Tool::MpsControl, text)
+}
+
+fn of_smi(text: &str) -> Result<Trouble, ParseError> {
+    Trouble::read(Tool::Smi, text)
 }
 
 /// What befalls a GPU.

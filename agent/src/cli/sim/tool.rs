@@ -1,6 +1,6 @@
 //! What may befall one of the vendor's tools, as `kerf sim fault --mps` and `--smi` spell it.
 
-use std::str::FromStr;
+use std::sync::LazyLock;
 
 use kerf_types::ParseError;
 use nvidia_ml::control::FaultRequest;
@@ -10,14 +10,21 @@ use nvidia_ml::model::tool::{Tool, ToolFault, ToolTrouble};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble(Option<(String, ToolTrouble, Option<u32>)>);
 
+/// The commands of each tool, listed: an error's hint lives as long as the program.
+static MPS_COMMANDS: LazyLock<String> = LazyLock::new(|| listed(Tool::MpsControl));
+static SMI_COMMANDS: LazyLock<String> = LazyLock::new(|| listed(Tool::Smi));
+
+fn listed(tool: Tool) -> String {
+    let all: Vec<&str> = tool.commands().collect();
+    all.join(", ")
+}
+
 const HINT: &str =
     "start=refuse,2, start=die:500, get_server_list=hang, set-timeslice=ignore or clear";
 
-impl FromStr for Trouble {
-    type Err = ParseError;
-
-    /// `clear`, or `COMMAND=HOW` with `,TIMES` or for ever.
-    fn from_str(text: &str) -> Result<Self, ParseError> {
+impl Trouble {
+    /// `clear`, or `COMMAND=HOW` with `,TIMES` or for ever; a command is one of that tool.
+    pub fn read(tool: Tool, text: &str) -> Result<Self, ParseError> {
         if text == "clear" {
             return Ok(Self(None));
         }
@@ -44,15 +51,16 @@ impl FromStr for Trouble {
             },
             _ => return Err(error()),
         };
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if command.is_empty() || !command.bytes().all(word) {
-            return Err(error());
+        if !tool.commands().any(|known| known == command) {
+            let (what, known) = match tool {
+                Tool::MpsControl => ("a command of nvidia-cuda-mps-control", &*MPS_COMMANDS),
+                Tool::Smi => ("a command of nvidia-smi", &*SMI_COMMANDS),
+            };
+            return Err(ParseError::new(what, command, known));
         }
         Ok(Self(Some((command.to_owned(), how, times))))
     }
-}
 
-impl Trouble {
     /// The request about that tool.
     pub fn of(&self, tool: Tool) -> FaultRequest {
         match &self.0 {

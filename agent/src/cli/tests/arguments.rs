@@ -120,6 +120,10 @@ fn what_contradicts_itself_is_refused() {
         "plan --gpu 0",
         "plan --slices 1g.10gb",
         "sim fault /tmp/m --mps start=die",
+        "sim fault /tmp/m --mps strat=refuse",
+        "sim fault /tmp/m --mps set-timeslice=refuse",
+        "sim fault /tmp/m --smi start=refuse",
+        "sim fault /tmp/m --smi set_timeslice=refuse",
         "sim fault /tmp/m --mps quit=die:5",
         "sim fault /tmp/m --mps get_server_list=hang,2",
         "sim fault /tmp/m --smi list=refuse,0",
@@ -154,6 +158,16 @@ fn what_contradicts_itself_is_refused() {
     ] {
         check(line, false);
     }
+}
+
+#[test]
+fn a_command_that_no_tool_has_is_told_with_those_that_it_has() {
+    let words = "kerf sim fault /tmp/m --smi timeslice=ignore".split(' ');
+    let error = Cli::try_parse_from(words).expect_err("no such command");
+    let text = error.to_string();
+    let said = "a command of nvidia-smi expected, found \"timeslice\": \
+                set-timeslice, list, compute-mode";
+    assert!(text.contains(said), "{text}");
 }
 
 #[test]

@@ -60,7 +60,9 @@ impl SharedView {
             let mut known = SharedGpu::new(view.sharing);
             known.settled = view.settled;
             for (device, places) in taken.iter().filter(|(device, _)| device.gpu() == *gpu) {
-                known.taken.insert(*device, places.keys().copied().collect());
+                known
+                    .taken
+                    .insert(*device, places.keys().copied().collect());
             }
             for (device, state) in &view.devices {
                 let obstacle = state.obstacle.clone();

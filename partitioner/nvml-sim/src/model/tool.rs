@@ -16,7 +16,38 @@ pub enum Tool {
     Smi,
 }
 
+/// The commands that a control daemon takes.
+pub const DAEMON_COMMANDS: [&str; 17] = [
+    "get_server_list",
+    "get_server_status",
+    "start_server",
+    "shutdown_server",
+    "get_client_list",
+    "get_device_client_list",
+    "set_default_active_thread_percentage",
+    "set_active_thread_percentage",
+    "get_default_active_thread_percentage",
+    "get_active_thread_percentage",
+    "set_default_device_pinned_mem_limit",
+    "set_device_pinned_mem_limit",
+    "get_default_device_pinned_mem_limit",
+    "get_device_pinned_mem_limit",
+    "terminate_client",
+    "ps",
+    "quit",
+];
+
 impl Tool {
+    /// The words by which its faults are known: what it asks of the machine about a call. A fault under any other
+    /// word would never come.
+    pub fn commands(self) -> impl Iterator<Item = &'static str> {
+        let (own, of_daemon): (&[&str], &[&str]) = match self {
+            Self::MpsControl => (&["start", "version"], &DAEMON_COMMANDS),
+            Self::Smi => (&["set-timeslice", "list", "compute-mode"], &[]),
+        };
+        own.iter().chain(of_daemon).copied()
+    }
+
     /// The name of its program.
     #[must_use]
     pub fn program(self) -> &'static str {

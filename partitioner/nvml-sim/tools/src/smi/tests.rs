@@ -33,6 +33,18 @@ fn arguments_are_read_in_both_spellings() {
 }
 
 #[test]
+fn its_faults_are_known_by_its_own_words() {
+    let (of, to) = (None, "0");
+    let asks = [
+        Ask::Slice { of, to },
+        Ask::List { of },
+        Ask::Mode { of, to },
+    ];
+    let known: Vec<&str> = Tool::Smi.commands().collect();
+    assert_eq!(asks.map(|ask| ask.command()).as_slice(), known);
+}
+
+#[test]
 fn the_table_is_straight() {
     let device = |index, time_slice| Device {
         gpu: index,

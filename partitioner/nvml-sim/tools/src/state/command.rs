@@ -1,5 +1,7 @@
 //! The commands of the control daemon, read.
 
+use nvidia_ml::model::tool::DAEMON_COMMANDS;
+
 use super::limits::{Mib, Percent};
 
 /// A command.
@@ -140,29 +142,8 @@ impl Command {
             ("quit", ["-t", seconds]) => Self::Quit {
                 timeout: Some(seconds.parse().map_err(|_| wrong())?),
             },
-            (known, _) if NAMES.contains(&known) => return Err(wrong()),
+            (known, _) if DAEMON_COMMANDS.contains(&known) => return Err(wrong()),
             _ => return Err(CommandError::Unknown(name.to_owned())),
         })
     }
 }
-
-/// All names.
-const NAMES: [&str; 17] = [
-    "get_server_list",
-    "get_server_status",
-    "start_server",
-    "shutdown_server",
-    "get_client_list",
-    "get_device_client_list",
-    "set_default_active_thread_percentage",
-    "set_active_thread_percentage",
-    "get_default_active_thread_percentage",
-    "get_active_thread_percentage",
-    "set_default_device_pinned_mem_limit",
-    "set_device_pinned_mem_limit",
-    "get_default_device_pinned_mem_limit",
-    "get_device_pinned_mem_limit",
-    "terminate_client",
-    "ps",
-    "quit",
-];

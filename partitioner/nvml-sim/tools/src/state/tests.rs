@@ -1,5 +1,6 @@
 //! What a daemon answers and decides, without processes.
 
+use nvidia_ml::model::tool::Tool;
 use proptest::prelude::*;
 
 use super::limits::Percent;
@@ -124,6 +125,20 @@ fn who_quits_takes_nobody_in() {
     let mut core = core();
     say(&mut core, "quit");
     assert!(matches!(core.admission(0), Admission::Refused(_)));
+}
+
+#[test]
+fn every_command_that_can_go_wrong_is_one() {
+    for name in nvidia_ml::model::tool::DAEMON_COMMANDS {
+        let read = Command::read(&format!("{name} one two many arguments"));
+        let wrong = command::CommandError::Arguments(name.to_owned());
+        assert_eq!(read, Err(wrong));
+        assert!(Tool::MpsControl.commands().any(|known| known == name));
+    }
+    for name in ["start", "version", "strat"] {
+        let unknown = command::CommandError::Unknown(name.to_owned());
+        assert_eq!(Command::read(name), Err(unknown));
+    }
 }
 
 proptest! {
