@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kerf_api::json::history::HistoryKind;
-use kerf_planner::host::rules_by_gpu;
+use kerf_planner::host::{placed, rules_by_gpu};
 use kerf_planner::{GpuChange, HostPlan, Usage};
 use kerf_types::layout::Layout;
 use kerf_types::{MigMode, MigUuid, Step};
@@ -28,6 +28,8 @@ impl Host {
         // Whatever goes wrong from here on, the split stays what it was said to be.
         let settled = &request.settled(&plan, &self.inventory);
         let layout = layout_text(&settled.layout)?;
+        let places = placed(&settled.layout, &plan, &self.inventory);
+        let places = places.as_ref().map(layout_text).transpose()?;
         let history = self.begin_record(record::of_layout(request, kind))?;
         self.note_plan(&plan);
         let request = settled;
@@ -36,6 +38,7 @@ impl Host {
             layout,
             allow_reset: request.allow_reset,
             force: request.force.iter().map(ToString::to_string).collect(),
+            places,
             history: Some(history),
         };
         let number = match self.write(|store| store.begin_layout(&work)) {
@@ -231,37 +234,55 @@ impl Host {
     }
 
     /// Finishes a layout that an earlier kerfd began: it is planned again from what is there now, so that
-    /// it does not matter where the crash fell.
+    /// it does not matter where the crash fell. It ends as its plan would have; only where that cannot be had any more it
+    /// may lie elsewhere.
     pub(super) async fn resume_layout(
         &mut self,
         number: i64,
-        (layout, allow_reset, force): (&str, bool, BTreeSet<MigUuid>),
+        request: LayoutRequest,
+        placed: Option<LayoutRequest>,
         history: Option<i64>,
     ) -> Result<(), HostError> {
-        let layout = kerf_api::json::layout::parse(layout).map_err(|error| StoreError::Row {
-            what: "layout",
-            why: chain(&error),
-        })?;
-        let request = LayoutRequest {
-            layout,
-            allow_reset,
-            expected_generation: 0,
-            force,
-            by: None,
+        let usage = self.usage_but(&request.force);
+        let exact = placed.and_then(|placed| {
+            let plan = plan(&self.inventory, &usage, &placed).ok()?;
+            Some((placed, plan))
+        });
+        let (carried, plan) = match exact {
+            Some(exact) => exact,
+            None => (request.clone(), plan(&self.inventory, &usage, &request)?),
         };
-        let plan = plan(&self.inventory, &self.usage_but(&request.force), &request)?;
         tracing::info!("interrupted apply goes on");
         if let Some(history) = history {
             self.go_on_with_record(history);
         }
         let mut done = LayoutDone::default();
-        let outcome = self.carry_out(&request, plan, None, &mut done).await;
+        let outcome = self.carry_out(&carried, plan, None, &mut done).await;
         self.end_forced(&request.force, None).await;
         self.end_record(outcome.as_ref().map(drop));
         outcome?;
         self.keep(&request, &done.after_reset)?;
         self.write(|store| store.end_work(number))
     }
+}
+
+/// What an interrupted layout asked for.
+pub(super) fn interrupted(
+    layout: &str,
+    allow_reset: bool,
+    force: &[String],
+) -> Result<LayoutRequest, HostError> {
+    let layout = kerf_api::json::layout::parse(layout).map_err(|error| StoreError::Row {
+        what: "layout",
+        why: chain(&error),
+    })?;
+    Ok(LayoutRequest {
+        layout,
+        allow_reset,
+        expected_generation: 0,
+        force: force.iter().filter_map(|uuid| uuid.parse().ok()).collect(),
+        by: None,
+    })
 }
 
 /// The changes of mode on a GPU.

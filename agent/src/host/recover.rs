@@ -11,6 +11,7 @@ use kerf_types::inventory::Health;
 use kerf_types::lease::{LeaseState, Subject};
 use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
 
+use super::carry::interrupted;
 use super::maintenance::MAINTENANCE;
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
@@ -222,12 +223,14 @@ impl Host {
                 layout,
                 allow_reset,
                 force,
+                places,
                 history,
                 ..
             } => {
-                let forced = force.iter().filter_map(|uuid| uuid.parse().ok());
-                let text = (layout.as_str(), *allow_reset, forced.collect());
-                self.resume_layout(row.number, text, *history).await
+                let request = |text: &str| interrupted(text, *allow_reset, force);
+                let placed = places.as_deref().map(request).transpose()?;
+                self.resume_layout(row.number, request(layout)?, placed, *history)
+                    .await
             }
             Work::Cut { profile, .. } => {
                 let slice = row.work.slice()?;

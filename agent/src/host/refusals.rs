@@ -71,6 +71,7 @@ mod tests {
             layout: String::new(),
             allow_reset: false,
             force: Vec::new(),
+            places: None,
             history: None,
         };
         let (mut refusals, row) = (Refusals::default(), WorkRow { number: 3, work });

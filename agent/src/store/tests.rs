@@ -194,6 +194,7 @@ fn a_full_disk_is_told_apart_and_loses_nothing() {
         layout: "x".repeat(100_000),
         allow_reset: false,
         force: Vec::new(),
+        places: None,
         history: None,
     };
     let error = store.begin_work(&long).expect_err("no room");

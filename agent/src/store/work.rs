@@ -21,6 +21,9 @@ pub enum Work {
         /// MIG devices that may go although somebody uses them.
         #[serde(default)]
         force: Vec<String>,
+        /// The same with the places of its plan, where these were known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        places: Option<String>,
         /// Its number in the history.
         #[serde(default)]
         history: Option<i64>,

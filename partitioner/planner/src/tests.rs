@@ -32,6 +32,7 @@ mod mutants;
 mod mutants_compute;
 mod parts;
 mod parts_host;
+mod placed;
 mod random;
 mod report;
 mod search;

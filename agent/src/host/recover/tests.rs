@@ -35,6 +35,7 @@ fn of_rule(rule: &str) -> Work {
         layout: text,
         allow_reset: false,
         force: Vec::new(),
+        places: None,
         history: None,
     }
 }
@@ -70,6 +71,7 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
             layout: "no layout".to_owned(),
             allow_reset: false,
             force: Vec::new(),
+            places: None,
             history: None,
         };
         assert!(
