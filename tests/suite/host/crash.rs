@@ -1,18 +1,16 @@
 //! kerfd is killed with SIGKILL at any point: what it had begun is finished or undone, and what ran goes on.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+mod kills;
+
 use std::time::{Duration, Instant};
 
-use kerf_api::v1::Layout;
-use kerf_api::v1::apply_progress::Event;
 use kerf_tests::executable;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rusqlite::Connection;
 
 use super::client::{Client, layout};
 use super::world::World;
+use kills::{
+    Cut, Random, come_back, kept, kill_during, once_there, open_work, shape, there_and_back,
+};
 
 /// Kills of one apply loop.
 const KILLS: usize = 36;
@@ -22,118 +20,6 @@ const LEASE_KILLS: u64 = 14;
 
 /// What kerfd logs when it goes on with an apply of a kerfd before it.
 const RESUMED: &str = "interrupted apply goes on";
-
-/// Profiles on the GPUs that a layout names, each with its number.
-type Shape = BTreeMap<String, usize>;
-
-/// The driver's own view of GPU 0 and 1, and nothing half: each GPU instance has one compute instance.
-fn shape(world: &World) -> Shape {
-    let mut shape = Shape::new();
-    for line in world.instances() {
-        assert_eq!(line.matches(" ci ").count(), 1, "{line} is an orphan");
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if ["0:", "1:"].contains(&words[1]) {
-            *shape
-                .entry(format!("{} {}", words[1], words[4]))
-                .or_default() += 1;
-        }
-    }
-    shape
-}
-
-/// Pieces of work that the store holds as begun.
-fn open_work(world: &World) -> i64 {
-    let store = Connection::open(world.kerfd.state().join("state.db")).expect("the store");
-    store
-        .busy_timeout(Duration::from_secs(5))
-        .expect("a timeout");
-    let count = store.query_row("SELECT count(*) FROM work", [], |row| row.get(0));
-    count.expect("a count")
-}
-
-/// A small generator: the same seed gives the same kills.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit.max(1)
-    }
-}
-
-/// Where an apply is cut short.
-#[derive(Debug, Clone, Copy)]
-enum Cut {
-    AfterEvent(usize),
-    After(Duration),
-}
-
-/// Applies a layout and kills kerfd in the middle of it, or right after it.
-fn kill_during(world: &mut World, wanted: &Layout, cut: Cut) {
-    let pid = i32::try_from(world.kerfd.pid()).expect("a pid");
-    let die = || kill(Pid::from_raw(pid), Signal::SIGKILL).expect("kerfd runs");
-    match cut {
-        Cut::AfterEvent(last) => {
-            let mut seen = 0;
-            let ended = world.client.apply_until(wanted.clone(), |event| {
-                seen += 1;
-                if seen > last || matches!(event, Event::Done(_)) {
-                    die();
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            });
-            ended.expect("it was told to end");
-        }
-        Cut::After(delay) => std::thread::scope(|scope| {
-            let (socket, wanted) = (world.kerfd.socket(), wanted.clone());
-            let apply = scope.spawn(move || Client::new(socket).apply(wanted));
-            std::thread::sleep(delay);
-            die();
-            // It may have been done before, or been cut off.
-            drop(apply.join().expect("no panic"));
-        }),
-    }
-    world.kerfd.kill9().expect("it is gone");
-}
-
-/// Two layouts of GPUs 0 and 1 that share little.
-fn there_and_back() -> [kerf_api::v1::Layout; 2] {
-    [
-        layout(&[
-            (&["0"], &[("1g.10gb", 1), ("3g.40gb", 1)]),
-            (&["1"], &[("1g.10gb", 7)]),
-        ]),
-        layout(&[
-            (&["0"], &[("1g.10gb", 3), ("2g.20gb", 1)]),
-            (&["1"], &[("3g.40gb", 2)]),
-        ]),
-    ]
-}
-
-/// The lines of GPU 2 and of the slice with this UUID.
-fn kept(world: &World, uuid: &str) -> Vec<String> {
-    let mut lines = world.instances();
-    lines.retain(|line| line.starts_with("gpu 2:") || line.ends_with(uuid));
-    lines
-}
-
-/// Applies a layout; how many events that has, and how long it takes.
-fn once_there(world: &World, layout: &kerf_api::v1::Layout) -> (usize, Duration) {
-    let begin = Instant::now();
-    let mut events = 0;
-    let count = |_| {
-        events += 1;
-        ControlFlow::Continue(())
-    };
-    world
-        .client
-        .apply_until(layout.clone(), count)
-        .expect("it is applied");
-    (events, begin.elapsed())
-}
 
 #[test]
 fn a_kill_at_any_step_of_an_apply_leaves_the_old_layout_or_the_new() {
@@ -180,7 +66,7 @@ fn a_kill_at_any_step_of_an_apply_leaves_the_old_layout_or_the_new() {
             _ => Cut::After(Duration::from_micros(random.below(micros * 5 / 4))),
         };
         kill_during(&mut world, &layouts[next], cut);
-        world.kerfd.restart().expect("kerfd comes back");
+        come_back(&mut world);
         let found = shape(&world);
         at = shapes
             .iter()
@@ -235,7 +121,7 @@ fn a_kill_while_a_slice_is_cut_for_a_lease_leaves_both_or_none() {
             world.kerfd.kill9().expect("kerfd goes");
             drop(ask.join().expect("no panic"));
         });
-        world.kerfd.restart().expect("kerfd comes back");
+        come_back(&mut world);
         let (leases, instances) = (world.client.leases(), world.instances());
         let uuids: Vec<String> = leases.iter().map(lease_uuid).collect();
         let named = instances
@@ -297,7 +183,7 @@ fn a_kill_with_running_containers_changes_nothing_for_them() {
     let before = facts(&world);
     for _ in 0..3 {
         world.kerfd.kill9().expect("kerfd goes");
-        world.kerfd.restart().expect("kerfd comes back");
+        come_back(&mut world);
         assert_eq!(facts(&world), before);
     }
     // One ends while kerfd is there, one while it is not.
@@ -371,7 +257,7 @@ fn a_kill_between_grant_and_start_follows_the_container() {
             kerf_tests::poll::until_true("the grant", super::world::LIMIT, || waiting.exists());
         waits.unwrap_or_else(|error| panic!("{error:#}: {}", ctr.log_tail(5)));
         world.kerfd.kill9().expect("kerfd goes");
-        world.kerfd.restart().expect("kerfd comes back");
+        come_back(&mut world);
         let lease = world.lease();
         assert_eq!(
             (lease.state.as_str(), lease.init_pid),
