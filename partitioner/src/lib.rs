@@ -7,6 +7,7 @@
 
 pub mod amd;
 pub mod client;
+pub mod confine;
 pub mod discover;
 pub mod library;
 pub mod nodes;

@@ -17,7 +17,7 @@ use kerf_partitioner::worker::{self, Machine};
 use kerf_partitioner::{in_words, library, nvml};
 
 use look::Look;
-use mps::Mps;
+use mps::{Mps, MpsDaemon};
 
 /// Finds and changes accelerators. Only root can change anything.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Verb {
     /// Start an MPS control daemon that outlives this process, in a session and a mount namespace of its own;
     /// print its process id. Only root can.
     Mps(Mps),
+    /// Become the MPS control daemon that is asked for on file descriptor 0, a connected unix socket.
+    MpsDaemon(MpsDaemon),
     /// Print what the driver library answers about MIG, number by number, for recordings. Waits for as long
     /// as the driver takes.
     Answers(MachineArgs),
@@ -92,6 +94,7 @@ fn main() -> ExitCode {
         Verb::Sample(look) => look.print(look::samples),
         Verb::Answers(machine) => answers(machine),
         Verb::Mps(start) => start.print(),
+        Verb::MpsDaemon(daemon) => daemon.serve(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

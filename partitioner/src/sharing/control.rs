@@ -27,6 +27,13 @@ pub(super) fn environment(tools: &Tools, place: &MpsPlace) -> Vec<(OsString, OsS
     env
 }
 
+/// The environment of the daemon itself, which sees its own device alone.
+pub(super) fn daemon_environment(tools: &Tools, place: &MpsPlace) -> Vec<(OsString, OsString)> {
+    let mut env = environment(tools, place);
+    env.push(("CUDA_VISIBLE_DEVICES".into(), place.device.clone().into()));
+    env
+}
+
 impl Tools {
     /// The daemon's answer to a command.
     pub(super) fn ask(&self, place: &MpsPlace, command: &str) -> Result<String, SharingError> {

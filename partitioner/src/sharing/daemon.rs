@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use kerf_types::sharing::Mps;
 
-use super::control::{PIPE_VARIABLE, environment};
+use super::control::{PIPE_VARIABLE, daemon_environment};
+use super::offered::{self, Unoffered};
 use super::process::{start_ticks, variable};
 use super::run::Call;
 use super::{MpsDaemon, MpsPlace, SharingError, Tools, check_device};
@@ -83,6 +84,37 @@ impl Tools {
 
     /// Starts the process, in a session and a mount namespace of its own.
     fn launch(&self, place: &MpsPlace) -> Result<MpsDaemon, SharingError> {
+        let pid = match self.offered_pid(place)? {
+            Some(pid) => pid,
+            None => self.own_pid(place)?,
+        };
+        let start_ticks = start_ticks(pid).ok_or_else(|| self.ended(place))?;
+        Ok(MpsDaemon { pid, start_ticks })
+    }
+
+    /// One of a service manager's, where it offers fit ones.
+    fn offered_pid(&self, place: &MpsPlace) -> Result<Option<u32>, SharingError> {
+        let Some(socket) = &self.offered else {
+            return Ok(None);
+        };
+        match offered::ask(socket, self, place) {
+            Ok(pid) => Ok(Some(pid)),
+            Err(Unoffered::Unfit(why)) => {
+                if let Some(error) = why {
+                    let path = socket.display();
+                    tracing::warn!(%path, error, "offered daemon not used, starting one");
+                }
+                Ok(None)
+            }
+            Err(Unoffered::Failed(said)) => Err(SharingError::Refused {
+                program: socket.clone(),
+                asked: "mps".to_owned(),
+                said,
+            }),
+        }
+    }
+
+    fn own_pid(&self, place: &MpsPlace) -> Result<u32, SharingError> {
         let (shm, log) = (place.shm(), place.log.join("daemon.log"));
         let paths = [&self.mps_control, &shm, &log];
         let [control, shm, log] = paths.map(|path| path.to_string_lossy().into_owned());
@@ -95,21 +127,16 @@ impl Tools {
             "--output",
             &log,
         ];
-        let mut env = environment(self, place);
-        env.push(("CUDA_VISIBLE_DEVICES".into(), place.device.clone().into()));
         let call = Call {
             program: &self.launcher,
             arguments: &arguments,
-            env,
+            env: daemon_environment(self, place),
             input: "",
             asked: "mps",
             in_driver: None,
         };
         let said = call.run(self.patience.start)?;
-        let ended = || self.ended(place);
-        let pid = said.trim().parse().map_err(|_| ended())?;
-        let start_ticks = start_ticks(pid).ok_or_else(ended)?;
-        Ok(MpsDaemon { pid, start_ticks })
+        said.trim().parse().map_err(|_| self.ended(place))
     }
 
     /// Waits until the daemon that was launched answers, and no other one.

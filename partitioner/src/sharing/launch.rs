@@ -1,18 +1,39 @@
 //! Starts a control daemon so that it outlives who asks for it: in a session of its own, in a mount namespace where
-//! the daemon's own folder lies on `/dev/shm`, with its foreground as the foreground of nobody.
+//! the daemon's own folder lies on `/dev/shm`, with its foreground as the foreground of nobody, and with no more rights
+//! than it needs.
 //!
 //! Its clients find the same folder on their `/dev/shm`: server and clients talk through it, and no other container
 //! shall. A process of its own does this, not kerfd, which has threads and a namespace of its own.
 
+use std::convert::Infallible;
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use caps::Capability;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::setsid;
+
+use crate::confine::{self, ConfineError};
+
+/// What a daemon keeps of the rights that its launcher has, and why:
+/// - SETUID, SETGID: its servers run under the user id of their clients;
+/// - KILL: it ends servers of other users;
+/// - DAC_OVERRIDE: logs, and a simulated machine, may belong to others.
+///
+/// By what its documents say that it does; no list of the vendor's is known. Not SYS_ADMIN, which the launcher needs
+/// for its namespace.
+const KEPT: [Capability; 4] = [
+    Capability::CAP_SETUID,
+    Capability::CAP_SETGID,
+    Capability::CAP_KILL,
+    Capability::CAP_DAC_OVERRIDE,
+];
 
 /// What is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +83,13 @@ pub enum LaunchError {
         #[source]
         cause: io::Error,
     },
+    /// Rights that it does not need could not be given up.
+    #[error("give up rights")]
+    Confine {
+        /// Why.
+        #[source]
+        cause: ConfineError,
+    },
     /// The program could not be started.
     #[error("start {}", .program.display())]
     Start {
@@ -80,6 +108,29 @@ impl Launch {
     /// # Errors
     /// Each reason of `LaunchError`; nothing runs then.
     pub fn start(&self) -> Result<u32, LaunchError> {
+        let mut command = self.prepared()?;
+        // Its end is not awaited here: this process ends before it.
+        Ok(command.spawn().map_err(|cause| self.unstarted(cause))?.id())
+    }
+
+    /// Becomes it, with this environment and no other.
+    ///
+    /// # Errors
+    /// Each reason of `LaunchError`. This process is of no use then.
+    pub fn replace(&self, env: Vec<(OsString, OsString)>) -> Result<Infallible, LaunchError> {
+        let mut command = self.prepared()?;
+        Err(self.unstarted(command.env_clear().envs(env).exec()))
+    }
+
+    fn unstarted(&self, cause: io::Error) -> LaunchError {
+        LaunchError::Start {
+            program: self.control.clone(),
+            cause,
+        }
+    }
+
+    /// Gives this process the daemon's session, namespace and rights; the program as it is to be started then.
+    fn prepared(&self) -> Result<Command, LaunchError> {
         match setsid() {
             // EPERM: it leads a group, so nobody's terminal ends it either.
             Ok(_) | Err(Errno::EPERM) => {}
@@ -99,19 +150,15 @@ impl Launch {
             path: self.output.clone(),
             cause,
         })?;
-        let child = Command::new(&self.control)
+        confine::keep(&KEPT).map_err(|cause| LaunchError::Confine { cause })?;
+        let mut command = Command::new(&self.control);
+        command
             .arg("-f")
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(out)
-            .stderr(err)
-            .spawn();
-        // Its end is not awaited here: this process ends before it.
-        let child = child.map_err(|cause| LaunchError::Start {
-            program: self.control.clone(),
-            cause,
-        })?;
-        Ok(child.id())
+            .stderr(err);
+        Ok(command)
     }
 
     fn mount(&self, what: Option<&Path>, on: &Path, flags: MsFlags) -> Result<(), LaunchError> {

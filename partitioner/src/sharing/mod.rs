@@ -4,7 +4,7 @@
 //! - `text` owns the tools' texts, and is pure;
 //! - `run` owns a call of a tool: its words, its deadline, what becomes of one that hangs;
 //! - `control` owns commands to a daemon, `daemon` its life, `process` what the kernel knows of it;
-//! - `launch` is the process between kerfd and a daemon; `time_slice` is `nvidia-smi`'s part.
+//! - `launch` is the process between kerfd and a daemon, `offered` the one that a service manager has for it; `time_slice` is `nvidia-smi`'s part.
 //!
 //! Every setting is read back and compared. It keeps no state: which daemon is whose stands in its pid file, its
 //! start time and its environment. It decides nothing: kerfd says what is shared, with whom, and when a daemon that
@@ -14,6 +14,7 @@ mod control;
 mod daemon;
 mod error;
 pub mod launch;
+pub mod offered;
 mod process;
 mod run;
 pub mod text;
@@ -41,6 +42,8 @@ pub struct Tools {
     pub smi: PathBuf,
     /// `kerf-partitioner`, whose mode `mps` starts daemons.
     pub launcher: PathBuf,
+    /// The socket at which a service manager offers to start them, where there may be one: it goes first.
+    pub offered: Option<PathBuf>,
     /// What the tools find in their environment beside what each call needs. They inherit nothing.
     pub env: Vec<(OsString, OsString)>,
     /// How long each thing may take.
@@ -148,6 +151,7 @@ impl Tools {
             mps_control: tool("nvidia-cuda-mps-control"),
             smi: tool("nvidia-smi"),
             launcher,
+            offered: None,
             env: vec![("LC_ALL".into(), "C".into())],
             patience: Patience::default(),
             stuck: Stuck::default(),

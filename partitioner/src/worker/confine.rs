@@ -1,11 +1,9 @@
-//! Giving up the capabilities that a worker does not need, before it loads anything.
+//! What a worker keeps of its rights.
 
-use std::collections::HashSet;
-
-use caps::errors::CapsError;
-use caps::{CapSet, Capability, CapsHashSet};
-use nix::errno::Errno;
+use caps::Capability;
 use nix::sys::stat::{Mode, umask};
+
+use crate::confine::{ConfineError, keep};
 
 /// What stays, and why:
 /// - SYS_ADMIN: the driver asks for it, or for the `config` capability node, to change MIG;
@@ -24,45 +22,12 @@ const KEPT: [Capability; 5] = [
     Capability::CAP_CHOWN,
 ];
 
-/// Capabilities that could not be given up.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfineError {
-    /// The kernel refused a capability set.
-    #[error("reduce the {set:?} capabilities")]
-    Capabilities {
-        /// The set.
-        set: CapSet,
-        /// Why.
-        #[source]
-        cause: CapsError,
-    },
-    /// The kernel refused to forbid new privileges.
-    #[error("forbid new privileges")]
-    NoNewPrivileges {
-        /// Why.
-        #[source]
-        cause: Errno,
-    },
-}
-
 /// Keeps only what a worker needs of what this process has, for good. Takes no umask over from whoever
 /// started it: the nodes that it makes have the modes that it gives them.
+///
+/// # Errors
+/// `ConfineError` where the kernel refuses.
 pub fn confine() -> Result<(), ConfineError> {
     umask(Mode::empty());
-    nix::sys::prctl::set_no_new_privs().map_err(|cause| ConfineError::NoNewPrivileges { cause })?;
-    let failed = |set| move |cause| ConfineError::Capabilities { set, cause };
-    let kept: CapsHashSet = HashSet::from(KEPT);
-    let permitted = caps::read(None, CapSet::Permitted).map_err(failed(CapSet::Permitted))?;
-    if permitted.contains(&Capability::CAP_SETPCAP) {
-        let bounding = caps::read(None, CapSet::Bounding).map_err(failed(CapSet::Bounding))?;
-        for &capability in bounding.difference(&kept) {
-            caps::drop(None, CapSet::Bounding, capability).map_err(failed(CapSet::Bounding))?;
-        }
-    }
-    caps::clear(None, CapSet::Ambient).map_err(failed(CapSet::Ambient))?;
-    caps::clear(None, CapSet::Inheritable).map_err(failed(CapSet::Inheritable))?;
-    let left: CapsHashSet = permitted.intersection(&kept).copied().collect();
-    // Effective first: it may not hold what permitted lacks.
-    caps::set(None, CapSet::Effective, &left).map_err(failed(CapSet::Effective))?;
-    caps::set(None, CapSet::Permitted, &left).map_err(failed(CapSet::Permitted))
+    keep(&KEPT)
 }

@@ -28,7 +28,7 @@ use nvidia_ml::kernel::Kernel;
 use crate::sysfs::{Root, SysfsError};
 use crate::systree::{RealTree, SimTree, SysTree};
 use answer::Worker;
-pub use confine::{ConfineError, confine};
+pub use confine::confine;
 
 /// Bytes read at once; requests are smaller.
 const READ_BYTES: usize = 4_096;

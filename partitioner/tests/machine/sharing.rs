@@ -1,6 +1,7 @@
 //! Sharing through the vendor's tools of a simulated machine, with the launcher in its namespace.
 
 mod daemons;
+mod offered;
 mod tools;
 
 use std::fs;

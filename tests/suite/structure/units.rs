@@ -109,7 +109,7 @@ fn strangers(name: &str, unit: &str, assets: &[Asset]) -> Vec<String> {
 fn units_start_what_the_packages_install() {
     for assets in [deb("agent/Cargo.toml"), rpm("agent/Cargo.toml")] {
         let units = files("systemd");
-        assert_eq!(units.len(), 3, "{:?}", units.keys());
+        assert_eq!(units.len(), 5, "{:?}", units.keys());
         let findings = units
             .iter()
             .flat_map(|(name, text)| strangers(name, text, &assets));
@@ -154,6 +154,17 @@ fn code_unit_and_packages_agree_where_things_are() {
     );
     let socket = read("systemd/kerf-partitioner.socket");
     assert!(socket.contains("ListenStream=/run/kerf/partitioner.sock\n"));
+    let unit = read("systemd/kerf-mps@.service");
+    assert!(
+        unit.contains(&format!("ExecStart={worker} mps-daemon ")),
+        "{unit}"
+    );
+    // Where kerfd has its daemons, and asks for them (`Shared::new`, `Host::place_of`).
+    for folders in ["--run /run/kerf/mps ", "--log /var/lib/kerf/mps\n"] {
+        assert!(unit.contains(folders), "{unit}");
+    }
+    let socket = read("systemd/kerf-mps.socket");
+    assert!(socket.contains("ListenStream=/run/kerf/mps.sock\n"));
     for assets in [deb("agent/Cargo.toml"), rpm("agent/Cargo.toml")] {
         for path in [
             worker,

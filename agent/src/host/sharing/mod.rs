@@ -117,7 +117,8 @@ impl Shared {
     /// Nothing is shared before it is known what was.
     pub fn new(config: &Config) -> Self {
         let paths = &config.paths;
-        let tools = Tools::under(&paths.sysroot, paths.partitioner.clone());
+        let mut tools = Tools::under(&paths.sysroot, paths.partitioner.clone());
+        tools.offered = Some(paths.run_dir.join("mps.sock"));
         Self {
             tools: Arc::new(tools),
             gpus: BTreeMap::new(),

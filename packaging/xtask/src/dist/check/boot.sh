@@ -8,7 +8,7 @@ since() { echo "MEASURED $1 $(echo "$(now) $2" | awk '{ printf "%.3f", $1 - $2 }
 
 fail() {
     echo "FAILED $*"
-    journalctl --no-pager --quiet -u kerfd.service -u 'kerf-partitioner*' | tail -n 40
+    journalctl --no-pager --quiet -u kerfd.service -u 'kerf-partitioner*' -u 'kerf-mps*' | tail -n 40
     exit 1
 }
 
@@ -35,7 +35,15 @@ own_workers() {
     kerfd=$(systemctl show --value --property MainPID kerfd.service)
     grep -ls "^PPid:[[:space:]]*$kerfd\$" /proc/[0-9]*/status | wc -l
 }
-none_run() { ! grep -qsxE 'kerfd|kerf-partitione' /proc/[0-9]*/comm; }
+none_run() { ! grep -qsxE 'kerfd|kerf-partitione|nvidia-cuda-mps' /proc/[0-9]*/comm; }
+daemon() { systemctl list-units --no-legend --plain --state=running 'kerf-mps@*' | cut -d ' ' -f 1; }
+# The user under which the daemon's server runs.
+server_is() {
+    for status in $(grep -ls "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status); do
+        ! grep -q "^Uid:[[:space:]]*$2[[:space:]]" "$status" || return 0
+    done
+    return 1
+}
 
 begin=$(now)
 dpkg --install /packages/*.deb > /dev/null 2>&1 || fail 'dpkg --install'
@@ -43,7 +51,7 @@ since install "$begin"
 until_true 'the first metric' 30 has '^kerf_build_info{'
 since install-to-metric "$begin"
 
-for unit in kerfd.service kerf-partitioner.socket; do
+for unit in kerfd.service kerf-partitioner.socket kerf-mps.socket; do
     systemctl --quiet is-active "$unit" || fail "$unit is not active"
     systemctl --quiet is-enabled "$unit" || fail "$unit is not enabled"
 done
@@ -54,7 +62,8 @@ until_true 'a worker of the socket' 10 one_offered
 kerf status > /dev/null || fail 'kerf status'
 
 # A simulated machine behind the same sandboxes: only the machine is another.
-mkdir -p /etc/systemd/system/kerfd.service.d '/etc/systemd/system/kerf-partitioner@.service.d'
+mkdir -p /etc/systemd/system/kerfd.service.d '/etc/systemd/system/kerf-partitioner@.service.d' \
+    '/etc/systemd/system/kerf-mps@.service.d'
 cat > /etc/systemd/system/kerfd.service.d/sim.conf << 'EOF'
 [Service]
 ExecStart=
@@ -66,6 +75,11 @@ ExecStart=
 ExecStart=/usr/lib/kerf/kerf-partitioner worker --nvml /var/lib/kerf/sim/libnvidia-ml.so.1 --sysroot /var/lib/kerf/sim/root
 ReadWritePaths=/var/lib/kerf/sim
 EOF
+cat > '/etc/systemd/system/kerf-mps@.service.d/sim.conf' << 'EOF'
+[Service]
+ExecStart=
+ExecStart=/usr/lib/kerf/kerf-partitioner mps-daemon --sysroot /var/lib/kerf/sim/root --run /run/kerf/mps --log /var/lib/kerf/mps
+EOF
 systemctl daemon-reload
 systemctl restart kerfd.service || fail 'a restart'
 until_true 'metrics of every GPU' 30 gpus
@@ -74,13 +88,30 @@ kerf apply --gpu 0 --slices 1g.10gb:2,3g.40gb:1 > /dev/null || fail 'kerf apply'
 until_true 'a worker of the socket' 10 one_offered
 [ "$(own_workers)" = 0 ] || fail 'kerfd has started a worker beside the one of the socket'
 
+# An MPS daemon is a unit of its own, with rights for servers of any user, and outlives kerfd.
+cat > /root/share.yaml << 'EOF'
+schema: kerf.v1.Layout
+rules:
+  - {gpus: [1], mig: false, sharing: {mps: {clients: 2}}}
+EOF
+kerf apply -f /root/share.yaml > /dev/null || fail 'kerf apply of a share'
+mps=$(daemon)
+[ -n "$mps" ] || fail 'a unit of the MPS daemon'
+mps_pid=$(systemctl show --value --property MainPID "$mps")
+pipe=$(tr '\0' '\n' < "/proc/$mps_pid/environ" | sed -n 's/^CUDA_MPS_PIPE_DIRECTORY=//p')
+echo 'start_server -uid 65534' \
+    | CUDA_MPS_PIPE_DIRECTORY=$pipe /var/lib/kerf/sim/root/usr/bin/nvidia-cuda-mps-control > /dev/null || fail 'start_server'
+until_true 'a server of another user' 10 server_is "$mps_pid" 65534
+
 # Nothing of a kerfd that is killed stays in the way of the next.
 systemctl kill --signal=KILL kerfd.service
 until_true 'kerfd again' 30 gpus
 [ "$(kerf slices | grep -c 'MIG-')" = 3 ] || fail 'three slices after a kill'
 systemctl reload kerfd.service || fail 'a reload'
+[ "$(daemon)" = "$mps" ] || fail 'the same MPS daemon after a kill'
+kerf assert -f /root/share.yaml > /dev/null || fail 'kerf assert of a share'
 
-! journalctl --quiet -u kerfd.service -u 'kerf-partitioner*' | grep -q ' ERROR ' || fail 'an error in the log'
+! journalctl --quiet -u kerfd.service -u 'kerf-partitioner*' -u 'kerf-mps*' | grep -q ' ERROR ' || fail 'an error in the log'
 
 dpkg --purge kerf kerf-sim > /dev/null 2>&1 || fail 'dpkg --purge'
 until_true 'the end of every process' 10 none_run

@@ -11,7 +11,7 @@ use super::super::package::Packages;
 use crate::out;
 
 /// Files of kerf that are the same in both kinds of package, with their modes.
-const COMMON: [(&str, &str); 15] = [
+const COMMON: [(&str, &str); 17] = [
     ("-rwxr-xr-x", "/usr/bin/kerf"),
     ("-rwxr-xr-x", "/usr/bin/kerfd"),
     ("-rwxr-xr-x", "/usr/bin/kerf-runtime"),
@@ -26,6 +26,8 @@ const COMMON: [(&str, &str); 15] = [
         "-rw-r--r--",
         "/usr/lib/systemd/system/kerf-partitioner@.service",
     ),
+    ("-rw-r--r--", "/usr/lib/systemd/system/kerf-mps.socket"),
+    ("-rw-r--r--", "/usr/lib/systemd/system/kerf-mps@.service"),
     ("-rw-r--r--", "/usr/lib/sysusers.d/kerf.conf"),
     ("-rw-r--r--", "/usr/lib/tmpfiles.d/kerf.conf"),
     ("-rw-r--r--", "/usr/share/man/man5/kerf.toml.5.gz"),

@@ -8,7 +8,11 @@ use kerf_tests::{process, tree};
 use crate::out;
 
 /// Unit, and the most that it may have.
-const LIMITS: [(&str, f32); 2] = [("kerfd.service", 3.0), ("kerf-partitioner@.service", 1.7)];
+const LIMITS: [(&str, f32); 3] = [
+    ("kerfd.service", 3.0),
+    ("kerf-partitioner@.service", 1.7),
+    ("kerf-mps@.service", 2.9),
+];
 
 /// What stands before the number.
 const VERDICT: &str = "Overall exposure level for ";

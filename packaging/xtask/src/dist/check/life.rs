@@ -16,10 +16,12 @@ use crate::out;
 const FIRST_METRIC: Duration = Duration::from_secs(1);
 
 /// Units that are looked at by systemd itself.
-const UNITS: [&str; 3] = [
+const UNITS: [&str; 5] = [
     "kerfd.service",
     "kerf-partitioner.socket",
     "kerf-partitioner@.service",
+    "kerf-mps.socket",
+    "kerf-mps@.service",
 ];
 
 /// Programs of systemd that a container or another init does without.

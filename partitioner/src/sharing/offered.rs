@@ -1,0 +1,226 @@
+//! Daemons by a service manager's hand: each connection to its socket (`kerf-mps.socket`, `Accept=yes`) is a process
+//! of its own that becomes the daemon.
+//!
+//! ```text
+//! kerfd -- one line: what is wanted --> the process --> "pid\n", then the end of the connection: it is the daemon now
+//!                                             \--> "no: why" or "other: why"
+//! ```
+//! So a daemon has the rights and the control group of its unit, not kerfd's: it starts servers under the user ids of
+//! its clients, and a stop of kerfd is none of its business. Which machine is served, and where daemons may live, is
+//! decided by the unit's arguments and not by who connects.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use serde::{Deserialize, Serialize};
+
+use super::launch::{Launch, LaunchError};
+use super::{MpsPlace, SharingError, Tools, check_device, control};
+
+/// Longer than two paths, a program and a UUID.
+const REQUEST_MAX: u64 = 16 << 10;
+/// A process id, or why there is none.
+const ANSWER_MAX: u64 = 4 << 10;
+/// Between the connection and the request; kerfd sends it at once.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What kerfd asks for, on one line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// The vendor's program as kerfd has it.
+    control: PathBuf,
+    device: String,
+    run: PathBuf,
+    log: PathBuf,
+}
+
+/// What a process of the unit may become.
+#[derive(Debug)]
+pub struct Offer {
+    /// The machine's tools.
+    pub tools: Tools,
+    /// The folder of the folders of daemons.
+    pub run: PathBuf,
+    /// The same of their logs.
+    pub log: PathBuf,
+}
+
+/// Why a process did not become a daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum OfferError {
+    /// Nobody asked, or not in time.
+    #[error("read what is wanted")]
+    Read(#[source] io::Error),
+    /// It is no request.
+    #[error("what is wanted is not to be understood")]
+    Unreadable(#[source] serde_json::Error),
+    /// Neither root nor our own user asks.
+    #[error("user {uid} asks, not root")]
+    Stranger {
+        /// Who.
+        uid: u32,
+    },
+    /// It is for another machine, or for other folders.
+    #[error("{} is wanted, and {} served", .wanted.display(), .served.display())]
+    Other {
+        /// What kerfd has.
+        wanted: PathBuf,
+        /// What stands in the unit.
+        served: PathBuf,
+    },
+    /// The device has no such name.
+    #[error(transparent)]
+    Device(SharingError),
+    /// It could not become one.
+    #[error(transparent)]
+    Launch(LaunchError),
+}
+
+/// Why no daemon came from the socket.
+#[derive(Debug)]
+pub(super) enum Unoffered {
+    /// Nobody offers any that fits: the launcher of our own is to be used. Says why where somebody listens.
+    Unfit(Option<String>),
+    /// It was tried there, and failed.
+    Failed(String),
+}
+
+impl Offer {
+    /// Becomes the daemon that whoever connected wants.
+    ///
+    /// # Errors
+    /// Each reason of `OfferError`; who connected was told.
+    pub fn serve(&self, mut stream: UnixStream) -> Result<Infallible, OfferError> {
+        let Err(error) = self.become_daemon(&mut stream);
+        let word = match &error {
+            OfferError::Other { .. } => "other",
+            _ => "no",
+        };
+        let why = crate::in_words(&error).replace('\n', "; ");
+        // Who has gone away needs no answer.
+        writeln!(stream, "{word}: {why}").ok();
+        Err(error)
+    }
+
+    fn become_daemon(&self, stream: &mut UnixStream) -> Result<Infallible, OfferError> {
+        let place = self.wanted(stream)?;
+        let launch = Launch {
+            control: self.tools.mps_control.clone(),
+            shm: place.shm(),
+            output: place.log.join("daemon.log"),
+        };
+        let env = control::daemon_environment(&self.tools, &place);
+        let pid = std::process::id();
+        // The descriptor closes when the program begins: nothing behind the id means that it has.
+        writeln!(stream, "{pid}").map_err(OfferError::Read)?;
+        launch.replace(env).map_err(OfferError::Launch)
+    }
+
+    fn wanted(&self, stream: &mut UnixStream) -> Result<MpsPlace, OfferError> {
+        let peer = getsockopt(stream, PeerCredentials);
+        let peer = peer.map_err(|errno: Errno| OfferError::Read(errno.into()))?;
+        let uid = peer.uid();
+        if uid != 0 && uid != rustix::process::geteuid().as_raw() {
+            return Err(OfferError::Stranger { uid });
+        }
+        let patience = Some(REQUEST_PATIENCE);
+        stream
+            .set_read_timeout(patience)
+            .map_err(OfferError::Read)?;
+        let mut text = Vec::new();
+        let mut limited = stream.take(REQUEST_MAX);
+        limited.read_to_end(&mut text).map_err(OfferError::Read)?;
+        let wanted: Wanted = serde_json::from_slice(&text).map_err(OfferError::Unreadable)?;
+        check_device(&wanted.device).map_err(OfferError::Device)?;
+        same(&wanted.control, &self.tools.mps_control)?;
+        below(&wanted.run, &self.run)?;
+        below(&wanted.log, &self.log)?;
+        Ok(MpsPlace {
+            device: wanted.device,
+            run: wanted.run,
+            log: wanted.log,
+        })
+    }
+}
+
+/// The unit and the configuration may have been edited apart.
+fn same(wanted: &Path, served: &Path) -> Result<(), OfferError> {
+    let resolved = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if resolved(wanted) == resolved(served) {
+        return Ok(());
+    }
+    Err(OfferError::Other {
+        wanted: wanted.to_owned(),
+        served: served.to_owned(),
+    })
+}
+
+/// A folder is directly below another one by its name alone, with nothing to be resolved.
+fn below(wanted: &Path, folder: &Path) -> Result<(), OfferError> {
+    let name = wanted.file_name().and_then(|name| name.to_str());
+    let is_plain = name.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    if is_plain && wanted.parent() == Some(folder) {
+        return Ok(());
+    }
+    Err(OfferError::Other {
+        wanted: wanted.to_owned(),
+        served: folder.to_owned(),
+    })
+}
+
+/// Asks at a socket for a daemon; its process id.
+pub(super) fn ask(socket: &Path, tools: &Tools, place: &MpsPlace) -> Result<u32, Unoffered> {
+    let unfit = |why: String| Unoffered::Unfit(Some(why));
+    let stream = UnixStream::connect(socket).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Unoffered::Unfit(None),
+        _ => unfit(error.to_string()),
+    })?;
+    let peer = getsockopt(&stream, PeerCredentials).map_err(|errno| unfit(errno.to_string()))?;
+    if peer.uid() != 0 && peer.uid() != rustix::process::geteuid().as_raw() {
+        return Err(unfit(format!("user {} listens, not root", peer.uid())));
+    }
+    let wanted = Wanted {
+        control: tools.mps_control.clone(),
+        device: place.device.clone(),
+        run: place.run.clone(),
+        log: place.log.clone(),
+    };
+    let answer = exchange(stream, &wanted, tools.patience.start);
+    let answer = answer.map_err(|error| Unoffered::Failed(error.to_string()))?;
+    understood(&answer)
+}
+
+fn exchange(mut stream: UnixStream, wanted: &Wanted, patience: Duration) -> io::Result<String> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(&serde_json::to_vec(wanted)?)?;
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let mut answer = String::new();
+    stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn understood(answer: &str) -> Result<u32, Unoffered> {
+    let mut lines = answer.lines();
+    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
+    if let Some(why) = second {
+        return Err(Unoffered::Failed(why.trim_start_matches("no: ").to_owned()));
+    }
+    if let Some(why) = first.strip_prefix("other: ") {
+        return Err(Unoffered::Unfit(Some(why.to_owned())));
+    }
+    first.parse().map_err(|_| match first {
+        "" => Unoffered::Failed("it ended without a word".to_owned()),
+        said => Unoffered::Failed(said.trim_start_matches("no: ").to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests;
