@@ -33,22 +33,23 @@ fn write_rdma(
     let device = function.sysfs_folder();
     let folder = format!("{device}/infiniband/mlx5_{index}");
     let guid = format!("9c63:c003:00{:02x}:{index:04x}", function.bdf.bus);
-    let fast = if nic.gbps >= 400 { "4X NDR" } else { "4X HDR" };
+    let fast = match nic.gbps {
+        800.. => "4X XDR",
+        400.. => "4X NDR",
+        _ => "4X HDR",
+    };
+    let kind = match nic.device {
+        0x1023 => "MT4131",
+        0x1021 => "MT4129",
+        _ => "MT4123",
+    };
     tree.attributes(
         &folder,
         &[
             ("node_guid", guid.clone()),
             ("sys_image_guid", guid),
             ("node_type", "1: CA".to_owned()),
-            (
-                "hca_type",
-                if nic.device == 0x1021 {
-                    "MT4129"
-                } else {
-                    "MT4123"
-                }
-                .to_owned(),
-            ),
+            ("hca_type", kind.to_owned()),
             ("fw_ver", "28.39.3560".to_owned()),
         ],
     )?;

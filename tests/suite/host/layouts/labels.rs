@@ -11,7 +11,7 @@ use super::super::said::{kerf, text};
 use super::{World, file};
 
 /// Machines, and the configurations that are for their GPUs. A new machine is a line.
-const MACHINES: [(&str, &[&str]); 9] = [
+const MACHINES: [(&str, &[&str]); 13] = [
     ("h100x8", OF_80_GB),
     ("a100-80x8", OF_80_GB),
     (
@@ -79,6 +79,47 @@ const MACHINES: [(&str, &[&str]); 9] = [
             "all-balanced",
         ],
     ),
+    (
+        "gh200x1",
+        &["all-3g.48gb", "all-4g.48gb", "all-7g.96gb", "all-balanced"],
+    ),
+    (
+        "gh200-144x1",
+        &[
+            "all-1g.36gb",
+            "all-2g.36gb",
+            "all-3g.72gb",
+            "all-4g.72gb",
+            "all-7g.144gb",
+            "all-balanced",
+        ],
+    ),
+    (
+        "b300x8",
+        &[
+            "all-1g.34gb",
+            "all-1g.34gb.me",
+            "all-1g.67gb",
+            "all-2g.67gb",
+            "all-3g.135gb",
+            "all-4g.135gb",
+            "all-7g.269gb",
+            "all-balanced",
+        ],
+    ),
+    (
+        "gb300x4",
+        &[
+            "all-1g.35gb",
+            "all-1g.35gb.me",
+            "all-1g.70gb",
+            "all-2g.70gb",
+            "all-3g.139gb",
+            "all-4g.139gb",
+            "all-7g.278gb",
+            "all-balanced",
+        ],
+    ),
     // Of 3, 4 and 7 slices this GPU has one profile each, whose memory the file names in two ways.
     (
         "gb200x4",
@@ -126,31 +167,6 @@ const OF_80_GB: &[&str] = &[
     "all-balanced",
 ];
 
-/// Configurations for GPUs of which there is no simulated machine: 96 GB boards, GH200 with 144 GB, B300, GB300.
-const WITHOUT_A_MACHINE: [&str; 21] = [
-    "all-3g.48gb",
-    "all-4g.48gb",
-    "all-7g.96gb",
-    "all-1g.36gb",
-    "all-2g.36gb",
-    "all-3g.72gb",
-    "all-4g.72gb",
-    "all-7g.144gb",
-    "all-1g.34gb",
-    "all-1g.34gb.me",
-    "all-1g.67gb",
-    "all-2g.67gb",
-    "all-3g.135gb",
-    "all-4g.135gb",
-    "all-7g.269gb",
-    "all-1g.35gb.me",
-    "all-1g.70gb",
-    "all-2g.70gb",
-    "all-3g.139gb",
-    "all-4g.139gb",
-    "all-7g.278gb",
-];
-
 /// The names of a file's configurations: what stands two deep and opens a list.
 fn labels_of(config: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(config).expect("the reference data");
@@ -166,11 +182,8 @@ fn no_label_is_forgotten() {
     if !require(Capability::Data) {
         return;
     }
-    let of_machines = MACHINES.iter().flat_map(|(_, labels)| labels.iter());
-    let known: BTreeSet<String> = of_machines
-        .chain(&WITHOUT_A_MACHINE)
-        .map(|label| (*label).to_owned())
-        .collect();
+    let labels = MACHINES.iter().flat_map(|(_, labels)| labels.iter());
+    let known: BTreeSet<String> = labels.map(|label| (*label).to_owned()).collect();
     let config = tree::data_dir().join("mig-parted/config-default.yaml");
     assert_eq!(known, labels_of(&config));
 }

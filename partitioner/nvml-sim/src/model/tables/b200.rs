@@ -5,7 +5,7 @@ use super::super::product::{Architecture, Clocks, NvLink, Power, Product, Therma
 use super::super::profile::{GiProfile, Media};
 use super::shape::{family, since_hopper};
 
-const MULTIPROCESSORS: [u32; 7] = [18, 18, 30, 36, 68, 72, 148];
+pub(super) const MULTIPROCESSORS: [u32; 7] = [18, 18, 30, 36, 68, 72, 148];
 
 const PROFILES: [GiProfile; 7] = family(
     since_hopper(2),
@@ -26,7 +26,7 @@ const PROFILES: [GiProfile; 7] = family(
 /// NVIDIA B200.
 pub static B200: Product = RECORD;
 
-/// Also what the GPU of a Grace Blackwell board, the same chip, has in common with it.
+/// Also what the GPU of a Grace Blackwell board, the same chip, and a B300 have in common with it.
 pub(super) const RECORD: Product = Product {
     name: "NVIDIA B200",
     architecture: Architecture::Blackwell,

@@ -6,7 +6,7 @@ use super::super::profile::GiProfile;
 use super::b200;
 use super::shape::{family, since_hopper};
 
-const MULTIPROCESSORS: [u32; 7] = [18, 18, 32, 38, 72, 76, 152];
+pub(super) const MULTIPROCESSORS: [u32; 7] = [18, 18, 32, 38, 72, 76, 152];
 
 const PROFILES: [GiProfile; 7] = family(
     since_hopper(2),
@@ -25,7 +25,10 @@ const PROFILES: [GiProfile; 7] = family(
 );
 
 /// NVIDIA GB200.
-pub static GB200: Product = Product {
+pub static GB200: Product = RECORD;
+
+/// Also what a GB300 has in common with it.
+pub(super) const RECORD: Product = Product {
     name: "NVIDIA GB200",
     device_id: 0x2941_10DE,
     subsystem_id: 0x2046_10DE,

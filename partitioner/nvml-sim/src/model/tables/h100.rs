@@ -40,7 +40,7 @@ const PROFILES_80GB: [GiProfile; 7] = family(
 /// NVIDIA H100 80GB HBM3.
 pub static H100_80GB_HBM3: Product = RECORD_80GB;
 
-/// Also what an H200, the same chip with other memory, has in common with it.
+/// Also what an H200 and a GH200, the same chip with other memory, have in common with it.
 pub(super) const RECORD_80GB: Product = Product {
     name: "NVIDIA H100 80GB HBM3",
     architecture: Architecture::Hopper,

@@ -98,7 +98,7 @@ fn rtx_pro_6000_profiles_are_those_of_two_dumps() {
 fn what_dumps_tell_of_the_other_products_is_in_their_tables() {
     // (product, id, GiB, multiprocessors) of every row that was seen.
     type Row = (u32, &'static str, u32);
-    let seen: [(&Product, &[Row]); 5] = [
+    let seen: [(&Product, &[Row]); 6] = [
         (
             &A100_SXM4_40GB,
             &[
@@ -125,6 +125,10 @@ fn what_dumps_tell_of_the_other_products_is_in_their_tables() {
                 (9, "69.50", 60),
                 (5, "69.50", 64),
             ],
+        ),
+        (
+            &GH200_144GB,
+            &[(19, "17.50", 16), (15, "35.25", 26), (14, "35.25", 32)],
         ),
         (
             &B200,
@@ -195,7 +199,7 @@ fn products() -> Vec<&'static Product> {
 
 #[test]
 fn the_drivers_order_tries_every_legal_start_once() {
-    assert_eq!(products().len(), 9);
+    assert_eq!(products().len(), 13);
     for product in products() {
         for profile in product.gi_profiles {
             let mut order = profile.default_order.to_vec();

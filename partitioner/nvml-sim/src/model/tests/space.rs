@@ -32,6 +32,10 @@ fn the_state_space_has_the_size_that_others_count() {
         "h200x8",
         "b200x8",
         "gb200x4",
+        "gh200x1",
+        "gh200-144x1",
+        "b300x8",
+        "gb300x4",
     ] {
         assert_eq!(reachable(name, &all(name)), (2_319, 128), "{name}");
     }

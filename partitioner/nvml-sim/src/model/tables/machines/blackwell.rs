@@ -1,7 +1,7 @@
 //! Machines with Blackwell GPUs.
 
-use super::super::{B200, GB200, RTX_PRO_6000_SERVER};
-use super::{CONNECTX_7, EPYC_9004, MachineSpec, NicSpec, PAIR, Part, XEON_6, root};
+use super::super::{B200, B300, GB200, GB300, RTX_PRO_6000_SERVER};
+use super::{CONNECTX_7, CONNECTX_8, EPYC_9004, MachineSpec, NicSpec, PAIR, Part, XEON_6, root};
 use crate::model::spec::Accelerators::Nvidia;
 use Part::{Gpu, Nic, Switch};
 
@@ -45,6 +45,24 @@ pub const GB200X4: MachineSpec = MachineSpec {
         root(0x80, 1, &[Nic, Gpu]),
         root(0xc0, 1, &[Nic, Gpu]),
     ],
+};
+
+/// See its summary.
+pub const B300X8: MachineSpec = MachineSpec {
+    name: "b300x8",
+    summary: "two sockets, 8 B300 269GB SXM behind two-level PCIe switches, 8 NICs; NVSwitches and their bridge cards are not on the simulated bus",
+    accelerators: Nvidia(&B300),
+    nic: CONNECTX_8,
+    ..B200X8
+};
+
+/// See its summary.
+pub const GB300X4: MachineSpec = MachineSpec {
+    name: "gb300x4",
+    summary: "two Grace sockets, 4 GB300 278GB on root ports of their own, 4 NICs, NVSwitches in the rack; not simulated: 64-bit Arm (cores show two threads), NVLink-C2C, GPU memory as NUMA nodes, links to other hosts",
+    accelerators: Nvidia(&GB300),
+    nic: CONNECTX_8,
+    ..GB200X4
 };
 
 /// See its summary.

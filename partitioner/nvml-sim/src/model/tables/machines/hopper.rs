@@ -1,6 +1,6 @@
 //! Machines with Hopper GPUs.
 
-use super::super::{H100_80GB_HBM3, H100_NVL, H200};
+use super::super::{GH200_96GB, GH200_144GB, H100_80GB_HBM3, H100_NVL, H200};
 use super::{
     CONNECTX_7, EPYC_9004, ETHERNET_100, FOUR_CARDS, MachineSpec, NVSWITCHES, PAIR, Part, XEON_6,
     root,
@@ -67,4 +67,28 @@ pub const H100NVL_94X4: MachineSpec = MachineSpec {
     nvswitch_device: 0x22a3,
     switches_outside: false,
     roots: FOUR_CARDS,
+};
+
+/// See its summary.
+pub const GH200X1: MachineSpec = MachineSpec {
+    name: "gh200x1",
+    summary: "one Grace socket, one GH200 96GB on a root port of its own, one NIC; not simulated: 64-bit Arm (cores show two threads), NVLink-C2C, GPU memory as a NUMA node",
+    accelerators: Nvidia(&GH200_96GB),
+    sockets: 1,
+    cores_per_socket: 72,
+    node_memory_kib: 503_316_480,
+    remote_distance: 40,
+    nic: CONNECTX_7,
+    root_port_id: (0x22b1, 0x10de),
+    nvswitch_device: 0x22a3,
+    switches_outside: false,
+    roots: &[root(0x00, 0, &[Part::Gpu]), root(0x40, 0, &[Part::Nic])],
+};
+
+/// See its summary.
+pub const GH200_144X1: MachineSpec = MachineSpec {
+    name: "gh200-144x1",
+    summary: "one Grace socket, one GH200 144GB, otherwise as gh200x1",
+    accelerators: Nvidia(&GH200_144GB),
+    ..GH200X1
 };

@@ -29,6 +29,12 @@ const CONNECTX_7: NicSpec = NicSpec {
     gbps: 400,
 };
 
+const CONNECTX_8: NicSpec = NicSpec {
+    device: 0x1023,
+    gbps: 800,
+    ..CONNECTX_7
+};
+
 const CONNECTX_6: NicSpec = NicSpec {
     device: 0x101b,
     infiniband: true,
@@ -53,7 +59,7 @@ const fn root(bus: u8, node: u32, ports: &'static [Part]) -> Root {
 }
 
 /// Every machine, in the order in which `machines()` lists them.
-pub static MACHINES: [MachineSpec; 13] = [
+pub static MACHINES: [MachineSpec; 17] = [
     hopper::H100X8,
     hopper::H100X1,
     ampere::A100X8,
@@ -63,8 +69,12 @@ pub static MACHINES: [MachineSpec; 13] = [
     ampere::A100_80X8,
     hopper::H100NVL_94X4,
     hopper::H200X8,
+    hopper::GH200X1,
+    hopper::GH200_144X1,
     blackwell::B200X8,
     blackwell::GB200X4,
+    blackwell::B300X8,
+    blackwell::GB300X4,
     blackwell::RTXPRO6000X4,
     cdna::MI300X8,
 ];
