@@ -39,8 +39,14 @@ pub fn nodes(tree: &dyn SysTree, pci: PciAddress) -> Result<Option<Nodes>, TreeE
             let Ok(number) = number.parse() else { continue };
             found.add(tree, &folder, number, pci);
         }
-        if before == generation() {
-            found.partitions.sort_by_key(|one| one.render_minor);
+        found.partitions.sort_by_key(|one| one.render_minor);
+        let mut pairs = found.partitions.windows(2);
+        // Two partitions never have one render node: then some are of before the change and some of after it.
+        let is_whole = pairs.all(|pair| match pair {
+            [one, next] => one.render_minor != next.render_minor,
+            _ => true,
+        });
+        if is_whole && before == generation() {
             return Ok(Some(found));
         }
     }

@@ -5,7 +5,7 @@ use kerf_types::{AmdGpu, Bytes, PciAddress, Timestamp};
 use nix::errno::Errno;
 
 use super::{AmdError, kfd};
-use crate::systree::{SysTree, fact};
+use crate::systree::{self, SysTree, fact};
 
 const DRIVER: &str = "/sys/bus/pci/drivers/amdgpu";
 
@@ -23,6 +23,7 @@ pub fn addresses(tree: &dyn SysTree) -> Result<Vec<PciAddress>, crate::systree::
     };
     let mut found: Vec<PciAddress> = names.iter().filter_map(|name| name.parse().ok()).collect();
     found.sort();
+    found.dedup();
     Ok(found)
 }
 
@@ -37,19 +38,21 @@ pub fn observe(tree: &dyn SysTree, pci: PciAddress, now: Timestamp) -> Result<Am
     let processes = kfd::processes(tree, &nodes.partitions).map_err(unreadable)?;
     let folder = folder(pci);
     let text = |name: &str| fact(tree, &format!("{folder}/{name}")).filter(|text| !text.is_empty());
+    let label = |name: &str| text(name).and_then(|text| systree::label(&text));
     let ids = |name: &str| text(name).as_deref().and_then(hexadecimal);
     let (vendor, device) = (ids("vendor").unwrap_or(0), ids("device").unwrap_or(0));
     let bytes = |name: &str| text(name)?.parse().ok().map(Bytes);
     let banks = || nodes.partitions.iter().filter_map(|one| one.memory);
     let banks = || Bytes(banks().map(|bytes| bytes.0).fold(0, u64::saturating_add));
-    let xccs: u32 = nodes.partitions.iter().map(|one| one.xccs).sum();
+    let xccs = nodes.partitions.iter().map(|one| one.xccs);
+    let xccs = xccs.fold(0, u32::saturating_add);
     Ok(AmdGpu {
         index: u32::try_from(place).unwrap_or(u32::MAX),
         pci,
-        name: text("product_name").unwrap_or_else(|| format!("AMD {device:04x}")),
+        name: label("product_name").unwrap_or_else(|| format!("AMD {device:04x}")),
         pci_device_id: device << 16 | vendor,
-        unique_id: text("unique_id"),
-        serial: text("serial_number"),
+        unique_id: label("unique_id"),
+        serial: label("serial_number"),
         memory: bytes("mem_info_vram_total").unwrap_or_else(banks),
         memory_used: bytes("mem_info_vram_used"),
         numa_node: text("numa_node").and_then(|node| node.parse().ok()),
@@ -82,11 +85,17 @@ fn health(tree: &dyn SysTree, folder: &str, now: Timestamp) -> Health {
     }
 }
 
-/// `SPX, DPX, QPX`; modes that nobody knows yet are left out.
-fn list<T: std::str::FromStr>(text: Option<String>) -> Vec<T> {
+/// `SPX, DPX, QPX`; modes that nobody knows yet, and those that stand there twice, are left out.
+fn list<T: std::str::FromStr + PartialEq>(text: Option<String>) -> Vec<T> {
     let text = text.unwrap_or_default();
     let names = text.split([',', ' ']).filter(|name| !name.is_empty());
-    names.filter_map(|name| name.parse().ok()).collect()
+    let mut found = Vec::new();
+    for mode in names.filter_map(|name| name.parse().ok()) {
+        if !found.contains(&mode) {
+            found.push(mode);
+        }
+    }
+    found
 }
 
 fn hexadecimal(text: &str) -> Option<u32> {

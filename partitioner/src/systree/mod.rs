@@ -137,6 +137,19 @@ impl TreeError {
     }
 }
 
+/// Longest name that a driver gives to something, in characters; NVML's own limit is 96 bytes.
+const LABEL_LIMIT: usize = 96;
+
+/// A name or a number that a driver prints, so that it may be shown on a terminal; `None` for an empty one.
+pub fn label(text: &str) -> Option<String> {
+    let clean = text.trim().chars().map(|one| match one.is_control() {
+        true => '?',
+        false => one,
+    });
+    let label: String = clean.take(LABEL_LIMIT).collect();
+    (!label.is_empty()).then_some(label)
+}
+
 /// The text of a file without white space around it; `None` where it is not known: absent, unreadable at this
 /// moment, or no text. For single facts, which are never zero instead.
 pub fn fact(tree: &dyn SysTree, path: &str) -> Option<String> {

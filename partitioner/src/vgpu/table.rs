@@ -2,8 +2,8 @@
 
 use kerf_types::VgpuTypeId;
 
-/// Longest name of a type; NVML's own limit is 64 bytes.
-const NAME_LIMIT: usize = 96;
+use crate::systree;
+
 /// Most types of one GPU; drivers know some tens.
 const TYPE_LIMIT: usize = 1_024;
 /// What stands where there is no number: `INVALID` of NVML.
@@ -37,12 +37,7 @@ pub fn is_table(text: &str) -> bool {
 
 /// A name that may be shown on a terminal; `None` for an empty one.
 pub fn name(text: &str) -> Option<String> {
-    let clean = text.trim().chars().map(|one| match one.is_control() {
-        true => '?',
-        false => one,
-    });
-    let name: String = clean.take(NAME_LIMIT).collect();
-    (!name.is_empty()).then_some(name)
+    systree::label(text)
 }
 
 /// The number of a type: decimal, and no other spelling.
