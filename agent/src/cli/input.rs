@@ -125,8 +125,7 @@ impl Source {
         Ok(Self { name, text, syntax })
     }
 
-    /// A text of a test.
-    #[cfg(test)]
+    /// A text that is there already, under the name that a file would have.
     pub fn from_text(name: &str, text: &str) -> Self {
         let syntax = Syntax::of(Path::new(name), text);
         Self {
@@ -220,7 +219,12 @@ impl Source {
     }
 
     fn excerpt_at(&self, (line, column): (u64, u64), message: &str) -> Option<Box<Excerpt>> {
-        let excerpt = Excerpt::of(&self.text, line, column)?;
+        // What is missing at the end is told of the line after the last; and YAML ends lines where nobody else does.
+        let end = || {
+            let last = u64::try_from(self.text.lines().count()).ok()?;
+            Excerpt::of(&self.text, last, u64::MAX)
+        };
+        let excerpt = Excerpt::of(&self.text, line, column).or_else(end)?;
         Some(Box::new(excerpt.saying(nearest(message))))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The shell around the verbs is small: [`client`] reaches kerfd, [`print`] writes documents, [`fail`] says
 //! what went wrong. How a document looks is a pure function of it. Nothing here decides about the host, and
-//! nothing here touches its hardware.
+//! nothing here touches its hardware. Open to others are only the readers of what people hand to it: [`batch`], [`input`],
+//! [`layout`].
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a difference was found (`assert`, `plan --exit-code`)
 //! or others are in the way (`maintenance`). `kerf run`
@@ -10,7 +11,7 @@
 
 mod apply;
 mod assert;
-mod batch;
+pub mod batch;
 mod cancel;
 mod checkpoint;
 mod client;
@@ -23,10 +24,10 @@ mod explain;
 mod export;
 mod fail;
 mod history;
-mod input;
+pub mod input;
 mod inventory;
 mod jobs;
-mod layout;
+pub mod layout;
 mod lease;
 mod logs;
 mod maintenance;

@@ -35,7 +35,7 @@ mod record;
 mod recover;
 mod refusals;
 mod release;
-mod sharing;
+pub mod sharing;
 pub mod vgpu;
 pub mod view;
 mod watch;

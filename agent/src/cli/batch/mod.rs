@@ -31,17 +31,18 @@ use super::{Context, Exit};
 /// question has not come yet, so that a program may wait for each answer.
 const GATHERED: usize = 64 << 10;
 
+/// How a run went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Lines that were not blank.
+    pub lines: usize,
+    /// Those of them that could not be answered.
+    pub errors: usize,
+}
+
 /// Answers standard input on standard output; 1 where a line could not be answered.
-pub fn run(context: &Context) -> Result<Exit, Failure> {
-    let mut errors = 0;
-    let mut lines = 0;
-    let mut batch = Batch::default();
-    answer_all(io::stdin().lock(), &mut io::stdout().lock(), |line| {
-        let answer = batch.answer(line);
-        lines += 1;
-        errors += usize::from(answer.is_error());
-        answer
-    })?;
+pub(super) fn run(context: &Context) -> Result<Exit, Failure> {
+    let Tally { lines, errors } = answers(io::stdin().lock(), &mut io::stdout().lock())?;
     if errors == 0 {
         return Ok(Exit::Done);
     }
@@ -50,6 +51,22 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         .print
         .note(&format!("{errors} of {of} could not be answered"));
     Ok(Exit::Code(1))
+}
+
+/// Answers every line of a reader.
+///
+/// # Errors
+/// Where it cannot be read or the answers not be written; a line that is wrong is answered.
+pub fn answers(input: impl Read, output: &mut impl Write) -> Result<Tally, Failure> {
+    let mut tally = Tally::default();
+    let mut batch = Batch::default();
+    answer_all(input, output, |line| {
+        let answer = batch.answer(line);
+        tally.lines += 1;
+        tally.errors += usize::from(answer.is_error());
+        answer
+    })?;
+    Ok(tally)
 }
 
 /// Reads to the end, line by line, and writes what `answer` says to each that is not blank.

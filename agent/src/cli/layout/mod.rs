@@ -16,6 +16,8 @@ use kerf_types::layout::Layout;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+pub use mig_parted::Config;
+
 use super::client::{Client, soon};
 use super::excerpt::Excerpt;
 use super::fail::Failure;
@@ -246,9 +248,7 @@ impl LayoutArgs {
             });
         };
         let source = Source::read(path)?.within(DOCUMENT_LIMIT)?;
-        let read =
-            read(&source, self.label.as_deref()).map_err(|error| error.pointing_at(&source))?;
-        let layout = match read {
+        let layout = match read(&source, self.label.as_deref())? {
             Read::Layout(layout) => layout,
             Read::MigParted(config) => {
                 let gpus = match config.is_for_all() {
@@ -306,14 +306,22 @@ pub struct Wanted {
 
 /// What was read from a file.
 #[derive(Debug)]
-enum Read {
+pub enum Read {
     /// Ready.
     Layout(Layout),
     /// To be matched with the GPUs of the host.
-    MigParted(mig_parted::Config),
+    MigParted(Config),
 }
 
-fn read(source: &Source, select: Option<&str>) -> Result<Read, LayoutInputError> {
+/// Reads a file of either kind; `select` names a configuration of one of mig-parted.
+///
+/// # Errors
+/// Where it is neither, or asks for what cannot be: with the line, where one can be told.
+pub fn read(source: &Source, select: Option<&str>) -> Result<Read, LayoutInputError> {
+    read_kind(source, select).map_err(|error| error.pointing_at(source))
+}
+
+fn read_kind(source: &Source, select: Option<&str>) -> Result<Read, LayoutInputError> {
     let name = source.name();
     // One that does not read at all is told to be wrong as what its words make it.
     let is_parted = match source.parse::<Probe>() {

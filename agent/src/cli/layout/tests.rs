@@ -17,8 +17,7 @@ struct Flags {
 
 fn layout(name: &str, text: &str, select: Option<&str>) -> Result<Layout, LayoutInputError> {
     let source = Source::from_text(name, text);
-    let read = read(&source, select).map_err(|error| error.pointing_at(&source))?;
-    match read {
+    match read(&source, select)? {
         Read::Layout(layout) => Ok(layout),
         Read::MigParted(config) => config.layout(&gpus()),
     }

@@ -10,7 +10,7 @@
 //! Ends no daemon that is not in a place of its own, and none with clients.
 
 mod apply;
-mod copy;
+pub mod copy;
 mod device;
 mod give;
 mod restarts;

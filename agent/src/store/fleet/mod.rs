@@ -24,6 +24,46 @@ pub struct SavedRows {
     pub unreadable: Vec<Unreadable>,
 }
 
+impl SavedRows {
+    /// Takes in a row as it stands in the store, or notes that it cannot be read.
+    pub fn add(&mut self, row: FleetRow) {
+        let FleetRow { kind, key, text } = row;
+        match document::read(&kind, &key, &text) {
+            Ok(stored) => stored.add_to(&mut self.saved),
+            Err(why) => self.unreadable.push(Unreadable { kind, key, why }),
+        }
+    }
+}
+
+/// A row as it stands in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetRow {
+    /// What it is: a job, its register, a member, or what is known of attempts.
+    pub kind: String,
+    /// Its key among those of its kind.
+    pub key: String,
+    /// The document.
+    pub text: String,
+}
+
+impl FleetRow {
+    /// The row that a change writes; `None` for one that takes rows away.
+    pub fn of(change: &Change) -> Option<Self> {
+        let stored = match change {
+            Change::PutJob(row) => Stored::Job(row.clone()),
+            Change::PutDecision(job, decision) => Stored::Decision(*job, *decision),
+            Change::PutMember(row) => Stored::Member(row.clone()),
+            Change::PutMemory(job, memory) => Stored::Memory(*job, memory.clone()),
+            Change::EndJob(..) | Change::DropMember(_) | Change::DropMemory(_) => return None,
+        };
+        Some(Self {
+            kind: stored.kind().as_str().to_owned(),
+            key: stored.key(),
+            text: stored.text(),
+        })
+    }
+}
+
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
@@ -51,17 +91,16 @@ impl JobStore {
             .doing("read what the scheduler knows")?;
         let rows = statement
             .query_map([], |row: &Row<'_>| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                Ok(FleetRow {
+                    kind: row.get(0)?,
+                    key: row.get(1)?,
+                    text: row.get(2)?,
+                })
             })
             .doing("read what the scheduler knows")?;
         let mut all = SavedRows::default();
         for row in rows {
-            let (kind, key, text): (String, String, String) =
-                row.doing("read what the scheduler knows")?;
-            match document::read(&kind, &key, &text) {
-                Ok(stored) => stored.add_to(&mut all.saved),
-                Err(why) => all.unreadable.push(Unreadable { kind, key, why }),
-            }
+            all.add(row.doing("read what the scheduler knows")?);
         }
         Ok(all)
     }
@@ -81,29 +120,25 @@ impl JobStore {
 }
 
 fn make(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
-    let put = |stored: &Stored| {
-        connection
-            .execute(
-                "INSERT INTO fleet (kind, key, document) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document",
-                (stored.kind().as_str(), stored.key(), stored.text()),
-            )
-            .map(drop)
-    };
+    if let Some(row) = FleetRow::of(change) {
+        let query = "INSERT INTO fleet (kind, key, document) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document";
+        connection.execute(query, (row.kind, row.key, row.text))?;
+    }
     let drop_row = |kind: Kind, key: String| {
         let query = "DELETE FROM fleet WHERE kind = ?1 AND key = ?2";
         connection.execute(query, (kind.as_str(), key)).map(drop)
     };
     match change {
-        Change::PutJob(row) => put(&Stored::Job(row.clone())),
-        Change::PutDecision(job, decision) => put(&Stored::Decision(*job, *decision)),
         Change::EndJob(job, _) => {
             drop_row(Kind::Job, job.to_string())?;
             drop_row(Kind::Decision, job.to_string())
         }
-        Change::PutMember(row) => put(&Stored::Member(row.clone())),
         Change::DropMember(tag) => drop_row(Kind::Member, document::tag_key(*tag)),
-        Change::PutMemory(job, memory) => put(&Stored::Memory(*job, memory.clone())),
         Change::DropMemory(job) => drop_row(Kind::Memory, job.to_string()),
+        Change::PutJob(_)
+        | Change::PutDecision(..)
+        | Change::PutMember(_)
+        | Change::PutMemory(..) => Ok(()),
     }
 }
