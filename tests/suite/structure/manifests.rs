@@ -98,9 +98,21 @@ fn root() -> Table {
     text.parse().expect("it is TOML")
 }
 
+/// Every manifest below the root that is not of a workspace of its own, which the root names.
 fn members() -> Vec<Source> {
+    let root = root();
+    let others = root.get("workspace").and_then(|table| table.get("exclude"));
+    let others: BTreeSet<&str> = others
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let mut manifests = source::manifests();
-    manifests.retain(|manifest| manifest.path.contains('/'));
+    manifests.retain(|manifest| {
+        let folder = manifest.path.strip_suffix("/Cargo.toml");
+        folder.is_some_and(|folder| !others.contains(folder))
+    });
     manifests
 }
 

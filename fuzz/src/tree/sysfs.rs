@@ -1,0 +1,134 @@
+//! The host's own facts, read from a real folder: NUMA nodes, PCI functions, RDMA interfaces, tables of drivers.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use kerf_partitioner::sysfs::capabilities::CapabilityTable;
+use kerf_partitioner::sysfs::cpus::CpuSet;
+use kerf_partitioner::sysfs::{Root, majors, nics, numa, pci};
+use kerf_types::DeviceMinor;
+use kerf_types::inventory::NumaNode;
+
+use super::{Node, Tree};
+
+/// Lies beside the root, where no read may come.
+const OUTSIDE: &str = "4242 outside of the root";
+/// A folder in memory where there is one.
+const MEMORY: &str = "/dev/shm";
+
+/// A tree that is laid out on a file system.
+pub fn sysfs_tree(bytes: &[u8]) {
+    let tree = Tree::parse(bytes);
+    let place = if Path::new(MEMORY).is_dir() {
+        Path::new(MEMORY)
+    } else {
+        &std::env::temp_dir()
+    };
+    let scratch = tempfile::tempdir_in(place).expect("a folder");
+    let folder = scratch.path().join("root");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(scratch.path().join("outside"), OUTSIDE).expect("a file");
+    for (path, node) in tree.nodes() {
+        lay(&folder, path, node);
+    }
+    let root = Root::open(&folder).expect("a folder");
+    stays_inside(&root, &tree);
+    let nodes = numa_nodes(&root);
+    functions(&root, &folder, &nodes);
+    tables(&root, &tree);
+}
+
+fn lay(folder: &Path, path: &str, node: &Node) {
+    let path = folder.join(path.trim_start_matches('/'));
+    let parent = path.parent().expect("it lies below the root");
+    // Through a link the kernel would make folders elsewhere; the text leaves no such path.
+    if fs::create_dir_all(parent).is_err() {
+        return;
+    }
+    drop(match node {
+        Node::File(bytes) => fs::write(path, bytes),
+        Node::Link(target) => symlink(target, path),
+        // A folder is nothing that reads.
+        Node::Fault(_) => fs::create_dir(path),
+    });
+}
+
+fn stays_inside(root: &Root, tree: &Tree) {
+    for (path, _) in tree.nodes() {
+        let path = path.trim_start_matches('/');
+        assert_ne!(root.fact(path).as_deref(), Some(OUTSIDE), "{path}");
+        if let Some(inside) = root.canonical(path) {
+            assert!(
+                inside.starts_with('/') && !inside.contains("/../"),
+                "{inside}"
+            );
+            assert!(
+                root.path().join(inside.trim_start_matches('/')).exists(),
+                "{inside}"
+            );
+        }
+    }
+}
+
+fn numa_nodes(root: &Root) -> Vec<NumaNode> {
+    let Ok((nodes, problems)) = numa::nodes(root) else {
+        return Vec::new();
+    };
+    assert!(
+        nodes.windows(2).all(|pair| pair[0].id < pair[1].id),
+        "a node is listed once: {nodes:?}"
+    );
+    let unknown = nodes
+        .iter()
+        .filter(|node| node.distances.is_empty())
+        .count();
+    assert!(
+        problems.len() >= unknown,
+        "what is not known is told: {problems:?}"
+    );
+    for node in &nodes {
+        assert!([0, nodes.len()].contains(&node.distances.len()), "{node:?}");
+        let cpus = CpuSet::from_list(&node.cpus).map(|cpus| cpus.to_string());
+        assert_eq!(cpus.as_ref(), Some(&node.cpus));
+    }
+    nodes
+}
+
+fn functions(root: &Root, folder: &Path, nodes: &[NumaNode]) {
+    let is_known = |id: Option<u32>| id.is_none_or(|id| nodes.iter().any(|node| node.id == id));
+    for (address, path) in pci::paths(root).unwrap_or_default() {
+        assert!(path.starts_with("/sys/devices/"), "{path}");
+        assert!(folder.join(path.trim_start_matches('/')).exists(), "{path}");
+        assert!(is_known(pci::numa_node(root, address, nodes)));
+    }
+    let Ok(nics) = nics::nics(root, nodes) else {
+        return;
+    };
+    assert!(nics.windows(2).all(|pair| pair[0].name < pair[1].name));
+    assert!(nics.iter().all(|nic| is_known(nic.numa_node)));
+}
+
+/// Tables that say which device node opens what: read whole or not at all.
+fn tables(root: &Root, tree: &Tree) {
+    if let Ok(majors) = majors::majors(root) {
+        let drivers = majors::character_drivers(root).expect("the same file");
+        let is_listed = |name: &String| drivers.iter().any(|(_, driver)| driver == name);
+        assert!(majors.keys().all(is_listed), "{majors:?} of {drivers:?}");
+    }
+    let Ok(table) = CapabilityTable::read(root) else {
+        return;
+    };
+    let Some(Node::File(text)) = tree.nodes.get("/proc/driver/nvidia-caps/mig-minors") else {
+        return;
+    };
+    let text = String::from_utf8_lossy(text);
+    let numbers = text
+        .lines()
+        .filter_map(|line| line.rsplit(' ').next()?.trim().parse().ok());
+    for minor in numbers.map(DeviceMinor) {
+        if let Some(capability) = table.capability(minor) {
+            assert_eq!(table.minor(capability), Some(minor), "one opens the other");
+        }
+    }
+}
