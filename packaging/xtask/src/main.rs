@@ -5,6 +5,7 @@
 
 mod demo;
 mod dist;
+mod fuzz;
 mod gpu_check;
 mod out;
 mod phase;
@@ -38,6 +39,8 @@ enum Verb {
     Demo(demo::Options),
     /// Make the packages: deb and rpm of kerf, and of its simulator apart
     Dist(dist::Options),
+    /// Feed whatever kerf reads from outside with texts that nobody would write, and keep what breaks a promise
+    Fuzz(fuzz::Options),
     /// Compare what kerf sees of real GPUs with nvidia-smi, field by field; only reads
     GpuCheck(gpu_check::Options),
 }
@@ -59,6 +62,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Test(options) => test::run(options),
         Verb::Demo(options) => demo::run(options),
         Verb::Dist(options) => dist::run(options),
+        Verb::Fuzz(options) => fuzz::run(options),
         Verb::GpuCheck(options) => gpu_check::run(options),
     }
 }

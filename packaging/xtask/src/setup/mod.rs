@@ -3,6 +3,7 @@
 //! What is there already is left alone, so a second run does nothing and needs no network.
 
 pub mod packages;
+pub mod programs;
 mod python;
 mod toolchain;
 
