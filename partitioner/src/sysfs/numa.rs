@@ -16,7 +16,7 @@ pub fn nodes(root: &Root) -> Result<(Vec<NumaNode>, Vec<String>), SysfsError> {
     let mut ids: Vec<u32> = root
         .list(NODES)?
         .iter()
-        .filter_map(|name| name.strip_prefix("node")?.parse().ok())
+        .filter_map(|name| id_of(name))
         .collect();
     ids.sort_unstable();
     let mut problems = Vec::new();
@@ -25,6 +25,13 @@ pub fn nodes(root: &Root) -> Result<(Vec<NumaNode>, Vec<String>), SysfsError> {
         .map(|id| node(root, *id, ids.len(), &mut problems))
         .collect();
     Ok((nodes, problems))
+}
+
+/// A node's number in the kernel's own spelling: `node01` would be `node1` once more.
+fn id_of(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("node")?;
+    let id: u32 = digits.parse().ok()?;
+    (id.to_string() == digits).then_some(id)
 }
 
 fn node(root: &Root, id: u32, count: usize, problems: &mut Vec<String>) -> NumaNode {

@@ -137,7 +137,8 @@ impl TreeError {
     }
 }
 
-/// Longest name that a driver gives to something, in characters; NVML's own limit is 96 bytes.
+/// Longest name that a driver gives to something, in bytes, which is NVML's own limit. kerfd takes no message with a
+/// much longer one.
 const LABEL_LIMIT: usize = 96;
 
 /// A name or a number that a driver prints, so that it may be shown on a terminal; `None` for an empty one.
@@ -146,7 +147,13 @@ pub fn label(text: &str) -> Option<String> {
         true => '?',
         false => one,
     });
-    let label: String = clean.take(LABEL_LIMIT).collect();
+    let mut label = String::new();
+    for one in clean {
+        if label.len() + one.len_utf8() > LABEL_LIMIT {
+            break;
+        }
+        label.push(one);
+    }
     (!label.is_empty()).then_some(label)
 }
 

@@ -12,6 +12,9 @@ use super::{VgpuError, table};
 use crate::in_words;
 use crate::systree::{SysTree, TreeError, fact};
 
+/// Characters of a text without sense that are told; a message to kerfd has a limit.
+const SHOWN: usize = 80;
+
 /// Names by type, and on how many functions it can be made.
 type Types = BTreeMap<VgpuTypeId, (String, u32)>;
 
@@ -132,6 +135,7 @@ impl Look<'_> {
                 let text = String::from_utf8_lossy(&bytes);
                 let current_type = table::number_of(&text);
                 if current_type.is_none() {
+                    let text: String = text.chars().take(SHOWN).collect();
                     self.problems.push(format!("{current} reads {text:?}"));
                 }
                 return Some(self.vfio(pci, current_type));
