@@ -54,7 +54,7 @@ impl Host {
         };
         let gpus = self.inventory.gpus.iter();
         let missing: Vec<PciAddress> = gpus
-            .filter(|gpu| !listed.contains(&gpu.pci) && gpu.health.is_ok_or_in_maintenance())
+            .filter(|gpu| !listed.contains(&gpu.pci) && !gpu.health.is_lost())
             .map(|gpu| gpu.pci)
             .collect();
         for pci in missing {

@@ -167,6 +167,11 @@ impl Health {
         matches!(self, Self::Ok)
     }
 
+    /// Whether the driver serves it no more.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+
     /// Whether nothing is known against it but that somebody works on it, or did.
     pub fn is_ok_or_in_maintenance(&self) -> bool {
         matches!(self, Self::Ok | Self::Maintenance { .. })

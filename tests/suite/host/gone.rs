@@ -5,6 +5,7 @@ use nvidia_ml::control::FaultRequest;
 
 use super::client::layout;
 use super::faults::{inject, until_degraded, until_well};
+use super::said::kerf;
 use super::world::{SAMPLED, World};
 
 /// The only slice of the host that is cut.
@@ -40,6 +41,8 @@ fn a_gpu_that_leaves_under_a_container_holds_up_nobody_and_comes_back_clean() {
     let status = world.client.status().expect("a status");
     assert_eq!((status.gpus, status.gpus_ok), (8, 7));
     assert_eq!(world.lease().id, lease.id, "its container runs");
+    let shown = kerf(&world, &["inventory"]).ends(0);
+    assert!(shown.contains("lost"), "{shown}");
 
     // The index of the one that left means the one that has it now; all seven are cut by theirs.
     let index = left.to_string();

@@ -29,11 +29,14 @@ impl TryFrom<v1::Inventory> for Inventory {
     fn try_from(inventory: v1::Inventory) -> Result<Self, ConvertError> {
         let gpus = each("gpus", inventory.gpus, GPU_LIMIT, Gpu::try_from)?;
         // A GPU that stands there twice could be given away twice.
-        distinct("gpus", gpus.iter().map(|gpu| gpu.index))?;
+        // One that has dropped out is kept at its last index, at which the driver counts another by now.
+        let counted = gpus.iter().filter(|gpu| !gpu.health.is_lost());
+        distinct("gpus", counted.map(|gpu| gpu.index))?;
         distinct("gpus", gpus.iter().map(|gpu| &gpu.uuid))?;
         distinct("gpus", gpus.iter().map(|gpu| gpu.pci))?;
         let amd = each("amd", inventory.amd, GPU_LIMIT, AmdGpu::try_from)?;
-        distinct("amd", amd.iter().map(|gpu| gpu.index))?;
+        let counted = amd.iter().filter(|gpu| !gpu.health.is_lost());
+        distinct("amd", counted.map(|gpu| gpu.index))?;
         distinct("amd", amd.iter().map(|gpu| gpu.pci))?;
         let problem = |problem| text("", problem, TEXT_LIMIT);
         Ok(Self {

@@ -255,6 +255,18 @@ fn a_gpu_that_stands_there_twice_is_refused() {
     check_refused(twin, "gpus: 0000:1b:00.0 stands there twice");
 }
 
+/// NVML counts those that are left, and the one that is gone is shown at its last index.
+#[test]
+fn a_gpu_that_dropped_out_may_have_the_index_of_another() {
+    let mut inventory = inventory();
+    inventory.gpus[0].health = Health::Lost {
+        since: Timestamp(1),
+    };
+    inventory.gpus[1].index = inventory.gpus[0].index;
+    let read = Inventory::try_from(v1::Inventory::from(&inventory)).expect("one of them counts");
+    assert_eq!(read.gpus[0].index, read.gpus[1].index);
+}
+
 #[test]
 fn what_is_too_large_is_refused() {
     let many = |i: &mut v1::Inventory| i.gpus = vec![v1::Gpu::default(); GPU_LIMIT + 1];

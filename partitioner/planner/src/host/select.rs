@@ -94,7 +94,7 @@ fn is_index(selector: &GpuSelector) -> bool {
 /// Whether a lost GPU is known by an index that the driver has given to another one since: indices close up
 /// when a GPU leaves, and the one that left is served no more, so the index does not mean it.
 fn has_lost_its_index(gpu: &Gpu, inventory: &Inventory) -> bool {
-    let is_lost = |gpu: &Gpu| matches!(gpu.health, Health::Lost { .. });
+    let is_lost = |gpu: &Gpu| gpu.health.is_lost();
     let mut others = inventory.gpus.iter().filter(|other| other.pci != gpu.pci);
     is_lost(gpu) && others.any(|other| other.index == gpu.index && !is_lost(other))
 }
