@@ -131,9 +131,12 @@ impl Disk {
         };
         let mut after = before.clone();
         bury(&mut after);
-        mig::copy(&self.nvml, &mut after)?;
+        // The kernel's lock first, then NVML's: no instance goes while a vGPU is made in it.
+        let shared = mig::Shared::begin(&self.nvml, &mut after)?;
         let answer = change(&mut after);
-        mig::wipe(&self.nvml, &mut after)?;
+        if let Some(shared) = shared {
+            shared.end(&mut after)?;
+        }
         if after == before && header.is_some() {
             return Ok(answer);
         }

@@ -38,6 +38,9 @@ pub struct Gpu {
     pub settings: Settings,
     /// Memory errors counted.
     pub ecc: Ecc,
+    /// vGPUs on it, each with the GPU instance that carries it. They are the kernel's: this is what it has told.
+    #[serde(default)]
+    pub vgpus: Vec<Option<u32>>,
 }
 
 /// What is wrong with a GPU.

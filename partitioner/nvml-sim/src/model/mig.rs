@@ -39,7 +39,7 @@ impl Machine {
     /// `nvmlDeviceSetMigMode`. Instances never survive a change of mode.
     ///
     /// # Errors
-    /// `InUse` on Hopper and later while a process runs on the GPU.
+    /// `InUse` on Hopper and later while a process runs on the GPU, or a vGPU is there.
     pub fn set_mig_mode(&mut self, gpu: u32, on: bool, now_us: u64) -> Result<Activation, Status> {
         let at_once = self.product()?.architecture.hopper_or_later();
         let needs_reset = self.policy.ampere_mode == AmpereMode::ResetRequired;
@@ -49,7 +49,7 @@ impl Machine {
             state.mig_pending = on;
             return Ok(Activation::Done);
         }
-        let busy = !state.processes.is_empty();
+        let busy = !state.processes.is_empty() || !state.vgpus.is_empty();
         if at_once && busy {
             return Err(Status::InUse);
         }
@@ -69,11 +69,11 @@ impl Machine {
     /// mends is mended.
     ///
     /// # Errors
-    /// `InUse` while a process runs on it, or while the persistence daemon or nvidia_drm holds it.
+    /// `InUse` while a process runs on it or a vGPU is there, or while the persistence daemon or nvidia_drm holds it.
     pub fn reset(&mut self, gpu: u32, now_us: u64) -> Result<(), Status> {
         let held = self.policy.holds_gpus();
         let state = self.gpu_mut(gpu)?;
-        if held || !state.processes.is_empty() {
+        if held || !state.processes.is_empty() || !state.vgpus.is_empty() {
             return Err(Status::InUse);
         }
         if state.fault == Fault::ResetRequired {
@@ -195,10 +195,11 @@ impl Machine {
     /// Destroys a GPU instance.
     ///
     /// # Errors
-    /// `InUse` while it holds a compute instance, `NotFound` when it is gone.
+    /// `InUse` while it holds a compute instance or carries a vGPU, `NotFound` when it is gone.
     pub fn destroy_gi(&mut self, at: InstanceRef, now_us: u64) -> Result<(), Status> {
-        let gi = self.gpu(at.gpu)?.gi(at.serial)?;
-        if !gi.compute.is_empty() {
+        let state = self.gpu(at.gpu)?;
+        let gi = state.gi(at.serial)?;
+        if !gi.compute.is_empty() || state.vgpus.contains(&Some(gi.id)) {
             return Err(Status::InUse);
         }
         let id = gi.id;

@@ -64,5 +64,6 @@ fn gpu(product: &Product, index: u32, seed: u64, now_us: u64) -> Gpu {
             locked_clocks_mhz: None,
         },
         ecc: Ecc::default(),
+        vgpus: Vec::new(),
     }
 }

@@ -65,6 +65,10 @@ pub struct Store {
     seen: Mutex<Option<Seen>>,
 }
 
+/// The lock of a machine's state, for as long as this lives.
+#[derive(Debug)]
+pub struct Held(File);
+
 /// The state last seen, and the file that it was seen in.
 #[derive(Debug)]
 struct Seen {
@@ -165,9 +169,29 @@ impl Store {
         &self,
         change: impl FnOnce(&mut Machine, u64) -> Result<T, E>,
     ) -> Result<Result<T, E>, StoreError> {
+        self.change_held(&self.hold()?, change)
+    }
+
+    /// Keeps everybody else from changing the state.
+    ///
+    /// # Errors
+    /// `Absent` or `Io`.
+    pub fn hold(&self) -> Result<Held, StoreError> {
+        self.lock(OpenOptions::new().read(true).write(true))
+            .map(Held)
+    }
+
+    /// [`Store::change`] for whoever holds the lock.
+    ///
+    /// # Errors
+    /// As for [`Store::change`].
+    pub fn change_held<T, E>(
+        &self,
+        Held(file): &Held,
+        change: impl FnOnce(&mut Machine, u64) -> Result<T, E>,
+    ) -> Result<Result<T, E>, StoreError> {
         let path = self.dir.join(STATE_FILE);
-        let file = self.lock(OpenOptions::new().read(true).write(true))?;
-        let (header, before) = self.current(&file, &path)?;
+        let (header, before) = self.current(file, &path)?;
         let mut machine = Machine::clone(&before);
         let now_us = now_us();
         let buried = machine.end_processes(now_us, |_, process| !alive::lives(process));
@@ -183,7 +207,7 @@ impl Store {
         caps::extend(&self.dir, &before, &machine)?;
         bus::extend(&self.dir, &before, &machine)?;
         let state = encode(&machine, &path)?;
-        let header = slots::write(&file, Some(header), &state);
+        let header = slots::write(file, Some(header), &state);
         let header = header.map_err(|error| io_error("write", &path, error))?;
         // The change is committed, and an error would say that it is not. What is left over stands for
         // nothing in the state, and the next process that opens the machine repairs it.

@@ -7,6 +7,8 @@ use super::{Framework, Mig, Vgpu, types};
 use crate::kernel::state::{Access, Fault, FaultKind, State};
 use crate::kernel::{ControlError, Errno, Kernel};
 use crate::machine::{self, CreateOptions};
+use crate::model::mig::InstanceRef;
+use crate::model::status::Status;
 use crate::model::tables;
 use crate::store::Store;
 
@@ -297,6 +299,7 @@ fn mig_is_shared_with_nvml_in_both_directions() {
     );
     let table = std::fs::read_to_string(&plain).expect("the plain tree");
     assert!(table.contains("H200X-1-18C"), "{table}");
+    refuses_under_a_vgpu(&world, &nvml);
     world.sriov("0").expect("no vGPU");
     let machine = nvml.read().expect("a state");
     assert!(machine.gpus[0].instances.is_empty() && machine.gpus[0].mig);
@@ -308,6 +311,35 @@ fn mig_is_shared_with_nvml_in_both_directions() {
                 .exists()
     );
     tool_asks_the_kernel(&dir, &world.gpu);
+}
+
+/// NVML takes neither the instance of a vGPU nor the mode of its GPU away, whoever made it.
+fn refuses_under_a_vgpu(world: &World, nvml: &Store) {
+    let destroy = || {
+        let done = nvml.change(|machine, now| {
+            let serial = machine.gpus[0].instances[0].serial;
+            machine.destroy_gi(InstanceRef { gpu: 0, serial }, now)
+        });
+        done.expect("the state")
+    };
+    let mode = || {
+        let done = nvml.change(|machine, now| machine.set_mig_mode(0, false, now));
+        done.expect("the state").map(drop)
+    };
+    world.set(1, "current_vgpu_type", "1205").expect("room");
+    assert_eq!(
+        (destroy(), mode()),
+        (Err(Status::InUse), Err(Status::InUse))
+    );
+    world
+        .set(1, "current_vgpu_type", "0")
+        .expect("no machine has it");
+    assert_eq!(destroy(), Ok(()));
+    assert_eq!(
+        world.creatable(0),
+        [""; 0],
+        "the kernel sees that it is gone"
+    );
 }
 
 /// The vendor's tool gives its values to `kerf sim kernel write`, and fails as that does.
