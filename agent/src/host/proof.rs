@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use kerf_types::{Inventory, PciAddress};
+use kerf_types::{AmdGpu, Gpu, Inventory, PciAddress};
 
 use super::Maintenance;
 use super::blockers::persistence_daemon;
@@ -52,7 +52,7 @@ pub fn prove(paths: &Paths, inventory: &Inventory, maintenance: Option<&Maintena
             ours.push(told(pid, name, RUNS));
         }
     }
-    let nodes = maintenance.and_then(|one| nodes_of(inventory, one));
+    let nodes = maintenance.and_then(|one| nodes_of(root, inventory, one));
     let mut others: Vec<Holder> = others
         .into_iter()
         .filter_map(|holder| within(holder, paths.nvml.as_deref(), nodes.as_ref()))
@@ -97,16 +97,59 @@ fn within(
 }
 
 /// The nodes of the GPUs in maintenance; `None` for all that there are, also where nobody knows which these are. What was
-/// read last tells it: the kernel's driver, which somebody works on, may never answer.
-fn nodes_of(inventory: &Inventory, maintenance: &Maintenance) -> Option<BTreeSet<String>> {
+/// read last tells it, and names in folders of the kernel's: the driver, which somebody works on, may never answer.
+///
+/// `/dev/kfd` and `/dev/nvidiactl` are those of all GPUs of a driver: who has only these open keeps the module loaded,
+/// and has no GPU. To do anything with one, a node of its own has to be opened, which then is told.
+fn nodes_of(
+    root: &Path,
+    inventory: &Inventory,
+    maintenance: &Maintenance,
+) -> Option<BTreeSet<String>> {
     if maintenance.whole_host {
         return None;
     }
-    let node = |pci: &PciAddress| {
-        let gpu = inventory.gpus.iter().find(|gpu| gpu.pci == *pci)?;
-        Some(format!("/dev/nvidia{}", gpu.minor))
-    };
-    maintenance.gpus.iter().map(node).collect()
+    let mut nodes = BTreeSet::new();
+    for pci in &maintenance.gpus {
+        let nvidia = inventory.gpus.iter().find(|gpu| gpu.pci == *pci);
+        let amd = inventory.amd.iter().find(|gpu| gpu.pci == *pci);
+        match (nvidia, amd) {
+            (Some(gpu), _) => nodes.extend(of_nvidia(gpu)),
+            (None, Some(gpu)) => nodes.extend(of_amd(gpu)),
+            (None, None) => return None,
+        }
+        nodes.extend(of_drm(root, *pci));
+    }
+    Some(nodes)
+}
+
+/// Its own node, and those of the capabilities of its MIG instances.
+fn of_nvidia(gpu: &Gpu) -> impl Iterator<Item = String> {
+    let minors = gpu.instances.iter().flat_map(|instance| {
+        let parts = instance.compute.iter().map(|part| part.capability_minor);
+        parts.chain([instance.capability_minor])
+    });
+    let capabilities = minors.flatten();
+    let capabilities = capabilities.map(|minor| format!("/dev/nvidia-caps/nvidia-cap{minor}"));
+    capabilities.chain([format!("/dev/nvidia{}", gpu.minor)])
+}
+
+/// The render nodes of its partitions: those behind the first are no children of its PCI function.
+fn of_amd(gpu: &AmdGpu) -> impl Iterator<Item = String> {
+    let minors = gpu
+        .partitions
+        .iter()
+        .map(|partition| partition.render_minor);
+    minors.map(|minor| format!("/dev/dri/renderD{minor}"))
+}
+
+/// What the kernel's graphics layer has of a PCI function. Nothing without a driver of it.
+fn of_drm(root: &Path, pci: PciAddress) -> Vec<String> {
+    let folder = root.join(format!("sys/bus/pci/devices/{pci}/drm"));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let nodes = names.filter(|name| name.starts_with("card") || name.starts_with("renderD"));
+    nodes.map(|name| format!("/dev/dri/{name}")).collect()
 }
 
 fn modules(root: &Path) -> Vec<String> {

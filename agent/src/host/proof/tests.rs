@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use kerf_types::Timestamp;
+use kerf_types::amd::AmdPartition;
+use kerf_types::{CiId, ComputeInstance, DeviceMinor, PciAddress, ProfileId, Timestamp};
 
 use super::super::fixture;
 use super::{Maintenance, modules, nodes_of, within};
@@ -41,6 +42,7 @@ fn one_gpu_is_held_by_its_own_node_alone() {
 
 #[test]
 fn nodes_are_known_by_what_was_read_last_and_else_all_count() {
+    let root = tempfile::tempdir().expect("a folder");
     let inventory = fixture::inventory(vec![fixture::gpu(3)]);
     let mut one = Maintenance {
         whole_host: false,
@@ -49,9 +51,75 @@ fn nodes_are_known_by_what_was_read_last_and_else_all_count() {
         by: None,
     };
     let nodes = BTreeSet::from(["/dev/nvidia3".to_owned()]);
-    assert_eq!(nodes_of(&inventory, &one), Some(nodes));
+    assert_eq!(nodes_of(root.path(), &inventory, &one), Some(nodes));
     one.gpus.insert("0000:1c:00.0".parse().expect("an address"));
-    assert_eq!(nodes_of(&inventory, &one), None);
+    assert_eq!(nodes_of(root.path(), &inventory, &one), None);
+}
+
+fn names(nodes: Option<BTreeSet<String>>) -> Vec<String> {
+    nodes.expect("it is known").into_iter().collect()
+}
+
+/// A process with only a render node open, or only the capabilities of a slice, has the GPU.
+#[test]
+fn a_gpu_is_held_by_its_graphics_nodes_and_the_capabilities_of_its_slices_too() {
+    let root = tempfile::tempdir().expect("a folder");
+    let mut inventory = fixture::inventory(vec![fixture::cut(3), fixture::cut(4)]);
+    let instance = &mut inventory.gpus[0].instances[0];
+    instance.capability_minor = Some(DeviceMinor(30));
+    instance.compute.push(ComputeInstance {
+        id: CiId(0),
+        profile: ProfileId(0),
+        placement: None,
+        uuid: fixture::mig_uuid(0),
+        capability_minor: Some(DeviceMinor(31)),
+    });
+    inventory.gpus[1].instances[0].capability_minor = Some(DeviceMinor(40));
+    let mut amd = fixture::amd(0);
+    amd.partitions = [128, 129].map(partition).to_vec();
+    inventory.amd = vec![amd];
+    let drm = |pci: PciAddress, names: &[&str]| {
+        for name in names {
+            let path = format!("sys/bus/pci/devices/{pci}/drm/{name}");
+            fs::create_dir_all(root.path().join(path)).expect("a folder");
+        }
+    };
+    drm(inventory.gpus[0].pci, &["card5", "renderD133", "version"]);
+    drm(inventory.gpus[1].pci, &["card6", "renderD134"]);
+    drm(inventory.amd[0].pci, &["card0", "renderD128"]);
+    let of = |pci| Maintenance {
+        whole_host: false,
+        gpus: BTreeSet::from([pci]),
+        since: Timestamp(0),
+        by: None,
+    };
+    let found = nodes_of(root.path(), &inventory, &of(inventory.gpus[0].pci));
+    let expected = [
+        "/dev/dri/card5",
+        "/dev/dri/renderD133",
+        "/dev/nvidia-caps/nvidia-cap30",
+        "/dev/nvidia-caps/nvidia-cap31",
+        "/dev/nvidia3",
+    ];
+    assert_eq!(names(found), expected);
+    // KFD's node is that of all AMD GPUs, and the second partition has no folder under the GPU.
+    let found = nodes_of(root.path(), &inventory, &of(inventory.amd[0].pci));
+    let expected = [
+        "/dev/dri/card0",
+        "/dev/dri/renderD128",
+        "/dev/dri/renderD129",
+    ];
+    assert_eq!(names(found), expected);
+}
+
+fn partition(render_minor: u32) -> AmdPartition {
+    AmdPartition {
+        kfd_node: render_minor,
+        gpu_id: render_minor,
+        render_minor,
+        xccs: 1,
+        memory: None,
+    }
 }
 
 #[test]
