@@ -113,17 +113,22 @@ impl HardwareError {
         !self.is_unknown_outcome() && !self.is_hang()
     }
 
+    /// Whether somebody answered that it cannot be said what was done.
+    pub fn is_unsettled(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                code: wire::failure::Code::Unsettled,
+                ..
+            }
+        )
+    }
+
     /// Whether the outcome of the call is unknown, so that the hardware must be read again.
     pub fn is_unknown_outcome(&self) -> bool {
         matches!(
             self,
-            Self::Deadline { .. }
-                | Self::Worker { .. }
-                | Self::Protocol { .. }
-                | Self::Failed {
-                    code: wire::failure::Code::Unsettled,
-                    ..
-                }
-        )
+            Self::Deadline { .. } | Self::Worker { .. } | Self::Protocol { .. }
+        ) || self.is_unsettled()
     }
 }

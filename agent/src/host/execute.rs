@@ -72,7 +72,8 @@ impl Host {
     /// What has become of the GPU of a step that failed.
     async fn look_after_failure(&mut self, step: &Step, source: &HardwareError) {
         let (pci, key) = (step.gpu(), GpuKey::Pci(step.gpu()));
-        let silent = source.is_unknown_outcome() || source.is_lost();
+        // Who answers that it cannot be said can be asked what is there.
+        let silent = source.is_unknown_outcome() && !source.is_unsettled() || source.is_lost();
         match (step.is_amd(), silent) {
             (true, true) => self.amd_failed(pci, source),
             (true, false) => self.look_at_amd(pci).await,

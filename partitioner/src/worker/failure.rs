@@ -103,7 +103,7 @@ impl From<AmdError> for FailureOf {
             AmdError::Mode { .. } => Code::Invalid,
             AmdError::InUse { .. } => Code::InUse,
             // A part of it stands: nobody knows which mode it will have in the end.
-            AmdError::Stuck { .. } => Code::Conflict,
+            AmdError::Stuck { .. } => Code::Unsettled,
             AmdError::Unsteady | AmdError::Unreadable { .. } | AmdError::Undone { .. } => {
                 match error.errno() {
                     Some(Errno::ENODEV | Errno::ENXIO | Errno::ENOENT) => Code::Lost,

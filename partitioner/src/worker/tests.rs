@@ -14,7 +14,11 @@ use kerf_api::partitioner::v1::{
 };
 use tempfile::TempDir;
 
+use super::failure::FailureOf;
 use super::{Machine, WorkerError, serve};
+use crate::amd::AmdError;
+use crate::systree::transaction::Refusal;
+use crate::vgpu::VgpuError;
 
 /// A worker in a thread, on a machine that has nothing.
 struct Bare {
@@ -158,4 +162,29 @@ fn what_is_no_frame_ends_the_worker() {
         serve(theirs, &no_root),
         Err(WorkerError::Sysroot { .. })
     ));
+}
+
+/// Whoever asks must look at what is there, whichever vendor's file it was.
+#[test]
+fn what_may_have_changed_is_in_doubt_and_no_conflict() {
+    let pci = "0000:0f:00.0".parse().expect("an address");
+    let cause = || Refusal::NotDone {
+        path: "/sys/a".to_owned(),
+        value: "CPX".to_owned(),
+        missing: "partitions".to_owned(),
+    };
+    let left = "a".to_owned();
+    let amd = FailureOf::from(AmdError::Stuck {
+        pci,
+        left: left.clone(),
+        cause: cause(),
+    });
+    let vgpu = FailureOf::from(VgpuError::Stuck {
+        pci,
+        left,
+        cause: cause(),
+    });
+    for FailureOf(failure) in [amd, vgpu] {
+        assert_eq!(failure.code(), Code::Unsettled, "{}", failure.message);
+    }
 }
