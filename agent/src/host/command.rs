@@ -205,7 +205,7 @@ pub enum Command {
         /// The configuration.
         config: Arc<Config>,
     },
-    /// Look at vGPUs, make one or take one away.
+    /// Make a vGPU, or take one away.
     Vgpu(vgpu::VgpuCommand),
     /// Take no new work.
     Drain {

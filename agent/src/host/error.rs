@@ -251,6 +251,24 @@ pub enum HostError {
     /// A request about vGPUs was refused.
     #[error(transparent)]
     Vgpu(#[from] VgpuRefusal),
+    /// A vGPU was not made, and the virtual functions that were turned on for it cannot go off yet.
+    #[error("no vGPU was made, and {stays}")]
+    LeftOn {
+        /// Which stay on, and why.
+        stays: Box<str>,
+        /// Why none was made.
+        #[source]
+        source: Box<HostError>,
+    },
+    /// A vGPU was taken away, and its virtual functions are still on.
+    #[error("the vGPU is gone, and the virtual functions of GPU {gpu} are still on")]
+    StillOn {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Why.
+        #[source]
+        source: Box<HostError>,
+    },
     /// The owner has ended.
     #[error("kerfd is ending")]
     Ended,
@@ -287,7 +305,7 @@ impl HostError {
             | Self::Unsafe { .. }
             | Self::Stale { .. }
             | Self::Blind { .. } => "plan",
-            Self::Vgpu(_) => "vgpu",
+            Self::Vgpu(_) | Self::LeftOn { .. } | Self::StillOn { .. } => "vgpu",
             Self::Step { .. }
             | Self::Hardware(_)
             | Self::Node { .. }

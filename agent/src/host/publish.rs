@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kerf_types::Inventory;
+use kerf_types::{Inventory, Timestamp};
 
 use super::layout::Sight;
 use super::recover::STARTING;
@@ -54,6 +54,8 @@ impl Host {
             slices,
             leases,
             vgpus,
+            vgpu_gpus: Arc::new(self.shown_vgpus()),
+            vgpus_looked: self.vgpus.looked,
             shared,
             degraded: self.degraded.clone(),
             gpu_labels: self.config.gpu_labels.clone(),
@@ -114,6 +116,8 @@ pub(super) fn first_view(config: &Config, generation: u64, epoch: u16) -> HostVi
         slices: Vec::new(),
         leases: Vec::new(),
         vgpus: VgpuUses::default(),
+        vgpu_gpus: Arc::default(),
+        vgpus_looked: Timestamp(0),
         shared: BTreeMap::new(),
         degraded: BTreeMap::new(),
         gpu_labels: config.gpu_labels.clone(),

@@ -15,7 +15,7 @@ use super::carry::interrupted;
 use super::maintenance::MAINTENANCE;
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
-use crate::hardware::{HardwareError, worker};
+use crate::hardware::worker;
 use crate::store::{LeaseRow, Origin, Work, WorkRow};
 
 /// Name of the entry that stands until the hardware was looked at for the first time.
@@ -77,6 +77,18 @@ impl Host {
         self.drop_stale_copies();
         self.degraded.remove(STARTING);
         self.settle().await;
+    }
+
+    /// Whether a worker of an earlier kerfd may still be in a call, so that what is seen is not yet what it will be.
+    pub(super) fn is_earlier_at_work(&self) -> bool {
+        self.degraded.contains_key(EARLIER_WORKERS)
+    }
+
+    /// Looks whether those that were at work have ended by now.
+    pub(super) async fn look_for_earlier_workers(&mut self) {
+        if self.is_earlier_at_work() {
+            self.await_earlier_workers(Duration::ZERO).await;
+        }
     }
 
     async fn await_earlier_workers(&mut self, patience: Duration) {
@@ -143,9 +155,7 @@ impl Host {
     /// Finishes or undoes what was begun, as far as the hardware answers; what it does not stays open and is
     /// tried again with each look.
     pub(super) async fn resume_work(&mut self) {
-        if self.degraded.contains_key(EARLIER_WORKERS) {
-            self.await_earlier_workers(Duration::ZERO).await;
-        }
+        self.look_for_earlier_workers().await;
         if self.open_work.is_empty() || !self.driver_answers() {
             return;
         }
@@ -154,8 +164,12 @@ impl Host {
         let unread: Vec<PciAddress> = listed.filter(|pci| self.gpu(*pci).is_err()).collect();
         let is_amd_read = self.unread_amd().is_empty();
         let mut open = std::mem::take(&mut self.open_work);
-        // A mode goes back after the slices that it was changed for.
-        open.sort_by_key(|row| matches!(row.work, Work::Mode { .. }));
+        // A mode goes back after the slices that it was changed for, and functions after what else is on a GPU.
+        open.sort_by_key(|row| match row.work {
+            Work::Layout { .. } | Work::Cut { .. } => 0,
+            Work::Mode { .. } => 1,
+            Work::Functions { .. } => 2,
+        });
         for row in open {
             // One silent GPU holds up only the work that is about it.
             let awaited = awaited(&row.work, &self.inventory, (&unread, is_amd_read));
@@ -178,6 +192,7 @@ impl Host {
                         true => {
                             "the driver goes on refusing: it is tried again when something on this host changes, or kerfd starts anew"
                         }
+                        false if matches!(error, HostError::Vgpu(_)) => error.hint(),
                         false => "it is tried again every few seconds",
                     };
                     self.degrade("interrupted work", why, hint);
@@ -207,7 +222,12 @@ impl Host {
     /// Whether the driver has refused something so often that it will not change its mind by itself. A layout is
     /// given up then. A slice that nobody has, and a mode, are in the way until they have gone: these rest.
     fn is_refused_for_good(&mut self, row: &WorkRow, error: &HostError) -> bool {
-        let was_refused = error.failed_call().is_some_and(HardwareError::is_refusal);
+        let call = match error {
+            HostError::Hardware(call) => Some(call),
+            error => error.failed_call(),
+        };
+        // What is in doubt again after each try is asked for no longer than what is refused.
+        let was_refused = call.is_some_and(|call| call.is_refusal() || call.is_unsettled());
         was_refused && self.refusals.note(row, self.generation)
     }
 
@@ -238,6 +258,7 @@ impl Host {
                     .await
             }
             Work::Mode { gpu, enabled } => self.resume_mode(row.number, gpu, *enabled).await,
+            Work::Functions { gpu } => self.resume_functions(row.number, gpu).await,
         }
     }
 
@@ -327,7 +348,7 @@ fn awaited(
     let named = |pci: &PciAddress| format!("GPU {pci}");
     let silent = inventory.gpus.iter().filter(is_silent);
     match work {
-        Work::Cut { gpu, .. } | Work::Mode { gpu, .. } => {
+        Work::Cut { gpu, .. } | Work::Mode { gpu, .. } | Work::Functions { gpu } => {
             let silent = silent.map(|known| &known.pci).chain(unread);
             let own = silent.filter(|pci| pci.to_string() == *gpu);
             own.map(named).collect()

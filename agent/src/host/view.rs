@@ -1,6 +1,7 @@
 //! What the host looks like: an immutable picture that readers share, made anew after each change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kerf_planner::{Usage, Use};
 use kerf_types::inventory::GpuProcess;
@@ -13,7 +14,7 @@ use kerf_types::{
 use super::layout::Sight;
 use super::maintenance::Maintenance;
 use super::sharing::SharedView;
-use super::vgpu::VgpuUses;
+use super::vgpu::{Shown, VgpuUses};
 use crate::config::GpuLabels;
 
 /// One picture of the host.
@@ -31,6 +32,10 @@ pub struct HostView {
     pub leases: Vec<Lease>,
     /// Whose hardware vGPUs have.
     pub vgpus: VgpuUses,
+    /// Every GPU with its vGPUs and kerf's records of them.
+    pub vgpu_gpus: Arc<Vec<Shown>>,
+    /// When they were looked at last; zero before the first look.
+    pub vgpus_looked: Timestamp,
     /// GPUs that are shared, or whose slices are.
     pub shared: BTreeMap<PciAddress, SharedView>,
     /// What is not well, by what it concerns.

@@ -68,19 +68,9 @@ impl Wanted {
             let entries = fs::read_dir(sysroot.join(folder));
             for entry in entries.into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let path = entry.path();
                 let begins = |beginning: &&str| name.starts_with(beginning);
-                if beginnings.iter().any(begins)
-                    && let Ok(facts) = fs::symlink_metadata(&path)
-                    && !facts.is_dir()
-                {
-                    let is_device = facts.file_type().is_char_device();
-                    nodes.push(Node {
-                        name: format!("/{folder}/{name}"),
-                        path: path.canonicalize().unwrap_or(path),
-                        device: is_device.then(|| facts.rdev()),
-                        file: (facts.dev(), facts.ino()),
-                    });
+                if beginnings.iter().any(begins) {
+                    nodes.extend(Node::at(sysroot, format!("/{folder}/{name}")));
                 }
             }
         }
@@ -92,6 +82,15 @@ impl Wanted {
             })
         });
         Self { nodes, library }
+    }
+
+    /// These nodes, as they are called under `/dev`. Nobody has one open that is not there.
+    pub fn nodes<'n>(sysroot: &Path, names: impl Iterator<Item = &'n str>) -> Self {
+        let nodes = names.filter_map(|name| Node::at(sysroot, name.to_owned()));
+        Self {
+            nodes: nodes.collect(),
+            library: None,
+        }
     }
 
     /// Looks at every process.
@@ -174,6 +173,21 @@ impl Wanted {
 }
 
 impl Node {
+    fn at(sysroot: &Path, name: String) -> Option<Self> {
+        let path = sysroot.join(name.trim_start_matches('/'));
+        let facts = fs::symlink_metadata(&path).ok()?;
+        if facts.is_dir() {
+            return None;
+        }
+        let is_device = facts.file_type().is_char_device();
+        Some(Self {
+            name,
+            path: path.canonicalize().unwrap_or(path),
+            device: is_device.then(|| facts.rdev()),
+            file: (facts.dev(), facts.ino()),
+        })
+    }
+
     fn is(&self, facts: &fs::Metadata) -> bool {
         let device = facts.file_type().is_char_device().then(|| facts.rdev());
         match self.device {

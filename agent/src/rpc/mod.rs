@@ -371,7 +371,9 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListVgpusResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        self.counted("list_vgpus", begun, vgpu::list(&self.host).await)
+        let sysroot = self.config.borrow().config.paths.sysroot.clone();
+        let answer = vgpu::list(&self.host.view(), sysroot).await;
+        self.counted("list_vgpus", begun, Ok(answer))
     }
 
     async fn create_vgpu(

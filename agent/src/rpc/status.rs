@@ -55,40 +55,45 @@ pub(super) fn code_word(code: Code) -> &'static str {
 
 impl From<HostError> for Status {
     fn from(error: HostError) -> Self {
-        let code = match &error {
-            HostError::Draining | HostError::Ended => Code::Unavailable,
-            HostError::Invalid(_)
-            | HostError::Unknown { .. }
-            | HostError::TwoAsks { .. }
-            | HostError::NoLabel(_)
-            | HostError::Incomplete { .. } => Code::InvalidArgument,
-            HostError::HasLease { .. } => Code::AlreadyExists,
-            HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
-            HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
-            HostError::Busy { .. }
-            | HostError::DaemonInUse { .. }
-            | HostError::Plan(_)
-            | HostError::ModeBlocked { .. }
-            | HostError::Stale { .. }
-            | HostError::Maintenance { .. }
-            | HostError::LeftAsWhole { .. }
-            | HostError::NotInMaintenance { .. }
-            | HostError::Occupied { .. }
-            | HostError::Blind { .. } => Code::FailedPrecondition,
-            HostError::Vgpu(refusal) => vgpu::code(refusal),
-            HostError::NoRoom { .. } => Code::ResourceExhausted,
-            HostError::Unsafe { .. } => Code::Internal,
-            HostError::Step { .. }
-            | HostError::Hardware(_)
-            | HostError::Sharing { .. }
-            | HostError::ComputeMode { .. }
-            | HostError::Node { .. } => Code::Aborted,
-            HostError::Store(_)
-            | HostError::Cdi(_)
-            | HostError::NamesStand { .. }
-            | HostError::RunFile { .. }
-            | HostError::Random(_) => Code::Unavailable,
-        };
+        let code = code(&error);
         refusal(code, &error, error.hint())
+    }
+}
+
+fn code(error: &HostError) -> Code {
+    match error {
+        HostError::Draining | HostError::Ended => Code::Unavailable,
+        HostError::Invalid(_)
+        | HostError::Unknown { .. }
+        | HostError::TwoAsks { .. }
+        | HostError::NoLabel(_)
+        | HostError::Incomplete { .. } => Code::InvalidArgument,
+        HostError::HasLease { .. } => Code::AlreadyExists,
+        HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
+        HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
+        HostError::Busy { .. }
+        | HostError::DaemonInUse { .. }
+        | HostError::Plan(_)
+        | HostError::ModeBlocked { .. }
+        | HostError::Stale { .. }
+        | HostError::Maintenance { .. }
+        | HostError::LeftAsWhole { .. }
+        | HostError::NotInMaintenance { .. }
+        | HostError::Occupied { .. }
+        | HostError::Blind { .. } => Code::FailedPrecondition,
+        HostError::Vgpu(refusal) => vgpu::code(refusal),
+        HostError::LeftOn { source, .. } | HostError::StillOn { source, .. } => code(source),
+        HostError::NoRoom { .. } => Code::ResourceExhausted,
+        HostError::Unsafe { .. } => Code::Internal,
+        HostError::Step { .. }
+        | HostError::Hardware(_)
+        | HostError::Sharing { .. }
+        | HostError::ComputeMode { .. }
+        | HostError::Node { .. } => Code::Aborted,
+        HostError::Store(_)
+        | HostError::Cdi(_)
+        | HostError::NamesStand { .. }
+        | HostError::RunFile { .. }
+        | HostError::Random(_) => Code::Unavailable,
     }
 }

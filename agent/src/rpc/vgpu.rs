@@ -1,25 +1,64 @@
 //! vGPUs over the API.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
 use kerf_api::v1;
+use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 
 use super::auth::Peer;
-use crate::host::vgpu::{NewVgpu, OldVgpu, VgpuCommand, VgpuRefusal};
-use crate::host::{Command, HostError, HostHandle};
+use crate::host::vgpu::{NewVgpu, OldVgpu, Users, VgpuCommand, VgpuRefusal};
+use crate::host::{Command, HostError, HostHandle, HostView, now};
 use crate::store::VgpuRow;
 
-/// Looks at all of them.
-pub async fn list(host: &HostHandle) -> Result<v1::ListVgpusResponse, Status> {
-    let found = host
-        .ask(|reply| Command::Vgpu(VgpuCommand::List(reply)))
-        .await?;
-    let gpus = found.iter().map(|(gpu, rows)| v1::VgpuHost {
-        gpu: Some(gpu.into()),
-        records: rows.iter().map(record).collect(),
+/// How long a look for who has vGPUs open may take, its wait for another one included. Files of `/proc` wait for the locks
+/// of the processes that they tell of; nobody waits for that longer to see a list.
+const USERS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One look at `/proc` at a time, however many ask, and none beside one that does not end.
+static LOOKING: Semaphore = Semaphore::const_new(1);
+
+/// All of them, as they were looked at last: no reader makes work for a driver, or waits for one.
+pub async fn list(view: &HostView, sysroot: PathBuf) -> v1::ListVgpusResponse {
+    let gpus = Arc::clone(&view.vgpu_gpus);
+    let look = async {
+        let only = LOOKING.acquire().await.ok()?;
+        let look = move || {
+            let users = Users::look(&sysroot, &gpus);
+            drop(only);
+            users
+        };
+        tokio::task::spawn_blocking(look).await.ok()
+    };
+    let users = tokio::time::timeout(USERS_PATIENCE, look).await;
+    // Whatever was not looked at in time is unknown.
+    let users = users.ok().flatten().unwrap_or_default();
+    answer(view, &users)
+}
+
+fn answer(view: &HostView, users: &Users) -> v1::ListVgpusResponse {
+    let gpus = view.vgpu_gpus.iter().map(|(gpu, rows)| {
+        let mut gpu = gpu.clone();
+        for function in &mut gpu.functions {
+            for vgpu in function.vgpus.iter_mut().flatten() {
+                let seen = || users.of_vgpu(function.pci, vgpu.uuid).cloned();
+                vgpu.user = vgpu.user.take().or_else(seen);
+            }
+        }
+        v1::VgpuHost {
+            gpu: Some((&gpu).into()),
+            records: rows.iter().map(record).collect(),
+        }
     });
-    Ok(v1::ListVgpusResponse {
+    let looked_ms = view.vgpus_looked.0;
+    v1::ListVgpusResponse {
         gpus: gpus.collect(),
-    })
+        looked_ms,
+        age_ms: now().0.saturating_sub(looked_ms),
+        users_known: users.are_known,
+    }
 }
 
 /// Makes one.
@@ -71,12 +110,13 @@ pub fn code(refusal: &VgpuRefusal) -> Code {
         VgpuRefusal::Full { .. } | VgpuRefusal::NeedsInstance { .. } => Code::ResourceExhausted,
         VgpuRefusal::Foreign { .. } => Code::PermissionDenied,
         VgpuRefusal::Several { .. } => Code::InvalidArgument,
-        VgpuRefusal::Unsettled { .. } => Code::Aborted,
+        VgpuRefusal::Unsettled { .. } | VgpuRefusal::InDoubt { .. } => Code::Aborted,
         VgpuRefusal::NotOffered { .. }
         | VgpuRefusal::SriovOff { .. }
         | VgpuRefusal::Carries { .. }
         | VgpuRefusal::Stale { .. }
         | VgpuRefusal::WouldWipe { .. }
+        | VgpuRefusal::StaysOn { .. }
         | VgpuRefusal::OthersThere { .. } => Code::FailedPrecondition,
     }
 }

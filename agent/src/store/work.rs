@@ -48,6 +48,12 @@ pub enum Work {
         /// The mode that it had.
         enabled: bool,
     },
+    /// Virtual functions of a GPU are on for a vGPU that is being made, or was the last one; after a crash they are
+    /// turned off, unless somebody uses them by then.
+    Functions {
+        /// PCI address of the GPU.
+        gpu: String,
+    },
 }
 
 impl Work {

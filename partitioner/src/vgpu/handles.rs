@@ -1,4 +1,7 @@
 //! Who holds a function's VFIO group open: a virtual machine, whose vGPU is not taken away.
+//!
+//! A worker of the packages' unit sees no process but its own (`ProtectProc=invisible`), so that nobody is seen here says
+//! nothing: kerfd looks itself before it tells anybody, and the driver's own refusal stands before a vGPU that is in use.
 
 use std::collections::BTreeMap;
 

@@ -83,6 +83,13 @@ impl Client {
             .expect("an inventory")
     }
 
+    /// The same after a look at the hardware.
+    pub fn looked(&self) -> Inventory {
+        let request = GetInventoryRequest { refresh: true };
+        self.call(|mut client| async move { client.get_inventory(request).await })
+            .expect("an inventory")
+    }
+
     pub fn slices(&self) -> Vec<Slice> {
         self.call(|mut client| async move { client.list_slices(ListSlicesRequest {}).await })
             .expect("slices")

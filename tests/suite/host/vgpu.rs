@@ -18,7 +18,9 @@ fn json(said: Said) -> Value {
     said.json(&[0])
 }
 
+/// What there is by now, also of others.
 fn vgpus(world: &World) -> Vec<Value> {
+    world.client.looked();
     let list = json(kerf(world, &["vgpu", "list", "-o", "json"]));
     assert_eq!(list["schema"], "kerf.v1.Vgpus");
     list["vgpus"].as_array().expect("a list").clone()

@@ -15,6 +15,10 @@ schema_tag!(VgpuSchema, "kerf.v1.Vgpu");
 pub struct VgpuTypes {
     /// Names this document.
     pub schema: VgpuTypesSchema,
+    /// When they were looked at last.
+    pub looked_at: String,
+    /// How long ago that was.
+    pub age_ms: u64,
     /// The GPUs, by address.
     pub gpus: Vec<VgpuTypesOfGpu>,
 }
@@ -61,6 +65,13 @@ pub struct VgpuTypeEntry {
 pub struct Vgpus {
     /// Names this document.
     pub schema: VgpusSchema,
+    /// When they were looked at last.
+    pub looked_at: String,
+    /// How long ago that was.
+    pub age_ms: u64,
+    /// Whether every process could be looked into for who has them open. Where it is not, a vGPU without a user may have
+    /// one all the same.
+    pub users_known: bool,
     /// The vGPUs, by GPU and function.
     pub vgpus: Vec<VgpuEntry>,
 }
@@ -92,7 +103,7 @@ pub struct VgpuEntry {
     pub gpu_instance: Option<u32>,
     /// Where it lies in the GPU's memory, in the driver's units.
     pub placement: Option<u32>,
-    /// The virtual machine or process that has it.
+    /// The virtual machine or process that has it; null where none was seen.
     pub user: Option<String>,
     /// kerf's record of it; null for one that somebody else made.
     pub made_by_kerf: Option<VgpuRecord>,
@@ -119,6 +130,8 @@ impl TryFrom<&v1::ListVgpusResponse> for VgpuTypes {
         let gpus = gpus.iter().map(|(gpu, _)| VgpuTypesOfGpu::from(gpu));
         Ok(Self {
             schema: VgpuTypesSchema::V1,
+            looked_at: time(answer.looked_ms),
+            age_ms: answer.age_ms,
             gpus: gpus.collect(),
         })
     }
@@ -175,6 +188,9 @@ impl TryFrom<&v1::ListVgpusResponse> for Vgpus {
         }
         Ok(Self {
             schema: VgpusSchema::V1,
+            looked_at: time(answer.looked_ms),
+            age_ms: answer.age_ms,
+            users_known: answer.users_known,
             vgpus,
         })
     }

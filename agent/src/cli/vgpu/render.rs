@@ -1,9 +1,14 @@
 //! How vGPUs look to people.
 
+use std::time::Duration;
+
 use kerf_api::json::{Vgpu, VgpuEntry, VgpuTypes, VgpuTypesOfGpu, Vgpus};
 
 use crate::cli::style::{Ink, Style};
 use crate::cli::table::{Cell, Table, row};
+
+/// From when on it is told how old a look is: kerfd looks every five seconds.
+const OLD: Duration = Duration::from_secs(30);
 
 /// One table for each GPU that has types, one line for each that has none.
 pub fn types(types: &VgpuTypes, style: Style) -> String {
@@ -11,7 +16,7 @@ pub fn types(types: &VgpuTypes, style: Style) -> String {
         return "no GPUs\n".to_owned();
     }
     let gpus: Vec<String> = types.gpus.iter().map(|gpu| of_gpu(gpu, style)).collect();
-    gpus.join("\n")
+    aged(types.age_ms, style) + &gpus.join("\n")
 }
 
 fn of_gpu(gpu: &VgpuTypesOfGpu, style: Style) -> String {
@@ -49,8 +54,9 @@ fn of_gpu(gpu: &VgpuTypesOfGpu, style: Style) -> String {
 
 /// The list.
 pub fn vgpus(vgpus: &Vgpus, style: Style) -> String {
+    let aged = aged(vgpus.age_ms, style);
     if vgpus.vgpus.is_empty() {
-        return "no vGPUs\n".to_owned();
+        return aged + "no vGPUs\n";
     }
     let mut table = Table::new(&[
         "FUNCTION", "GPU", "TYPE", "UUID", ">GI", ">PLACE", "USED BY", "MADE BY", ">FENCE",
@@ -72,12 +78,27 @@ pub fn vgpus(vgpus: &Vgpus, style: Style) -> String {
             Cell::optional(vgpu.uuid.as_ref()),
             Cell::optional(vgpu.gpu_instance),
             Cell::optional(vgpu.placement),
-            Cell::optional(vgpu.user.as_ref()),
+            match (&vgpu.user, vgpus.users_known) {
+                (None, false) => Cell::new(Ink::Dim, "unknown"),
+                (user, _) => Cell::optional(user.as_ref()),
+            },
             maker,
             Cell::optional(record.map(|record| record.fence)),
         ]);
     }
-    table.render(style, "")
+    aged + &table.render(style, "")
+}
+
+/// A line before what was looked at long ago: a driver may hang, or be closed for maintenance.
+fn aged(age_ms: u64, style: Style) -> String {
+    let old = Duration::from_millis(age_ms);
+    match old > OLD {
+        true => {
+            let text = format!("as of {} s ago, see `kerf status`", old.as_secs());
+            format!("{}\n", style.paint(Ink::Yellow, text))
+        }
+        false => String::new(),
+    }
 }
 
 /// A new vGPU, and how it is given to a virtual machine.

@@ -71,6 +71,9 @@ fn answer() -> v1::ListVgpusResponse {
     };
     v1::ListVgpusResponse {
         gpus: vec![host(gpu, vec![record()]), host(off, Vec::new())],
+        looked_ms: 1_795_608_060_000,
+        age_ms: 4_000,
+        users_known: true,
     }
 }
 
@@ -105,6 +108,28 @@ fn ours_and_foreign_ones() {
         ..vgpus
     };
     assert_eq!(render::vgpus(&none, PLAIN), "no vGPUs\n");
+}
+
+/// Nobody is told to be free of users where that was not seen, and nothing old for new.
+#[test]
+fn what_is_not_known_is_not_told() {
+    let mut answer = answer();
+    let told = |answer: &v1::ListVgpusResponse| {
+        let vgpus = Vgpus::try_from(answer).expect("it reads");
+        render::vgpus(&vgpus, PLAIN)
+    };
+    assert!(!told(&answer).contains("unknown"), "{}", told(&answer));
+    answer.users_known = false;
+    let text = told(&answer);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[1].contains("process 7"), "{text}");
+    assert!(lines[2].contains("unknown"), "{text}");
+    answer.age_ms = 90_000;
+    let text = told(&answer);
+    assert!(text.starts_with("as of 90 s ago"), "{text}");
+    let types = VgpuTypes::try_from(&answer).expect("it reads");
+    let text = render::types(&types, PLAIN);
+    assert!(text.starts_with("as of 90 s ago"), "{text}");
 }
 
 /// A record of a type that is not what is there does not make it ours.

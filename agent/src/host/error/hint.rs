@@ -5,6 +5,7 @@ use kerf_planner::amd::AmdPlanError;
 use kerf_planner::split::SplitError;
 
 use super::{HostError, is_busy};
+use crate::host::vgpu::STAYS_ON;
 
 impl HostError {
     /// What a person can do about it.
@@ -57,6 +58,7 @@ impl HostError {
                 "see `kerf status`; the driver's device nodes must exist under /dev"
             }
             Self::Vgpu(refusal) => refusal.hint(),
+            Self::LeftOn { .. } | Self::StillOn { .. } => STAYS_ON,
             Self::Cdi(_) | Self::NamesStand { .. } => {
                 "check the folder of CDI files (paths.cdi_dir)"
             }

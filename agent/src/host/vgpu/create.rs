@@ -10,7 +10,7 @@ use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuU
 use super::{Host, HostError, NewVgpu, VgpuRefusal, judge};
 use crate::errors::chain;
 use crate::host::now;
-use crate::store::{VgpuRow, VgpuState};
+use crate::store::{VgpuRow, VgpuState, WorkRow};
 
 impl Host {
     /// Makes a vGPU on a GPU that nobody has leased.
@@ -24,27 +24,44 @@ impl Host {
         self.must_be_free(gpu)?;
         // Records of functions that were cleared meanwhile must not stand beside the new one.
         self.look_at_vgpus().await;
+        self.refuse_in_doubt(gpu)?;
         self.note_gpu(gpu, 1, 0);
-        let (seen, switched) = self.with_functions(gpu, wish).await?;
-        let made = self.create_on(seen, wish).await;
-        if switched && made.is_err() {
-            self.turn_off_again(gpu).await;
+        let mut turned = None;
+        let made = match self.with_functions(gpu, wish, &mut turned).await {
+            Ok(seen) => self.create_on(seen, wish).await,
+            Err(error) => Err(error),
+        };
+        match (made, turned) {
+            (Ok(row), turned) => {
+                self.keep_functions(gpu, turned);
+                Ok(row)
+            }
+            (Err(error), None) => Err(error),
+            // It is left as it was before they were turned on for a vGPU that was refused.
+            (Err(error), Some(turned)) => match self.settle_functions(turned).await {
+                Ok(()) => Err(error),
+                Err(stays) => Err(HostError::LeftOn {
+                    stays: chain(&stays).into(),
+                    source: Box::new(error),
+                }),
+            },
         }
-        made
     }
 
-    /// The GPU with its functions, and whether they were turned on for this.
+    /// The GPU with its functions, and the intent of turning them on where that was done for this.
     async fn with_functions(
         &mut self,
         gpu: PciAddress,
         wish: &NewVgpu,
-    ) -> Result<(VgpuGpu, bool), HostError> {
+        turned: &mut Option<WorkRow>,
+    ) -> Result<VgpuGpu, HostError> {
         let seen = self.hardware.observe_vgpu(gpu).await?;
         match seen.sriov {
-            _ if seen.framework.is_some() => Ok((seen, false)),
+            _ if seen.framework.is_some() => Ok(seen),
             Some(sriov) if sriov.functions == 0 && wish.enable_sriov => {
                 self.may_turn_on(gpu, &wish.kind)?;
-                Ok((self.turn(gpu, true).await?, true))
+                *turned = Some(self.begin_functions(gpu)?);
+                self.turn(gpu, true).await
             }
             Some(sriov) if sriov.functions == 0 => Err(VgpuRefusal::SriovOff { gpu }.into()),
             _ => Err(VgpuRefusal::NotOffered { gpu }.into()),
@@ -68,31 +85,12 @@ impl Host {
         Ok(())
     }
 
-    /// Leaves a GPU as it was before its functions were turned on for a vGPU that was refused. Where something may be
-    /// on them, or a MIG layout would go with them, they stay.
-    async fn turn_off_again(&mut self, gpu: PciAddress) {
-        let own = gpu.to_string();
-        let has_record = self.vgpus.rows.values().any(|row| row.gpu == own);
-        let is_cut = self.gpu(gpu).map_or(true, |gpu| !gpu.instances.is_empty());
-        if has_record || is_cut {
-            return;
-        }
-        // The worker looks at every function first, and turns none off that carries a vGPU or does not say.
-        if let Err(error) = self.turn(gpu, false).await {
-            tracing::warn!(
-                gpu.pci = own,
-                error = chain(&error),
-                "virtual functions stay on"
-            );
-        }
-    }
-
     /// Makes it, on a GPU whose functions are there.
     async fn create_on(&mut self, seen: VgpuGpu, wish: &NewVgpu) -> Result<VgpuRow, HostError> {
         let gpu = seen.pci;
         let framework = seen.framework.ok_or(VgpuRefusal::NotOffered { gpu })?;
         let kind = self.kind_of(&seen, &wish.kind)?;
-        let function = function_for(&seen, &kind, wish.function, framework)?;
+        let function = self.function_for(&seen, &kind, wish.function, framework)?;
         let (row, step) = self.intend(&seen, &kind, function, wish)?;
         self.put_vgpu(row.clone())?;
         let begun = Instant::now();
@@ -122,9 +120,11 @@ impl Host {
         let selector: GpuSelector = kerf_api::convert::gpu_selector(name)?;
         let mut gpus = self.inventory.gpus.iter();
         let one = match selector {
-            GpuSelector::Index(_) | GpuSelector::Uuid(_) | GpuSelector::Pci(_) => {
-                gpus.find(|gpu| selector.selects(gpu))
+            // One that has dropped out is known by the index of another by now.
+            GpuSelector::Index(_) => {
+                gpus.find(|gpu| selector.selects(gpu) && !gpu.health.is_lost())
             }
+            GpuSelector::Uuid(_) | GpuSelector::Pci(_) => gpus.find(|gpu| selector.selects(gpu)),
             _ => None,
         };
         one.map(|gpu| gpu.pci).ok_or_else(|| HostError::NotFound {
@@ -134,7 +134,7 @@ impl Host {
     }
 
     /// A driver takes any free GPU instance for a vGPU, and time slices of a whole GPU: so nobody may have any of it.
-    fn must_be_free(&self, gpu: PciAddress) -> Result<(), HostError> {
+    pub(super) fn must_be_free(&self, gpu: PciAddress) -> Result<(), HostError> {
         self.refuse_if_shared(gpu, format!("GPU {gpu}"))?;
         let mut leases = self.leases.values();
         let on_it = |subject: &Subject| subject.gpu() == gpu;
@@ -217,24 +217,26 @@ impl Host {
         };
         Ok((row, step))
     }
-}
-
-/// The function that was named, or the first on which the type can be made.
-fn function_for(
-    seen: &VgpuGpu,
-    kind: &VgpuType,
-    wanted: Option<PciAddress>,
-    framework: VgpuFramework,
-) -> Result<PciAddress, HostError> {
-    let mut functions = seen.functions.iter().filter(|one| {
-        let free = framework == VgpuFramework::Mdev
-            || one.vgpus.as_ref().is_some_and(|vgpus| vgpus.is_empty());
-        let creatable = one.creatable.iter().flatten();
-        free && creatable.into_iter().any(|id| *id == kind.id)
-    });
-    let found = functions.find(|one| wanted.is_none_or(|wanted| wanted == one.pci));
-    found.map(|one| one.pci).ok_or_else(|| {
-        let (gpu, kind) = (seen.pci, kind.name.clone());
-        VgpuRefusal::Full { gpu, kind }.into()
-    })
+    /// The function that was named, or the first on which the type can be made. One of which a record does not know yet
+    /// what becomes of it is not free, whatever it shows.
+    fn function_for(
+        &self,
+        seen: &VgpuGpu,
+        kind: &VgpuType,
+        wanted: Option<PciAddress>,
+        framework: VgpuFramework,
+    ) -> Result<PciAddress, HostError> {
+        let is_open = |pci: PciAddress| self.unsettled_at(&pci.to_string()).is_some();
+        let mut functions = seen.functions.iter().filter(|one| {
+            let free = framework == VgpuFramework::Mdev
+                || one.vgpus.as_ref().is_some_and(|vgpus| vgpus.is_empty()) && !is_open(one.pci);
+            let creatable = one.creatable.iter().flatten();
+            free && creatable.into_iter().any(|id| *id == kind.id)
+        });
+        let found = functions.find(|one| wanted.is_none_or(|wanted| wanted == one.pci));
+        found.map(|one| one.pci).ok_or_else(|| {
+            let (gpu, kind) = (seen.pci, kind.name.clone());
+            VgpuRefusal::Full { gpu, kind }.into()
+        })
+    }
 }

@@ -20,6 +20,7 @@ impl Host {
         let row = self.record_named(wish)?;
         let gpu: PciAddress = row.gpu.parse()?;
         self.note_gpu(gpu, 0, 1);
+        self.refuse_in_doubt(gpu)?;
         if row.state == VgpuState::Making {
             let name = wish.name.clone();
             return Err(VgpuRefusal::Unsettled { name }.into());
@@ -27,6 +28,24 @@ impl Host {
         if wish.disable_sriov {
             self.may_turn_off(gpu)?;
         }
+        if !wish.disable_sriov {
+            return self.take_away(row).await;
+        }
+        let turned = self.begin_functions(gpu)?;
+        let gone = self.take_away(row).await;
+        // Where the vGPU stays they stay too, and that ends the intent.
+        let settled = self.settle_functions(turned).await;
+        match (gone, settled) {
+            (Ok(row), Ok(())) => Ok(row),
+            (Err(error), _) => Err(error),
+            (Ok(_), Err(error)) => {
+                let source = Box::new(error);
+                Err(HostError::StillOn { gpu, source })
+            }
+        }
+    }
+
+    async fn take_away(&mut self, row: VgpuRow) -> Result<VgpuRow, HostError> {
         let state = VgpuState::Unmaking;
         let row = VgpuRow { state, ..row };
         self.put_vgpu(row.clone())?;
@@ -34,11 +53,7 @@ impl Host {
         let outcome = self.finish_vgpu(row.clone()).await;
         let step = unmaking(&row)?.to_string();
         self.note_tried(step, begun, outcome.as_ref().err());
-        outcome?;
-        if wish.disable_sriov {
-            self.turn(gpu, false).await?;
-        }
-        Ok(row)
+        outcome.map(|()| row)
     }
 
     fn record_named(&self, wish: &OldVgpu) -> Result<VgpuRow, HostError> {

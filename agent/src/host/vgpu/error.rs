@@ -85,11 +85,25 @@ pub enum VgpuRefusal {
         /// As it was named.
         name: String,
     },
+    /// An earlier change of its vGPUs may still come.
+    #[error("a worker of an earlier kerfd may still be changing the vGPUs of GPU {gpu}")]
+    InDoubt {
+        /// The GPU.
+        gpu: PciAddress,
+    },
     /// Virtual functions off would take the layout with them.
     #[error("turning the virtual functions of GPU {gpu} off would wipe its MIG layout")]
     WouldWipe {
         /// The GPU.
         gpu: PciAddress,
+    },
+    /// They are to go off, and cannot yet.
+    #[error("the virtual functions of GPU {gpu} stay on: {why}")]
+    StaysOn {
+        /// The GPU.
+        gpu: PciAddress,
+        /// What is in the way.
+        why: String,
     },
     /// Other vGPUs are on the GPU.
     #[error("the virtual functions of GPU {gpu} carry other vGPUs")]
@@ -122,11 +136,18 @@ impl VgpuRefusal {
             Self::Foreign { .. } => "whoever made it has to take it away",
             Self::Stale { .. } => "see `kerf vgpu list` for what is there and who made it",
             Self::Unsettled { .. } => "see `kerf status`; run the command again once it is well",
+            Self::InDoubt { .. } => {
+                "see `kerf status`; run the command again once that worker has ended"
+            }
             Self::WouldWipe { .. } => "take its slices away with `kerf apply` first",
+            Self::StaysOn { .. } => STAYS_ON,
             Self::OthersThere { .. } => "see `kerf vgpu list`",
         }
     }
 }
+
+/// What becomes of virtual functions that cannot go off yet.
+pub const STAYS_ON: &str = "kerf turns them off once nothing is in the way, and keeps them once a vGPU is made on them; see `kerf status`";
 
 fn listed(names: &[String]) -> String {
     match names {

@@ -15,7 +15,9 @@ use crate::hardware::HardwareError;
 impl Host {
     /// Whose hardware vGPUs have, as it was seen last.
     pub(in crate::host) fn vgpu_uses(&self) -> VgpuUses {
-        VgpuUses::of(&self.vgpus.seen, &self.vgpus.rows, &self.vgpus.unread)
+        let in_doubt = self.in_doubt();
+        let unread = self.vgpus.unread.union(&in_doubt).copied().collect();
+        VgpuUses::of(&self.vgpus.seen, &self.vgpus.rows, &unread)
     }
 
     /// Refuses a step that would take an instance, or the mode of its GPU, from under a vGPU: as a driver does that

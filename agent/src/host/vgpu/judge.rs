@@ -17,10 +17,20 @@ pub enum Verdict {
     Ended(&'static str),
 }
 
-/// Judges a record. `seen` is none where the GPU did not answer this time, whatever it showed before.
-pub fn judge(row: &VgpuRow, seen: Option<&VgpuGpu>, boot_id: &str) -> Verdict {
+/// Judges a record. `seen` is none where the GPU did not answer this time, whatever it showed before. While a worker of
+/// an earlier kerfd is still at work it may be in the very write that the record is of, or may be taking that back:
+/// then nothing that is seen says how it ends.
+pub fn judge(
+    row: &VgpuRow,
+    seen: Option<&VgpuGpu>,
+    boot_id: &str,
+    is_earlier_at_work: bool,
+) -> Verdict {
     if row.boot_id != boot_id {
         return Verdict::Ended("the machine was booted since");
+    }
+    if is_earlier_at_work && row.state != VgpuState::Made {
+        return Verdict::Keep;
     }
     let Some(seen) = seen else {
         return Verdict::Keep;

@@ -8,6 +8,7 @@ use super::judge::{Verdict, judge};
 use super::{DEGRADED, Host, HostError};
 use crate::errors::chain;
 use crate::hardware::HardwareError;
+use crate::host::now;
 use crate::store::{VgpuRow, VgpuState};
 
 impl Host {
@@ -17,6 +18,8 @@ impl Host {
             // Who works on the driver may take its files away, which ends no vGPU of ours.
             return;
         }
+        // Who has ended by now has done what it does before this look.
+        self.look_for_earlier_workers().await;
         let gpus: Vec<PciAddress> = self.inventory.gpus.iter().map(|gpu| gpu.pci).collect();
         let mut answered = BTreeSet::new();
         for pci in gpus {
@@ -49,6 +52,7 @@ impl Host {
             self.settle_vgpu(fence, &answered).await;
         }
         self.tell_of_shared();
+        self.vgpus.looked = now();
     }
 
     fn take_vgpus(&mut self, gpu: VgpuGpu) {
@@ -72,7 +76,7 @@ impl Host {
         let gpu = row.gpu.parse().ok();
         let gpu = gpu.filter(|pci| answered.contains(pci));
         let seen = gpu.and_then(|pci: PciAddress| self.vgpus.seen.get(&pci));
-        let settled = match judge(&row, seen, &self.machine_boot()) {
+        let settled = match judge(&row, seen, &self.machine_boot(), self.is_earlier_at_work()) {
             Verdict::Keep => Ok(()),
             Verdict::Made(vgpu) => self.note_made(row, &vgpu).map(drop),
             Verdict::Finish => self.finish_vgpu(row).await,

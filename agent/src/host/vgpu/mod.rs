@@ -14,21 +14,25 @@
 mod create;
 mod delete;
 mod error;
+mod functions;
 mod guard;
 mod judge;
 mod look;
 #[cfg(test)]
 mod tests;
+mod users;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use kerf_api::json::history::{HistoryKind, Requester};
-use kerf_types::{PciAddress, Step, VgpuGpu};
+use kerf_types::{PciAddress, Step, Timestamp, VgpuGpu};
 use tokio::sync::oneshot;
 
+pub(in crate::host) use error::STAYS_ON;
 pub use error::VgpuRefusal;
+pub use users::{User, Users};
 pub use uses::{VgpuUse, VgpuUses};
 
 use super::{Host, HostError, record};
@@ -41,7 +45,7 @@ const RECORDS: &str = "vgpu records";
 const DEGRADED: &str = "vgpus of";
 
 /// What the owner knows of vGPUs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Vgpus {
     /// Records by fence.
     rows: BTreeMap<u64, VgpuRow>,
@@ -49,6 +53,19 @@ pub struct Vgpus {
     seen: BTreeMap<PciAddress, VgpuGpu>,
     /// GPUs whose vGPUs have never been read, and not for want of any.
     unread: BTreeSet<PciAddress>,
+    /// When they were looked at last.
+    pub(super) looked: Timestamp,
+}
+
+impl Default for Vgpus {
+    fn default() -> Self {
+        Self {
+            rows: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            unread: BTreeSet::new(),
+            looked: Timestamp(0),
+        }
+    }
 }
 
 /// A vGPU that is to be made.
@@ -84,11 +101,9 @@ pub struct OldVgpu {
 /// A GPU with kerf's records of it.
 pub type Shown = (VgpuGpu, Vec<VgpuRow>);
 
-/// What is asked of the owner about vGPUs.
+/// What is asked of the owner about vGPUs. What there are stands in the picture of the host.
 #[derive(Debug)]
 pub enum VgpuCommand {
-    /// Look at all of them.
-    List(oneshot::Sender<Result<Vec<Shown>, HostError>>),
     /// Make one.
     Create(NewVgpu, oneshot::Sender<Result<VgpuRow, HostError>>),
     /// Take one away.
@@ -99,10 +114,6 @@ impl Host {
     /// Does what is asked. A requester that went away does not need its answer.
     pub(super) async fn vgpu(&mut self, command: VgpuCommand) {
         match command {
-            VgpuCommand::List(reply) => {
-                self.look_at_vgpus().await;
-                drop(reply.send(Ok(self.shown_vgpus())));
-            }
             VgpuCommand::Create(wish, reply) => {
                 let what = format!("vGPU {} on GPU {}", wish.kind, wish.gpu);
                 let entry = record::of_vgpu(HistoryKind::VgpuCreate, wish.by, what);
@@ -178,7 +189,8 @@ impl Host {
         seen.vgpus().map(one).collect()
     }
 
-    fn shown_vgpus(&self) -> Vec<Shown> {
+    /// Every GPU with kerf's records, as it showed itself last.
+    pub(super) fn shown_vgpus(&self) -> Vec<Shown> {
         let gpus = self.vgpus.seen.values();
         gpus.map(|gpu| {
             let own = gpu.pci.to_string();

@@ -52,7 +52,8 @@ fn showing(vgpus: Option<Vec<Vgpu>>) -> VgpuGpu {
 
 #[track_caller]
 fn check(state: VgpuState, vgpus: Option<Vec<Vgpu>>, expected: &Verdict) {
-    assert_eq!(judge(&row(state), Some(&showing(vgpus)), "b"), *expected);
+    let judged = judge(&row(state), Some(&showing(vgpus)), "b", false);
+    assert_eq!(judged, *expected);
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn a_record_holds_for_as_long_as_everything_is_as_it_was_seen() {
     };
     let mut known = row(VgpuState::Made);
     known.gpu_instance = Some(4);
-    let verdict = judge(&known, Some(&showing(Some(vec![in_instance]))), "b");
+    let verdict = judge(&known, Some(&showing(Some(vec![in_instance]))), "b", false);
     assert!(matches!(verdict, Verdict::Ended(_)));
 }
 
@@ -83,16 +84,19 @@ fn a_file_that_does_not_read_ends_no_record() {
     let mut known = row(VgpuState::Made);
     known.gpu_instance = Some(4);
     let showing = |vgpu: &Vgpu| showing(Some(vec![vgpu.clone()]));
-    assert_eq!(judge(&known, Some(&showing(&blank)), "b"), Verdict::Keep);
+    assert_eq!(
+        judge(&known, Some(&showing(&blank)), "b", false),
+        Verdict::Keep
+    );
     known.state = VgpuState::Making;
     let made = Verdict::Made(blank.clone());
-    assert_eq!(judge(&known, Some(&showing(&blank)), "b"), made);
+    assert_eq!(judge(&known, Some(&showing(&blank)), "b", false), made);
     let other = Vgpu {
         gpu_instance: Some(GiId(3)),
         ..blank
     };
     let never = Verdict::Ended("it was never made");
-    assert_eq!(judge(&known, Some(&showing(&other)), "b"), never);
+    assert_eq!(judge(&known, Some(&showing(&other)), "b", false), never);
 }
 
 #[test]
@@ -113,13 +117,13 @@ fn a_crash_is_settled_by_what_is_there() {
 fn what_does_not_answer_changes_nothing() {
     for state in [VgpuState::Making, VgpuState::Made, VgpuState::Unmaking] {
         check(state, None, &Verdict::Keep);
-        assert_eq!(judge(&row(state), None, "b"), Verdict::Keep);
-        let later = judge(&row(state), None, "another boot");
+        assert_eq!(judge(&row(state), None, "b", false), Verdict::Keep);
+        let later = judge(&row(state), None, "another boot", false);
         assert_eq!(later, Verdict::Ended("the machine was booted since"));
         let mut off = showing(None);
         off.functions.clear();
         let gone = Verdict::Ended("its function is gone");
-        assert_eq!(judge(&row(state), Some(&off), "b"), gone);
+        assert_eq!(judge(&row(state), Some(&off), "b", false), gone);
     }
 }
 
@@ -134,7 +138,33 @@ fn a_mediated_device_is_known_by_its_name_alone() {
     };
     let other = "0b1c2d3e-0000-4000-8000-0000000000ab";
     let both = showing(Some(vec![named(other), named(UUID)]));
-    assert_eq!(judge(&known, Some(&both), "b"), Verdict::Keep);
+    assert_eq!(judge(&known, Some(&both), "b", false), Verdict::Keep);
     let only = showing(Some(vec![named(other)]));
-    assert!(matches!(judge(&known, Some(&only), "b"), Verdict::Ended(_)));
+    assert!(matches!(
+        judge(&known, Some(&only), "b", false),
+        Verdict::Ended(_)
+    ));
+}
+
+/// A worker that outlived its kerfd may be in the write, or may be taking it back.
+#[test]
+fn what_is_seen_while_an_earlier_worker_is_at_work_settles_nothing() {
+    for vgpus in [vec![], vec![vgpu(1_201, 8)], vec![vgpu(1_202, 8)]] {
+        let shown = showing(Some(vgpus));
+        for state in [VgpuState::Making, VgpuState::Unmaking] {
+            let judged = judge(&row(state), Some(&shown), "b", true);
+            assert_eq!(judged, Verdict::Keep);
+            // It has not outlived the machine.
+            let later = judge(&row(state), Some(&shown), "another boot", true);
+            assert_eq!(later, Verdict::Ended("the machine was booted since"));
+        }
+    }
+    // Nothing was begun of one that was made.
+    let gone = judge(
+        &row(VgpuState::Made),
+        Some(&showing(Some(vec![]))),
+        "b",
+        true,
+    );
+    assert_eq!(gone, Verdict::Ended("somebody else took it away"));
 }

@@ -25,7 +25,7 @@ pub struct VgpuUse {
 pub struct VgpuUses(BTreeMap<PciAddress, Vec<VgpuUse>>);
 
 impl VgpuUses {
-    /// What GPUs showed, with kerf's records. Of `unread` it was never read.
+    /// What GPUs showed, with kerf's records. Of `unread` it was never read, or may be otherwise by now.
     pub(super) fn of(
         seen: &BTreeMap<PciAddress, VgpuGpu>,
         rows: &BTreeMap<u64, VgpuRow>,

@@ -198,6 +198,8 @@ fn view() -> HostView {
         pci_paths: paths.into(),
         leases,
         vgpus: Default::default(),
+        vgpu_gpus: Default::default(),
+        vgpus_looked: Timestamp(0),
         degraded: BTreeMap::from([("store".to_owned(), degraded)]),
         gpu_labels: Default::default(),
         generation: 3,

@@ -58,9 +58,9 @@ impl Picture {
         self.gpu.functions.len()
     }
 
-    /// Every vGPU by what two runs have in common.
+    /// The virtual functions and every vGPU, by what two runs have in common.
     pub fn shape(&self) -> String {
-        let mut text = self.slices.clone();
+        let mut text = format!("{}; {} functions", self.slices, self.functions());
         for (function, one) in &self.vgpus {
             let (kind, gi, place) = (one.type_id, one.gi, one.place);
             write!(text, "; {function}: type {kind} gi {gi:?} place {place}").expect("text");

@@ -55,13 +55,24 @@ impl World {
 
     /// So many writes of the first function's type go wrong in this way.
     pub fn set_fault(&self, kind: FaultKind, times: Option<u32>) {
+        self.set_fault_on("virtfn0/nvidia/current_vgpu_type", kind, times);
+    }
+
+    /// The same of another file.
+    pub fn set_fault_on(&self, file: &str, kind: FaultKind, times: Option<u32>) {
         let fault = Fault {
-            path: self.path("virtfn0/nvidia/current_vgpu_type"),
+            path: self.path(file),
             on: Access::Write,
             kind,
             times,
         };
         self.kernel.set_fault(fault).expect("set");
+    }
+
+    /// Whether a write is still to take hold.
+    pub fn waits(&self) -> bool {
+        let state = self.kernel.state().expect("its state");
+        state.vgpu.expect("vGPUs").waits()
     }
 
     pub fn clear_faults(&self) {

@@ -1,0 +1,86 @@
+//! Which processes have vGPUs open: asked of `/proc` by kerfd, which may look into every process; a packaged worker sees
+//! none but its own.
+//!
+//! A virtual machine opens the VFIO group of the function or mediated device, or its own node where the kernel has such.
+//! What cannot be looked into is unknown, and never nobody.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use kerf_types::{PciAddress, Vgpu, VgpuUuid};
+
+use super::Shown;
+use crate::process::holders::{Seen, Wanted};
+
+/// A vGPU by its function and, for a mediated device, its name.
+type Named = (PciAddress, Option<VgpuUuid>);
+
+/// Who has one.
+pub type User = String;
+
+/// Who has which vGPU.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    users: BTreeMap<Named, User>,
+    /// Whether all processes were looked into, so that nobody has what nobody is named for.
+    pub are_known: bool,
+}
+
+impl Users {
+    /// Looks. Blocks for as long as `/proc` takes, some ten milliseconds for a thousand processes.
+    pub fn look(sysroot: &Path, gpus: &[Shown]) -> Self {
+        let mut nodes: BTreeMap<Named, Vec<String>> = BTreeMap::new();
+        for (function, vgpu) in gpus.iter().flat_map(|(gpu, _)| gpu.vgpus()) {
+            nodes.insert((function, vgpu.uuid), nodes_of(sysroot, function, vgpu));
+        }
+        let all = nodes.values().flatten().map(String::as_str);
+        let wanted = Wanted::nodes(sysroot, all);
+        let seen = match nodes.is_empty() {
+            true => Seen::default(),
+            false => wanted.seen(),
+        };
+        Self::of(&nodes, &seen)
+    }
+
+    fn of(nodes: &BTreeMap<Named, Vec<String>>, seen: &Seen) -> Self {
+        let user = |nodes: &Vec<String>| {
+            let mut holders = seen.holders.iter();
+            let holder = holders.find(|one| nodes.iter().any(|node| one.holds.contains(node)))?;
+            Some(format!("process {} ({})", holder.pid, holder.command))
+        };
+        let users = nodes
+            .iter()
+            .filter_map(|(named, nodes)| Some((*named, user(nodes)?)));
+        Self {
+            users: users.collect(),
+            are_known: seen.unread.is_empty() && nodes.values().all(|nodes| !nodes.is_empty()),
+        }
+    }
+
+    /// Who has this one, as far as it was seen.
+    pub fn of_vgpu(&self, function: PciAddress, uuid: Option<VgpuUuid>) -> Option<&User> {
+        self.users.get(&(function, uuid))
+    }
+}
+
+/// The nodes through which it is opened, as they are called under `/dev`. None where the kernel tells no group.
+fn nodes_of(sysroot: &Path, function: PciAddress, vgpu: &Vgpu) -> Vec<String> {
+    let device = match vgpu.uuid {
+        Some(uuid) => format!("sys/bus/mdev/devices/{uuid}"),
+        None => format!("sys/bus/pci/devices/{function}"),
+    };
+    let device = sysroot.join(device);
+    let group = fs::read_link(device.join("iommu_group")).ok();
+    let group = group.and_then(|group| Some(group.file_name()?.to_str()?.to_owned()));
+    let own = fs::read_dir(device.join("vfio-dev")).into_iter().flatten();
+    let own = own
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    let own = own.map(|name| format!("/dev/vfio/devices/{name}"));
+    let group = group.map(|group| format!("/dev/vfio/{group}"));
+    group.into_iter().chain(own).collect()
+}
+
+#[cfg(test)]
+mod tests;
