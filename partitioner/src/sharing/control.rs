@@ -11,6 +11,8 @@ use super::{MpsPlace, MpsServer, MpsState, SharingError, Tools};
 
 /// By this a daemon is found, and known for what it is.
 pub(super) const PIPE_VARIABLE: &str = "CUDA_MPS_PIPE_DIRECTORY";
+/// The device of a daemon.
+pub(super) const VISIBLE_VARIABLE: &str = "CUDA_VISIBLE_DEVICES";
 /// The daemon serves one device, which is its first.
 const DEVICE: &str = "0";
 /// Percentages are shown with one decimal.
@@ -30,7 +32,7 @@ pub(super) fn environment(tools: &Tools, place: &MpsPlace) -> Vec<(OsString, OsS
 /// The environment of the daemon itself, which sees its own device alone.
 pub(super) fn daemon_environment(tools: &Tools, place: &MpsPlace) -> Vec<(OsString, OsString)> {
     let mut env = environment(tools, place);
-    env.push(("CUDA_VISIBLE_DEVICES".into(), place.device.clone().into()));
+    env.push((VISIBLE_VARIABLE.into(), place.device.clone().into()));
     env
 }
 
@@ -54,7 +56,7 @@ impl Tools {
             asked: command,
             in_driver: None,
         };
-        call.run(within)
+        call.run(self.left(within))
     }
 
     fn understood<T>(
@@ -130,12 +132,20 @@ impl Tools {
     pub fn mps_state(&self, place: &MpsPlace) -> Result<MpsState, SharingError> {
         let threads = self.threads(place)?;
         let memory = self.memory(place)?;
-        let servers = self.of_servers(place, |pid| self.server(place, pid))?;
+        let servers = self.mps_servers(place)?;
         Ok(MpsState {
             threads,
             memory,
             servers,
         })
+    }
+
+    /// Its servers with their clients, and nothing else: what is asked of a daemon again and again.
+    ///
+    /// # Errors
+    /// Those of a call.
+    pub fn mps_servers(&self, place: &MpsPlace) -> Result<Vec<MpsServer>, SharingError> {
+        self.of_servers(place, |pid| self.server(place, pid))
     }
 
     /// The clients of all its servers, and nothing else: whether a daemon may end must not hang on an answer about

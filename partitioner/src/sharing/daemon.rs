@@ -135,13 +135,14 @@ impl Tools {
             asked: "mps",
             in_driver: None,
         };
-        let said = call.run(self.patience.start)?;
+        let said = call.run(self.left(self.patience.start))?;
         said.trim().parse().map_err(|_| self.ended(place))
     }
 
     /// Waits until the daemon that was launched answers, and no other one.
     fn answers(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
-        let end = Instant::now() + self.patience.start;
+        let within = self.left(self.patience.start);
+        let end = Instant::now() + within;
         loop {
             if !daemon.is_alive() {
                 return Err(self.ended(place));
@@ -151,7 +152,7 @@ impl Tools {
                 return Err(SharingError::Hangs {
                     program: self.mps_control.clone(),
                     asked: "-f".to_owned(),
-                    within: self.patience.start,
+                    within,
                 });
             }
             if find(place)?.as_ref() == Some(daemon) {
@@ -187,7 +188,7 @@ impl Tools {
                     let error = &error as &dyn std::error::Error;
                     tracing::debug!(gpu.uuid = place.device, error, "quit not answered");
                 }
-                if daemon.ends(self.patience.stop)? {
+                if daemon.ends(self.left_to_end(self.patience.stop))? {
                     return forget(place);
                 }
             }
@@ -209,9 +210,13 @@ impl Tools {
         self.terminate(place, daemon)
     }
 
-    fn terminate(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+    pub(super) fn terminate(
+        &self,
+        place: &MpsPlace,
+        daemon: &MpsDaemon,
+    ) -> Result<(), SharingError> {
         daemon.terminate()?;
-        if daemon.ends(self.patience.stop)? {
+        if daemon.ends(self.left_to_end(self.patience.stop))? {
             return forget(place);
         }
         Err(SharingError::RunsOn {

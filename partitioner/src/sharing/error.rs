@@ -143,6 +143,14 @@ pub enum SharingError {
         /// The device.
         device: String,
     },
+    /// A tool is at work on the daemon and does not come back.
+    #[error("a tool that works on the daemon of {device} has not come back within {} ms", .within.as_millis())]
+    Held {
+        /// The device.
+        device: String,
+        /// How long it was waited for.
+        within: Duration,
+    },
     /// A process could not be watched or signalled.
     #[error("{operation} process {pid}")]
     Process {
@@ -157,6 +165,12 @@ pub enum SharingError {
 }
 
 impl SharingError {
+    /// Whether a daemon that was asked has said nothing that is an answer.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Hangs { .. } | Self::Answer { .. })
+    }
+
     /// What to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -164,7 +178,7 @@ impl SharingError {
             Self::NoTool { .. } => {
                 "install the driver's compute utilities (nvidia-compute-utils, nvidia-driver-cuda)"
             }
-            Self::Hangs { .. } | Self::StillHangs { .. } => {
+            Self::Hangs { .. } | Self::StillHangs { .. } | Self::Held { .. } => {
                 "the driver may hang: look into the kernel's log for an XID"
             }
             Self::PipeTooLong { .. } => "choose a shorter --run-dir",

@@ -4,7 +4,9 @@
 //! - `text` owns the tools' texts, and is pure;
 //! - `run` owns a call of a tool: its words, its deadline, what becomes of one that hangs;
 //! - `control` owns commands to a daemon, `daemon` its life, `process` what the kernel knows of it;
-//! - `launch` is the process between kerfd and a daemon, `offered` the one that a service manager has for it; `time_slice` is `nvidia-smi`'s part.
+//! - `silent` is the end of a daemon that runs and does not answer;
+//! - `launch` is the process between kerfd and a daemon, `offered` the one that a service manager has for it;
+//! - `time_slice` is `nvidia-smi`'s part.
 //!
 //! Every setting is read back and compared. It keeps no state: which daemon is whose stands in its pid file, its
 //! start time and its environment. It decides nothing: kerfd says what is shared, with whom, and when a daemon that
@@ -17,12 +19,13 @@ pub mod launch;
 pub mod offered;
 mod process;
 mod run;
+mod silent;
 pub mod text;
 mod time_slice;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kerf_types::Bytes;
 
@@ -32,6 +35,10 @@ pub use text::ServerStatus;
 
 /// Where drivers install their tools.
 const FOLDERS: [&str; 3] = ["usr/bin", "usr/local/bin", "bin"];
+
+/// A process that takes a signal ends within milliseconds: without this much time, one that does would be told as one
+/// that does not.
+pub const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// The programs with which devices are shared. All calls block, each for no longer than its patience.
 #[derive(Debug, Clone)]
@@ -48,6 +55,8 @@ pub struct Tools {
     pub env: Vec<(OsString, OsString)>,
     /// How long each thing may take.
     pub patience: Patience,
+    /// When all has to be over, for whoever waits for more than one call.
+    until: Option<Instant>,
     /// Shared by all clones: the tools are a host's.
     stuck: Stuck,
 }
@@ -154,8 +163,32 @@ impl Tools {
             offered: None,
             env: vec![("LC_ALL".into(), "C".into())],
             patience: Patience::default(),
+            until: None,
             stuck: Stuck::default(),
         }
+    }
+}
+
+impl Tools {
+    /// The same for somebody who waits so long at most, however many calls it takes. Only the end of a process that
+    /// was asked to end is waited for a moment beyond it ([`LAST_MOMENT`]).
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self {
+            until: Some(Instant::now() + patience),
+            ..self.clone()
+        }
+    }
+
+    /// What of this time there is.
+    fn left(&self, wanted: Duration) -> Duration {
+        let left = |end: Instant| end.saturating_duration_since(Instant::now());
+        self.until.map_or(wanted, |end| left(end).min(wanted))
+    }
+
+    /// The same for the end of a process.
+    fn left_to_end(&self, wanted: Duration) -> Duration {
+        self.left(wanted).max(LAST_MOMENT.min(wanted))
     }
 }
 

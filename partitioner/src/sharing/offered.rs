@@ -192,7 +192,7 @@ pub(super) fn ask(socket: &Path, tools: &Tools, place: &MpsPlace) -> Result<u32,
         run: place.run.clone(),
         log: place.log.clone(),
     };
-    let answer = exchange(stream, &wanted, tools.patience.start);
+    let answer = exchange(stream, &wanted, tools.left(tools.patience.start));
     let answer = answer.map_err(|error| Unoffered::Failed(error.to_string()))?;
     understood(&answer)
 }

@@ -50,6 +50,6 @@ impl Tools {
             asked: &arguments.join(" "),
             in_driver: Some(&self.stuck),
         };
-        call.run(self.patience.call)
+        call.run(self.left(self.patience.call))
     }
 }

@@ -57,6 +57,63 @@ fn a_daemon_that_answers_nothing_is_ended_by_signal() {
 }
 
 #[test]
+fn who_waits_for_all_of_it_waits_no_longer_than_that() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let share = Share::new("h100x1");
+    let place = share.gpu();
+    let daemon = share.start(&place);
+    let limited = "set_default_active_thread_percentage";
+    for question in ["get_server_list", limited] {
+        share.trouble(Tool::MpsControl, question, ToolTrouble::Hang, None);
+    }
+    let begun = Instant::now();
+    let tools = share.tools.within(IMPATIENCE);
+    let error = refused(tools.mps_servers(&place));
+    let asked = |error: &SharingError| match error {
+        SharingError::Hangs { asked, .. } => asked.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked(&error), "get_server_list");
+    assert!(error.is_silence());
+    let error = refused(tools.mps_limit(&place, &limits(Some(10), None)));
+    assert!(asked(&error).starts_with(limited), "{error:?}");
+    // A healthy one that waits as long for one call alone has waited for more.
+    assert!(begun.elapsed() < share.tools.patience.call, "{begun:?}");
+    share.fault(FaultRequest::ToolClear(Tool::MpsControl));
+    // The end of a process has a moment more, also where no time is left.
+    tools.mps_end_silent(&place, &daemon).expect("it ends");
+    assert!(!daemon.is_alive());
+}
+
+#[test]
+fn a_silent_daemon_goes_with_its_servers_and_leaves_its_place() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let share = Share::new("h100x1");
+    let place = share.gpu();
+    let daemon = share.start(&place);
+    assert_eq!(daemon.device(), Some(place.device.clone()));
+    let client = share.client(&place);
+    let server = client.server();
+    drop(client);
+    share
+        .tools
+        .mps_end_silent(&place, &daemon)
+        .expect("it ends");
+    assert!(!daemon.is_alive());
+    assert_eq!(daemon.device(), None);
+    let folder = format!("/proc/{server}/stat");
+    let state = fs::read_to_string(folder).unwrap_or_default();
+    // Nobody may have looked at it yet.
+    assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    assert!(place.pipe().is_dir() && place.shm().is_dir());
+    share.start(&place);
+}
+
+#[test]
 fn only_the_answers_about_clients_decide_whether_a_daemon_may_end() {
     if !require(Capability::Root) {
         return;

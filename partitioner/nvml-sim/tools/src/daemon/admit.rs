@@ -72,6 +72,14 @@ pub fn disconnect(client: u32) {
     }
 }
 
+/// A client has lost its context and is told so. It is a client until it has gone, which is its own doing: a server stays
+/// in FAULT for as long as one of them is there.
+fn lose(client: u32) {
+    if let Some(stream) = connections().get(&client) {
+        stream.shutdown(Shutdown::Write).ok();
+    }
+}
+
 fn connections() -> std::sync::MutexGuard<'static, BTreeMap<u32, UnixStream>> {
     CONNECTIONS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -186,7 +194,7 @@ fn attend(daemon: &Daemon, stream: &mut BufReader<UnixStream>, client: u32) {
             Ok(_) if line.trim() == "fault" => {
                 let clients = daemon.inner().core.faulted(client);
                 daemon.log(&format!("Client {client} faulted, all clients are ended"));
-                super::commands::disconnect(&clients);
+                clients.into_iter().for_each(lose);
             }
             Ok(_) => {}
         }

@@ -82,6 +82,20 @@ fn a_fault_of_one_is_the_end_of_all() {
 }
 
 #[test]
+fn a_fault_stays_until_the_last_client_has_gone() {
+    let world = World::new("h100x1");
+    let daemon = world.daemon("pipe", &world.uuid(0));
+    let mut client = daemon.client(1).expect("room");
+    let server = client.server();
+    client.fault().expect("it is well until then");
+    let status = format!("get_server_status {server}");
+    until(|| daemon.done(&status) == "FAULT\n");
+    assert_eq!(refusal(daemon.client(1)), "the MPS server is in FAULT");
+    drop(client);
+    until(|| daemon.done(&status) == "ACTIVE\n");
+}
+
+#[test]
 fn a_client_can_be_ended() {
     let world = World::new("h100x1");
     let daemon = world.daemon("pipe", &world.uuid(0));

@@ -1,0 +1,44 @@
+//! The end of a daemon that runs and does not answer: nobody can ask it for its clients, and `quit` says nothing to it.
+//!
+//! Whoever calls this has seen on the device that nobody computes there. Its servers are its children, and end with it:
+//! the next daemon's server could not have the device beside them.
+
+use super::control::VISIBLE_VARIABLE;
+use super::process::{start_ticks, variable};
+use super::{MpsDaemon, MpsPlace, SharingError, Tools};
+
+impl Tools {
+    /// Ends a daemon that does not answer, by SIGTERM to it and to its servers, never SIGKILL. Its place stays as it is,
+    /// since containers have it mounted.
+    ///
+    /// # Errors
+    /// `RunsOn` where one of these does not end; `Process`.
+    pub fn mps_end_silent(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
+        let servers = daemon.children()?.into_iter().filter_map(|pid| {
+            let start_ticks = start_ticks(pid)?;
+            Some(MpsDaemon { pid, start_ticks })
+        });
+        let servers: Vec<MpsDaemon> = servers.collect();
+        self.terminate(place, daemon)?;
+        for server in servers {
+            server.terminate()?;
+            if !server.ends(self.left_to_end(self.patience.stop))? {
+                return Err(SharingError::RunsOn {
+                    pid: server.pid,
+                    device: place.device.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MpsDaemon {
+    /// The device that it was started for; nothing where it has ended, or does not say.
+    #[must_use]
+    pub fn device(&self) -> Option<String> {
+        let device = variable(self.pid, VISIBLE_VARIABLE).ok().flatten()?;
+        let device = device.to_string_lossy().into_owned();
+        self.is_alive().then_some(device)
+    }
+}
