@@ -6,17 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_partitioner::sharing::ServerStatus;
 use kerf_telemetry::snapshot::{
-    DriverFacts, GpuEntry, HostFacts, JobFacts, LeaseEntry, ProcessFacts, SliceEntry, StoreFacts,
+    DriverFacts, GpuEntry, HostFacts, JobFacts, LeaseEntry, MpsEntry, ProcessFacts, SliceEntry,
+    StoreFacts,
 };
 use kerf_telemetry::{Exporter, Snapshot};
 use kerf_types::sample::{GpuSample, SampleCost};
-use kerf_types::{Bytes, CiId, Gpu, GpuUuid, Health, MigUuid, Timestamp};
+use kerf_types::{Bytes, CiId, DeviceId, Gpu, GpuUuid, Health, MigUuid, Sharing, Timestamp};
 use procfs::{Current, CurrentSI};
 use tokio::sync::watch;
 
 use crate::hardware::Hardware;
-use crate::host::{Degraded, HostHandle, HostView, SliceView, gpu_name, now};
+use crate::host::{Degraded, HostHandle, HostView, SliceView, StateView, gpu_name, now};
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl Sampler {
             host: host_facts(view),
             gpus: gpus.collect(),
             slices: view.slices.iter().flat_map(slice_entries).collect(),
+            mps: mps_entries(view),
             leases: view.leases.iter().map(LeaseEntry::from).collect(),
             jobs: self.jobs.borrow().clone(),
             driver: DriverFacts {
@@ -209,6 +212,35 @@ fn slice_entries(slice: &SliceView) -> Vec<SliceEntry> {
     }
     let devices = compute.iter().map(|one| (one.id, one.uuid.clone()));
     devices.map(|device| entry(Some(device))).collect()
+}
+
+/// Every device that is shared by MPS.
+fn mps_entries(view: &HostView) -> Vec<MpsEntry> {
+    let shared = view.shared.iter();
+    let by_mps = shared.filter(|(_, shared)| matches!(shared.sharing, Sharing::Mps(_)));
+    let entries = by_mps.filter_map(|(pci, shared)| {
+        let mut gpus = view.inventory.gpus.iter();
+        let gpu = &gpus.find(|gpu| gpu.pci == *pci)?.uuid;
+        let one = |(device, state): (&DeviceId, &StateView)| MpsEntry {
+            gpu: gpu.clone(),
+            mig: match device {
+                DeviceId::Gpu(_) => None,
+                DeviceId::Slice(_) => state.uuid.parse().ok(),
+            },
+            is_ready: state.obstacle.is_none(),
+            clients: state.clients.as_ref().map(|clients| count(clients.len())),
+            is_fault: state
+                .clients
+                .as_ref()
+                .map(|_| state.server == Some(ServerStatus::Fault)),
+        };
+        Some(shared.devices.iter().map(one).collect::<Vec<_>>())
+    });
+    entries.flatten().collect()
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// Facts of the host, from the real `/proc`; what cannot be read is left out.

@@ -1,7 +1,7 @@
 //! `kerf apply`: cuts the GPUs as a layout says, and shows each step as it is done.
 
 use kerf_api::convert::ConvertError;
-use kerf_api::json::{AmdPlan, Applied, GpuPlan, Placement, Plan, PlannedSlice, Step};
+use kerf_api::json::{AmdPlan, Applied, GpuPlan, Placement, Plan, PlannedSlice, SharingPlan, Step};
 use kerf_api::v1;
 use kerf_api::v1::apply_progress::{Event, StepDone};
 use kerf_types::ProfileName;
@@ -177,15 +177,31 @@ impl StepLine {
 
 /// The words of a step; the plan knows the names that the step has only numbers for.
 pub fn step_line(done: &StepDone, plan: Option<&Plan>) -> Result<StepLine, ConvertError> {
-    let step = kerf_types::Step::try_from(done.step.clone().unwrap_or_default())?;
     let gpus = plan.map(|plan| plan.gpus.as_slice()).unwrap_or_default();
     let amd = plan.map(|plan| plan.amd.as_slice()).unwrap_or_default();
     let width = done.of.to_string().len();
+    let what = match &done.sharing {
+        Some(change) => sharing_words(&SharingPlan::try_from(change)?),
+        None => {
+            let step = kerf_types::Step::try_from(done.step.clone().unwrap_or_default())?;
+            step_words(&step.into(), gpus, amd)
+        }
+    };
     Ok(StepLine {
         number: format!("[{:>width$}/{}]", done.number, done.of),
-        what: step_words(&step.into(), gpus, amd),
+        what,
         took: micros(done.microseconds),
     })
+}
+
+/// What has ended and begun on a GPU.
+fn sharing_words(change: &SharingPlan) -> String {
+    let what = match (&change.from, &change.to) {
+        (_, Some(to)) => format!("share it: {to}"),
+        (Some(from), None) => format!("share it no longer: {from}"),
+        (None, None) => "share it as before".to_owned(),
+    };
+    format!("GPU {}: {what}", change.index)
 }
 
 fn step_words(step: &Step, gpus: &[GpuPlan], amd: &[AmdPlan]) -> String {

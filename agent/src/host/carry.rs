@@ -1,9 +1,10 @@
 //! Carrying out the plan of a layout: written down before the first step, GPU by GPU, and gone on with after a crash.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use kerf_api::json::history::HistoryKind;
-use kerf_planner::host::{placed, rules_by_gpu};
+use kerf_planner::host::{SharingChange, placed, rules_by_gpu};
 use kerf_planner::{GpuChange, HostPlan, Usage};
 use kerf_types::layout::Layout;
 use kerf_types::{MigMode, MigUuid, Step};
@@ -113,16 +114,27 @@ impl Host {
     ) -> Result<HostPlan, HostError> {
         let waiting = first.gpus.iter().filter(|gpu| !gpu.later.is_empty());
         let waiting: Vec<(&GpuChange, Vec<Step>)> = waiting.map(|gpu| (gpu, modes(gpu))).collect();
-        let of = waiting.iter().map(|(_, steps)| steps.len()).sum();
+        // A change of mode ends how its GPU was shared, which is a step of its own in what was planned.
+        let ends = |pci| first.sharing_of(pci).filter(|change| change.from.is_some());
+        let counted = |change: &GpuChange, steps: &[Step]| {
+            steps.len() + usize::from(ends(change.pci).is_some() && !steps.is_empty())
+        };
+        let of = waiting
+            .iter()
+            .map(|(change, steps)| counted(change, steps))
+            .sum();
         let shared: Vec<_> = waiting
             .iter()
             .filter_map(|(change, _)| Some((change.pci, self.shared.of(change.pci)?)))
             .collect();
         let mut tried = 0;
         for (change, steps) in &waiting {
-            let outcome = self.run_steps_of(steps, (tried, of), progress).await;
-            tried += steps.len();
-            done.steps += steps.len();
+            let ended = ends(change.pci).filter(|_| !steps.is_empty());
+            let outcome = self
+                .change_mode_first(ended, steps, (tried, of), progress)
+                .await;
+            tried += counted(change, steps);
+            done.steps += counted(change, steps);
             if let Err(error) = outcome {
                 if !self.waits_for_reset(change, &error) {
                     return Err(error);
@@ -157,22 +169,43 @@ impl Host {
         Err(refusal)
     }
 
+    /// Ends how a GPU is shared, where it is, and changes its mode.
+    async fn change_mode_first(
+        &mut self,
+        ended: Option<&SharingChange>,
+        steps: &[Step],
+        (mut before, of): (usize, usize),
+        progress: Listener<'_>,
+    ) -> Result<(), HostError> {
+        if let Some(ended) = ended {
+            let begun = Instant::now();
+            self.end_sharing(ended.gpu.pci).await?;
+            before += 1;
+            let ended = SharingChange {
+                to: None,
+                ..ended.clone()
+            };
+            tell_shared(progress, (before, of), &ended, begun);
+        }
+        self.run_steps_of(steps, (before, of), progress).await
+    }
+
     async fn carry_out_part(
         &mut self,
         plan: &HostPlan,
         progress: Listener<'_>,
         done: &mut LayoutDone,
     ) -> Result<(), HostError> {
-        let (mut before, of) = (0, plan.steps().count());
+        let (mut before, of) = (0, plan.steps().count() + plan.sharing.len());
         let mut outcome = Ok(());
         for change in &plan.gpus {
             let result = self
                 .carry_out_gpu(plan, change, (before, of), progress)
                 .await;
-            before += change.steps.len();
-            let mut sharing = plan.sharing.iter();
-            let is_shared = sharing.any(|shared| shared.gpu.pci == change.pci);
-            done.steps += change.steps.len() + usize::from(is_shared);
+            let is_shared = plan.sharing_of(change.pci).is_some();
+            let steps = change.steps.len() + usize::from(is_shared);
+            before += steps;
+            done.steps += steps;
             match result {
                 Err(error) if self.waits_for_reset(change, &error) => {
                     done.after_reset.insert(change.pci);
@@ -188,7 +221,7 @@ impl Host {
             outcome = self.carry_out_amd(plan, (before, of), progress, done).await;
         }
         // New slices of a shared GPU get their daemons.
-        self.keep_shared().await;
+        self.keep_shared();
         self.settle().await;
         outcome
     }
@@ -198,12 +231,26 @@ impl Host {
         &mut self,
         plan: &HostPlan,
         change: &GpuChange,
-        at: (usize, usize),
+        (mut before, of): (usize, usize),
         progress: Listener<'_>,
     ) -> Result<(), HostError> {
+        let sharing = plan.sharing_of(change.pci);
+        let begun = Instant::now();
         self.end_planned(plan, change.pci).await?;
-        self.run_steps_of(&change.steps, at, progress).await?;
-        self.begin_planned(plan, change.pci).await
+        // An end and a beginning are one step, which is done with the beginning.
+        if let Some(ended) = sharing.filter(|sharing| sharing.to.is_none()) {
+            before += 1;
+            tell_shared(progress, (before, of), ended, begun);
+        }
+        self.run_steps_of(&change.steps, (before, of), progress)
+            .await?;
+        let begun = Instant::now();
+        self.begin_planned(plan, change.pci).await?;
+        if let Some(shared) = sharing.filter(|sharing| sharing.to.is_some()) {
+            let number = before + change.steps.len() + 1;
+            tell_shared(progress, (number, of), shared, begun);
+        }
+        Ok(())
     }
 
     /// Whether a change of mode was taken and waits for a reset: then the rest of the GPU's layout waits with it,
@@ -264,6 +311,24 @@ impl Host {
         self.keep(&request, &done.after_reset)?;
         self.write(|store| store.end_work(number))
     }
+}
+
+/// Tells whoever listens that the sharing of a GPU has ended or begun.
+fn tell_shared(
+    progress: Listener<'_>,
+    (number, of): (usize, usize),
+    change: &SharingChange,
+    begun: Instant,
+) {
+    let took = begun.elapsed();
+    let told = Progress::Sharing {
+        number,
+        of,
+        change: change.clone(),
+        took,
+    };
+    // A listener that is slow or gone does not hold up the hardware.
+    drop(progress.map(|progress| progress.try_send(told)));
 }
 
 /// What an interrupted layout asked for.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use kerf_api::json::history::Requester;
-use kerf_planner::host::rules_by_gpu;
+use kerf_planner::host::{SharingChange, rules_by_gpu};
 use kerf_planner::{HostPlan, Usage};
 use kerf_runtime::frame::{Grant, LaunchRequest};
 use kerf_types::layout::Layout;
@@ -70,6 +70,17 @@ pub enum Progress {
         of: usize,
         /// The step.
         step: Step,
+        /// How long it took.
+        took: std::time::Duration,
+    },
+    /// The sharing of a GPU has ended or begun, which counts as a step.
+    Sharing {
+        /// Its number, counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// What has ended and begun.
+        change: SharingChange,
         /// How long it took.
         took: std::time::Duration,
     },

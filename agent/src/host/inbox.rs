@@ -113,7 +113,9 @@ impl Host {
         self.observe_all().await;
         self.resume_work().await;
         self.bring_back().await;
-        self.keep_shared().await;
+        self.keep_shared();
+        self.replace_silent();
+        self.sweep_shared();
         self.note_holds();
         self.expire_reservations().await;
         self.retry_releases().await;

@@ -104,7 +104,7 @@ impl Host {
         }
         self.observe_all().await;
         self.refuse_if_occupied(gpus)?;
-        self.refuse_if_on_daemons(gpus).await
+        self.refuse_if_on_daemons(gpus)
     }
 
     async fn close_driver(

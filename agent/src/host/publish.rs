@@ -8,7 +8,7 @@ use kerf_types::{Inventory, Timestamp};
 use super::layout::Sight;
 use super::recover::STARTING;
 use super::vgpu::VgpuUses;
-use super::{Host, HostError, HostView};
+use super::{Host, HostError, HostView, SharedView};
 use crate::cdi::{CdiDevice, Class};
 use crate::config::Config;
 use crate::errors::chain;
@@ -44,7 +44,10 @@ impl Host {
         let shared = self.shared_view();
         let old = self.view.borrow().clone();
         let is_same = old.slices == slices && old.leases == leases && old.vgpus == vgpus;
-        if !is_same || old.shared != shared || old.inventory != self.inventory {
+        if !is_same
+            || !SharedView::is_same_offer(&old.shared, &shared)
+            || old.inventory != self.inventory
+        {
             self.capacity += 1;
         }
         self.view.send_replace(Arc::new(HostView {

@@ -235,6 +235,19 @@ pub fn progress(progress: Progress) -> v1::ApplyProgress {
             of: count(of),
             step: Some(v1::Step::from(&step)),
             microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            sharing: None,
+        }),
+        Progress::Sharing {
+            number,
+            of,
+            change,
+            took,
+        } => Event::Step(StepDone {
+            number: count(number),
+            of: count(of),
+            step: None,
+            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            sharing: Some(shared::plan(&change)),
         }),
     };
     v1::ApplyProgress { event: Some(event) }

@@ -46,6 +46,11 @@ fn one(view: &HostView, pci: PciAddress, shared: &SharedView) -> v1::SharedGpu {
             state: obstacle.unwrap_or_else(|| "ready".to_owned()),
             daemon_pid: state.daemon,
             taken: places.collect(),
+            clients: state.clients.clone().map(|pids| v1::MpsClients { pids }),
+            server: state
+                .server
+                .map(|server| server.to_string())
+                .unwrap_or_default(),
         }
     };
     v1::SharedGpu {

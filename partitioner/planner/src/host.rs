@@ -182,6 +182,11 @@ impl HostPlan {
             || self.sharing.iter().any(|change| change.gpu.pci == gpu)
     }
 
+    /// What ends or begins in the sharing of this GPU.
+    pub fn sharing_of(&self, gpu: PciAddress) -> Option<&SharingChange> {
+        self.sharing.iter().find(|change| change.gpu.pci == gpu)
+    }
+
     /// Whether slices are left to a second plan, to be made when this one is carried out.
     pub fn is_first_part(&self) -> bool {
         self.gpus.iter().any(|gpu| !gpu.later.is_empty())

@@ -7,6 +7,7 @@ mod gpu;
 mod host;
 mod rows;
 mod service;
+mod shared;
 mod slice;
 mod work;
 
@@ -22,6 +23,7 @@ pub(crate) fn snapshot(snapshot: &Snapshot, page: &mut Page) {
     host::write(snapshot, rows.gpus.len(), page);
     gpu::write(&rows, page);
     slice::write(&rows.slices, page);
+    shared::write(snapshot, page);
     work::write(snapshot, page);
     service::write(snapshot, page);
 }

@@ -9,6 +9,7 @@ pub mod host;
 pub mod own;
 pub mod scrape;
 pub mod service;
+pub mod shared;
 pub mod slice;
 pub mod work;
 
@@ -72,6 +73,7 @@ pub fn all() -> impl Iterator<Item = &'static Family> {
         host::ALL,
         gpu::ALL,
         slice::ALL,
+        shared::ALL,
         work::ALL,
         service::ALL,
         own::ALL,

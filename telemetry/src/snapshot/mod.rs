@@ -6,10 +6,12 @@ use kerf_types::Timestamp;
 
 pub mod gpu;
 pub mod host;
+pub mod shared;
 pub mod work;
 
 pub use gpu::{GpuEntry, NvLinkCount, SliceEntry};
 pub use host::{DriverFacts, HostFacts, ProcessFacts, StoreFacts};
+pub use shared::MpsEntry;
 pub use work::{JobFacts, LeaseEntry, LeasedDevice};
 
 /// All inputs of one page.
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub gpus: Vec<GpuEntry>,
     /// The slices that exist. One that is missing here has no series on the page.
     pub slices: Vec<SliceEntry>,
+    /// Devices that are shared by MPS.
+    pub mps: Vec<MpsEntry>,
     /// Leases that live.
     pub leases: Vec<LeaseEntry>,
     /// Jobs.

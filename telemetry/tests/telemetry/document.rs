@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use kerf_telemetry::families::{self, Family};
+use kerf_telemetry::snapshot::MpsEntry;
 use kerf_telemetry::{Format, Rendered, SelfMetrics};
 use kerf_types::{Health, Timestamp};
 
@@ -45,6 +46,13 @@ fn no_family_is_declared_and_never_shown() {
         since: Timestamp(5),
         code: 79,
     };
+    snapshot.mps.push(MpsEntry {
+        gpu: world::gpu_uuid(0),
+        mig: None,
+        is_ready: true,
+        clients: Some(1),
+        is_fault: Some(false),
+    });
     if let Some(sample) = &mut snapshot.gpus[0].sample {
         sample.utilization_ratio = Some(0.5);
         sample.memory_utilization_ratio = Some(0.5);

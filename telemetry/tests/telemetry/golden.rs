@@ -1,5 +1,6 @@
 //! What a page says, word by word.
 
+use kerf_telemetry::snapshot::MpsEntry;
 use kerf_telemetry::{Format, Snapshot};
 
 use crate::text::page;
@@ -78,5 +79,36 @@ fn an_empty_host_has_no_made_up_values() {
     # HELP kerf_store_disk_full 1 while the store cannot be written because the disk is full.
     # TYPE kerf_store_disk_full gauge
     kerf_store_disk_full 0
+    "#);
+}
+
+#[test]
+fn a_device_that_is_shared_by_mps_shows_its_clients_as_far_as_they_are_known() {
+    let device = |gpu, mig, clients: Option<u64>, is_fault| MpsEntry {
+        gpu: world::gpu_uuid(gpu),
+        mig,
+        is_ready: is_fault == Some(false),
+        clients,
+        is_fault,
+    };
+    let snapshot = Snapshot {
+        mps: vec![
+            device(0, None, Some(3), Some(false)),
+            device(1, Some(world::mig_uuid(1, 0)), Some(0), Some(true)),
+            device(2, None, None, None),
+        ],
+        ..world::host(3, 1)
+    };
+    let page = shown(&snapshot, Format::Classic);
+    let lines = page.lines().filter(|line| line.starts_with("kerf_mps_"));
+    let lines: Vec<&str> = lines.collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    kerf_mps_ready{gpu_uuid="GPU-00000000-0000-4000-8000-000000000000"} 1
+    kerf_mps_ready{gpu_uuid="GPU-00000000-0000-4000-8000-000000000001",mig_uuid="MIG-00000000-0000-5000-0000-000000000001"} 0
+    kerf_mps_ready{gpu_uuid="GPU-00000000-0000-4000-8000-000000000002"} 0
+    kerf_mps_clients{gpu_uuid="GPU-00000000-0000-4000-8000-000000000000"} 3
+    kerf_mps_clients{gpu_uuid="GPU-00000000-0000-4000-8000-000000000001",mig_uuid="MIG-00000000-0000-5000-0000-000000000001"} 0
+    kerf_mps_server_fault{gpu_uuid="GPU-00000000-0000-4000-8000-000000000000"} 0
+    kerf_mps_server_fault{gpu_uuid="GPU-00000000-0000-4000-8000-000000000001",mig_uuid="MIG-00000000-0000-5000-0000-000000000001"} 1
     "#);
 }

@@ -30,6 +30,7 @@ pub fn host(gpus: u32, slices: u32) -> Snapshot {
         slices: (0..gpus)
             .flat_map(|index| (0..slices).map(move |at| slice(index, at)))
             .collect(),
+        mps: Vec::new(),
         leases: (0..gpus).map(|index| lease(index, slices)).collect(),
         jobs: JobFacts {
             by_state: [(JobState::Running, 2), (JobState::Pending, 1)].into(),

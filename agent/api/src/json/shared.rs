@@ -38,6 +38,10 @@ pub struct SharedDevice {
     pub state: String,
     /// Process of its MPS daemon.
     pub daemon_pid: Option<u32>,
+    /// Processes of its MPS clients, as its daemon has said last; null where it does not say.
+    pub clients: Option<Vec<u32>>,
+    /// How the server of its MPS daemon is: `ACTIVE`, `INITIALIZING` or `FAULT`; null without a server.
+    pub server: Option<String>,
     /// The places that are given.
     pub taken: Vec<TakenShare>,
 }
@@ -88,6 +92,8 @@ impl From<&v1::SharedDevice> for SharedDevice {
             uuid: device.uuid.clone(),
             state: device.state.clone(),
             daemon_pid: device.daemon_pid,
+            clients: device.clients.clone().map(|clients| clients.pids),
+            server: Some(device.server.clone()).filter(|server| !server.is_empty()),
             taken: device.taken.iter().map(Into::into).collect(),
         }
     }

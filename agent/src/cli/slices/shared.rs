@@ -14,7 +14,9 @@ pub fn render(gpu: &SharedGpu, style: Style) -> String {
     let meaning = meaning.map_or("", |mode| mode.isolation().meaning());
     let worth = format!("isolation {}: {meaning}", gpu.isolation);
     text.push_str(&format!("  {}\n", style.paint(Ink::Dim, worth)));
-    let mut table = Table::new(&["DEVICE", ">TAKEN", "STATE", ">DAEMON", "HOLDERS", "UUID"]);
+    let mut table = Table::new(&[
+        "DEVICE", ">TAKEN", "STATE", ">DAEMON", ">CLIENTS", "SERVER", "HOLDERS", "UUID",
+    ]);
     for device in &gpu.devices {
         table.push(row(gpu, device));
     }
@@ -33,6 +35,8 @@ fn row(gpu: &SharedGpu, device: &SharedDevice) -> Vec<Cell> {
         format!("{}/{}", device.taken.len(), gpu.sharing.places()).into(),
         Cell::new(ink, &device.state),
         Cell::optional(device.daemon_pid),
+        Cell::optional(device.clients.as_ref().map(Vec::len)),
+        Cell::optional(device.server.as_deref()),
         Cell::optional(Some(holders.join(", ")).filter(|text| !text.is_empty())),
         Cell::new(Ink::Dim, &device.uuid),
     ]

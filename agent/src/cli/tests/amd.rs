@@ -106,6 +106,7 @@ fn steps_and_the_end_name_amd_gpus_as_such() {
         of: 1,
         step: Some(message().amd[0].steps[0].clone()),
         microseconds: 5,
+        sharing: None,
     };
     let line = apply::step_line(&done, Some(&plan)).expect("a right step");
     assert_eq!(

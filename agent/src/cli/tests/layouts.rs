@@ -144,6 +144,7 @@ fn a_step_has_the_name_that_the_plan_knows() {
             of: 12,
             step: Some(step),
             microseconds: 3_456,
+            sharing: None,
         };
         apply::step_line(&done, plan)
             .expect("a right step")
@@ -186,6 +187,7 @@ fn parts_of_an_instance_are_planned_one_by_one() {
             of: 3,
             step: Some(step),
             microseconds: 1,
+            sharing: None,
         };
         apply::step_line(&done, Some(&plan)).expect("a right step")
     };

@@ -41,6 +41,10 @@ fn a_shared_gpu_shows_its_places_and_what_they_are_worth() {
         state: state.to_owned(),
         daemon_pid,
         taken: vec![taken(0, "container default/a"), taken(2, "user 7")],
+        clients: daemon_pid.map(|pid| v1::MpsClients {
+            pids: vec![pid + 1, pid + 2],
+        }),
+        server: daemon_pid.map_or_else(String::new, |_| "ACTIVE".to_owned()),
     };
     let gpu = |index, sharing, device| v1::SharedGpu {
         index,
@@ -67,13 +71,13 @@ fn a_shared_gpu_shows_its_places_and_what_they_are_worth() {
     insta::assert_snapshot!(slices::render(&all, &grids, PLAIN), @"
     GPU 0  0000:10:00.0  shared: mps for 4 clients, each 25 % of the threads and 18GiB
       isolation mps: own address space, limits by software; a fatal fault of one client ends all of them
-      DEVICE     TAKEN  STATE  DAEMON  HOLDERS                      UUID
-      whole GPU    2/4  ready    4242  container default/a, user 7  GPU-1
+      DEVICE     TAKEN  STATE  DAEMON  CLIENTS  SERVER  HOLDERS                      UUID
+      whole GPU    2/4  ready    4242        2  ACTIVE  container default/a, user 7  GPU-1
 
     GPU 1  0000:11:00.0  shared: 2 time slices, interval short
       isolation time-slice: no limit of memory, no isolation of faults
-      DEVICE     TAKEN  STATE  DAEMON  HOLDERS                      UUID
-      whole GPU    2/2  ready       -  container default/a, user 7  GPU-1
+      DEVICE     TAKEN  STATE  DAEMON  CLIENTS  SERVER  HOLDERS                      UUID
+      whole GPU    2/2  ready       -        -  -       container default/a, user 7  GPU-1
 
     GPU 2: not cut
     ");
@@ -112,5 +116,33 @@ fn a_plan_tells_what_is_shared_no_longer_and_what_is_from_then_on() {
       -  2 time slices, interval short
       +  mps for 4 clients, each 25 % of the threads and 18GiB
     GPU 0 of 1 GPU: not as the layout says
+    ");
+}
+
+#[test]
+fn an_end_and_a_beginning_are_steps_with_a_number() {
+    let line = |number, from: Option<v1::Sharing>, to: Option<v1::Sharing>| {
+        let done = v1::apply_progress::StepDone {
+            number,
+            of: 54,
+            step: None,
+            microseconds: 1_500,
+            sharing: Some(v1::SharingPlan {
+                index: 1,
+                pci: "0000:11:00.0".to_owned(),
+                from,
+                to,
+            }),
+        };
+        let line = crate::cli::apply::step_line(&done, None).expect("a right step");
+        line.show(PLAIN)
+    };
+    let lines = [
+        line(1, Some(mps()), None),
+        line(54, Some(mps()), Some(time_slices())),
+    ];
+    insta::assert_snapshot!(lines.concat(), @"
+    [ 1/54] GPU 1: share it no longer: mps for 4 clients, each 25 % of the threads and 18GiB  1.5 ms
+    [54/54] GPU 1: share it: 2 time slices, interval short  1.5 ms
     ");
 }

@@ -19,8 +19,7 @@ impl Host {
         plan: &HostPlan,
         gpu: PciAddress,
     ) -> Result<(), HostError> {
-        let mut changes = plan.sharing.iter();
-        match changes.find(|change| change.gpu.pci == gpu) {
+        match plan.sharing_of(gpu) {
             Some(_) => self.end_sharing(gpu).await,
             None => Ok(()),
         }
@@ -33,9 +32,7 @@ impl Host {
         plan: &HostPlan,
         gpu: PciAddress,
     ) -> Result<(), HostError> {
-        let mut changes = plan.sharing.iter();
-        let wanted = changes.find(|change| change.gpu.pci == gpu);
-        if let Some(sharing) = wanted.and_then(|change| change.to) {
+        if let Some(sharing) = plan.sharing_of(gpu).and_then(|change| change.to) {
             self.begin_sharing(gpu, sharing).await?;
         }
         Ok(())
@@ -44,7 +41,7 @@ impl Host {
     async fn begin_sharing(&mut self, gpu: PciAddress, sharing: Sharing) -> Result<(), HostError> {
         let begun = Instant::now();
         self.shared.gpus.insert(gpu, sharing);
-        self.shared.unsettled.insert(gpu);
+        self.is_begun(gpu);
         let outcome = self.begin_all(gpu, sharing).await;
         self.note_tried(
             format!("share {gpu} by {sharing}"),
@@ -55,10 +52,8 @@ impl Host {
             if let Err(error) = self.end_sharing(gpu).await {
                 let why = chain(&error);
                 tracing::warn!(gpu.pci = %gpu, error = %why, "half-begun sharing remains");
-                self.is_unsettled(
-                    gpu,
-                    format!("it was begun and could not be taken back: {why}"),
-                );
+                let why = format!("it was begun and could not be taken back: {why}");
+                self.is_unsettled(gpu, true, why);
             }
         } else {
             let text = format!("shared by {sharing}");
@@ -116,7 +111,8 @@ impl Host {
         }
         if let Err(error) = self.set_back(gpu, sharing).await {
             // Whether the old setting or the new one is there is not known.
-            self.is_unsettled(gpu, format!("it could not be ended: {}", chain(&error)));
+            let why = format!("it could not be ended: {}", chain(&error));
+            self.is_unsettled(gpu, false, why);
             return Err(error);
         }
         self.shared.gpus.remove(&gpu);

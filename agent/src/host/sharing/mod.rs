@@ -1,27 +1,35 @@
 //! The shared devices of this host: their daemons, their settings, and what is told of them.
 //!
 //! ```text
-//!  layout -- begin --> starting -- answers --> ready -- ended --> waits, longer each time --> starting
-//!                          \-- refused ----------------------------^      \-- too often --> rests
-//!  layout, or its slice goes -- end, only where it has no clients --> not there
+//!  layout -- begin --> starting -- answers --> runs -- ended --> waits, longer each time --> starting
+//!                          |                    |                   ^      \-- too often --> rests
+//!                          |                    \-- silent, and nobody on its device: it is ended
+//!                          \-- refused -----------------------------^
+//!  layout, or its slice goes -- left, and ended once it has no clients --> not there
 //! ```
 //! Owns which GPUs are shared now and the daemons of their devices. What is to be shared after the next boot is the
 //! kept layout's. Daemons outlive kerfd: a new one takes them over by their place, and starts those that are missing.
 //! Ends no daemon that is not in a place of its own, and none with clients.
 
+mod answers;
 mod apply;
 pub mod copy;
 mod device;
+mod gate;
 mod give;
+mod leave;
+mod look;
 mod restarts;
+mod settle;
 mod start;
 mod supervise;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod view;
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +40,7 @@ use kerf_types::sharing::{DeviceId, Mps, Sharing};
 use kerf_types::{Gpu, PciAddress};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 pub use supervise::Told;
 pub use view::{SharedView, StateView, taken};
@@ -40,7 +49,11 @@ use super::{Host, HostError};
 use crate::config::Config;
 use crate::files::{self, Durability};
 use crate::process;
+use answers::Answers;
+use gate::Gate;
+use leave::{Leaving, Remains};
 use restarts::Restarts;
+use settle::Unsettled;
 
 /// Name of the entry about the record of what is shared.
 const RECORD: &str = "record of sharing";
@@ -52,9 +65,17 @@ pub(super) struct Shared {
     /// GPUs that are shared, or whose slices are.
     gpus: BTreeMap<PciAddress, Sharing>,
     /// Those of them of which it is not known that all stands.
-    unsettled: BTreeSet<PciAddress>,
+    unsettled: BTreeMap<PciAddress, Unsettled>,
+    /// Counts tries to settle one of these.
+    rounds: u64,
+    /// Held while the driver is told how a GPU is shared.
+    settings: BTreeMap<PciAddress, Arc<Mutex<()>>>,
     /// The daemons of devices that are shared by MPS.
     seats: BTreeMap<DeviceId, Seat>,
+    /// Daemons that are to end, by their folders.
+    leaving: BTreeMap<PathBuf, Leaving>,
+    /// What lay in the folder of places at the beginning and is still to be seen to.
+    remains: Vec<Remains>,
     /// Counts seats, so that news of an earlier one is not taken for that of a later one.
     lives: u64,
 }
@@ -70,20 +91,24 @@ struct Seat {
     last: Option<MpsDaemon>,
     restarts: Restarts,
     /// Held while a tool works on the daemon. Says whether the place is still to have one.
-    gate: Arc<Mutex<bool>>,
+    gate: Gate,
 }
 
 /// How a daemon is.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum State {
     /// It is being started.
     Starting,
-    /// It answers.
-    Ready {
+    /// It runs.
+    Runs {
         /// The process.
         daemon: MpsDaemon,
         /// Since when.
         since: Instant,
+        /// What it says, if it does.
+        answers: Answers,
+        /// They end with this.
+        _watchers: JoinSet<()>,
     },
     /// It has ended, and is started again soon.
     Waiting {
@@ -101,7 +126,7 @@ impl State {
     /// Why no place is given now; nothing where one is.
     fn obstacle(&self) -> Option<String> {
         match self {
-            Self::Ready { .. } => None,
+            Self::Runs { answers, .. } => answers.obstacle(),
             Self::Starting => Some("its mps daemon is being started".to_owned()),
             Self::Waiting { why } => Some(format!(
                 "its mps daemon has ended and is started again: {why}"
@@ -122,8 +147,12 @@ impl Shared {
         Self {
             tools: Arc::new(tools),
             gpus: BTreeMap::new(),
-            unsettled: BTreeSet::new(),
+            unsettled: BTreeMap::new(),
+            rounds: 0,
+            settings: BTreeMap::new(),
             seats: BTreeMap::new(),
+            leaving: BTreeMap::new(),
+            remains: Vec::new(),
             lives: 0,
         }
     }
@@ -136,6 +165,11 @@ impl Shared {
     /// How a GPU is shared.
     pub fn of(&self, gpu: PciAddress) -> Option<Sharing> {
         self.gpus.get(&gpu).copied()
+    }
+
+    /// Whether a GPU is to be shared no longer, and still is.
+    fn ends(&self, gpu: PciAddress) -> bool {
+        self.unsettled.get(&gpu).is_some_and(|entry| entry.ends)
     }
 
     /// Takes the daemons of ours, and the servers that they have started, out of what is seen on a GPU: whoever
@@ -172,7 +206,8 @@ impl Host {
         };
         let is_whole = told.damage.is_none() && self.shared_path().exists();
         self.shared.gpus = told.gpus;
-        self.shared.unsettled = told.unsettled;
+        let unsettled = told.unsettled.into_iter();
+        self.shared.unsettled = unsettled.map(|gpu| (gpu, Unsettled::default())).collect();
         if let Some(why) = told.damage {
             let why = format!("the record of what is shared cannot be read: {why}");
             let hint = "what the kept layout shares is looked for and begun anew; apply a layout again for the rest";
@@ -190,7 +225,7 @@ impl Host {
         for (gpu, sharing) in kept {
             if let Entry::Vacant(place) = self.shared.gpus.entry(gpu) {
                 place.insert(sharing);
-                self.shared.unsettled.insert(gpu);
+                self.shared.unsettled.insert(gpu, Unsettled::default());
                 self.keep_open(gpu);
             }
         }
@@ -203,7 +238,8 @@ impl Host {
     /// Writes down which GPUs are shared.
     fn save_shared(&self) -> Result<(), HostError> {
         let shared = &self.shared;
-        let bytes = copy::encode(&self.machine_boot(), &shared.gpus, &shared.unsettled);
+        let unsettled = shared.unsettled.keys().copied().collect();
+        let bytes = copy::encode(&self.machine_boot(), &shared.gpus, &unsettled);
         let path = self.shared_path();
         files::replace(&path, &bytes, Durability::Volatile)
             .map_err(|source| HostError::RunFile { path, source })

@@ -1,17 +1,20 @@
 //! Watching daemons: one that ends is seen at once and started again, beside the owner; one that ends too often rests.
 
+use std::future::Future;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use kerf_partitioner::sharing::MpsDaemon;
-use kerf_types::lease::InitProcess;
-use kerf_types::sharing::{DeviceId, Sharing};
+use kerf_partitioner::sharing::{MpsDaemon, MpsServer};
+use kerf_types::PciAddress;
+use kerf_types::sharing::{DeviceId, Mps, Sharing};
 
-use super::super::{Command, Host, HostHandle};
-use super::State;
+use super::super::{Command, Host};
+use super::answers::Answers;
+use super::look::{server_name, watchers};
 use super::restarts::{Next, Restarts};
-use super::start::told;
+use super::start::{Found, Running, find_or_start};
+use super::{State, leave};
 use crate::errors::chain;
-use crate::process;
 
 /// News of a daemon. `life` tells of which.
 #[derive(Debug)]
@@ -22,8 +25,26 @@ pub enum Told {
         device: DeviceId,
         /// The life of its place.
         life: u64,
-        /// The process, or why there is none.
-        outcome: Result<MpsDaemon, String>,
+        /// What there is now.
+        found: Found,
+    },
+    /// It was asked how it is.
+    Looked {
+        /// The device.
+        device: DeviceId,
+        /// The life of its place.
+        life: u64,
+        /// Its servers, or why there is no answer.
+        servers: Result<Vec<MpsServer>, String>,
+    },
+    /// It does not answer, and does not end either.
+    Stays {
+        /// The device.
+        device: DeviceId,
+        /// The life of its place.
+        life: u64,
+        /// Why.
+        why: String,
     },
     /// It has ended.
     Ended {
@@ -41,6 +62,29 @@ pub enum Told {
         /// The life of its place.
         life: u64,
     },
+    /// A daemon that nobody is to have any more has ended, or not yet.
+    Left {
+        /// Its folder.
+        run: PathBuf,
+        /// Why not.
+        outcome: Result<(), String>,
+    },
+    /// It is time to try again what of the sharing of a GPU does not stand.
+    Resettle {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Which try.
+        round: u64,
+    },
+    /// The driver was told how a GPU is shared, or that it is no longer.
+    Set {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Which try.
+        round: u64,
+        /// What came of it.
+        outcome: Result<(), String>,
+    },
 }
 
 /// What to do about a daemon that does not run.
@@ -55,42 +99,77 @@ pub(super) fn name(device: DeviceId) -> String {
 impl Host {
     /// Takes news of a daemon.
     pub(in crate::host) fn told_of_daemon(&mut self, told: Told) {
+        if self.take_told(told) {
+            self.publish();
+        }
+    }
+
+    /// The same without showing it; says whether there is something to show.
+    pub(super) fn take_told(&mut self, told: Told) -> bool {
         match told {
             Told::Started {
                 device,
                 life,
-                outcome,
-            } => self.daemon_started(device, life, outcome),
+                found,
+            } => self.daemon_started(device, life, found),
+            Told::Looked {
+                device,
+                life,
+                servers,
+            } => return self.looked_at(device, life, servers),
+            Told::Stays { device, life, why } => self.silent_stays(device, life, &why),
             Told::Ended {
                 device,
                 life,
                 daemon,
             } => self.daemon_ended(device, life, daemon),
             Told::Again { device, life } => self.start_beside(device, life),
+            Told::Left { run, outcome } => self.has_left(&run, outcome),
+            Told::Resettle { gpu, round } => self.resettle(gpu, round),
+            Told::Set {
+                gpu,
+                round,
+                outcome,
+            } => self.driver_told(gpu, round, outcome),
         }
-        self.publish();
+        true
     }
 
-    pub(super) fn daemon_started(
-        &mut self,
-        device: DeviceId,
-        life: u64,
-        outcome: Result<MpsDaemon, String>,
-    ) {
-        let seats = &mut self.shared.seats;
-        let Some(seat) = seats.get_mut(&device).filter(|seat| seat.life == life) else {
+    pub(super) fn daemon_started(&mut self, device: DeviceId, life: u64, found: Found) {
+        let seats = &self.shared.seats;
+        if seats.get(&device).is_none_or(|seat| seat.life != life) {
             return;
-        };
-        let daemon = match outcome {
-            Ok(daemon) => daemon,
-            Err(why) => return self.daemon_lost(device, Duration::ZERO, why),
-        };
-        let since = Instant::now();
-        seat.state = State::Ready { daemon, since };
+        }
+        if let Some(daemon) = found.known {
+            self.know_daemon(device, daemon);
+        }
+        match found.running {
+            Running::Answers(daemon) => {
+                self.daemon_runs(device, daemon, Answers::default());
+                tracing::info!(%device, pid = daemon.pid, "mps daemon runs");
+                self.recovered(&name(device));
+            }
+            Running::Silent { daemon, why } => {
+                self.daemon_runs(device, daemon, Answers::none(why));
+                self.tell_silence(device, "");
+            }
+            Running::Not { why } => self.daemon_lost(device, Duration::ZERO, why),
+        }
+        self.settle_if_whole(device.gpu());
+    }
+
+    fn daemon_runs(&mut self, device: DeviceId, daemon: MpsDaemon, answers: Answers) {
         self.know_daemon(device, daemon);
-        tracing::info!(%device, pid = daemon.pid, "mps daemon runs");
-        self.recovered(&name(device));
-        tokio::spawn(watch(self.handle.clone(), device, life, daemon));
+        let (handle, tools) = (&self.handle, &self.shared.tools);
+        if let Some(seat) = self.shared.seats.get_mut(&device) {
+            let watched = (device, seat.life);
+            seat.state = State::Runs {
+                daemon,
+                since: Instant::now(),
+                answers,
+                _watchers: watchers(handle, tools, watched, &seat.place, daemon),
+            };
+        }
     }
 
     /// A daemon is ours from now on, and so it was when its GPU was looked at: it and its server are nobody's use.
@@ -106,7 +185,12 @@ impl Host {
 
     fn daemon_ended(&mut self, device: DeviceId, life: u64, ended: MpsDaemon) {
         let seat = self.shared.seats.get(&device);
-        let Some(State::Ready { daemon, since }) = seat
+        let Some(State::Runs {
+            daemon,
+            since,
+            answers,
+            ..
+        }) = seat
             .filter(|seat| seat.life == life)
             .map(|seat| &seat.state)
         else {
@@ -116,12 +200,16 @@ impl Host {
             return;
         }
         let (lived, pid) = (since.elapsed(), daemon.pid);
-        let why = format!("process {pid} ended after {} s", lived.as_secs());
+        let how = match answers.is_silent() {
+            true => "did not answer and has ended",
+            false => "ended",
+        };
+        let why = format!("process {pid} {how} after {} s", lived.as_secs());
         self.daemon_lost(device, lived, why);
     }
 
     /// A daemon is not there: it is started again after a pause, or rests.
-    fn daemon_lost(&mut self, device: DeviceId, lived: Duration, why: String) {
+    pub(super) fn daemon_lost(&mut self, device: DeviceId, lived: Duration, why: String) {
         let Some(seat) = self.shared.seats.get_mut(&device) else {
             return;
         };
@@ -133,6 +221,7 @@ impl Host {
             Next::Rest => State::Resting { why: why.clone() },
         };
         tracing::warn!(%device, error = %why, count, "mps daemon ended");
+        self.recovered(&server_name(device));
         let text = match next {
             Next::After(pause) => format!("{why}; it is started again in {} ms", pause.as_millis()),
             Next::Rest => format!("{why}; it rests after {count} times in a row"),
@@ -150,42 +239,51 @@ impl Host {
     }
 
     /// Starts a daemon beside the owner.
-    fn start_beside(&mut self, device: DeviceId, life: u64) {
+    pub(super) fn start_beside(&mut self, device: DeviceId, life: u64) {
+        if let Some(start) = self.begin_start(device, life) {
+            let handle = self.handle.clone();
+            tokio::spawn(async move {
+                if let Some(told) = start.await {
+                    handle.tell(Command::Daemon { told }).await;
+                }
+            });
+        }
+    }
+
+    /// What starts a daemon, to be run by whoever takes its news. It has none where the place was given up meanwhile.
+    pub(super) fn begin_start(
+        &mut self,
+        device: DeviceId,
+        life: u64,
+    ) -> Option<impl Future<Output = Option<Told>> + Send + use<>> {
         let seats = &mut self.shared.seats;
-        let Some(seat) = seats.get_mut(&device).filter(|seat| seat.life == life) else {
-            return;
-        };
+        let seat = seats.get_mut(&device).filter(|seat| seat.life == life)?;
         if self.maintenance.is_some() {
             // The driver is closed; whoever opens it starts what is missing.
-            return;
+            return None;
         }
         seat.state = State::Starting;
         let (place, limits) = (seat.place.clone(), seat.limits);
         let (gate, tools) = (seat.gate.clone(), self.shared.tools.clone());
-        let handle = self.handle.clone();
-        tokio::spawn(async move {
-            let open = gate.lock().await;
-            // Given up meanwhile: whoever did that waits for nobody any more.
-            if !*open {
-                return;
-            }
-            let start = move || match tools.mps_find(&place)? {
-                Some(daemon) => tools.mps_limit(&place, &limits).map(|()| daemon),
-                None => tools.mps_start(&place, &limits),
-            };
+        Some(async move {
+            let held = gate.enter().await;
+            let start = tokio::task::spawn_blocking(move || {
+                let _held = held;
+                // Given up meanwhile: whoever did that waits for nobody any more.
+                gate.serves(life)
+                    .then(|| find_or_start(&tools, device, &place, &limits))
+            });
             // A start of which nothing is heard is one that failed: else nobody would try again.
-            let outcome = match tokio::task::spawn_blocking(start).await {
-                Ok(outcome) => outcome.map_err(|error| told(device, error)),
-                Err(error) => Err(chain(&error)),
+            let found = match start.await {
+                Ok(found) => found?,
+                Err(error) => Found::not(chain(&error)),
             };
-            drop(open);
-            let told = Told::Started {
+            Some(Told::Started {
                 device,
                 life,
-                outcome,
-            };
-            handle.tell(Command::Daemon { told }).await;
-        });
+                found,
+            })
+        })
     }
 
     /// Somebody has applied a layout: daemons that rest get another chance, as their operator may have mended what was
@@ -204,62 +302,39 @@ impl Host {
     }
 
     /// With each look: a shared device that is new gets its daemon, and one that went gives its place up.
-    pub(in crate::host) async fn keep_shared(&mut self) {
+    pub(in crate::host) fn keep_shared(&mut self) {
         let gpus: Vec<_> = self.shared.gpus.clone().into_iter().collect();
-        let mut due = Vec::new();
         for (gpu, sharing) in gpus {
             let Sharing::Mps(limits) = sharing else {
                 continue;
             };
+            // What is on its way out is not begun again.
+            let ends = self.shared.ends(gpu);
             // A sick GPU is told of elsewhere, and what it holds is not known.
-            if !self.gpu(gpu).is_ok_and(|gpu| gpu.health.is_ok()) {
-                continue;
+            if !ends && self.gpu(gpu).is_ok_and(|gpu| gpu.health.is_ok()) {
+                self.keep_seats(gpu, limits);
             }
-            let devices = self.shared_devices(gpu);
-            let is_due = |device: &DeviceId, uuid: &str| {
-                let seat = self.shared.seats.get(device);
-                seat.is_none_or(|seat| seat.place.device != *uuid)
-            };
-            let fresh = devices.iter().filter(|(device, uuid)| is_due(device, uuid));
-            due.extend(fresh.map(|(device, uuid)| (*device, uuid.clone(), limits)));
-            let seats = self.shared.seats.keys();
-            let own = seats.filter(|device| device.gpu() == gpu).copied();
-            let there = |device: &DeviceId| devices.iter().any(|(known, _)| known == device);
-            let gone: Vec<DeviceId> = own.filter(|device| !there(device)).collect();
-            for device in gone {
-                self.vacate(device).await;
-            }
-        }
-        for (device, uuid, limits) in due {
-            self.vacate(device).await;
-            self.seat(device, &uuid, limits);
-            let life = self.shared.lives;
-            self.start_beside(device, life);
         }
     }
 
-    /// Ends the daemon of a device that is not there any more. One that cannot be ended has nothing to serve.
-    async fn vacate(&mut self, device: DeviceId) {
-        if let Err(error) = self.stop_now(device).await {
-            let why = chain(&error);
-            tracing::warn!(%device, error = %why, "daemon of a device that is gone remains");
-            self.shared.seats.remove(&device);
+    fn keep_seats(&mut self, gpu: PciAddress, limits: Mps) {
+        let devices = self.shared_devices(gpu);
+        let seats = self.shared.seats.iter();
+        let own = seats.filter(|(device, _)| device.gpu() == gpu);
+        let is_there = |device: &DeviceId, uuid: &str| {
+            let mut devices = devices.iter();
+            devices.any(|(known, now)| known == device && now == uuid)
+        };
+        let gone = own.filter(|(device, seat)| !is_there(device, &seat.place.device));
+        for device in gone.map(|(device, _)| *device).collect::<Vec<_>>() {
+            self.vacate(device, leave::GONE);
+        }
+        for (device, uuid) in devices {
+            if !self.shared.seats.contains_key(&device) {
+                self.seat(device, &uuid, limits);
+                let life = self.shared.lives;
+                self.start_beside(device, life);
+            }
         }
     }
-}
-
-/// Tells the owner when a daemon has ended.
-async fn watch(handle: HostHandle, device: DeviceId, life: u64, daemon: MpsDaemon) {
-    let process = InitProcess {
-        pid: daemon.pid,
-        start_ticks: daemon.start_ticks,
-        boot_id: process::boot_id(),
-    };
-    process::wait_for(&process).await;
-    let told = Told::Ended {
-        device,
-        life,
-        daemon,
-    };
-    handle.tell(Command::Daemon { told }).await;
 }

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, Tools};
+use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, MpsServer, ServerStatus, Tools};
 use kerf_types::inventory::GpuProcess;
 use kerf_types::sharing::{DeviceId, Interval, Mps, Sharing, TimeSlice};
 use kerf_types::{Bytes, Gpu, PciAddress};
 
+use super::answers::{Answers, News};
+use super::gate::Gate;
 use super::restarts::{Next, Restarts};
 use super::{Seat, Shared, State, copy};
 use crate::host::fixture;
@@ -113,12 +115,16 @@ fn lost_daemon(start_ticks: Option<u64>) -> (Shared, Gpu) {
             start_ticks: start_ticks.unwrap_or(own.start_ticks),
         }),
         restarts: Restarts::default(),
-        gate: Arc::default(),
+        gate: Gate::default(),
     };
     let shared = Shared {
         tools: Arc::new(Tools::under(Path::new("/"), "partitioner".into())),
         gpus: BTreeMap::new(),
-        unsettled: BTreeSet::new(),
+        unsettled: BTreeMap::new(),
+        rounds: 0,
+        settings: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        remains: Vec::new(),
         seats: [(DeviceId::Gpu(pci), seat)].into(),
         lives: 1,
     };
@@ -161,7 +167,85 @@ fn nothing_but_logs_remains_in_the_place_of_an_ended_daemon() {
     std::fs::write(place.pipe().join("control"), "").expect("a file");
     // Nothing is wrong where it is gone already.
     for _ in 0..2 {
-        super::start::clear(&place);
+        super::leave::clear(&place);
         assert!(!place.run.exists() && place.log.exists());
     }
+}
+
+fn server(status: ServerStatus, clients: &[u32]) -> Vec<MpsServer> {
+    vec![MpsServer {
+        pid: 7,
+        status,
+        clients: clients.to_vec(),
+    }]
+}
+
+#[test]
+fn clients_and_a_fault_are_news_once() {
+    let mut answers = Answers::default();
+    assert_eq!((answers.clients(), answers.server()), (None, None));
+    assert_eq!(answers.heard(Vec::new()), News::Clients);
+    assert_eq!(answers.clients(), Some(Vec::new()));
+    let active = || server(ServerStatus::Active, &[9, 8]);
+    assert_eq!(answers.heard(active()), News::Clients);
+    assert_eq!(answers.heard(active()), News::Same);
+    assert_eq!(answers.clients(), Some(vec![8, 9]));
+    assert_eq!(answers.obstacle(), None);
+    let fault = || server(ServerStatus::Fault, &[9]);
+    assert_eq!(answers.heard(fault()), News::Fault { server: 7 });
+    assert_eq!(answers.heard(fault()), News::Same);
+    assert_eq!(answers.server(), Some(ServerStatus::Fault));
+    assert!(answers.obstacle().is_some_and(|why| why.contains("FAULT")));
+    assert_eq!(answers.heard(active()), News::FaultOver);
+    assert_eq!(answers.obstacle(), None);
+}
+
+#[test]
+fn one_that_does_not_answer_three_times_in_a_row_is_silent_until_it_does() {
+    let mut answers = Answers::default();
+    let active = || server(ServerStatus::Active, &[9]);
+    let missed = |answers: &mut Answers| answers.missed("it hangs".to_owned());
+    answers.heard(active());
+    assert_eq!(
+        [missed(&mut answers), missed(&mut answers)],
+        [News::Same, News::Same]
+    );
+    // Not in a row: the count begins anew.
+    assert_eq!(answers.heard(active()), News::Same);
+    assert_eq!(
+        [missed(&mut answers), missed(&mut answers)],
+        [News::Same, News::Same]
+    );
+    assert_eq!(answers.obstacle(), None);
+    assert_eq!(missed(&mut answers), News::Silent);
+    assert_eq!(missed(&mut answers), News::Same);
+    let obstacle = answers.obstacle().expect("nobody gets a place");
+    assert!(obstacle.contains("does not answer: it hangs"), "{obstacle}");
+    // What it said before is nothing to go by.
+    assert_eq!((answers.clients(), answers.server()), (None, None));
+    assert_eq!(answers.heard(active()), News::Speaks);
+    assert_eq!(answers.obstacle(), None);
+    // Who has waited as long need not be told twice.
+    assert_eq!(answers.given_up("it hangs".to_owned()), News::Silent);
+    assert_eq!(answers.given_up("it hangs".to_owned()), News::Same);
+    assert!(Answers::none(String::new()).is_silent());
+}
+
+#[tokio::test]
+async fn a_place_that_was_given_up_gets_no_daemon_by_who_waited_to_start_one() {
+    let gate = Gate::default();
+    gate.open(1);
+    let held = gate.enter().await;
+    assert!(gate.try_enter().is_none(), "one at a time");
+    let late = gate.clone();
+    let waits = tokio::spawn(async move {
+        let _held = late.enter().await;
+        late.serves(1)
+    });
+    gate.close();
+    drop(held);
+    assert!(!waits.await.expect("it ends"));
+    // Nor by who was to start it in an earlier life.
+    gate.open(2);
+    assert!(gate.serves(2) && !gate.serves(1));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kerf_partitioner::sharing::ServerStatus;
 use kerf_planner::Usage;
 use kerf_planner::host::SharedGpu;
 use kerf_types::lease::Lease;
@@ -30,6 +31,10 @@ pub struct StateView {
     pub obstacle: Option<String>,
     /// Process of its daemon.
     pub daemon: Option<u32>,
+    /// Processes of its clients as its daemon has said last; nothing where it has not said.
+    pub clients: Option<Vec<u32>>,
+    /// How the server of its daemon is, where it has one.
+    pub server: Option<ServerStatus>,
 }
 
 /// Who has which place on which device.
@@ -49,6 +54,25 @@ pub fn taken<'a>(
 }
 
 impl SharedView {
+    /// Whether two pictures offer the same: clients that come and go make no place free.
+    pub fn is_same_offer(
+        one: &BTreeMap<kerf_types::PciAddress, Self>,
+        other: &BTreeMap<kerf_types::PciAddress, Self>,
+    ) -> bool {
+        let offer = |view: &Self| {
+            let devices = view.devices.iter();
+            let devices = devices.map(|(device, state)| {
+                let state = (state.uuid.clone(), state.obstacle.clone(), state.daemon);
+                (*device, state)
+            });
+            let devices: BTreeMap<DeviceId, _> = devices.collect();
+            (view.sharing, view.settled, devices)
+        };
+        let mut pairs = one.iter().zip(other);
+        one.len() == other.len()
+            && pairs.all(|((gpu, view), (known, seen))| gpu == known && offer(view) == offer(seen))
+    }
+
     /// Adds to what the planner knows of users how a GPU is shared.
     pub fn note<'a>(
         shared: &BTreeMap<kerf_types::PciAddress, Self>,
@@ -84,7 +108,7 @@ impl Host {
             });
             let view = SharedView {
                 sharing: *sharing,
-                settled: !self.shared.unsettled.contains(gpu),
+                settled: !self.shared.unsettled.contains_key(gpu),
                 devices: devices.collect(),
             };
             (*gpu, view)
@@ -94,27 +118,33 @@ impl Host {
 }
 
 fn device_view(shared: &Shared, sharing: Sharing, device: DeviceId, uuid: String) -> StateView {
+    let mut view = StateView {
+        uuid,
+        obstacle: None,
+        daemon: None,
+        clients: None,
+        server: None,
+    };
+    if shared.ends(device.gpu()) {
+        view.obstacle = Some("its sharing is being ended".to_owned());
+    }
     if let Sharing::TimeSlice(_) = sharing {
-        return StateView {
-            uuid,
-            obstacle: None,
-            daemon: None,
-        };
+        return view;
     }
     let seat = shared.seats.get(&device);
     // The daemon of an earlier life of the place serves nobody in this one.
-    let seat = seat.filter(|seat| seat.place.device == uuid);
-    let daemon = seat.and_then(|seat| match &seat.state {
-        State::Ready { daemon, .. } => Some(daemon.pid),
-        _ => None,
-    });
-    let obstacle = match seat {
-        Some(seat) => seat.state.obstacle(),
-        None => State::Starting.obstacle(),
-    };
-    StateView {
-        uuid,
-        obstacle,
-        daemon,
+    let state = seat
+        .filter(|seat| seat.place.device == view.uuid)
+        .map(|seat| &seat.state);
+    if let Some(State::Runs {
+        daemon, answers, ..
+    }) = state
+    {
+        view.daemon = Some(daemon.pid);
+        view.clients = answers.clients();
+        view.server = answers.server();
     }
+    let obstacle = state.unwrap_or(&State::Starting).obstacle();
+    view.obstacle = view.obstacle.or(obstacle);
+    view
 }

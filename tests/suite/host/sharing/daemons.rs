@@ -1,5 +1,7 @@
 //! Daemons that crash, refuse to start, outlive their kerfd, and end with a boot.
 
+use std::path::Path;
+
 use kerf_tests::ChildGuard;
 
 use super::{MPS, NOT_SHARED, Shared};
@@ -119,10 +121,14 @@ fn daemons_are_out_of_the_way_in_maintenance() {
 }
 
 /// A client of the only daemon, which computes once this returns.
-fn client(shared: &Shared, name: &str) -> ChildGuard {
-    let pipes = shared.pipes();
+pub fn client(shared: &Shared, name: &str) -> ChildGuard {
+    client_of(shared, &shared.pipes()[0], name)
+}
+
+/// A client of the daemon with these pipes, which computes once this returns.
+pub fn client_of(shared: &Shared, pipe: &Path, name: &str) -> ChildGuard {
     let mut command = shared.0.kerfd.kerf().expect("kerf is built");
-    command.args(["sim", "mps-client"]).arg(&pipes[0]);
+    command.args(["sim", "mps-client"]).arg(pipe);
     let log = shared.0.scratch.join(format!("{name}.log"));
     let child = ChildGuard::spawn("client", &mut command, &log).expect("it starts");
     shared.0.until("a client that computes", || {

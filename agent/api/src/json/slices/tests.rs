@@ -39,6 +39,8 @@ fn shared_gpu() -> v1::SharedGpu {
         state: text("ready"),
         daemon_pid: Some(77),
         taken: vec![taken],
+        clients: Some(v1::MpsClients { pids: vec![81, 82] }),
+        server: text("ACTIVE"),
     };
     let mps = v1::sharing::Mps {
         clients: 4,
@@ -99,6 +101,8 @@ fn slices() {
               "uuid": "GPU-2",
               "state": "ready",
               "daemon_pid": 77,
+              "clients": [ 81, 82 ],
+              "server": "ACTIVE",
               "taken": [
                 {
                   "index": 1,

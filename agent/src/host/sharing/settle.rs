@@ -1,0 +1,333 @@
+//! What the driver is told of a shared GPU as a whole, and GPUs of whose sharing it is not known that all stands: these
+//! are tried again, beside the owner, until it does.
+//!
+//! ```text
+//! unsettled --pause, longer each time--> tells the driver --done--> all its daemons run --> settled
+//!     ^------------------------------------- refused --/
+//! unsettled, and to end --pause--> its daemons leave --> tells the driver --done--> shared no longer
+//! ```
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_partitioner::sharing::{SharingError, Tools};
+use kerf_types::PciAddress;
+use kerf_types::sharing::{DeviceId, Interval, Sharing};
+use tokio::sync::Mutex;
+
+use super::super::{Command, Host, HostError};
+use super::restarts::{Next, Restarts};
+use super::start::OWNER_PATIENCE;
+use super::supervise::Told;
+use super::{State, apart, leave, refused};
+use crate::errors::chain;
+use crate::hardware::Hardware;
+
+/// The pause once the growing ones are over. Unlike a daemon that always ends, a setting that is refused costs one call,
+/// and what is wrong with it may be over by itself.
+const LAST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What to do about it.
+const HINT: &str = "its shares may not work as they should; it is tried again by itself, and at once when its layout is \
+                    applied again";
+
+/// A GPU of whose sharing it is not known that all stands.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unsettled {
+    /// Whether it is to be shared no longer.
+    pub ends: bool,
+    /// Which try this is; of an earlier one no news is taken.
+    round: u64,
+    /// Whether the driver has taken what it was told.
+    is_set: bool,
+    tries: Restarts,
+}
+
+/// What tells a driver how a GPU is shared.
+struct Setting {
+    gpu: PciAddress,
+    uuid: String,
+    is_whole: bool,
+    sharing: Sharing,
+    is_shared: bool,
+    tools: Tools,
+    hardware: Arc<Hardware>,
+    gate: Arc<Mutex<()>>,
+}
+
+/// Name of the entry about a GPU of whose sharing it is not known that all stands.
+fn settings(gpu: PciAddress) -> String {
+    format!("sharing of GPU {gpu}")
+}
+
+impl Host {
+    /// All of it stands, or it is over.
+    pub(super) fn is_settled(&mut self, gpu: PciAddress) -> Result<(), HostError> {
+        let before = self.shared.unsettled.remove(&gpu);
+        if let Err(error) = self.save_shared() {
+            self.shared
+                .unsettled
+                .insert(gpu, before.unwrap_or_default());
+            return Err(error);
+        }
+        self.recovered(&settings(gpu));
+        // Written anew, the record is whole.
+        self.recovered(super::RECORD);
+        Ok(())
+    }
+
+    /// It is being begun: until it stands, nobody knows that it does.
+    pub(super) fn is_begun(&mut self, gpu: PciAddress) {
+        let round = self.next_round();
+        let begun = Unsettled {
+            round,
+            ..Unsettled::default()
+        };
+        self.shared.unsettled.insert(gpu, begun);
+    }
+
+    fn next_round(&mut self) -> u64 {
+        self.shared.rounds += 1;
+        self.shared.rounds
+    }
+
+    /// It is not known that all of it stands. It is tried again after a pause: to have it, or to have it no longer.
+    pub(super) fn is_unsettled(&mut self, gpu: PciAddress, ends: bool, why: String) {
+        let round = self.next_round();
+        let entry = self.shared.unsettled.entry(gpu).or_default();
+        (entry.ends, entry.round, entry.is_set) = (ends, round, false);
+        let pause = match entry.tries.ended(Duration::ZERO) {
+            Next::After(pause) => pause,
+            Next::Rest => LAST_PAUSE,
+        };
+        if let Err(error) = self.save_shared() {
+            let error = chain(&error);
+            tracing::warn!(gpu.pci = %gpu, error, "half-begun sharing is not written down");
+        }
+        self.degrade(&settings(gpu), why, HINT);
+        self.try_later(gpu, round, pause);
+    }
+
+    fn try_later(&self, gpu: PciAddress, round: u64, pause: Duration) {
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let told = Told::Resettle { gpu, round };
+            handle.tell(Command::Daemon { told }).await;
+        });
+    }
+
+    /// Tries again what does not stand.
+    pub(super) fn resettle(&mut self, gpu: PciAddress, round: u64) {
+        let entry = self.shared.unsettled.get(&gpu);
+        let Some(ends) = entry.filter(|one| one.round == round).map(|one| one.ends) else {
+            return;
+        };
+        let is_well = self.gpu(gpu).is_ok_and(|gpu| gpu.health.is_ok());
+        if self.maintenance.is_some() || !is_well {
+            return self.try_later(gpu, round, LAST_PAUSE);
+        }
+        if ends {
+            let seats = self.shared.seats.keys();
+            let own = seats.filter(|device| device.gpu() == gpu).copied();
+            for device in own.collect::<Vec<DeviceId>>() {
+                self.vacate(device, leave::OVER);
+            }
+            let mut leaving = self.shared.leaving.values();
+            if leaving.any(|one| one.gpu == Some(gpu)) {
+                // First its daemons, then its settings.
+                return self.try_later(gpu, round, Duration::from_secs(1));
+            }
+        }
+        let set = self.begin_set(gpu, !ends);
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            let told = set.await;
+            handle.tell(Command::Daemon { told }).await;
+        });
+    }
+
+    /// What tells the driver how a GPU is shared, or that it is no longer: to be run by whoever takes its news.
+    pub(super) fn begin_set(
+        &mut self,
+        gpu: PciAddress,
+        is_shared: bool,
+    ) -> impl Future<Output = Told> + Send + use<> {
+        let entry = self.shared.unsettled.get(&gpu);
+        let round = entry.map_or(0, |entry| entry.round);
+        let tools = self.shared.tools.as_ref().clone();
+        let setting = self
+            .shared
+            .of(gpu)
+            .map(|sharing| self.setting(gpu, sharing, is_shared, tools));
+        async move {
+            let outcome = match setting {
+                Some(Ok(setting)) => setting.set().await,
+                Some(Err(error)) => Err(error),
+                None => Ok(()),
+            };
+            let outcome = outcome.map_err(|error| chain(&error));
+            Told::Set {
+                gpu,
+                round,
+                outcome,
+            }
+        }
+    }
+
+    /// The driver has been told, or has refused.
+    pub(super) fn driver_told(&mut self, gpu: PciAddress, round: u64, outcome: Result<(), String>) {
+        let entry = self.shared.unsettled.get_mut(&gpu);
+        let ends = match (entry, round) {
+            (Some(entry), _) if entry.round == round => {
+                entry.is_set = outcome.is_ok();
+                entry.ends
+            }
+            // It stood, and was told once more at the beginning.
+            (None, 0) if self.shared.gpus.contains_key(&gpu) => false,
+            _ => return,
+        };
+        match outcome {
+            Err(why) => self.is_unsettled(gpu, ends, why),
+            Ok(()) if ends => self.is_over(gpu),
+            Ok(()) => {
+                self.keep_shared();
+                self.settle_if_whole(gpu);
+            }
+        }
+    }
+
+    fn is_over(&mut self, gpu: PciAddress) {
+        if let Some(sharing) = self.shared.gpus.remove(&gpu) {
+            let text = format!("no longer shared by {sharing}");
+            self.events.add("sharing", &gpu.to_string(), &text);
+            if let Err(error) = self.is_settled(gpu) {
+                self.shared.gpus.insert(gpu, sharing);
+                self.is_unsettled(gpu, true, chain(&error));
+            }
+        }
+    }
+
+    /// What was begun is whole once its settings are set and all its daemons run.
+    pub(super) fn settle_if_whole(&mut self, gpu: PciAddress) {
+        let entry = self.shared.unsettled.get(&gpu);
+        if !entry.is_some_and(|entry| entry.is_set && !entry.ends) {
+            return;
+        }
+        let devices = match self.shared.of(gpu) {
+            Some(Sharing::Mps(_)) => self.shared_devices(gpu),
+            _ => Vec::new(),
+        };
+        let states = devices.iter().map(|(device, _)| {
+            let seat = self.shared.seats.get(device);
+            seat.map(|seat| &seat.state)
+        });
+        let states: Vec<Option<&State>> = states.collect();
+        let is_coming = |state: &Option<&State>| matches!(state, None | Some(State::Starting));
+        if states.iter().any(is_coming) {
+            return;
+        }
+        let stands =
+            |state: &State| matches!(state, State::Runs { answers, .. } if !answers.is_silent());
+        if !states.into_iter().flatten().all(stands) {
+            // Those that are missing have tries of their own.
+            let why = "its mps daemons do not all run".to_owned();
+            self.degrade(&settings(gpu), why, HINT);
+        } else if let Err(error) = self.is_settled(gpu) {
+            self.is_unsettled(gpu, false, chain(&error));
+        }
+    }
+
+    /// Sets what the driver is told of a shared GPU as a whole.
+    pub(super) async fn set_up(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+    ) -> Result<(), HostError> {
+        self.set_driver(gpu, sharing, true).await
+    }
+
+    /// Undoes it.
+    pub(super) async fn set_back(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+    ) -> Result<(), HostError> {
+        self.set_driver(gpu, sharing, false).await
+    }
+
+    /// While the owner waits.
+    async fn set_driver(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+        is_shared: bool,
+    ) -> Result<(), HostError> {
+        let tools = self.shared.tools.within(OWNER_PATIENCE);
+        self.setting(gpu, sharing, is_shared, tools)?.set().await
+    }
+
+    fn setting(
+        &mut self,
+        gpu: PciAddress,
+        sharing: Sharing,
+        is_shared: bool,
+        tools: Tools,
+    ) -> Result<Setting, HostError> {
+        let live = self.gpu(gpu)?;
+        let (uuid, is_whole) = (live.uuid.to_string(), !live.mig_mode.is_on());
+        let gate = self.shared.settings.entry(gpu).or_default();
+        Ok(Setting {
+            gpu,
+            uuid,
+            is_whole,
+            sharing,
+            is_shared,
+            tools,
+            hardware: self.hardware.clone(),
+            gate: gate.clone(),
+        })
+    }
+}
+
+impl Setting {
+    async fn set(self) -> Result<(), HostError> {
+        let gpu = self.gpu;
+        // One after the other: the last is who was asked last. Whoever is in there has a limit of its own, and is not
+        // waited for any longer.
+        let entered = tokio::time::timeout(OWNER_PATIENCE, self.gate.lock_owned()).await;
+        let Ok(held) = entered else {
+            let held = SharingError::Held {
+                device: self.uuid.clone(),
+                within: OWNER_PATIENCE,
+            };
+            return Err(refused(&self.uuid, held));
+        };
+        match self.sharing {
+            Sharing::TimeSlice(slices) => {
+                let interval = match self.is_shared {
+                    true => slices.interval,
+                    false => Interval::Default,
+                };
+                let (tools, name) = (self.tools, self.uuid.clone());
+                apart(&self.uuid, move || {
+                    let _held = held;
+                    tools.time_slice_set(&name, interval)
+                })
+                .await
+            }
+            // With MIG a GPU keeps the mode that it has: the driver takes no other.
+            Sharing::Mps(_) if self.is_whole => {
+                let set = self.hardware.set_exclusive(gpu, self.is_shared).await;
+                drop(held);
+                set.map_err(|source| HostError::ComputeMode {
+                    gpu,
+                    after: Box::default(),
+                    source,
+                })
+            }
+            Sharing::Mps(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Beginning of kerfd, or of the driver after maintenance: what an earlier one shared is taken over as it runs, and made
+//! whole where it does not.
+//!
+//! All of it goes on beside the owner. It waits a moment for what is quick, so that a host that is well shows nothing
+//! half-done; what takes longer is told when it comes, and nothing of it is given before.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kerf_partitioner::sharing::{MpsDaemon, MpsPlace};
+use kerf_types::PciAddress;
+use kerf_types::sharing::{DeviceId, Sharing};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::super::{Command, Host, HostError};
+use super::State;
+use super::leave::{Remains, remains};
+use super::supervise::Told;
+
+/// How long a start waits for daemons and settings in all. Launches and leases wait with it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+impl Host {
+    /// Before anything is announced: finds the daemons that run, starts those that are missing, sets what a driver may
+    /// have forgotten, and sees to daemons that an earlier kerfd has left. What does not work is told, and no share of it
+    /// is given.
+    pub(in crate::host) async fn take_over_shared(&mut self) {
+        // Nothing is asked of a driver that somebody works on.
+        if self.maintenance.is_some() {
+            return;
+        }
+        let end = Instant::now() + PATIENCE;
+        let gpus = self.shared.gpus.iter();
+        // What is on its way out is not begun again.
+        let stays = gpus.filter(|(gpu, _)| !self.shared.ends(**gpu));
+        let gpus: Vec<_> = stays.map(|(gpu, sharing)| (*gpu, *sharing)).collect();
+        for (gpu, sharing) in &gpus {
+            if let Sharing::Mps(limits) = sharing {
+                for (device, uuid) in self.shared_devices(*gpu) {
+                    self.seat(device, &uuid, *limits);
+                }
+            }
+        }
+        self.find_all(end).await;
+        let mut news = JoinSet::new();
+        for (gpu, _) in gpus {
+            let set = self.begin_set(gpu, true);
+            news.spawn(async move { Some(set.await) });
+        }
+        let seats = self.shared.seats.iter();
+        let seats: Vec<(DeviceId, u64)> =
+            seats.map(|(device, seat)| (*device, seat.life)).collect();
+        for (device, life) in seats {
+            if let Some(start) = self.begin_start(device, life) {
+                news.spawn(start);
+            }
+        }
+        self.take_news_until(end, news).await;
+    }
+
+    /// Who is a daemon of ours must be known before anybody counts the users of a GPU. Where it cannot be found out in
+    /// time, its start tells.
+    async fn find_all(&mut self, end: Instant) {
+        let (tools, folder) = (self.shared.tools.clone(), self.shared_folder());
+        let seats = self.shared.seats.iter();
+        let places: Vec<(DeviceId, MpsPlace)> = seats
+            .map(|(device, seat)| (*device, seat.place.clone()))
+            .collect();
+        let look = tokio::task::spawn_blocking(move || {
+            let found = places.into_iter().filter_map(|(device, place)| {
+                let daemon = tools.mps_find(&place).ok().flatten()?;
+                Some((device, daemon))
+            });
+            let found: Vec<(DeviceId, MpsDaemon)> = found.collect();
+            (found, remains(&tools, &folder))
+        });
+        let (found, rest): (_, Vec<Remains>) = match timeout_at(end, look).await {
+            Ok(Ok(known)) => known,
+            Ok(Err(_)) | Err(_) => return,
+        };
+        for (device, daemon) in found {
+            self.know_daemon(device, daemon);
+        }
+        self.shared.remains = rest;
+        self.sweep_shared();
+    }
+
+    /// Takes what comes in time, and leaves the rest to come when it does.
+    async fn take_news_until(&mut self, end: Instant, mut news: JoinSet<Option<Told>>) {
+        while let Ok(Some(next)) = timeout_at(end, news.join_next()).await {
+            if let Some(told) = next.ok().flatten() {
+                self.take_told(told);
+            }
+        }
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            while let Some(next) = news.join_next().await {
+                if let Some(told) = next.ok().flatten() {
+                    handle.tell(Command::Daemon { told }).await;
+                }
+            }
+        });
+    }
+
+    fn shared_folder(&self) -> PathBuf {
+        self.config.paths.run_dir.join("mps")
+    }
+
+    /// Before the driver is closed for work on these GPUs: their daemons end, if nobody is on them. What is shared
+    /// stays so, and is there again when the driver is.
+    pub(in crate::host) async fn suspend_shared(
+        &mut self,
+        gpus: &BTreeSet<PciAddress>,
+    ) -> Result<(), HostError> {
+        let seats = self.shared.seats.keys();
+        let own = seats.filter(|device| gpus.contains(&device.gpu()));
+        for device in own.copied().collect::<Vec<DeviceId>>() {
+            self.stop_now(device).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses where somebody is on a daemon of these GPUs, or of any, as it has said last. Each is asked once more when
+    /// it shall end.
+    pub(in crate::host) fn refuse_if_on_daemons(
+        &self,
+        gpus: Option<&BTreeSet<PciAddress>>,
+    ) -> Result<(), HostError> {
+        for (device, seat) in &self.shared.seats {
+            let is_meant = gpus.is_none_or(|gpus| gpus.contains(&device.gpu()));
+            let clients = match &seat.state {
+                State::Runs { answers, .. } if is_meant => answers.clients(),
+                _ => None,
+            };
+            if let Some(pid) = clients.unwrap_or_default().first().copied() {
+                let device = device.to_string();
+                return Err(HostError::DaemonInUse { device, pid });
+            }
+        }
+        Ok(())
+    }
+}
