@@ -110,13 +110,18 @@ impl Host {
         let (life, limits) = (seat.life, seat.limits);
         let (place, gate) = (seat.place.clone(), seat.gate.clone());
         let tools = self.shared.tools.clone();
-        let started = on_daemon(&tools, place, gate, move |tools, place| {
-            // What lies in a place of ours and should not is of an earlier kerfd, with other limits.
-            if let Some(old) = tools.mps_find(place)? {
-                tools.mps_stop(place, &old)?;
-            }
-            tools.mps_start(place, &limits)
-        });
+        let started = on_daemon(
+            tools.within(OWNER_PATIENCE),
+            place,
+            gate,
+            move |tools, place| {
+                // What lies in a place of ours and should not is of an earlier kerfd, with other limits.
+                if let Some(old) = tools.mps_find(place)? {
+                    tools.mps_stop(place, &old)?;
+                }
+                tools.mps_start(place, &limits)
+            },
+        );
         match started.await {
             Ok(daemon) => {
                 self.daemon_started(device, life, Found::started(daemon));
@@ -143,13 +148,19 @@ impl Host {
         let silent = match &seat.state {
             State::Runs {
                 daemon, answers, ..
-            } if answers.is_silent() && self.is_idle(device) => Some(*daemon),
+            } if answers.is_silent() => Some(*daemon),
             _ => None,
         };
+        // Where somebody is on the device its servers are looked at, and it is not asked once more in vain.
+        let patience = match silent {
+            Some(_) => Duration::ZERO,
+            None => OWNER_PATIENCE,
+        };
+        let silent = silent.filter(|_| self.is_idle(device));
         gate.close();
         let tools = self.shared.tools.clone();
         let stopped = on_daemon(
-            &tools,
+            tools.within(patience),
             place,
             gate.clone(),
             move |tools, place| match silent {
@@ -218,16 +229,15 @@ impl Host {
     }
 }
 
-/// Has the vendor's tools work on a daemon while the owner waits, for [`OWNER_PATIENCE`] in all. What goes on after
+/// Has the vendor's tools, which have a limit for all of it, work on a daemon while the owner waits. What goes on after
 /// that goes on beside it.
 async fn on_daemon<T: Send + 'static>(
-    tools: &Tools,
+    tools: Tools,
     place: MpsPlace,
     gate: Gate,
     work: impl FnOnce(&Tools, &MpsPlace) -> Result<T, SharingError> + Send + 'static,
 ) -> Result<T, HostError> {
     let device = place.device.clone();
-    let tools = tools.within(OWNER_PATIENCE);
     let all = async move {
         let held = gate.enter().await;
         let working = tokio::task::spawn_blocking(move || {
