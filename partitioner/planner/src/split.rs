@@ -20,8 +20,10 @@ use crate::gpu::{Budget, Existing, FitError, GpuPlan, plan_gpu};
 use crate::grid::Grid;
 
 mod error;
+mod fit;
 mod greedy;
 mod layers;
+mod meet;
 mod names;
 mod pack;
 mod price;
@@ -30,6 +32,7 @@ mod seen;
 mod solve;
 mod table;
 mod tables;
+mod worth;
 
 pub use error::SplitError;
 pub use names::wanted;

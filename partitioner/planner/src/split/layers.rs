@@ -1,12 +1,16 @@
 //! The search: GPU after GPU, from the last to the first, over what is still to be placed.
 //!
-//! A layer holds each multiset that may be left for the GPUs before it, with the cheapest way to it. A way
+//! A layer holds each multiset that may be left for the other GPUs, with the cheapest way to it. A way
 //! is dropped when it costs more beyond the bound of the prices than the search allows, or when what is left
-//! cannot lie on the GPUs that are left. All ways of at most the allowed cost are therefore seen, and the
+//! cannot lie on the other GPUs. All ways of at most the allowed cost are therefore seen, and the
 //! cheapest of them, if there is one, is the cheapest of all.
+//!
+//! The two halves of the GPUs are searched each by itself, and then pairs are sought of which one leaves what the
+//! other places (`meet`): layers grow with each GPU, so that twice half of them are much less than all.
 
 use std::cmp::Reverse;
 
+use super::meet::Meeting;
 use super::pack::Packing;
 use super::seat::{Choice, Seat, by_worth};
 use super::seen::Seen;
@@ -14,24 +18,24 @@ use crate::options::Options;
 
 /// A way to what is left after some GPUs.
 #[derive(Debug, Clone, Copy)]
-struct Way {
-    left: u128,
+pub(super) struct Way {
+    pub left: u128,
     volume: u64,
-    cost: u64,
-    room: Options,
+    pub cost: u64,
+    pub room: Options,
     /// Beyond the bound so far.
-    beyond: i64,
+    pub beyond: i64,
     /// Index into the choices of the GPU, and rank of its state.
-    choice: u32,
-    state: usize,
+    pub choice: u32,
+    pub state: usize,
     /// Index of the way in the layer before.
-    parent: u32,
+    pub parent: u32,
 }
 
 /// A GPU with its choices in the order of what they cost beyond the bound.
 struct Layer<'a> {
     choices: Vec<(i64, u32, &'a Choice)>,
-    /// Most of each profile, and most units, on the GPUs that come after this one.
+    /// Most of each profile, and most units, on the GPUs that this half has not come to and the other half.
     rest: u128,
     rest_volume: u64,
 }
@@ -72,29 +76,55 @@ impl Search<'_> {
     pub fn run(&self, allowance: i64, nodes: &mut u64) -> Found {
         let layers = self.layers(allowance);
         let mut dropped: Option<i64> = None;
-        let mut done: Vec<Vec<Way>> = Vec::with_capacity(layers.len() + 1);
-        let mut ways = vec![self.root()];
-        for layer in &layers {
-            let Some(next) = self.step(&ways, layer, allowance, &mut dropped, nodes) else {
-                return Found::Exhausted;
-            };
-            done.push(std::mem::replace(&mut ways, next));
-        }
+        let (second, first) = layers.split_at(layers.len() - self.middle());
+        let mut sweep = |half: &[Layer<'_>]| self.sweep(half, allowance, &mut dropped, nodes);
+        let (Some(second), Some(first)) = (sweep(second), sweep(first)) else {
+            return Found::Exhausted;
+        };
+        let mut meeting = Meeting::new(&first, &second);
+        meeting.meet(self.packing, self.all, allowance);
         // What choices alone are beyond the allowance is dropped before the search.
         let alone = self.beyond.iter().flat_map(|seat| seat.iter());
         let alone = alone.copied().filter(|beyond| *beyond > allowance);
-        let dropped = dropped.into_iter().chain(alone).min();
-        match (ways.first(), dropped) {
-            (Some(way), _) => {
-                let cost = way.cost;
-                Found::Split {
-                    cost,
-                    choices: trace(*way, &done),
-                }
-            }
+        let dropped = dropped
+            .into_iter()
+            .chain(meeting.dropped)
+            .chain(alone)
+            .min();
+        match (meeting.best, dropped) {
+            (Some(pair), _) => Found::Split {
+                cost: pair.cost,
+                choices: meeting.choices(&pair),
+            },
             (None, Some(least)) => Found::Beyond(least),
             (None, None) => Found::Nothing,
         }
+    }
+
+    /// How many GPUs are in the first half; few are one half alone.
+    fn middle(&self) -> usize {
+        match self.seats.len() {
+            0..4 => 0,
+            many => many / 2,
+        }
+    }
+
+    /// The layers of one half, the root first.
+    fn sweep(
+        &self,
+        half: &[Layer<'_>],
+        allowance: i64,
+        dropped: &mut Option<i64>,
+        nodes: &mut u64,
+    ) -> Option<Vec<Vec<Way>>> {
+        let mut done: Vec<Vec<Way>> = Vec::with_capacity(half.len() + 1);
+        let mut ways = vec![self.root()];
+        for layer in half {
+            let next = self.step(&ways, layer, allowance, dropped, nodes)?;
+            done.push(std::mem::replace(&mut ways, next));
+        }
+        done.push(ways);
+        Some(done)
     }
 
     fn root(&self) -> Way {
@@ -113,25 +143,25 @@ impl Search<'_> {
     /// From the last GPU to the first: so the smaller of two equal plans is told by the state of the GPU
     /// that comes first in the request, then by that of the next.
     fn layers(&self, allowance: i64) -> Vec<Layer<'_>> {
-        let mut rest = vec![0_u32; self.want.len()];
-        let mut rest_volume = 0_u64;
         let mut layers: Vec<Layer<'_>> = Vec::with_capacity(self.seats.len());
-        for (seat, beyond) in self.seats.iter().zip(self.beyond) {
-            let choices = seat.choices.iter().zip(beyond.iter()).zip(0..);
-            let mut choices: Vec<_> = choices
-                .filter(|((_, beyond), _)| **beyond <= allowance)
-                .map(|((choice, beyond), index)| (*beyond, index, choice))
-                .collect();
-            choices.sort_by_key(|(beyond, _, choice)| (*beyond, by_worth(choice)));
-            layers.push(Layer {
-                choices,
-                rest: self.packing.pack(rest.iter().copied()),
-                rest_volume,
-            });
-            for ((rest, most), want) in rest.iter_mut().zip(&seat.most).zip(self.want) {
-                *rest = rest.saturating_add(*most).min(*want);
+        let (first, second) = self.seats.split_at(self.middle());
+        let (of_first, of_second) = self.beyond.split_at(self.middle());
+        for (half, beyond, other) in [(first, of_first, second), (second, of_second, first)] {
+            let mut rest = Rest::of(other, self.want);
+            for (seat, beyond) in half.iter().zip(beyond) {
+                let choices = seat.choices.iter().zip(beyond.iter()).zip(0..);
+                let mut choices: Vec<_> = choices
+                    .filter(|((_, beyond), _)| **beyond <= allowance)
+                    .map(|((choice, beyond), index)| (*beyond, index, choice))
+                    .collect();
+                choices.sort_by_key(|(beyond, _, choice)| (*beyond, by_worth(choice)));
+                layers.push(Layer {
+                    choices,
+                    rest: self.packing.pack(rest.most.iter().copied()),
+                    rest_volume: rest.volume,
+                });
+                rest.add(seat, self.want);
             }
-            rest_volume = rest_volume.saturating_add(seat.most_volume());
         }
         layers.reverse();
         layers
@@ -207,17 +237,28 @@ impl Way {
     }
 }
 
-/// The choices on a way, in order of the GPUs: the last layer is the first GPU.
-fn trace(last: Way, done: &[Vec<Way>]) -> Vec<usize> {
-    let mut choices = Vec::with_capacity(done.len());
-    let mut way = last;
-    for layer in done.iter().rev() {
-        choices.push(usize::try_from(way.choice).unwrap_or(usize::MAX));
-        let parent = usize::try_from(way.parent).unwrap_or(usize::MAX);
-        let Some(before) = layer.get(parent) else {
-            break;
+/// What some GPUs can take at most: of each profile up to what is wanted, and units.
+struct Rest {
+    most: Vec<u32>,
+    volume: u64,
+}
+
+impl Rest {
+    fn of(seats: &[&Seat], want: &[u32]) -> Self {
+        let mut rest = Self {
+            most: vec![0; want.len()],
+            volume: 0,
         };
-        way = *before;
+        for seat in seats {
+            rest.add(seat, want);
+        }
+        rest
     }
-    choices
+
+    fn add(&mut self, seat: &Seat, want: &[u32]) {
+        for ((rest, most), want) in self.most.iter_mut().zip(&seat.most).zip(want) {
+            *rest = rest.saturating_add(*most).min(*want);
+        }
+        self.volume = self.volume.saturating_add(seat.most_volume());
+    }
 }

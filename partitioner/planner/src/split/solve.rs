@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kerf_types::ProfileId;
 
+use super::fit::fits;
 use super::layers::{Found, Search};
 use super::price::{ONE, Prices};
 use super::seat::{Question, Seat, pin_not_wanted};
@@ -12,6 +13,12 @@ use super::table::Table;
 use super::tables::STATE_LIMIT;
 use super::{SplitError, SplitGpu, Tables, Wanted};
 use crate::gpu::Existing;
+
+/// Searches that were too narrow before it is asked whether there is any split: most requests have one near the bound.
+const FIT_AFTER: usize = 2;
+
+/// Tries up to which the prices are made better: a search that is wider costs more than a closer bound.
+const IMPROVED: usize = 4;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -119,13 +126,16 @@ fn check_pins(gpus: &[SplitGpu<'_>], wanted: &[Wanted]) -> Result<(), SplitError
     Ok(())
 }
 
+fn no_split(question: &Question<'_>) -> SplitError {
+    let mut gpus = question.gpus.iter();
+    SplitError::NoSplit {
+        pins: gpus.any(|gpu| gpu.current.iter().any(|one| one.pinned)),
+    }
+}
+
 fn check_counts(question: &Question<'_>, seats: &[&Seat]) -> Result<(), SplitError> {
-    let pins = question
-        .gpus
-        .iter()
-        .any(|gpu| gpu.current.iter().any(|one| one.pinned));
     if seats.iter().any(|seat| seat.choices.is_empty()) {
-        return Err(SplitError::NoSplit { pins });
+        return Err(no_split(question));
     }
     for (kind, one) in question.wanted.iter().enumerate() {
         let most = seats.iter().filter_map(|seat| seat.most.get(kind));
@@ -140,7 +150,7 @@ fn check_counts(question: &Question<'_>, seats: &[&Seat]) -> Result<(), SplitErr
     }
     let volume: u64 = seats.iter().map(|seat| seat.most_volume()).sum();
     match question.volume() > volume {
-        true => Err(SplitError::NoSplit { pins }),
+        true => Err(no_split(question)),
         false => Ok(()),
     }
 }
@@ -172,14 +182,10 @@ fn search(
     let shift = prices.shift;
     let most = seats.iter().map(|seat| seat.movable >> shift).sum::<u64>();
     let step = if shift == 0 { unit(question.gpus) } else { 1 };
-    let nothing = || SplitError::NoSplit {
-        pins: question
-            .gpus
-            .iter()
-            .any(|gpu| gpu.current.iter().any(|one| one.pinned)),
-    };
+    let nothing = || no_split(question);
     let first = proven(prices.bound, step);
     let (mut allowed, mut bound, mut tries) = (first, first, 0_usize);
+    let mut does_fit = None;
     loop {
         if bound > most {
             return Err(nothing());
@@ -218,31 +224,46 @@ fn search(
             Found::Beyond(least) => {
                 bound = bound.max(proven(prices.bound + i128::from(least), step));
                 tries += 1;
-                (bound, allowed) = widen(&mut prices, seats, &signed, (step, most), tries, bound);
+                if tries == FIT_AFTER {
+                    does_fit = fits(question, seats, &mut nodes);
+                    if does_fit == Some(false) {
+                        return Err(nothing());
+                    }
+                }
+                let aim = aim(&prices, seats, (most, does_fit), tries);
+                if let Some(aim) = aim {
+                    prices.improve(seats, &signed, aim);
+                    bound = bound.max(proven(prices.bound, step));
+                }
+                (bound, allowed) = widen(&prices, seats, (step, most), tries, bound);
             }
         }
     }
 }
 
+/// How much better the prices are to be after so many tries that were too narrow: for the cheapest split, and where
+/// nobody knows whether there is any, to show that there is none.
+fn aim(
+    prices: &Prices,
+    seats: &[&Seat],
+    (most, does_fit): (u64, Option<bool>),
+    tries: usize,
+) -> Option<i128> {
+    match tries {
+        3 if does_fit.is_none() => Some((i128::from(most) + 1) * i128::from(ONE) - prices.bound),
+        1..=IMPROVED => Some(i128::from(prices.lightest(seats))),
+        _ => None,
+    }
+}
+
 /// What is proven and what is allowed next, after so many tries that were too narrow.
 fn widen(
-    prices: &mut Prices,
+    prices: &Prices,
     seats: &[&Seat],
-    signed: &[i64],
     (step, most): (u64, u64),
     tries: usize,
-    mut bound: u64,
+    bound: u64,
 ) -> (u64, u64) {
-    // First for the cheapest split, then, since there may be none, to show that.
-    let aim = match tries {
-        1 => Some(i128::from(prices.lightest(seats))),
-        3 => Some((i128::from(most) + 1) * i128::from(ONE) - prices.bound),
-        _ => None,
-    };
-    if let Some(aim) = aim {
-        prices.improve(seats, signed, aim);
-        bound = bound.max(proven(prices.bound, step));
-    }
     // Narrow searches first: most requests are answered near the bound. Then ever wider ones, since
     // what none of them answers most often has no answer.
     let lightest = u64::try_from(prices.lightest(seats) / ONE)

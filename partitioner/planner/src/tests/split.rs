@@ -15,6 +15,7 @@ use crate::split::{
     GPU_LIMIT, SplitBudget, SplitError, SplitGpu, SplitPlan, Tables, Wanted, plan_split, wanted,
 };
 
+mod halves;
 mod large;
 mod mutants;
 mod planners;
