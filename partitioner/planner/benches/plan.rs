@@ -22,7 +22,6 @@ use kerf_types::{Ask, Engines, Gpu, Inventory, Profile};
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "fixtures/families.rs"]
 mod families;
-#[expect(dead_code, reason = "the other benchmark uses the rest")]
 #[path = "fixtures/machine.rs"]
 mod machine;
 #[expect(dead_code, reason = "the tests use the rest")]
