@@ -244,6 +244,7 @@ impl Host {
         }
         self.run_steps_of(&change.steps, (before, of), progress)
             .await?;
+        self.read_back(&change.steps, (before, of)).await?;
         let begun = Instant::now();
         self.begin_planned(plan, change.pci).await?;
         if let Some(shared) = sharing.filter(|sharing| sharing.to.is_some()) {

@@ -69,6 +69,28 @@ impl Host {
         Ok(())
     }
 
+    /// Reads the whole GPU of steps that went well, once: each of them has read back what a step can change, and left
+    /// out links, names and profiles. One that cannot be read whole has not got what was asked for.
+    pub(super) async fn read_back(
+        &mut self,
+        steps: &[Step],
+        (before, of): (usize, usize),
+    ) -> Result<(), HostError> {
+        let Some(last) = steps.last() else {
+            return Ok(());
+        };
+        match self.hardware.observe(GpuKey::Pci(last.gpu())).await {
+            Ok(gpu) => {
+                self.take_gpu(gpu);
+                Ok(())
+            }
+            Err(source) => {
+                self.look_after_failure(last, &source).await;
+                Err(self.step_failed(before + steps.len(), of, last, source))
+            }
+        }
+    }
+
     /// What has become of the GPU of a step that failed.
     async fn look_after_failure(&mut self, step: &Step, source: &HardwareError) {
         let (pci, key) = (step.gpu(), GpuKey::Pci(step.gpu()));

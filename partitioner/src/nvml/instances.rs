@@ -1,6 +1,7 @@
 //! GPU and compute instances that exist, with the minors of their capability nodes.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use kerf_types::{
     CiId, ComputeInstance, DeviceMinor, GiId, GpuInstance, MigUuid, Placement, Profile, ProfileId,
@@ -11,12 +12,15 @@ use super::error::{NvmlError, called, optional};
 use super::ffi::{
     self, ComputeHandle, ComputeProfile, InstanceHandle, InstanceInfo, InstanceProfile,
 };
-use super::profiles::engines;
+use super::profiles::{engines, full_compute_profile};
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
 
 /// Compute instance profiles by GPU instance profile: instances of one profile have the same ones, and
 /// asking costs 32 calls.
 pub type ComputeProfiles = BTreeMap<u32, Vec<ComputeProfile>>;
+
+/// The same with their places, in kerf's words.
+pub type ToldCompute = BTreeMap<u32, Vec<kerf_types::ComputeProfile>>;
 
 /// A GPU instance that exists.
 #[derive(Debug)]
@@ -114,13 +118,7 @@ fn walk_compute<'n>(
     profile: u32,
     known: &mut ComputeProfiles,
 ) -> Result<Vec<FoundCompute<'n>>, NvmlError> {
-    let profiles = match known.get(&profile) {
-        Some(profiles) => profiles,
-        None => {
-            let profiles = instance.compute_profiles()?;
-            known.entry(profile).or_insert(profiles)
-        }
-    };
+    let profiles = offered(instance, profile, known)?;
     let mut found = BTreeMap::new();
     for profile in profiles {
         for handle in instance.compute_instances(profile)? {
@@ -136,6 +134,18 @@ fn walk_compute<'n>(
         }
     }
     Ok(found.into_values().collect())
+}
+
+/// What an instance of this profile can hold; asked once.
+pub fn offered<'k>(
+    instance: &InstanceHandle<'_>,
+    profile: u32,
+    known: &'k mut ComputeProfiles,
+) -> Result<&'k [ComputeProfile], NvmlError> {
+    Ok(match known.entry(profile) {
+        Entry::Occupied(profiles) => profiles.into_mut(),
+        Entry::Vacant(free) => free.insert(instance.compute_profiles()?),
+    })
 }
 
 /// A compute instance of `profile` in a GPU instance of so many slices.
@@ -209,25 +219,32 @@ pub fn filling(profiles: &[ComputeProfile], slices: u32) -> Option<&ComputeProfi
 }
 
 /// Takes the compute profiles from live instances where there are some: better than what is assumed of
-/// those that are not, the number that nvml.h gives to the filling one included.
+/// those that are not, the number that nvml.h gives to the filling one included. What was told is not asked again.
 pub fn learn_compute(
     profiles: &mut [Profile],
     known: &ComputeProfiles,
+    told: &mut ToldCompute,
     found: &[FoundInstance<'_>],
 ) -> Result<(), NvmlError> {
     for profile in profiles {
-        let Some(live) = known.get(&profile.id.0) else {
+        profile.full_compute_profile = full_compute_profile(profile.slices);
+        profile.compute.clear();
+        let of_profile = |one: &&FoundInstance<'_>| one.info.profile == profile.id.0;
+        let live = found.iter().find(of_profile);
+        let (Some(instance), Some(offered)) = (live, known.get(&profile.id.0)) else {
             continue;
         };
-        if let Some(filling) = filling(live, profile.slices) {
+        if let Some(filling) = filling(offered, profile.slices) {
             profile.full_compute_profile = Some(ProfileId(filling.id));
         }
-        let of_profile = |one: &&FoundInstance<'_>| one.info.profile == profile.id.0;
-        let Some(instance) = found.iter().find(of_profile) else {
-            continue;
-        };
         // An older driver does not tell places, and an instance may go meanwhile: the assumption stands then.
-        profile.compute = optional(told_compute(&instance.handle, live))?.unwrap_or_default();
+        profile.compute = match told.get(&profile.id.0) {
+            Some(told) => told.clone(),
+            None => optional(told_compute(&instance.handle, offered))?.unwrap_or_default(),
+        };
+        if !profile.compute.is_empty() {
+            told.insert(profile.id.0, profile.compute.clone());
+        }
     }
     Ok(())
 }

@@ -8,7 +8,8 @@ use nvml_wrapper::{Device, Nvml};
 
 use super::error::{NvmlError, ReturnCode, called, optional};
 use super::ffi::InstanceProfile;
-use super::instances::ComputeProfiles;
+use super::instances::{ComputeProfiles, ToldCompute};
+use super::known::{Known, KnownGpus};
 use super::{ffi, identity, instances, links, processes, profiles};
 use crate::in_words;
 use crate::sysfs::capabilities::{CapabilityCache, CapabilityTable};
@@ -58,7 +59,7 @@ pub fn gpu_count(nvml: &Nvml) -> Result<u32, NvmlError> {
     called("nvmlDeviceGetCount_v2", nvml.device_count())
 }
 
-/// Where observations are made: the driver, the tree beside it, and the tree's table of minors.
+/// Where observations are made: the driver, the tree beside it, the tree's table of minors, and what was seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Site<'a> {
     /// The driver.
@@ -67,31 +68,33 @@ pub struct Site<'a> {
     pub root: &'a Root,
     /// Minors of capability nodes.
     pub capabilities: &'a CapabilityCache,
+    /// What stays the same of GPUs that were observed.
+    pub known: &'a KnownGpus,
 }
 
-/// Everything about one GPU.
+/// Everything about one GPU, all of it asked of the driver.
 pub fn observe(site: Site<'_>, access: GpuAccess) -> Result<Gpu, NvmlError> {
+    let known = whole(site, access)?;
+    let gpu = known.gpu.clone();
+    site.known.put(known);
+    Ok(gpu)
+}
+
+fn whole(site: Site<'_>, access: GpuAccess) -> Result<Known, NvmlError> {
     let root = site.root;
     let device = access.device(site.nvml)?;
     let identity = identity::identity(&device)?;
     let mig_mode = mig_mode(&device)?;
-    let (raw, mut profiles) = described_profiles(&device, mig_mode, identity.memory)?;
-    let mut existing = Vec::new();
-    if mig_mode.is_on() {
-        let mut known = ComputeProfiles::new();
-        let found = instances::walk(&device, &raw, &mut known)?;
-        instances::learn_compute(&mut profiles, &known, &found)?;
-        existing = instances::described(&found, identity.minor, &capabilities(site));
-    }
-    Ok(Gpu {
+    let (raw, profiles) = described_profiles(&device, mig_mode, identity.memory)?;
+    let gpu = Gpu {
         index: called("nvmlDeviceGetIndex", device.index())?,
         numa_node: pci::numa_node(root, identity.pci, &numa_nodes(root)),
         pcie: identity::pcie_link(&device)?,
         nvlinks: links::nvlinks(&device)?,
         mig_mode,
         profiles,
-        instances: existing,
-        processes: processes::processes(&device)?,
+        instances: Vec::new(),
+        processes: Vec::new(),
         health: Health::Ok,
         uuid: identity.uuid,
         pci: identity.pci,
@@ -103,7 +106,50 @@ pub fn observe(site: Site<'_>, access: GpuAccess) -> Result<Gpu, NvmlError> {
         architecture: identity.architecture,
         compute_capability: identity.compute_capability,
         memory: identity.memory,
-    })
+    };
+    let mut known = Known {
+        gpu,
+        raw,
+        compute: ComputeProfiles::new(),
+        told: ToldCompute::new(),
+    };
+    read_back(site, &device, &mut known)?;
+    Ok(known)
+}
+
+/// What a step may change, and what anybody may who uses the GPU: all instances with their UUIDs, and processes.
+pub(super) fn read_back(
+    site: Site<'_>,
+    device: &Device<'_>,
+    known: &mut Known,
+) -> Result<(), NvmlError> {
+    let Known {
+        gpu,
+        raw,
+        compute,
+        told,
+    } = known;
+    gpu.instances.clear();
+    if gpu.mig_mode.is_on() {
+        let found = instances::walk(device, raw, compute)?;
+        instances::learn_compute(&mut gpu.profiles, compute, told, &found)?;
+        gpu.instances = instances::described(&found, gpu.minor, &capabilities(site));
+    }
+    gpu.processes = processes::processes(device)?;
+    Ok(())
+}
+
+/// What stays the same of a GPU with this UUID, in this mode: from the last look, else from one now.
+pub(super) fn known(
+    site: Site<'_>,
+    (access, pci): (GpuAccess, PciAddress),
+    device: &Device<'_>,
+    mode: MigMode,
+) -> Result<Known, NvmlError> {
+    match site.known.take(pci, &identity::uuid(device)?, mode) {
+        Some(known) => Ok(known),
+        None => whole(site, access),
+    }
 }
 
 /// The profiles, as the driver and as kerf writes them. Instances are found by their profiles, so with MIG

@@ -69,7 +69,7 @@ pub(super) fn engines([copy, decoder, encoder, jpeg, ofa]: [u32; 5]) -> Engines 
 /// The compute instance profile of so many slices, by nvml.h's `NVML_COMPUTE_INSTANCE_PROFILE_*`, whose
 /// numbers drivers use as ids. A live instance tells for certain, see
 /// [`super::instances::learn_compute`], but there may be none yet to ask.
-fn full_compute_profile(slices: u32) -> Option<ProfileId> {
+pub(super) fn full_compute_profile(slices: u32) -> Option<ProfileId> {
     let id = match slices {
         1..=4 => slices - 1,
         7 => 4,

@@ -20,7 +20,7 @@ use super::host;
 use crate::amd;
 use crate::nodes;
 use crate::nvml::sample::Sampler;
-use crate::nvml::{self, GpuAccess, Site, apply, compute_mode};
+use crate::nvml::{self, GpuAccess, KnownGpus, Site, apply, compute_mode};
 use crate::sysfs::Root;
 use crate::sysfs::capabilities::CapabilityCache;
 use crate::systree::SysTree;
@@ -44,6 +44,7 @@ pub struct Worker<'a> {
     programs: Option<&'a Path>,
     library: &'a OnceCell<Nvml>,
     capabilities: CapabilityCache,
+    known: KnownGpus,
     sampler: Option<Sampler<'a>>,
 }
 
@@ -63,6 +64,7 @@ impl<'a> Worker<'a> {
             programs,
             library,
             capabilities: CapabilityCache::default(),
+            known: KnownGpus::default(),
             sampler: None,
         }
     }
@@ -177,11 +179,12 @@ impl<'a> Worker<'a> {
     }
 
     fn site(&self) -> Result<Site<'_>, FailureOf> {
-        let (root, capabilities) = (self.root, &self.capabilities);
+        let (root, capabilities, known) = (self.root, &self.capabilities, &self.known);
         self.nvml().map(|nvml| Site {
             nvml,
             root,
             capabilities,
+            known,
         })
     }
 

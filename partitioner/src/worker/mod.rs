@@ -4,9 +4,9 @@
 //! idle --request--> in the driver --answer--> idle --end of stream--> exit 0
 //!                        | (hangs: the client leaves this process behind and starts another)
 //! ```
-//! It keeps nothing between requests but the loaded library, and what a reading compares with. It never
-//! dies inside a driver call: a process killed there has frozen GPUs. So it takes signals only while idle
-//! and is not tied to its parent's death; deadlines are the client's.
+//! It keeps nothing between requests but the loaded library, what a reading compares with, and what no step can
+//! change of a GPU. It never dies inside a driver call: a process killed there has frozen GPUs. So it takes signals
+//! only while idle and is not tied to its parent's death; deadlines are the client's.
 
 mod answer;
 mod confine;

@@ -1,28 +1,28 @@
 //! Making instances at explicit places.
 
 use kerf_types::{Placement, ProfileId};
+use nvml_wrapper::Device;
 
 use super::{Scene, StepError, described, is_same};
 use crate::nvml::error::{NvmlError, ReturnCode};
 use crate::nvml::ffi::{self, ComputeProfile, InstanceHandle, InstanceInfo};
 use crate::nvml::instances::{self, existing};
+use crate::nvml::known::Known;
 
 /// Makes a GPU instance. Done where an equal one lies there already.
 pub fn gpu_instance(
     scene: &Scene<'_>,
+    (device, known): (&Device<'_>, &Known),
     profile: ProfileId,
     placement: Placement,
 ) -> Result<(), StepError> {
-    let device = scene.mig_device()?;
-    let profiles = scene.try_driver(ffi::instance_profiles(&device))?;
-    if !profiles.iter().any(|known| known.id == profile.0) {
+    let Some(told) = known.gpu.profile(profile) else {
         return Err(scene.invalid("the GPU has no such profile".to_owned()));
-    }
-    let legal = scene.try_driver(ffi::placements(&device, profile.0))?;
-    if !legal.contains(&placement) {
+    };
+    if !told.placements.contains(&placement) {
         return Err(scene.invalid(format!("profile {profile} may not lie at {placement}")));
     }
-    for (info, _) in scene.try_driver(existing(&device, &profiles))? {
+    for (info, _) in scene.try_driver(existing(device, &known.raw))? {
         if is_same(&info, profile, placement) {
             return Ok(());
         }
@@ -30,7 +30,7 @@ pub fn gpu_instance(
             return Err(scene.no_room(format!("{} lies there", described(&info))));
         }
     }
-    let made = ffi::create_instance(&device, profile.0, placement).map_err(|cause| {
+    let made = ffi::create_instance(device, profile.0, placement).map_err(|cause| {
         if cause.code() == Some(ReturnCode::INSUFFICIENT_RESOURCES) {
             scene.no_room("the driver has no such place left".to_owned())
         } else {
@@ -49,28 +49,28 @@ pub fn gpu_instance(
 /// that place in it. Done where it exists already.
 pub fn compute_instance(
     scene: &Scene<'_>,
+    (device, known): (&Device<'_>, &mut Known),
     placement: Placement,
     profile: ProfileId,
     part: Option<Placement>,
 ) -> Result<(), StepError> {
-    let device = scene.mig_device()?;
-    let profiles = scene.try_driver(ffi::instance_profiles(&device))?;
+    let Known { raw, compute, .. } = known;
     let (info, instance) = scene
-        .try_driver(existing(&device, &profiles))?
+        .try_driver(existing(device, raw))?
         .into_iter()
         .find(|(info, _)| info.placement == placement)
         .ok_or_else(|| scene.conflict(format!("no GPU instance lies at {placement}")))?;
-    let offered = scene.try_driver(instance.compute_profiles())?;
-    let whole = profiles
+    let offered = scene.try_driver(instances::offered(&instance, info.profile, compute))?;
+    let whole = raw
         .iter()
         .find(|known| known.id == info.profile)
         .map_or(0, |it| it.slices);
     let Some(part) = part else {
-        let filling = choose(scene, &info, whole, whole, &offered, profile)?;
-        return fill(scene, &instance, &offered, filling);
+        let filling = choose(scene, &info, whole, whole, offered, profile)?;
+        return fill(scene, &instance, offered, filling);
     };
-    let chosen = choose(scene, &info, whole, part.size.into(), &offered, profile)?;
-    divide(scene, &info, &instance, &offered, chosen, part)
+    let chosen = choose(scene, &info, whole, part.size.into(), offered, profile)?;
+    divide(scene, &info, &instance, offered, chosen, part)
 }
 
 fn fill(

@@ -8,21 +8,19 @@ use nvml_wrapper::Device;
 
 use super::{Scene, StepError, described, is_same, pids};
 use crate::nvml::error::{NvmlError, ReturnCode};
-use crate::nvml::ffi::{self, ComputeHandle, InstanceHandle};
+use crate::nvml::ffi::{self, ComputeHandle, ComputeProfile, InstanceHandle, InstanceProfile};
 use crate::nvml::instances::{self, existing, unless_gone};
+use crate::nvml::known::Known;
 use crate::nvml::processes;
 
 /// Destroys a compute instance. Done where no instance has the id any more.
 pub fn compute_instance(
     scene: &Scene<'_>,
-    gi: GiId,
-    ci: CiId,
+    device: &Device<'_>,
+    (gi, ci): (GiId, CiId),
     uuid: &MigUuid,
 ) -> Result<(), StepError> {
-    let Some(device) = scene.mig_device_if_on()? else {
-        return Ok(());
-    };
-    let Some(found) = scene.try_driver(find(&device, gi, ci))? else {
+    let Some(found) = scene.try_driver(find(device, gi, ci))? else {
         return Ok(());
     };
     let conflict =
@@ -31,7 +29,7 @@ pub fn compute_instance(
         return Err(conflict(&found.uuid));
     }
     let users = unless_gone(processes::processes(&found.device), || {
-        is_there(&device, gi, ci)
+        is_there(device, gi, ci)
     });
     if let Some(users) = scene.try_driver(users)?
         && !users.is_empty()
@@ -39,7 +37,7 @@ pub fn compute_instance(
         return Err(scene.in_use(pids(&users)));
     }
     ended(scene, found.compute.destroy())?;
-    match scene.try_driver(find(&device, gi, ci))? {
+    match scene.try_driver(find(device, gi, ci))? {
         None => Ok(()),
         Some(still) if still.uuid == *uuid => {
             Err(scene.not_done(&format!("compute instance {gi}/{ci} is still there")))
@@ -94,22 +92,22 @@ fn is_there(device: &Device<'_>, gi: GiId, ci: CiId) -> Result<bool, NvmlError> 
 /// Destroys an empty GPU instance. Done where nothing has the id and nothing lies at the place.
 pub fn gpu_instance(
     scene: &Scene<'_>,
+    (device, known): (&Device<'_>, &mut Known),
     gi: GiId,
     profile: ProfileId,
     placement: Placement,
 ) -> Result<(), StepError> {
-    let Some(device) = scene.mig_device_if_on()? else {
-        return Ok(());
+    let Known { raw, compute, .. } = known;
+    let Some(instance) = scene.try_driver(ffi::instance(device, gi.0))? else {
+        return nothing_lies_at(scene, (device, raw), placement);
     };
-    let Some(instance) = scene.try_driver(ffi::instance(&device, gi.0))? else {
-        return nothing_lies_at(scene, placement);
-    };
-    let answer = instance
-        .info()
-        .and_then(|info| Ok((info, children(&instance)?)));
-    let answer = unless_gone(answer, || Ok(ffi::instance(&device, gi.0)?.is_some()));
+    let answer = instance.info().and_then(|info| {
+        let offered = instances::offered(&instance, info.profile, compute)?;
+        Ok((info, children(&instance, offered)?))
+    });
+    let answer = unless_gone(answer, || Ok(ffi::instance(device, gi.0)?.is_some()));
     let Some((info, children)) = scene.try_driver(answer)? else {
-        return nothing_lies_at(scene, placement);
+        return nothing_lies_at(scene, (device, raw), placement);
     };
     if !is_same(&info, profile, placement) {
         return Err(scene.conflict(format!("{} has the id by now", described(&info))));
@@ -118,13 +116,13 @@ pub fn gpu_instance(
         return Err(scene.in_use(format!("{children} compute instances")));
     }
     ended(scene, instance.destroy())?;
-    nothing_lies_at(scene, placement)
+    nothing_lies_at(scene, (device, raw), placement)
 }
 
-fn children(instance: &InstanceHandle<'_>) -> Result<usize, NvmlError> {
+fn children(instance: &InstanceHandle<'_>, offered: &[ComputeProfile]) -> Result<usize, NvmlError> {
     let mut children = 0;
-    for profile in instance.compute_profiles()? {
-        children += instance.compute_instances(&profile)?.len();
+    for profile in offered {
+        children += instance.compute_instances(profile)?.len();
     }
     Ok(children)
 }
@@ -142,10 +140,12 @@ fn ended(scene: &Scene<'_>, answer: Result<(), NvmlError>) -> Result<(), StepErr
 
 /// What the destroyed instance covered must be free. An instance that lies there under another id was
 /// made by somebody else and is none of ours to destroy.
-fn nothing_lies_at(scene: &Scene<'_>, placement: Placement) -> Result<(), StepError> {
-    let device = scene.device()?;
-    let profiles = scene.try_driver(ffi::instance_profiles(&device))?;
-    let mut there = scene.try_driver(existing(&device, &profiles))?.into_iter();
+fn nothing_lies_at(
+    scene: &Scene<'_>,
+    (device, profiles): (&Device<'_>, &[InstanceProfile]),
+    placement: Placement,
+) -> Result<(), StepError> {
+    let mut there = scene.try_driver(existing(device, profiles))?.into_iter();
     match there.find(|(info, _)| info.placement.mask().overlaps(placement.mask())) {
         None => Ok(()),
         Some((info, _)) => Err(scene.conflict(format!("{} lies there", described(&info)))),

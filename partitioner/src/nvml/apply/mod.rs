@@ -1,19 +1,21 @@
 //! One step of a plan, carried out on one GPU.
 //!
 //! Every step compares what it names with what is there before it calls the driver, so that a step that
-//! was carried out already is done, and one that was planned for another state is refused. Owns that
-//! comparison; never retries and never undoes, except a mode change that would stay pending.
+//! was carried out already is done, and one that was planned for another state is refused. What is there is asked
+//! of the driver each time, before and after; only what no step can change comes from the last look
+//! ([`super::known`]). Owns that comparison; never retries and never undoes, except a mode change that would stay pending.
 
 mod create;
 mod destroy;
 mod mode;
 
-use kerf_types::inventory::GpuProcess;
+use kerf_types::inventory::{Gpu, GpuProcess};
 use kerf_types::{MigMode, PciAddress, Placement, ProfileId, Step};
-use nvml_wrapper::{Device, Nvml};
+use nvml_wrapper::Device;
 
 use super::error::NvmlError;
 use super::ffi::InstanceInfo;
+use super::known::Known;
 use super::observe::{self, GpuAccess, Site};
 
 /// Why a step was not carried out.
@@ -84,60 +86,82 @@ pub enum StepError {
     },
 }
 
-/// Carries out a step and returns the GPU as it is then.
-pub fn apply(site: Site<'_>, step: &Step) -> Result<kerf_types::Gpu, StepError> {
-    let access = GpuAccess::Pci(step.gpu());
-    let scene = Scene {
-        nvml: site.nvml,
-        step,
+/// Carries out a step and returns the GPU as it is then. After a failure nothing is taken for known.
+pub fn apply(site: Site<'_>, step: &Step) -> Result<Gpu, StepError> {
+    let outcome = carry_out(site, step);
+    if outcome.is_err() {
+        site.known.forget(step.gpu());
+    }
+    outcome
+}
+
+fn carry_out(site: Site<'_>, step: &Step) -> Result<Gpu, StepError> {
+    let scene = Scene { site, step };
+    if let Step::SetMigMode {
+        enabled,
+        allow_reset,
+        ..
+    } = step
+    {
+        site.known.forget(scene.pci());
+        mode::set(&scene, *enabled, *allow_reset)?;
+        return scene.observe();
+    }
+    let Some((device, mut known)) = scene.with_mig()? else {
+        // No instance exists: none can be made, and whatever was to go is gone.
+        return match step {
+            Step::DestroyComputeInstance { .. } | Step::DestroyGpuInstance { .. } => {
+                scene.observe()
+            }
+            _ => Err(scene.conflict("MIG is off".to_owned())),
+        };
     };
     match step {
-        Step::SetMigMode {
-            enabled,
-            allow_reset,
-            ..
-        } => mode::set(&scene, *enabled, *allow_reset)?,
         Step::CreateGpuInstance {
             profile, placement, ..
-        } => {
-            create::gpu_instance(&scene, *profile, *placement)?;
-        }
+        } => create::gpu_instance(&scene, (&device, &known), *profile, *placement)?,
         Step::CreateComputeInstance {
             placement,
             profile,
             compute,
             ..
         } => {
-            create::compute_instance(&scene, *placement, *profile, *compute)?;
+            create::compute_instance(
+                &scene,
+                (&device, &mut known),
+                *placement,
+                *profile,
+                *compute,
+            )?;
         }
         Step::DestroyComputeInstance { gi, ci, uuid, .. } => {
-            destroy::compute_instance(&scene, *gi, *ci, uuid)?;
+            destroy::compute_instance(&scene, &device, (*gi, *ci), uuid)?;
         }
         Step::DestroyGpuInstance {
             gi,
             profile,
             placement,
             ..
-        } => {
-            destroy::gpu_instance(&scene, *gi, *profile, *placement)?;
-        }
-        Step::SetAmdCompute { .. }
+        } => destroy::gpu_instance(&scene, (&device, &mut known), *gi, *profile, *placement)?,
+        Step::SetMigMode { .. }
+        | Step::SetAmdCompute { .. }
         | Step::SetAmdMemory { .. }
         | Step::SetSriov { .. }
         | Step::CreateVgpu { .. }
         | Step::DestroyVgpu { .. } => {
-            return Err(StepError::Conflict {
-                step: step.to_string(),
-                found: "it is no step of NVML".to_owned(),
-            });
+            return Err(scene.conflict("it is no step of an instance".to_owned()));
         }
     }
-    observe::observe(site, access).map_err(|cause| scene.driver(cause))
+    scene.try_driver(observe::read_back(site, &device, &mut known))?;
+    agreed(&scene, &known.gpu)?;
+    let gpu = known.gpu.clone();
+    site.known.put(known);
+    Ok(gpu)
 }
 
 /// Where a step plays: the driver, and the step itself, which every error names.
 struct Scene<'a> {
-    nvml: &'a Nvml,
+    site: Site<'a>,
     step: &'a Step,
 }
 
@@ -145,7 +169,7 @@ impl<'a> Scene<'a> {
     /// The GPU's handle. Asked for again after every change, since a mode change may renew the device.
     fn device(&self) -> Result<Device<'a>, StepError> {
         GpuAccess::Pci(self.pci())
-            .device(self.nvml)
+            .device(self.site.nvml)
             .map_err(|cause| self.driver(cause))
     }
 
@@ -153,17 +177,20 @@ impl<'a> Scene<'a> {
         self.step.gpu()
     }
 
-    /// The handle of a GPU whose MIG mode is on; the step was planned for another state otherwise.
-    fn mig_device(&self) -> Result<Device<'a>, StepError> {
-        self.mig_device_if_on()?
-            .ok_or_else(|| self.conflict("MIG is off".to_owned()))
+    /// The GPU as it is now.
+    fn observe(&self) -> Result<Gpu, StepError> {
+        self.try_driver(observe::observe(self.site, GpuAccess::Pci(self.pci())))
     }
 
-    /// As [`Scene::mig_device`], with `None` while MIG is off: then no instance exists.
-    fn mig_device_if_on(&self) -> Result<Option<Device<'a>>, StepError> {
+    /// The handle of the GPU and what stays the same of it; `None` while MIG is off: then no instance exists.
+    fn with_mig(&self) -> Result<Option<(Device<'a>, Known)>, StepError> {
         let device = self.device()?;
         match self.try_driver(observe::mig_mode(&device))? {
-            mode if mode.is_on() => Ok(Some(device)),
+            mode if mode.is_on() => {
+                let name = (GpuAccess::Pci(self.pci()), self.pci());
+                let known = self.try_driver(observe::known(self.site, name, &device, mode))?;
+                Ok(Some((device, known)))
+            }
             MigMode::Unsupported => Err(StepError::NoMig {
                 step: self.step.to_string(),
             }),
@@ -215,6 +242,42 @@ impl<'a> Scene<'a> {
             step: self.step.to_string(),
             found: found.to_owned(),
         }
+    }
+}
+
+/// Whether the step shows in what was read back.
+fn agreed(scene: &Scene<'_>, gpu: &Gpu) -> Result<(), StepError> {
+    let mut there = gpu.instances.iter();
+    let (is_done, found) = match scene.step {
+        Step::CreateGpuInstance {
+            profile, placement, ..
+        } => (
+            there.any(|one| one.profile == *profile && one.placement == *placement),
+            "no such instance lies there",
+        ),
+        Step::CreateComputeInstance {
+            placement, compute, ..
+        } => (
+            there.any(|one| {
+                let mut parts = one.compute.iter();
+                let is_it = |place| Some(place) == *compute;
+                one.placement == *placement && parts.any(|part| part.placement.is_none_or(is_it))
+            }),
+            "no such compute instance lies there",
+        ),
+        Step::DestroyComputeInstance { uuid, .. } => (
+            there.all(|one| one.compute.iter().all(|part| part.uuid != *uuid)),
+            "it is still there",
+        ),
+        Step::DestroyGpuInstance { gi, placement, .. } => (
+            there.all(|one| one.id != *gi || one.placement != *placement),
+            "it is still there",
+        ),
+        _ => (true, ""),
+    };
+    match is_done {
+        true => Ok(()),
+        false => Err(scene.not_done(found)),
     }
 }
 
