@@ -36,12 +36,13 @@ pub fn compute_instance(
     {
         return Err(scene.in_use(pids(&users)));
     }
-    ended(scene, found.compute.destroy())?;
+    let refused = ended(scene, found.compute.destroy())?;
     match scene.try_driver(find(device, gi, ci))? {
         None => Ok(()),
-        Some(still) if still.uuid == *uuid => {
-            Err(scene.not_done(&format!("compute instance {gi}/{ci} is still there")))
-        }
+        Some(still) if still.uuid == *uuid => Err(match refused {
+            Some(cause) => scene.driver(cause),
+            None => scene.not_done(&format!("compute instance {gi}/{ci} is still there")),
+        }),
         Some(other) => Err(conflict(&other.uuid)),
     }
 }
@@ -115,8 +116,12 @@ pub fn gpu_instance(
     if children > 0 {
         return Err(scene.in_use(format!("{children} compute instances")));
     }
-    ended(scene, instance.destroy())?;
-    nothing_lies_at(scene, (device, raw), placement)
+    let refused = ended(scene, instance.destroy())?;
+    match (refused, scene.try_driver(ffi::instance(device, gi.0))?) {
+        // Nobody was faster: it is the driver that does not want.
+        (Some(cause), Some(_)) => Err(scene.driver(cause)),
+        _ => nothing_lies_at(scene, (device, raw), placement),
+    }
 }
 
 fn children(instance: &InstanceHandle<'_>, offered: &[ComputeProfile]) -> Result<usize, NvmlError> {
@@ -127,12 +132,12 @@ fn children(instance: &InstanceHandle<'_>, offered: &[ComputeProfile]) -> Result
     Ok(children)
 }
 
-/// What the driver says to a destroy. A refused handle means that somebody was faster; what is there now
-/// is for the caller to read back.
-fn ended(scene: &Scene<'_>, answer: Result<(), NvmlError>) -> Result<(), StepError> {
+/// What the driver says to a destroy. A refused handle, which is returned, may mean that somebody was faster; what is
+/// there now is for the caller to read back.
+fn ended(scene: &Scene<'_>, answer: Result<(), NvmlError>) -> Result<Option<NvmlError>, StepError> {
     match answer {
-        Ok(()) => Ok(()),
-        Err(cause) if cause.refuses_handle() => Ok(()),
+        Ok(()) => Ok(None),
+        Err(cause) if cause.refuses_handle() => Ok(Some(cause)),
         Err(cause) if cause.code() == Some(ReturnCode::IN_USE) => Err(scene.in_use(pids(&[]))),
         Err(cause) => Err(scene.driver(cause)),
     }
