@@ -86,6 +86,40 @@ impl Host {
         progress: Listener<'_>,
         done: &mut LayoutDone,
     ) -> Result<(), HostError> {
+        self.carry_out_parts(request, first, progress, done).await?;
+        self.is_reached(request, done)
+    }
+
+    /// Whether the layout is there by what was read back. Steps that all succeed do not lead to it where they were
+    /// planned from a wrong picture.
+    fn is_reached(&self, request: &LayoutRequest, done: &LayoutDone) -> Result<(), HostError> {
+        let usage = self.usage_but(&request.force);
+        // What cannot be planned by now, as of a GPU that was lost meanwhile, is told by its own entry.
+        let Ok(rest) = plan(&self.inventory, &usage, request) else {
+            return Ok(());
+        };
+        let mut gpus = rest
+            .gpus
+            .iter()
+            .filter(|change| !change.steps.is_empty() && !done.after_reset.contains(&change.pci));
+        let amd = rest.amd.iter().find(|change| !change.steps.is_empty());
+        let differs = gpus.next().map(|change| change.pci);
+        match differs.or(amd.map(|change| change.gpu.pci)) {
+            None => Ok(()),
+            Some(gpu) => Err(HostError::Differs {
+                gpu,
+                after: Box::default(),
+            }),
+        }
+    }
+
+    async fn carry_out_parts(
+        &mut self,
+        request: &LayoutRequest,
+        first: HostPlan,
+        progress: Listener<'_>,
+        done: &mut LayoutDone,
+    ) -> Result<(), HostError> {
         if !first.is_first_part() {
             return self.carry_out_part(&first, progress, done).await;
         }

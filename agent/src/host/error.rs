@@ -162,6 +162,14 @@ pub enum HostError {
         #[source]
         source: HardwareError,
     },
+    /// All steps succeeded, and what was read back is something else than the layout.
+    #[error("every step succeeded, and what was read back of GPU {gpu} is not the layout{after}")]
+    Differs {
+        /// Of the first such GPU.
+        gpu: PciAddress,
+        /// What has become of the steps, where something has; it begins with a semicolon.
+        after: Box<str>,
+    },
     /// A device cannot be shared, or the sharing of it cannot end.
     #[error("the sharing of {device} cannot be changed{after}")]
     Sharing {
@@ -307,6 +315,7 @@ impl HostError {
             | Self::Blind { .. } => "plan",
             Self::Vgpu(_) | Self::LeftOn { .. } | Self::StillOn { .. } => "vgpu",
             Self::Step { .. }
+            | Self::Differs { .. }
             | Self::Hardware(_)
             | Self::Node { .. }
             | Self::Sharing { .. }
@@ -348,6 +357,7 @@ impl HostError {
     pub(super) fn tell_after(&mut self, what: Box<str>) {
         match self {
             Self::Step { after, .. }
+            | Self::Differs { after, .. }
             | Self::Sharing { after, .. }
             | Self::ComputeMode { after, .. } => *after = what,
             Self::ModeBlocked { source, .. } => source.tell_after(what),

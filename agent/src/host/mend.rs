@@ -137,7 +137,10 @@ fn is_refusal(error: &HostError) -> bool {
         Some(call) => call.is_refusal(),
         None => matches!(
             error,
-            HostError::Sharing { .. } | HostError::DaemonInUse { .. } | HostError::RunFile { .. }
+            HostError::Sharing { .. }
+                | HostError::DaemonInUse { .. }
+                | HostError::RunFile { .. }
+                | HostError::Differs { .. }
         ),
     }
 }

@@ -40,7 +40,7 @@ pub mod vgpu;
 pub mod view;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -119,6 +119,8 @@ pub struct Host {
     modes: Vec<WorkRow>,
     /// What the driver goes on refusing.
     refusals: refusals::Refusals,
+    /// GPUs of which nothing could be read when they were asked last, whoever is at fault: what is known is older.
+    unheard: BTreeSet<PciAddress>,
     /// When the hardware was looked at last because an ask found no room.
     last_look: Option<Instant>,
     capacity: u64,
@@ -181,6 +183,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         open_work: Vec::new(),
         modes: Vec::new(),
         refusals: refusals::Refusals::default(),
+        unheard: BTreeSet::new(),
         last_look: None,
         capacity: 0,
         degraded: BTreeMap::new(),

@@ -144,6 +144,7 @@ impl Host {
     pub(super) fn take_gpu(&mut self, mut gpu: Gpu) {
         self.shared.without_own(&mut gpu);
         self.lives.note(&gpu);
+        self.unheard.remove(&gpu.pci);
         // It may have been without a place in the inventory, or at another index.
         self.recovered(&unread_name(GpuKey::Pci(gpu.pci)));
         self.recovered(&unread_name(GpuKey::Index(gpu.index)));
@@ -193,6 +194,7 @@ impl Host {
             self.degrade(&unread_name(key), why, "its neighbours go on");
             return;
         };
+        self.unheard.insert(gpu.pci);
         let since = match &gpu.health {
             Health::Unresponsive { since, .. }
             | Health::Lost { since }

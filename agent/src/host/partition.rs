@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use kerf_api::json::history::HistoryGpu;
 use kerf_planner::HostPlan;
 use kerf_planner::host::GpuName;
-use kerf_types::inventory::Health;
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
 use kerf_types::{AmdGpu, AmdWish, ComputePartition, Inventory, MemoryPartition, PciAddress};
 
 use super::carry::Listener;
 use super::kept::AWAITS_RELOAD;
+use super::record::is_read;
 use super::{Host, HostError, LayoutDone};
 use crate::errors::chain;
 
@@ -140,8 +140,7 @@ impl Host {
     pub(super) fn readback_amd(&self, pci: &str) -> Option<HistoryGpu> {
         let mut gpus = self.inventory.amd.iter();
         let gpu = gpus.find(|gpu| gpu.pci.to_string() == *pci)?;
-        if matches!(gpu.health, Health::Maintenance { .. }) {
-            // Nobody has read it since.
+        if !is_read(&gpu.health) {
             return None;
         }
         let mut modes: Vec<String> = [

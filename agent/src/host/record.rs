@@ -120,17 +120,21 @@ impl Host {
     fn readback(&self, pci: &str) -> Option<HistoryGpu> {
         let mut gpus = self.inventory.gpus.iter();
         let gpu = gpus.find(|gpu| gpu.pci.to_string() == *pci)?;
-        if matches!(gpu.health, Health::Maintenance { .. }) {
-            // Nobody has read it since.
+        if !is_read(&gpu.health) || self.unheard.contains(&gpu.pci) {
             return None;
         }
         let slices = gpu.instances.iter().flat_map(|instance| {
             let profile = gpu.profile(instance.profile);
+            // It is of use to nobody as it is.
+            let lack = match instance.compute.is_empty() {
+                true => " without a compute instance",
+                false => "",
+            };
             gpu.slice_ids(instance).into_iter().map(move |id| {
                 let part = id.compute.map(|part| part.size);
                 let name = profile.map(|profile| profile.name.part(part).to_string());
                 let name = name.unwrap_or_else(|| format!("profile {}", instance.profile));
-                format!("{} {name}", id.spot())
+                format!("{} {name}{lack}", id.spot())
             })
         });
         let mig = match gpu.mig_mode {
@@ -147,6 +151,11 @@ impl Host {
             modes: None,
         })
     }
+}
+
+/// Whether what is known of a GPU was read when it was last asked: of one that is silent by now it is older.
+pub(super) fn is_read(health: &Health) -> bool {
+    matches!(health, Health::Ok | Health::Xid { .. })
 }
 
 /// An entry about a layout.

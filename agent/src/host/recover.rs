@@ -227,7 +227,8 @@ impl Host {
             error => error.failed_call(),
         };
         // What is in doubt again after each try is asked for no longer than what is refused.
-        let was_refused = call.is_some_and(|call| call.is_refusal() || call.is_unsettled());
+        let was_refused = call.is_some_and(|call| call.is_refusal() || call.is_unsettled())
+            || matches!(error, HostError::Differs { .. });
         was_refused && self.refusals.note(row, self.generation)
     }
 

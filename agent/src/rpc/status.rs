@@ -86,6 +86,7 @@ fn code(error: &HostError) -> Code {
         HostError::NoRoom { .. } => Code::ResourceExhausted,
         HostError::Unsafe { .. } => Code::Internal,
         HostError::Step { .. }
+        | HostError::Differs { .. }
         | HostError::Hardware(_)
         | HostError::Sharing { .. }
         | HostError::ComputeMode { .. }

@@ -193,7 +193,9 @@ pub(super) fn ask(socket: &Path, tools: &Tools, place: &MpsPlace) -> Result<u32,
         log: place.log.clone(),
     };
     // No time at all would be an error of its own.
-    let patience = tools.left(tools.patience.start).max(Duration::from_millis(1));
+    let patience = tools
+        .left(tools.patience.start)
+        .max(Duration::from_millis(1));
     let answer = exchange(stream, &wanted, patience);
     let answer = answer.map_err(|error| Unoffered::Failed(error.to_string()))?;
     understood(&answer)

@@ -45,7 +45,10 @@ impl HostError {
                 "this is a fault of kerf: please report it with the output of `kerf inventory -o json`"
             }
             Self::Stale { .. } => "run `kerf plan` again",
-            Self::Step { .. } | Self::Hardware(_) | Self::ComputeMode { .. } => {
+            Self::Step { .. }
+            | Self::Differs { .. }
+            | Self::Hardware(_)
+            | Self::ComputeMode { .. } => {
                 "see `kerf status`; run the command again once it is well"
             }
             Self::Sharing { source, .. } => source.hint().unwrap_or(
