@@ -70,7 +70,9 @@ fn work(text: &str) {
             assert_eq!(gpu.parse(), Ok(slice.gpu));
         }
         (Work::Cut { .. }, Err(error)) => assert!(!error.to_string().is_empty()),
-        (Work::Layout { .. } | Work::Mode { .. }, slice) => assert_eq!(slice, Ok(None)),
+        (Work::Layout { .. } | Work::Mode { .. } | Work::Functions { .. }, slice) => {
+            assert_eq!(slice, Ok(None))
+        }
     }
 }
 
