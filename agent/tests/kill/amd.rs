@@ -36,7 +36,7 @@ struct Course {
 }
 
 /// The modes of the GPUs, as their kernel has them.
-fn modes(lane: &Lane) -> String {
+pub fn modes(lane: &Lane) -> String {
     let kernel = Kernel::open(&lane.info.dir).expect("the kernel");
     let state = kernel.state().expect("its state");
     let gpus = state.amd.expect("AMD GPUs").gpus;

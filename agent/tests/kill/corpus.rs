@@ -1,12 +1,28 @@
-//! The plans of the drill: 50, each from its number. A plan is a host that others use already, and one to
-//! three requests to its owner: layouts, modes of MIG, slices cut for a promise or a launch, and their ends.
+//! The plans of the drill: 50, each from its number, and two about parts on Ampere. A plan is a host that others use
+//! already, and one to three requests to its owner: layouts, modes of MIG, slices cut for a promise or a launch, and
+//! their ends.
 
 use std::fmt::Write as _;
 
 use crate::script::Op;
 
 /// Plans in the corpus.
-pub const PLANS: u64 = 50;
+pub const PLANS: u64 = DRAWN + 2;
+
+/// Those that are drawn from their number.
+const DRAWN: u64 = 50;
+
+/// What has GPU 0 of Ampere before, in parts, and what it gets.
+const PARTS_OF_AMPERE: [(&str, &str); 2] = [
+    (
+        r#""1c.3g.40gb":3,"1g.10gb":2"#,
+        r#""1c.4g.40gb":2,"2c.4g.40gb":1,"1g.10gb":1"#,
+    ),
+    (
+        r#""1c.2g.20gb":2,"1c.3g.40gb":2"#,
+        r#""1c.2g.20gb":2,"2c.3g.40gb":1"#,
+    ),
+];
 
 /// Slices of one GPU, all of which fit together.
 const LAYOUTS: [&str; 13] = [
@@ -82,8 +98,38 @@ impl Random {
     }
 }
 
+/// Parts on Ampere, beside a GPU in slices: another layout, a part for a promise, and MIG off.
+fn parts(number: u64) -> Plan {
+    let chosen = usize::try_from(number - DRAWN).expect("an index");
+    let (before, after) = PARTS_OF_AMPERE[chosen];
+    let apply = |rules: String| Op::Apply {
+        layout: format!(r#"{{"rules":[{rules}]}}"#),
+        allow_reset: true,
+    };
+    let slices = |gpu: u32, slices: &str| format!(r#"{{"gpus":[{gpu}],"slices":{{{slices}}}}}"#);
+    let beside = slices(1, r#""1g.10gb":2"#);
+    Plan {
+        number,
+        machine: "a100x8",
+        gpus: 2,
+        setup: vec![apply(format!("{},{beside}", slices(0, before)))],
+        loads: 1,
+        script: vec![
+            apply(slices(0, after)),
+            Op::Reserve {
+                ask: "1c.3g.40gb".to_owned(),
+                holder: "drilled-1".to_owned(),
+            },
+            apply(r#"{"gpus":[1],"mig":false}"#.to_owned()),
+        ],
+    }
+}
+
 /// The plan of a number: most on two Hopper GPUs, each tenth on eight, each tenth on two of Ampere.
 pub fn plan(number: u64) -> Plan {
+    if number >= DRAWN {
+        return parts(number);
+    }
     let mut random = Random::new(number);
     let (machine, gpus) = match number % 10 {
         0 => ("a100x8", 2),

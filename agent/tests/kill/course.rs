@@ -16,7 +16,7 @@ use crate::life::{Alive, End, Passed, Point};
 use crate::script::{Op, Runtime, carry_out, request};
 
 /// Process ids that no process has: above what Linux gives out.
-const FIRST_PID: u32 = 5_000_000;
+pub const FIRST_PID: u32 = 5_000_000;
 
 /// Commands that cost nothing, sent after a start. Between any two the owner takes its first periodic look with
 /// even chances, so that it has taken it by their end.

@@ -117,6 +117,16 @@ impl Picture {
         kept
     }
 
+    /// The addresses of the GPUs, in small letters.
+    pub fn addresses(&self) -> Vec<&String> {
+        self.addresses.keys().collect()
+    }
+
+    /// The index of the GPU at an address.
+    pub fn index(&self, pci: &str) -> Option<u32> {
+        self.addresses.get(&pci.to_lowercase()).copied()
+    }
+
     /// Whether a lease is for this life.
     pub fn is_leased(&self, instance: &Instance) -> bool {
         let mut subjects = self.leases.iter().flat_map(|lease| &lease.subjects);

@@ -87,6 +87,16 @@ impl Lane {
         self.folder.path()
     }
 
+    /// Workers are threads here, so what is written down of them is the process of this drill, whose end nobody shall
+    /// wait for.
+    pub fn forget_workers(&self) {
+        let records = self.config.paths.run_dir.join("workers");
+        let entries = std::fs::read_dir(records).into_iter().flatten().flatten();
+        for entry in entries {
+            std::fs::remove_file(entry.path()).expect("a file of ours");
+        }
+    }
+
     /// Waits until every worker of a kerfd that is gone has ended.
     pub fn quiesce(&self) {
         self.offer.quiesce();

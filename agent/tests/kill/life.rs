@@ -6,9 +6,9 @@
 //! neither case does any code of the owner run that a SIGKILL would not have let run.
 
 use std::fmt;
-use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::panic::{resume_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use kerf_agent::config::Config;
@@ -168,6 +168,21 @@ pub enum End<T> {
     Killed,
 }
 
+/// The runtime of an owner that is killed says so to whoever waits in it, by a panic. Nobody shall read these, and a
+/// trace of each would take longer than the drill.
+fn hush() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |panic| {
+            let words = panic.payload_as_str().unwrap_or_default();
+            if !words.contains("it is being shutdown") {
+                usual(panic);
+            }
+        }));
+    });
+}
+
 impl Lane {
     /// Starts an owner, armed from the beginning if `early`, does some work with it, and ends it: with what the
     /// work gave, or at `point`.
@@ -180,6 +195,7 @@ impl Lane {
     where
         Work: Future<Output = T>,
     {
+        hush();
         self.fuse.reset().expect("the fuse");
         let trigger = Arc::new(Trigger::new(Arc::clone(&self.fuse), point));
         let runtime = Builder::new_multi_thread()

@@ -16,6 +16,7 @@ mod judge;
 mod lane;
 mod lanes;
 mod life;
+mod maintenance;
 mod neighbours;
 mod script;
 mod vgpu;

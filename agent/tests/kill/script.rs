@@ -8,6 +8,7 @@ use kerf_agent::host::{
     Command, HostError, HostHandle, LaunchPeer, LayoutRequest, Reserve, Wanted,
 };
 use kerf_agent::process;
+use kerf_api::json::history::Requester;
 use kerf_runtime::frame::{LaunchKind, LaunchRequest, REQUEST_SCHEMA};
 use kerf_types::layout::Layout;
 use kerf_types::lease::{Holder, InitProcess, Lease};
@@ -23,6 +24,13 @@ const TTL: Duration = Duration::from_secs(24 * 3_600);
 /// Progress that nobody reads.
 const PROGRESS_BOUND: usize = 64;
 
+/// Who works on drivers.
+const ROOT: Requester = Requester {
+    uid: 0,
+    gid: Some(0),
+    pid: None,
+};
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Op {
@@ -36,6 +44,10 @@ pub enum Op {
     Launch { ask: String, holder: String },
     /// Its end was seen.
     Gone { holder: String },
+    /// The driver is closed, for work on this GPU or on the whole host.
+    Enter { gpu: Option<u32> },
+    /// It is opened again.
+    Leave,
 }
 
 /// The process that stands for every runtime: it lives as long as the drill.
@@ -134,6 +146,12 @@ pub async fn carry_out(host: &HostHandle, runtime: &Runtime, op: &Op) -> Result<
             .await
             .map(drop)
         }
+        Op::Enter { gpu } => enter(host, *gpu).await,
+        Op::Leave => {
+            let (gpus, by) = (None, ROOT);
+            let left = host.ask(|reply| Command::LeaveMaintenance { gpus, by, reply });
+            left.await.map(drop)
+        }
         Op::Gone { holder } => {
             if let Some(lease) = lease_of(host, holder) {
                 host.tell(Command::Gone { lease: lease.id }).await;
@@ -143,6 +161,23 @@ pub async fn carry_out(host: &HostHandle, runtime: &Runtime, op: &Op) -> Result<
             Ok(())
         }
     }
+}
+
+/// The driver is closed for work on the GPU of an index, or on the whole host.
+async fn enter(host: &HostHandle, gpu: Option<u32>) -> Result<(), HostError> {
+    let gpus = gpu.map(|index| {
+        let view = host.view();
+        let mut all = view.inventory.gpus.iter();
+        let found = all.find(|gpu| gpu.index == index);
+        BTreeSet::from([found.expect("a GPU").pci])
+    });
+    let entered = host.ask(|reply| Command::EnterMaintenance {
+        gpus,
+        by: ROOT,
+        is_patient: false,
+        reply,
+    });
+    entered.await.map(drop)
 }
 
 fn launch(ask: &str, holder: &str) -> LaunchRequest {

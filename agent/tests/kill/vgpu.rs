@@ -7,6 +7,7 @@ mod functions;
 mod late;
 mod picture;
 mod race;
+mod refused;
 mod scenes;
 mod told;
 mod world;

@@ -1,0 +1,56 @@
+//! Writes for a vGPU that the kernel refuses, once and for ever: what was asked for is whole or was never there, and
+//! what shall go stays whole until it goes.
+
+use kerf_agent::errors::chain;
+use nvidia_ml::kernel::Errno;
+use nvidia_ml::kernel::state::FaultKind;
+
+use super::carry_out;
+use super::picture::Picture;
+use super::scenes::{KEEP, create};
+use super::world::World;
+
+/// Looks during which a refusal that goes on must not change anything.
+const LOOKS: u32 = 4;
+
+#[test]
+fn a_vgpu_whose_write_is_refused_is_whole_or_not_there() {
+    let world = World::new("h200x8");
+    let half = create("H200X-70C");
+    let there = || Picture::take(&world.lane).vgpus.len();
+    world.live(async |host| {
+        for errno in [Errno::EBUSY, Errno::EINVAL, Errno::EIO, Errno::EPERM] {
+            for times in [Some(1), None] {
+                world.set_fault(FaultKind::Fail(errno), times);
+                let error = chain(&carry_out(host, half).await.expect_err("refused"));
+                let names = |error: &str| {
+                    let words = ["current_vgpu_type", "in use by", "cannot be made"];
+                    error.contains("0000:") && words.iter().any(|word| error.contains(word))
+                };
+                assert!(names(&error), "{error}");
+                for _ in 0..LOOKS {
+                    host.refresh().await;
+                }
+                assert_eq!((there(), world.states().len()), (0, 0), "{error}");
+                world.clear_faults();
+                let made = carry_out(host, half).await;
+                made.unwrap_or_else(|error| panic!("after {errno} {times:?}: {}", chain(&error)));
+                world.set_fault(FaultKind::Fail(errno), times);
+                let error = chain(&carry_out(host, KEEP).await.expect_err("refused"));
+                assert!(names(&error), "{error}");
+                for _ in 0..LOOKS {
+                    host.refresh().await;
+                    assert_eq!((there(), world.states().len()), (1, 1), "{error}");
+                }
+                world.clear_faults();
+                world.until(host, &["made"]).await;
+                carry_out(host, KEEP).await.expect("nothing is in the way");
+                assert_eq!((there(), world.states().len()), (0, 0));
+            }
+        }
+    });
+    let outcomes = world.history().into_iter();
+    let outcomes: Vec<_> = outcomes.map(|entry| entry["outcome"].clone()).collect();
+    let expected = ["failed", "done"].repeat(outcomes.len() / 2);
+    assert_eq!(outcomes, expected);
+}
