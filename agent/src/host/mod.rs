@@ -35,6 +35,7 @@ mod record;
 mod recover;
 mod refusals;
 mod release;
+mod resume;
 pub mod sharing;
 pub mod vgpu;
 pub mod view;

@@ -11,8 +11,8 @@ use kerf_types::inventory::Health;
 use kerf_types::lease::{LeaseState, Subject};
 use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
 
-use super::carry::interrupted;
 use super::maintenance::MAINTENANCE;
+use super::resume::interrupted;
 use super::{Degraded, Host, HostError, command, now, watch};
 use crate::errors::chain;
 use crate::hardware::worker;

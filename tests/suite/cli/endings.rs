@@ -82,7 +82,8 @@ fn a_shim_that_is_slow_when_kerfd_starts_costs_no_job() {
         "touch",
         "/go",
     ]);
-    process::run(&mut exec).expect("the container lives");
+    // The job may end, and this with it, as soon as the file is there: how the job ends tells that it was.
+    process::output(&mut exec).expect("it starts");
     until(&world, &id, &["failed", "exit code 6"]);
 }
 
@@ -195,7 +196,8 @@ fn jobs_outlive_their_store() {
         "touch",
         "/go",
     ]);
-    process::run(&mut exec).expect("the container lives");
+    // The job may end, and this with it, as soon as the file is there: how the job ends tells that it was.
+    process::output(&mut exec).expect("it starts");
     until(&world, &id, &["failed", "exit code 4"]);
     let copies = world.kerfd().folder().join("run/jobs");
     poll::until_true("the end of the copy", LIMIT, || {
