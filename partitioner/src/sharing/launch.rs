@@ -5,10 +5,9 @@
 //! Its clients find the same folder on their `/dev/shm`: server and clients talk through it, and no other container
 //! shall. A process of its own does this, not kerfd, which has threads and a namespace of its own.
 
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -113,13 +112,25 @@ impl Launch {
         Ok(command.spawn().map_err(|cause| self.unstarted(cause))?.id())
     }
 
-    /// Becomes it, with this environment and no other.
+    /// Makes this process ready to become it, with this environment and no other.
     ///
     /// # Errors
     /// Each reason of `LaunchError`. This process is of no use then.
-    pub fn replace(&self, env: Vec<(OsString, OsString)>) -> Result<Infallible, LaunchError> {
+    pub fn ready(&self, env: Vec<(OsString, OsString)>) -> Result<Command, LaunchError> {
         let mut command = self.prepared()?;
-        Err(self.unstarted(command.env_clear().envs(env).exec()))
+        command.env_clear().envs(env);
+        Ok(command)
+    }
+
+    /// Becomes it. What comes back is why not, which then stands in its output too.
+    pub fn replace(&self, mut command: Command) -> LaunchError {
+        let error = self.unstarted(command.exec());
+        let output = OpenOptions::new().append(true).open(&self.output);
+        let said = output.and_then(|mut file| writeln!(file, "{}", crate::in_words(&error)));
+        if let Err(cause) = said {
+            tracing::warn!(path = %self.output.display(), error = %cause, "not written");
+        }
+        error
     }
 
     fn unstarted(&self, cause: io::Error) -> LaunchError {

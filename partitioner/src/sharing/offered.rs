@@ -2,9 +2,11 @@
 //! of its own that becomes the daemon.
 //!
 //! ```text
-//! kerfd -- one line: what is wanted --> the process --> "pid\n", then the end of the connection: it is the daemon now
+//! kerfd -- one line: what is wanted --> the process --> "pid\n", and becomes the daemon
 //!                                             \--> "no: why" or "other: why"
 //! ```
+//! Either way it shuts the connection down, of which the service manager keeps a descriptor for as long as the process
+//! runs. That the program then cannot be started is seen as a daemon that ended, with that as its last words.
 //! So a daemon has the rights and the control group of its unit, not kerfd's: it starts servers under the user ids of
 //! its clients, and a stop of kerfd is none of its business. Which machine is served, and where daemons may live, is
 //! decided by the unit's arguments and not by who connects.
@@ -12,8 +14,10 @@
 use std::convert::Infallible;
 use std::fs;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -58,6 +62,9 @@ pub enum OfferError {
     /// Nobody asked, or not in time.
     #[error("read what is wanted")]
     Read(#[source] io::Error),
+    /// Who asked has gone.
+    #[error("say who becomes the daemon")]
+    Answer(#[source] io::Error),
     /// It is no request.
     #[error("what is wanted is not to be understood")]
     Unreadable(#[source] serde_json::Error),
@@ -98,18 +105,25 @@ impl Offer {
     /// # Errors
     /// Each reason of `OfferError`; who connected was told.
     pub fn serve(&self, mut stream: UnixStream) -> Result<Infallible, OfferError> {
-        let Err(error) = self.become_daemon(&mut stream);
-        let word = match &error {
-            OfferError::Other { .. } => "other",
-            _ => "no",
+        let ready = self.ready(&mut stream);
+        let answer = match &ready {
+            Ok(_) => std::process::id().to_string(),
+            Err(error) => {
+                let word = match error {
+                    OfferError::Other { .. } => "other",
+                    _ => "no",
+                };
+                format!("{word}: {}", crate::in_words(error).replace('\n', "; "))
+            }
         };
-        let why = crate::in_words(&error).replace('\n', "; ");
-        // Who has gone away needs no answer.
-        writeln!(stream, "{word}: {why}").ok();
-        Err(error)
+        let told = writeln!(stream, "{answer}").and_then(|()| stream.shutdown(Shutdown::Both));
+        let (launch, command) = ready?;
+        // A daemon of which nobody knows would be nobody's.
+        told.map_err(OfferError::Answer)?;
+        Err(OfferError::Launch(launch.replace(command)))
     }
 
-    fn become_daemon(&self, stream: &mut UnixStream) -> Result<Infallible, OfferError> {
+    fn ready(&self, stream: &mut UnixStream) -> Result<(Launch, Command), OfferError> {
         let place = self.wanted(stream)?;
         let launch = Launch {
             control: self.tools.mps_control.clone(),
@@ -117,10 +131,8 @@ impl Offer {
             output: place.log.join("daemon.log"),
         };
         let env = control::daemon_environment(&self.tools, &place);
-        let pid = std::process::id();
-        // The descriptor closes when the program begins: nothing behind the id means that it has.
-        writeln!(stream, "{pid}").map_err(OfferError::Read)?;
-        launch.replace(env).map_err(OfferError::Launch)
+        let command = launch.ready(env).map_err(OfferError::Launch)?;
+        Ok((launch, command))
     }
 
     fn wanted(&self, stream: &mut UnixStream) -> Result<MpsPlace, OfferError> {
@@ -205,24 +217,20 @@ fn exchange(mut stream: UnixStream, wanted: &Wanted, patience: Duration) -> io::
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     stream.write_all(&serde_json::to_vec(wanted)?)?;
-    stream.shutdown(std::net::Shutdown::Write)?;
+    stream.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
     stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
     Ok(answer)
 }
 
 fn understood(answer: &str) -> Result<u32, Unoffered> {
-    let mut lines = answer.lines();
-    let (first, second) = (lines.next().unwrap_or_default(), lines.next());
-    if let Some(why) = second {
-        return Err(Unoffered::Failed(why.trim_start_matches("no: ").to_owned()));
-    }
-    if let Some(why) = first.strip_prefix("other: ") {
+    let said = answer.trim();
+    if let Some(why) = said.strip_prefix("other: ") {
         return Err(Unoffered::Unfit(Some(why.to_owned())));
     }
-    first.parse().map_err(|_| match first {
+    said.parse().map_err(|_| match said {
         "" => Unoffered::Failed("it ended without a word".to_owned()),
-        said => Unoffered::Failed(said.trim_start_matches("no: ").to_owned()),
+        said => Unoffered::Failed(said.strip_prefix("no: ").unwrap_or(said).to_owned()),
     })
 }
 

@@ -29,12 +29,14 @@ impl Manager {
         let (sysroot, run) = (sysroot.to_owned(), share.folder.path().join("run"));
         let log = share.folder.path().join("log");
         let accepting = std::thread::spawn(move || {
-            let mut started = Vec::new();
+            // A service manager holds a connection for as long as its process runs.
+            let (mut started, mut held) = (Vec::new(), Vec::new());
             for connection in listener.incoming() {
                 let connection = connection.expect("a connection");
                 if is_end(&connection) {
                     break;
                 }
+                held.push(connection.try_clone().expect("a descriptor"));
                 let mut command = Command::new(program());
                 command.arg("mps-daemon").arg("--sysroot").arg(&sysroot);
                 command.arg("--run").arg(&run).arg("--log").arg(&log);
@@ -155,7 +157,7 @@ fn a_failure_of_an_offered_process_is_told_and_nothing_runs() {
     let place = place(&share);
     let error = refused(share.tools.mps_start(&place, &limits(None, None)));
     let said = in_words(&error);
-    assert!(matches!(error, SharingError::Refused { .. }), "{said}");
+    assert!(matches!(error, SharingError::Ended { .. }), "{said}");
     assert!(
         said.contains("start ") && said.contains("mps-control"),
         "{said}"
