@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use kerf_agent::cli::batch::{Tally, answers};
+use kerf_types::ProfileName;
 use serde_json::Value;
 
 /// Bytes of all lines together, and of one GPU's: the planner may think for long about a large host.
@@ -77,6 +78,7 @@ type Slice = (usize, String, u64);
 
 fn does_what_is_wanted(asked: &Value, answer: &Value) {
     let mut placed = placed(asked);
+    let mut there: BTreeMap<String, u64> = BTreeMap::new();
     let (destroy, keep, create) = (
         slices(answer, "destroy"),
         slices(answer, "keep"),
@@ -85,7 +87,8 @@ fn does_what_is_wanted(asked: &Value, answer: &Value) {
     let mut cost: u64 = 0;
     for slice in destroy.iter().chain(&keep) {
         let at = (slice.0, slice.2);
-        let (weight, pinned) = placed.remove(&at).expect("what goes or stays was there");
+        let (profile, weight, pinned) = placed.remove(&at).expect("what goes or stays was there");
+        assert_eq!(spelled(&profile), slice.1, "{slice:?}");
         if destroy.contains(slice) {
             assert!(!pinned, "{slice:?} is pinned");
             cost = cost.saturating_add(weight);
@@ -97,14 +100,30 @@ fn does_what_is_wanted(asked: &Value, answer: &Value) {
     assert!(said("lower_bound") <= cost);
     let is_proved = answer["proof"] == Value::Bool(true);
     assert_eq!(is_proved, said("lower_bound") == cost, "{answer}");
-    let wanted = asked["want"].as_object().expect("a map");
-    let wanted: u64 = wanted.values().filter_map(Value::as_u64).sum();
-    let there = u64::try_from(keep.len() + create.len()).expect("a small number");
+    for slice in keep.iter().chain(&create) {
+        *there.entry(slice.1.clone()).or_default() += 1;
+    }
+    let mut wanted: BTreeMap<String, u64> = BTreeMap::new();
+    for (name, count) in asked["want"].as_object().expect("a map") {
+        *wanted.entry(spelled(name)).or_default() += count.as_u64().expect("a count");
+    }
+    wanted.retain(|_, count| *count > 0);
     assert_eq!(there, wanted, "all that is wanted, and nothing else");
 }
 
-/// Weight, and whether it is pinned, of what is placed.
-fn placed(asked: &Value) -> BTreeMap<(usize, u64), (u64, bool)> {
+/// A profile but for its memory: a name means the profile of about that memory.
+fn spelled(name: &str) -> String {
+    let Ok(known) = name.parse::<ProfileName>() else {
+        return name.to_owned();
+    };
+    let name = known.to_string();
+    let (slices, memory) = name.split_once('.').unwrap_or((&name, ""));
+    let attribute = memory.find(['+', '-']).map_or("", |at| &memory[at..]);
+    format!("{slices}{attribute}")
+}
+
+/// Profile, weight, and whether it is pinned, of what is placed.
+fn placed(asked: &Value) -> BTreeMap<(usize, u64), (String, u64, bool)> {
     let gpus = asked["gpus"].as_array().into_iter().flatten().enumerate();
     let all = gpus.flat_map(|(gpu, one)| {
         let placed = one["placed"].as_array().into_iter().flatten();
@@ -112,7 +131,8 @@ fn placed(asked: &Value) -> BTreeMap<(usize, u64), (u64, bool)> {
             let weight = slice["weight"].as_u64().unwrap_or(1);
             let is_pinned = slice["pinned"].as_bool().unwrap_or(false);
             let start = slice["start"].as_u64().expect("a start");
-            ((gpu, start), (weight, is_pinned))
+            let profile = slice["profile"].as_str().expect("a name").to_owned();
+            ((gpu, start), (profile, weight, is_pinned))
         })
     });
     all.collect()
@@ -125,7 +145,7 @@ fn slices(answer: &Value, key: &str) -> Vec<Slice> {
         let profile = slice["profile"].as_str().filter(|name| !name.is_empty());
         (
             gpu.expect("a GPU"),
-            profile.expect("a name").to_owned(),
+            spelled(profile.expect("a name")),
             slice["start"].as_u64().expect("a start"),
         )
     };

@@ -1,4 +1,4 @@
-//! What must hold of every text that kerf reads from outside, as functions of the bytes.
+//! What must hold of texts that kerf reads from outside, as functions of the bytes.
 //!
 //! Each function takes any bytes at all and panics where a promise is broken: what is refused says why, what is read
 //! reads back, what is made of it stays within what was given. Three run them: the fuzzers in `engine/`, which a

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use kerf_fuzz::{Property, TARGETS};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 /// Most bytes of a seed: they are read by people.
 const SEED_LIMIT: u64 = 16 << 10;
@@ -14,6 +15,9 @@ const SEED_LIMIT: u64 = 16 << 10;
 fn package(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
 }
+
+/// Texts that have broken a promise; more may come, and none goes.
+const FINDINGS: usize = 9;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -74,11 +78,14 @@ fn every_seed_keeps_its_promise() {
 
 #[test]
 fn every_finding_of_the_past_keeps_its_promise() {
+    let mut count = 0;
     for (target, property) in TARGETS {
         for (path, text) in texts("regressions", target) {
             keeps(property, &path, &text);
+            count += 1;
         }
     }
+    assert!(count >= FINDINGS, "{count} findings are left");
 }
 
 #[test]
@@ -90,6 +97,10 @@ fn every_target_has_a_fuzzer_and_no_folder_is_left_over() {
     for target in targets() {
         let path = format!("path = \"targets/{target}.rs\"");
         assert!(manifest.contains(&path), "{target} is not built");
+        let path = package("engine/targets").join(format!("{target}.rs"));
+        let fuzzer = std::fs::read_to_string(path).expect("a fuzzer");
+        let call = format!("kerf_fuzz::{target}(bytes)");
+        assert!(fuzzer.contains(&call), "{target} has another's property");
     }
 }
 
@@ -157,7 +168,8 @@ fn bear_changes(is_meant: impl Fn(&str) -> bool, cases: u32) {
             ..ProptestConfig::with_cases(cases)
         };
         let changes = prop::collection::vec((any::<prop::sample::Index>(), change()), 1..6);
-        let run = proptest::test_runner::TestRunner::new(config).run(
+        let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+        let run = TestRunner::new_with_rng(config, random).run(
             &(any::<prop::sample::Index>(), changes),
             |(seed, changes)| {
                 let (_, text) = &seeds[seed.index(seeds.len())];

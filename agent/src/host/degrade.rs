@@ -3,7 +3,7 @@
 use super::{Degraded, Host, now};
 
 impl Host {
-    /// Notes that something is not well; the reason may change while it lasts.
+    /// Notes that something is not well; the reason, and what to do, may change while it lasts.
     pub(super) fn degrade(&mut self, what: &str, why: String, hint: &str) {
         let now = now();
         let fresh = !self.degraded.contains_key(what);
@@ -12,14 +12,14 @@ impl Host {
             .entry(what.to_owned())
             .or_insert_with(|| Degraded {
                 why: String::new(),
-                hint: hint.to_owned(),
+                hint: String::new(),
                 since: now,
             });
         if fresh {
             tracing::warn!(what, error = %why, "degraded");
             self.events.add("health", what, &why);
         }
-        entry.why = why;
+        (entry.why, entry.hint) = (why, hint.to_owned());
     }
 
     /// Notes that something is well again.

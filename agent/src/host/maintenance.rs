@@ -76,15 +76,21 @@ impl Host {
         by: Requester,
         is_patient: bool,
     ) -> Result<Maintenance, HostError> {
-        let free = self.may_enter(gpus.as_ref()).await;
+        let mut free = self.may_enter(gpus.as_ref()).await;
+        let known = self.maintenance.clone();
+        let kept = self.widened(known.clone(), gpus.as_ref(), by);
+        let begun = Instant::now();
+        if free.is_ok() {
+            // Daemons hold the driver open. Should the rest fail, the next look starts them again.
+            free = self.suspend_shared(&kept.now.gpus).await;
+        }
         match free {
             Err(error) if is_patient && error.is_busy() => return Err(error),
             _ => {}
         }
-        let known = self.maintenance.clone();
-        let kept = self.widened(known.clone(), gpus.as_ref(), by);
         let kind = HistoryKind::MaintenanceEnter;
         self.begin_record(record::of_maintenance(kind, by, &kept.now.gpus))?;
+        self.note_tried("end mps daemons".to_owned(), begun, free.as_ref().err());
         let outcome = match free {
             Ok(()) => self.close_driver(kept, known).await,
             Err(error) => Err(error),
@@ -112,12 +118,6 @@ impl Host {
         kept: Kept,
         known: Option<Kept>,
     ) -> Result<Maintenance, HostError> {
-        // Daemons hold the driver open. Should the rest fail, the next look starts them again.
-        let begun = Instant::now();
-        let ended = self.suspend_shared(&kept.now.gpus).await;
-        let error = ended.as_ref().err();
-        self.note_tried("end mps daemons".to_owned(), begun, error);
-        ended?;
         let row = kept.row()?;
         self.write(|store| store.put_maintenance(&row))?;
         let now = kept.now.clone();
@@ -129,7 +129,12 @@ impl Host {
         let error = withdrawn.as_ref().err();
         self.note_tried("withdraw the CDI names".to_owned(), begun, error);
         if let Err(error) = withdrawn {
-            self.go_back(known)?;
+            if let Err(stays) = self.go_back(known) {
+                // The disk says closed, so it is closed.
+                let stays = chain(&stays);
+                tracing::warn!(error = stays, "maintenance stays although its names do");
+                self.hardware.close(CLOSE_PATIENCE).await;
+            }
             return Err(error);
         }
         let begun = Instant::now();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kerf_types::{Inventory, Timestamp};
+use kerf_types::Inventory;
 
 use super::layout::Sight;
 use super::recover::STARTING;
@@ -120,7 +120,7 @@ pub(super) fn first_view(config: &Config, generation: u64, epoch: u16) -> HostVi
         leases: Vec::new(),
         vgpus: VgpuUses::default(),
         vgpu_gpus: Arc::default(),
-        vgpus_looked: Timestamp(0),
+        vgpus_looked: None,
         shared: BTreeMap::new(),
         degraded: BTreeMap::new(),
         gpu_labels: config.gpu_labels.clone(),

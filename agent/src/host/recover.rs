@@ -156,7 +156,12 @@ impl Host {
     /// tried again with each look.
     pub(super) async fn resume_work(&mut self) {
         self.look_for_earlier_workers().await;
-        if self.open_work.is_empty() || !self.driver_answers() {
+        if self.open_work.is_empty() {
+            // Somebody else may have ended the last of it.
+            self.recovered("interrupted work");
+            return;
+        }
+        if !self.driver_answers() {
             return;
         }
         let mut left = Vec::new();

@@ -35,7 +35,7 @@ pub struct HostView {
     /// Every GPU with its vGPUs and kerf's records of them.
     pub vgpu_gpus: Arc<Vec<Shown>>,
     /// When they were looked at last; zero before the first look.
-    pub vgpus_looked: Timestamp,
+    pub vgpus_looked: Option<Timestamp>,
     /// GPUs that are shared, or whose slices are.
     pub shared: BTreeMap<PciAddress, SharedView>,
     /// What is not well, by what it concerns.

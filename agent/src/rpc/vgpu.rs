@@ -52,11 +52,11 @@ fn answer(view: &HostView, users: &Users) -> v1::ListVgpusResponse {
             records: rows.iter().map(record).collect(),
         }
     });
-    let looked_ms = view.vgpus_looked.0;
+    let looked_ms = view.vgpus_looked.map(|looked| looked.0);
     v1::ListVgpusResponse {
         gpus: gpus.collect(),
         looked_ms,
-        age_ms: now().0.saturating_sub(looked_ms),
+        age_ms: looked_ms.map(|looked| now().0.saturating_sub(looked)),
         users_known: users.are_known,
     }
 }

@@ -10,7 +10,7 @@ use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
 use crate::image::Image;
 use crate::lane::Lane;
-use crate::life::{Alive, End, Passed, Point};
+use crate::life::{Alive, End, Kills, Passed, Point};
 use crate::script::{Op, Runtime, carry_out};
 
 /// Compute modes of all eight, then of two, then of all again.
@@ -44,13 +44,6 @@ pub fn modes(lane: &Lane) -> String {
     gpus.collect::<Vec<String>>().join(" ")
 }
 
-fn apply(layout: &str) -> Op {
-    Op::Apply {
-        layout: layout.to_owned(),
-        allow_reset: false,
-    }
-}
-
 impl Course {
     fn new() -> Self {
         let lane = Lane::with_kernel("mi300x8", 8);
@@ -59,7 +52,7 @@ impl Course {
             at_rest(&alive).await;
             let mut seen = vec![modes(&lane)];
             for layout in LAYOUTS {
-                let done = carry_out(&alive.host, &runtime, &apply(layout)).await;
+                let done = carry_out(&alive.host, &runtime, &Op::apply(layout, false)).await;
                 done.expect("nothing disturbs it");
                 seen.push(modes(&lane));
             }
@@ -78,30 +71,21 @@ impl Course {
     }
 
     /// Killed at a point; how many layouts were answered by then.
-    fn kill(&self, point: Point) -> usize {
+    fn kill(&self, point: Point) -> (usize, End<()>) {
         self.base.put_back(&self.lane);
         let answered = AtomicUsize::new(0);
-        drop(self.lane.live(Some(point), false, async |alive: Alive| {
+        let (end, _) = self.lane.live(Some(point), false, async |alive: Alive| {
             at_rest(&alive).await;
             for layout in LAYOUTS {
-                let outcome = carry_out(&alive.host, &self.runtime, &apply(layout)).await;
+                let outcome =
+                    carry_out(&alive.host, &self.runtime, &Op::apply(layout, false)).await;
                 if outcome.is_err() || alive.is_dead() {
                     return;
                 }
                 answered.fetch_add(1, Ordering::SeqCst);
             }
-        }));
-        answered.into_inner()
-    }
-
-    fn recover(&self, point: Option<Point>) -> (End<Vec<String>>, Passed) {
-        self.lane.live(point, true, async |alive: Alive| {
-            let view = alive.looked().await;
-            let entries = view.degraded.iter();
-            entries
-                .map(|(what, entry)| format!("degraded: {what}: {}", entry.why))
-                .collect()
-        })
+        });
+        (answered.into_inner(), end)
     }
 
     /// What is wrong after a recovery; then the rest must be applied.
@@ -117,7 +101,9 @@ impl Course {
             at_rest(&alive).await;
             let mut refused = Vec::new();
             for layout in LAYOUTS.iter().skip(answered) {
-                if let Err(error) = carry_out(&alive.host, &self.runtime, &apply(layout)).await {
+                if let Err(error) =
+                    carry_out(&alive.host, &self.runtime, &Op::apply(layout, false)).await
+                {
                     refused.push(format!("{layout} afterwards: {error}"));
                 }
             }
@@ -155,14 +141,14 @@ fn a_kill_at_any_write_leaves_the_old_modes_or_the_new() {
     assert!(writes.count() >= 18, "each GPU that changes is written to");
     let is_all = std::env::var_os(POINTS_ENV).is_some();
     let (step, of_recovery) = if is_all { ALL_STEPS } else { STEPS };
-    let (mut faults, mut kills) = (Vec::new(), 0);
+    let (mut faults, mut kills) = (Vec::new(), Kills::default());
     for point in all.iter().step_by(step) {
-        let answered = course.kill(*point);
+        let (answered, end) = course.kill(*point);
+        kills.count(&end);
         let left = Image::take(&course.lane);
-        let (End::Done(degraded), passed) = course.recover(None) else {
+        let (End::Done(degraded), passed) = course.lane.recover(None) else {
             panic!("nothing kills this recovery");
         };
-        kills += 1;
         let found = course.judge(answered, degraded);
         faults.extend(
             found
@@ -171,17 +157,18 @@ fn a_kill_at_any_write_leaves_the_old_modes_or_the_new() {
         );
         for second in points(&passed).into_iter().step_by(of_recovery) {
             left.put_back(&course.lane);
-            drop(course.recover(Some(second)));
-            let (End::Done(degraded), _) = course.recover(None) else {
+            kills.count(&course.lane.recover(Some(second)).0);
+            let (End::Done(degraded), _) = course.lane.recover(None) else {
                 panic!("nothing kills the second recovery");
             };
-            kills += 1;
             let found = course.judge(answered, degraded);
             let told = |fault: &String| format!("killed at {point}, then at {second}: {fault}");
             faults.extend(found.iter().map(told));
         }
     }
-    println!("AMD modes: {kills} kills, {} points in all", all.len());
+    let (Kills { meant, met }, all) = (kills, all.len());
+    println!("AMD modes: {meant} kills, of which {met} met their point; {all} points in all");
+    kills.assert_met();
     let first: Vec<&String> = faults.iter().take(5).collect();
     assert!(
         faults.is_empty(),

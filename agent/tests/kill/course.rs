@@ -200,14 +200,14 @@ impl<'a> Course<'a> {
         (kill, passed, faults)
     }
 
-    /// The same with the recovery killed at a point of its own.
-    pub fn drill_recovery(&self, kill: &Kill, point: Point) -> Vec<String> {
+    /// The same with the recovery killed at a point of its own, and whether it was.
+    pub fn drill_recovery(&self, kill: &Kill, point: Point) -> (bool, Vec<String>) {
         kill.image.put_back(&self.lane);
-        drop(self.recover(Some(point)));
+        let met = matches!(self.recover(Some(point)).0, End::Killed);
         let (End::Done(recovered), _) = self.recover(None) else {
             panic!("nothing kills the second recovery");
         };
-        self.faults(&recovered, kill.answered, kill.intent)
+        (met, self.faults(&recovered, kill.answered, kill.intent))
     }
 }
 
@@ -217,6 +217,19 @@ pub struct Kill {
     intent: bool,
     pub met: bool,
     image: Image,
+}
+
+/// Puts a process of nobody we know on an instance.
+pub fn occupy(lane: &Lane, place: Place, instance: &Instance, pid: u32) {
+    let request = LoadRequest {
+        gpu: place.0,
+        gi: Some(instance.gi),
+        ci: None,
+        sm_percent: 50,
+        memory_bytes: 1 << 30,
+        pid,
+    };
+    load(&lane.info.dir, request).expect("a process");
 }
 
 /// Puts processes of nobody we know on instances that no lease is for, spread over the GPUs.
@@ -230,15 +243,7 @@ fn burden(lane: &Lane, loads: usize) {
     let step = free.len().div_ceil(loads.max(1)).max(1);
     let chosen = free.into_iter().step_by(step).take(loads);
     for ((place, instance), pid) in chosen.zip(FIRST_PID..) {
-        let request = LoadRequest {
-            gpu: place.0,
-            gi: Some(instance.gi),
-            ci: None,
-            sm_percent: 50,
-            memory_bytes: 1 << 30,
-            pid,
-        };
-        load(&lane.info.dir, request).expect("a process");
+        occupy(lane, *place, instance, pid);
     }
 }
 

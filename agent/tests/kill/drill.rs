@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::corpus::{PLANS, Plan, Random, plan};
 use crate::course::Course;
 use crate::lanes::on_lanes;
-use crate::life::{Passed, Point};
+use crate::life::{Kills, Passed, Point, is_change};
 
 /// How many points are drilled: a number for each plan, or `all`.
 pub const POINTS_ENV: &str = "KERF_KILL_POINTS";
@@ -50,18 +50,13 @@ fn chosen(random: &mut Random, passed: &Passed, most: usize) -> Vec<Point> {
     if all.len() <= most {
         return all;
     }
-    let changes = |name: &str| {
-        ["Create", "Destroy", "SetMig"]
-            .iter()
-            .any(|word| name.contains(word))
-    };
     let is_near = |point: &Point| match point {
         Point::Write(..) => true,
         Point::Call(number) => {
             let at = usize::try_from(*number).expect("an index");
             let near = at.saturating_sub(1)..=at;
             let mut names = passed.calls[near].iter();
-            names.any(|name| changes(name))
+            names.any(|name| is_change(name))
         }
     };
     let mut picked = Vec::new();
@@ -116,8 +111,9 @@ fn drill(plan: &Plan, share: Share, sums: &Sums) -> Vec<String> {
             continue;
         }
         for second in chosen(&mut random, &passed, share.of_recovery) {
-            let found = course.drill_recovery(&kill, second);
+            let (met, found) = course.drill_recovery(&kill, second);
             sums.in_recovery.fetch_add(1, Ordering::SeqCst);
+            sums.met.fetch_add(usize::from(met), Ordering::SeqCst);
             faults.extend(
                 found
                     .iter()
@@ -149,15 +145,20 @@ fn a_kill_at_any_point_leaves_the_old_state_or_the_new() {
     let faults = on_lanes((0..PLANS).map(plan), |plan| drill(&plan, share, &sums));
     let faults: Vec<String> = faults.into_iter().flatten().collect();
     let count = |sum: &AtomicUsize| sum.load(Ordering::SeqCst);
+    let kills = Kills {
+        meant: count(&sums.calls) + count(&sums.writes) + count(&sums.in_recovery),
+        met: count(&sums.met),
+    };
     println!(
-        "{} points: {} driver calls, {} sides of commits, {} in recoveries; {} of the first two met, {:?}",
-        count(&sums.calls) + count(&sums.writes) + count(&sums.in_recovery),
+        "{} points: {} driver calls, {} sides of commits, {} in recoveries; {} were met, {:?}",
+        kills.meant,
         count(&sums.calls),
         count(&sums.writes),
         count(&sums.in_recovery),
-        count(&sums.met),
+        kills.met,
         begun.elapsed(),
     );
+    kills.assert_met();
     let first: Vec<&String> = faults.iter().take(5).collect();
     assert!(
         faults.is_empty(),

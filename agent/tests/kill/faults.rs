@@ -23,6 +23,12 @@ use amount::Amount;
 use bench::{Bench, Fault};
 use scenes::SCENES;
 
+/// `NVML_ERROR_INVALID_ARGUMENT`: to a function that describes a profile, that there is none.
+const INVALID_ARGUMENT: u32 = 2;
+
+/// Calls about profiles, from the last one backwards.
+const HIDDEN: usize = 24;
+
 /// `NVML_ERROR_IN_USE`.
 const IN_USE: u32 = 19;
 
@@ -125,10 +131,21 @@ fn a_picture_that_was_wrong_is_seen_at_the_end() {
     }
 }
 
-fn apply(layout: &str) -> Op {
-    Op::Apply {
-        layout: layout.to_owned(),
-        allow_reset: true,
+/// A profile that is hidden in the last look makes the layout one that cannot be planned: it is not taken for done.
+#[test]
+fn a_profile_that_is_hidden_at_the_end_is_seen() {
+    let scene = SCENES.into_iter().find(|scene| scene.name == "parts");
+    let bench = Bench::new(scene.expect("a scene"));
+    let calls = bench.calls.iter().enumerate();
+    let name = "nvmlGpuInstanceGetComputeInstanceProfileInfo";
+    let calls = calls.filter(|(_, function)| function.starts_with(name));
+    let mut calls: Vec<usize> = calls.map(|(at, _)| at).collect();
+    calls.reverse();
+    calls.truncate(HIDDEN);
+    assert_eq!(calls.len(), HIDDEN);
+    for call in calls {
+        let (wrong, _) = bench.check(Fault::Once(call, INVALID_ARGUMENT));
+        assert_eq!(wrong, [""; 0], "call {call}");
     }
 }
 
@@ -137,9 +154,9 @@ fn apply(layout: &str) -> Op {
 fn a_mode_that_is_refused_takes_back_what_was_done_on_another_gpu() {
     let (lane, runtime) = (Lane::new("h100x8", 2), Runtime::start());
     let both = |first: &str, second: &str| {
-        apply(&format!(
-            r#"{{"rules":[{{"gpus":[0],"slices":{first}}},{{"gpus":[1],{second}}}]}}"#
-        ))
+        let layout =
+            format!(r#"{{"rules":[{{"gpus":[0],"slices":{first}}},{{"gpus":[1],{second}}}]}}"#);
+        Op::apply(&layout, true)
     };
     let old = both(r#"{"1g.10gb":2}"#, r#""mig":true"#);
     let new = both(r#"{"3g.40gb":2}"#, r#""mig":false"#);

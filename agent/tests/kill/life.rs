@@ -68,6 +68,51 @@ impl Passed {
     }
 }
 
+/// Whether a function of the driver changes what is on a GPU.
+pub fn is_change(function: &str) -> bool {
+    let words = ["Create", "Destroy", "SetMig"];
+    words.iter().any(|word| function.contains(word))
+}
+
+/// What is not well, each with why.
+pub fn ailments(view: &HostView) -> Vec<String> {
+    let entries = view.degraded.iter();
+    entries
+        .map(|(what, entry)| format!("degraded: {what}: {}", entry.why))
+        .collect()
+}
+
+/// Kills that were meant, and those that came: a life may end before its point.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Kills {
+    pub meant: usize,
+    pub met: usize,
+}
+
+impl Kills {
+    /// A life that was to be killed has ended so.
+    pub fn count<T>(&mut self, end: &End<T>) {
+        self.meant += 1;
+        self.met += usize::from(matches!(end, End::Killed));
+    }
+
+    /// Nine in ten came: a look that falls into one life and not into the other moves a few.
+    pub fn assert_met(&self) {
+        let Self { meant, met } = self;
+        assert!(
+            meant > &0 && met * 10 >= meant * 9,
+            "{met} of {meant} points were met"
+        );
+    }
+}
+
+impl std::ops::AddAssign for Kills {
+    fn add_assign(&mut self, other: Self) {
+        self.meant += other.meant;
+        self.met += other.met;
+    }
+}
+
 /// Counts points, and kills at the chosen one.
 pub struct Trigger {
     fuse: Arc<Fuse>,
@@ -184,6 +229,13 @@ fn hush() {
 }
 
 impl Lane {
+    /// Starts an owner that finds what a killed one has left; what is not well once it has looked.
+    pub fn recover(&self, point: Option<Point>) -> (End<Vec<String>>, Passed) {
+        self.live(point, true, async |alive: Alive| {
+            ailments(&*alive.looked().await)
+        })
+    }
+
     /// Starts an owner, armed from the beginning if `early`, does some work with it, and ends it: with what the
     /// work gave, or at `point`.
     pub fn live<T, Work>(

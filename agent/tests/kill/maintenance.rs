@@ -12,7 +12,7 @@ use crate::image::Image;
 use crate::judge::{Picture, documents};
 use crate::lane::Lane;
 use crate::lanes::on_lanes;
-use crate::life::{Alive, End, Passed, Point};
+use crate::life::{Alive, End, Kills, Passed, Point, ailments};
 use crate::script::{Op, Runtime, carry_out};
 
 /// A host, and for what its driver is closed.
@@ -95,7 +95,7 @@ impl Course {
             before,
             passed: Passed::default(),
         };
-        let (answered, passed) = course.script(None);
+        let (answered, _, passed) = course.script(None);
         assert_eq!(answered, 2, "{}", scene.name);
         assert_eq!(course.wrong_at_the_end(), [""; 0], "{}", scene.name);
         course.passed = passed;
@@ -103,10 +103,10 @@ impl Course {
     }
 
     /// In, the work, and out again; how many of the two were answered by the point.
-    fn script(&self, point: Option<Point>) -> (usize, Passed) {
+    fn script(&self, point: Option<Point>) -> (usize, End<()>, Passed) {
         self.base.put_back(&self.lane);
         let answered = AtomicUsize::new(0);
-        let (_, passed) = self.lane.live(point, false, async |alive: Alive| {
+        let (end, passed) = self.lane.live(point, false, async |alive: Alive| {
             at_rest(&alive).await;
             self.lane.forget_workers();
             let gpu = self.scene.gpu;
@@ -121,7 +121,7 @@ impl Course {
                 answered.fetch_add(1, Ordering::SeqCst);
             }
         });
-        (answered.into_inner(), passed)
+        (answered.into_inner(), end, passed)
     }
 
     /// What somebody does to a GPU whose driver is closed.
@@ -137,16 +137,6 @@ impl Course {
         !documents(&store, "maintenance").is_empty()
     }
 
-    fn recover(&self, point: Option<Point>) -> (End<Vec<String>>, Passed) {
-        self.lane.live(point, true, async |alive: Alive| {
-            let view = alive.looked().await;
-            let entries = view.degraded.iter();
-            entries
-                .map(|(what, entry)| format!("{what}: {}", entry.why))
-                .collect()
-        })
-    }
-
     /// What is wrong with a recovered owner; then it comes out of maintenance, and everything is as before.
     fn judge(&self, degraded: Vec<String>, calls: &[String], answered: usize) -> Vec<String> {
         let (now, is_in) = (Picture::take(&self.lane), self.is_in_maintenance());
@@ -155,15 +145,15 @@ impl Course {
         faults.retain(|fault| !(is_in && fault.starts_with("intents are open")));
         let (own, other): (Vec<String>, Vec<String>) = degraded
             .into_iter()
-            .partition(|what| what.starts_with("maintenance: "));
-        faults.extend(other.iter().map(|what| format!("degraded: {what}")));
+            .partition(|what| what.starts_with("degraded: maintenance: "));
+        faults.extend(other);
         if own.is_empty() == is_in {
             faults.push(format!("in maintenance is {is_in}, and it says {own:?}"));
         }
         if is_in && !calls.is_empty() {
             faults.push(format!("{} calls of a closed driver", calls.len()));
         }
-        if answered == 1 && !is_in && now.shape() != self.before.shape() {
+        if !is_in && now.shape() != self.before.shape() {
             faults.push(format!("it is out of it, and has\n{}", now.shape()));
         }
         if answered == 2 && is_in {
@@ -172,9 +162,7 @@ impl Course {
         let (end, _) = self.lane.live(None, false, async |alive: Alive| {
             at_rest(&alive).await;
             let left = carry_out(&alive.host, &self.runtime, &Op::Leave).await;
-            let view = alive.host.refresh().await;
-            let entries = view.degraded.iter();
-            let degraded = entries.map(|(what, entry)| format!("{what}: {}", entry.why));
+            let degraded = ailments(&*alive.host.refresh().await);
             let refused = left
                 .err()
                 .map(|error| format!("it does not leave: {error}"));
@@ -203,7 +191,7 @@ impl Course {
     }
 
     fn recovered(&self, answered: usize) -> (Vec<String>, Passed) {
-        let (End::Done(degraded), passed) = self.recover(None) else {
+        let (End::Done(degraded), passed) = self.lane.recover(None) else {
             panic!("nothing kills this recovery");
         };
         let faults = self.judge(degraded, &passed.calls, answered);
@@ -217,7 +205,7 @@ fn spread(points: Vec<Point>, most: usize) -> impl Iterator<Item = Point> {
     points.into_iter().step_by(step)
 }
 
-fn drill(scene: Scene) -> (String, Vec<String>) {
+fn drill(scene: Scene) -> (String, Kills, Vec<String>) {
     let course = Course::new(scene);
     let (most, of_recovery) = match std::env::var(POINTS_ENV).ok().as_deref() {
         None => SHARE,
@@ -229,13 +217,14 @@ fn drill(scene: Scene) -> (String, Vec<String>) {
         .points()
         .into_iter()
         .partition(|point| matches!(point, Point::Write(..)));
-    let (mut faults, mut kills, all) = (Vec::new(), 0, calls.len() + commits.len());
+    let (mut faults, mut kills) = (Vec::new(), Kills::default());
+    let all = calls.len() + commits.len();
     let calls = spread(calls, most.saturating_sub(commits.len()));
     for (at, point) in commits.into_iter().chain(calls).enumerate() {
-        let (answered, _) = course.script(Some(point));
+        let (answered, end, _) = course.script(Some(point));
+        kills.count(&end);
         let left = Image::take(&course.lane);
         let (found, passed) = course.recovered(answered);
-        kills += 1;
         let told = |fault: String| format!("{}, killed at {point}: {fault}", scene.name);
         faults.extend(found.into_iter().map(told));
         if at % RECOVERY_EACH != 1 {
@@ -243,9 +232,8 @@ fn drill(scene: Scene) -> (String, Vec<String>) {
         }
         for second in spread(passed.points(), of_recovery) {
             left.put_back(&course.lane);
-            drop(course.recover(Some(second)));
+            kills.count(&course.lane.recover(Some(second)).0);
             let (found, _) = course.recovered(answered);
-            kills += 1;
             let told = |fault: String| {
                 let name = scene.name;
                 format!("{name}, killed at {point}, then at {second} of the recovery: {fault}")
@@ -253,20 +241,23 @@ fn drill(scene: Scene) -> (String, Vec<String>) {
             faults.extend(found.into_iter().map(told));
         }
     }
+    let (name, Kills { meant, met }) = (scene.name, kills);
     let words = format!(
-        "maintenance of {}: {kills} kills, {all} points in all",
-        scene.name
+        "maintenance of {name}: {meant} kills, of which {met} met their point; {all} points in all"
     );
-    (words, faults)
+    (words, kills, faults)
 }
 
 #[test]
 fn a_kill_at_any_point_leaves_the_driver_closed_or_everything_as_before() {
     let done = on_lanes(SCENES.into_iter(), drill);
-    for (words, _) in &done {
+    let mut sum = Kills::default();
+    for (words, kills, _) in &done {
         println!("{words}");
+        sum += *kills;
     }
-    let faults: Vec<String> = done.into_iter().flat_map(|(_, faults)| faults).collect();
+    sum.assert_met();
+    let faults: Vec<String> = done.into_iter().flat_map(|(.., faults)| faults).collect();
     let first: Vec<&String> = faults.iter().take(5).collect();
     assert!(
         faults.is_empty(),

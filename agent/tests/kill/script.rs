@@ -50,6 +50,15 @@ pub enum Op {
     Leave,
 }
 
+impl Op {
+    pub fn apply(layout: &str, allow_reset: bool) -> Self {
+        Self::Apply {
+            layout: layout.to_owned(),
+            allow_reset,
+        }
+    }
+}
+
 /// The process that stands for every runtime: it lives as long as the drill.
 pub struct Runtime {
     child: Child,

@@ -24,7 +24,7 @@ use crate::drill::POINTS_ENV;
 use crate::image::Image;
 use crate::lane::Lane;
 use crate::lanes::on_lanes;
-use crate::life::{Alive, End, Passed, Point};
+use crate::life::{Alive, End, Kills, Passed, Point};
 use picture::Picture;
 use scenes::{Ask, SCENES, Scene};
 
@@ -114,10 +114,10 @@ impl Course {
     }
 
     /// Killed at a point; how many asks were answered by then.
-    fn kill(&self, point: Point) -> usize {
+    fn kill(&self, point: Point) -> (usize, End<()>) {
         self.base.put_back(&self.lane);
         let answered = AtomicUsize::new(0);
-        drop(self.lane.live(Some(point), false, async |alive: Alive| {
+        let (end, _) = self.lane.live(Some(point), false, async |alive: Alive| {
             at_rest(&alive).await;
             for ask in self.scene.asks {
                 let outcome = carry_out(&alive.host, *ask).await;
@@ -127,18 +127,8 @@ impl Course {
                 answered.fetch_add(1, Ordering::SeqCst);
             }
             alive.host.refresh().await;
-        }));
-        answered.into_inner()
-    }
-
-    fn recover(&self, point: Option<Point>) -> (End<Vec<String>>, Passed) {
-        self.lane.live(point, true, async |alive: Alive| {
-            let view = alive.looked().await;
-            let entries = view.degraded.iter();
-            entries
-                .map(|(what, entry)| format!("degraded: {what}: {}", entry.why))
-                .collect()
-        })
+        });
+        (answered.into_inner(), end)
     }
 
     /// What is wrong after a recovery; then everything that is left to do must succeed.
@@ -179,13 +169,13 @@ impl Course {
     }
 
     /// One kill and its recovery, which is killed too at so many points: writes first, then commits and some calls.
-    fn drill(&self, point: Point, of_recovery: usize, count: &mut usize) -> Vec<String> {
-        let answered = self.kill(point);
+    fn drill(&self, point: Point, of_recovery: usize, kills: &mut Kills) -> Vec<String> {
+        let (answered, end) = self.kill(point);
+        kills.count(&end);
         let left = Image::take(&self.lane);
-        let (End::Done(degraded), passed) = self.recover(None) else {
+        let (End::Done(degraded), passed) = self.lane.recover(None) else {
             panic!("nothing kills this recovery");
         };
-        *count += 1;
         let mut faults = self.judge(answered, degraded);
         let is_write = |name: &String| name.starts_with("write ");
         let writes = (0..).zip(&passed.calls).filter(|(_, name)| is_write(name));
@@ -197,11 +187,10 @@ impl Course {
         let seconds = calls.chain(commits).chain(others);
         for second in seconds.take(of_recovery) {
             left.put_back(&self.lane);
-            drop(self.recover(Some(second)));
-            let (End::Done(degraded), _) = self.recover(None) else {
+            kills.count(&self.lane.recover(Some(second)).0);
+            let (End::Done(degraded), _) = self.lane.recover(None) else {
                 panic!("nothing kills the second recovery");
             };
-            *count += 1;
             let found = self.judge(answered, degraded);
             let found = found.iter();
             faults.extend(found.map(|fault| format!("then {second} of the recovery: {fault}")));
@@ -218,7 +207,7 @@ impl Course {
 struct Drilled {
     name: &'static str,
     faults: Vec<String>,
-    kills: usize,
+    kills: Kills,
     /// Writes under `/sys` among the points.
     writes: usize,
 }
@@ -226,7 +215,7 @@ struct Drilled {
 /// A scene with all its points.
 fn drill(scene: &'static Scene, all: bool) -> Drilled {
     let course = Course::new(scene);
-    let (mut faults, mut kills) = (Vec::new(), 0);
+    let (mut faults, mut kills) = (Vec::new(), Kills::default());
     let points = course.passed.points();
     for (at, point) in points.iter().enumerate() {
         let of_recovery = match all {
@@ -252,7 +241,11 @@ fn a_kill_at_any_point_leaves_a_vgpu_whole_and_owned_or_gone() {
     let done = on_lanes(SCENES.iter(), |scene| drill(scene, all));
     for one in &done {
         let (name, kills, writes) = (one.name, one.kills, one.writes);
-        println!("{name}: {kills} kills, {writes} writes under /sys among the points");
+        let Kills { meant, met } = kills;
+        println!(
+            "{name}: {meant} kills, of which {met} met their point, {writes} writes under /sys among the points"
+        );
+        kills.assert_met();
     }
     for Drilled { faults, writes, .. } in &done {
         let first: Vec<&String> = faults.iter().take(5).collect();

@@ -18,7 +18,7 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -142,13 +142,8 @@ impl Offer {
         if uid != 0 && uid != rustix::process::geteuid().as_raw() {
             return Err(OfferError::Stranger { uid });
         }
-        let patience = Some(REQUEST_PATIENCE);
-        stream
-            .set_read_timeout(patience)
-            .map_err(OfferError::Read)?;
-        let mut text = Vec::new();
-        let mut limited = stream.take(REQUEST_MAX);
-        limited.read_to_end(&mut text).map_err(OfferError::Read)?;
+        let end = Instant::now() + REQUEST_PATIENCE;
+        let text = read_until(stream, REQUEST_MAX, end).map_err(OfferError::Read)?;
         let wanted: Wanted = serde_json::from_slice(&text).map_err(OfferError::Unreadable)?;
         check_device(&wanted.device).map_err(OfferError::Device)?;
         same(&wanted.control, &self.tools.mps_control)?;
@@ -214,13 +209,32 @@ pub(super) fn ask(socket: &Path, tools: &Tools, place: &MpsPlace) -> Result<u32,
 }
 
 fn exchange(mut stream: UnixStream, wanted: &Wanted, patience: Duration) -> io::Result<String> {
-    stream.set_read_timeout(Some(patience))?;
+    let end = Instant::now() + patience;
+    // The line fits into the socket's buffer, so this is hardly ever waited for.
     stream.set_write_timeout(Some(patience))?;
     stream.write_all(&serde_json::to_vec(wanted)?)?;
     stream.shutdown(Shutdown::Write)?;
-    let mut answer = String::new();
-    stream.take(ANSWER_MAX).read_to_string(&mut answer)?;
-    Ok(answer)
+    let answer = read_until(&mut stream, ANSWER_MAX, end)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// All that comes up to its end, in this time, and no more than this.
+fn read_until(stream: &mut UnixStream, most: u64, end: Instant) -> io::Result<Vec<u8>> {
+    let (mut text, mut part) = (Vec::new(), [0; 1 << 10]);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_read_timeout(Some(left))?;
+        let count = stream.read(&mut part)?;
+        text.extend(part.iter().take(count));
+        if count == 0 || text.len() > most {
+            text.truncate(most);
+            return Ok(text);
+        }
+    }
 }
 
 fn understood(answer: &str) -> Result<u32, Unoffered> {

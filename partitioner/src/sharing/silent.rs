@@ -19,17 +19,25 @@ impl Tools {
             Some(MpsDaemon { pid, start_ticks })
         });
         let servers: Vec<MpsDaemon> = servers.collect();
-        self.terminate(place, daemon)?;
-        for server in servers {
-            server.terminate()?;
-            if !server.ends(self.left_to_end(self.patience.stop))? {
-                return Err(SharingError::RunsOn {
-                    pid: server.pid,
-                    device: place.device.clone(),
-                });
-            }
+        // All are asked before the first is waited for: one that stays is no reason to leave the others.
+        let mut asked = daemon.terminate();
+        for server in &servers {
+            asked = asked.and(server.terminate());
         }
-        Ok(())
+        for server in &servers {
+            asked = asked.and_then(|()| self.has_ended(place, server));
+        }
+        asked.and_then(|()| self.terminate(place, daemon))
+    }
+
+    fn has_ended(&self, place: &MpsPlace, server: &MpsDaemon) -> Result<(), SharingError> {
+        if server.ends(self.left_to_end(self.patience.stop))? {
+            return Ok(());
+        }
+        Err(SharingError::RunsOn {
+            pid: server.pid,
+            device: place.device.clone(),
+        })
     }
 }
 

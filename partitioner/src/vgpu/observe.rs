@@ -82,7 +82,10 @@ fn sriov(tree: &dyn SysTree, gpu: PciAddress) -> Result<Option<Sriov>, VgpuError
         Ok((text.parse::<u32>().map_err(|_| text), path))
     };
     let known = |(number, path): (Result<u32, String>, String)| {
-        number.map_err(|text| VgpuError::Garbled { path, text })
+        number.map_err(|text| VgpuError::Garbled {
+            path,
+            text: text.chars().take(SHOWN).collect(),
+        })
     };
     let unreadable = |cause| VgpuError::Unreadable { pci: gpu, cause };
     let most = match number("sriov_totalvfs") {

@@ -35,6 +35,11 @@ impl Drop for Shared {
 }
 
 impl Shared {
+    /// A host without containers; nothing where this machine cannot have one.
+    fn bare(machine: &str, config: &str) -> Option<Self> {
+        World::bare(machine, config).map(Self)
+    }
+
     fn kerf(&self, words: &[&str]) -> Said {
         kerf(&self.0, words)
     }
@@ -206,10 +211,9 @@ fn two_containers_share_a_gpu_by_mps_and_a_third_finds_no_place() {
 
 #[test]
 fn slices_are_shared_each_by_a_daemon_of_its_own() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     let world = &shared.0;
     let two = "- {gpus: [0], slices: {3g.40gb: 2}, sharing: {mps: {clients: 2}}}";
     shared.settles(two);
@@ -299,10 +303,9 @@ fn containers_have_places_of_a_slice_and_of_a_gpu_in_turns() {
 
 #[test]
 fn time_slices_are_given_to_so_many_and_promise_no_memory() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     let world = &shared.0;
     let slices = "- {gpus: [0], mig: false, sharing: {time-slice: {replicas: 2, interval: long}}}";
     shared.settles(slices);

@@ -15,10 +15,10 @@ schema_tag!(VgpuSchema, "kerf.v1.Vgpu");
 pub struct VgpuTypes {
     /// Names this document.
     pub schema: VgpuTypesSchema,
-    /// When they were looked at last.
-    pub looked_at: String,
+    /// When they were looked at last; null before the first look.
+    pub looked_at: Option<String>,
     /// How long ago that was.
-    pub age_ms: u64,
+    pub age_ms: Option<u64>,
     /// The GPUs, by address.
     pub gpus: Vec<VgpuTypesOfGpu>,
 }
@@ -65,10 +65,10 @@ pub struct VgpuTypeEntry {
 pub struct Vgpus {
     /// Names this document.
     pub schema: VgpusSchema,
-    /// When they were looked at last.
-    pub looked_at: String,
+    /// When they were looked at last; null before the first look.
+    pub looked_at: Option<String>,
     /// How long ago that was.
-    pub age_ms: u64,
+    pub age_ms: Option<u64>,
     /// Whether every process could be looked into for who has them open. Where it is not, a vGPU without a user may have
     /// one all the same.
     pub users_known: bool,
@@ -130,7 +130,7 @@ impl TryFrom<&v1::ListVgpusResponse> for VgpuTypes {
         let gpus = gpus.iter().map(|(gpu, _)| VgpuTypesOfGpu::from(gpu));
         Ok(Self {
             schema: VgpuTypesSchema::V1,
-            looked_at: time(answer.looked_ms),
+            looked_at: answer.looked_ms.map(time),
             age_ms: answer.age_ms,
             gpus: gpus.collect(),
         })
@@ -188,7 +188,7 @@ impl TryFrom<&v1::ListVgpusResponse> for Vgpus {
         }
         Ok(Self {
             schema: VgpusSchema::V1,
-            looked_at: time(answer.looked_ms),
+            looked_at: answer.looked_ms.map(time),
             age_ms: answer.age_ms,
             users_known: answer.users_known,
             vgpus,

@@ -90,15 +90,13 @@ pub fn vgpus(vgpus: &Vgpus, style: Style) -> String {
 }
 
 /// A line before what was looked at long ago: a driver may hang, or be closed for maintenance.
-fn aged(age_ms: u64, style: Style) -> String {
-    let old = Duration::from_millis(age_ms);
-    match old > OLD {
-        true => {
-            let text = format!("as of {} s ago, see `kerf status`", old.as_secs());
-            format!("{}\n", style.paint(Ink::Yellow, text))
-        }
-        false => String::new(),
-    }
+fn aged(age_ms: Option<u64>, style: Style) -> String {
+    let text = match age_ms.map(Duration::from_millis) {
+        None => "not looked at yet, see `kerf status`".to_owned(),
+        Some(old) if old > OLD => format!("as of {} s ago, see `kerf status`", old.as_secs()),
+        Some(_) => return String::new(),
+    };
+    format!("{}\n", style.paint(Ink::Yellow, text))
 }
 
 /// A new vGPU, and how it is given to a virtual machine.

@@ -71,8 +71,8 @@ fn answer() -> v1::ListVgpusResponse {
     };
     v1::ListVgpusResponse {
         gpus: vec![host(gpu, vec![record()]), host(off, Vec::new())],
-        looked_ms: 1_795_608_060_000,
-        age_ms: 4_000,
+        looked_ms: Some(1_795_608_060_000),
+        age_ms: Some(4_000),
         users_known: true,
     }
 }
@@ -124,12 +124,15 @@ fn what_is_not_known_is_not_told() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[1].contains("process 7"), "{text}");
     assert!(lines[2].contains("unknown"), "{text}");
-    answer.age_ms = 90_000;
+    answer.age_ms = Some(90_000);
     let text = told(&answer);
     assert!(text.starts_with("as of 90 s ago"), "{text}");
     let types = VgpuTypes::try_from(&answer).expect("it reads");
     let text = render::types(&types, PLAIN);
     assert!(text.starts_with("as of 90 s ago"), "{text}");
+    (answer.looked_ms, answer.age_ms) = (None, None);
+    let text = told(&answer);
+    assert!(text.starts_with("not looked at yet"), "{text}");
 }
 
 /// A record of a type that is not what is there does not make it ours.

@@ -1,7 +1,7 @@
 //! The record is told when it says something new, with a version that grows.
 
 use kerf_types::host_record::{Admission, Amount, GpuHealth};
-use kerf_types::{HostId, HostRecord, Inventory, Timestamp};
+use kerf_types::{HostId, HostRecord, Inventory};
 
 use super::{Own, Who};
 use crate::config::Config;
@@ -43,7 +43,7 @@ fn view() -> HostView {
         leases: Vec::new(),
         vgpus: Default::default(),
         vgpu_gpus: Default::default(),
-        vgpus_looked: Timestamp(0),
+        vgpus_looked: None,
         degraded: Default::default(),
         gpu_labels: Default::default(),
         generation: 1,

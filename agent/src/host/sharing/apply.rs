@@ -90,10 +90,7 @@ impl Host {
         let outcome = self.stop_and_set_back(gpu, sharing).await;
         let text = format!("share {gpu} no longer by {sharing}");
         self.note_tried(text, begun, outcome.as_ref().err());
-        outcome?;
-        let text = format!("no longer shared by {sharing}");
-        self.events.add("sharing", &gpu.to_string(), &text);
-        Ok(())
+        outcome
     }
 
     async fn stop_and_set_back(
@@ -115,8 +112,7 @@ impl Host {
             self.is_unsettled(gpu, false, why);
             return Err(error);
         }
-        self.shared.gpus.remove(&gpu);
-        self.is_settled(gpu)
+        self.over(gpu)
     }
 
     /// Begins sharing again that a change of mode has ended, which was taken back. What does not begin is told and left

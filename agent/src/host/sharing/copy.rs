@@ -4,7 +4,7 @@
 //! next one stands in the kept layout. Not in the store, so that a store that is lost leaves no daemon that nobody
 //! knows of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use kerf_api::json::layout::SharingDocument;
 use kerf_types::{PciAddress, Sharing};
@@ -19,6 +19,8 @@ struct Written<'g> {
     boot_id: &'g str,
     gpus: BTreeMap<String, SharingDocument>,
     unsettled: Vec<String>,
+    /// Those of them that are to be shared no longer.
+    ending: Vec<String>,
 }
 
 /// What is read: one GPU of which it tells something new, as another release may, takes nothing from the others.
@@ -28,6 +30,8 @@ struct Read {
     gpus: BTreeMap<String, Value>,
     #[serde(default)]
     unsettled: Vec<String>,
+    #[serde(default)]
+    ending: Vec<String>,
 }
 
 /// What the file tells of this boot.
@@ -35,8 +39,8 @@ struct Read {
 pub struct Told {
     /// What is shared.
     pub gpus: BTreeMap<PciAddress, Sharing>,
-    /// Of which of them it is not known that all stands.
-    pub unsettled: BTreeSet<PciAddress>,
+    /// Of which of them it is not known that all stands; each with whether it is to be shared no longer.
+    pub unsettled: BTreeMap<PciAddress, bool>,
     /// What of it could not be read, and why.
     pub damage: Option<String>,
 }
@@ -45,7 +49,7 @@ pub struct Told {
 pub fn encode(
     boot_id: &str,
     gpus: &BTreeMap<PciAddress, Sharing>,
-    unsettled: &BTreeSet<PciAddress>,
+    unsettled: &BTreeMap<PciAddress, bool>,
 ) -> Vec<u8> {
     let gpus = gpus.iter();
     let document = Written {
@@ -53,7 +57,12 @@ pub fn encode(
         gpus: gpus
             .map(|(pci, sharing)| (pci.to_string(), (*sharing).into()))
             .collect(),
-        unsettled: unsettled.iter().map(ToString::to_string).collect(),
+        unsettled: unsettled.keys().map(ToString::to_string).collect(),
+        ending: unsettled
+            .iter()
+            .filter(|(_, ends)| **ends)
+            .map(|(pci, _)| pci.to_string())
+            .collect(),
     };
     // Maps of texts and numbers always encode.
     serde_json::to_vec(&document).unwrap_or_default()
@@ -79,7 +88,9 @@ pub fn decode(bytes: &[u8], boot_id: &str) -> Told {
         }
     }
     let unsettled = document.unsettled.iter();
-    told.unsettled = unsettled.filter_map(|pci| pci.parse().ok()).collect();
+    told.unsettled = unsettled
+        .filter_map(|pci| Some((pci.parse().ok()?, document.ending.contains(pci))))
+        .collect();
     told
 }
 

@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 
 use super::super::{Command, Host};
 use super::gate::Gate;
-use super::start::words;
 use super::supervise::{Told, name};
 use crate::errors::chain;
 
@@ -38,6 +37,8 @@ const HINT: &str = "it is ended once it has no clients: end what computes throug
 /// A daemon that is to end.
 #[derive(Debug)]
 pub(super) struct Leaving {
+    /// Which of those that were left in this place it is.
+    life: u64,
     /// UUID of its device, or what is known of it.
     device: String,
     /// Its GPU, where that is known.
@@ -82,6 +83,8 @@ impl Host {
         let (run, device) = (place.run.clone(), place.device.clone());
         let (tools, handle) = (self.shared.tools.clone(), self.handle.clone());
         let (own, held_by) = (run.clone(), gate.clone());
+        self.shared.lives += 1;
+        let life = self.shared.lives;
         let mut task = JoinSet::new();
         task.spawn(async move {
             let mut pause = FIRST_PAUSE;
@@ -93,12 +96,12 @@ impl Host {
                     end(&tools, &place)
                 });
                 let outcome = match ended.await {
-                    Ok(outcome) => outcome.map_err(|error| words(&error)),
+                    Ok(outcome) => outcome.map_err(|error| chain(&error)),
                     Err(error) => Err(chain(&error)),
                 };
                 let is_over = outcome.is_ok();
                 let run = own.clone();
-                let told = Told::Left { run, outcome };
+                let told = Told::Left { run, life, outcome };
                 handle.tell(Command::Daemon { told }).await;
                 if is_over {
                     return;
@@ -108,6 +111,7 @@ impl Host {
             }
         });
         let leaving = Leaving {
+            life,
             device,
             gpu,
             why,
@@ -119,8 +123,9 @@ impl Host {
     }
 
     /// A daemon that was to end has ended, or has not.
-    pub(super) fn has_left(&mut self, run: &Path, outcome: Result<(), String>) {
-        let Some(leaving) = self.shared.leaving.get(run) else {
+    pub(super) fn has_left(&mut self, run: &Path, life: u64, outcome: Result<(), String>) {
+        let leaving = self.shared.leaving.get(run);
+        let Some(leaving) = leaving.filter(|leaving| leaving.life == life) else {
             return;
         };
         let name = left_name(run);
@@ -156,25 +161,27 @@ impl Host {
             return;
         }
         let seats = self.shared.seats.values();
-        let mut own: BTreeSet<PathBuf> = seats.map(|seat| seat.place.run.clone()).collect();
+        let own: BTreeSet<PathBuf> = seats.map(|seat| seat.place.run.clone()).collect();
         let leases = self.leases.values();
         let subjects = leases.flat_map(|row| &row.lease.subjects);
         let shares = subjects.filter(|subject| subject.share().is_some());
-        own.extend(shares.map(|subject| self.place_of(&uuid_of(subject)).run));
+        let leased = shares.map(|subject| self.place_of(&uuid_of(subject)).run);
+        let leased: BTreeSet<PathBuf> = leased.collect();
         for Remains { run, daemon } in std::mem::take(&mut self.shared.remains) {
             if own.contains(&run) || self.shared.leaving.contains_key(&run) {
+                continue;
+            }
+            if leased.contains(&run) {
+                // Until its lease has ended.
+                self.shared.remains.push(Remains { run, daemon });
                 continue;
             }
             let Some(name) = run.file_name() else {
                 continue;
             };
             let device = daemon.as_ref().and_then(MpsDaemon::device);
-            let log = self.config.paths.state_dir.join("mps").join(name);
-            let place = MpsPlace {
-                device: device.unwrap_or_else(|| "a device that is not known".to_owned()),
-                run,
-                log,
-            };
+            let device = device.unwrap_or_else(|| "a device that is not known".to_owned());
+            let place = self.place_in(name, device);
             self.let_go(place, None, daemon, Gate::default(), FOUND);
         }
     }

@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use super::super::{Command, Host, HostHandle};
 use super::State;
 use super::answers::{Answers, News};
-use super::start::words;
 use super::supervise::{Told, name};
 use crate::errors::chain;
 use crate::process;
@@ -58,7 +57,7 @@ pub(super) fn watchers(
             let (tools, place) = (tools.within(LOOK_PATIENCE), place.clone());
             let asked = tokio::task::spawn_blocking(move || tools.mps_servers(&place));
             let servers = match asked.await {
-                Ok(servers) => servers.map_err(|error| words(&error)),
+                Ok(servers) => servers.map_err(|error| chain(&error)),
                 Err(error) => Err(chain(&error)),
             };
             let pause = match servers {
@@ -201,7 +200,7 @@ impl Host {
                 });
                 let why = match ended.await {
                     Ok(Ok(())) => return,
-                    Ok(Err(error)) => words(&error),
+                    Ok(Err(error)) => chain(&error),
                     Err(error) => chain(&error),
                 };
                 let told = Told::Stays { device, life, why };

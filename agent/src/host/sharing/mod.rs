@@ -30,6 +30,7 @@ mod view;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ struct Seat {
     limits: Mps,
     life: u64,
     state: State,
-    /// The last daemon that was seen here, however it is now: what it started may still be on the GPU.
+    /// The last daemon that was seen here: while it lives, it and its children are nobody's use of the GPU.
     last: Option<MpsDaemon>,
     restarts: Restarts,
     /// Held while a tool works on the daemon. Says whether the place is still to have one.
@@ -207,7 +208,9 @@ impl Host {
         let is_whole = told.damage.is_none() && self.shared_path().exists();
         self.shared.gpus = told.gpus;
         let unsettled = told.unsettled.into_iter();
-        self.shared.unsettled = unsettled.map(|gpu| (gpu, Unsettled::default())).collect();
+        self.shared.unsettled = unsettled
+            .map(|(gpu, ends)| (gpu, Unsettled::of_an_earlier(ends)))
+            .collect();
         if let Some(why) = told.damage {
             let why = format!("the record of what is shared cannot be read: {why}");
             let hint = "what the kept layout shares is looked for and begun anew; apply a layout again for the rest";
@@ -238,7 +241,8 @@ impl Host {
     /// Writes down which GPUs are shared.
     fn save_shared(&self) -> Result<(), HostError> {
         let shared = &self.shared;
-        let unsettled = shared.unsettled.keys().copied().collect();
+        let unsettled = shared.unsettled.iter();
+        let unsettled = unsettled.map(|(gpu, one)| (*gpu, one.ends)).collect();
         let bytes = copy::encode(&self.machine_boot(), &shared.gpus, &unsettled);
         let path = self.shared_path();
         files::replace(&path, &bytes, Durability::Volatile)
@@ -248,17 +252,25 @@ impl Host {
     /// Where the daemon of a device lives. The name stands for the UUID, so for one life of a slice, and is short: the
     /// path of a socket has no room for more.
     fn place_of(&self, uuid: &str) -> MpsPlace {
-        let paths = &self.config.paths;
         let digest = Sha256::digest(uuid);
         let name: String = digest
             .iter()
             .take(6)
             .map(|byte| format!("{byte:02x}"))
             .collect();
+        self.place_in(name.as_ref(), uuid.to_owned())
+    }
+
+    fn shared_folder(&self) -> PathBuf {
+        self.config.paths.run_dir.join("mps")
+    }
+
+    /// The place of that name.
+    fn place_in(&self, name: &OsStr, device: String) -> MpsPlace {
         MpsPlace {
-            device: uuid.to_owned(),
-            run: paths.run_dir.join("mps").join(&name),
-            log: paths.state_dir.join("mps").join(&name),
+            device,
+            run: self.shared_folder().join(name),
+            log: self.config.paths.state_dir.join("mps").join(name),
         }
     }
 

@@ -44,6 +44,16 @@ pub(super) struct Unsettled {
     tries: Restarts,
 }
 
+impl Unsettled {
+    /// As an earlier kerfd has left it.
+    pub fn of_an_earlier(ends: bool) -> Self {
+        Self {
+            ends,
+            ..Self::default()
+        }
+    }
+}
+
 /// What tells a driver how a GPU is shared.
 struct Setting {
     gpu: PciAddress,
@@ -190,7 +200,8 @@ impl Host {
         };
         match outcome {
             Err(why) => self.is_unsettled(gpu, ends, why),
-            Ok(()) if ends => self.is_over(gpu),
+            // Where that cannot be written down it stays unsettled, which is told.
+            Ok(()) if ends => drop(self.over(gpu)),
             Ok(()) => {
                 self.keep_shared();
                 self.settle_if_whole(gpu);
@@ -198,14 +209,29 @@ impl Host {
         }
     }
 
-    fn is_over(&mut self, gpu: PciAddress) {
-        if let Some(sharing) = self.shared.gpus.remove(&gpu) {
+    /// A GPU is shared no longer, once that is written down.
+    pub(super) fn over(&mut self, gpu: PciAddress) -> Result<(), HostError> {
+        let sharing = self.shared.gpus.remove(&gpu);
+        if let Err(error) = self.is_settled(gpu) {
+            if let Some(sharing) = sharing {
+                self.shared.gpus.insert(gpu, sharing);
+            }
+            self.is_unsettled(gpu, true, chain(&error));
+            return Err(error);
+        }
+        if let Some(sharing) = sharing {
             let text = format!("no longer shared by {sharing}");
             self.events.add("sharing", &gpu.to_string(), &text);
-            if let Err(error) = self.is_settled(gpu) {
-                self.shared.gpus.insert(gpu, sharing);
-                self.is_unsettled(gpu, true, chain(&error));
-            }
+        }
+        Ok(())
+    }
+
+    /// What an earlier kerfd was ending is ended: no timer of its own is left.
+    pub(super) fn go_on_ending(&mut self) {
+        let unsettled = self.shared.unsettled.iter();
+        let ending = unsettled.filter(|(_, one)| one.ends);
+        for (gpu, round) in ending.map(|(gpu, one)| (*gpu, one.round)) {
+            self.try_later(gpu, round, Duration::ZERO);
         }
     }
 

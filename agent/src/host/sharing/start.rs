@@ -15,9 +15,9 @@ use crate::errors::chain;
 /// of a second on a loaded machine. Whatever needs longer holds up leases of every other GPU.
 pub(super) const OWNER_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Past [`OWNER_PATIENCE`] two processes may be waited for that were asked to end; who comes back later than that is not
-/// waited for at all.
-const BOUND: Duration = OWNER_PATIENCE.saturating_add(LAST_MOMENT.saturating_mul(2));
+/// Past [`OWNER_PATIENCE`] two processes may be waited for that were asked to end, and what is told of them comes back;
+/// who comes back later than that is not waited for at all.
+const BOUND: Duration = OWNER_PATIENCE.saturating_add(LAST_MOMENT.saturating_mul(3));
 
 /// What there is in the place of a daemon after a try to have one.
 #[derive(Debug)]
@@ -276,9 +276,4 @@ fn in_use(device: DeviceId, error: HostError) -> HostError {
 /// What a tool says of a device, in words.
 pub(super) fn told(device: DeviceId, source: SharingError) -> String {
     chain(&refused(&device.to_string(), source))
-}
-
-/// What a tool says, in words.
-pub(super) fn words(error: &SharingError) -> String {
-    chain(error)
 }

@@ -64,6 +64,8 @@ pub enum Told {
     },
     /// A daemon that nobody is to have any more has ended, or not yet.
     Left {
+        /// The life of what is left there.
+        life: u64,
         /// Its folder.
         run: PathBuf,
         /// Why not.
@@ -124,7 +126,7 @@ impl Host {
                 daemon,
             } => self.daemon_ended(device, life, daemon),
             Told::Again { device, life } => self.start_beside(device, life),
-            Told::Left { run, outcome } => self.has_left(&run, outcome),
+            Told::Left { run, life, outcome } => self.has_left(&run, life, outcome),
             Told::Resettle { gpu, round } => self.resettle(gpu, round),
             Told::Set {
                 gpu,
@@ -336,5 +338,7 @@ impl Host {
                 self.start_beside(device, life);
             }
         }
+        // What was missing may be gone.
+        self.settle_if_whole(gpu);
     }
 }

@@ -5,7 +5,6 @@
 //! half-done; what takes longer is told when it comes, and nothing of it is given before.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use kerf_partitioner::sharing::{MpsDaemon, MpsPlace};
@@ -58,6 +57,7 @@ impl Host {
             }
         }
         self.take_news_until(end, news).await;
+        self.go_on_ending();
     }
 
     /// Who is a daemon of ours must be known before anybody counts the users of a GPU. Where it cannot be found out in
@@ -104,22 +104,22 @@ impl Host {
         });
     }
 
-    fn shared_folder(&self) -> PathBuf {
-        self.config.paths.run_dir.join("mps")
-    }
-
     /// Before the driver is closed for work on these GPUs: their daemons end, if nobody is on them. What is shared
-    /// stays so, and is there again when the driver is.
+    /// stays so, and is there again when the driver is. One that does not end holds up none of the others.
+    ///
+    /// # Errors
+    /// The first of them.
     pub(in crate::host) async fn suspend_shared(
         &mut self,
         gpus: &BTreeSet<PciAddress>,
     ) -> Result<(), HostError> {
         let seats = self.shared.seats.keys();
         let own = seats.filter(|device| gpus.contains(&device.gpu()));
+        let mut ended = Ok(());
         for device in own.copied().collect::<Vec<DeviceId>>() {
-            self.stop_now(device).await?;
+            ended = ended.and(self.stop_now(device).await);
         }
-        Ok(())
+        ended
     }
 
     /// Refuses where somebody is on a daemon of these GPUs, or of any, as it has said last. Each is asked once more when

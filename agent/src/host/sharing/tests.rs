@@ -1,6 +1,6 @@
 //! When daemons are started again, and what is remembered of sharing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +59,8 @@ fn shared() -> BTreeMap<PciAddress, Sharing> {
 
 #[test]
 fn what_is_shared_is_remembered_within_its_boot() {
-    let half: BTreeSet<PciAddress> = shared().into_keys().take(1).collect();
+    let gpus = shared().into_keys();
+    let half: BTreeMap<PciAddress, bool> = gpus.zip([true, false]).collect();
     let bytes = copy::encode("boot-1", &shared(), &half);
     let told = copy::Told {
         gpus: shared(),

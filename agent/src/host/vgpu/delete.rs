@@ -25,12 +25,10 @@ impl Host {
             let name = wish.name.clone();
             return Err(VgpuRefusal::Unsettled { name }.into());
         }
-        if wish.disable_sriov {
-            self.may_turn_off(gpu)?;
-        }
         if !wish.disable_sriov {
             return self.take_away(row).await;
         }
+        self.may_turn_off(gpu)?;
         let turned = self.begin_functions(gpu)?;
         let gone = self.take_away(row).await;
         // Where the vGPU stays they stay too, and that ends the intent.

@@ -22,6 +22,7 @@ impl Host {
         self.look_for_earlier_workers().await;
         let gpus: Vec<PciAddress> = self.inventory.gpus.iter().map(|gpu| gpu.pci).collect();
         let mut answered = BTreeSet::new();
+        let mut is_silent = false;
         for pci in gpus {
             match self.hardware.observe_vgpu(pci).await {
                 Ok(gpu) => {
@@ -34,6 +35,7 @@ impl Host {
                     self.vgpus.unread.remove(&pci);
                 }
                 Err(error) => {
+                    is_silent = true;
                     if !self.vgpus.seen.contains_key(&pci) {
                         self.vgpus.unread.insert(pci);
                     }
@@ -52,7 +54,10 @@ impl Host {
             self.settle_vgpu(fence, &answered).await;
         }
         self.tell_of_shared();
-        self.vgpus.looked = now();
+        // What a GPU showed before is as old as it was.
+        if !is_silent {
+            self.vgpus.looked = Some(now());
+        }
     }
 
     fn take_vgpus(&mut self, gpu: VgpuGpu) {

@@ -32,7 +32,7 @@ use tokio::sync::oneshot;
 
 pub(in crate::host) use error::STAYS_ON;
 pub use error::VgpuRefusal;
-pub use users::{User, Users};
+pub use users::Users;
 pub use uses::{VgpuUse, VgpuUses};
 
 use super::{Host, HostError, record};
@@ -45,7 +45,7 @@ const RECORDS: &str = "vgpu records";
 const DEGRADED: &str = "vgpus of";
 
 /// What the owner knows of vGPUs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Vgpus {
     /// Records by fence.
     rows: BTreeMap<u64, VgpuRow>,
@@ -53,19 +53,8 @@ pub struct Vgpus {
     seen: BTreeMap<PciAddress, VgpuGpu>,
     /// GPUs whose vGPUs have never been read, and not for want of any.
     unread: BTreeSet<PciAddress>,
-    /// When they were looked at last.
-    pub(super) looked: Timestamp,
-}
-
-impl Default for Vgpus {
-    fn default() -> Self {
-        Self {
-            rows: BTreeMap::new(),
-            seen: BTreeMap::new(),
-            unread: BTreeSet::new(),
-            looked: Timestamp(0),
-        }
-    }
+    /// When all that have some answered last.
+    pub(super) looked: Option<Timestamp>,
 }
 
 /// A vGPU that is to be made.

@@ -16,13 +16,10 @@ use crate::process::holders::{Seen, Wanted};
 /// A vGPU by its function and, for a mediated device, its name.
 type Named = (PciAddress, Option<VgpuUuid>);
 
-/// Who has one.
-pub type User = String;
-
 /// Who has which vGPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Users {
-    users: BTreeMap<Named, User>,
+    users: BTreeMap<Named, String>,
     /// Whether all processes were looked into, so that nobody has what nobody is named for.
     pub are_known: bool,
 }
@@ -59,7 +56,7 @@ impl Users {
     }
 
     /// Who has this one, as far as it was seen.
-    pub fn of_vgpu(&self, function: PciAddress, uuid: Option<VgpuUuid>) -> Option<&User> {
+    pub fn of_vgpu(&self, function: PciAddress, uuid: Option<VgpuUuid>) -> Option<&String> {
         self.users.get(&(function, uuid))
     }
 }

@@ -199,7 +199,7 @@ fn view() -> HostView {
         leases,
         vgpus: Default::default(),
         vgpu_gpus: Default::default(),
-        vgpus_looked: Timestamp(0),
+        vgpus_looked: None,
         degraded: BTreeMap::from([("store".to_owned(), degraded)]),
         gpu_labels: Default::default(),
         generation: 3,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::drill::POINTS_ENV;
+use crate::life::is_change;
 
 /// Every code of nvml.h that a call can answer with, and 0: success, and nothing done.
 const CODES: [u32; 32] = [
@@ -34,12 +35,6 @@ pub struct Amount {
     ever: usize,
     /// Scenes begin with different codes.
     first: usize,
-}
-
-/// Whether a function changes what is on a GPU.
-pub fn is_change(function: &str) -> bool {
-    let words = ["Create", "Destroy", "SetMig"];
-    words.iter().any(|word| function.contains(word))
 }
 
 impl Amount {

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use kerf_agent::errors::chain;
-use nvidia_ml::control::{FaultRequest, LoadRequest, fault, load};
+use nvidia_ml::control::{FaultRequest, fault};
 use nvidia_ml::kernel::Kernel;
 
-use super::amount::is_change;
 use super::journal::Journal;
 use super::scenes::Scene;
-use crate::course::{FIRST_PID, at_rest};
+use crate::course::{FIRST_PID, at_rest, occupy};
 use crate::image::Image;
 use crate::judge::{Instance, Picture, Place};
 use crate::lane::Lane;
-use crate::life::{Alive, End};
+use crate::life::{Alive, End, ailments, is_change};
 use crate::script::{Op, Runtime, carry_out};
 
 /// How many times the calls of an undisturbed apply a disturbed one may take: forward, again, and back, each with
@@ -67,13 +66,6 @@ pub struct Outcome {
     restless: Vec<String>,
 }
 
-fn apply(layout: &str) -> Op {
-    Op::Apply {
-        layout: layout.to_owned(),
-        allow_reset: true,
-    }
-}
-
 /// Modes, and slices by GPU and profile: where nothing was taken back a layout may lie in several ways.
 fn profiles(picture: &Picture) -> Vec<String> {
     let modes = picture.modes.iter().map(|mode| format!("{mode:?}"));
@@ -108,15 +100,7 @@ impl Bench {
         let kept: Vec<(&Place, &Instance)> = old.instances.iter().filter(stays).collect();
         base.put_back(&lane);
         for ((place, instance), pid) in kept.iter().zip(FIRST_PID..) {
-            let request = LoadRequest {
-                gpu: place.0,
-                gi: Some(instance.gi),
-                ci: None,
-                sm_percent: 50,
-                memory_bytes: 1 << 30,
-                pid,
-            };
-            load(&lane.info.dir, request).expect("a process");
+            occupy(&lane, **place, instance, pid);
         }
         let places: Vec<Place> = kept.iter().map(|(place, _)| **place).collect();
         let (base, old) = (Image::take(&lane), Picture::take(&lane));
@@ -162,7 +146,8 @@ impl Bench {
                 }
             }
             let before = fuse.calls().expect("a fuse");
-            let said = carry_out(&alive.host, &self.runtime, &apply(self.scene.new)).await;
+            let said =
+                carry_out(&alive.host, &self.runtime, &Op::apply(self.scene.new, true)).await;
             let calls = fuse.calls().expect("a fuse") - before;
             // A call that the apply did not come to is not made to fail later.
             fuse.resume().expect("a fuse");
@@ -174,10 +159,8 @@ impl Bench {
                 Fault::Once(..) => alive.host.refresh().await,
                 Fault::Ever(..) => alive.host.view(),
             };
-            let degraded = view.degraded.iter();
-            let degraded = degraded.map(|(what, entry)| format!("{what}: {}", entry.why));
             let said = said.err().map(|error| chain(&error));
-            (said, calls, degraded.collect(), restless)
+            (said, calls, ailments(&view), restless)
         });
         fault(folder, FaultRequest::DriverClear).expect("the machine");
         let End::Done((said, count, degraded, restless)) = end else {
@@ -237,7 +220,8 @@ impl Bench {
         }
         let is_right = match said {
             None => shape == self.new.shape(),
-            Some(said) => shape == self.old.shape() || is_told(disturbed, said),
+            Some(said) if shape == self.old.shape() => !said.is_empty(),
+            Some(said) => is_told(disturbed, said),
         };
         if !is_right {
             wrong.push(format!("a third state after {said:?}:\n{shape}"));
@@ -250,8 +234,7 @@ impl Bench {
             wrong.extend(self.unsaid(disturbed, outcome, said));
         }
         if matches!(disturbed, Fault::Once(..)) {
-            let not_well = outcome.degraded.iter();
-            wrong.extend(not_well.map(|what| format!("degraded: {what}")));
+            wrong.extend(outcome.degraded.iter().cloned());
         }
         let (calls, usual) = (outcome.calls.len(), self.calls.len());
         if calls > usual * CALLS_LIMIT {
@@ -267,11 +250,11 @@ impl Bench {
             Fault::Once(call, code) => (outcome.calls.get(call).map(String::as_str), code),
             Fault::Ever(function, code) => (Some(function), code),
         };
-        let means = meaning(code);
+        let means = meaning(function.unwrap_or_default(), code);
         let names_call = means.iter().any(|word| said.contains(word))
             || code == 0
             || hides_a_profile(function, code) && said.contains("no profile ")
-            || function.is_none_or(|function| said.contains(unversioned(function)));
+            || function.is_some_and(|function| said.contains(unversioned(function)));
         let pcis = self.old.addresses();
         let names_gpu = pcis
             .iter()
@@ -283,7 +266,8 @@ impl Bench {
     fn is_mended(&self) -> Result<(), String> {
         let (end, _) = self.lane.live(None, false, async |alive: Alive| {
             alive.looked().await;
-            let applied = carry_out(&alive.host, &self.runtime, &apply(self.scene.new)).await;
+            let applied =
+                carry_out(&alive.host, &self.runtime, &Op::apply(self.scene.new, true)).await;
             (applied, alive.host.refresh().await.degraded.clone())
         });
         let End::Done((applied, degraded)) = end else {
@@ -302,7 +286,10 @@ impl Bench {
 
     /// One fault with all that follows from it: what is wrong, and whether the layout was applied all the same.
     pub fn check(&self, disturbed: Fault<'_>) -> (Vec<String>, bool) {
-        let outcome = self.run(disturbed);
+        let outcome = match disturbed {
+            Fault::Once(call, code) => self.run_at(call, code),
+            Fault::Ever(..) => self.run(disturbed),
+        };
         let mut wrong = self.faults(disturbed, &outcome);
         // What was applied at once and is well needs no mending.
         let is_done = outcome.said.is_none();
@@ -335,9 +322,10 @@ fn unversioned(function: &str) -> &str {
 }
 
 /// What is said in place of a code for which kerf has words.
-fn meaning(code: u32) -> &'static [&'static str] {
+fn meaning(function: &str, code: u32) -> &'static [&'static str] {
     match code {
-        6 => &["is not well: lost", "in use by", "lies at"],
+        6 if function.contains("Create") => &["is not well: lost", "lies at"],
+        6 => &["is not well: lost"],
         7 => &["names no MIG profile", "divides into: nothing"],
         15 | 28 => &["is not well: lost"],
         16 => &["is not well: in need of a reset"],
@@ -352,10 +340,16 @@ fn hides_a_profile(function: Option<&str>, code: u32) -> bool {
     matches!(code, 2 | 3) && function.is_some_and(|function| function.contains("ProfileInfo"))
 }
 
-/// A half layout is right only where the driver goes on refusing, or what it was last asked is not known.
+/// A half layout is right only where the driver goes on refusing and that is said, or what it was last asked is not
+/// known.
 fn is_told(disturbed: Fault<'_>, said: &str) -> bool {
-    let goes_on = matches!(disturbed, Fault::Ever(..));
-    goes_on && (said.contains("stands") || said.contains("lost") || said.contains("not known"))
+    let Fault::Ever(_, code) = disturbed else {
+        return false;
+    };
+    let is_lost = matches!(code, 6 | 15 | 28) && said.contains("is not well: lost");
+    said.contains("; what was done before it stands")
+        || is_lost
+        || said.contains("is not known now")
 }
 
 /// Applies a layout undisturbed; the calls that it takes.
@@ -363,7 +357,7 @@ fn run(lane: &Lane, runtime: &Runtime, layout: &str) -> Vec<String> {
     let (end, passed) = lane.live(None, false, async |alive: Alive| {
         at_rest(&alive).await;
         let before = lane.fuse.calls().expect("a fuse");
-        let applied = carry_out(&alive.host, runtime, &apply(layout)).await;
+        let applied = carry_out(&alive.host, runtime, &Op::apply(layout, true)).await;
         applied.expect("nothing disturbs it");
         let calls = lane.fuse.calls().expect("a fuse") - before;
         alive.host.drain().await;

@@ -11,7 +11,7 @@ use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
 use crate::image::Image;
 use crate::lane::Lane;
-use crate::life::{Alive, End};
+use crate::life::{Alive, End, ailments};
 use crate::script::{Op, Runtime, carry_out};
 
 const OLD: &str = r#"{"rules":[{"gpus":["all"],"amd":{"compute":"spx"}}]}"#;
@@ -43,13 +43,6 @@ struct Bench {
     modes: [String; 2],
     /// Addresses of the GPUs.
     gpus: Vec<String>,
-}
-
-fn apply(layout: &str) -> Op {
-    Op::Apply {
-        layout: layout.to_owned(),
-        allow_reset: false,
-    }
 }
 
 impl Bench {
@@ -91,15 +84,13 @@ impl Bench {
             if let Some(fault) = disturbed {
                 kernel.set_fault(fault).expect("set");
             }
-            let answer = carry_out(&alive.host, &self.runtime, &apply(layout)).await;
+            let answer = carry_out(&alive.host, &self.runtime, &Op::apply(layout, false)).await;
             for _ in 0..3 {
                 alive.host.refresh().await;
             }
             kernel.clear_faults().expect("lifted");
-            let view = alive.host.refresh().await;
-            let degraded = view.degraded.iter();
-            let degraded = degraded.map(|(what, entry)| format!("{what}: {}", entry.why));
-            (answer.map_err(|error| chain(&error)), degraded.collect())
+            let degraded = ailments(&*alive.host.refresh().await);
+            (answer.map_err(|error| chain(&error)), degraded)
         });
         let End::Done((answer, degraded)) = end else {
             panic!("nothing kills it");
@@ -132,7 +123,7 @@ impl Bench {
             Err(said) if !said.contains(&self.gpus[gpu]) => {
                 wrong.push(format!("it does not name the GPU: {said}"));
             }
-            Err(said) if kind != FaultKind::Ignore && !names_cause(said) => {
+            Err(said) if kind != FaultKind::Ignore && !names_cause(kind, said) => {
                 wrong.push(format!("it does not name the file: {said}"));
             }
             _ => {}
@@ -153,8 +144,12 @@ impl Bench {
 }
 
 /// The file, or what its EBUSY means.
-fn names_cause(said: &str) -> bool {
-    said.contains("current_compute_partition") || said.contains("is in use by a process")
+fn names_cause(kind: FaultKind, said: &str) -> bool {
+    let is_busy = matches!(
+        kind,
+        FaultKind::Fail(Errno::EBUSY) | FaultKind::FailDone(Errno::EBUSY)
+    );
+    said.contains("current_compute_partition") || is_busy && said.contains("is in use by a process")
 }
 
 /// The kinds of one lane, each once and for ever, on this GPU or on all that change.

@@ -6,7 +6,7 @@ use nvidia_ml::kernel::state::FaultKind;
 
 use super::carry_out;
 use super::picture::Picture;
-use super::scenes::{Ask, create};
+use super::scenes::{Ask, KEEP, create};
 use super::world::World;
 use crate::script::{self, Op, Runtime};
 
@@ -70,10 +70,7 @@ fn functions_of_a_refused_vgpu_stay_once_somebody_uses_them() {
         cut(host, &runtime, r#""1g.18gb":2"#).await;
         carry_out(host, create("NOPE")).await.expect_err("no type");
         carry_out(host, create("H200X-1-18C")).await.expect("room");
-        let keep = Ask::Delete {
-            disable_sriov: false,
-        };
-        carry_out(host, keep).await.expect("it goes");
+        carry_out(host, KEEP).await.expect("it goes");
         cut(host, &runtime, "").await;
     });
     world.live(async |host| {
@@ -117,10 +114,7 @@ fn a_vgpu_that_stays_keeps_its_functions() {
     world.live(async |host| {
         assert!(host.view().degraded.is_empty());
         assert_eq!(world.states(), ["made"]);
-        let keep = Ask::Delete {
-            disable_sriov: false,
-        };
-        carry_out(host, keep).await.expect("it goes");
+        carry_out(host, KEEP).await.expect("it goes");
     });
     world.live(async |_| {});
     assert_eq!(functions(), 2, "no intent is left over");

@@ -73,30 +73,24 @@ impl World {
 
     /// The refusal of what cannot be had.
     pub fn refusal(&self) -> PlanError {
+        self.asked(|request| plan_host(request).expect_err("a refusal"))
+    }
+
+    fn asked<T>(&self, ask: impl FnOnce(&HostRequest<'_>) -> T) -> T {
         let layout = Layout {
             rules: self.rules.clone(),
         };
-        let request = HostRequest {
+        ask(&HostRequest {
             inventory: &self.inventory,
             layout: &layout,
             usage: &self.usage,
             allow_reset: self.allow_reset,
-        };
-        plan_host(&request).expect_err("a refusal")
+        })
     }
 
     /// Plans; a plan is checked, an error is its chain of causes.
     pub fn plan(&self) -> Result<HostPlan, String> {
-        let layout = Layout {
-            rules: self.rules.clone(),
-        };
-        let request = HostRequest {
-            inventory: &self.inventory,
-            layout: &layout,
-            usage: &self.usage,
-            allow_reset: self.allow_reset,
-        };
-        let plan = plan_host(&request).map_err(|error| {
+        let plan = self.asked(plan_host).map_err(|error| {
             let mut text = error.to_string();
             let mut cause = std::error::Error::source(&error);
             while let Some(error) = cause {
@@ -105,22 +99,13 @@ impl World {
             }
             text
         })?;
-        assert_eq!(check_host(&request, &plan), []);
+        assert_eq!(self.violations(&plan), []);
         Ok(plan)
     }
 
     /// What the checker says of a plan.
     pub fn violations(&self, plan: &HostPlan) -> Vec<(u32, Violation)> {
-        let layout = Layout {
-            rules: self.rules.clone(),
-        };
-        let request = HostRequest {
-            inventory: &self.inventory,
-            layout: &layout,
-            usage: &self.usage,
-            allow_reset: self.allow_reset,
-        };
-        check_host(&request, plan)
+        self.asked(|request| check_host(request, plan))
     }
 
     #[track_caller]

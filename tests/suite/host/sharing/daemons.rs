@@ -6,14 +6,13 @@ use kerf_tests::ChildGuard;
 
 use super::{MPS, NOT_SHARED, Shared};
 use crate::host::faults::{until_degraded, until_well};
-use crate::host::world::{SAMPLED, World};
+use crate::host::world::SAMPLED;
 
 #[test]
 fn a_daemon_that_is_killed_comes_back_and_one_that_always_ends_rests() {
-    let Some(world) = World::bare("h100x8", SAMPLED) else {
+    let Some(shared) = Shared::bare("h100x8", SAMPLED) else {
         return;
     };
-    let shared = Shared(world);
     let world = &shared.0;
     shared.settles(MPS);
     let lease = world.client.lease("gpu,mps", "", "").expect("a place");
@@ -43,10 +42,9 @@ fn a_daemon_that_is_killed_comes_back_and_one_that_always_ends_rests() {
 
 #[test]
 fn what_cannot_begin_is_taken_back() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     shared.fault("--mps", "start=refuse");
     let refused = shared.layout("apply", MPS);
     assert!(refused.err.contains("taken back"), "{refused:?}");
@@ -63,10 +61,9 @@ fn what_cannot_begin_is_taken_back() {
 
 #[test]
 fn daemons_outlive_their_kerfd_and_begin_anew_after_a_boot() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(mut shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let mut shared = Shared(world);
     shared.settles(MPS);
     let lease = shared
         .0
@@ -103,10 +100,9 @@ fn daemons_outlive_their_kerfd_and_begin_anew_after_a_boot() {
 
 #[test]
 fn daemons_are_out_of_the_way_in_maintenance() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     shared.settles(MPS);
     let first = shared.daemon();
     // Exits with 3 where not every process can be looked into, as in a container.
@@ -139,10 +135,9 @@ pub fn client_of(shared: &Shared, pipe: &Path, name: &str) -> ChildGuard {
 
 #[test]
 fn a_client_that_nobody_knows_of_is_in_the_way_and_the_server_that_it_leaves_is_not() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     shared.settles(MPS);
     shared.daemon();
     let mut stranger = client(&shared, "stranger");

@@ -9,14 +9,12 @@ use super::daemons::client_of;
 use super::{MPS, Shared};
 use crate::host::faults::{until_degraded, until_well};
 use crate::host::said::{Said, text};
-use crate::host::world::World;
 
 #[test]
 fn daemons_and_folders_that_nobody_knows_of_go_when_nobody_is_on_them() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(mut shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let mut shared = Shared(world);
     let uuid = shared.0.client.inventory().gpus[3].uuid.clone();
     shared.0.kerfd.kill9().expect("it goes");
     let folder = shared.0.kerfd.folder().join("run/mps");
@@ -57,7 +55,7 @@ fn daemons_and_folders_that_nobody_knows_of_go_when_nobody_is_on_them() {
     assert!(!alive.exists());
 }
 
-/// One shared slice of an A100.
+/// One shared slice.
 const SLICES: &str = "- {gpus: [0], slices: {3g.40gb: 1}, sharing: {mps: {clients: 2}}}";
 
 /// Applies a layout that may reset GPUs.
@@ -70,10 +68,9 @@ fn with_reset(shared: &Shared, rules: &str) -> Said {
 #[test]
 fn sharing_that_a_refused_layout_has_ended_is_there_again() {
     // Its driver tells no profiles with MIG off: MIG is turned on first, and what lies on the GPU is planned then.
-    let Some(world) = World::bare("a100x8", "") else {
+    let Some(shared) = Shared::bare("a100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     shared.settles(MPS);
     let first = shared.daemon();
     let refused = with_reset(&shared, "- {gpus: [0], slices: {9g.99gb: 1}}");
@@ -101,10 +98,9 @@ fn counts(said: &str) -> Vec<String> {
 
 #[test]
 fn every_step_of_a_plan_has_its_number_and_a_way_of_sharing_is_one() {
-    let Some(world) = World::bare("h100x8", "") else {
+    let Some(shared) = Shared::bare("h100x8", "") else {
         return;
     };
-    let shared = Shared(world);
     let said = shared.layout("apply", MPS).ends(0);
     assert!(said.contains("Plan: 1 step on 1 GPU"), "{said}");
     assert_eq!(counts(&said), ["1/1"], "{said}");
@@ -113,11 +109,7 @@ fn every_step_of_a_plan_has_its_number_and_a_way_of_sharing_is_one() {
         "{said}"
     );
     assert!(said.contains("Applied: 1 step"), "{said}");
-    let said = shared.layout(
-        "apply",
-        "- {gpus: [0], slices: {3g.40gb: 1}, sharing: {mps: {clients: 2}}}",
-    );
-    let said = said.ends(0);
+    let said = shared.layout("apply", SLICES).ends(0);
     assert_eq!(counts(&said), ["1/4", "2/4", "3/4", "4/4"], "{said}");
     assert!(said.contains("Applied: 4 steps"), "{said}");
     let said = shared.layout("apply", super::NOT_SHARED).ends(0);
