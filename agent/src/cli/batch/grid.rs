@@ -288,3 +288,6 @@ fn owned(engines: wire::Engines) -> Engines {
         ofa: engines.ofa,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,10 +142,6 @@ fn a_daemon_that_hangs_holds_up_an_apply_and_nobody_for_long() {
     };
     let world = &shared.0;
     shared.settles(MPS);
-    world.client.lease("gpu,mps", "", "").expect("a place");
-    let lease = world.lease().id;
-    let own = client(&shared, "own");
-    world.client.release(&lease).expect_err("somebody computes");
     shared.fault("--mps", "get_server_list=hang");
     let file = world.scratch.join("none.yaml");
     std::fs::write(&file, format!("rules:\n{NOT_SHARED}\n")).expect("written");
@@ -166,15 +162,15 @@ fn a_daemon_that_hangs_holds_up_an_apply_and_nobody_for_long() {
             "it does not end"
         );
     };
-    let said = std::fs::read_to_string(&log).expect("its words");
+    // It has no servers, so what it would say of their clients is waited for and not needed.
+    let took = begun.elapsed();
     assert!(
-        asked > 0 && status.code() == Some(1),
-        "{asked}: {status}, {said}"
+        asked > 0 && took > Duration::from_secs(1),
+        "{asked}: {took:?}"
     );
-    assert!(said.contains("get_server_list"), "{said}");
+    let said = std::fs::read_to_string(&log).expect("its words");
+    assert!(status.success(), "{status}: {said}");
     shared.fault("--mps", "clear");
-    drop(own);
-    world.until_no_leases();
     until_well(world);
     shared.settles(NOT_SHARED);
 }
