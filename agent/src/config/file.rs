@@ -59,6 +59,8 @@ table!(
         open_deadline_ms: u64,
         /// Default 20000.
         step_deadline_ms: u64,
+        /// Default 5000.
+        look_interval_ms: u64,
         /// Default 1000.
         sample_interval_ms: u64,
     }
@@ -201,6 +203,7 @@ impl DriverTable {
             call_deadline: millis("driver.call_deadline_ms", self.call_deadline_ms, 5_000)?,
             open_deadline: millis("driver.open_deadline_ms", self.open_deadline_ms, 60_000)?,
             step_deadline: millis("driver.step_deadline_ms", self.step_deadline_ms, 20_000)?,
+            look_interval: millis("driver.look_interval_ms", self.look_interval_ms, 5_000)?,
             sample_interval: millis("driver.sample_interval_ms", sample, 1_000)?,
         })
     }
@@ -293,6 +296,7 @@ impl From<&Config> for FileConfig {
                 call_deadline_ms: ms(config.driver.call_deadline),
                 open_deadline_ms: ms(config.driver.open_deadline),
                 step_deadline_ms: ms(config.driver.step_deadline),
+                look_interval_ms: ms(config.driver.look_interval),
                 sample_interval_ms: ms(config.driver.sample_interval),
             },
             partition: PartitionTable {

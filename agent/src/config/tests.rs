@@ -17,7 +17,7 @@ fn unknown_keys_name_their_line_and_the_nearest_key() {
     check_error(
         "[driver]\ncall_deadline = 3\n",
         "kerf.toml:2: unknown field `call_deadline`, expected one of `call_deadline_ms`, \
-         `open_deadline_ms`, `step_deadline_ms`, `sample_interval_ms` | did you mean `call_deadline_ms`?",
+         `open_deadline_ms`, `step_deadline_ms`, `look_interval_ms`, `sample_interval_ms` | did you mean `call_deadline_ms`?",
     );
     check_error(
         "\n[launc]\n",

@@ -1,15 +1,12 @@
 //! The inbox of the owner: commands one after the other, and a look at everything when nobody asks for anything.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Command, Host, HostError, choice};
 use crate::store::Store;
-
-/// Time between two looks at the hardware when nothing else happens. It bounds how long a slice that was
-/// made or destroyed behind our back goes unnoticed.
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Host {
     pub(super) async fn run(
@@ -19,8 +16,8 @@ impl Host {
     ) {
         self.first_look().await;
         tell(ready);
-        let mut tick = tokio::time::interval(RECONCILE_INTERVAL);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.tend().await;
+        let mut tick = every(self.config.driver.look_interval);
         loop {
             tokio::select! {
                 command = inbox.recv() => match command {
@@ -37,6 +34,9 @@ impl Host {
                     None => return,
                 },
                 _ = tick.tick() => self.reconcile().await,
+            }
+            if tick.period() != self.config.driver.look_interval {
+                tick = every(self.config.driver.look_interval);
             }
         }
     }
@@ -113,6 +113,20 @@ impl Host {
         self.observe_all().await;
         self.resume_work().await;
         self.bring_back().await;
+        self.tend().await;
+        let outcome = if self.degraded.is_empty() {
+            "well"
+        } else {
+            "degraded"
+        };
+        self.metrics.reconcile_runs.inc([outcome]);
+        self.metrics
+            .reconcile_duration
+            .observe(begun.elapsed().as_secs_f64());
+    }
+
+    /// What follows each look: shared devices, promises that have run out, slices that are not clean yet.
+    async fn tend(&mut self) {
         self.keep_shared();
         self.replace_silent();
         self.sweep_shared();
@@ -124,16 +138,14 @@ impl Host {
             drop(self.write(Store::probe));
         }
         self.settle().await;
-        let outcome = if self.degraded.is_empty() {
-            "well"
-        } else {
-            "degraded"
-        };
-        self.metrics.reconcile_runs.inc([outcome]);
-        self.metrics
-            .reconcile_duration
-            .observe(begun.elapsed().as_secs_f64());
     }
+}
+
+/// Ticks this far apart, however long the work at a tick takes.
+fn every(period: Duration) -> Interval {
+    let mut tick = tokio::time::interval_at(Instant::now() + period, period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
 }
 
 /// Says that something is done, to one who may have gone meanwhile.

@@ -2,10 +2,9 @@
 //! and the next one makes good what that left.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kerf_agent::host::{Command, HostError};
+use kerf_agent::host::HostError;
 use nvidia_ml::control::{LoadRequest, load};
 
 use crate::corpus::Plan;
@@ -17,10 +16,6 @@ use crate::script::{Op, Runtime, carry_out, request};
 
 /// Process ids that no process has: above what Linux gives out.
 pub const FIRST_PID: u32 = 5_000_000;
-
-/// Commands that cost nothing, sent after a start. Between any two the owner takes its first periodic look with
-/// even chances, so that it has taken it by their end.
-const PASSES: u32 = 40;
 
 /// What the requests of a plan lead to, from its run to the end.
 pub struct Course<'a> {
@@ -247,12 +242,8 @@ fn burden(lane: &Lane, loads: usize) {
     }
 }
 
-/// Lets the looks of a start pass, so that what is counted is the requests' own.
+/// Lets the start pass, so that what is counted is the requests' own.
 pub async fn at_rest(alive: &Alive) {
-    for _ in 0..PASSES {
-        let config = Arc::clone(&alive.config);
-        alive.host.tell(Command::Reconfigure { config }).await;
-    }
     alive.host.refresh().await;
     alive.trigger.arm();
 }

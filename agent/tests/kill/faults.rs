@@ -98,7 +98,7 @@ fn lies_and_a_client_of_a_moment_are_seen() {
         let calls: Vec<usize> = calls.map(|(at, _)| at).collect();
         assert!(!calls.is_empty(), "{function} is never called");
         for call in calls {
-            let outcome = bench.run_at(call, code);
+            let outcome = bench.run(Fault::Once(call, code));
             assert_eq!(
                 outcome.said, None,
                 "{function} answers {code} at call {call}"

@@ -143,6 +143,7 @@ fn config(folder: &Path, info: &MachineInfo) -> Config {
         "[paths]\nrun_dir = {:?}\nstate_dir = {:?}\ncdi_dir = {:?}\nsysroot = {:?}\nnvml = {:?}\n\
          partitioner = {:?}\nruntime = \"/bin/true\"\n\
          [driver]\ncall_deadline_ms = 60000\nopen_deadline_ms = 60000\nstep_deadline_ms = 60000\n\
+         look_interval_ms = 3600000\n\
          [launch]\nreservation_ttl_ms = 3600000\n\
          [launch.asks]\ndefault = [\"*\"]\n",
         path("run"),

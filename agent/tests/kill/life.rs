@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use kerf_agent::config::Config;
 use kerf_agent::events::Events;
 use kerf_agent::hardware::{Deadlines, Hardware, WorkerProgram};
 use kerf_agent::host::{self, HostHandle, HostView, Parts};
@@ -96,11 +95,11 @@ impl Kills {
         self.met += usize::from(matches!(end, End::Killed));
     }
 
-    /// Nine in ten came: a look that falls into one life and not into the other moves a few.
+    /// All of them came.
     pub fn assert_met(&self) {
         let Self { meant, met } = self;
         assert!(
-            meant > &0 && met * 10 >= meant * 9,
+            meant > &0 && met == meant,
             "{met} of {meant} points were met"
         );
     }
@@ -185,7 +184,6 @@ impl Trigger {
 #[derive(Clone)]
 pub struct Alive {
     pub host: HostHandle,
-    pub config: Arc<Config>,
     pub trigger: Arc<Trigger>,
 }
 
@@ -268,7 +266,6 @@ impl Lane {
             };
             let alive = Alive {
                 host,
-                config: Arc::clone(&self.config),
                 trigger: Arc::clone(&trigger),
             };
             Some(work(alive).await)

@@ -21,10 +21,12 @@ use std::time::Duration;
 
 /// Name of the file in a machine's folder.
 const FUSE_FILE: &str = "machine.fuse";
-/// Calls, the chosen one, what happens at it, state, nanoseconds in calls: 8 bytes each.
+/// Calls, those to come before the chosen one, what happens at it, state, nanoseconds in calls: 8 bytes each.
 const HEADER_BYTES: usize = 40;
+/// Where the name of the function stands that the chosen call is of; none where any call is.
+const CHOSEN_NAME: u64 = 64;
 /// Where the names of calls begin.
-const FIRST_NAME: u64 = 64;
+const FIRST_NAME: u64 = 128;
 /// Room of a name; the longest of NVML has 51 letters.
 const NAME_BYTES: usize = 64;
 /// How often a call that waits looks whether it may go on.
@@ -62,7 +64,8 @@ enum State {
 
 struct Header {
     calls: u64,
-    chosen: u64,
+    /// Calls of the chosen function that come before the chosen one.
+    left: u64,
     action: u64,
     state: State,
     busy_ns: u64,
@@ -71,7 +74,7 @@ struct Header {
 impl Header {
     const FRESH: Self = Self {
         calls: 0,
-        chosen: NEVER,
+        left: NEVER,
         action: BLOW,
         state: State::Counting,
         busy_ns: 0,
@@ -87,7 +90,7 @@ impl Header {
         let mut next = || fields.next().unwrap_or_default();
         Ok(Self {
             calls: next(),
-            chosen: next(),
+            left: next(),
             action: next(),
             state: match next() {
                 0 => State::Counting,
@@ -105,7 +108,7 @@ impl Header {
             State::Dead => 2,
         };
         let mut bytes = [0; HEADER_BYTES];
-        let fields = [self.calls, self.chosen, self.action, state, self.busy_ns];
+        let fields = [self.calls, self.left, self.action, state, self.busy_ns];
         for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
             place.copy_from_slice(&u64::to_le_bytes(field));
         }
@@ -161,19 +164,27 @@ impl Fuse {
 
     /// Blows at the call after the next `calls`.
     pub fn blow_after(&self, calls: u64) -> io::Result<()> {
-        self.choose(calls, BLOW)
+        self.choose("", calls, BLOW)
     }
 
-    /// The call after the next `calls` answers this code and does nothing: a lie, where it is 0.
-    pub fn answer_after(&self, calls: u64, code: u32) -> io::Result<()> {
-        self.choose(calls, code.into())
+    /// The call of this function after the next `calls` of it answers this code and does nothing: a lie, where it
+    /// is 0.
+    pub fn answer_to(&self, function: &str, calls: u64, code: u32) -> io::Result<()> {
+        self.choose(function, calls, code.into())
     }
 
-    fn choose(&self, calls: u64, action: u64) -> io::Result<()> {
-        self.change(|header| {
-            header.chosen = header.calls.saturating_add(calls);
-            header.action = action;
-        })
+    /// Whether a call is chosen that has not come.
+    pub fn awaits(&self) -> io::Result<bool> {
+        self.change(|header| header.left != NEVER)
+    }
+
+    fn choose(&self, function: &str, calls: u64, action: u64) -> io::Result<()> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _unlock = Locked::new(&file)?;
+        let mut header = Header::read(&file)?;
+        (header.left, header.action) = (calls, action);
+        file.write_all_at(&padded(function), CHOSEN_NAME)?;
+        header.write(&file)
     }
 
     /// Whether a call waits.
@@ -184,7 +195,7 @@ impl Fuse {
     /// Lets the call that waits go on, and every later one.
     pub fn resume(&self) -> io::Result<()> {
         self.change(|header| {
-            header.chosen = NEVER;
+            header.left = NEVER;
             header.state = State::Counting;
         })
     }
@@ -198,13 +209,7 @@ impl Fuse {
     pub fn names(&self) -> io::Result<Vec<String>> {
         let calls = self.calls()?;
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = |call: u64| {
-            let mut bytes = [0; NAME_BYTES];
-            file.read_exact_at(&mut bytes, name_offset(call))?;
-            let end = bytes.iter().position(|byte| *byte == 0);
-            let text = bytes.get(..end.unwrap_or(NAME_BYTES)).unwrap_or_default();
-            Ok(String::from_utf8_lossy(text).into_owned())
-        };
+        let name = |call: u64| name_at(&file, name_offset(call));
         (0..calls).map(name).collect()
     }
 
@@ -236,22 +241,29 @@ impl Fuse {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let _unlock = Locked::new(&file)?;
         let mut header = Header::read(&file)?;
-        let pass = match header.state {
+        match header.state {
             State::Dead => return Ok(Pass::Answer(DEAD_ANSWER)),
             State::Blown => return Ok(Pass::Wait),
-            State::Counting if header.chosen != header.calls => Pass::Go,
-            State::Counting if header.action == BLOW => {
+            State::Counting => {}
+        }
+        let pass = match header.left {
+            NEVER => Pass::Go,
+            _ if !is_chosen(&file, function)? => Pass::Go,
+            0 if header.action == BLOW => {
                 header.state = State::Blown;
                 header.write(&file)?;
                 return Ok(Pass::Wait);
             }
-            State::Counting => Pass::Answer(u32::try_from(header.action).unwrap_or(DEAD_ANSWER)),
+            0 => {
+                header.left = NEVER;
+                Pass::Answer(u32::try_from(header.action).unwrap_or(DEAD_ANSWER))
+            }
+            left => {
+                header.left = left - 1;
+                Pass::Go
+            }
         };
-        let mut name = [0; NAME_BYTES];
-        for (place, byte) in name.iter_mut().zip(function.bytes()) {
-            *place = byte;
-        }
-        file.write_all_at(&name, name_offset(header.calls))?;
+        file.write_all_at(&padded(function), name_offset(header.calls))?;
         header.calls += 1;
         let over_ns = self.over_ns.swap(0, Ordering::Relaxed);
         header.busy_ns = header.busy_ns.saturating_add(over_ns);
@@ -291,6 +303,28 @@ impl Drop for Locked<'_> {
         // A file that cannot be unlocked is closed with its process, which unlocks it.
         self.0.unlock().ok();
     }
+}
+
+/// Whether the chosen call may be one of this function.
+fn is_chosen(file: &File, function: &str) -> io::Result<bool> {
+    let chosen = name_at(file, CHOSEN_NAME)?;
+    Ok(chosen.is_empty() || chosen == function)
+}
+
+fn name_at(file: &File, offset: u64) -> io::Result<String> {
+    let mut bytes = [0; NAME_BYTES];
+    file.read_exact_at(&mut bytes, offset)?;
+    let end = bytes.iter().position(|byte| *byte == 0);
+    let text = bytes.get(..end.unwrap_or(NAME_BYTES)).unwrap_or_default();
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+fn padded(name: &str) -> [u8; NAME_BYTES] {
+    let mut bytes = [0; NAME_BYTES];
+    for (place, byte) in bytes.iter_mut().zip(name.bytes()) {
+        *place = byte;
+    }
+    bytes
 }
 
 fn name_offset(call: u64) -> u64 {

@@ -25,7 +25,7 @@ const LOOKS: u32 = 14;
 /// Looks in which it then rests.
 const QUIET: u32 = 3;
 
-/// How often a look at the hardware may come in between.
+/// How often the threads of several GPUs may come in each other's way before an apply is as it was before.
 const TRIES: u32 = 20;
 
 /// One scene.
@@ -49,7 +49,7 @@ pub struct Bench {
 /// How the driver is disturbed.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault<'a> {
-    /// This call, counted from the beginning, answers the code once.
+    /// The call of this number in an undisturbed apply answers the code once.
     Once(usize, u32),
     /// Every call of this function does.
     Ever(&'a str, u32),
@@ -59,7 +59,9 @@ pub enum Fault<'a> {
 pub struct Outcome {
     /// `None` where it was applied, else why not.
     pub said: Option<String>,
-    pub calls: Vec<String>,
+    calls: usize,
+    /// Whether the call that was to fail came.
+    is_met: bool,
     /// What is not well after it.
     degraded: Vec<String>,
     /// Changes that were asked of a driver that goes on refusing, after so many looks.
@@ -133,12 +135,12 @@ impl Bench {
     pub fn run(&self, disturbed: Fault<'_>) -> Outcome {
         self.base.put_back(&self.lane);
         let (fuse, folder) = (&self.lane.fuse, &self.lane.info.dir);
-        let (end, passed) = self.lane.live(None, false, async |alive: Alive| {
+        let (end, _) = self.lane.live(None, false, async |alive: Alive| {
             at_rest(&alive).await;
             match disturbed {
                 Fault::Once(call, code) => {
-                    let call = u64::try_from(call).expect("a count");
-                    fuse.answer_after(call, code).expect("a fuse");
+                    let (function, earlier) = self.of_its_function(call);
+                    fuse.answer_to(function, earlier, code).expect("a fuse");
                 }
                 Fault::Ever(function, code) => {
                     let function = function.to_owned();
@@ -149,6 +151,7 @@ impl Bench {
             let said =
                 carry_out(&alive.host, &self.runtime, &Op::apply(self.scene.new, true)).await;
             let calls = fuse.calls().expect("a fuse") - before;
+            let is_met = !fuse.awaits().expect("a fuse");
             // A call that the apply did not come to is not made to fail later.
             fuse.resume().expect("a fuse");
             let restless = match Journal::read(&self.lane).open {
@@ -159,33 +162,28 @@ impl Bench {
                 Fault::Once(..) => alive.host.refresh().await,
                 Fault::Ever(..) => alive.host.view(),
             };
-            let said = said.err().map(|error| chain(&error));
-            (said, calls, ailments(&view), restless)
+            Outcome {
+                said: said.err().map(|error| chain(&error)),
+                calls: usize::try_from(calls).expect("a count"),
+                is_met,
+                degraded: ailments(&view),
+                restless,
+            }
         });
         fault(folder, FaultRequest::DriverClear).expect("the machine");
-        let End::Done((said, count, degraded, restless)) = end else {
+        let End::Done(outcome) = end else {
             panic!("nothing kills it");
         };
-        let count = usize::try_from(count).expect("a count");
-        Outcome {
-            said,
-            calls: passed.calls.into_iter().take(count).collect(),
-            degraded,
-            restless,
-        }
+        outcome
     }
 
-    /// The same until it was this function that the call of that number was about: a look at the hardware, which
-    /// comes every few seconds, moves the numbers.
-    pub fn run_at(&self, call: usize, code: u32) -> Outcome {
+    /// The function of the call of this number, and how many calls of it come before: several GPUs are asked at a
+    /// time, so that the place among all calls is another each time.
+    fn of_its_function(&self, call: usize) -> (&str, u64) {
         let function = &self.calls[call];
-        for _ in 0..TRIES {
-            let outcome = self.run(Fault::Once(call, code));
-            if outcome.calls.get(call) == Some(function) {
-                return outcome;
-            }
-        }
-        panic!("call {call} is never {function}");
+        let earlier = self.calls.iter().take(call);
+        let earlier = earlier.filter(|name| *name == function).count();
+        (function, u64::try_from(earlier).expect("a count"))
     }
 
     /// Changes that are still asked for once everybody has had time to see that they are refused.
@@ -231,12 +229,15 @@ impl Bench {
             wrong.push(format!("kept is {:?} after {said:?}", journal.kept()));
         }
         if let Some(said) = said {
-            wrong.extend(self.unsaid(disturbed, outcome, said));
+            wrong.extend(self.unsaid(disturbed, said));
         }
         if matches!(disturbed, Fault::Once(..)) {
             wrong.extend(outcome.degraded.iter().cloned());
         }
-        let (calls, usual) = (outcome.calls.len(), self.calls.len());
+        if !outcome.is_met {
+            wrong.push("it was never called".to_owned());
+        }
+        let (calls, usual) = (outcome.calls, self.calls.len());
         if calls > usual * CALLS_LIMIT {
             wrong.push(format!("{calls} calls, usually {usual}"));
         }
@@ -245,16 +246,16 @@ impl Bench {
 
     /// What an error does not name: the function that failed, or what its code means, and the GPU. A lie is seen by
     /// what came of it.
-    fn unsaid(&self, disturbed: Fault<'_>, outcome: &Outcome, said: &str) -> Option<String> {
+    fn unsaid(&self, disturbed: Fault<'_>, said: &str) -> Option<String> {
         let (function, code) = match disturbed {
-            Fault::Once(call, code) => (outcome.calls.get(call).map(String::as_str), code),
-            Fault::Ever(function, code) => (Some(function), code),
+            Fault::Once(call, code) => (self.calls[call].as_str(), code),
+            Fault::Ever(function, code) => (function, code),
         };
-        let means = meaning(function.unwrap_or_default(), code);
+        let means = meaning(function, code);
         let names_call = means.iter().any(|word| said.contains(word))
             || code == 0
             || hides_a_profile(function, code) && said.contains("no profile ")
-            || function.is_some_and(|function| said.contains(unversioned(function)));
+            || said.contains(unversioned(function));
         let pcis = self.old.addresses();
         let names_gpu = pcis
             .iter()
@@ -286,10 +287,7 @@ impl Bench {
 
     /// One fault with all that follows from it: what is wrong, and whether the layout was applied all the same.
     pub fn check(&self, disturbed: Fault<'_>) -> (Vec<String>, bool) {
-        let outcome = match disturbed {
-            Fault::Once(call, code) => self.run_at(call, code),
-            Fault::Ever(..) => self.run(disturbed),
-        };
+        let outcome = self.run(disturbed);
         let mut wrong = self.faults(disturbed, &outcome);
         // What was applied at once and is well needs no mending.
         let is_done = outcome.said.is_none();
@@ -300,8 +298,7 @@ impl Bench {
         }
         let name = match disturbed {
             Fault::Once(call, code) => {
-                let function = outcome.calls.get(call);
-                let function = function.map_or("no call", String::as_str);
+                let function = &self.calls[call];
                 format!("call {call}, {function}, answers {code}")
             }
             Fault::Ever(function, code) => format!("{function} goes on answering {code}"),
@@ -336,8 +333,8 @@ fn meaning(function: &str, code: u32) -> &'static [&'static str] {
 }
 
 /// To these an invalid argument is a profile that the GPU has not.
-fn hides_a_profile(function: Option<&str>, code: u32) -> bool {
-    matches!(code, 2 | 3) && function.is_some_and(|function| function.contains("ProfileInfo"))
+fn hides_a_profile(function: &str, code: u32) -> bool {
+    matches!(code, 2 | 3) && function.contains("ProfileInfo")
 }
 
 /// A half layout is right only where the driver goes on refusing and that is said, or what it was last asked is not
@@ -370,7 +367,7 @@ fn run(lane: &Lane, runtime: &Runtime, layout: &str) -> Vec<String> {
     passed.calls.into_iter().take(calls).collect()
 }
 
-/// The calls without a look in between: twice the same in a row.
+/// The calls of an apply, once they are the same twice in a row.
 fn steady(lane: &Lane, runtime: &Runtime, base: &Image, layout: &str) -> Vec<String> {
     let again = || {
         base.put_back(lane);
