@@ -108,9 +108,14 @@ impl HardwareError {
         matches!(self, Self::Unresponsive { .. } | Self::DriverHangs { .. })
     }
 
-    /// Whether it is known that nothing of the call was done, and somebody answered that.
+    /// Whether somebody answered that nothing of the call was done.
     pub fn is_refusal(&self) -> bool {
-        !self.is_unknown_outcome() && !self.is_hang()
+        matches!(self, Self::Failed { .. }) && !self.is_unsettled()
+    }
+
+    /// Whether it is known that nothing of the call was done: it was refused, or never made.
+    pub fn was_not_done(&self) -> bool {
+        self.is_refusal() || self.is_hang() || matches!(self, Self::Closed)
     }
 
     /// Whether somebody answered that it cannot be said what was done.

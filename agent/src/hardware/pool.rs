@@ -324,7 +324,10 @@ fn outcome_of(operation: &str, response: Response) -> Result<response::Outcome, 
     match response.outcome {
         Some(response::Outcome::Failure(failure)) => Err(HardwareError::Failed {
             code: failure.code(),
-            message: format!("{operation}: {}", failure.message),
+            message: match failure.message.starts_with(operation) {
+                true => failure.message,
+                false => format!("{operation}: {}", failure.message),
+            },
         }),
         Some(outcome) => Ok(outcome),
         None => Err(HardwareError::Protocol {

@@ -17,6 +17,7 @@ use super::{
     HoldFor, HostError, HostView, Maintenance, Reserve, SharedView, Told, layout, vgpu, view,
 };
 use crate::config::{Config, GpuLabels};
+use crate::store::VgpuRow;
 
 /// A layout that is to be planned or applied.
 #[derive(Debug, Clone)]
@@ -223,6 +224,13 @@ pub enum Command {
         /// Told when everything before it is done.
         done: oneshot::Sender<()>,
     },
+}
+
+impl Command {
+    /// A change of one vGPU.
+    pub fn vgpu(wish: vgpu::VgpuWish, reply: oneshot::Sender<Result<VgpuRow, HostError>>) -> Self {
+        Self::Vgpu(vgpu::VgpuCommand { wish, reply })
+    }
 }
 
 /// The way to the owner; clones share it.

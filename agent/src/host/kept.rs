@@ -8,150 +8,39 @@
 //! announced. GPU by GPU: one that is missing, sick or busy does not hold up the others. A GPU on which the driver
 //! refuses a step is left alone until somebody applies a layout or kerfd starts again.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod state;
+
+use std::collections::BTreeSet;
 
 use kerf_api::json::history::HistoryKind;
-use kerf_api::json::layout::LayoutError;
 use kerf_planner::HostPlan;
 use kerf_planner::host::rules_by_gpu;
-use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{MigMode, PciAddress, Sharing};
+use kerf_types::layout::{Layout, LayoutRule};
+use kerf_types::{MigMode, PciAddress};
 
-use super::layout::layout_text;
 use super::{Host, HostError, LayoutRequest};
 use crate::errors::chain;
-use crate::store::{KeptLayout, Store, Unread, Work, WorkRow};
+use crate::store::{Store, UnreadPart, Work, WorkRow};
+use state::Unmet;
+
+pub(super) use state::Kept;
 
 /// What to do about a GPU whose layout is not there.
 const HINT: &str = "apply a layout for it, or let `kerf apply --forget` forget what was kept";
 
-/// Names of the entries about what does not read of it.
-const KEPT: &str = "kept layout";
-const OWED: &str = "layout before maintenance";
-
 /// What to do about that.
-const HINT_UNREAD: &str = "what GPUs had by it does not come back by itself: apply a layout again";
+const HINT_UNREAD: &str = "what GPUs had by it does not come back by itself: apply layouts for all GPUs again, or let \
+                           `kerf apply --forget` forget what was kept";
 
 /// What an AMD GPU waits for.
 pub(super) const AWAITS_RELOAD: &str =
     "its memory mode changes only when the driver is loaded anew";
 
-/// The kept layout.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    rules: BTreeMap<PciAddress, LayoutRule>,
-    /// What GPUs had before maintenance and do not have again.
-    owed: BTreeMap<PciAddress, LayoutRule>,
-    /// What did not read of both.
-    unread: Unread,
-    allow_reset: bool,
-    pub(super) boot_id: String,
-    unmet: BTreeMap<PciAddress, Unmet>,
-}
-
-impl Kept {
-    /// What a row says in this boot, and for each part of it that does not read the name of its entry, and why.
-    fn read(row: KeptLayout, boot_id: String) -> (Self, Vec<(&'static str, String)>) {
-        let mut damage = Vec::new();
-        let mut read = |what, text: &str, earlier: &str| {
-            let mut part = Part::default();
-            // What a kerfd before this one could not read comes first: the newer text knows better.
-            for text in [earlier, text] {
-                match by_gpu(text) {
-                    Ok(rules) => part.rules.extend(rules),
-                    Err(error) => {
-                        damage.push((what, chain(&error)));
-                        part.unread = text.to_owned();
-                    }
-                }
-            }
-            part
-        };
-        let rules = read(KEPT, &row.layout, &row.unread.layout);
-        let owed = read(OWED, &row.owed, &row.unread.owed);
-        // Nobody has noted how the GPUs of a text are that did not read before.
-        let late = by_gpu(&row.unread.layout).unwrap_or_default();
-        let is_unmet = |pci: &PciAddress| {
-            row.boot_id != boot_id || row.unmet.contains(&pci.to_string()) || late.contains_key(pci)
-        };
-        let unmet = rules.rules.keys().copied().filter(is_unmet);
-        let unmet = unmet.chain(owed.rules.keys().copied());
-        let kept = Self {
-            unmet: unmet.map(|pci| (pci, Unmet::Open)).collect(),
-            rules: rules.rules,
-            owed: owed.rules,
-            unread: Unread {
-                layout: rules.unread,
-                owed: owed.unread,
-            },
-            allow_reset: row.allow_reset,
-            boot_id,
-        };
-        (kept, damage)
-    }
-
-    /// As it is written down.
-    fn row(&self) -> Result<KeptLayout, HostError> {
-        let text = |rules: &BTreeMap<PciAddress, LayoutRule>| {
-            let rules = rules.values().cloned().collect();
-            layout_text(&Layout { rules })
-        };
-        Ok(KeptLayout {
-            layout: text(&self.rules)?,
-            owed: text(&self.owed)?,
-            unread: self.unread.clone(),
-            allow_reset: self.allow_reset,
-            boot_id: self.boot_id.clone(),
-            unmet: self.unmet.keys().map(ToString::to_string).collect(),
-        })
-    }
-
-    /// The GPUs that do not have what they are to have.
-    pub fn unmet(&self) -> impl Iterator<Item = PciAddress> {
-        self.unmet.keys().copied()
-    }
-
-    /// Whether a GPU does not have what it is to have.
-    pub fn is_unmet(&self, pci: PciAddress) -> bool {
-        self.unmet.contains_key(&pci)
-    }
-
-    /// A GPU is to have this again.
-    pub fn owe(&mut self, pci: PciAddress, rule: LayoutRule) {
-        self.owed.insert(pci, rule);
-        self.unmet.insert(pci, Unmet::Open);
-    }
-
-    /// What a GPU is to have.
-    fn wanted(&self, pci: PciAddress) -> Option<&LayoutRule> {
-        self.owed.get(&pci).or_else(|| self.rules.get(&pci))
-    }
-}
-
-/// One of the two texts of a kept layout.
-#[derive(Debug, Default)]
-struct Part {
-    rules: BTreeMap<PciAddress, LayoutRule>,
-    /// What does not read of it.
-    unread: String,
-}
-
-/// A GPU that does not have its layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unmet {
-    /// It is looked at again.
-    Open,
-    /// The driver refused a step.
-    GivenUp,
-}
-
-impl Kept {
-    /// What was shared by it in this boot.
-    pub(super) fn shared_in_this_boot(&self) -> Vec<(PciAddress, Sharing)> {
-        let rules = self.rules.iter();
-        let met = rules.filter(|(pci, _)| !self.unmet.contains_key(pci));
-        met.filter_map(|(pci, rule)| Some((*pci, rule.sharing?)))
-            .collect()
+/// Name of the entry about a part that does not read.
+fn entry_of(part: UnreadPart) -> &'static str {
+    match part {
+        UnreadPart::Layout => "kept layout",
+        UnreadPart::Owed => "layout before maintenance",
     }
 }
 
@@ -166,12 +55,16 @@ impl Host {
             return Ok(());
         };
         let (kept, damage) = Kept::read(row, self.machine_boot());
-        for (what, why) in damage {
-            let why = format!("it does not read: {why}");
-            self.degrade(what, why, HINT_UNREAD);
-        }
         self.kept = kept;
+        for (part, why) in damage {
+            self.say_unread(part, &why);
+        }
         Ok(())
+    }
+
+    pub(super) fn say_unread(&mut self, part: UnreadPart, why: &str) {
+        let why = format!("it does not read: {why}");
+        self.degrade(entry_of(part), why, HINT_UNREAD);
     }
 
     /// The boot of the machine whose GPUs these are.
@@ -196,10 +89,8 @@ impl Host {
     ) -> Result<(), HostError> {
         let rules = rules_by_gpu(&self.inventory, &request.layout)?;
         for (pci, rule) in rules {
-            self.kept.unmet.remove(&pci);
-            self.kept.owed.remove(&pci);
             self.recovered(&name(pci));
-            self.kept.rules.insert(pci, rule);
+            self.kept.say(pci, rule);
         }
         for pci in waiting {
             self.keep_open(*pci);
@@ -209,7 +100,10 @@ impl Host {
             self.keep_open(pci);
             self.say_unmet(pci, AWAITS_RELOAD.to_owned());
         }
-        self.forget_unread();
+        let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
+        let all = nvidia.chain(self.inventory.amd.iter().map(|gpu| gpu.pci));
+        self.kept.forget_what_was_said(&all.collect());
+        self.recover_read();
         self.kept.allow_reset = request.allow_reset;
         self.kept.boot_id = self.machine_boot();
         self.save_kept()
@@ -220,18 +114,20 @@ impl Host {
         self.write(|store| store.keep_layout(&row))
     }
 
-    /// Somebody has said what is to be from now on.
-    fn forget_unread(&mut self) {
-        self.kept.unread = Unread::default();
-        self.recovered(KEPT);
-        self.recovered(OWED);
+    /// Entries go with the last text that they are about.
+    fn recover_read(&mut self) {
+        for part in [UnreadPart::Layout, UnreadPart::Owed] {
+            if !self.kept.is_unread(part) {
+                self.recovered(entry_of(part));
+            }
+        }
     }
 
     /// Forgets what was kept.
     pub(super) fn forget_kept(&mut self) -> Result<(), HostError> {
         self.write(Store::forget_layout)?;
-        self.forget_unread();
         let unmet = std::mem::take(&mut self.kept).unmet;
+        self.recover_read();
         for pci in unmet.into_keys() {
             self.recovered(&name(pci));
         }
@@ -350,6 +246,14 @@ impl Host {
         self.say_unmet(pci, why);
     }
 
+    /// A GPU has not what it had. What was kept for it comes back when kerfd starts again.
+    pub(super) fn lose_kept(&mut self, pci: PciAddress, why: String) {
+        match self.kept.wanted(pci) {
+            Some(_) => self.give_up(pci, why),
+            None => self.degrade(&name(pci), why, HINT),
+        }
+    }
+
     pub(super) fn say_unmet(&mut self, pci: PciAddress, why: String) {
         let what = match self.kept.owed.contains_key(&pci) {
             true => "what it had before maintenance",
@@ -360,19 +264,6 @@ impl Host {
     }
 }
 
-/// The rules of a kept document by their GPUs.
-fn by_gpu(text: &str) -> Result<BTreeMap<PciAddress, LayoutRule>, LayoutError> {
-    if text.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let rules = kerf_api::json::layout::parse(text)?.rules.into_iter();
-    let one = |rule: LayoutRule| match rule.gpus.as_slice() {
-        [GpuSelector::Pci(pci)] => Some((*pci, rule)),
-        _ => None,
-    };
-    Ok(rules.filter_map(one).collect())
-}
-
 /// Whether a change of mode that was asked for waits for a reset.
 fn is_awaited(mode: MigMode, on: bool) -> bool {
     matches!(
@@ -380,6 +271,3 @@ fn is_awaited(mode: MigMode, on: bool) -> bool {
         (MigMode::EnablePending, true) | (MigMode::DisablePending, false)
     )
 }
-
-#[cfg(test)]
-mod tests;

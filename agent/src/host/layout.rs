@@ -175,9 +175,14 @@ impl Host {
                 ..LayoutDone::default()
             });
         }
-        let done = self
+        let outcome = self
             .carry_out_recorded(&request, plan, HistoryKind::Apply, Some(progress))
-            .await?;
+            .await;
+        if outcome.is_err() {
+            // What has come of it is seen by everybody before the one who asked has an answer.
+            self.publish();
+        }
+        let done = outcome?;
         self.keep(&kept, &done.after_reset)?;
         self.revive_shared();
         self.publish();

@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use kerf_api::json::history::{HistoryKind, Requester};
 use kerf_types::PciAddress;
 use kerf_types::inventory::Health;
-use kerf_types::layout::Layout;
 use kerf_types::lease::Lease;
 
 use super::publish::Standing;
@@ -311,7 +310,7 @@ impl Host {
         let begun = Instant::now();
         // What goes on by itself meanwhile has entries of its own.
         let own = self.recording.take();
-        let outcome = self.bring_back_all(&kept.before).await;
+        let outcome = self.bring_back_all(&kept).await;
         self.recording = own;
         let what = "bring back what the GPUs had".to_owned();
         self.note_tried(what, begun, outcome.as_ref().err());
@@ -333,9 +332,9 @@ impl Host {
         outcome
     }
 
-    async fn bring_back_all(&mut self, before: &Layout) -> Result<(), HostError> {
+    async fn bring_back_all(&mut self, kept: &Kept) -> Result<(), HostError> {
         // First it is written down, so that it is not lost with a driver that does not answer yet, or with us.
-        self.owe(before)?;
+        self.owe(&kept.before, kept.unread.as_ref())?;
         // Each place gets its daemon once: what is brought back after it finds those that run.
         self.take_over_shared().await;
         self.resume_work().await;

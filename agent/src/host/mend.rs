@@ -22,15 +22,18 @@ impl Host {
     /// What the GPUs that a plan changes have now.
     pub(super) fn before(&self, plan: &HostPlan) -> Before {
         let changes = plan.gpus.iter().filter(|gpu| plan.changes(gpu.pci));
-        let now = |change: &GpuChange| self.rule_now(self.gpu(change.pci).ok()?);
-        let nvidia = changes.map(|change| (change.pci, now(change)));
+        let nvidia = changes.map(|change: &GpuChange| change.pci);
         let amd = plan.amd.iter().filter(|gpu| !gpu.steps.is_empty());
-        let amd = amd.map(|change| {
-            let mut known = self.inventory.amd.iter();
-            let known = known.find(|gpu| gpu.pci == change.gpu.pci);
-            (change.gpu.pci, known.and_then(partition::rule_of))
-        });
-        nvidia.chain(amd).collect()
+        let all = nvidia.chain(amd.map(|change| change.gpu.pci));
+        all.map(|pci| (pci, self.now_of(pci))).collect()
+    }
+
+    fn now_of(&self, pci: PciAddress) -> Option<LayoutRule> {
+        let mut amd = self.inventory.amd.iter();
+        match amd.find(|gpu| gpu.pci == pci) {
+            Some(gpu) => partition::rule_of(gpu),
+            None => self.rule_now(self.gpu(pci).ok()?),
+        }
     }
 
     /// What a GPU has now, and how it is shared.
@@ -67,15 +70,13 @@ impl Host {
         }
         tracing::warn!(error = %why, second = %chain(&second), "layout is taken back");
         // Only what was read just now can be planned back: an old picture would show nothing to do.
-        let mut old = Layout::default();
+        let (mut old, mut silent) = (Layout::default(), BTreeSet::new());
         for (pci, rule) in before {
-            if let Some(rule) = rule
-                && self.is_seen(*pci).await
-            {
-                old.rules.push(rule.clone());
+            match rule {
+                Some(rule) if self.is_seen(*pci).await => old.rules.push(rule.clone()),
+                _ => drop(silent.insert(*pci)),
             }
         }
-        let silent = before.len() - old.rules.len();
         let back = LayoutRequest {
             layout: old,
             allow_reset: request.allow_reset,
@@ -84,14 +85,20 @@ impl Host {
             by: None,
         };
         let mut told = match self.aim(&back, None, done).await {
-            Ok(()) if silent == 0 => "; what was done before it was taken back".to_owned(),
+            Ok(()) if silent.is_empty() => "; what was done before it was taken back".to_owned(),
             Ok(()) => {
+                self.say_half_done(before, &silent, "too little is known of it");
+                let count = silent.len();
                 format!(
-                    "; what was done before it stands on {silent} GPUs, of which too little is known"
+                    "; what was done before it stands on {count} GPUs, of which too little is known"
                 )
             }
             Err(error) if error.leaves_open() => return Err(error),
-            Err(error) => format!("; what was done before it stands, for {}", chain(&error)),
+            Err(error) => {
+                let why = chain(&error);
+                self.say_half_done(before, &silent, &why);
+                format!("; what was done before it stands, for {why}")
+            }
         };
         if has_open_request(&self.inventory.amd, before) {
             told.push_str("; a memory mode that AMD GPUs were asked for stays asked for");
@@ -100,6 +107,25 @@ impl Host {
         let text = chain(&refusal);
         self.events.add("plan", &self.generation.to_string(), &text);
         Err(refusal)
+    }
+
+    /// Tells of GPUs that do not have again what they had `before`. Of those that are `silent` it cannot be said.
+    fn say_half_done(&mut self, before: &Before, silent: &BTreeSet<PciAddress>, why: &str) {
+        for (pci, rule) in before {
+            if silent.contains(pci) || !self.has_again(*pci, rule.as_ref()) {
+                let why = format!("a change of it was refused and could not be taken back: {why}");
+                self.lose_kept(*pci, why);
+            }
+        }
+        // The host is what it is also where that cannot be written down.
+        drop(self.save_kept());
+    }
+
+    /// Whether a GPU has what it had. A rule does not tell an instance from one without compute instances.
+    fn has_again(&self, pci: PciAddress, had: Option<&LayoutRule>) -> bool {
+        let instances = self.gpu(pci).into_iter().flat_map(|gpu| &gpu.instances);
+        let mut bare = instances.filter(|instance| instance.compute.is_empty());
+        bare.next().is_none() && self.now_of(pci).as_ref() == had
     }
 
     /// Plans from what is known now and carries that out, once.

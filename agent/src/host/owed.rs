@@ -55,11 +55,19 @@ impl Host {
     }
 
     /// Writes down what the GPUs are to have again. A GPU that is not as its kept layout says is owed that one instead.
-    pub(super) fn owe(&mut self, before: &Layout) -> Result<(), HostError> {
+    pub(super) fn owe(
+        &mut self,
+        before: &Layout,
+        unread: Option<&String>,
+    ) -> Result<(), HostError> {
         for rule in &before.rules {
             if let [GpuSelector::Pci(pci)] = rule.gpus.as_slice() {
                 self.kept.owe(*pci, rule.clone());
             }
+        }
+        let damage = unread.and_then(|text| self.kept.owe_unread(text));
+        if let Some((part, why)) = damage {
+            self.say_unread(part, &why);
         }
         self.kept.boot_id = self.machine_boot();
         self.save_kept()

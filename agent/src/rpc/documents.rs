@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use kerf_api::v1;
 use kerf_partitioner::topology::{PciTree, matrix};
@@ -223,6 +224,13 @@ fn gpu_plan(change: &GpuChange) -> v1::GpuPlan {
 /// Progress of an apply.
 pub fn progress(progress: Progress) -> v1::ApplyProgress {
     use v1::apply_progress::{Event, StepDone};
+    let done = |number, of, took: Duration| StepDone {
+        number: count(number),
+        of: count(of),
+        step: None,
+        microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        sharing: None,
+    };
     let event = match progress {
         Progress::Planned(generation, host_plan) => Event::Planned(plan(generation, &host_plan)),
         Progress::Step {
@@ -231,11 +239,8 @@ pub fn progress(progress: Progress) -> v1::ApplyProgress {
             step,
             took,
         } => Event::Step(StepDone {
-            number: count(number),
-            of: count(of),
             step: Some(v1::Step::from(&step)),
-            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            sharing: None,
+            ..done(number, of, took)
         }),
         Progress::Sharing {
             number,
@@ -243,11 +248,8 @@ pub fn progress(progress: Progress) -> v1::ApplyProgress {
             change,
             took,
         } => Event::Step(StepDone {
-            number: count(number),
-            of: count(of),
-            step: None,
-            microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             sharing: Some(shared::plan(&change)),
+            ..done(number, of, took)
         }),
     };
     v1::ApplyProgress { event: Some(event) }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 
 use super::auth::Peer;
-use crate::host::vgpu::{NewVgpu, OldVgpu, Users, VgpuCommand, VgpuRefusal};
+use crate::host::vgpu::{NewVgpu, OldVgpu, Users, VgpuRefusal, VgpuWish};
 use crate::host::{Command, HostError, HostHandle, HostView, now};
 use crate::store::VgpuRow;
 
@@ -80,7 +80,7 @@ pub async fn create(
         by: peer.into(),
     };
     let made = host
-        .ask(|reply| Command::Vgpu(VgpuCommand::Create(wish, reply)))
+        .ask(|reply| Command::vgpu(VgpuWish::Create(wish), reply))
         .await?;
     Ok(record(&made))
 }
@@ -98,7 +98,7 @@ pub async fn delete(
         by: peer.into(),
     };
     let gone = host
-        .ask(|reply| Command::Vgpu(VgpuCommand::Delete(wish, reply)))
+        .ask(|reply| Command::vgpu(VgpuWish::Delete(wish), reply))
         .await?;
     Ok(record(&gone))
 }

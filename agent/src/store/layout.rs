@@ -1,6 +1,8 @@
 //! The layout that this host is to have: what was applied last on each GPU, to be had again after a boot. GPU instances
 //! never outlive one.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::only::Only;
@@ -20,18 +22,29 @@ pub struct KeptLayout {
     /// What GPUs had before maintenance and do not have again, as another such document.
     #[serde(default)]
     pub owed: String,
-    /// What did not read of both, as it stood there, until somebody applies a layout: a later kerfd may read it.
+    /// What did not read of both, as it stood there: a later kerfd may read it.
     #[serde(default)]
-    pub unread: Unread,
+    pub unread: Vec<UnreadText>,
 }
 
-/// Texts of a kept layout that do not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unread {
-    /// What stood for the layout; empty where that was read.
-    pub layout: String,
-    /// What stood for what GPUs had before maintenance.
-    pub owed: String,
+/// A text of a kept layout that does not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadText {
+    /// What stands in it.
+    pub of: UnreadPart,
+    /// As it stood there.
+    pub text: String,
+    /// Addresses of the GPUs for which somebody has applied a layout since: of them it says nothing any more.
+    pub said: BTreeSet<String>,
+}
+
+/// What stands in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UnreadPart {
+    /// The layout.
+    Layout,
+    /// What GPUs had before maintenance.
+    Owed,
 }
 
 impl Store {

@@ -30,7 +30,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 pub use fleet::{FleetRow, SavedRows, Unreadable};
 pub use history::HISTORY_KEPT;
 pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
-pub use layout::{KeptLayout, Unread};
+pub use layout::{KeptLayout, UnreadPart, UnreadText};
 pub use leases::{LeaseRow, PendingLaunch};
 pub use maintenance::MaintenanceRow;
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};

@@ -8,7 +8,7 @@ use kerf_types::{ContainerRef, Fence, LeaseId, Placement, Share, SharingMode, Sl
 
 use super::{
     HISTORY_KEPT, KeptLayout, LeaseRow, MaintenanceRow, Origin, PendingLaunch, Store, StoreError,
-    Unread, Work,
+    Work,
 };
 use crate::process::BootMoment;
 use crate::process::cgroup::Cgroup;
@@ -311,7 +311,7 @@ fn one_layout_is_kept_also_by_a_store_of_an_earlier_version() {
     let mut store = open();
     assert_eq!(store.kept_layout().expect("read"), None);
     let kept = |boot: &str| KeptLayout {
-        unread: Unread::default(),
+        unread: Vec::new(),
         layout: "{}".to_owned(),
         allow_reset: true,
         boot_id: boot.to_owned(),

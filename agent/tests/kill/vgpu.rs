@@ -15,7 +15,7 @@ mod world;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kerf_agent::host::vgpu::{NewVgpu, OldVgpu, VgpuCommand};
+use kerf_agent::host::vgpu::{NewVgpu, OldVgpu, VgpuWish};
 use kerf_agent::host::{Command, HostError, HostHandle};
 use kerf_api::json::history::Requester;
 
@@ -64,7 +64,7 @@ async fn carry_out(host: &HostHandle, ask: Ask) -> Result<(), HostError> {
                 enable_sriov: true,
                 by: USER,
             };
-            let made = host.ask(|reply| Command::Vgpu(VgpuCommand::Create(wish, reply)));
+            let made = host.ask(|reply| Command::vgpu(VgpuWish::Create(wish), reply));
             made.await.map(drop)
         }
         Ask::Delete { disable_sriov } => {
@@ -77,7 +77,7 @@ async fn carry_out(host: &HostHandle, ask: Ask) -> Result<(), HostError> {
                 disable_sriov,
                 by: USER,
             };
-            let gone = host.ask(|reply| Command::Vgpu(VgpuCommand::Delete(wish, reply)));
+            let gone = host.ask(|reply| Command::vgpu(VgpuWish::Delete(wish), reply));
             gone.await.map(drop)
         }
     }

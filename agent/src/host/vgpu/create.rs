@@ -108,7 +108,7 @@ impl Host {
             }
             Err(error) => {
                 // Where the worker cannot say, the record stays and the next look decides.
-                if error.is_refusal() {
+                if error.was_not_done() {
                     self.forget_vgpu(row.fence)?;
                 }
                 Err(HostError::Hardware(error))

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use kerf_types::PciAddress;
+use kerf_types::{PciAddress, VgpuGpu};
 
 use super::look::unmaking;
-use super::{Host, HostError, OldVgpu, VgpuRefusal};
+use super::{Host, HostError, OldVgpu, VgpuRefusal, judge};
 use crate::store::{VgpuRow, VgpuState};
 
 impl Host {
@@ -28,7 +28,7 @@ impl Host {
         if !wish.disable_sriov {
             return self.take_away(row).await;
         }
-        self.may_turn_off(gpu)?;
+        self.may_turn_off(&row, gpu)?;
         let turned = self.begin_functions(gpu)?;
         let gone = self.take_away(row).await;
         // Where the vGPU stays they stay too, and that ends the intent.
@@ -91,16 +91,15 @@ impl Host {
     }
 
     /// Virtual functions go only from a GPU that loses nothing else by it.
-    fn may_turn_off(&self, gpu: PciAddress) -> Result<(), HostError> {
+    fn may_turn_off(&self, row: &VgpuRow, gpu: PciAddress) -> Result<(), HostError> {
         if !self.gpu(gpu)?.instances.is_empty() {
             return Err(VgpuRefusal::WouldWipe { gpu }.into());
         }
         let seen = self.vgpus.seen.get(&gpu);
-        let others = seen.map_or(0, |seen| seen.vgpus().count());
-        // The one that goes is the only one.
-        match others {
-            0 | 1 => Ok(()),
-            _ => Err(VgpuRefusal::OthersThere { gpu }.into()),
+        let mut vgpus = seen.into_iter().flat_map(VgpuGpu::vgpus);
+        match vgpus.all(|(function, vgpu)| judge::is_it(row, function, vgpu)) {
+            true => Ok(()),
+            false => Err(VgpuRefusal::OthersThere { gpu }.into()),
         }
     }
 }

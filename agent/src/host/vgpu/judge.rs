@@ -1,6 +1,6 @@
 //! What becomes of a record, by what its function shows. Pure.
 
-use kerf_types::{Vgpu, VgpuGpu};
+use kerf_types::{PciAddress, Vgpu, VgpuGpu};
 
 use crate::store::{VgpuRow, VgpuState};
 
@@ -55,16 +55,22 @@ pub fn judge(
     }
 }
 
-/// The vGPU that a record speaks of: nothing that was seen of it may be otherwise. What does not read now may be as it
-/// was.
+/// The vGPU that a record speaks of, of those on its function: nothing that was seen of it may be otherwise. What does
+/// not read now may be as it was.
 pub fn find<'v>(row: &VgpuRow, vgpus: &'v [Vgpu]) -> Option<&'v Vgpu> {
+    vgpus.iter().find(|vgpu| is_like(row, vgpu))
+}
+
+/// Whether this vGPU is the one that a record speaks of.
+pub fn is_it(row: &VgpuRow, function: PciAddress, vgpu: &Vgpu) -> bool {
+    function.to_string() == row.function && is_like(row, vgpu)
+}
+
+fn is_like(row: &VgpuRow, vgpu: &Vgpu) -> bool {
     let same =
         |known: Option<u32>, now: Option<u32>| known.is_none() || now.is_none() || known == now;
-    let mut vgpus = vgpus.iter();
-    vgpus.find(|vgpu| {
-        vgpu.uuid.map(|uuid| uuid.to_string()) == row.uuid
-            && vgpu.type_id.0 == row.type_id
-            && same(row.gpu_instance, vgpu.gpu_instance.map(|gi| gi.0))
-            && same(row.placement, vgpu.placement)
-    })
+    vgpu.uuid.map(|uuid| uuid.to_string()) == row.uuid
+        && vgpu.type_id.0 == row.type_id
+        && same(row.gpu_instance, vgpu.gpu_instance.map(|gi| gi.0))
+        && same(row.placement, vgpu.placement)
 }

@@ -118,7 +118,7 @@ impl Host {
             }
             Err(error) => {
                 // Whoever asked is told that it failed, and must find it as it was.
-                if error.is_refusal() {
+                if error.was_not_done() {
                     let state = VgpuState::Made;
                     self.put_vgpu(VgpuRow { state, ..row })?;
                 }

@@ -26,7 +26,7 @@ mod uses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use kerf_api::json::history::{HistoryKind, Requester};
+use kerf_api::json::history::{HistoryEntry, HistoryKind, Requester};
 use kerf_types::{PciAddress, Step, Timestamp, VgpuGpu};
 use tokio::sync::oneshot;
 
@@ -92,38 +92,47 @@ pub type Shown = (VgpuGpu, Vec<VgpuRow>);
 
 /// What is asked of the owner about vGPUs. What there are stands in the picture of the host.
 #[derive(Debug)]
-pub enum VgpuCommand {
+pub struct VgpuCommand {
+    /// What.
+    pub wish: VgpuWish,
+    /// Where the record of the vGPU that was made or taken away goes.
+    pub reply: oneshot::Sender<Result<VgpuRow, HostError>>,
+}
+
+/// A change of one vGPU.
+#[derive(Debug)]
+pub enum VgpuWish {
     /// Make one.
-    Create(NewVgpu, oneshot::Sender<Result<VgpuRow, HostError>>),
+    Create(NewVgpu),
     /// Take one away.
-    Delete(OldVgpu, oneshot::Sender<Result<VgpuRow, HostError>>),
+    Delete(OldVgpu),
+}
+
+impl VgpuWish {
+    fn record(&self) -> HistoryEntry {
+        match self {
+            Self::Create(wish) => {
+                let what = format!("vGPU {} on GPU {}", wish.kind, wish.gpu);
+                record::of_vgpu(HistoryKind::VgpuCreate, wish.by, what)
+            }
+            Self::Delete(wish) => {
+                let what = format!("vGPU {}", wish.name);
+                record::of_vgpu(HistoryKind::VgpuDelete, wish.by, what)
+            }
+        }
+    }
 }
 
 impl Host {
     /// Does what is asked. A requester that went away does not need its answer.
     pub(super) async fn vgpu(&mut self, command: VgpuCommand) {
-        match command {
-            VgpuCommand::Create(wish, reply) => {
-                let what = format!("vGPU {} on GPU {}", wish.kind, wish.gpu);
-                let entry = record::of_vgpu(HistoryKind::VgpuCreate, wish.by, what);
-                let outcome = match self.begin_record(entry) {
-                    Ok(_) => self.create_vgpu(&wish).await,
-                    Err(error) => Err(error),
-                };
-                self.show_vgpus(&outcome).await;
-                drop(reply.send(outcome));
-            }
-            VgpuCommand::Delete(wish, reply) => {
-                let what = format!("vGPU {}", wish.name);
-                let entry = record::of_vgpu(HistoryKind::VgpuDelete, wish.by, what);
-                let outcome = match self.begin_record(entry) {
-                    Ok(_) => self.delete_vgpu(&wish).await,
-                    Err(error) => Err(error),
-                };
-                self.show_vgpus(&outcome).await;
-                drop(reply.send(outcome));
-            }
-        }
+        let outcome = match (self.begin_record(command.wish.record()), command.wish) {
+            (Err(error), _) => Err(error),
+            (Ok(_), VgpuWish::Create(wish)) => self.create_vgpu(&wish).await,
+            (Ok(_), VgpuWish::Delete(wish)) => self.delete_vgpu(&wish).await,
+        };
+        self.show_vgpus(&outcome).await;
+        drop(command.reply.send(outcome));
     }
 
     /// What was done is read back, and seen by everybody before the one who asked has an answer.

@@ -3,7 +3,7 @@
 use kerf_types::vgpu::VgpuFramework;
 use kerf_types::{GiId, Vgpu, VgpuFunction, VgpuGpu, VgpuTypeId};
 
-use super::judge::{Verdict, judge};
+use super::judge::{Verdict, is_it, judge};
 use crate::store::{VgpuRow, VgpuState};
 
 const UUID: &str = "0b1c2d3e-0000-4000-8000-0000000000aa";
@@ -144,6 +144,18 @@ fn a_mediated_device_is_known_by_its_name_alone() {
         judge(&known, Some(&only), "b", false),
         Verdict::Ended(_)
     ));
+}
+
+/// Functions are turned off only under the one vGPU that a record speaks of, however few there are.
+#[test]
+fn a_record_speaks_of_one_vgpu_alone() {
+    let known = row(VgpuState::Made);
+    let function = |at: &str| at.parse().expect("an address");
+    let (own, other) = (function("0000:0f:00.4"), function("0000:0f:00.5"));
+    assert!(is_it(&known, own, &vgpu(1_201, 8)));
+    assert!(!is_it(&known, other, &vgpu(1_201, 8)));
+    assert!(!is_it(&known, own, &vgpu(1_202, 8)));
+    assert!(!is_it(&known, own, &vgpu(1_201, 16)));
 }
 
 /// A worker that outlived its kerfd may be in the write, or may be taking it back.

@@ -1,6 +1,6 @@
 //! What is told of vGPUs: the history of who made and took away what, refusals that leave nothing, damaged records.
 
-use kerf_agent::host::vgpu::{OldVgpu, VgpuCommand};
+use kerf_agent::host::vgpu::{OldVgpu, VgpuWish};
 use kerf_agent::host::{Command, HostError, HostHandle};
 use nvidia_ml::kernel::Errno;
 use nvidia_ml::kernel::state::FaultKind;
@@ -20,7 +20,7 @@ async fn delete(host: &HostHandle, name: &str) -> Result<(), HostError> {
         disable_sriov: false,
         by: USER,
     };
-    let gone = host.ask(|reply| Command::Vgpu(VgpuCommand::Delete(wish, reply)));
+    let gone = host.ask(|reply| Command::vgpu(VgpuWish::Delete(wish), reply));
     gone.await.map(drop)
 }
 

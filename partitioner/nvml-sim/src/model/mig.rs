@@ -274,12 +274,13 @@ impl Machine {
     /// Destroys a compute instance.
     ///
     /// # Errors
-    /// `InUse` while a process runs on it, `NotFound` when it is gone.
+    /// `InUse` while a process runs on it or its instance carries a vGPU, `NotFound` when it is gone.
     pub fn destroy_ci(&mut self, at: InstanceRef, now_us: u64) -> Result<(), Status> {
         let state = self.gpu(at.gpu)?;
         let (gi, ci) = state.ci(at.serial)?;
         let (gi, ci) = (gi.id, ci.id);
-        if state.processes.iter().any(|process| process.is_on(gi, ci)) {
+        let is_used = state.processes.iter().any(|process| process.is_on(gi, ci));
+        if is_used || state.vgpus.contains(&Some(gi)) {
             return Err(Status::InUse);
         }
         for instance in &mut self.gpu_mut(at.gpu)?.instances {

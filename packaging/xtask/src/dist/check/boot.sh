@@ -88,6 +88,15 @@ kerf apply --gpu 0 --slices 1g.10gb:2,3g.40gb:1 > /dev/null || fail 'kerf apply'
 until_true 'a worker of the socket' 10 one_offered
 [ "$(own_workers)" = 0 ] || fail 'kerfd has started a worker beside the one of the socket'
 
+# Whoever has the driver open is seen, of whatever user.
+setpriv --reuid 65534 --regid 65534 --clear-groups sleep 600 < /var/lib/kerf/sim/root/dev/nvidia0 &
+holder=$!
+kerf maintenance enter > /root/maintenance || [ $? = 3 ] || fail 'kerf maintenance enter'
+grep -q "sleep (process $holder) holds" /root/maintenance || fail "who has the driver open: $(cat /root/maintenance)"
+kill "$holder"
+kerf maintenance leave > /dev/null || fail 'kerf maintenance leave'
+[ "$(kerf slices | grep -c 'MIG-')" = 3 ] || fail 'three slices after maintenance'
+
 # An MPS daemon is a unit of its own, with rights for servers of any user, and outlives kerfd.
 cat > /root/share.yaml << 'EOF'
 schema: kerf.v1.Layout

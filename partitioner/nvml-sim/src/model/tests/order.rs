@@ -32,6 +32,20 @@ fn a_gpu_instance_goes_after_its_compute_instances() {
 }
 
 #[test]
+fn what_carries_a_vgpu_is_in_use() {
+    let mut machine = mig_machine("h100x1");
+    let (gi, ci) = create_full(&mut machine, 14, Some(0));
+    let (_, other) = create_full(&mut machine, 14, Some(2));
+    let id = machine.gpu(0).and_then(|gpu| Ok(gpu.gi(gi.serial)?.id));
+    machine.gpu_mut(0).expect("it is there").vgpus = vec![id.ok()];
+    assert_eq!(machine.destroy_ci(ci, START_US), Err(Status::InUse));
+    assert_eq!(machine.destroy_gi(gi, START_US), Err(Status::InUse));
+    machine
+        .destroy_ci(other, START_US)
+        .expect("the vGPU is on its sibling");
+}
+
+#[test]
 fn a_compute_instance_with_a_process_is_in_use() {
     let mut machine = mig_machine("h100x1");
     let (_, ci) = create_full(&mut machine, 14, Some(0));

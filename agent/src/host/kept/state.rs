@@ -1,0 +1,186 @@
+//! What is kept, as it is written down and as it is read again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kerf_api::json::layout::LayoutError;
+use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
+use kerf_types::{PciAddress, Sharing};
+
+use crate::errors::chain;
+use crate::host::HostError;
+use crate::host::layout::layout_text;
+use crate::store::{KeptLayout, UnreadPart, UnreadText};
+
+/// The kept layout.
+#[derive(Debug, Default)]
+pub(in crate::host) struct Kept {
+    pub(super) rules: BTreeMap<PciAddress, LayoutRule>,
+    /// What GPUs had before maintenance and do not have again.
+    pub(super) owed: BTreeMap<PciAddress, LayoutRule>,
+    /// What did not read of both, the oldest first.
+    unread: Vec<UnreadText>,
+    pub(super) allow_reset: bool,
+    pub(in crate::host) boot_id: String,
+    pub(super) unmet: BTreeMap<PciAddress, Unmet>,
+}
+
+/// A GPU that does not have its layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unmet {
+    /// It is looked at again.
+    Open,
+    /// The driver refused a step.
+    GivenUp,
+}
+
+/// A part that does not read, and why.
+pub(super) type Damage = (UnreadPart, String);
+
+impl Kept {
+    /// What a row says in this boot, and what of it does not read.
+    pub fn read(row: KeptLayout, boot_id: String) -> (Self, Vec<Damage>) {
+        let (mut kept, mut damage) = (Self::default(), Vec::new());
+        let mut unmet: BTreeSet<PciAddress> = BTreeSet::new();
+        // What a kerfd before this one could not read comes first: the newer texts know better.
+        for earlier in row.unread {
+            // Nobody has noted how the GPUs of such a text are.
+            unmet.extend(kept.take(earlier, &mut damage));
+        }
+        for (of, text) in [
+            (UnreadPart::Layout, row.layout),
+            (UnreadPart::Owed, row.owed),
+        ] {
+            let said = BTreeSet::new();
+            kept.take(UnreadText { of, text, said }, &mut damage);
+        }
+        let rules = kept.rules.keys().copied();
+        unmet.extend(
+            rules.filter(|pci| row.boot_id != boot_id || row.unmet.contains(&pci.to_string())),
+        );
+        unmet.extend(kept.owed.keys());
+        kept.unmet = unmet.into_iter().map(|pci| (pci, Unmet::Open)).collect();
+        (kept.allow_reset, kept.boot_id) = (row.allow_reset, boot_id);
+        (kept, damage)
+    }
+
+    /// Takes up the rules of a text, or the text; returns the GPUs that it says something of.
+    fn take(&mut self, text: UnreadText, damage: &mut Vec<Damage>) -> Vec<PciAddress> {
+        match by_gpu(&text.text) {
+            Ok(mut rules) => {
+                rules.retain(|pci, _| !text.said.contains(&pci.to_string()));
+                let gpus = rules.keys().copied().collect();
+                match text.of {
+                    UnreadPart::Layout => self.rules.extend(rules),
+                    UnreadPart::Owed => self.owed.extend(rules),
+                }
+                gpus
+            }
+            Err(error) => {
+                damage.push((text.of, chain(&error)));
+                self.unread.push(text);
+                Vec::new()
+            }
+        }
+    }
+
+    /// As it is written down.
+    pub fn row(&self) -> Result<KeptLayout, HostError> {
+        let text = |rules: &BTreeMap<PciAddress, LayoutRule>| {
+            let rules = rules.values().cloned().collect();
+            layout_text(&Layout { rules })
+        };
+        Ok(KeptLayout {
+            layout: text(&self.rules)?,
+            owed: text(&self.owed)?,
+            unread: self.unread.clone(),
+            allow_reset: self.allow_reset,
+            boot_id: self.boot_id.clone(),
+            unmet: self.unmet.keys().map(ToString::to_string).collect(),
+        })
+    }
+
+    /// Somebody has applied this rule for a GPU: nothing earlier counts for it.
+    pub fn say(&mut self, pci: PciAddress, rule: LayoutRule) {
+        self.unmet.remove(&pci);
+        self.owed.remove(&pci);
+        self.rules.insert(pci, rule);
+        for text in &mut self.unread {
+            text.said.insert(pci.to_string());
+        }
+    }
+
+    /// What does not read may be about any of these GPUs, until a layout was applied for each.
+    pub fn forget_what_was_said(&mut self, gpus: &BTreeSet<PciAddress>) {
+        let is_open = |text: &UnreadText| {
+            let mut gpus = gpus.iter();
+            gpus.any(|pci| !text.said.contains(&pci.to_string()))
+        };
+        self.unread.retain(is_open);
+    }
+
+    /// Whether something of a part does not read.
+    pub fn is_unread(&self, part: UnreadPart) -> bool {
+        self.unread.iter().any(|text| text.of == part)
+    }
+
+    /// The GPUs that do not have what they are to have.
+    pub fn unmet(&self) -> impl Iterator<Item = PciAddress> {
+        self.unmet.keys().copied()
+    }
+
+    /// Whether a GPU does not have what it is to have.
+    pub fn is_unmet(&self, pci: PciAddress) -> bool {
+        self.unmet.contains_key(&pci)
+    }
+
+    /// A GPU is to have this again.
+    pub fn owe(&mut self, pci: PciAddress, rule: LayoutRule) {
+        self.owed.insert(pci, rule);
+        self.unmet.insert(pci, Unmet::Open);
+    }
+
+    /// GPUs are to have again what stands in a text that does not read: why not, where that was not known.
+    pub fn owe_unread(&mut self, text: &str) -> Option<Damage> {
+        let is_same = |known: &UnreadText| known.of == UnreadPart::Owed && known.text == text;
+        if self.unread.iter().any(is_same) {
+            return None;
+        }
+        let mut damage = Vec::new();
+        let text = UnreadText {
+            of: UnreadPart::Owed,
+            text: text.to_owned(),
+            said: BTreeSet::new(),
+        };
+        self.take(text, &mut damage);
+        damage.pop()
+    }
+
+    /// What a GPU is to have.
+    pub(super) fn wanted(&self, pci: PciAddress) -> Option<&LayoutRule> {
+        self.owed.get(&pci).or_else(|| self.rules.get(&pci))
+    }
+
+    /// What was shared by it in this boot.
+    pub fn shared_in_this_boot(&self) -> Vec<(PciAddress, Sharing)> {
+        let rules = self.rules.iter();
+        let met = rules.filter(|(pci, _)| !self.unmet.contains_key(pci));
+        met.filter_map(|(pci, rule)| Some((*pci, rule.sharing?)))
+            .collect()
+    }
+}
+
+/// The rules of a kept document by their GPUs.
+fn by_gpu(text: &str) -> Result<BTreeMap<PciAddress, LayoutRule>, LayoutError> {
+    if text.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rules = kerf_api::json::layout::parse(text)?.rules.into_iter();
+    let one = |rule: LayoutRule| match rule.gpus.as_slice() {
+        [GpuSelector::Pci(pci)] => Some((*pci, rule)),
+        _ => None,
+    };
+    Ok(rules.filter_map(one).collect())
+}
+
+#[cfg(test)]
+mod tests;
