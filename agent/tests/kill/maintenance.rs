@@ -2,6 +2,8 @@
 //! works on it and opened again. Afterwards it is in maintenance and leaves the driver alone, or it is not and everything
 //! is as before; and leaving brings back what the GPUs had.
 
+mod unread;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rusqlite::Connection;
