@@ -91,7 +91,7 @@ pub struct Driver {
     /// The same for a step that changes a GPU.
     pub step_deadline: Duration,
     /// Time between two looks at the hardware when nothing else happens. It bounds how long a slice that was
-    /// made or destroyed behind our back goes unnoticed.
+    /// made or destroyed behind our back goes unnoticed, and what was refused or has run out waits.
     pub look_interval: Duration,
     /// Time between two readings of the sensors.
     pub sample_interval: Duration,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::{Args, programs};
-use crate::config::Config;
+use crate::config::{Config, Driver};
 use crate::events::Events;
 use crate::host::{Command, HostHandle};
 use crate::jobs::Jobs;
@@ -57,7 +57,12 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     };
     keep(old.host != new.host, "host");
     keep(old.paths != new.paths, "paths");
-    keep(old.driver != new.driver, "driver");
+    // How often the hardware is looked at changes at once.
+    let driver = Driver {
+        look_interval: new.driver.look_interval,
+        ..old.driver
+    };
+    keep(driver != new.driver, "driver");
     keep(old.metrics != new.metrics, "metrics");
     keep(old.web != new.web, "web");
     keep(old.peers != new.peers, "peers");
@@ -71,7 +76,7 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     );
     new.host = old.host.clone();
     new.paths = old.paths.clone();
-    new.driver = old.driver;
+    new.driver = driver;
     new.metrics = old.metrics.clone();
     new.web = old.web;
     new.peers = old.peers.clone();

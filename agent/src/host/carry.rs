@@ -8,7 +8,7 @@ use kerf_api::json::history::HistoryKind;
 use kerf_planner::host::{SharingChange, placed, rules_by_gpu};
 use kerf_planner::{GpuChange, HostPlan, Usage};
 use kerf_types::layout::Layout;
-use kerf_types::{MigMode, MigUuid, Step};
+use kerf_types::{MigMode, MigUuid, PciAddress, Step};
 use tokio::sync::mpsc;
 
 use super::layout::{layout_text, plan};
@@ -217,6 +217,11 @@ impl Host {
             tracing::warn!(error = %why, "MIG stays on after a refused layout");
             let text = format!("MIG stays on after a refused layout: {why}");
             self.events.add("plan", &self.generation.to_string(), &text);
+            let gpus: Vec<PciAddress> = waiting.iter().map(|(change, _)| change.pci).collect();
+            for pci in gpus {
+                self.lose_kept(pci, &text);
+            }
+            drop(self.save_kept());
             return Err(refusal);
         }
         self.share_again(&shared).await;

@@ -185,7 +185,7 @@ impl Host {
                 self.degrade(
                     "interrupted work",
                     why,
-                    "it is tried again every few seconds",
+                    "it is tried again with each look at the hardware",
                 );
             }
         }

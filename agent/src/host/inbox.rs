@@ -113,6 +113,8 @@ impl Host {
         self.observe_all().await;
         self.resume_work().await;
         self.bring_back().await;
+        // Only by a look of just now: whether anybody is on a device may have changed during a start.
+        self.replace_silent();
         self.tend().await;
         let outcome = if self.degraded.is_empty() {
             "well"
@@ -128,7 +130,6 @@ impl Host {
     /// What follows each look: shared devices, promises that have run out, slices that are not clean yet.
     async fn tend(&mut self) {
         self.keep_shared();
-        self.replace_silent();
         self.sweep_shared();
         self.note_holds();
         self.expire_reservations().await;

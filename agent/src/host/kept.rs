@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! applied -> kept -- another boot --> unmet -> brought back, or degraded and told
-//!                \-- its mode waits for a reset --> unmet until that came
+//!                |-- its mode waits for a reset --> unmet until that came
+//!                \-- a change that can be neither finished nor taken back --> given up, and told
 //! ```
 //! GPU instances never outlive a boot, so the first look of a kerfd in another boot makes them again, before anything is
 //! announced. GPU by GPU: one that is missing, sick or busy does not hold up the others. A GPU on which the driver
@@ -28,7 +29,7 @@ pub(super) use state::Kept;
 /// What to do about a GPU whose layout is not there.
 const HINT: &str = "apply a layout for it, or let `kerf apply --forget` forget what was kept";
 
-/// What to do about that.
+/// What to do about a text that does not read.
 const HINT_UNREAD: &str = "what GPUs had by it does not come back by itself: apply layouts for all GPUs again, or let \
                            `kerf apply --forget` forget what was kept";
 
@@ -58,6 +59,10 @@ impl Host {
         self.kept = kept;
         for (part, why) in damage {
             self.say_unread(part, &why);
+        }
+        for pci in self.kept.lost() {
+            let why = "a change of it could be neither finished nor taken back";
+            self.say_half_done_by_name(pci, why);
         }
         Ok(())
     }
@@ -100,13 +105,19 @@ impl Host {
             self.keep_open(pci);
             self.say_unmet(pci, AWAITS_RELOAD.to_owned());
         }
-        let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
-        let all = nvidia.chain(self.inventory.amd.iter().map(|gpu| gpu.pci));
-        self.kept.forget_what_was_said(&all.collect());
+        self.kept.forget_what_was_said(&self.all_gpus());
         self.recover_read();
         self.kept.allow_reset = request.allow_reset;
         self.kept.boot_id = self.machine_boot();
         self.save_kept()
+    }
+
+    /// Also those that have not answered yet.
+    fn all_gpus(&self) -> BTreeSet<PciAddress> {
+        let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
+        let amd = self.inventory.amd.iter().map(|gpu| gpu.pci);
+        let listed = self.listed.iter().flatten().chain(&self.listed_amd);
+        nvidia.chain(amd).chain(listed.copied()).collect()
     }
 
     pub(super) fn save_kept(&mut self) -> Result<(), HostError> {
@@ -158,7 +169,7 @@ impl Host {
     async fn bring_back_one(&mut self, pci: PciAddress) {
         let Some(mut rule) = self.kept.wanted(pci).cloned() else {
             self.kept.unmet.remove(&pci);
-            return;
+            return self.recovered(&name(pci));
         };
         if let Some(wish) = rule.amd {
             return self.bring_back_amd(pci, wish).await;
@@ -201,7 +212,10 @@ impl Host {
     }
 
     /// The plan to a layout that kerfd itself asks for.
-    fn plan_again(&self, rules: Vec<LayoutRule>) -> Result<(LayoutRequest, HostPlan), HostError> {
+    pub(super) fn plan_again(
+        &self,
+        rules: Vec<LayoutRule>,
+    ) -> Result<(LayoutRequest, HostPlan), HostError> {
         let request = LayoutRequest {
             layout: Layout { rules },
             allow_reset: self.kept.allow_reset,
@@ -246,12 +260,34 @@ impl Host {
         self.say_unmet(pci, why);
     }
 
-    /// A GPU has not what it had. What was kept for it comes back when kerfd starts again.
-    pub(super) fn lose_kept(&mut self, pci: PciAddress, why: String) {
-        match self.kept.wanted(pci) {
-            Some(_) => self.give_up(pci, why),
-            None => self.degrade(&name(pci), why, HINT),
+    /// A GPU has neither what it had nor anything that was asked for. What was kept for it is made again by the next
+    /// kerfd, not by this one, whom the driver has refused it.
+    pub(super) fn lose_kept(&mut self, pci: PciAddress, why: &str) {
+        if self.kept.wanted(pci).is_some() {
+            return self.give_up(
+                pci,
+                format!("{why}; kerfd makes it again when it starts anew"),
+            );
         }
+        self.kept.unmet.insert(pci, Unmet::GivenUp);
+        self.say_half_done_by_name(pci, why);
+    }
+
+    /// It is not known what a GPU has after a change that was refused: it is looked at again.
+    pub(super) fn doubt_kept(&mut self, pci: PciAddress, why: &str) {
+        if self.kept.wanted(pci).is_none() {
+            return self.lose_kept(pci, why);
+        }
+        self.keep_open(pci);
+        self.say_unmet(pci, why.to_owned());
+    }
+
+    fn say_half_done_by_name(&mut self, pci: PciAddress, why: &str) {
+        self.degrade(
+            &name(pci),
+            format!("nothing is kept for it, and {why}"),
+            HINT,
+        );
     }
 
     pub(super) fn say_unmet(&mut self, pci: PciAddress, why: String) {

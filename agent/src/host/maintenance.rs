@@ -334,7 +334,7 @@ impl Host {
 
     async fn bring_back_all(&mut self, kept: &Kept) -> Result<(), HostError> {
         // First it is written down, so that it is not lost with a driver that does not answer yet, or with us.
-        self.owe(&kept.before, kept.unread.as_ref())?;
+        self.owe(&kept.before, kept.unread.as_deref())?;
         // Each place gets its daemon once: what is brought back after it finds those that run.
         self.take_over_shared().await;
         self.resume_work().await;

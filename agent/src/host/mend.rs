@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::layout::{GpuSelector, Layout, LayoutRule};
-use kerf_types::{AmdGpu, Gpu, PciAddress};
+use kerf_types::{AmdGpu, Gpu, MigMode, PciAddress, Placement};
 
 use super::carry::Listener;
 use super::layout::plan;
@@ -16,7 +16,17 @@ use super::{Host, HostError, LayoutDone, LayoutRequest, partition};
 use crate::errors::chain;
 
 /// What GPUs had; `None` where it cannot be said.
-pub(super) type Before = BTreeMap<PciAddress, Option<LayoutRule>>;
+pub(super) type Before = BTreeMap<PciAddress, Option<Had>>;
+
+/// What a GPU had: its rule, and what a rule does not tell.
+#[derive(Debug, PartialEq)]
+pub(super) struct Had {
+    rule: LayoutRule,
+    /// A pending mode is neither on nor off.
+    mode: Option<MigMode>,
+    /// Instances without compute instances.
+    bare: BTreeSet<Placement>,
+}
 
 impl Host {
     /// What the GPUs that a plan changes have now.
@@ -28,12 +38,20 @@ impl Host {
         all.map(|pci| (pci, self.now_of(pci))).collect()
     }
 
-    fn now_of(&self, pci: PciAddress) -> Option<LayoutRule> {
+    fn now_of(&self, pci: PciAddress) -> Option<Had> {
         let mut amd = self.inventory.amd.iter();
-        match amd.find(|gpu| gpu.pci == pci) {
-            Some(gpu) => partition::rule_of(gpu),
-            None => self.rule_now(self.gpu(pci).ok()?),
+        if let Some(gpu) = amd.find(|gpu| gpu.pci == pci) {
+            let (mode, bare) = (None, BTreeSet::new());
+            return partition::rule_of(gpu).map(|rule| Had { rule, mode, bare });
         }
+        let gpu = self.gpu(pci).ok()?;
+        let bare = gpu.instances.iter();
+        let bare = bare.filter(|instance| instance.compute.is_empty());
+        Some(Had {
+            rule: self.rule_now(gpu)?,
+            mode: Some(gpu.mig_mode),
+            bare: bare.map(|instance| instance.placement).collect(),
+        })
     }
 
     /// What a GPU has now, and how it is shared.
@@ -71,9 +89,9 @@ impl Host {
         tracing::warn!(error = %why, second = %chain(&second), "layout is taken back");
         // Only what was read just now can be planned back: an old picture would show nothing to do.
         let (mut old, mut silent) = (Layout::default(), BTreeSet::new());
-        for (pci, rule) in before {
-            match rule {
-                Some(rule) if self.is_seen(*pci).await => old.rules.push(rule.clone()),
+        for (pci, had) in before {
+            match had {
+                Some(had) if self.is_seen(*pci).await => old.rules.push(had.rule.clone()),
                 _ => drop(silent.insert(*pci)),
             }
         }
@@ -84,21 +102,19 @@ impl Host {
             force: BTreeSet::new(),
             by: None,
         };
-        let mut told = match self.aim(&back, None, done).await {
-            Ok(()) if silent.is_empty() => "; what was done before it was taken back".to_owned(),
-            Ok(()) => {
-                self.say_half_done(before, &silent, "too little is known of it");
-                let count = silent.len();
-                format!(
-                    "; what was done before it stands on {count} GPUs, of which too little is known"
-                )
-            }
-            Err(error) if error.leaves_open() => return Err(error),
-            Err(error) => {
-                let why = chain(&error);
-                self.say_half_done(before, &silent, &why);
-                format!("; what was done before it stands, for {why}")
-            }
+        let outcome = self.aim(&back, None, done).await;
+        if outcome.as_ref().is_err_and(HostError::leaves_open) {
+            return outcome;
+        }
+        let why = outcome.as_ref().err().map(|error| chain(error));
+        let left = self.say_half_done(before, &silent, why.as_deref());
+        let mut told = match (why, left, silent.len()) {
+            (Some(why), ..) => format!("; what was done before it stands, for {why}"),
+            (None, 0, 0) => "; what was done before it was taken back".to_owned(),
+            (None, 0, silent) => format!(
+                "; what was done before it stands on {silent} GPUs, of which too little is known"
+            ),
+            (None, left, _) => format!("; what was done before it stands on {left} GPUs"),
         };
         if has_open_request(&self.inventory.amd, before) {
             told.push_str("; a memory mode that AMD GPUs were asked for stays asked for");
@@ -109,23 +125,33 @@ impl Host {
         Err(refusal)
     }
 
-    /// Tells of GPUs that do not have again what they had `before`. Of those that are `silent` it cannot be said.
-    fn say_half_done(&mut self, before: &Before, silent: &BTreeSet<PciAddress>, why: &str) {
-        for (pci, rule) in before {
-            if silent.contains(pci) || !self.has_again(*pci, rule.as_ref()) {
+    /// Tells of GPUs that do not have again what they had `before`; how many of them were read. Of those that are
+    /// `silent` it cannot be said.
+    fn say_half_done(
+        &mut self,
+        before: &Before,
+        silent: &BTreeSet<PciAddress>,
+        why: Option<&str>,
+    ) -> usize {
+        let mut left = 0;
+        for (pci, had) in before {
+            if silent.contains(pci) {
+                self.doubt_kept(
+                    *pci,
+                    "a change of it was refused; too little is known of it",
+                );
+            } else if self.now_of(*pci) != *had {
+                left += 1;
+                let why = why.unwrap_or("the driver has taken it otherwise");
                 let why = format!("a change of it was refused and could not be taken back: {why}");
-                self.lose_kept(*pci, why);
+                self.lose_kept(*pci, &why);
             }
         }
-        // The host is what it is also where that cannot be written down.
-        drop(self.save_kept());
-    }
-
-    /// Whether a GPU has what it had. A rule does not tell an instance from one without compute instances.
-    fn has_again(&self, pci: PciAddress, had: Option<&LayoutRule>) -> bool {
-        let instances = self.gpu(pci).into_iter().flat_map(|gpu| &gpu.instances);
-        let mut bare = instances.filter(|instance| instance.compute.is_empty());
-        bare.next().is_none() && self.now_of(pci).as_ref() == had
+        if left + silent.len() > 0 {
+            // The host is what it is also where that cannot be written down.
+            drop(self.save_kept());
+        }
+        left
     }
 
     /// Plans from what is known now and carries that out, once.

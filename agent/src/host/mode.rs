@@ -35,7 +35,7 @@ impl Host {
             if let Err(error) = self.resume(&row).await {
                 let why = chain(&error);
                 tracing::warn!(error = %why, "changed MIG mode remains");
-                let hint = "it is tried again every few seconds";
+                let hint = "it is tried again with each look at the hardware";
                 self.degrade("interrupted work", why, hint);
                 self.open_work.push(row);
             }

@@ -20,7 +20,7 @@ impl Host {
         let passing = self.passing();
         let undone: BTreeSet<String> = self.changing_modes();
         let lasting = |gpu: &&Gpu| {
-            !self.kept.is_unmet(gpu.pci)
+            !self.kept.is_due(gpu.pci)
                 && !undone.contains(&gpu.pci.to_string())
                 && gpu.health.is_ok()
         };
@@ -33,7 +33,7 @@ impl Host {
             Some(rule)
         });
         let amd = self.inventory.amd.iter();
-        let amd = amd.filter(|gpu| !self.kept.is_unmet(gpu.pci) && gpu.health.is_ok());
+        let amd = amd.filter(|gpu| !self.kept.is_due(gpu.pci) && gpu.health.is_ok());
         Layout {
             rules: nvidia.chain(amd.filter_map(partition::rule_of)).collect(),
         }
@@ -55,11 +55,7 @@ impl Host {
     }
 
     /// Writes down what the GPUs are to have again. A GPU that is not as its kept layout says is owed that one instead.
-    pub(super) fn owe(
-        &mut self,
-        before: &Layout,
-        unread: Option<&String>,
-    ) -> Result<(), HostError> {
+    pub(super) fn owe(&mut self, before: &Layout, unread: Option<&str>) -> Result<(), HostError> {
         for rule in &before.rules {
             if let [GpuSelector::Pci(pci)] = rule.gpus.as_slice() {
                 self.kept.owe(*pci, rule.clone());
@@ -69,6 +65,7 @@ impl Host {
         if let Some((part, why)) = damage {
             self.say_unread(part, &why);
         }
+        self.kept.ask_again();
         self.kept.boot_id = self.machine_boot();
         self.save_kept()
     }

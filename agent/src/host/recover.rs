@@ -191,6 +191,7 @@ impl Host {
                     tracing::warn!(error = %why, "interrupted work given up");
                     self.events
                         .add("plan", "interrupted work", &format!("given up: {why}"));
+                    self.lose_interrupted(&row.work, &why);
                     drop(self.write(|store| store.end_work(row.number)));
                 } else {
                     let hint = match is_refused {
@@ -198,7 +199,7 @@ impl Host {
                             "the driver goes on refusing: it is tried again when something on this host changes, or kerfd starts anew"
                         }
                         false if matches!(error, HostError::Vgpu(_)) => error.hint(),
-                        false => "it is tried again every few seconds",
+                        false => "it is tried again with each look at the hardware",
                     };
                     self.degrade("interrupted work", why, hint);
                     left.push(row);
@@ -219,7 +220,7 @@ impl Host {
         let why = format!("a layout waits for {}", awaited.join(", "));
         let hint = "it goes on once they answer; `kerf apply` of another layout takes its place";
         self.degrade("interrupted work", why.clone(), hint);
-        for pci in self.kept.unmet().collect::<Vec<PciAddress>>() {
+        for pci in self.kept.open().collect::<Vec<PciAddress>>() {
             self.say_unmet(pci, format!("interrupted work comes first, and {why}"));
         }
     }

@@ -1,9 +1,12 @@
 //! Going on with a layout that an earlier kerfd began.
 
+use kerf_planner::HostPlan;
+use kerf_planner::host::rules_by_gpu;
+
 use super::layout::plan;
 use super::{Host, HostError, LayoutDone, LayoutRequest};
 use crate::errors::chain;
-use crate::store::StoreError;
+use crate::store::{StoreError, Work};
 
 impl Host {
     /// Finishes a layout that an earlier kerfd began: it is planned again from what is there now, so that
@@ -37,6 +40,32 @@ impl Host {
         self.keep(&request, &done.after_reset)?;
         self.write(|store| store.end_work(number))
     }
+
+    /// An interrupted layout is given up: GPUs that have neither it nor what is kept for them are told.
+    pub(super) fn lose_interrupted(&mut self, work: &Work, why: &str) {
+        let rules = match work {
+            Work::Layout { layout, force, .. } => {
+                let request = interrupted(layout, false, force).ok();
+                request.and_then(|request| rules_by_gpu(&self.inventory, &request.layout).ok())
+            }
+            _ => None,
+        };
+        for (pci, rule) in rules.into_iter().flatten() {
+            let is_kept = self.kept.wanted(pci).is_some() && is_there(&self.plan_kept(&[pci]));
+            if !is_kept && !is_there(&self.plan_again(vec![rule])) {
+                self.lose_kept(
+                    pci,
+                    &format!("an interrupted change of it was given up: {why}"),
+                );
+            }
+        }
+        drop(self.save_kept());
+    }
+}
+
+/// Whether a plan found nothing to do.
+fn is_there(planned: &Result<(LayoutRequest, HostPlan), HostError>) -> bool {
+    planned.as_ref().is_ok_and(|(_, plan)| plan.is_empty())
 }
 
 /// What an interrupted layout asked for.

@@ -48,14 +48,26 @@ pub enum UnreadPart {
 }
 
 impl Store {
-    /// The kept layout. One that does not read is none: what is there shows in the hardware.
+    /// The kept layout. Where the whole row does not read it is a text that a later kerfd may read.
     pub fn kept_layout(&self) -> Result<Option<KeptLayout>, StoreError> {
-        let read = self.only(Only::Layout)?;
-        let read = read.map(|text| serde_json::from_str(&text));
-        if let Some(Err(error)) = &read {
-            tracing::error!(%error, "unreadable kept layout left out");
-        }
-        Ok(read.and_then(Result::ok))
+        let read = |text: String| {
+            serde_json::from_str(&text).unwrap_or_else(|error| {
+                tracing::error!(%error, "unreadable kept layout");
+                KeptLayout {
+                    layout: String::new(),
+                    allow_reset: false,
+                    boot_id: String::new(),
+                    unmet: Vec::new(),
+                    owed: String::new(),
+                    unread: vec![UnreadText {
+                        of: UnreadPart::Layout,
+                        text,
+                        said: BTreeSet::new(),
+                    }],
+                }
+            })
+        };
+        Ok(self.only(Only::Layout)?.map(read))
     }
 
     /// Keeps a layout in place of the one before.

@@ -6,6 +6,7 @@
 
 mod amount;
 mod bench;
+mod given_up;
 mod journal;
 mod scenes;
 mod writes;

@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use kerf_agent::config::Config;
 use kerf_agent::events::Events;
 use kerf_agent::hardware::{Deadlines, Hardware, WorkerProgram};
-use kerf_agent::host::{self, HostHandle, HostView, Parts};
+use kerf_agent::host::{self, Command, HostHandle, HostView, Parts};
 use kerf_agent::store::{Side, Store};
 use kerf_telemetry::SelfMetrics;
 use kerf_types::Fence;
@@ -24,6 +25,9 @@ use crate::lane::Lane;
 
 /// How often the fuse is looked at.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// How often an owner looks at the hardware that was told to do so.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long the tasks of a dead owner may take to be dropped; they do nothing meanwhile.
 const FAREWELL: Duration = Duration::from_secs(60);
@@ -185,12 +189,38 @@ impl Trigger {
 pub struct Alive {
     pub host: HostHandle,
     pub trigger: Arc<Trigger>,
+    config: Arc<Config>,
+    metrics: Arc<SelfMetrics>,
 }
 
 impl Alive {
     /// Whether the chosen point was met.
     pub fn is_dead(&self) -> bool {
         self.trigger.is_dead()
+    }
+
+    /// From now on the owner looks at the hardware by itself; drills have it do so only when they say.
+    pub async fn look_often(&self) {
+        let mut config = Config::clone(&self.config);
+        config.driver.look_interval = LOOK_INTERVAL;
+        let config = Arc::new(config);
+        self.host.tell(Command::Reconfigure { config }).await;
+    }
+
+    /// Waits until it has looked so many times more.
+    pub async fn looks(&self, count: u64) {
+        let outcomes = [["well"], ["degraded"]];
+        let runs = &self.metrics.reconcile_runs;
+        let so_far = || {
+            outcomes
+                .map(|outcome| runs.get(outcome))
+                .iter()
+                .sum::<u64>()
+        };
+        let last = so_far() + count;
+        while so_far() < last && !self.is_dead() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The picture once the hardware was looked at, and what was open is finished or undone.
@@ -254,6 +284,7 @@ impl Lane {
             .build()
             .expect("a runtime");
         let parts = self.parts(&trigger);
+        let metrics = Arc::clone(&parts.metrics);
         if early {
             trigger.arm();
         }
@@ -267,6 +298,8 @@ impl Lane {
             let alive = Alive {
                 host,
                 trigger: Arc::clone(&trigger),
+                config: Arc::clone(&self.config),
+                metrics,
             };
             Some(work(alive).await)
         };

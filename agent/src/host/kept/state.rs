@@ -59,6 +59,14 @@ impl Kept {
         );
         unmet.extend(kept.owed.keys());
         kept.unmet = unmet.into_iter().map(|pci| (pci, Unmet::Open)).collect();
+        if row.boot_id == boot_id {
+            // A GPU for which nothing is kept, and that is half changed, is so until the next boot.
+            let unmet = row.unmet.iter().filter_map(|text| text.parse().ok());
+            let lost = unmet.filter(|pci| kept.wanted(*pci).is_none());
+            let lost: Vec<PciAddress> = lost.collect();
+            kept.unmet
+                .extend(lost.into_iter().map(|pci| (pci, Unmet::GivenUp)));
+        }
         (kept.allow_reset, kept.boot_id) = (row.allow_reset, boot_id);
         (kept, damage)
     }
@@ -112,8 +120,8 @@ impl Kept {
     /// What does not read may be about any of these GPUs, until a layout was applied for each.
     pub fn forget_what_was_said(&mut self, gpus: &BTreeSet<PciAddress>) {
         let is_open = |text: &UnreadText| {
-            let mut gpus = gpus.iter();
-            gpus.any(|pci| !text.said.contains(&pci.to_string()))
+            let mut said = gpus.iter().map(|pci| text.said.contains(&pci.to_string()));
+            gpus.is_empty() || said.any(|is_said| !is_said)
         };
         self.unread.retain(is_open);
     }
@@ -123,14 +131,29 @@ impl Kept {
         self.unread.iter().any(|text| text.of == part)
     }
 
-    /// The GPUs that do not have what they are to have.
-    pub fn unmet(&self) -> impl Iterator<Item = PciAddress> {
-        self.unmet.keys().copied()
+    /// GPUs that are looked at again for what they are to have.
+    pub fn open(&self) -> impl Iterator<Item = PciAddress> {
+        let unmet = self.unmet.iter();
+        unmet.filter_map(|(pci, unmet)| (*unmet == Unmet::Open).then_some(*pci))
     }
 
-    /// Whether a GPU does not have what it is to have.
-    pub fn is_unmet(&self, pci: PciAddress) -> bool {
-        self.unmet.contains_key(&pci)
+    /// GPUs that are half changed, and for which nothing is kept.
+    pub fn lost(&self) -> Vec<PciAddress> {
+        let unmet = self.unmet.keys().copied();
+        unmet.filter(|pci| self.wanted(*pci).is_none()).collect()
+    }
+
+    /// Whether something is kept for a GPU that it does not have.
+    pub fn is_due(&self, pci: PciAddress) -> bool {
+        self.unmet.contains_key(&pci) && self.wanted(pci).is_some()
+    }
+
+    /// The driver is another one: what it has refused is asked for again.
+    pub fn ask_again(&mut self) {
+        let due = self.unmet.keys().filter(|pci| self.is_due(**pci));
+        let due: Vec<PciAddress> = due.copied().collect();
+        self.unmet
+            .extend(due.into_iter().map(|pci| (pci, Unmet::Open)));
     }
 
     /// A GPU is to have this again.
@@ -156,7 +179,7 @@ impl Kept {
     }
 
     /// What a GPU is to have.
-    pub(super) fn wanted(&self, pci: PciAddress) -> Option<&LayoutRule> {
+    pub fn wanted(&self, pci: PciAddress) -> Option<&LayoutRule> {
         self.owed.get(&pci).or_else(|| self.rules.get(&pci))
     }
 

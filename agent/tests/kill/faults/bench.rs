@@ -20,10 +20,10 @@ use crate::script::{Op, Runtime, carry_out};
 const CALLS_LIMIT: usize = 6;
 
 /// Looks after which what is refused for ever must rest: kerfd asks a dozen times.
-const LOOKS: u32 = 14;
+const LOOKS: u64 = 14;
 
 /// Looks in which it then rests.
-const QUIET: u32 = 3;
+const QUIET: u64 = 3;
 
 /// How often the threads of several GPUs may come in each other's way before an apply is as it was before.
 const TRIES: u32 = 20;
@@ -73,7 +73,7 @@ impl Outcome {
     fn shows(&self, said: &str) -> bool {
         let mut ailments = self.degraded.iter();
         !said.contains("; what was done before it stands")
-            || ailments.any(|what| what.contains("could not be taken back"))
+            || ailments.any(|what| what.starts_with("degraded: layout of GPU "))
     }
 }
 
@@ -197,13 +197,10 @@ impl Bench {
 
     /// Changes that are still asked for once everybody has had time to see that they are refused.
     async fn restless(&self, alive: &Alive) -> Vec<String> {
-        for _ in 0..LOOKS {
-            alive.host.refresh().await;
-        }
+        alive.look_often().await;
+        alive.looks(LOOKS).await;
         let before = self.lane.fuse.calls().expect("a fuse");
-        for _ in 0..QUIET {
-            alive.host.refresh().await;
-        }
+        alive.looks(QUIET).await;
         let names = self.lane.fuse.names().expect("a fuse").into_iter();
         let late = names.skip(usize::try_from(before).expect("a count"));
         late.filter(|name| is_change(name)).collect()

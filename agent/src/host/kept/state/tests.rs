@@ -42,20 +42,20 @@ fn read(row: &KeptLayout, boot: &str) -> (Kept, Vec<UnreadPart>) {
 fn what_is_written_down_is_what_is_read() {
     let row = row(&text(&[1, 2]), &text(&[]));
     let (kept, damage) = read(&row, "one");
-    assert!(damage.is_empty() && kept.unmet().eq([pci(2)]));
+    assert!(damage.is_empty() && kept.open().eq([pci(2)]));
     assert_eq!(kept.row().expect("it encodes"), row);
     let (kept, _) = read(&row, "two");
-    assert!(kept.unmet().eq([pci(1), pci(2)]));
+    assert!(kept.open().eq([pci(1), pci(2)]));
 }
 
 #[test]
 fn a_part_that_does_not_read_takes_nothing_of_the_other_and_is_written_back() {
     let (kept, damage) = read(&row(&text(&[1]), "{owed"), "two");
     assert_eq!(damage, [UnreadPart::Owed]);
-    assert!(kept.unmet().eq([pci(1)]));
+    assert!(kept.open().eq([pci(1)]));
     let (kept, damage) = read(&row("{kept", &text(&[3])), "one");
     assert_eq!(damage, [UnreadPart::Layout]);
-    assert!(kept.unmet().eq([pci(3)]));
+    assert!(kept.open().eq([pci(3)]));
     let mut written = kept.row().expect("it encodes");
     assert_eq!(written.unread, [unread(UnreadPart::Layout, "{kept", &[])]);
     let (again, damage) = read(&written, "one");
@@ -64,7 +64,7 @@ fn a_part_that_does_not_read_takes_nothing_of_the_other_and_is_written_back() {
     // A later kerfd reads it, and looks whether it is there.
     written.unread[0].text = text(&[1]);
     let (late, damage) = read(&written, "one");
-    assert!(damage.is_empty() && late.unmet().eq([pci(1), pci(3)]));
+    assert!(damage.is_empty() && late.open().eq([pci(1), pci(3)]));
     assert_eq!(late.row().expect("it encodes").unread, []);
 }
 

@@ -91,6 +91,7 @@ until_true 'a worker of the socket' 10 one_offered
 # Whoever has the driver open is seen, of whatever user.
 setpriv --reuid 65534 --regid 65534 --clear-groups sleep 600 < /var/lib/kerf/sim/root/dev/nvidia0 &
 holder=$!
+until_true 'who has the driver open' 10 grep -qx sleep "/proc/$holder/comm"
 kerf maintenance enter > /root/maintenance || [ $? = 3 ] || fail 'kerf maintenance enter'
 grep -q "sleep (process $holder) holds" /root/maintenance || fail "who has the driver open: $(cat /root/maintenance)"
 kill "$holder"
