@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use kerf_planner::HostPlan;
-use kerf_types::sharing::{DeviceId, Sharing};
+use kerf_types::sharing::Sharing;
 use kerf_types::{PciAddress, Step};
 
 use super::super::{Host, HostError};
@@ -98,12 +98,7 @@ impl Host {
         gpu: PciAddress,
         sharing: Sharing,
     ) -> Result<(), HostError> {
-        let seats = self.shared.seats.keys();
-        let own: Vec<DeviceId> = seats
-            .filter(|device| device.gpu() == gpu)
-            .copied()
-            .collect();
-        for device in own {
+        for device in self.shared.seated_of(gpu) {
             self.stop_now(device).await?;
         }
         if let Err(error) = self.set_back(gpu, sharing).await {

@@ -155,13 +155,10 @@ impl Host {
     /// Notes that a daemon does not answer, and what came of ending it.
     pub(super) fn tell_silence(&mut self, device: DeviceId, more: &str) {
         let seat = self.shared.seats.get(&device);
-        let Some(State::Runs {
-            daemon, answers, ..
-        }) = seat.map(|seat| &seat.state)
-        else {
+        let running = seat.and_then(|seat| seat.state.running());
+        let Some((MpsDaemon { pid, .. }, answers)) = running else {
             return;
         };
-        let pid = daemon.pid;
         let why = format!(
             "process {pid} runs and does not answer: {}{more}",
             answers.why()
@@ -177,11 +174,9 @@ impl Host {
             return;
         }
         let seats = self.shared.seats.iter();
-        let silent = seats.filter_map(|(device, seat)| match &seat.state {
-            State::Runs {
-                daemon, answers, ..
-            } if answers.is_silent() => Some((*device, seat, *daemon)),
-            _ => None,
+        let silent = seats.filter_map(|(device, seat)| {
+            let daemon = seat.state.silent()?;
+            Some((*device, seat, daemon))
         });
         for (device, seat, daemon) in silent {
             let Some(held) = self

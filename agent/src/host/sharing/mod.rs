@@ -124,6 +124,22 @@ enum State {
 }
 
 impl State {
+    /// The process that runs, and what it says.
+    fn running(&self) -> Option<(MpsDaemon, &Answers)> {
+        match self {
+            Self::Runs {
+                daemon, answers, ..
+            } => Some((*daemon, answers)),
+            _ => None,
+        }
+    }
+
+    /// The process that runs and does not answer.
+    fn silent(&self) -> Option<MpsDaemon> {
+        let (daemon, answers) = self.running()?;
+        answers.is_silent().then_some(daemon)
+    }
+
     /// Why no place is given now; nothing where one is.
     fn obstacle(&self) -> Option<String> {
         match self {
@@ -168,6 +184,19 @@ impl Shared {
         self.gpus.get(&gpu).copied()
     }
 
+    /// The places of daemons of a GPU.
+    fn seats_of(&self, gpu: PciAddress) -> impl Iterator<Item = (DeviceId, &Seat)> {
+        let seats = self.seats.iter();
+        seats
+            .filter(move |(device, _)| device.gpu() == gpu)
+            .map(|(device, seat)| (*device, seat))
+    }
+
+    /// The devices of a GPU that have such places.
+    fn seated_of(&self, gpu: PciAddress) -> Vec<DeviceId> {
+        self.seats_of(gpu).map(|(device, _)| device).collect()
+    }
+
     /// Whether a GPU is to be shared no longer, and still is.
     fn ends(&self, gpu: PciAddress) -> bool {
         self.unsettled.get(&gpu).is_some_and(|entry| entry.ends)
@@ -176,12 +205,9 @@ impl Shared {
     /// Takes the daemons of ours, and the servers that they have started, out of what is seen on a GPU: whoever
     /// counts users must not count these.
     pub fn without_own(&self, gpu: &mut Gpu) {
-        let seats = self
-            .seats
-            .iter()
-            .filter(|(device, _)| device.gpu() == gpu.pci);
         // The id of one that has ended may be somebody else's by now.
-        let own: Vec<u32> = seats
+        let own: Vec<u32> = self
+            .seats_of(gpu.pci)
             .filter_map(|(_, seat)| seat.last.filter(MpsDaemon::is_alive))
             .map(|daemon| daemon.pid)
             .collect();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kerf_partitioner::sharing::{SharingError, Tools};
 use kerf_types::PciAddress;
-use kerf_types::sharing::{DeviceId, Interval, Sharing};
+use kerf_types::sharing::{Interval, Sharing};
 use tokio::sync::Mutex;
 
 use super::super::{Command, Host, HostError};
@@ -139,9 +139,7 @@ impl Host {
             return self.try_later(gpu, round, LAST_PAUSE);
         }
         if ends {
-            let seats = self.shared.seats.keys();
-            let own = seats.filter(|device| device.gpu() == gpu).copied();
-            for device in own.collect::<Vec<DeviceId>>() {
+            for device in self.shared.seated_of(gpu) {
                 self.vacate(device, leave::OVER);
             }
             let mut leaving = self.shared.leaving.values();
@@ -254,8 +252,7 @@ impl Host {
         if states.iter().any(is_coming) {
             return;
         }
-        let stands =
-            |state: &State| matches!(state, State::Runs { answers, .. } if !answers.is_silent());
+        let stands = |state: &State| state.running().is_some() && state.silent().is_none();
         if !states.into_iter().flatten().all(stands) {
             // Those that are missing have tries of their own.
             let why = "its mps daemons do not all run".to_owned();

@@ -145,12 +145,7 @@ impl Host {
         };
         let (life, place, gate) = (seat.life, seat.place.clone(), seat.gate.clone());
         // It says nothing of its clients: the device does.
-        let silent = match &seat.state {
-            State::Runs {
-                daemon, answers, ..
-            } if answers.is_silent() => Some(*daemon),
-            _ => None,
-        };
+        let silent = seat.state.silent();
         // Where somebody is on the device its servers are looked at, and it is not asked once more in vain.
         let patience = match silent {
             Some(_) => Duration::ZERO,

@@ -321,14 +321,13 @@ impl Host {
 
     fn keep_seats(&mut self, gpu: PciAddress, limits: Mps) {
         let devices = self.shared_devices(gpu);
-        let seats = self.shared.seats.iter();
-        let own = seats.filter(|(device, _)| device.gpu() == gpu);
         let is_there = |device: &DeviceId, uuid: &str| {
             let mut devices = devices.iter();
             devices.any(|(known, now)| known == device && now == uuid)
         };
+        let own = self.shared.seats_of(gpu);
         let gone = own.filter(|(device, seat)| !is_there(device, &seat.place.device));
-        for device in gone.map(|(device, _)| *device).collect::<Vec<_>>() {
+        for device in gone.map(|(device, _)| device).collect::<Vec<_>>() {
             self.vacate(device, leave::GONE);
         }
         for (device, uuid) in devices {

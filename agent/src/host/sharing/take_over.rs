@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::{Command, Host, HostError};
-use super::State;
 use super::leave::{Remains, remains};
 use super::supervise::Told;
 
@@ -113,10 +112,9 @@ impl Host {
         &mut self,
         gpus: &BTreeSet<PciAddress>,
     ) -> Result<(), HostError> {
-        let seats = self.shared.seats.keys();
-        let own = seats.filter(|device| gpus.contains(&device.gpu()));
         let mut ended = Ok(());
-        for device in own.copied().collect::<Vec<DeviceId>>() {
+        let seated = |gpu: &PciAddress| self.shared.seated_of(*gpu);
+        for device in gpus.iter().flat_map(seated).collect::<Vec<DeviceId>>() {
             ended = ended.and(self.stop_now(device).await);
         }
         ended
@@ -130,10 +128,8 @@ impl Host {
     ) -> Result<(), HostError> {
         for (device, seat) in &self.shared.seats {
             let is_meant = gpus.is_none_or(|gpus| gpus.contains(&device.gpu()));
-            let clients = match &seat.state {
-                State::Runs { answers, .. } if is_meant => answers.clients(),
-                _ => None,
-            };
+            let running = seat.state.running().filter(|_| is_meant);
+            let clients = running.and_then(|(_, answers)| answers.clients());
             if let Some(pid) = clients.unwrap_or_default().first().copied() {
                 let device = device.to_string();
                 return Err(HostError::DaemonInUse { device, pid });

@@ -136,10 +136,7 @@ fn device_view(shared: &Shared, sharing: Sharing, device: DeviceId, uuid: String
     let state = seat
         .filter(|seat| seat.place.device == view.uuid)
         .map(|seat| &seat.state);
-    if let Some(State::Runs {
-        daemon, answers, ..
-    }) = state
-    {
+    if let Some((daemon, answers)) = state.and_then(State::running) {
         view.daemon = Some(daemon.pid);
         view.clients = answers.clients();
         view.server = answers.server();
