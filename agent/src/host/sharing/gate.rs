@@ -1,12 +1,13 @@
 //! The gate of a daemon's place: one tool at a time works on the daemon, and whoever comes in late finds out whether the
-//! place is still to have one.
+//! place is still to have one. The same before the settings of a GPU: who comes in late finds out whether others were
+//! asked meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// No life of a place has this number.
+/// No life of a place, and no setting, has this number.
 const NOBODY: u64 = 0;
 
 /// One place's gate; clones share it.

@@ -40,7 +40,6 @@ use kerf_partitioner::sharing::{MpsDaemon, MpsPlace, SharingError, Tools};
 use kerf_types::sharing::{DeviceId, Mps, Sharing};
 use kerf_types::{Gpu, PciAddress};
 use sha2::{Digest, Sha256};
-use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 pub use supervise::Told;
@@ -69,8 +68,8 @@ pub(super) struct Shared {
     unsettled: BTreeMap<PciAddress, Unsettled>,
     /// Counts tries to settle one of these.
     rounds: u64,
-    /// Held while the driver is told how a GPU is shared.
-    settings: BTreeMap<PciAddress, Arc<Mutex<()>>>,
+    /// Held while the driver is told how a GPU is shared. Says who was asked to tell it last.
+    settings: BTreeMap<PciAddress, Gate>,
     /// The daemons of devices that are shared by MPS.
     seats: BTreeMap<DeviceId, Seat>,
     /// Daemons that are to end, by their folders.

@@ -14,13 +14,13 @@ use std::time::Duration;
 use kerf_partitioner::sharing::{SharingError, Tools};
 use kerf_types::PciAddress;
 use kerf_types::sharing::{Interval, Sharing};
-use tokio::sync::Mutex;
 
 use super::super::{Command, Host, HostError};
+use super::gate::Gate;
 use super::restarts::{Next, Restarts};
 use super::start::OWNER_PATIENCE;
 use super::supervise::Told;
-use super::{State, apart, leave, refused};
+use super::{Shared, State, apart, leave, refused};
 use crate::errors::chain;
 use crate::hardware::Hardware;
 
@@ -63,7 +63,29 @@ struct Setting {
     is_shared: bool,
     tools: Tools,
     hardware: Arc<Hardware>,
-    gate: Arc<Mutex<()>>,
+    turn: Turn,
+}
+
+/// Where a setting stands among those of its GPU.
+struct Turn {
+    gate: Gate,
+    number: u64,
+}
+
+impl Shared {
+    /// Whoever is asked now is the last: those that were asked before and are not at work yet do nothing any more,
+    /// whoever of them comes when.
+    fn turn(&mut self, gpu: PciAddress) -> Turn {
+        let (number, gate) = (self.next_round(), self.settings.entry(gpu).or_default());
+        gate.open(number);
+        let gate = gate.clone();
+        Turn { gate, number }
+    }
+
+    fn next_round(&mut self) -> u64 {
+        self.rounds += 1;
+        self.rounds
+    }
 }
 
 /// Name of the entry about a GPU of whose sharing it is not known that all stands.
@@ -89,7 +111,7 @@ impl Host {
 
     /// It is being begun: until it stands, nobody knows that it does.
     pub(super) fn is_begun(&mut self, gpu: PciAddress) {
-        let round = self.next_round();
+        let round = self.shared.next_round();
         let begun = Unsettled {
             round,
             ..Unsettled::default()
@@ -97,14 +119,9 @@ impl Host {
         self.shared.unsettled.insert(gpu, begun);
     }
 
-    fn next_round(&mut self) -> u64 {
-        self.shared.rounds += 1;
-        self.shared.rounds
-    }
-
     /// It is not known that all of it stands. It is tried again after a pause: to have it, or to have it no longer.
     pub(super) fn is_unsettled(&mut self, gpu: PciAddress, ends: bool, why: String) {
-        let round = self.next_round();
+        let round = self.shared.next_round();
         let entry = self.shared.unsettled.entry(gpu).or_default();
         (entry.ends, entry.round, entry.is_set) = (ends, round, false);
         let pause = match entry.tries.ended(Duration::ZERO) {
@@ -151,17 +168,19 @@ impl Host {
         let set = self.begin_set(gpu, !ends);
         let handle = self.handle.clone();
         tokio::spawn(async move {
-            let told = set.await;
-            handle.tell(Command::Daemon { told }).await;
+            if let Some(told) = set.await {
+                handle.tell(Command::Daemon { told }).await;
+            }
         });
     }
 
-    /// What tells the driver how a GPU is shared, or that it is no longer: to be run by whoever takes its news.
+    /// What tells the driver how a GPU is shared, or that it is no longer: to be run by whoever takes its news. It has
+    /// none where somebody was asked meanwhile to tell it something else.
     pub(super) fn begin_set(
         &mut self,
         gpu: PciAddress,
         is_shared: bool,
-    ) -> impl Future<Output = Told> + Send + use<> {
+    ) -> impl Future<Output = Option<Told>> + Send + use<> {
         let entry = self.shared.unsettled.get(&gpu);
         let round = entry.map_or(0, |entry| entry.round);
         let tools = self.shared.tools.as_ref().clone();
@@ -171,16 +190,16 @@ impl Host {
             .map(|sharing| self.setting(gpu, sharing, is_shared, tools));
         async move {
             let outcome = match setting {
-                Some(Ok(setting)) => setting.set().await,
+                Some(Ok(setting)) => setting.set().await.transpose()?,
                 Some(Err(error)) => Err(error),
                 None => Ok(()),
             };
             let outcome = outcome.map_err(|error| chain(&error));
-            Told::Set {
+            Some(Told::Set {
                 gpu,
                 round,
                 outcome,
-            }
+            })
         }
     }
 
@@ -288,7 +307,9 @@ impl Host {
         is_shared: bool,
     ) -> Result<(), HostError> {
         let tools = self.shared.tools.within(OWNER_PATIENCE);
-        self.setting(gpu, sharing, is_shared, tools)?.set().await
+        // Nobody is asked meanwhile: who asks is waited for.
+        let set = self.setting(gpu, sharing, is_shared, tools)?.set().await;
+        set.map(Option::unwrap_or_default)
     }
 
     fn setting(
@@ -300,7 +321,7 @@ impl Host {
     ) -> Result<Setting, HostError> {
         let live = self.gpu(gpu)?;
         let (uuid, is_whole) = (live.uuid.to_string(), !live.mig_mode.is_on());
-        let gate = self.shared.settings.entry(gpu).or_default();
+        let turn = self.shared.turn(gpu);
         Ok(Setting {
             gpu,
             uuid,
@@ -309,17 +330,17 @@ impl Host {
             is_shared,
             tools,
             hardware: self.hardware.clone(),
-            gate: gate.clone(),
+            turn,
         })
     }
 }
 
 impl Setting {
-    async fn set(self) -> Result<(), HostError> {
+    /// Nothing where somebody was asked meanwhile.
+    async fn set(self) -> Result<Option<()>, HostError> {
         let gpu = self.gpu;
-        // One after the other: the last is who was asked last. Whoever is in there has a limit of its own, and is not
-        // waited for any longer.
-        let entered = tokio::time::timeout(OWNER_PATIENCE, self.gate.lock_owned()).await;
+        // One after the other. Whoever is in there has a limit of its own, and is not waited for any longer.
+        let entered = tokio::time::timeout(OWNER_PATIENCE, self.turn.gate.enter()).await;
         let Ok(held) = entered else {
             let held = SharingError::Held {
                 device: self.uuid.clone(),
@@ -327,7 +348,10 @@ impl Setting {
             };
             return Err(refused(&self.uuid, held));
         };
-        match self.sharing {
+        if !self.turn.gate.serves(self.turn.number) {
+            return Ok(None);
+        }
+        let set = match self.sharing {
             Sharing::TimeSlice(slices) => {
                 let interval = match self.is_shared {
                     true => slices.interval,
@@ -351,6 +375,10 @@ impl Setting {
                 })
             }
             Sharing::Mps(_) => Ok(()),
-        }
+        };
+        set.map(Some)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ impl Host {
         let mut news = JoinSet::new();
         for (gpu, _) in gpus {
             let set = self.begin_set(gpu, true);
-            news.spawn(async move { Some(set.await) });
+            news.spawn(set);
         }
         let seats = self.shared.seats.iter();
         let seats: Vec<(DeviceId, u64)> =

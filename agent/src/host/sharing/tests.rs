@@ -90,6 +90,21 @@ fn the_record_of_another_release_is_read_as_far_as_it_is_understood() {
     assert!(damage.contains("0000:43:00.0"), "{damage}");
 }
 
+/// A host that shares nothing.
+pub fn nothing_shared() -> Shared {
+    Shared {
+        tools: Arc::new(Tools::under(Path::new("/"), "partitioner".into())),
+        gpus: BTreeMap::new(),
+        unsettled: BTreeMap::new(),
+        rounds: 0,
+        settings: BTreeMap::new(),
+        leaving: BTreeMap::new(),
+        remains: Vec::new(),
+        seats: BTreeMap::new(),
+        lives: 1,
+    }
+}
+
 /// The process of this test, as a daemon; how it is, is not known any more.
 fn lost_daemon(start_ticks: Option<u64>) -> (Shared, Gpu) {
     let own = crate::process::identify(std::process::id()).expect("it runs");
@@ -118,17 +133,8 @@ fn lost_daemon(start_ticks: Option<u64>) -> (Shared, Gpu) {
         restarts: Restarts::default(),
         gate: Gate::default(),
     };
-    let shared = Shared {
-        tools: Arc::new(Tools::under(Path::new("/"), "partitioner".into())),
-        gpus: BTreeMap::new(),
-        unsettled: BTreeMap::new(),
-        rounds: 0,
-        settings: BTreeMap::new(),
-        leaving: BTreeMap::new(),
-        remains: Vec::new(),
-        seats: [(DeviceId::Gpu(pci), seat)].into(),
-        lives: 1,
-    };
+    let mut shared = nothing_shared();
+    shared.seats = [(DeviceId::Gpu(pci), seat)].into();
     let mut gpu = fixture::gpu(0);
     gpu.processes = [pid, 1].map(process).to_vec();
     (shared, gpu)
