@@ -114,7 +114,7 @@ impl Host {
         self.resume_work().await;
         self.bring_back().await;
         // Only by a look of just now: whether anybody is on a device may have changed during a start.
-        self.replace_silent();
+        self.replace_useless();
         self.tend().await;
         let outcome = if self.degraded.is_empty() {
             "well"

@@ -7,7 +7,7 @@ use kerf_types::sharing::Mps;
 
 use super::run::Call;
 use super::text::{self, TextError};
-use super::{MpsPlace, MpsServer, MpsState, SharingError, Tools};
+use super::{ALL_THREADS, MpsPlace, MpsServer, MpsState, PERCENT_STEP, SharingError, Tools};
 
 /// By this a daemon is found, and known for what it is.
 pub(super) const PIPE_VARIABLE: &str = "CUDA_MPS_PIPE_DIRECTORY";
@@ -15,8 +15,6 @@ pub(super) const PIPE_VARIABLE: &str = "CUDA_MPS_PIPE_DIRECTORY";
 pub(super) const VISIBLE_VARIABLE: &str = "CUDA_VISIBLE_DEVICES";
 /// The daemon serves one device, which is its first.
 const DEVICE: &str = "0";
-/// Percentages are shown with one decimal.
-const PERCENT_STEP: f64 = 0.1;
 /// Commands for the interface that this module speaks, also where a release prefers a newer one.
 const PROTOCOL: (&str, &str) = ("CUDA_MPS_PROTOCOL_VERSION", "2");
 
@@ -89,7 +87,7 @@ impl Tools {
     /// # Errors
     /// Those of a call, `NotDone`.
     pub fn mps_limit(&self, place: &MpsPlace, limits: &Mps) -> Result<(), SharingError> {
-        let threads = limits.threads.unwrap_or(100);
+        let threads = limits.threads.unwrap_or(ALL_THREADS);
         self.ask(
             place,
             &format!("set_default_active_thread_percentage {threads}"),

@@ -19,7 +19,7 @@ use super::control::{PIPE_VARIABLE, daemon_environment};
 use super::offered::{self, Unoffered};
 use super::process::{start_ticks, variable};
 use super::run::Call;
-use super::{MpsDaemon, MpsPlace, SharingError, Tools, check_device};
+use super::{MpsDaemon, MpsPlace, MpsState, SharingError, Tools, check_device};
 
 /// The vendor's name of the file.
 const PID_FILE: &str = "nvidia-cuda-mps-control.pid";
@@ -46,8 +46,8 @@ impl Tools {
     /// again.
     ///
     /// # Errors
-    /// `Occupied` where a daemon of that place runs already; `Ended` with its last words where it does not stay; each
-    /// other reason of `SharingError`.
+    /// `Occupied` where a daemon of that place runs already; `Ended` with its last words where it does not stay;
+    /// `Unusable` where what fails half-way does not end; each other reason of `SharingError`.
     pub fn mps_start(&self, place: &MpsPlace, limits: &Mps) -> Result<MpsDaemon, SharingError> {
         check_device(&place.device)?;
         if let Some(there) = find(place)? {
@@ -64,13 +64,38 @@ impl Tools {
         match ready {
             Ok(()) => Ok(daemon),
             Err(error) => {
-                if let Err(stays) = self.terminate(place, &daemon) {
-                    let error = &stays as &dyn std::error::Error;
-                    tracing::warn!(gpu.uuid = place.device, error, "daemon runs on");
-                }
-                Err(error)
+                let Err(stays) = self.terminate(place, &daemon) else {
+                    return Err(error);
+                };
+                let stays = &stays as &dyn std::error::Error;
+                tracing::warn!(gpu.uuid = place.device, error = stays, "daemon runs on");
+                Err(SharingError::Unusable {
+                    daemon,
+                    device: place.device.clone(),
+                    cause: Box::new(error),
+                })
             }
         }
+    }
+
+    /// Takes over a daemon that runs, with what it says: waits until it answers, which one that was started a moment
+    /// ago may not do yet, and tells it its limits where it has others.
+    ///
+    /// # Errors
+    /// Those of a call; `Ended`; `NotDone` where its limits cannot be changed. The daemon is left as it is.
+    pub fn mps_adopt(
+        &self,
+        place: &MpsPlace,
+        daemon: &MpsDaemon,
+        limits: &Mps,
+    ) -> Result<MpsState, SharingError> {
+        self.answers(place, daemon)?;
+        let state = self.mps_state(place)?;
+        if state.has(limits) {
+            return Ok(state);
+        }
+        self.mps_limit(place, limits)?;
+        self.mps_state(place)
     }
 
     /// The running daemon of that place, whoever started it: by its pid file, and the pipe directory in its

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::MpsDaemon;
 use super::text::TextError;
 
 /// Why sharing could not be set, read or ended.
@@ -143,6 +144,17 @@ pub enum SharingError {
         /// The device.
         device: String,
     },
+    /// The daemon was started, fails half-way, and does not end either.
+    #[error("process {}, the daemon of {device}, is of no use and does not end", .daemon.pid)]
+    Unusable {
+        /// The daemon.
+        daemon: MpsDaemon,
+        /// The device.
+        device: String,
+        /// Why it is of no use.
+        #[source]
+        cause: Box<SharingError>,
+    },
     /// A tool is at work on the daemon and does not come back.
     #[error("a tool that works on the daemon of {device} has not come back within {} ms", .within.as_millis())]
     Held {
@@ -187,7 +199,7 @@ impl SharingError {
             Self::ClientsUnknown { .. } => {
                 "end what uses the device; its servers end when their last client has gone"
             }
-            Self::RunsOn { .. } => {
+            Self::RunsOn { .. } | Self::Unusable { .. } => {
                 "it may be inside a driver call; reset the GPU once nobody uses it"
             }
             Self::Ended { .. } => "its log says more: control.log and server.log in the log folder",

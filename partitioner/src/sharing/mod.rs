@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kerf_types::Bytes;
+use kerf_types::sharing::Mps;
 
 pub use error::SharingError;
 use run::Stuck;
@@ -35,6 +36,12 @@ pub use text::ServerStatus;
 
 /// Where drivers install their tools.
 const FOLDERS: [&str; 3] = ["usr/bin", "usr/local/bin", "bin"];
+
+/// Active thread percentage without a limit.
+const ALL_THREADS: u32 = 100;
+
+/// Percentages are shown with one decimal.
+const PERCENT_STEP: f64 = 0.1;
 
 /// A process that takes a signal ends within milliseconds: without this much time, one that does would be told as one
 /// that does not.
@@ -140,6 +147,15 @@ impl MpsPlace {
 }
 
 impl MpsState {
+    /// Whether these are its limits, as it tells them.
+    #[must_use]
+    pub fn has(&self, limits: &Mps) -> bool {
+        let threads = f64::from(limits.threads.unwrap_or(ALL_THREADS));
+        let memory = |limit: Option<Bytes>| limit.map(text::memory_text);
+        (self.threads - threads).abs() <= PERCENT_STEP
+            && memory(self.memory) == memory(limits.memory)
+    }
+
     /// All clients, server by server.
     pub fn clients(&self) -> impl Iterator<Item = u32> + '_ {
         let servers = self.servers.iter();

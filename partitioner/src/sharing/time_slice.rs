@@ -7,14 +7,17 @@ use super::text;
 use super::{SharingError, Tools, check_device};
 
 impl Tools {
-    /// Sets the time slice of a GPU, reads it back and compares.
+    /// Sets the time slice of a GPU, reads it back and compares. One that has it already is only asked.
     ///
     /// # Errors
     /// Those of a call, `NotDone`; `Refused` while MIG is on.
     pub fn time_slice_set(&self, gpu: &str, interval: Interval) -> Result<(), SharingError> {
+        if self.time_slice(gpu)? == interval {
+            return Ok(());
+        }
         let number = text::interval_number(interval).to_string();
         self.policy(gpu, &["--set-timeslice", &number])?;
-        let found = self.time_slice_get(gpu)?;
+        let found = self.time_slice(gpu)?;
         if found == interval {
             return Ok(());
         }
@@ -26,11 +29,7 @@ impl Tools {
         })
     }
 
-    /// The time slice of a GPU.
-    ///
-    /// # Errors
-    /// Those of a call.
-    pub fn time_slice_get(&self, gpu: &str) -> Result<Interval, SharingError> {
+    fn time_slice(&self, gpu: &str) -> Result<Interval, SharingError> {
         let said = self.policy(gpu, &["--list"])?;
         text::time_slice(&said).map_err(|cause| SharingError::Answer {
             program: self.smi.clone(),

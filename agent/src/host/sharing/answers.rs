@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! answers --misses, some in a row--> silent --an answer--> answers
+//!    \--does not take its limits--> no new share, until it does
 //!    \--one of its servers is in FAULT--> no new share --ACTIVE, or gone--> as before
 //! ```
 
@@ -18,6 +19,8 @@ pub struct Answers {
     servers: Option<Vec<MpsServer>>,
     missed: u32,
     why: String,
+    /// Why it has not taken its limits.
+    unlimited: Option<String>,
 }
 
 /// What is new with an answer, or without one.
@@ -47,6 +50,23 @@ impl Answers {
             servers: None,
             missed: MISSES,
             why,
+            unlimited: None,
+        }
+    }
+
+    /// It answers, and has not taken its limits.
+    pub fn unlimited(why: String) -> Self {
+        Self {
+            unlimited: Some(why),
+            ..Self::default()
+        }
+    }
+
+    /// It has said this of its servers.
+    pub fn of(servers: Vec<MpsServer>) -> Self {
+        Self {
+            servers: Some(servers),
+            ..Self::default()
         }
     }
 
@@ -88,6 +108,11 @@ impl Answers {
     /// Whether it has not answered for too long.
     pub fn is_silent(&self) -> bool {
         self.missed >= MISSES
+    }
+
+    /// Whether nobody can be given to it: another daemon is to take its place.
+    pub fn is_useless(&self) -> bool {
+        self.is_silent() || self.unlimited.is_some()
     }
 
     /// Why it has not answered.
@@ -133,6 +158,9 @@ impl Answers {
                 "its mps daemon runs and does not answer: {}",
                 self.why
             ));
+        }
+        if let Some(why) = &self.unlimited {
+            return Some(format!("its mps daemon has not taken its limits: {why}"));
         }
         let server = self.fault()?;
         Some(format!(

@@ -55,9 +55,9 @@ pub(super) struct Leaving {
 
 /// What lies in the folder of places.
 #[derive(Debug)]
-pub(super) struct Remains {
-    pub run: PathBuf,
-    pub daemon: Option<MpsDaemon>,
+pub struct Remains {
+    run: PathBuf,
+    daemon: Option<MpsDaemon>,
 }
 
 impl Host {
@@ -93,7 +93,7 @@ impl Host {
                 let (tools, place) = (tools.clone(), place.clone());
                 let ended = tokio::task::spawn_blocking(move || {
                     let _held = held;
-                    end(&tools, &place)
+                    end(&tools, &place, last)
                 });
                 let outcome = match ended.await {
                     Ok(outcome) => outcome.map_err(|error| chain(&error)),
@@ -221,9 +221,14 @@ pub(super) fn remains(tools: &Tools, folder: &Path) -> Vec<Remains> {
     folders.map(|entry| one(entry.path())).collect()
 }
 
-/// Ends what runs in a place, if it has no clients, and takes the place away.
-pub(super) fn end(tools: &Tools, place: &MpsPlace) -> Result<(), SharingError> {
-    if let Some(daemon) = tools.mps_find(place)? {
+/// Ends what runs in a place, if it has no clients, and takes the place away. Where no file tells of a daemon it is the
+/// last that was seen there.
+pub(super) fn end(
+    tools: &Tools,
+    place: &MpsPlace,
+    last: Option<MpsDaemon>,
+) -> Result<(), SharingError> {
+    if let Some(daemon) = tools.mps_find(place)?.or(last) {
         tools.mps_stop(place, &daemon)?;
     }
     clear(place);

@@ -141,7 +141,7 @@ impl Host {
                 self.degrade(&server_name(device), why, FAULT_HINT);
             }
             News::FaultOver => self.recovered(&server_name(device)),
-            News::Silent => self.tell_silence(device, ""),
+            News::Silent => self.tell_silence(device),
             // Whatever kept it from answering may have kept it from taking its limits.
             News::Speaks => {
                 let life = self.shared.seats.get(&device).map(|seat| seat.life);
@@ -152,33 +152,31 @@ impl Host {
         true
     }
 
-    /// Notes that a daemon does not answer, and what came of ending it.
-    pub(super) fn tell_silence(&mut self, device: DeviceId, more: &str) {
+    /// Notes that a daemon does not answer.
+    pub(super) fn tell_silence(&mut self, device: DeviceId) {
         let seat = self.shared.seats.get(&device);
         let running = seat.and_then(|seat| seat.state.running());
         let Some((MpsDaemon { pid, .. }, answers)) = running else {
             return;
         };
-        let why = format!(
-            "process {pid} runs and does not answer: {}{more}",
-            answers.why()
-        );
+        let why = format!("process {pid} runs and does not answer: {}", answers.why());
         self.recovered(&server_name(device));
         self.degrade(&name(device), why, SILENT_HINT);
     }
 
-    /// With each look at the hardware, which is the only one that tells of clients then: daemons that do not answer end
-    /// where nobody computes on their device. What follows is what follows whenever one has ended.
-    pub(in crate::host) fn replace_silent(&mut self) {
+    /// With each look at the hardware, which is the only one that tells of clients of a silent daemon: daemons that do not
+    /// answer or have not taken their limits end where nobody computes on their device. What follows is what follows
+    /// whenever one has ended.
+    pub(in crate::host) fn replace_useless(&mut self) {
         if self.maintenance.is_some() {
             return;
         }
         let seats = self.shared.seats.iter();
-        let silent = seats.filter_map(|(device, seat)| {
-            let daemon = seat.state.silent()?;
+        let useless = seats.filter_map(|(device, seat)| {
+            let daemon = seat.state.useless()?;
             Some((*device, seat, daemon))
         });
-        for (device, seat, daemon) in silent {
+        for (device, seat, daemon) in useless {
             let Some(held) = self
                 .is_idle(device)
                 .then(|| seat.gate.try_enter())
@@ -187,11 +185,16 @@ impl Host {
                 continue;
             };
             let (life, place) = (seat.life, seat.place.clone());
+            let is_silent = seat.state.silent().is_some();
             let (tools, handle) = (self.shared.tools.clone(), self.handle.clone());
             tokio::spawn(async move {
                 let ended = tokio::task::spawn_blocking(move || {
                     let _held = held;
-                    tools.mps_end_silent(&place, &daemon)
+                    match is_silent {
+                        true => tools.mps_end_silent(&place, &daemon),
+                        // It is asked itself whether it has clients.
+                        false => tools.mps_stop(&place, &daemon),
+                    }
                 });
                 let why = match ended.await {
                     Ok(Ok(())) => return,
@@ -204,13 +207,19 @@ impl Host {
         }
     }
 
-    /// A silent daemon was asked to end, and did not.
-    pub(super) fn silent_stays(&mut self, device: DeviceId, life: u64, why: &str) {
-        if self
-            .answers(device, life)
-            .is_some_and(|known| known.is_silent())
-        {
-            self.tell_silence(device, &format!("; it cannot be ended: {why}"));
+    /// A useless daemon was asked to end, and did not.
+    pub(super) fn useless_stays(&mut self, device: DeviceId, life: u64, why: &str) {
+        let seat = self.shared.seats.get(&device);
+        let state = seat
+            .filter(|seat| seat.life == life)
+            .map(|seat| &seat.state);
+        let obstacle = state.and_then(State::obstacle);
+        if state.and_then(State::useless).is_some() {
+            let why = format!(
+                "{}; it cannot be ended: {why}",
+                obstacle.unwrap_or_default()
+            );
+            self.degrade(&name(device), why, SILENT_HINT);
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!  layout -- begin --> starting -- answers --> runs -- ended --> waits, longer each time --> starting
 //!                          |                    |                   ^      \-- too often --> rests
-//!                          |                    \-- silent, and nobody on its device: it is ended
+//!                          |                    \-- silent or unlimited, and nobody on its device: it is ended
 //!                          \-- refused -----------------------------^
 //!  layout, or its slice goes -- left, and ended once it has no clients --> not there
 //! ```
@@ -137,6 +137,12 @@ impl State {
     fn silent(&self) -> Option<MpsDaemon> {
         let (daemon, answers) = self.running()?;
         answers.is_silent().then_some(daemon)
+    }
+
+    /// The process that runs and of which nobody can be given a place.
+    fn useless(&self) -> Option<MpsDaemon> {
+        let (daemon, answers) = self.running()?;
+        answers.is_useless().then_some(daemon)
     }
 
     /// Why no place is given now; nothing where one is.

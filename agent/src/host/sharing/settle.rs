@@ -271,7 +271,7 @@ impl Host {
         if states.iter().any(is_coming) {
             return;
         }
-        let stands = |state: &State| state.running().is_some() && state.silent().is_none();
+        let stands = |state: &State| state.running().is_some() && state.useless().is_none();
         if !states.into_iter().flatten().all(stands) {
             // Those that are missing have tries of their own.
             let why = "its mps daemons do not all run".to_owned();

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use kerf_partitioner::sharing::{LAST_MOMENT, MpsDaemon, MpsPlace, SharingError, Tools};
+use kerf_partitioner::sharing::{
+    LAST_MOMENT, MpsDaemon, MpsPlace, MpsServer, MpsState, SharingError, Tools,
+};
 use kerf_types::sharing::{DeviceId, Mps};
 
 use super::super::{Host, HostError};
@@ -32,7 +34,19 @@ pub struct Found {
 #[derive(Debug)]
 pub enum Running {
     /// It runs with its limits.
-    Answers(MpsDaemon),
+    Answers {
+        /// The process.
+        daemon: MpsDaemon,
+        /// Its servers.
+        servers: Vec<MpsServer>,
+    },
+    /// One runs, and has not taken its limits.
+    Unlimited {
+        /// The process.
+        daemon: MpsDaemon,
+        /// Why.
+        why: String,
+    },
     /// One runs, and nobody knows its limits.
     Silent {
         /// The process.
@@ -57,48 +71,45 @@ impl Found {
         }
     }
 
-    /// It was started.
+    /// It was started, so it has no servers.
     fn started(daemon: MpsDaemon) -> Self {
+        let servers = Vec::new();
         Self {
             known: None,
-            running: Running::Answers(daemon),
+            running: Running::Answers { daemon, servers },
         }
+    }
+
+    /// It could not be had as it should be. Whatever runs there all the same is what there is: nobody starts a second one.
+    fn failed(known: Option<MpsDaemon>, error: &SharingError) -> Self {
+        let why = chain(error);
+        let (alive, error) = match error {
+            SharingError::Unusable { daemon, cause, .. } => (Some(*daemon), cause.as_ref()),
+            error => (known, error),
+        };
+        let running = match alive.filter(MpsDaemon::is_alive) {
+            Some(daemon) if error.is_silence() => Running::Silent { daemon, why },
+            Some(daemon) => Running::Unlimited { daemon, why },
+            None => Running::Not { why },
+        };
+        Self { known, running }
     }
 }
 
 /// The daemon of a place, told its limits: one that an earlier kerfd has started and not told is told now. Where there is
 /// none it is started.
-pub(super) fn find_or_start(
-    tools: &Tools,
-    device: DeviceId,
-    place: &MpsPlace,
-    limits: &Mps,
-) -> Found {
-    let not = |known, error| Found {
-        known,
-        running: Running::Not {
-            why: told(device, error),
-        },
-    };
-    let known = match tools.mps_find(place) {
-        Ok(known) => known,
-        Err(error) => return not(None, error),
-    };
-    let Some(daemon) = known else {
-        return match tools.mps_start(place, limits) {
-            Ok(daemon) => Found::started(daemon),
-            Err(error) => not(None, error),
+pub(super) fn find_or_start(tools: &Tools, place: &MpsPlace, limits: &Mps) -> Found {
+    let mut known = None;
+    let found = tools.mps_find(place).and_then(|there| {
+        known = there;
+        let Some(daemon) = there else {
+            return tools.mps_start(place, limits).map(Found::started);
         };
-    };
-    let running = match tools.mps_limit(place, limits) {
-        Ok(()) => Running::Answers(daemon),
-        Err(error) if error.is_silence() => Running::Silent {
-            daemon,
-            why: told(device, error),
-        },
-        Err(error) => return not(known, error),
-    };
-    Found { known, running }
+        let MpsState { servers, .. } = tools.mps_adopt(place, &daemon, limits)?;
+        let running = Running::Answers { daemon, servers };
+        Ok(Found { known, running })
+    });
+    found.unwrap_or_else(|error| Found::failed(known, &error))
 }
 
 impl Host {
@@ -116,17 +127,18 @@ impl Host {
             gate,
             move |tools, place| {
                 // What lies in a place of ours and should not is of an earlier kerfd, with other limits.
-                if let Some(old) = tools.mps_find(place)? {
-                    tools.mps_stop(place, &old)?;
-                }
-                tools.mps_start(place, &limits)
+                let old = tools.mps_find(place)?;
+                let ended = old.map_or(Ok(()), |old| tools.mps_stop(place, &old));
+                let started = ended.and_then(|()| tools.mps_start(place, &limits));
+                Ok(started.map_err(|error| (old, error)))
             },
         );
         match started.await {
-            Ok(daemon) => {
+            Ok(Ok(daemon)) => {
                 self.daemon_started(device, life, Found::started(daemon));
                 Ok(())
             }
+            Ok(Err((old, error))) => self.not_started(device, old, error),
             Err(error) => {
                 // Nobody starts it again: whoever asked is told, and decides.
                 if let Some(seat) = self.shared.seats.get_mut(&device) {
@@ -138,12 +150,32 @@ impl Host {
         }
     }
 
+    /// Nobody starts it again: whoever asked is told, and decides. A daemon that runs all the same is watched.
+    fn not_started(
+        &mut self,
+        device: DeviceId,
+        old: Option<MpsDaemon>,
+        error: SharingError,
+    ) -> Result<(), HostError> {
+        let seat = self.shared.seats.get_mut(&device);
+        let Some((life, state)) = seat.map(|seat| (seat.life, &mut seat.state)) else {
+            return Err(refused(&device.to_string(), error));
+        };
+        let found = Found::failed(old, &error);
+        match found.running {
+            Running::Not { why } => *state = State::Resting { why },
+            _ => self.daemon_started(device, life, found),
+        }
+        Err(refused(&device.to_string(), error))
+    }
+
     /// Ends the daemon of a device, which must have no clients, and gives its place up.
     pub(super) async fn stop_now(&mut self, device: DeviceId) -> Result<(), HostError> {
         let Some(seat) = self.shared.seats.get(&device) else {
             return Ok(());
         };
         let (life, place, gate) = (seat.life, seat.place.clone(), seat.gate.clone());
+        let last = seat.last;
         // It says nothing of its clients: the device does.
         let silent = seat.state.silent();
         // Where somebody is on the device its servers are looked at, and it is not asked once more in vain.
@@ -164,7 +196,7 @@ impl Host {
                     leave::clear(place);
                     Ok(())
                 }
-                None => leave::end(tools, place),
+                None => leave::end(tools, place, last),
             },
         );
         if let Err(error) = stopped.await {
@@ -268,7 +300,5 @@ fn in_use(device: DeviceId, error: HostError) -> HostError {
     }
 }
 
-/// What a tool says of a device, in words.
-pub(super) fn told(device: DeviceId, source: SharingError) -> String {
-    chain(&refused(&device.to_string(), source))
-}
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use super::answers::Answers;
 use super::look::{server_name, watchers};
 use super::restarts::{Next, Restarts};
 use super::start::{Found, Running, find_or_start};
+use super::take_over::Remained;
 use super::{State, leave};
 use crate::errors::chain;
 
@@ -62,6 +63,8 @@ pub enum Told {
         /// The life of its place.
         life: u64,
     },
+    /// It is found out late what an earlier kerfd has left.
+    Remained(Remained),
     /// A daemon that nobody is to have any more has ended, or not yet.
     Left {
         /// The life of what is left there.
@@ -93,6 +96,14 @@ pub enum Told {
 const HINT: &str = "free shares of it are not given; those who have one lose it when they use it: see its logs under \
                     the state folder, and apply the layout again";
 
+/// Time between two tries to tell a daemon that runs its limits, of which each is a few processes of the vendor's tool.
+/// Whatever keeps it from taking them keeps others from its device too, until it is replaced.
+const LIMITS_PAUSE: Duration = Duration::from_secs(5);
+
+/// What to do about a daemon that runs with other limits.
+const UNLIMITED_HINT: &str = "free shares of it are not given; another takes its place once nobody computes on the device: \
+                              see its logs under the state folder";
+
 /// How a daemon is called in `kerf status`.
 pub(super) fn name(device: DeviceId) -> String {
     format!("mps daemon of {device}")
@@ -119,13 +130,14 @@ impl Host {
                 life,
                 servers,
             } => return self.looked_at(device, life, servers),
-            Told::Stays { device, life, why } => self.silent_stays(device, life, &why),
+            Told::Stays { device, life, why } => self.useless_stays(device, life, &why),
             Told::Ended {
                 device,
                 life,
                 daemon,
             } => self.daemon_ended(device, life, daemon),
-            Told::Again { device, life } => self.start_beside(device, life),
+            Told::Again { device, life } => self.start_again(device, life),
+            Told::Remained(remained) => self.has_remained(remained),
             Told::Left { run, life, outcome } => self.has_left(&run, life, outcome),
             Told::Resettle { gpu, round } => self.resettle(gpu, round),
             Told::Set {
@@ -146,14 +158,21 @@ impl Host {
             self.know_daemon(device, daemon);
         }
         match found.running {
-            Running::Answers(daemon) => {
-                self.daemon_runs(device, daemon, Answers::default());
+            Running::Answers { daemon, servers } => {
+                self.daemon_runs(device, daemon, Answers::of(servers));
                 tracing::info!(%device, pid = daemon.pid, "mps daemon runs");
                 self.recovered(&name(device));
             }
+            Running::Unlimited { daemon, why } => {
+                let pid = daemon.pid;
+                let text = format!("process {pid} runs and has not taken its limits: {why}");
+                self.degrade(&name(device), text, UNLIMITED_HINT);
+                self.daemon_runs(device, daemon, Answers::unlimited(why));
+                self.start_later(device, life, LIMITS_PAUSE);
+            }
             Running::Silent { daemon, why } => {
                 self.daemon_runs(device, daemon, Answers::none(why));
-                self.tell_silence(device, "");
+                self.tell_silence(device);
             }
             Running::Not { why } => self.daemon_lost(device, Duration::ZERO, why),
         }
@@ -231,12 +250,26 @@ impl Host {
         self.events.add("sharing", &device.to_string(), &text);
         self.degrade(&name(device), text, HINT);
         if let Next::After(pause) = next {
-            let handle = self.handle.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(pause).await;
-                let told = Told::Again { device, life };
-                handle.tell(Command::Daemon { told }).await;
-            });
+            self.start_later(device, life, pause);
+        }
+    }
+
+    fn start_later(&self, device: DeviceId, life: u64, pause: Duration) {
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let told = Told::Again { device, life };
+            handle.tell(Command::Daemon { told }).await;
+        });
+    }
+
+    /// The pause is over. What runs by now as it should is left alone.
+    fn start_again(&mut self, device: DeviceId, life: u64) {
+        let state = self.shared.seats.get(&device).map(|seat| &seat.state);
+        let is_well =
+            state.is_some_and(|state| state.running().is_some() && state.useless().is_none());
+        if !is_well {
+            self.start_beside(device, life);
         }
     }
 
@@ -273,7 +306,7 @@ impl Host {
                 let _held = held;
                 // Given up meanwhile: whoever did that waits for nobody any more.
                 gate.serves(life)
-                    .then(|| find_or_start(&tools, device, &place, &limits))
+                    .then(|| find_or_start(&tools, &place, &limits))
             });
             // A start of which nothing is heard is one that failed: else nobody would try again.
             let found = match start.await {

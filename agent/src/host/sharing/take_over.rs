@@ -20,6 +20,15 @@ use super::supervise::Told;
 /// How long a start waits for daemons and settings in all. Launches and leases wait with it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What an earlier kerfd has left.
+#[derive(Debug)]
+pub struct Remained {
+    /// Daemons in the places of devices that are shared; of which life of the place.
+    daemons: Vec<(DeviceId, u64, MpsDaemon)>,
+    /// All that lies in the folder of places.
+    places: Vec<Remains>,
+}
+
 impl Host {
     /// Before anything is announced: finds the daemons that run, starts those that are missing, sets what a driver may
     /// have forgotten, and sees to daemons that an earlier kerfd has left. What does not work is told, and no share of it
@@ -59,30 +68,47 @@ impl Host {
         self.go_on_ending();
     }
 
-    /// Who is a daemon of ours must be known before anybody counts the users of a GPU. Where it cannot be found out in
-    /// time, its start tells.
+    /// Who is a daemon of ours must be known before anybody counts the users of a GPU. What cannot be found out in time
+    /// is told when it is.
     async fn find_all(&mut self, end: Instant) {
         let (tools, folder) = (self.shared.tools.clone(), self.shared_folder());
         let seats = self.shared.seats.iter();
-        let places: Vec<(DeviceId, MpsPlace)> = seats
-            .map(|(device, seat)| (*device, seat.place.clone()))
+        let places: Vec<(DeviceId, u64, MpsPlace)> = seats
+            .map(|(device, seat)| (*device, seat.life, seat.place.clone()))
             .collect();
-        let look = tokio::task::spawn_blocking(move || {
-            let found = places.into_iter().filter_map(|(device, place)| {
+        let mut look = tokio::task::spawn_blocking(move || {
+            let found = places.into_iter().filter_map(|(device, life, place)| {
                 let daemon = tools.mps_find(&place).ok().flatten()?;
-                Some((device, daemon))
+                Some((device, life, daemon))
             });
-            let found: Vec<(DeviceId, MpsDaemon)> = found.collect();
-            (found, remains(&tools, &folder))
+            Remained {
+                daemons: found.collect(),
+                places: remains(&tools, &folder),
+            }
         });
-        let (found, rest): (_, Vec<Remains>) = match timeout_at(end, look).await {
-            Ok(Ok(known)) => known,
-            Ok(Err(_)) | Err(_) => return,
-        };
-        for (device, daemon) in found {
-            self.know_daemon(device, daemon);
+        if let Ok(looked) = timeout_at(end, &mut look).await {
+            return looked.into_iter().for_each(|all| self.has_remained(all));
         }
-        self.shared.remains = rest;
+        tracing::warn!("what an earlier kerfd has left is found out late");
+        let handle = self.handle.clone();
+        tokio::spawn(async move {
+            if let Ok(remained) = look.await {
+                let told = Told::Remained(remained);
+                handle.tell(Command::Daemon { told }).await;
+            }
+        });
+    }
+
+    /// What an earlier kerfd has left is known, maybe after starts have told of some of it.
+    pub(super) fn has_remained(&mut self, Remained { daemons, places }: Remained) {
+        for (device, life, daemon) in daemons {
+            let seat = self.shared.seats.get(&device);
+            if seat.is_some_and(|seat| seat.life == life && seat.last.is_none()) {
+                self.know_daemon(device, daemon);
+            }
+        }
+        // What was found before and is still there is found again.
+        self.shared.remains = places;
         self.sweep_shared();
     }
 

@@ -238,6 +238,24 @@ fn one_that_does_not_answer_three_times_in_a_row_is_silent_until_it_does() {
     assert!(Answers::none(String::new()).is_silent());
 }
 
+#[test]
+fn one_that_has_not_taken_its_limits_is_given_to_nobody_whatever_it_answers() {
+    let mut answers = Answers::unlimited("refused".to_owned());
+    assert!(answers.is_useless() && !answers.is_silent());
+    let active = || server(ServerStatus::Active, &[9]);
+    // No news of it starts anything anew: that has a pause of its own.
+    assert_eq!(answers.heard(active()), News::Clients);
+    assert_eq!(answers.clients(), Some(vec![9]));
+    let obstacle = answers.obstacle().expect("nobody gets a place");
+    assert!(
+        obstacle.ends_with("has not taken its limits: refused"),
+        "{obstacle}"
+    );
+    let answers = Answers::of(active());
+    assert!(!answers.is_useless() && answers.obstacle().is_none());
+    assert_eq!(answers.clients(), Some(vec![9]));
+}
+
 #[tokio::test]
 async fn a_place_that_was_given_up_gets_no_daemon_by_who_waited_to_start_one() {
     let gate = Gate::default();

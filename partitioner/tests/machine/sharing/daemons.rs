@@ -165,3 +165,76 @@ fn who_finds_another_process_under_the_id_leaves_it_alone() {
         .mps_stop(&place, &stranger)
         .expect("it has ended long ago");
 }
+
+#[test]
+fn a_daemon_that_runs_is_taken_over_with_its_limits_or_told_them() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let share = Share::new("h100x1");
+    let place = share.gpu();
+    let memory = Some(Bytes(3 << 20));
+    let quarter = limits(Some(25), memory);
+    let daemon = share.tools.mps_start(&place, &quarter).expect("it starts");
+    // One that has them is only asked.
+    let set = "set_default_active_thread_percentage";
+    share.trouble(Tool::MpsControl, set, ToolTrouble::Refuse, Some(1));
+    let state = share.tools.mps_adopt(&place, &daemon, &quarter);
+    assert!(state.expect("it answers").has(&quarter));
+    let half = limits(Some(50), memory);
+    let error = refused(share.tools.mps_adopt(&place, &daemon, &half));
+    assert!(matches!(error, SharingError::Refused { .. }), "{error:?}");
+    let state = share.tools.mps_adopt(&place, &daemon, &half);
+    let state = state.expect("it takes them");
+    assert!(state.has(&half) && !state.has(&quarter));
+    // No command takes a limit of memory away.
+    let free = limits(None, None);
+    let error = refused(share.tools.mps_adopt(&place, &daemon, &free));
+    assert!(matches!(error, SharingError::NotDone { .. }), "{error:?}");
+    assert!(daemon.is_alive());
+    share.tools.mps_stop(&place, &daemon).expect("idle");
+}
+
+/// A daemon that refuses limits, and whom no signal ends.
+const STUBBORN: &str = r#"#!/bin/sh
+pipe=$CUDA_MPS_PIPE_DIRECTORY
+if [ "$1" = -f ]; then
+    trap '' TERM
+    echo $$ > "$pipe/nvidia-cuda-mps-control.pid"
+    while [ ! -e "$pipe/end" ]; do sleep 0.02; done
+    exit 0
+fi
+read -r command
+case "$command" in
+set*) echo "no"; exit 1 ;;
+*) echo 100.0 ;;
+esac
+"#;
+
+#[test]
+fn a_daemon_that_fails_half_way_and_does_not_end_is_told() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let mut share = Share::new("h100x1");
+    let place = share.gpu();
+    let control = share.folder.path().join("control");
+    kerf_tests::executable::script(&control, STUBBORN).expect("a script");
+    share.tools.mps_control = control;
+    share.tools.patience.stop = IMPATIENCE;
+    let error = refused(share.tools.mps_start(&place, &limits(Some(25), None)));
+    let SharingError::Unusable { daemon, cause, .. } = error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(*cause, SharingError::Refused { .. }), "{cause:?}");
+    assert!(daemon.is_alive());
+    // Whoever looks there finds it, and starts no second one.
+    assert_eq!(share.tools.mps_find(&place).expect("a file"), Some(daemon));
+    let again = refused(share.tools.mps_start(&place, &limits(None, None)));
+    assert!(matches!(again, SharingError::Occupied { pid, .. } if pid == daemon.pid));
+    fs::write(place.pipe().join("end"), "").expect("a file");
+    let end = Instant::now() + Duration::from_secs(30);
+    while daemon.is_alive() {
+        assert!(Instant::now() < end, "it stays");
+    }
+}

@@ -1,5 +1,8 @@
 //! Time slices, and tools that go wrong.
 
+use kerf_partitioner::sharing::text::interval_number;
+use nvidia_ml::control::tools;
+
 use super::*;
 
 #[test]
@@ -160,26 +163,29 @@ fn time_slices_are_set_and_read_back() {
             .tools
             .time_slice_set(&gpu, interval)
             .expect("a healthy GPU");
-        assert_eq!(
-            share.tools.time_slice_get(&gpu).expect("a healthy GPU"),
-            interval
-        );
+        let devices = tools::devices(&share.world.info.dir).expect("a machine");
+        assert_eq!(devices[6].time_slice, interval_number(interval));
     }
+    // One that has it already is asked and not told.
+    share.trouble(Tool::Smi, "set-timeslice", ToolTrouble::Refuse, Some(1));
+    let same = share.tools.time_slice_set(&gpu, Interval::Default);
+    same.expect("a healthy GPU");
+    share.fault(FaultRequest::ToolClear(Tool::Smi));
     share.trouble(Tool::Smi, "set-timeslice", ToolTrouble::Ignore, Some(1));
     let error = refused(share.tools.time_slice_set(&gpu, Interval::Long));
     let expected = format!("time slice of {gpu} reads back as default, not long");
     assert_eq!(in_words(&error), expected);
     share.trouble(Tool::Smi, "list", ToolTrouble::Garble, Some(1));
-    let error = refused(share.tools.time_slice_get(&gpu));
+    let error = refused(share.tools.time_slice_set(&gpu, Interval::Long));
     assert!(matches!(error, SharingError::Answer { .. }), "{error:?}");
     share.tools.patience.call = IMPATIENCE;
     share.trouble(Tool::Smi, "list", ToolTrouble::Hang, None);
     for _ in 0..2 {
-        let error = refused(share.tools.time_slice_get(&gpu));
+        let error = refused(share.tools.time_slice_set(&gpu, Interval::Long));
         assert!(matches!(error, SharingError::Hangs { .. }), "{error:?}");
     }
     // They may be inside the driver, so they were left behind, and no more are begun.
-    let error = refused(share.tools.time_slice_get(&gpu));
+    let error = refused(share.tools.time_slice_set(&gpu, Interval::Long));
     assert!(
         matches!(error, SharingError::StillHangs { count: 2, .. }),
         "{error:?}"
@@ -187,7 +193,7 @@ fn time_slices_are_set_and_read_back() {
     share.fault(FaultRequest::ToolClear(Tool::Smi));
     share.tools.patience.call = Duration::from_secs(5);
     let end = Instant::now() + Duration::from_secs(30);
-    while let Err(error) = share.tools.time_slice_get(&gpu) {
+    while let Err(error) = share.tools.time_slice_set(&gpu, Interval::Long) {
         assert!(Instant::now() < end, "{}", in_words(&error));
     }
 }
@@ -201,7 +207,7 @@ fn what_cannot_be_named_or_is_not_there_is_said() {
         "GPU-../../etc/passwd/0000000000000000000",
         "--help",
     ] {
-        let error = refused(share.tools.time_slice_get(name));
+        let error = refused(share.tools.time_slice_set(name, Interval::Long));
         assert!(
             matches!(error, SharingError::Device { .. }),
             "{name}: {error:?}"
@@ -217,7 +223,7 @@ fn what_cannot_be_named_or_is_not_there_is_said() {
     let error = refused(share.tools.mps_state(&share.gpu()));
     assert!(in_words(&error).ends_with("Cannot find MPS control daemon process"));
     share.tools.smi = PathBuf::from("/nowhere/nvidia-smi");
-    let error = refused(share.tools.time_slice_get(&share.uuid(0)));
+    let error = refused(share.tools.time_slice_set(&share.uuid(0), Interval::Long));
     assert_eq!(in_words(&error), "there is no /nowhere/nvidia-smi");
     assert!(error.hint().is_some());
 }

@@ -22,7 +22,7 @@ case "$4" in
 --set-timeslice) echo "$5" >> "$0.set" ;;
 --list)
     while read -r number; do now=$number; done < "$0.set"
-    case "$now" in 0) word=Default ;; 3) word=Long ;; esac
+    case "$now" in 0) word=Default ;; 1) word=Short ;; 3) word=Long ;; esac
     echo "Timeslice: $word"
     ;;
 esac
@@ -60,6 +60,7 @@ impl Bench {
         let smi = folder.path().join("usr/bin/nvidia-smi");
         fs::create_dir_all(smi.parent().expect("a folder")).expect("a folder");
         executable::script(&smi, SMI).expect("a script");
+        fs::write(format!("{}.set", smi.display()), "1\n").expect("a file");
         Self {
             folder,
             smi,
@@ -101,7 +102,7 @@ async fn a_setting_that_comes_late_does_not_overtake_one_that_was_asked_for_late
     assert_eq!(newer.set().await.expect("it is set"), Some(()));
     // Its task has had its first turn only now.
     assert_eq!(older.set().await.expect("nothing is wrong"), None);
-    assert_eq!(bench.set(), "0\n");
+    assert_eq!(bench.set(), "1\n0\n");
 }
 
 #[tokio::test]
@@ -112,12 +113,12 @@ async fn a_setting_that_is_at_work_is_waited_for() {
     let newer = bench.asked(false);
     let newer = tokio::spawn(newer.set());
     tokio::task::yield_now().await;
-    assert_eq!(bench.set(), "");
+    assert_eq!(bench.set(), "1\n");
     drop(held);
     assert_eq!(newer.await.expect("it ends").expect("it is set"), Some(()));
     assert_eq!(older.set().await.expect("nothing is wrong"), None);
-    assert_eq!(bench.set(), "0\n");
+    assert_eq!(bench.set(), "1\n0\n");
     let last = bench.asked(true);
     assert_eq!(last.set().await.expect("it is set"), Some(()));
-    assert_eq!(bench.set(), "0\n3\n");
+    assert_eq!(bench.set(), "1\n0\n3\n");
 }
