@@ -19,7 +19,8 @@ use crate::store::{Work, WorkRow};
 pub(super) type Listener<'a> = Option<&'a mpsc::Sender<Progress>>;
 
 impl Host {
-    /// Carries out a plan with its intent and its entry in the history.
+    /// Carries out a plan with its intent and its entry in the history, and keeps what somebody has applied for the next
+    /// boot.
     pub(super) async fn carry_out_recorded(
         &mut self,
         request: &LayoutRequest,
@@ -66,13 +67,18 @@ impl Host {
         }
         self.end_forced(&request.force, request.by).await;
         self.end_record(outcome.as_ref().map(drop));
+        // Kept before the intent ends: between the two a crash would leave what is there until the next boot only.
+        let kept = match outcome.is_ok() && kind == HistoryKind::Apply {
+            true => self.keep(request, &done.after_reset),
+            false => Ok(()),
+        };
         // Only a crash, or a step whose outcome is unknown, leaves the intent open.
-        if outcome.as_ref().err().is_some_and(HostError::leaves_open) {
+        if outcome.as_ref().err().is_some_and(HostError::leaves_open) || kept.is_err() {
             self.open_work.push(WorkRow { number, work });
         } else {
             self.write(|store| store.end_work(number))?;
         }
-        outcome?;
+        outcome.and(kept)?;
         done.generation = self.generation;
         done.after_reload = self.awaits_reload(&request.layout);
         Ok(done)

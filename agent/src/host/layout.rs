@@ -164,8 +164,8 @@ impl Host {
                 .send(Progress::Planned(found, Box::new(plan.clone())))
                 .await,
         );
-        let kept = request.settled(&plan, &self.inventory);
         if plan.is_empty() {
+            let kept = request.settled(&plan, &self.inventory);
             self.keep(&kept, &BTreeSet::new())?;
             self.revive_shared();
             self.publish();
@@ -183,7 +183,6 @@ impl Host {
             self.publish();
         }
         let done = outcome?;
-        self.keep(&kept, &done.after_reset)?;
         self.revive_shared();
         self.publish();
         let text = format!("layout applied in {} steps", done.steps);
