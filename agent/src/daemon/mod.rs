@@ -78,6 +78,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         config: Arc::clone(&config),
         hardware: Arc::clone(&hardware),
         store,
+        tools: host::sharing::tools(&config),
         events: events.clone(),
         metrics: Arc::clone(&metrics),
     };

@@ -84,6 +84,8 @@ pub struct Parts {
     pub hardware: Arc<Hardware>,
     /// The store.
     pub store: Store,
+    /// The vendor's tools by which devices are shared ([`sharing::tools`]).
+    pub tools: kerf_partitioner::sharing::Tools,
     /// Where events go.
     pub events: Events,
     /// Counters.
@@ -164,7 +166,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         &paths.run_dir.join("runtime.sock"),
     );
     let mut host = Host {
-        shared: sharing::Shared::new(&parts.config),
+        shared: sharing::Shared::new(parts.tools),
         config: parts.config,
         hardware: parts.hardware,
         store: parts.store,

@@ -54,7 +54,7 @@ impl Tools {
             asked: command,
             in_driver: None,
         };
-        call.run(self.left(within))
+        self.around(command, || call.run(self.left(within)))
     }
 
     fn understood<T>(

@@ -56,8 +56,8 @@ impl Tools {
                 pipe: place.pipe(),
             });
         }
-        prepare(place)?;
-        let daemon = self.launch(place)?;
+        self.around("make folders", || prepare(place))?;
+        let daemon = self.around("launch", || self.launch(place))?;
         let ready = self
             .answers(place, &daemon)
             .and_then(|()| self.mps_limit(place, limits));
@@ -200,7 +200,7 @@ impl Tools {
     /// `InUse` where it has clients, `ClientsUnknown` where it may have some, `RunsOn` where it does not end.
     pub fn mps_stop(&self, place: &MpsPlace, daemon: &MpsDaemon) -> Result<(), SharingError> {
         if !daemon.is_alive() {
-            return forget(place);
+            return self.forget(place);
         }
         match self.clients(place) {
             Ok(clients) => {
@@ -214,7 +214,7 @@ impl Tools {
                     tracing::debug!(gpu.uuid = place.device, error, "quit not answered");
                 }
                 if daemon.ends(self.left_to_end(self.patience.stop))? {
-                    return forget(place);
+                    return self.forget(place);
                 }
             }
             Err(error) => {
@@ -240,14 +240,18 @@ impl Tools {
         place: &MpsPlace,
         daemon: &MpsDaemon,
     ) -> Result<(), SharingError> {
-        daemon.terminate()?;
+        self.around("terminate", || daemon.terminate())?;
         if daemon.ends(self.left_to_end(self.patience.stop))? {
-            return forget(place);
+            return self.forget(place);
         }
         Err(SharingError::RunsOn {
             pid: daemon.pid,
             device: place.device.clone(),
         })
+    }
+
+    fn forget(&self, place: &MpsPlace) -> Result<(), SharingError> {
+        self.around("forget", || forget(place))
     }
 
     fn ended(&self, place: &MpsPlace) -> SharingError {

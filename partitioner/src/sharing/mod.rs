@@ -6,7 +6,8 @@
 //! - `control` owns commands to a daemon, `daemon` its life, `process` what the kernel knows of it;
 //! - `silent` is the end of a daemon that runs and does not answer;
 //! - `launch` is the process between kerfd and a daemon, `offered` the one that a service manager has for it;
-//! - `time_slice` is `nvidia-smi`'s part.
+//! - `time_slice` is `nvidia-smi`'s part;
+//! - `watch` is for who wants to know of each thing that is done.
 //!
 //! Every setting is read back and compared. It keeps no state: which daemon is whose stands in its pid file, its
 //! start time and its environment. It decides nothing: kerfd says what is shared, with whom, and when a daemon that
@@ -22,6 +23,7 @@ mod run;
 mod silent;
 pub mod text;
 mod time_slice;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,8 @@ use kerf_types::sharing::Mps;
 pub use error::SharingError;
 use run::Stuck;
 pub use text::ServerStatus;
+pub use watch::Side;
+use watch::Watch;
 
 /// Where drivers install their tools.
 const FOLDERS: [&str; 3] = ["usr/bin", "usr/local/bin", "bin"];
@@ -66,6 +70,7 @@ pub struct Tools {
     until: Option<Instant>,
     /// Shared by all clones: the tools are a host's.
     stuck: Stuck,
+    watch: Watch,
 }
 
 /// How long calls of tools may take.
@@ -181,6 +186,7 @@ impl Tools {
             patience: Patience::default(),
             until: None,
             stuck: Stuck::default(),
+            watch: Watch::default(),
         }
     }
 }

@@ -20,9 +20,9 @@ impl Tools {
         });
         let servers: Vec<MpsDaemon> = servers.collect();
         // All are asked before the first is waited for: one that stays is no reason to leave the others.
-        let mut asked = daemon.terminate();
+        let mut asked = self.around("terminate", || daemon.terminate());
         for server in &servers {
-            asked = asked.and(server.terminate());
+            asked = asked.and(self.around("terminate server", || server.terminate()));
         }
         for server in &servers {
             asked = asked.and_then(|()| self.has_ended(place, server));

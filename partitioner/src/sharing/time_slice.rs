@@ -49,6 +49,6 @@ impl Tools {
             asked: &arguments.join(" "),
             in_driver: Some(&self.stuck),
         };
-        call.run(self.left(self.patience.call))
+        self.around(call.asked, || call.run(self.left(self.patience.call)))
     }
 }

@@ -231,13 +231,14 @@ pub(super) fn end(
     if let Some(daemon) = tools.mps_find(place)?.or(last) {
         tools.mps_stop(place, &daemon)?;
     }
-    clear(place);
+    clear(tools, place);
     Ok(())
 }
 
 /// Takes away what a daemon that has ended leaves in its place: sockets that nobody answers. Its logs stay.
-pub(super) fn clear(place: &MpsPlace) {
-    match std::fs::remove_dir_all(&place.run) {
+pub(super) fn clear(tools: &Tools, place: &MpsPlace) {
+    let cleared = tools.around("clear", || std::fs::remove_dir_all(&place.run));
+    match cleared {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             let path = place.run.display();
             tracing::warn!(%path, %error, "folder of an ended daemon remains");

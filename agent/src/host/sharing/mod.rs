@@ -160,12 +160,17 @@ impl State {
     }
 }
 
+/// The tools with which a kerfd of this configuration shares devices.
+pub fn tools(config: &Config) -> Tools {
+    let paths = &config.paths;
+    let mut tools = Tools::under(&paths.sysroot, paths.partitioner.clone());
+    tools.offered = Some(paths.run_dir.join("mps.sock"));
+    tools
+}
+
 impl Shared {
     /// Nothing is shared before it is known what was.
-    pub fn new(config: &Config) -> Self {
-        let paths = &config.paths;
-        let mut tools = Tools::under(&paths.sysroot, paths.partitioner.clone());
-        tools.offered = Some(paths.run_dir.join("mps.sock"));
+    pub fn new(tools: Tools) -> Self {
         Self {
             tools: Arc::new(tools),
             gpus: BTreeMap::new(),
@@ -276,8 +281,9 @@ impl Host {
         let unsettled = unsettled.map(|(gpu, one)| (*gpu, one.ends)).collect();
         let bytes = copy::encode(&self.machine_boot(), &shared.gpus, &unsettled);
         let path = self.shared_path();
-        files::replace(&path, &bytes, Durability::Volatile)
-            .map_err(|source| HostError::RunFile { path, source })
+        let replace = || files::replace(&path, &bytes, Durability::Volatile);
+        let written = shared.tools.around(copy::COPY, replace);
+        written.map_err(|source| HostError::RunFile { path, source })
     }
 
     /// Where the daemon of a device lives. The name stands for the UUID, so for one life of a slice, and is short: the

@@ -193,7 +193,7 @@ impl Host {
             move |tools, place| match silent {
                 Some(daemon) => {
                     tools.mps_end_silent(place, &daemon)?;
-                    leave::clear(place);
+                    leave::clear(tools, place);
                     Ok(())
                 }
                 None => leave::end(tools, place, last),

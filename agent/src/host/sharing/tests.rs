@@ -172,9 +172,10 @@ fn nothing_but_logs_remains_in_the_place_of_an_ended_daemon() {
         std::fs::create_dir_all(folder).expect("folders");
     }
     std::fs::write(place.pipe().join("control"), "").expect("a file");
+    let tools = Tools::under(Path::new("/"), "partitioner".into());
     // Nothing is wrong where it is gone already.
     for _ in 0..2 {
-        super::leave::clear(&place);
+        super::leave::clear(&tools, &place);
         assert!(!place.run.exists() && place.log.exists());
     }
 }

@@ -30,6 +30,8 @@ pub struct Device {
     pub uuid: String,
     /// Time slice.
     pub time_slice: u32,
+    /// Who may have a context, as NVML numbers it.
+    pub compute_mode: u32,
     /// MPS clients that it takes at a time.
     pub mps_clients: u32,
     /// Clients that it has.
@@ -109,6 +111,7 @@ fn find(machine: &Machine, name: &str) -> Option<Device> {
             instance,
             uuid: part.map_or(uuid, |(_, ci)| format!("MIG-{}", ci.uuid)),
             time_slice: gpu.settings.time_slice,
+            compute_mode: gpu.settings.compute_mode,
             mps_clients: machine
                 .mps_clients(gpu.index, instance.map(|(gi, _)| gi))
                 .ok()?,
