@@ -128,7 +128,7 @@ fn points(passed: &Passed) -> Vec<Point> {
             .ok()
             .and_then(|number| passed.calls.get(number))
             .is_some_and(|name| is_write(name)),
-        Point::Write(..) => true,
+        Point::Write(..) | Point::Step(..) => true,
     };
     passed.points().into_iter().filter(is_worth).collect()
 }

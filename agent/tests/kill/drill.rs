@@ -51,7 +51,7 @@ fn chosen(random: &mut Random, passed: &Passed, most: usize) -> Vec<Point> {
         return all;
     }
     let is_near = |point: &Point| match point {
-        Point::Write(..) => true,
+        Point::Write(..) | Point::Step(..) => true,
         Point::Call(number) => {
             let at = usize::try_from(*number).expect("an index");
             let near = at.saturating_sub(1)..=at;
@@ -94,7 +94,7 @@ fn drill(plan: &Plan, share: Share, sums: &Sums) -> Vec<String> {
         let (kill, passed, found) = course.drill(*point);
         let sum = match point {
             Point::Call(_) => &sums.calls,
-            Point::Write(..) => &sums.writes,
+            Point::Write(..) | Point::Step(..) => &sums.writes,
         };
         sum.fetch_add(1, Ordering::SeqCst);
         sums.met.fetch_add(usize::from(kill.met), Ordering::SeqCst);

@@ -2,20 +2,25 @@
 //! dropped.
 //!
 //! At a driver call the machine's fuse holds the worker back, the runtime is dropped with every task where it
-//! waits, and only then the worker's calls fail. At a write the owner's task unwinds in the middle of it. In
-//! neither case does any code of the owner run that a SIGKILL would not have let run.
+//! waits, and only then the worker's calls fail. At a write the owner's task unwinds in the middle of it. What is done
+//! for sharing is done by threads that nobody can end: each is held back at its next step until everything else is
+//! dropped, and unwinds then. In no case does any code of the owner run that a SIGKILL would not have let run.
 
+use std::cell::Cell;
 use std::fmt;
 use std::panic::{resume_unwind, set_hook, take_hook};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Once};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, Once, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kerf_agent::config::Config;
 use kerf_agent::events::Events;
 use kerf_agent::hardware::{Deadlines, Hardware, WorkerProgram};
+use kerf_agent::host::sharing::copy::COPY;
 use kerf_agent::host::{self, Command, HostHandle, HostView, Parts};
 use kerf_agent::store::{Side, Store};
+use kerf_partitioner::sharing;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::Fence;
 use nvidia_ml::fuse::Fuse;
@@ -42,6 +47,13 @@ pub enum Point {
     Call(u64),
     /// On this side of this write to the store.
     Write(u64, Side),
+    /// On this side of this step of sharing that changes something.
+    Step(u64, Side),
+}
+
+thread_local! {
+    /// Which step of sharing this thread is in, where it counts.
+    static STEP: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 impl fmt::Display for Point {
@@ -50,6 +62,8 @@ impl fmt::Display for Point {
             Self::Call(number) => write!(f, "driver call {number}"),
             Self::Write(number, Side::Before) => write!(f, "before write {number}"),
             Self::Write(number, Side::After) => write!(f, "after write {number}"),
+            Self::Step(number, Side::Before) => write!(f, "before step {number}"),
+            Self::Step(number, Side::After) => write!(f, "after step {number}"),
         }
     }
 }
@@ -59,10 +73,12 @@ impl fmt::Display for Point {
 pub struct Passed {
     pub calls: Vec<String>,
     pub writes: u64,
+    /// Steps of sharing, in words.
+    pub steps: Vec<String>,
 }
 
 impl Passed {
-    /// Every point of such a life.
+    /// Every point of such a life beside the steps of sharing.
     pub fn points(&self) -> Vec<Point> {
         let calls = u64::try_from(self.calls.len()).expect("a count");
         let writes = (0..self.writes)
@@ -123,7 +139,12 @@ pub struct Trigger {
     armed: AtomicBool,
     before: AtomicU64,
     writes: AtomicU64,
+    steps: Mutex<Vec<String>>,
     dead: AtomicBool,
+    /// The work is done, so that the steps that are under way need not be.
+    over: AtomicBool,
+    /// Nothing of the owner is left but the threads of steps.
+    dropped: AtomicBool,
 }
 
 impl Trigger {
@@ -134,7 +155,10 @@ impl Trigger {
             armed: AtomicBool::new(false),
             before: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            steps: Mutex::default(),
             dead: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
         }
     }
 
@@ -164,6 +188,40 @@ impl Trigger {
         }
     }
 
+    /// Told of each step of sharing, by whichever thread takes it.
+    fn stepped(&self, what: &str, side: sharing::Side) {
+        if self.over.load(Ordering::SeqCst) || self.is_dead() {
+            self.end_step(what);
+        }
+        if !self.armed.load(Ordering::SeqCst) || is_question(what) {
+            return;
+        }
+        let point = match side {
+            sharing::Side::Before => {
+                let mut steps = self.steps.lock().expect("no panic");
+                let number = u64::try_from(steps.len()).expect("a count");
+                steps.push(what.to_owned());
+                STEP.set(Some(number));
+                Some(Point::Step(number, Side::Before))
+            }
+            sharing::Side::After => STEP.take().map(|number| Point::Step(number, Side::After)),
+        };
+        if point.is_some() && point == self.point {
+            self.dead.store(true, Ordering::SeqCst);
+            self.end_step(what);
+        }
+    }
+
+    /// Ends the thread of a step. It may tell others of its end, so nobody may be there who could do something about it.
+    fn end_step(&self, what: &str) -> ! {
+        // The owner's own thread ends with its task.
+        let is_own = what == COPY;
+        while !is_own && !self.dropped.load(Ordering::SeqCst) {
+            thread::sleep(LOOK);
+        }
+        resume_unwind(Box::new("killed"));
+    }
+
     fn is_dead(&self) -> bool {
         self.dead.load(Ordering::SeqCst) || self.fuse.is_blown().expect("the fuse")
     }
@@ -180,6 +238,7 @@ impl Trigger {
         Passed {
             calls: names.into_iter().skip(before).collect(),
             writes: self.writes.load(Ordering::SeqCst),
+            steps: self.steps.lock().expect("no panic").clone(),
         }
     }
 }
@@ -256,6 +315,20 @@ fn hush() {
     });
 }
 
+/// Whether a step of sharing only asks.
+fn is_question(what: &str) -> bool {
+    what.starts_with("get_") || what.ends_with(" --list")
+}
+
+/// Waits until an owner is dropped.
+fn await_end(owner: &Weak<()>) {
+    let end = Instant::now() + FAREWELL;
+    while owner.strong_count() > 0 {
+        assert!(Instant::now() < end, "an owner is not dropped");
+        thread::sleep(LOOK);
+    }
+}
+
 impl Lane {
     /// Starts an owner that finds what a killed one has left; what is not well once it has looked.
     pub fn recover(&self, point: Option<Point>) -> (End<Vec<String>>, Passed) {
@@ -283,7 +356,9 @@ impl Lane {
             .enable_all()
             .build()
             .expect("a runtime");
-        let parts = self.parts(&trigger);
+        let owner = Arc::new(());
+        let is_there = Arc::downgrade(&owner);
+        let parts = self.parts(&trigger, owner);
         let metrics = Arc::clone(&parts.metrics);
         if early {
             trigger.arm();
@@ -316,19 +391,37 @@ impl Lane {
         // The work may have seen the death before we did.
         let end = end.filter(|_| !trigger.is_dead());
         let passed = trigger.passed();
-        runtime.shutdown_timeout(FAREWELL);
+        trigger.over.store(true, Ordering::SeqCst);
+        let farewell = thread::spawn(move || runtime.shutdown_timeout(FAREWELL));
+        await_end(&is_there);
+        trigger.dropped.store(true, Ordering::SeqCst);
+        farewell.join().expect("no panic");
         self.fuse.kill().expect("the fuse");
         self.quiesce();
         (end.map_or(End::Killed, End::Done), passed)
     }
 
-    fn parts(&self, trigger: &Arc<Trigger>) -> Parts {
+    /// The parts of an owner, which has this for as long as it is there.
+    fn parts(&self, trigger: &Arc<Trigger>, owner: Arc<()>) -> Parts {
+        let mut parts = self.unwatched_parts();
+        let told = Arc::clone(trigger);
+        parts.store.watch(move |side| {
+            let _owner = &owner;
+            told.written(side);
+        });
+        let told = Arc::clone(trigger);
+        parts
+            .tools
+            .watch(move |what, side| told.stepped(what, side));
+        parts
+    }
+
+    /// The parts of an owner that nobody kills.
+    pub fn unwatched_parts(&self) -> Parts {
         let paths = &self.config.paths;
         let metrics = Arc::new(SelfMetrics::try_new().expect("metrics"));
         let seen = host::highest_fence_seen(&paths.run_dir);
-        let mut store = Store::open(&paths.state_dir, host::now(), Fence(seen.0)).expect("a store");
-        let told = Arc::clone(trigger);
-        store.watch(move |side| told.written(side));
+        let store = Store::open(&paths.state_dir, host::now(), Fence(seen.0)).expect("a store");
         let driver = self.config.driver;
         let hardware = Hardware::new(
             WorkerProgram {
@@ -350,6 +443,7 @@ impl Lane {
             config: Arc::clone(&self.config),
             hardware: Arc::new(hardware),
             store,
+            tools: host::sharing::tools(&self.config),
             events: Events::default(),
             metrics,
         }

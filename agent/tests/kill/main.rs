@@ -19,4 +19,5 @@ mod life;
 mod maintenance;
 mod neighbours;
 mod script;
+mod sharing;
 mod vgpu;
