@@ -1,7 +1,8 @@
 //! Daemons are looked at: who their clients are, a server in FAULT, one that runs and does not answer. None of it holds
 //! anybody up.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kerf_tests::ChildGuard;
@@ -133,6 +134,49 @@ fn a_daemon_that_does_not_answer_is_given_to_nobody_and_replaced_when_nobody_com
     shared.fault("--mps", "clear");
     until_well(world);
     world.client.lease("gpu,mps", "", "").expect("a place");
+}
+
+/// Tells the only daemon something, as anybody may who is root.
+fn tell_by_hand(shared: &Shared, command: &str) {
+    let control = shared.0.kerfd.sysroot();
+    let mut tool = Command::new(control.join("usr/bin/nvidia-cuda-mps-control"))
+        .env("CUDA_MPS_PIPE_DIRECTORY", &shared.pipes()[0])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = tool.stdin.take().expect("a pipe");
+    writeln!(input, "{command}").expect("written");
+    drop(input);
+    assert!(tool.wait().expect("it ends").success(), "{command}");
+}
+
+#[test]
+fn a_daemon_that_lives_and_refuses_its_limits_is_given_to_nobody_until_it_has_them() {
+    let Some(mut shared) = Shared::bare("h100x8", "") else {
+        return;
+    };
+    shared.settles(MPS);
+    let first = shared.daemon();
+    let own = client(&shared, "own");
+    shared.0.kerfd.kill9().expect("it goes");
+    tell_by_hand(&shared, "set_default_active_thread_percentage 60");
+    shared.fault("--mps", "set_default_active_thread_percentage=refuse");
+    shared.0.kerfd.restart().expect("kerfd comes up");
+    let words = ["mps daemon of 0000:", "has not taken its limits"];
+    until_degraded(&shared.0, &words);
+    let refused = shared.refusal("gpu,mps");
+    assert!(refused.contains("has not taken its limits"), "{refused}");
+    // It lives, so no other one is started, and under its client it is not replaced.
+    for _ in 0..3 {
+        shared.0.client.looked();
+    }
+    assert_eq!(shared.daemons(), [u32::try_from(first).expect("a pid")]);
+    shared.fault("--mps", "clear");
+    until_well(&shared.0);
+    assert_eq!(shared.daemon(), first);
+    drop(own);
+    shared.settles(MPS);
+    shared.0.client.lease("gpu,mps", "", "").expect("a place");
 }
 
 #[test]
