@@ -18,6 +18,9 @@ mod lane;
 #[expect(dead_code, reason = "the drill uses the rest")]
 #[path = "../tests/kill/life.rs"]
 mod life;
+#[expect(dead_code, reason = "the drill uses the rest")]
+#[path = "../tests/kill/trigger.rs"]
+mod trigger;
 
 use lane::Lane;
 use life::{Alive, End};

@@ -6,30 +6,23 @@
 //! for sharing is done by threads that nobody can end: each is held back at its next step until everything else is
 //! dropped, and unwinds then. In no case does any code of the owner run that a SIGKILL would not have let run.
 
-use std::cell::Cell;
-use std::fmt;
-use std::panic::{resume_unwind, set_hook, take_hook};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once, Weak};
+use std::panic::{set_hook, take_hook};
+use std::sync::{Arc, Once, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kerf_agent::config::Config;
 use kerf_agent::events::Events;
 use kerf_agent::hardware::{Deadlines, Hardware, WorkerProgram};
-use kerf_agent::host::sharing::copy::COPY;
 use kerf_agent::host::{self, Command, HostHandle, HostView, Parts};
-use kerf_agent::store::{Side, Store};
-use kerf_partitioner::sharing;
+use kerf_agent::store::Store;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::Fence;
-use nvidia_ml::fuse::Fuse;
 use tokio::runtime::Builder;
 
 use crate::lane::Lane;
-
-/// How often the fuse is looked at.
-const LOOK: Duration = Duration::from_millis(1);
+use crate::trigger::{LOOK, Trigger};
+pub use crate::trigger::{Passed, Point};
 
 /// How often an owner looks at the hardware that was told to do so.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -39,53 +32,6 @@ const FAREWELL: Duration = Duration::from_secs(60);
 
 /// How long one life may last: whatever does not end by then waits for ever.
 const LIFE_LIMIT: Duration = Duration::from_secs(120);
-
-/// Where an owner is killed, counted from zero since it was armed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Point {
-    /// Before this driver call.
-    Call(u64),
-    /// On this side of this write to the store.
-    Write(u64, Side),
-    /// On this side of this step of sharing that changes something.
-    Step(u64, Side),
-}
-
-thread_local! {
-    /// Which step of sharing this thread is in, where it counts.
-    static STEP: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(number) => write!(f, "driver call {number}"),
-            Self::Write(number, Side::Before) => write!(f, "before write {number}"),
-            Self::Write(number, Side::After) => write!(f, "after write {number}"),
-            Self::Step(number, Side::Before) => write!(f, "before step {number}"),
-            Self::Step(number, Side::After) => write!(f, "after step {number}"),
-        }
-    }
-}
-
-/// How many points an owner passed while armed, and the functions of the driver that it called.
-#[derive(Debug, Clone, Default)]
-pub struct Passed {
-    pub calls: Vec<String>,
-    pub writes: u64,
-    /// Steps of sharing, in words.
-    pub steps: Vec<String>,
-}
-
-impl Passed {
-    /// Every point of such a life beside the steps of sharing.
-    pub fn points(&self) -> Vec<Point> {
-        let calls = u64::try_from(self.calls.len()).expect("a count");
-        let writes = (0..self.writes)
-            .flat_map(|number| [Side::Before, Side::After].map(|side| Point::Write(number, side)));
-        (0..calls).map(Point::Call).chain(writes).collect()
-    }
-}
 
 /// Whether a function of the driver changes what is on a GPU.
 pub fn is_change(function: &str) -> bool {
@@ -129,117 +75,6 @@ impl std::ops::AddAssign for Kills {
     fn add_assign(&mut self, other: Self) {
         self.meant += other.meant;
         self.met += other.met;
-    }
-}
-
-/// Counts points, and kills at the chosen one.
-pub struct Trigger {
-    fuse: Arc<Fuse>,
-    point: Option<Point>,
-    armed: AtomicBool,
-    before: AtomicU64,
-    writes: AtomicU64,
-    steps: Mutex<Vec<String>>,
-    dead: AtomicBool,
-    /// The work is done, so that the steps that are under way need not be.
-    over: AtomicBool,
-    /// Nothing of the owner is left but the threads of steps.
-    dropped: AtomicBool,
-}
-
-impl Trigger {
-    fn new(fuse: Arc<Fuse>, point: Option<Point>) -> Self {
-        Self {
-            fuse,
-            point,
-            armed: AtomicBool::new(false),
-            before: AtomicU64::new(0),
-            writes: AtomicU64::new(0),
-            steps: Mutex::default(),
-            dead: AtomicBool::new(false),
-            over: AtomicBool::new(false),
-            dropped: AtomicBool::new(false),
-        }
-    }
-
-    /// From now on points count.
-    pub fn arm(&self) {
-        let calls = self.fuse.calls().expect("the fuse");
-        self.before.store(calls, Ordering::SeqCst);
-        if let Some(Point::Call(number)) = self.point {
-            self.fuse.blow_after(number).expect("the fuse");
-        }
-        self.armed.store(true, Ordering::SeqCst);
-    }
-
-    /// Told of each write, by the owner's own thread.
-    fn written(&self, side: Side) {
-        if !self.armed.load(Ordering::SeqCst) {
-            return;
-        }
-        let number = match side {
-            Side::Before => self.writes.load(Ordering::SeqCst),
-            Side::After => self.writes.fetch_add(1, Ordering::SeqCst),
-        };
-        if self.point == Some(Point::Write(number, side)) {
-            self.dead.store(true, Ordering::SeqCst);
-            // Not a panic, which would be printed.
-            resume_unwind(Box::new("killed"));
-        }
-    }
-
-    /// Told of each step of sharing, by whichever thread takes it.
-    fn stepped(&self, what: &str, side: sharing::Side) {
-        if self.over.load(Ordering::SeqCst) || self.is_dead() {
-            self.end_step(what);
-        }
-        if !self.armed.load(Ordering::SeqCst) || is_question(what) {
-            return;
-        }
-        let point = match side {
-            sharing::Side::Before => {
-                let mut steps = self.steps.lock().expect("no panic");
-                let number = u64::try_from(steps.len()).expect("a count");
-                steps.push(what.to_owned());
-                STEP.set(Some(number));
-                Some(Point::Step(number, Side::Before))
-            }
-            sharing::Side::After => STEP.take().map(|number| Point::Step(number, Side::After)),
-        };
-        if point.is_some() && point == self.point {
-            self.dead.store(true, Ordering::SeqCst);
-            self.end_step(what);
-        }
-    }
-
-    /// Ends the thread of a step. It may tell others of its end, so nobody may be there who could do something about it.
-    fn end_step(&self, what: &str) -> ! {
-        // The owner's own thread ends with its task.
-        let is_own = what == COPY;
-        while !is_own && !self.dropped.load(Ordering::SeqCst) {
-            thread::sleep(LOOK);
-        }
-        resume_unwind(Box::new("killed"));
-    }
-
-    fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::SeqCst) || self.fuse.is_blown().expect("the fuse")
-    }
-
-    async fn death(&self) {
-        while !self.is_dead() {
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    fn passed(&self) -> Passed {
-        let before = usize::try_from(self.before.load(Ordering::SeqCst)).expect("a count");
-        let names = self.fuse.names().expect("the fuse");
-        Passed {
-            calls: names.into_iter().skip(before).collect(),
-            writes: self.writes.load(Ordering::SeqCst),
-            steps: self.steps.lock().expect("no panic").clone(),
-        }
     }
 }
 
@@ -315,11 +150,6 @@ fn hush() {
     });
 }
 
-/// Whether a step of sharing only asks.
-fn is_question(what: &str) -> bool {
-    what.starts_with("get_") || what.ends_with(" --list")
-}
-
 /// Waits until an owner is dropped.
 fn await_end(owner: &Weak<()>) {
     let end = Instant::now() + FAREWELL;
@@ -391,10 +221,10 @@ impl Lane {
         // The work may have seen the death before we did.
         let end = end.filter(|_| !trigger.is_dead());
         let passed = trigger.passed();
-        trigger.over.store(true, Ordering::SeqCst);
+        trigger.end();
         let farewell = thread::spawn(move || runtime.shutdown_timeout(FAREWELL));
         await_end(&is_there);
-        trigger.dropped.store(true, Ordering::SeqCst);
+        trigger.release();
         farewell.join().expect("no panic");
         self.fuse.kill().expect("the fuse");
         self.quiesce();

@@ -20,4 +20,5 @@ mod maintenance;
 mod neighbours;
 mod script;
 mod sharing;
+mod trigger;
 mod vgpu;

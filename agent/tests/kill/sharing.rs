@@ -98,7 +98,7 @@ fn drill_point(
 }
 
 /// A scene with its share of points.
-fn drill(scene: Scene) -> (Kills, Vec<String>) {
+fn drill(scene: Scene) -> (String, Kills, Vec<String>) {
     let begun = Instant::now();
     let course = Course::new(scene);
     let (most, of_recovery) = match std::env::var(POINTS_ENV).ok().as_deref() {
@@ -117,10 +117,10 @@ fn drill(scene: Scene) -> (Kills, Vec<String>) {
         faults.extend(found);
     }
     let (name, Kills { meant, met }, took) = (scene.name, kills, begun.elapsed());
-    println!(
+    let words = format!(
         "sharing, {name}: {meant} kills, of which {met} met their point; {count} points in all; {took:?}"
     );
-    (kills, faults)
+    (words, kills, faults)
 }
 
 #[test]
@@ -131,10 +131,11 @@ fn a_kill_at_any_point_leaves_the_old_sharing_or_the_new() {
     bins::simulator_tools().expect("cargo build -p kerf-sim-tools");
     let done = on_lanes(SCENES.into_iter(), drill);
     let mut sum = Kills::default();
-    for (kills, _) in &done {
+    for (words, kills, _) in &done {
+        println!("{words}");
         sum += *kills;
     }
-    let faults: Vec<String> = done.into_iter().flat_map(|(_, faults)| faults).collect();
+    let faults: Vec<String> = done.into_iter().flat_map(|(.., faults)| faults).collect();
     let first: Vec<&String> = faults.iter().take(5).collect();
     assert!(
         faults.is_empty(),

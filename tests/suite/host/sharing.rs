@@ -127,7 +127,12 @@ impl Shared {
 
 /// The environment and the mounts of a container's first process.
 fn inside(world: &World, id: &str) -> (BTreeSet<String>, String) {
-    let env = world.exec(id, "tr '\\0' '\\n' < /proc/1/environ");
+    let mut env = String::new();
+    // The process may be about to become the container's program.
+    world.until("its environment", || {
+        env = world.exec(id, "tr '\\0' '\\n' < /proc/1/environ");
+        !env.is_empty()
+    });
     let mounts = world.exec(id, "cat /proc/1/mounts");
     (env.lines().map(str::to_owned).collect(), mounts)
 }
