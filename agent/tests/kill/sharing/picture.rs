@@ -16,6 +16,9 @@ use serde_json::Value;
 use crate::judge::{Picture as Everything, documents};
 use crate::lane::Lane;
 
+/// The compute mode of a GPU that one process may use, as NVML numbers it.
+const EXCLUSIVE: u32 = 3;
+
 /// GPUs of a lane.
 const GPUS: usize = 2;
 
@@ -31,8 +34,8 @@ pub struct Daemon {
 /// Everything.
 pub struct Picture {
     everything: Everything,
-    /// Time slice and compute mode of each GPU.
-    settings: Vec<String>,
+    /// Time slice and compute mode of each GPU, as NVML numbers them.
+    settings: BTreeMap<u32, (u32, u32)>,
     /// Daemons by what their device is: `gpu 0`, or `gpu 0 4:4`.
     pub daemons: BTreeMap<String, Vec<Daemon>>,
     /// What the record in the run folder says.
@@ -71,10 +74,8 @@ impl Picture {
             daemons.entry(name).or_default().push(daemon);
         }
         let settings = devices(&lane.info.dir).expect("the machine").into_iter();
-        let settings = settings.take(GPUS).map(|gpu| {
-            let (index, slice, mode) = (gpu.index, gpu.time_slice, gpu.compute_mode);
-            format!("gpu {index}: time slice {slice}, compute mode {mode}")
-        });
+        let settings = settings.take(GPUS);
+        let settings = settings.map(|gpu| (gpu.index, (gpu.time_slice, gpu.compute_mode)));
         let store = Connection::open(lane.config.paths.state_dir.join("state.db"));
         let mut kept = documents(&store.expect("the store"), "layout");
         let places = fs::read_dir(lane.config.paths.run_dir.join("mps"));
@@ -94,7 +95,11 @@ impl Picture {
     /// What two runs have in common.
     pub fn shape(&self) -> String {
         let mut lines = vec![self.everything.shape()];
-        lines.extend(self.settings.iter().cloned());
+        for (gpu, (slice, mode)) in &self.settings {
+            lines.push(format!(
+                "gpu {gpu}: time slice {slice}, compute mode {mode}"
+            ));
+        }
         for (device, all) in &self.daemons {
             let limits: Vec<&[String; 2]> = all.iter().map(|daemon| &daemon.limits).collect();
             lines.push(format!("daemons of {device}: {limits:?}"));
@@ -107,6 +112,7 @@ impl Picture {
     /// What must hold whenever nothing is under way. `known` are the daemons that the owner shows.
     pub fn faults(&self, known: &[u32]) -> Vec<String> {
         let mut faults = self.everything.faults();
+        faults.extend(self.disagreements());
         let mut running = Vec::new();
         let mut places = Vec::new();
         for (device, daemons) in &self.daemons {
@@ -138,6 +144,72 @@ impl Picture {
             }
         }
         faults
+    }
+}
+
+impl Picture {
+    /// Where daemons, settings and the kept layout are not what the record says.
+    fn disagreements(&self) -> Vec<String> {
+        let (mut faults, mut daemons) = (Vec::new(), BTreeMap::new());
+        let mut settings: BTreeMap<u32, (u32, u32)> =
+            self.settings.keys().map(|gpu| (*gpu, (0, 0))).collect();
+        for (pci, sharing) in self.record["gpus"].as_object().into_iter().flatten() {
+            let gpu = self.everything.index(pci).expect("a GPU of the machine");
+            let is_mig = self.everything.modes[&gpu].0;
+            let (mps, turns) = (&sharing["mps"], &sharing["time-slice"]);
+            let intervals = ["default", "short", "medium", "long"];
+            let slice = (0..).zip(intervals);
+            let slice = slice.filter(|(_, word)| turns["interval"] == **word);
+            let slice = slice.map(|(number, _)| number).next().unwrap_or(0);
+            let is_exclusive = mps.is_object() && !is_mig;
+            settings.insert(gpu, (slice, if is_exclusive { EXCLUSIVE } else { 0 }));
+            let threads = mps["threads"].as_u64().unwrap_or(100);
+            for device in self.devices(gpu).filter(|_| mps.is_object()) {
+                daemons.insert(device, format!("ok {threads}.0"));
+            }
+        }
+        if settings != self.settings {
+            faults.push(format!("settings {:?}, not {settings:?}", self.settings));
+        }
+        let running: BTreeMap<String, String> = self
+            .daemons
+            .iter()
+            .flat_map(|(device, all)| {
+                all.iter()
+                    .map(|one| (device.clone(), one.limits[0].clone()))
+            })
+            .collect();
+        if running != daemons {
+            faults.push(format!("daemons {running:?}, not {daemons:?}"));
+        }
+        if self.kept_sharing() != self.record["gpus"] {
+            let (kept, record) = (self.kept_sharing(), &self.record["gpus"]);
+            faults.push(format!("kept is {kept}, and shared {record}"));
+        }
+        faults
+    }
+
+    /// What of a GPU is shared where it is: the whole, or each of its slices.
+    fn devices(&self, gpu: u32) -> impl Iterator<Item = String> {
+        let is_mig = self.everything.modes[&gpu].0;
+        let slices = self.everything.instances.keys();
+        let own = slices.filter(move |(of, ..)| is_mig && *of == gpu);
+        let slices = own.map(|(gpu, start, size)| format!("gpu {gpu} {start}:{size}"));
+        let whole = (!is_mig).then(|| format!("gpu {gpu}"));
+        slices.chain(whole)
+    }
+
+    /// How GPUs are to be shared after the next boot.
+    fn kept_sharing(&self) -> Value {
+        let text = self.kept["layout"].as_str().unwrap_or("{}");
+        let layout: Value = serde_json::from_str(text).expect("a layout");
+        let rules = layout["rules"].as_array().into_iter().flatten();
+        let shared = rules.filter(|rule| rule["sharing"].is_object());
+        let shared = shared.filter_map(|rule| {
+            let gpu = rule["gpus"][0].as_str()?.to_owned();
+            Some((gpu, rule["sharing"].clone()))
+        });
+        Value::Object(shared.collect())
     }
 }
 

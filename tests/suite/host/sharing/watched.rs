@@ -142,6 +142,7 @@ fn tell_by_hand(shared: &Shared, command: &str) {
     let mut tool = Command::new(control.join("usr/bin/nvidia-cuda-mps-control"))
         .env("CUDA_MPS_PIPE_DIRECTORY", &shared.pipes()[0])
         .stdin(Stdio::piped())
+        .stdout(Stdio::null())
         .spawn()
         .expect("it starts");
     let mut input = tool.stdin.take().expect("a pipe");
