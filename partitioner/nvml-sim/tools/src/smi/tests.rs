@@ -52,6 +52,7 @@ fn the_table_is_straight() {
         instance: None,
         uuid: String::new(),
         time_slice,
+        compute_mode: 0,
         mps_clients: 48,
         mps_present: 0,
     };
