@@ -23,15 +23,18 @@ mod error;
 mod fit;
 mod greedy;
 mod layers;
+mod master;
 mod meet;
 mod names;
 mod pack;
 mod price;
+mod scale;
 mod seat;
 mod seen;
 mod solve;
 mod table;
 mod tables;
+mod widen;
 mod worth;
 
 pub use error::SplitError;

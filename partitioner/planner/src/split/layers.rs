@@ -48,6 +48,8 @@ pub(super) enum Found {
     Split {
         /// What it costs.
         cost: u64,
+        /// The room that it leaves.
+        room: Options,
         /// The choices, in order of the GPUs.
         choices: Vec<usize>,
     },
@@ -94,6 +96,7 @@ impl Search<'_> {
         match (meeting.best, dropped) {
             (Some(pair), _) => Found::Split {
                 cost: pair.cost,
+                room: pair.room,
                 choices: meeting.choices(&pair),
             },
             (None, Some(least)) => Found::Beyond(least),

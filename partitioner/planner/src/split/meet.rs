@@ -24,7 +24,7 @@ pub(super) struct Meeting<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pair {
     pub cost: u64,
-    room: Options,
+    pub room: Options,
     first: Way,
     second: Way,
 }

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use kerf_types::{Placement, ProfileId};
 
 use super::pack::Packing;
+use super::scale::Scale;
 use super::table::{State, Table};
 use super::{SplitError, SplitGpu, Wanted};
 use crate::options::Options;
@@ -32,6 +33,10 @@ pub(super) struct Seat {
     pub choices: Vec<Choice>,
     /// Counts of the wanted profiles, choice after choice.
     pub counts: Vec<i64>,
+    /// The same, profile after profile.
+    pub columns: Vec<f64>,
+    /// Cost and room of each choice in one number, see [`Scale`].
+    pub values: Vec<i64>,
     /// Most of each wanted profile.
     pub most: Vec<u32>,
     /// Weights of all that may be disturbed.
@@ -170,9 +175,28 @@ impl Seat {
         Self {
             choices: Vec::new(),
             counts: Vec::new(),
+            columns: Vec::new(),
+            values: Vec::new(),
             most: vec![0; kinds],
             movable: 0,
         }
+    }
+
+    /// Values the choices.
+    pub fn weigh(&mut self, scale: &Scale) {
+        let values = self.choices.iter().map(|choice| scale.of_choice(choice));
+        self.values = values.collect();
+        let kinds = self.most.len();
+        let column = |kind: usize| self.counts.iter().skip(kind).step_by(kinds);
+        let columns = (0..kinds).flat_map(column);
+        self.columns = columns.map(|count| *count as f64).collect();
+    }
+
+    /// The counts of a choice.
+    pub fn row(&self, choice: usize) -> &[i64] {
+        let kinds = self.most.len();
+        let row = choice * kinds..(choice + 1) * kinds;
+        self.counts.get(row).unwrap_or_default()
     }
 
     /// Most units that a choice takes.

@@ -5,20 +5,13 @@ use std::sync::Arc;
 
 use kerf_types::ProfileId;
 
-use super::fit::fits;
-use super::layers::{Found, Search};
-use super::price::{ONE, Prices};
+use super::scale::Scale;
 use super::seat::{Question, Seat, pin_not_wanted};
 use super::table::Table;
 use super::tables::STATE_LIMIT;
+use super::widen::search;
 use super::{SplitError, SplitGpu, Tables, Wanted};
 use crate::gpu::Existing;
-
-/// Searches that were too narrow before it is asked whether there is any split: most requests have one near the bound.
-const FIT_AFTER: usize = 2;
-
-/// Tries up to which the prices are made better: a search that is wider costs more than a closer bound.
-const IMPROVED: usize = 4;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -34,7 +27,7 @@ pub(super) fn solve(
     gpus: &[SplitGpu<'_>],
     wanted: &[Wanted],
     tables: &mut Tables,
-    nodes: u64,
+    mut nodes: u64,
 ) -> Result<Outcome, SplitError> {
     check_pins(gpus, wanted)?;
     if wanted.is_empty() {
@@ -51,10 +44,19 @@ pub(super) fn solve(
     ) else {
         return Ok(Outcome::default());
     };
-    let (seats, seat_of) = seats(&question, &found)?;
+    let (mut seats, seat_of) = seats(&question, &found)?;
+    let scale = Scale::of(
+        &seat_of
+            .iter()
+            .filter_map(|at| seats.get(*at))
+            .collect::<Vec<_>>(),
+    );
+    seats.iter_mut().for_each(|seat| seat.weigh(&scale));
     let all: Vec<&Seat> = seat_of.iter().filter_map(|at| seats.get(*at)).collect();
     check_counts(&question, &all)?;
-    let outcome = search(&question, &all, nodes)?;
+    let step = unit(gpus);
+    let outcome =
+        search(&question, &all, (scale, step), &mut nodes).ok_or_else(|| no_split(&question))?;
     let targets = outcome.choices.map(|choices| {
         let parts = all.iter().zip(&found).zip(choices);
         parts
@@ -163,126 +165,6 @@ fn target(seat: &Seat, table: &Table, choice: usize) -> BTreeMap<ProfileId, u32>
         .filter(|(_, count)| **count > 0)
         .map(|(id, count)| (*id, *count))
         .collect()
-}
-
-struct Searched {
-    choices: Option<Vec<usize>>,
-    bound: u64,
-}
-
-/// Searches with an allowance that grows from what the prices prove to what is found.
-fn search(
-    question: &Question<'_>,
-    seats: &[&Seat],
-    mut nodes: u64,
-) -> Result<Searched, SplitError> {
-    let want: Vec<u32> = question.wanted.iter().map(|one| one.count).collect();
-    let signed: Vec<i64> = want.iter().map(|count| i64::from(*count)).collect();
-    let mut prices = Prices::none(seats, &signed);
-    let shift = prices.shift;
-    let most = seats.iter().map(|seat| seat.movable >> shift).sum::<u64>();
-    let step = if shift == 0 { unit(question.gpus) } else { 1 };
-    let nothing = || no_split(question);
-    let first = proven(prices.bound, step);
-    let (mut allowed, mut bound, mut tries) = (first, first, 0_usize);
-    let mut does_fit = None;
-    loop {
-        if bound > most {
-            return Err(nothing());
-        }
-        let beyond: Vec<Vec<i64>> = seats.iter().map(|seat| prices.beyond(seat)).collect();
-        let beyond: Vec<&[i64]> = beyond.iter().map(Vec::as_slice).collect();
-        let search = Search {
-            packing: &question.packing,
-            seats,
-            beyond: &beyond,
-            all: question.all(),
-            volume: question.volume(),
-            want: &want,
-        };
-        let allowance = i128::from(allowed) * i128::from(ONE) - prices.bound;
-        let allowance = i64::try_from(allowance.max(0)).unwrap_or(i64::MAX);
-        match search.run(allowance, &mut nodes) {
-            // With shifted costs a cheaper one may lie just beyond what was allowed.
-            Found::Split { cost, .. } if cost >> shift > allowed => allowed = cost >> shift,
-            Found::Split { cost, choices } => {
-                let choices = Some(choices);
-                return Ok(Searched {
-                    choices,
-                    bound: cost,
-                });
-            }
-            Found::Nothing => return Err(nothing()),
-            Found::Exhausted => {
-                let bound = bound << shift;
-                return Ok(Searched {
-                    choices: None,
-                    bound,
-                });
-            }
-            Found::Beyond(_) if allowed >= most => return Err(nothing()),
-            Found::Beyond(least) => {
-                bound = bound.max(proven(prices.bound + i128::from(least), step));
-                tries += 1;
-                if tries == FIT_AFTER {
-                    does_fit = fits(question, seats, &mut nodes);
-                    if does_fit == Some(false) {
-                        return Err(nothing());
-                    }
-                }
-                let aim = aim(&prices, seats, (most, does_fit), tries);
-                if let Some(aim) = aim {
-                    prices.improve(seats, &signed, aim);
-                    bound = bound.max(proven(prices.bound, step));
-                }
-                (bound, allowed) = widen(&prices, seats, (step, most), tries, bound);
-            }
-        }
-    }
-}
-
-/// How much better the prices are to be after so many tries that were too narrow: for the cheapest split, and where
-/// nobody knows whether there is any, to show that there is none.
-fn aim(
-    prices: &Prices,
-    seats: &[&Seat],
-    (most, does_fit): (u64, Option<bool>),
-    tries: usize,
-) -> Option<i128> {
-    match tries {
-        3 if does_fit.is_none() => Some((i128::from(most) + 1) * i128::from(ONE) - prices.bound),
-        1..=IMPROVED => Some(i128::from(prices.lightest(seats))),
-        _ => None,
-    }
-}
-
-/// What is proven and what is allowed next, after so many tries that were too narrow.
-fn widen(
-    prices: &Prices,
-    seats: &[&Seat],
-    (step, most): (u64, u64),
-    tries: usize,
-    bound: u64,
-) -> (u64, u64) {
-    // Narrow searches first: most requests are answered near the bound. Then ever wider ones, since
-    // what none of them answers most often has no answer.
-    let lightest = u64::try_from(prices.lightest(seats) / ONE)
-        .unwrap_or(1)
-        .max(1);
-    let times = [0, 1, 2, 4].get(tries - 1).copied();
-    let times =
-        times.unwrap_or_else(|| 4_u64.saturating_pow(u32::try_from(tries - 3).unwrap_or(32)));
-    let ahead = lightest.saturating_mul(times);
-    let further = proven(prices.bound, step).saturating_add(ahead);
-    let allowed = bound.max(further.div_ceil(step).saturating_mul(step).min(most));
-    (bound, allowed)
-}
-
-/// The least cost that a bound leaves: costs are whole multiples of `step`.
-fn proven(bound: i128, step: u64) -> u64 {
-    let units = i128::from(ONE) * i128::from(step.max(1));
-    let multiples = (bound.max(0) + units - 1) / units;
-    u64::try_from(multiples).map_or(u64::MAX, |count| count.saturating_mul(step))
 }
 
 /// The greatest number of which every weight is a multiple.

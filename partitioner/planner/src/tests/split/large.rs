@@ -73,6 +73,9 @@ fn a_grid_too_large_for_a_table_gets_a_plan_and_an_honest_bound() {
     assert_eq!(check_split(&subjects, &wanted, &plan), []);
 }
 
+/// Fewer nodes than a search over four GPUs takes.
+const SHORT: u64 = 10;
+
 #[test]
 fn a_search_that_ends_early_says_so() {
     let family = Family::new(profiles("h100-80gb"));
@@ -87,7 +90,7 @@ fn a_search_that_ends_early_says_so() {
         let host = Host::random(&[&family; 4], draw, &mut random);
         let (gpus, wanted) = (host.gpus(), host.wanted());
         let short = SplitBudget {
-            nodes: 60,
+            nodes: SHORT,
             ..SplitBudget::default()
         };
         let long = plan_split(&gpus, &wanted, &mut tables, SplitBudget::default());
@@ -98,7 +101,7 @@ fn a_search_that_ends_early_says_so() {
                 assert_eq!(check_split(&host.subjects(), &wanted, &plan), []);
                 unproven += usize::from(!plan.proof);
             }
-            (Err(SplitError::Undecided { nodes: 60 }), _) => undecided += 1,
+            (Err(SplitError::Undecided { nodes: SHORT }), _) => undecided += 1,
             (Err(_), Err(_)) => {}
             (plan, best) => panic!("{plan:?}, {best:?}"),
         }
