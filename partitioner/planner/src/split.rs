@@ -7,10 +7,12 @@
 //! then that of the next. All three are exact whenever `proof` is said. A pinned instance stays where it is. Only
 //! whole instances are split: a divided one is not among the wanted, and a pinned part of one refuses the request.
 //!
-//! How: the table of a grid gives for each GPU the cheapest state of each multiset; prices of slices give a
-//! bound (`price`); a search over the GPUs sees every split whose cost does not exceed what it is allowed,
-//! from the bound upwards (`layers`). A grid with more than [`STATE_LIMIT`] states, or a search that ends
-//! early, is answered by a greedy split and the bound that has been proven (`greedy`).
+//! How: the table of a grid gives for each GPU the cheapest state of each multiset; cost and room become one number
+//! (`scale`). The linear relaxation, in which GPUs take multisets in shares (`master`), prices slices, and the prices
+//! prove a bound and what each multiset is worth beyond it (`price`), or that nothing fits. A search over the GPUs sees
+//! every split that is worth no more than it is allowed (`layers`), from the bound upwards (`widen`, `cut`). A grid
+//! with more than [`STATE_LIMIT`] states, or a search that ends early, is answered by a greedy split and the bound that
+//! has been proven (`greedy`).
 
 use std::collections::BTreeMap;
 
@@ -19,8 +21,11 @@ use kerf_types::ProfileId;
 use crate::gpu::{Budget, Existing, FitError, GpuPlan, plan_gpu};
 use crate::grid::Grid;
 
+mod allowance;
+mod basis;
+mod block;
+mod cut;
 mod error;
-mod fit;
 mod greedy;
 mod layers;
 mod master;
@@ -35,7 +40,9 @@ mod solve;
 mod table;
 mod tables;
 mod widen;
-mod worth;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::SplitError;
 pub use names::wanted;
@@ -74,7 +81,7 @@ pub struct SplitBudget {
 }
 
 impl Default for SplitBudget {
-    /// Ten times the nodes that sixteen GPUs of the known products need at the 99th percentile.
+    /// A hundred times the nodes that sixteen GPUs of the known products take at most: some seconds.
     fn default() -> Self {
         Self {
             nodes: 40_000_000,

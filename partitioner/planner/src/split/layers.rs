@@ -10,8 +10,10 @@
 
 use std::cmp::Reverse;
 
+use super::allowance::{Allowance, Beyond, sum};
 use super::meet::Meeting;
 use super::pack::Packing;
+use super::price::Bound;
 use super::seat::{Choice, Seat, by_worth};
 use super::seen::Seen;
 use crate::options::Options;
@@ -23,8 +25,8 @@ pub(super) struct Way {
     volume: u64,
     pub cost: u64,
     pub room: Options,
-    /// Beyond the bound so far.
-    pub beyond: i64,
+    /// Beyond each bound so far.
+    pub beyond: Beyond,
     /// Index into the choices of the GPU, and rank of its state.
     pub choice: u32,
     pub state: usize,
@@ -32,29 +34,33 @@ pub(super) struct Way {
     pub parent: u32,
 }
 
-/// A GPU with its choices in the order of what they cost beyond the bound.
+/// A GPU with its choices in the order of what they are worth beyond the first bound.
 struct Layer<'a> {
-    choices: Vec<(i64, u32, &'a Choice)>,
+    choices: Vec<(Beyond, u32, &'a Choice)>,
     /// Most of each profile, and most units, on the GPUs that this half has not come to and the other half.
     rest: u128,
     rest_volume: u64,
 }
 
+/// A split.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Split {
+    /// What it costs.
+    pub cost: u64,
+    /// The room that it leaves.
+    pub room: Options,
+    /// An index into the choices of each GPU, in order of the GPUs.
+    pub choices: Vec<usize>,
+}
+
 /// What a search came to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The cheapest split that the allowance covers, if it covers any: an index into the choices of each
-    /// GPU.
-    Split {
-        /// What it costs.
-        cost: u64,
-        /// The room that it leaves.
-        room: Options,
-        /// The choices, in order of the GPUs.
-        choices: Vec<usize>,
-    },
-    /// None, and the least that was dropped for being beyond the allowance.
-    Beyond(i64),
+    /// The best split that the allowance covers.
+    Split(Split),
+    /// None that the allowance covers, and what those that it does not cover are worth at the least, in the unit of
+    /// the bounds.
+    Beyond(i128),
     /// None, and nothing was dropped: there is none at all.
     Nothing,
     /// The nodes ran out.
@@ -65,40 +71,32 @@ pub(super) enum Found {
 pub(super) struct Search<'a> {
     pub packing: &'a Packing,
     pub seats: &'a [&'a Seat],
-    /// For each GPU and each of its choices what it costs beyond the bound.
-    pub beyond: &'a [&'a [i64]],
+    /// Two bounds, which may be the same: the splits that both allow are covered.
+    pub bounds: [&'a Bound; 2],
     pub all: u128,
     pub volume: u64,
     pub want: &'a [u32],
 }
 
 impl Search<'_> {
-    /// The cheapest split of at most `allowance` beyond the bound. Takes from `nodes` one for each choice
-    /// that it tries.
-    pub fn run(&self, allowance: i64, nodes: &mut u64) -> Found {
-        let layers = self.layers(allowance);
-        let mut dropped: Option<i64> = None;
+    /// The best split that is worth at most `value` by both bounds. Takes from `nodes` one for each choice that it
+    /// tries.
+    pub fn run(&self, value: i128, nodes: &mut u64) -> Found {
+        let mut allowance = Allowance::new(self.bounds, value);
+        let layers = self.layers(&mut allowance);
         let (second, first) = layers.split_at(layers.len() - self.middle());
-        let mut sweep = |half: &[Layer<'_>]| self.sweep(half, allowance, &mut dropped, nodes);
+        let mut sweep = |half: &[Layer<'_>]| self.sweep(half, &mut allowance, nodes);
         let (Some(second), Some(first)) = (sweep(second), sweep(first)) else {
             return Found::Exhausted;
         };
         let mut meeting = Meeting::new(&first, &second);
-        meeting.meet(self.packing, self.all, allowance);
-        // What choices alone are beyond the allowance is dropped before the search.
-        let alone = self.beyond.iter().flat_map(|seat| seat.iter());
-        let alone = alone.copied().filter(|beyond| *beyond > allowance);
-        let dropped = dropped
-            .into_iter()
-            .chain(meeting.dropped)
-            .chain(alone)
-            .min();
-        match (meeting.best, dropped) {
-            (Some(pair), _) => Found::Split {
+        meeting.meet(self.packing, self.all, &mut allowance);
+        match (meeting.best, allowance.dropped) {
+            (Some(pair), _) => Found::Split(Split {
                 cost: pair.cost,
                 room: pair.room,
                 choices: meeting.choices(&pair),
-            },
+            }),
             (None, Some(least)) => Found::Beyond(least),
             (None, None) => Found::Nothing,
         }
@@ -116,14 +114,13 @@ impl Search<'_> {
     fn sweep(
         &self,
         half: &[Layer<'_>],
-        allowance: i64,
-        dropped: &mut Option<i64>,
+        allowance: &mut Allowance,
         nodes: &mut u64,
     ) -> Option<Vec<Vec<Way>>> {
         let mut done: Vec<Vec<Way>> = Vec::with_capacity(half.len() + 1);
         let mut ways = vec![self.root()];
         for layer in half {
-            let next = self.step(&ways, layer, allowance, dropped, nodes)?;
+            let next = self.step(&ways, layer, allowance, nodes)?;
             done.push(std::mem::replace(&mut ways, next));
         }
         done.push(ways);
@@ -136,7 +133,7 @@ impl Search<'_> {
             volume: self.volume,
             cost: 0,
             room: Options::default(),
-            beyond: 0,
+            beyond: [0; 2],
             choice: 0,
             state: 0,
             parent: 0,
@@ -145,19 +142,21 @@ impl Search<'_> {
 
     /// From the last GPU to the first: so the smaller of two equal plans is told by the state of the GPU
     /// that comes first in the request, then by that of the next.
-    fn layers(&self, allowance: i64) -> Vec<Layer<'_>> {
+    fn layers(&self, allowance: &mut Allowance) -> Vec<Layer<'_>> {
         let mut layers: Vec<Layer<'_>> = Vec::with_capacity(self.seats.len());
         let (first, second) = self.seats.split_at(self.middle());
-        let (of_first, of_second) = self.beyond.split_at(self.middle());
-        for (half, beyond, other) in [(first, of_first, second), (second, of_second, first)] {
-            let mut rest = Rest::of(other, self.want);
-            for (seat, beyond) in half.iter().zip(beyond) {
-                let choices = seat.choices.iter().zip(beyond.iter()).zip(0..);
+        let [one, other] = self.bounds.map(|bound| &bound.beyond);
+        let mut beyond = one.iter().zip(other);
+        for (half, rest) in [(first, second), (second, first)] {
+            let mut rest = Rest::of(rest, self.want);
+            for (seat, (one, other)) in half.iter().zip(&mut beyond) {
+                let beyond = one.iter().zip(other).map(|(one, other)| [*one, *other]);
+                let choices = seat.choices.iter().zip(beyond).zip(0..);
                 let mut choices: Vec<_> = choices
-                    .filter(|((_, beyond), _)| **beyond <= allowance)
-                    .map(|((choice, beyond), index)| (*beyond, index, choice))
+                    .filter(|((_, beyond), _)| allowance.covers(*beyond))
+                    .map(|((choice, beyond), index)| (beyond, index, choice))
                     .collect();
-                choices.sort_by_key(|(beyond, _, choice)| (*beyond, by_worth(choice)));
+                choices.sort_by_key(|(beyond, _, choice)| (beyond[0], by_worth(choice)));
                 layers.push(Layer {
                     choices,
                     rest: self.packing.pack(rest.most.iter().copied()),
@@ -175,8 +174,7 @@ impl Search<'_> {
         &self,
         ways: &[Way],
         layer: &Layer<'_>,
-        allowance: i64,
-        dropped: &mut Option<i64>,
+        allowance: &mut Allowance,
         nodes: &mut u64,
     ) -> Option<Vec<Way>> {
         let mut out: Vec<Way> = Vec::new();
@@ -184,11 +182,12 @@ impl Search<'_> {
         for (way, parent) in ways.iter().zip(0..) {
             for (beyond, index, choice) in &layer.choices {
                 *nodes = nodes.checked_sub(1)?;
-                let beyond = way.beyond.saturating_add(*beyond);
-                if beyond > allowance {
-                    // And so is every later choice.
-                    *dropped = Some(dropped.map_or(beyond, |least| least.min(beyond)));
-                    break;
+                let beyond = sum(way.beyond, *beyond);
+                if !allowance.covers(beyond) {
+                    if allowance.covers_none_after(beyond) {
+                        break;
+                    }
+                    continue;
                 }
                 let Some(left) = self.packing.without(way.left, choice.key) else {
                     continue;
@@ -231,7 +230,8 @@ impl Way {
     fn take(&mut self, other: Self) {
         // With shifted costs the cheaper way may look dearer beyond the bound; the smaller figure of both
         // drops no way that the allowance covers.
-        let beyond = self.beyond.min(other.beyond);
+        let [one, two] = self.beyond;
+        let beyond = [one.min(other.beyond[0]), two.min(other.beyond[1])];
         let worth = |way: &Self| (way.cost, Reverse(way.room), way.state);
         if worth(&other) < worth(self) {
             *self = other;

@@ -5,6 +5,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
+use super::allowance::{Allowance, sum};
 use super::layers::Way;
 use super::pack::Packing;
 use super::seen::Seen;
@@ -16,8 +17,6 @@ pub(super) struct Meeting<'a> {
     second: &'a [Vec<Way>],
     /// The best pair that the allowance covers.
     pub best: Option<Pair>,
-    /// The least beyond the bound of a pair that it does not cover.
-    pub dropped: Option<i64>,
 }
 
 /// A way of each half that place all that is wanted.
@@ -36,12 +35,11 @@ impl<'a> Meeting<'a> {
             first,
             second,
             best: None,
-            dropped: None,
         }
     }
 
     /// Finds all pairs that place `all` together, and keeps the best.
-    pub fn meet(&mut self, packing: &Packing, all: u128, allowance: i64) {
+    pub fn meet(&mut self, packing: &Packing, all: u128, allowance: &mut Allowance) {
         let (Some(first), Some(second)) = (self.first.last(), self.second.last()) else {
             return;
         };
@@ -61,9 +59,7 @@ impl<'a> Meeting<'a> {
             let Some(other) = seen.find(placed, key_of).ok().and_then(way) else {
                 continue;
             };
-            let beyond = one.beyond.saturating_add(other.beyond);
-            if beyond > allowance {
-                self.dropped = Some(self.dropped.map_or(beyond, |least| least.min(beyond)));
+            if !allowance.covers(sum(one.beyond, other.beyond)) {
                 continue;
             }
             let pair = Pair {

@@ -34,28 +34,4 @@ impl Packing {
         let left = (all | self.guards).wrapping_sub(some);
         (left & self.guards == self.guards).then_some(left & !self.guards)
     }
-
-    /// The counts of a key.
-    pub fn counts(&self, key: u128) -> Vec<u32> {
-        self.fields(key).collect()
-    }
-
-    /// The keys with one slice more, which may be more than is wanted.
-    pub fn more(&self, key: u128) -> impl Iterator<Item = u128> {
-        self.shifts.iter().map(move |shift| key + (1 << shift))
-    }
-
-    /// What is left of `all` without `some`, of which there may be more.
-    pub fn short(&self, all: u128, some: u128) -> u128 {
-        let pairs = self.fields(all).zip(self.fields(some));
-        self.pack(pairs.map(|(all, some)| all.saturating_sub(some)))
-    }
-
-    fn fields(&self, key: u128) -> impl Iterator<Item = u32> {
-        self.shifts.iter().map(move |shift| {
-            let above = self.guards >> shift;
-            let field = (1_u128 << above.trailing_zeros()) - 1;
-            u32::try_from((key >> shift) & field).unwrap_or(u32::MAX)
-        })
-    }
 }

@@ -4,76 +4,79 @@
 //! that is wanted` is at most the value of every split (Lagrangian duality). The best prices are the duals of the
 //! linear relaxation (`master`). What they prove is counted in integers: it holds however they were found.
 
+use super::block::Block;
 use super::master::{Duals, Master};
-use super::seat::Seat;
 
-/// A value of one in the unit of prices.
-pub(super) const ONE: i64 = 1 << 16;
+/// A value of one in the unit of bounds.
+pub(super) const ONE: i64 = 1 << 12;
 
-/// Beyond any price of use; what a floating number says beyond it is cut off, so that no sum overflows.
-const PRICE_LIMIT: f64 = (1_u64 << 54) as f64;
+/// The largest price times the largest count; so no sum over the profiles of a GPU overflows.
+const LIMIT: i64 = 1 << 56;
 
-/// Prices, and what they prove.
+/// What prices prove.
 #[derive(Debug, Clone)]
-pub(super) struct Prices {
-    /// A price for each wanted profile, in units of [`ONE`].
-    prices: Vec<i64>,
+pub(super) struct Bound {
     /// No split is worth less, in units of [`ONE`].
-    pub bound: i128,
+    pub value: i128,
+    /// What each choice of each block is worth beyond the least of its block.
+    pub beyond: Vec<Vec<i64>>,
 }
 
-/// The best prices; `None` where they prove that nothing can hold all that is wanted.
-pub(super) fn relaxed(seats: &[&Seat], want: &[u32]) -> Option<Prices> {
-    let Duals { of_value, of_lack } = Master::new(seats, want).solve();
-    let is_out = |lack: Vec<f64>| Prices::of(&lack, seats, want, |_| 0).bound > 0;
-    match of_lack.is_some_and(is_out) {
-        true => None,
-        false => Some(Prices::of(&of_value, seats, want, |value| value)),
-    }
-}
-
-impl Prices {
-    /// Prices near these numbers, and what they prove of splits of which each choice is worth `worth(its value)`.
-    fn of(duals: &[f64], seats: &[&Seat], want: &[u32], worth: fn(i64) -> i64) -> Self {
-        let mut out = Self {
-            prices: duals.iter().map(|dual| price(*dual)).collect(),
-            bound: 0,
-        };
-        let pairs = out.prices.iter().zip(want);
-        let all: i128 = pairs.map(|(a, b)| i128::from(*a) * i128::from(*b)).sum();
-        let least = seats
-            .iter()
-            .filter_map(|seat| out.values(seat, worth).min());
-        out.bound = least.fold(all, |sum, value| sum + i128::from(value));
-        out
-    }
-
-    /// What one choice is worth beyond the least of its GPU, for each choice.
-    pub fn beyond(&self, seat: &Seat) -> Vec<i64> {
-        let mut values: Vec<i64> = self.values(seat, |value| value).collect();
-        let least = values.iter().copied().min().unwrap_or(0);
-        for value in &mut values {
-            *value = value.saturating_sub(least);
+/// What the best prices prove of choices that have `want` together; `None` where they prove that none do.
+pub(super) fn best(blocks: &[&Block], want: &[i64]) -> Option<Bound> {
+    let Duals { of_value, of_lack } = Master::new(blocks, want).solve();
+    if let Some(of_lack) = of_lack {
+        // By what they hold alone: where choices that are worth nothing are worth something, there are none.
+        let lack = Bound::of(&of_lack, blocks, want, |_| 0);
+        if lack.value > 0 {
+            return None;
         }
-        values
+    }
+    Some(Bound::of(&of_value, blocks, want, |value| value))
+}
+
+impl Bound {
+    /// The least value that it leaves: values are whole.
+    pub fn whole(&self) -> i128 {
+        whole(self.value)
     }
 
-    fn values(&self, seat: &Seat, worth: fn(i64) -> i64) -> impl Iterator<Item = i64> {
-        let rows = seat.counts.chunks_exact(self.prices.len().max(1));
-        seat.values.iter().zip(rows).map(move |(value, row)| {
-            let pairs = row.iter().zip(&self.prices);
-            let prices = pairs.fold(0_i64, |sum, (count, price)| {
-                sum.saturating_add(count.saturating_mul(*price))
+    /// What these prices prove of choices of which each is worth `worth(its value)`.
+    fn of(duals: &[f64], blocks: &[&Block], want: &[i64], worth: fn(i64) -> i64) -> Self {
+        let largest = blocks.iter().map(|block| block.largest()).max();
+        let limit = LIMIT / largest.unwrap_or(0).max(1);
+        let prices: Vec<i64> = duals.iter().map(|dual| price(*dual, limit)).collect();
+        let pairs = prices.iter().zip(want);
+        let mut value: i128 = pairs.map(|(a, b)| i128::from(*a) * i128::from(*b)).sum();
+        let beyond = blocks.iter().map(|block| {
+            let choices = block.values.iter().zip(block.rows());
+            let values = choices.map(|(value, row)| {
+                let pairs = row.iter().zip(&prices);
+                let prices = pairs.fold(0, |sum, (count, price)| sum + count * price);
+                worth(*value).saturating_mul(ONE).saturating_sub(prices)
             });
-            worth(*value).saturating_mul(ONE).saturating_sub(prices)
-        })
+            let mut values: Vec<i64> = values.collect();
+            let least = values.iter().copied().min().unwrap_or(0);
+            value += i128::from(least);
+            for value in &mut values {
+                *value = value.saturating_sub(least);
+            }
+            values
+        });
+        let beyond = beyond.collect();
+        Self { value, beyond }
     }
+}
+
+/// The next whole value.
+pub(super) fn whole(value: i128) -> i128 {
+    -(-value).div_euclid(i128::from(ONE))
 }
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the next whole number below is meant, and what is no number becomes 0"
+    reason = "a whole number near it is meant, and what is no number becomes 0"
 )]
-fn price(dual: f64) -> i64 {
-    (dual * ONE as f64).clamp(-PRICE_LIMIT, PRICE_LIMIT) as i64
+fn price(dual: f64, limit: i64) -> i64 {
+    ((dual * ONE as f64) as i64).clamp(-limit, limit)
 }

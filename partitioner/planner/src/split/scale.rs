@@ -1,19 +1,21 @@
 //! Cost and room in one number, so that one search looks for the cheapest split that leaves the most room.
 //!
 //! A split is worth `cost * whole - more * pairs_of_more - pairs`, in figures summed over its GPUs, and the least of
-//! these is the best. Where weights are so large that this does not fit, costs alone are counted, and where they do
-//! not fit either, with their last bits cut off.
+//! these is the best. Costs are counted in the greatest step of which all are multiples. Where weights are so large
+//! that this does not fit, costs alone are counted, and where they do not fit either, with their last bits cut off.
 
 use super::seat::{Choice, Seat};
 use crate::options::Options;
 
-/// Values of all GPUs together are below this: 16 bits are left for parts of one (`price`), and a floating number
-/// still tells them apart (`master`).
-const VALUE_LIMIT: u128 = 1 << 36;
+/// Values of all GPUs together are below this: bits are left for parts of one (`price`), and a floating number still
+/// tells them apart (`master`).
+const VALUE_LIMIT: u128 = 1 << 40;
 
 /// How cost and room become one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scale {
+    /// All costs are multiples of this.
+    pub step: u64,
     /// By how many bits costs are shifted right.
     pub shift: u32,
     /// The value of a cost of one: above that of all room.
@@ -23,9 +25,9 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// The one for these GPUs.
-    pub fn of(seats: &[&Seat]) -> Self {
-        let movable = seats.iter().map(|seat| u128::from(seat.movable));
+    /// The one for these GPUs, where all costs are multiples of `step`.
+    pub fn of(seats: &[&Seat], step: u64) -> Self {
+        let movable = seats.iter().map(|seat| u128::from(seat.movable / step));
         let movable: u128 = movable.sum();
         let most = |figure: fn(Options) -> u32| -> i64 {
             let most = |seat: &&Seat| seat.choices.iter().map(|one| figure(one.room)).max();
@@ -36,26 +38,35 @@ impl Scale {
         let whole = more.saturating_mul(fits).saturating_add(more);
         let all = (movable + 1).checked_mul(u128::from(whole.unsigned_abs()));
         if all.is_some_and(|all| all < VALUE_LIMIT) {
-            let shift = 0;
-            return Self { shift, whole, more };
+            return Self {
+                step,
+                shift: 0,
+                whole,
+                more,
+            };
         }
-        let shifts = (0..u128::BITS).find(|shift| movable >> shift < VALUE_LIMIT);
+        let shift = (0..u128::BITS).find(|shift| movable >> shift < VALUE_LIMIT);
         Self {
-            shift: shifts.unwrap_or(0),
+            step,
+            shift: shift.unwrap_or(0),
             whole: 1,
             more: 0,
         }
     }
 
-    /// What a cost and room are worth. With shifted costs no more than this, as the costs of GPUs are shifted one by
-    /// one.
+    /// How many steps a cost is, shifted.
+    pub fn steps(&self, cost: u64) -> i64 {
+        i64::try_from((cost / self.step) >> self.shift).unwrap_or(i64::MAX)
+    }
+
+    /// What a cost and room are worth. Where costs are shifted this is no less than the sum of what the GPUs' are.
     pub fn value(&self, cost: u64, room: Options) -> i64 {
-        let cost = i64::try_from(cost >> self.shift).unwrap_or(i64::MAX);
         let room = match self.more {
             0 => 0,
             more => i64::from(room.more) * more + i64::from(room.pairs),
         };
-        cost.saturating_mul(self.whole).saturating_sub(room)
+        let steps = self.steps(cost);
+        steps.saturating_mul(self.whole).saturating_sub(room)
     }
 
     /// What a choice is worth.
@@ -63,15 +74,22 @@ impl Scale {
         self.value(choice.cost, choice.room)
     }
 
-    /// The least cost of what is worth this or more, in whole multiples of `step`.
-    pub fn least_cost(&self, value: i128, step: u64) -> u64 {
-        let unit = (i128::from(step) >> self.shift).max(1) * i128::from(self.whole);
-        let multiples = (value.max(0) + unit - 1) / unit;
-        let step = if self.shift == 0 {
-            step
-        } else {
-            1 << self.shift
-        };
-        u64::try_from(multiples).map_or(u64::MAX, |count| count.saturating_mul(step))
+    /// What no split is worth more than.
+    pub fn most(&self, seats: &[&Seat]) -> i128 {
+        let movable = seats.iter().map(|seat| self.steps(seat.movable));
+        movable.map(i128::from).sum::<i128>() * i128::from(self.whole)
+    }
+
+    /// The least steps of what is worth this or more.
+    pub fn least_steps(&self, value: i128) -> i64 {
+        let whole = i128::from(self.whole);
+        let steps = (value.max(0) + whole - 1) / whole;
+        i64::try_from(steps).unwrap_or(i64::MAX)
+    }
+
+    /// The least cost of what is worth this or more.
+    pub fn least_cost(&self, value: i128) -> u64 {
+        let unit = self.step.saturating_mul(1 << self.shift);
+        self.least_steps(value).unsigned_abs().saturating_mul(unit)
     }
 }

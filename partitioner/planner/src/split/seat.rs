@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use kerf_types::{Placement, ProfileId};
 
+use super::block::Block;
 use super::pack::Packing;
 use super::scale::Scale;
 use super::table::{State, Table};
@@ -32,11 +33,9 @@ pub(super) struct Choice {
 pub(super) struct Seat {
     pub choices: Vec<Choice>,
     /// Counts of the wanted profiles, choice after choice.
-    pub counts: Vec<i64>,
-    /// The same, profile after profile.
-    pub columns: Vec<f64>,
-    /// Cost and room of each choice in one number, see [`Scale`].
-    pub values: Vec<i64>,
+    counts: Vec<i64>,
+    /// The choices with their values, after [`Seat::weigh`].
+    pub block: Block,
     /// Most of each wanted profile.
     pub most: Vec<u32>,
     /// Weights of all that may be disturbed.
@@ -175,28 +174,16 @@ impl Seat {
         Self {
             choices: Vec::new(),
             counts: Vec::new(),
-            columns: Vec::new(),
-            values: Vec::new(),
+            block: Block::default(),
             most: vec![0; kinds],
             movable: 0,
         }
     }
 
-    /// Values the choices.
+    /// Values the choices: cost and room in one number.
     pub fn weigh(&mut self, scale: &Scale) {
         let values = self.choices.iter().map(|choice| scale.of_choice(choice));
-        self.values = values.collect();
-        let kinds = self.most.len();
-        let column = |kind: usize| self.counts.iter().skip(kind).step_by(kinds);
-        let columns = (0..kinds).flat_map(column);
-        self.columns = columns.map(|count| *count as f64).collect();
-    }
-
-    /// The counts of a choice.
-    pub fn row(&self, choice: usize) -> &[i64] {
-        let kinds = self.most.len();
-        let row = choice * kinds..(choice + 1) * kinds;
-        self.counts.get(row).unwrap_or_default()
+        self.block = Block::new(values.collect(), self.most.len(), self.counts.clone());
     }
 
     /// Most units that a choice takes.

@@ -45,18 +45,12 @@ pub(super) fn solve(
         return Ok(Outcome::default());
     };
     let (mut seats, seat_of) = seats(&question, &found)?;
-    let scale = Scale::of(
-        &seat_of
-            .iter()
-            .filter_map(|at| seats.get(*at))
-            .collect::<Vec<_>>(),
-    );
+    let all: Vec<&Seat> = seat_of.iter().filter_map(|at| seats.get(*at)).collect();
+    let scale = Scale::of(&all, unit(gpus));
     seats.iter_mut().for_each(|seat| seat.weigh(&scale));
     let all: Vec<&Seat> = seat_of.iter().filter_map(|at| seats.get(*at)).collect();
     check_counts(&question, &all)?;
-    let step = unit(gpus);
-    let outcome =
-        search(&question, &all, (scale, step), &mut nodes).ok_or_else(|| no_split(&question))?;
+    let outcome = search(&question, &all, scale, &mut nodes).ok_or_else(|| no_split(&question))?;
     let targets = outcome.choices.map(|choices| {
         let parts = all.iter().zip(&found).zip(choices);
         parts

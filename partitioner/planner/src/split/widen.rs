@@ -1,16 +1,21 @@
-//! Searches with an allowance that grows from what the prices prove to what is found.
+//! Searches with an allowance that grows from what the relaxation proves to what is found.
 
-use super::fit::fits;
+use super::block::Block;
+use super::cut::closer;
 use super::layers::{Found, Search};
-use super::price::{ONE, Prices, relaxed};
+use super::price::{best, whole};
 use super::scale::Scale;
 use super::seat::{Question, Seat};
 
-/// Searches that were too narrow before it is asked whether there is any split: most requests have one at the bound.
-const FIT_AFTER: usize = 2;
+/// How much further each search goes than the one before: most end at the bound, and a wide one that was not needed is
+/// dearer than many narrow ones.
+const WIDER: i128 = 2;
 
-/// How much wider each search is than the one before.
-const WIDER: i128 = 4;
+/// How narrow the first search beyond the bound is where room is not counted: this part of all costs.
+const NARROW: i128 = 1 << 14;
+
+/// How often the bound is made closer by a cut. Where costs are small each gains much, where they are large little.
+const CUTS: u32 = 8;
 
 /// What was found.
 pub(super) struct Searched {
@@ -20,79 +25,93 @@ pub(super) struct Searched {
     pub bound: u64,
 }
 
-/// The cheapest split; `None` where there is none. All costs are multiples of `step`.
+/// How far searches go, and what they have ruled out. All are values, see [`Scale`].
+struct Reach {
+    /// The next search covers what is worth no more than this.
+    allowed: i128,
+    /// How much further the one after it goes.
+    ahead: i128,
+    /// No split is worth less.
+    proven: i128,
+}
+
+/// The best split; `None` where there is none.
 pub(super) fn search(
     question: &Question<'_>,
     seats: &[&Seat],
-    (scale, step): (Scale, u64),
+    scale: Scale,
     nodes: &mut u64,
 ) -> Option<Searched> {
     let want: Vec<u32> = question.wanted.iter().map(|one| one.count).collect();
-    let prices = relaxed(seats, &want)?;
-    let beyond: Vec<Vec<i64>> = seats.iter().map(|seat| prices.beyond(seat)).collect();
-    let beyond: Vec<&[i64]> = beyond.iter().map(Vec::as_slice).collect();
-    let search = Search {
-        packing: &question.packing,
-        seats,
-        beyond: &beyond,
-        all: question.all(),
-        volume: question.volume(),
-        want: &want,
+    let signed: Vec<i64> = want.iter().map(|count| i64::from(*count)).collect();
+    let blocks: Vec<&Block> = seats.iter().map(|seat| &seat.block).collect();
+    let bound = best(&blocks, &signed)?;
+    let most = scale.most(seats);
+    // A little more room; or a little of the cost where room is not counted.
+    let narrow = match scale.more {
+        0 => most / NARROW + 1,
+        more => i128::from(more),
     };
-    let movable: u128 = seats
-        .iter()
-        .map(|seat| u128::from(seat.movable >> scale.shift))
-        .sum();
-    let most = i128::try_from(movable).unwrap_or(i128::MAX) * i128::from(scale.whole);
-    let first = proven(prices.bound);
-    let (mut bound, mut allowed, mut tries) = (first, first, 0);
-    let mut ahead = i128::from(scale.more.max(1));
-    while bound <= most {
-        match search.run(allowance(&prices, allowed), nodes) {
+    let mut reach = Reach::from(bound.whole(), narrow);
+    // The bound after a cut, and the least cost that it was told of, in steps.
+    let (mut closest, mut told, mut cuts) = (bound.clone(), 0, CUTS);
+    while reach.proven <= most {
+        let search = Search {
+            packing: &question.packing,
+            seats,
+            bounds: [&bound, &closest],
+            all: question.all(),
+            volume: question.volume(),
+            want: &want,
+        };
+        match search.run(reach.allowed, nodes) {
             Found::Nothing => return None,
             Found::Exhausted => {
-                let bound = scale.least_cost(bound, step);
-                let choices = None;
-                return Some(Searched { choices, bound });
+                return Some(Searched {
+                    choices: None,
+                    bound: scale.least_cost(reach.proven),
+                });
             }
-            Found::Split {
-                cost,
-                room,
-                choices,
-            } => {
-                let value = i128::from(scale.value(cost, room));
-                if value <= allowed {
-                    let choices = Some(choices);
+            Found::Split(split) => {
+                let value = i128::from(scale.value(split.cost, split.room));
+                if value <= reach.allowed {
                     return Some(Searched {
-                        choices,
-                        bound: cost,
+                        choices: Some(split.choices),
+                        bound: split.cost,
                     });
                 }
-                // With shifted costs a cheaper one may lie just beyond what was allowed.
-                allowed = value;
+                // Cheap by the bounds and yet dear. What is worth no more than was allowed would have been found.
+                reach.widen(reach.allowed + 1, value);
             }
-            Found::Beyond(_) if allowed >= most => return None,
+            Found::Beyond(_) if reach.allowed >= most => return None,
             Found::Beyond(least) => {
-                bound = bound.max(proven(prices.bound + i128::from(least)));
-                tries += 1;
-                if tries == FIT_AFTER && fits(question, seats, nodes) == Some(false) {
-                    return None;
+                reach.widen(whole(least), most);
+                let steps = scale.least_steps(reach.proven);
+                if steps > told && cuts > 0 {
+                    (told, cuts) = (steps, cuts - 1);
+                    closest = closer(seats, &want, scale, (bound.clone(), steps))?;
+                    reach = Reach::from(reach.proven.max(closest.whole()), narrow);
                 }
-                allowed = bound.max(first + ahead).min(most);
-                ahead *= WIDER;
             }
         }
     }
     None
 }
 
-/// The least value that a bound leaves: values are whole.
-fn proven(bound: i128) -> i128 {
-    -(-bound).div_euclid(i128::from(ONE))
-}
+impl Reach {
+    /// A search of what may be worth just what is proven, and then `narrow` more.
+    fn from(proven: i128, narrow: i128) -> Self {
+        Self {
+            allowed: proven,
+            ahead: narrow,
+            proven,
+        }
+    }
 
-/// What is allowed beyond the bound.
-fn allowance(prices: &Prices, allowed: i128) -> i64 {
-    let beyond = allowed.saturating_mul(i128::from(ONE)) - prices.bound;
-    i64::try_from(beyond.max(0)).unwrap_or(i64::MAX)
+    /// Goes on from what is proven now, up to `most`.
+    fn widen(&mut self, proven: i128, most: i128) {
+        self.proven = self.proven.max(proven);
+        self.allowed = (self.proven + self.ahead).min(most);
+        self.ahead *= WIDER;
+    }
 }

@@ -19,6 +19,7 @@ mod halves;
 mod large;
 mod mutants;
 mod planners;
+mod shares;
 
 const DRAW: Draw = Draw {
     requests: 3,
