@@ -81,7 +81,7 @@ pub struct SplitBudget {
 }
 
 impl Default for SplitBudget {
-    /// A hundred times the nodes that sixteen GPUs of the known products take at most: some seconds.
+    /// More than a hundred times the nodes that sixteen GPUs of the known products take: some seconds.
     fn default() -> Self {
         Self {
             nodes: 40_000_000,

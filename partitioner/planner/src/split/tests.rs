@@ -110,6 +110,7 @@ fn cost_comes_before_room_and_room_for_more_before_places() {
     let value = |cost, more, pairs| scale(1).value(cost, Options { more, pairs });
     assert!(value(1, 0, 0) > value(0, 0, 0));
     assert!(value(0, 0, 29) > value(0, 1, 0));
+    assert!(value(0, 1, 0) > value(0, 1, 1));
     assert!(value(1, 30, 29) > value(0, 0, 0));
     // What is worth one more than no room at all is dearer.
     let (most, least) = (i128::from(value(4, 30, 29)), i128::from(value(4, 0, 0)));

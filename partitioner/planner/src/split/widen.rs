@@ -80,7 +80,8 @@ pub(super) fn search(
                         bound: split.cost,
                     });
                 }
-                // Cheap by the bounds and yet dear. What is worth no more than was allowed would have been found.
+                // Its cost has bits that the bounds do not count, so a cheaper one may lie just beyond what was allowed.
+                // What is worth no more than that would have been found.
                 reach.widen(reach.allowed + 1, value);
             }
             Found::Beyond(_) if reach.allowed >= most => return None,

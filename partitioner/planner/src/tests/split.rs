@@ -120,6 +120,27 @@ fn two_and_three_gpus_are_split_optimally() {
     assert!((40..150).contains(&feasible), "{feasible}");
 }
 
+/// Costs whose last bits the bound does not count: splits that only these tell apart.
+#[test]
+fn costs_beyond_the_scale_are_told_apart() {
+    let family = Family::new(some_profiles("a30-24gb", &[14, 5]));
+    let (mut random, mut tables, mut planned) = (Random(61), Tables::default(), 0);
+    for round in 0..900 {
+        let draw = Draw {
+            weights: 60,
+            surplus: 2,
+            requests: 2,
+            pins: 0,
+        };
+        let some = vec![&family; 3 + round % 3];
+        let mut host = Host::random(&some, draw, &mut random);
+        let live = host.members.iter_mut().flat_map(|one| &mut one.current);
+        live.for_each(|one| one.weight += 1 << 42);
+        planned += usize::from(check_best(&host, &mut tables));
+    }
+    assert!(planned > 300, "{planned}");
+}
+
 /// Every pair of placed states, so that nothing is taken for granted about multisets either.
 #[test]
 fn two_gpus_are_split_as_well_as_any_pair_of_states() {
