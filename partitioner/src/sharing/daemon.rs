@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use kerf_types::sharing::Mps;
 
 use super::control::{PIPE_VARIABLE, daemon_environment};
+use super::launch::LAUNCHED;
 use super::offered::{self, Unoffered};
 use super::process::{start_ticks, variable};
 use super::run::Call;
@@ -262,14 +263,21 @@ impl Tools {
     }
 }
 
-/// The daemon whose process id is in the file, where that process has this pipe directory in its environment: the
-/// id may be another's by now.
+/// The daemon whose process id is in its own file, or in that of whoever launched it.
 fn find(place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
-    let path = place.pipe().join(PID_FILE);
-    let text = match read_pid_file(&path) {
+    match find_by(&place.pipe().join(PID_FILE), place)? {
+        Some(daemon) => Ok(Some(daemon)),
+        None => find_by(&place.run.join(LAUNCHED), place),
+    }
+}
+
+/// The process whose id is in the file, where it has this pipe directory in its environment: the id may be another's by
+/// now.
+fn find_by(path: &Path, place: &MpsPlace) -> Result<Option<MpsDaemon>, SharingError> {
+    let text = match read_pid_file(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(cause) => return Err(files("read", &path, cause)),
+        Err(cause) => return Err(files("read", path, cause)),
     };
     let Ok(pid) = text.trim().parse::<u32>() else {
         return Ok(None);
@@ -343,11 +351,16 @@ fn prepare(place: &MpsPlace) -> Result<(), SharingError> {
 }
 
 fn forget(place: &MpsPlace) -> Result<(), SharingError> {
-    let path: PathBuf = place.pipe().join(PID_FILE);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(files("remove", &path, error)),
-        _ => Ok(()),
+    let paths: [PathBuf; 2] = [place.pipe().join(PID_FILE), place.run.join(LAUNCHED)];
+    for path in paths {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(files("remove", &path, error));
+            }
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// The end of what the daemon said, or of its log.

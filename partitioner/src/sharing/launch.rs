@@ -20,6 +20,9 @@ use nix::unistd::setsid;
 
 use crate::confine::{self, ConfineError};
 
+/// File in a daemon's folder with the process that was launched there.
+pub(super) const LAUNCHED: &str = "launched.pid";
+
 /// What a daemon keeps of the rights that its launcher has, and why:
 /// - SETUID, SETGID: its servers run under the user id of their clients;
 /// - KILL: it ends servers of other users;
@@ -109,7 +112,9 @@ impl Launch {
     pub fn start(&self) -> Result<u32, LaunchError> {
         let mut command = self.prepared()?;
         // Its end is not awaited here: this process ends before it.
-        Ok(command.spawn().map_err(|cause| self.unstarted(cause))?.id())
+        let pid = command.spawn().map_err(|cause| self.unstarted(cause))?.id();
+        self.note(pid);
+        Ok(pid)
     }
 
     /// Makes this process ready to become it, with this environment and no other.
@@ -124,6 +129,7 @@ impl Launch {
 
     /// Becomes it. What comes back is why not, which then stands in its output too.
     pub fn replace(&self, mut command: Command) -> LaunchError {
+        self.note(std::process::id());
         let error = self.unstarted(command.exec());
         let output = OpenOptions::new().append(true).open(&self.output);
         let said = output.and_then(|mut file| writeln!(file, "{}", crate::in_words(&error)));
@@ -131,6 +137,18 @@ impl Launch {
             tracing::warn!(path = %self.output.display(), error = %cause, "not written");
         }
         error
+    }
+
+    /// Writes down which process it is: the daemon does so itself only once it serves, and whoever comes in between would
+    /// take its place for an empty one. Without it the daemon is found a moment later.
+    fn note(&self, pid: u32) {
+        let Some(run) = self.shm.parent() else {
+            return;
+        };
+        let path = run.join(LAUNCHED);
+        if let Err(cause) = std::fs::write(&path, format!("{pid}\n")) {
+            tracing::warn!(path = %path.display(), error = %cause, "not written");
+        }
     }
 
     fn unstarted(&self, cause: io::Error) -> LaunchError {

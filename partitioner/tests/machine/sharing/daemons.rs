@@ -238,3 +238,20 @@ fn a_daemon_that_fails_half_way_and_does_not_end_is_told() {
         assert!(Instant::now() < end, "it stays");
     }
 }
+
+#[test]
+fn a_daemon_that_has_not_said_yet_that_it_serves_is_known_all_the_same() {
+    if !require(Capability::Root) {
+        return;
+    }
+    let share = Share::new("h100x1");
+    let place = share.gpu();
+    let daemon = share.start(&place);
+    let own = place.pipe().join("nvidia-cuda-mps-control.pid");
+    fs::remove_file(&own).expect("its own file");
+    assert_eq!(share.tools.mps_find(&place).expect("a file"), Some(daemon));
+    let second = refused(share.tools.mps_start(&place, &limits(None, None)));
+    assert!(matches!(second, SharingError::Occupied { pid, .. } if pid == daemon.pid));
+    share.tools.mps_stop(&place, &daemon).expect("by signal");
+    assert_eq!(share.tools.mps_find(&place).expect("no file"), None);
+}
