@@ -223,8 +223,12 @@ impl Host {
             tracing::warn!(error = %why, "MIG stays on after a refused layout");
             let text = format!("MIG stays on after a refused layout: {why}");
             self.events.add("plan", &self.generation.to_string(), &text);
-            let gpus: Vec<PciAddress> = waiting.iter().map(|(change, _)| change.pci).collect();
-            for pci in gpus {
+            let stays = waiting.iter().filter(|(change, steps)| {
+                let now = self.gpu(change.pci).map(|gpu| gpu.mig_mode);
+                !steps.is_empty() && now.is_ok_and(|now| now != change.from)
+            });
+            let stays: Vec<PciAddress> = stays.map(|(change, _)| change.pci).collect();
+            for pci in stays {
                 self.lose_kept(pci, &text);
             }
             drop(self.save_kept());

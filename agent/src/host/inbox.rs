@@ -111,10 +111,10 @@ impl Host {
     async fn reconcile(&mut self) {
         let begun = Instant::now();
         self.observe_all().await;
+        // By a look of just now: whether anybody is on a device changes while other work goes on.
+        self.replace_useless();
         self.resume_work().await;
         self.bring_back().await;
-        // Only by a look of just now: whether anybody is on a device may have changed during a start.
-        self.replace_useless();
         self.tend().await;
         let outcome = if self.degraded.is_empty() {
             "well"

@@ -52,10 +52,12 @@ fn name(pci: PciAddress) -> String {
 impl Host {
     /// Takes up what was kept. In another boot nothing of it is there any more.
     pub(super) fn load_kept(&mut self) -> Result<(), HostError> {
+        let boot_id = self.machine_boot();
         let Some(row) = self.store.kept_layout()? else {
+            self.kept.boot_id = boot_id;
             return Ok(());
         };
-        let (kept, damage) = Kept::read(row, self.machine_boot());
+        let (kept, damage) = Kept::read(row, boot_id);
         self.kept = kept;
         for (part, why) in damage {
             self.say_unread(part, &why);
@@ -138,6 +140,7 @@ impl Host {
     pub(super) fn forget_kept(&mut self) -> Result<(), HostError> {
         self.write(Store::forget_layout)?;
         let unmet = std::mem::take(&mut self.kept).unmet;
+        self.kept.boot_id = self.machine_boot();
         self.recover_read();
         for pci in unmet.into_keys() {
             self.recovered(&name(pci));

@@ -1,7 +1,11 @@
 //! Going on with a layout that an earlier kerfd began.
 
+use std::collections::BTreeSet;
+
 use kerf_planner::HostPlan;
 use kerf_planner::host::rules_by_gpu;
+use kerf_types::PciAddress;
+use kerf_types::layout::{Layout, LayoutRule};
 
 use super::layout::plan;
 use super::{Host, HostError, LayoutDone, LayoutRequest};
@@ -41,18 +45,19 @@ impl Host {
         self.write(|store| store.end_work(number))
     }
 
-    /// An interrupted layout is given up: GPUs that have neither it nor what is kept for them are told.
+    /// An interrupted layout is given up: GPUs that have neither it nor what is kept for them are told. One that is
+    /// looked at again anyway has an entry of its own.
     pub(super) fn lose_interrupted(&mut self, work: &Work, why: &str) {
-        let rules = match work {
-            Work::Layout { layout, force, .. } => {
-                let request = interrupted(layout, false, force).ok();
-                request.and_then(|request| rules_by_gpu(&self.inventory, &request.layout).ok())
-            }
-            _ => None,
+        let Work::Layout { layout, force, .. } = work else {
+            return;
         };
-        for (pci, rule) in rules.into_iter().flatten() {
+        let Ok(request) = interrupted(layout, false, force) else {
+            return;
+        };
+        let open: BTreeSet<PciAddress> = self.kept.open().collect();
+        for (pci, rule) in self.rules_that_read(&request.layout) {
             let is_kept = self.kept.wanted(pci).is_some() && is_there(&self.plan_kept(&[pci]));
-            if !is_kept && !is_there(&self.plan_again(vec![rule])) {
+            if !is_kept && !open.contains(&pci) && !is_there(&self.plan_again(vec![rule])) {
                 self.lose_kept(
                     pci,
                     &format!("an interrupted change of it was given up: {why}"),
@@ -60,6 +65,22 @@ impl Host {
             }
         }
         drop(self.save_kept());
+    }
+
+    /// The rules of a layout for the GPUs that are there; one that is gone hides no other.
+    fn rules_that_read(&self, layout: &Layout) -> Vec<(PciAddress, LayoutRule)> {
+        let each = layout.rules.iter().flat_map(|rule| {
+            let gpus = rule.gpus.iter();
+            gpus.map(|gpu| LayoutRule {
+                gpus: vec![gpu.clone()],
+                ..rule.clone()
+            })
+        });
+        let one = |rule: LayoutRule| {
+            let layout = Layout { rules: vec![rule] };
+            rules_by_gpu(&self.inventory, &layout).unwrap_or_default()
+        };
+        each.flat_map(one).collect()
     }
 }
 

@@ -73,6 +73,10 @@ impl Kept {
 
     /// Takes up the rules of a text, or the text; returns the GPUs that it says something of.
     fn take(&mut self, text: UnreadText, damage: &mut Vec<Damage>) -> Vec<PciAddress> {
+        // Where a whole row did not read, it is the text.
+        if let Ok(row) = serde_json::from_str::<KeptLayout>(&text.text) {
+            return self.take_row(row, &text.said, damage);
+        }
         match by_gpu(&text.text) {
             Ok(mut rules) => {
                 rules.retain(|pci, _| !text.said.contains(&pci.to_string()));
@@ -89,6 +93,29 @@ impl Kept {
                 Vec::new()
             }
         }
+    }
+
+    fn take_row(
+        &mut self,
+        row: KeptLayout,
+        said: &BTreeSet<String>,
+        damage: &mut Vec<Damage>,
+    ) -> Vec<PciAddress> {
+        let own = [
+            (UnreadPart::Layout, row.layout),
+            (UnreadPart::Owed, row.owed),
+        ];
+        let own = own.map(|(of, text)| UnreadText {
+            of,
+            text,
+            said: BTreeSet::new(),
+        });
+        let mut gpus = Vec::new();
+        for mut text in row.unread.into_iter().chain(own) {
+            text.said.extend(said.iter().cloned());
+            gpus.extend(self.take(text, damage));
+        }
+        gpus
     }
 
     /// As it is written down.

@@ -107,7 +107,9 @@ impl Host {
             Ok(servers) => answers.heard(servers),
             Err(why) => answers.missed(why),
         };
-        self.take_news(device, news)
+        let is_new = self.take_news(device, news);
+        self.show_fault(device);
+        is_new
     }
 
     /// A daemon for which somebody has waited in vain.
@@ -133,14 +135,7 @@ impl Host {
     fn take_news(&mut self, device: DeviceId, news: News) -> bool {
         match news {
             News::Same => return false,
-            News::Clients => {}
-            News::Fault { server } => {
-                let why = format!(
-                    "process {server} is in FAULT: an error of one client ends all clients of {device}"
-                );
-                self.degrade(&server_name(device), why, FAULT_HINT);
-            }
-            News::FaultOver => self.recovered(&server_name(device)),
+            News::Clients | News::Fault { .. } | News::FaultOver => {}
             News::Silent => self.tell_silence(device),
             // Whatever kept it from answering may have kept it from taking its limits.
             News::Speaks => {
@@ -150,6 +145,24 @@ impl Host {
             }
         }
         true
+    }
+
+    /// Says whether a server of a daemon is in FAULT: by what it has said last, whoever heard what it said before.
+    pub(super) fn show_fault(&mut self, device: DeviceId) {
+        let seat = self.shared.seats.get(&device);
+        let running = seat.and_then(|seat| seat.state.running());
+        let Some((_, answers)) = running else {
+            return;
+        };
+        match answers.fault().filter(|_| !answers.is_silent()) {
+            Some(server) => {
+                let why = format!(
+                    "process {server} is in FAULT: an error of one client ends all clients of {device}"
+                );
+                self.degrade(&server_name(device), why, FAULT_HINT);
+            }
+            None => self.recovered(&server_name(device)),
+        }
     }
 
     /// Notes that a daemon does not answer.
@@ -191,6 +204,8 @@ impl Host {
                 let ended = tokio::task::spawn_blocking(move || {
                     let _held = held;
                     match is_silent {
+                        // Its answer may have come since, and a client with it.
+                        true if tools.within(LOOK_PATIENCE).mps_servers(&place).is_ok() => Ok(()),
                         true => tools.mps_end_silent(&place, &daemon),
                         // It is asked itself whether it has clients.
                         false => tools.mps_stop(&place, &daemon),
@@ -239,6 +254,6 @@ impl Host {
         let mut processes = gpu.processes.iter();
         let is_there = |gi| slice.is_none() || gi == slice;
         let is_used = processes.any(|process| process.gi.is_none() || is_there(process.gi));
-        gpu.health.is_ok() && !is_used
+        gpu.health.is_ok() && !self.unheard.contains(&gpu.pci) && !is_used
     }
 }

@@ -341,6 +341,9 @@ impl Setting {
         let gpu = self.gpu;
         // One after the other. Whoever is in there has a limit of its own, and is not waited for any longer.
         let entered = tokio::time::timeout(OWNER_PATIENCE, self.turn.gate.enter()).await;
+        if !self.turn.gate.serves(self.turn.number) {
+            return Ok(None);
+        }
         let Ok(held) = entered else {
             let held = SharingError::Held {
                 device: self.uuid.clone(),
@@ -348,9 +351,6 @@ impl Setting {
             };
             return Err(refused(&self.uuid, held));
         };
-        if !self.turn.gate.serves(self.turn.number) {
-            return Ok(None);
-        }
         let set = match self.sharing {
             Sharing::TimeSlice(slices) => {
                 let interval = match self.is_shared {

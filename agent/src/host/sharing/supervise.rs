@@ -162,6 +162,7 @@ impl Host {
                 self.daemon_runs(device, daemon, Answers::of(servers));
                 tracing::info!(%device, pid = daemon.pid, "mps daemon runs");
                 self.recovered(&name(device));
+                self.show_fault(device);
             }
             Running::Unlimited { daemon, why } => {
                 let pid = daemon.pid;

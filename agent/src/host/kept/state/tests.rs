@@ -109,3 +109,22 @@ fn a_text_that_does_not_read_stays_until_a_layout_was_applied_for_every_gpu() {
     kept.forget_what_was_said(&all);
     assert_eq!(kept.row().expect("it encodes").unread, []);
 }
+
+#[test]
+fn a_row_that_did_not_read_as_a_whole_is_taken_by_who_can() {
+    let whole = row(&text(&[1, 2]), &text(&[3]));
+    let whole = serde_json::to_string(&whole).expect("it encodes");
+    let mut later = row(&text(&[1]), "");
+    later.unread = vec![unread(UnreadPart::Layout, &whole, &[1])];
+    let (kept, damage) = read(&later, "one");
+    assert!(damage.is_empty() && kept.rules.keys().eq([&pci(1), &pci(2)]));
+    assert!(kept.owed.keys().eq([&pci(3)]) && kept.open().eq([pci(2), pci(3)]));
+}
+
+#[test]
+fn a_gpu_for_which_nothing_is_kept_is_lost_until_the_next_boot() {
+    let mut row = row("", "");
+    row.unmet = vec![pci(7).to_string()];
+    assert_eq!(read(&row, "one").0.lost(), [pci(7)]);
+    assert_eq!(read(&row, "two").0.lost(), []);
+}
