@@ -8,12 +8,11 @@ use kerf_api::json::history::HistoryKind;
 use kerf_planner::host::{SharingChange, placed, rules_by_gpu};
 use kerf_planner::{GpuChange, HostPlan, Usage};
 use kerf_types::layout::Layout;
-use kerf_types::{MigMode, MigUuid, PciAddress, Step};
+use kerf_types::{MigMode, MigUuid, Step};
 use tokio::sync::mpsc;
 
 use super::layout::{layout_text, plan};
 use super::{Host, HostError, LayoutDone, LayoutRequest, Progress, record};
-use crate::errors::chain;
 use crate::store::{Work, WorkRow};
 
 pub(super) type Listener<'a> = Option<&'a mpsc::Sender<Progress>>;
@@ -219,19 +218,8 @@ impl Host {
         done.steps += back.len();
         if let Err(error) = self.run_steps(&back, progress).await {
             // The refusal is what the operator asked for; this is told beside it.
-            let why = chain(&error);
-            tracing::warn!(error = %why, "MIG stays on after a refused layout");
-            let text = format!("MIG stays on after a refused layout: {why}");
-            self.events.add("plan", &self.generation.to_string(), &text);
-            let stays = waiting.iter().filter(|(change, steps)| {
-                let now = self.gpu(change.pci).map(|gpu| gpu.mig_mode);
-                !steps.is_empty() && now.is_ok_and(|now| now != change.from)
-            });
-            let stays: Vec<PciAddress> = stays.map(|(change, _)| change.pci).collect();
-            for pci in stays {
-                self.lose_kept(pci, &text);
-            }
-            drop(self.save_kept());
+            let changed = waiting.iter().filter(|(_, steps)| !steps.is_empty());
+            self.tell_mode_stays(changed.map(|(change, _)| *change), &error);
             return Err(refusal);
         }
         self.share_again(&shared).await;

@@ -154,6 +154,27 @@ impl Host {
         left
     }
 
+    /// Tells of GPUs whose mode was changed for a layout that cannot be had, and did not go back.
+    pub(super) fn tell_mode_stays<'a>(
+        &mut self,
+        changed: impl Iterator<Item = &'a GpuChange>,
+        error: &HostError,
+    ) {
+        let why = chain(error);
+        tracing::warn!(error = %why, "MIG stays on after a refused layout");
+        let text = format!("MIG stays on after a refused layout: {why}");
+        self.events.add("plan", &self.generation.to_string(), &text);
+        let stays = changed.filter(|change| {
+            let now = self.gpu(change.pci).map(|gpu| gpu.mig_mode);
+            now.is_ok_and(|now| now != change.from)
+        });
+        let stays: Vec<PciAddress> = stays.map(|change| change.pci).collect();
+        for pci in stays {
+            self.lose_kept(pci, &text);
+        }
+        drop(self.save_kept());
+    }
+
     /// Plans from what is known now and carries that out, once.
     async fn aim(
         &mut self,
