@@ -93,6 +93,8 @@ fn leases_of_the_dead_are_swept() {
         cdi.write_lease(id, &device()).expect("written");
     }
     std::fs::write(folder.path().join("nvidia.yaml"), "").expect("somebody else's file");
+    let half = folder.path().join("kerf.dev-lease-b.json.17.tmp");
+    std::fs::write(half, "").expect("half written");
     cdi.keep_only_leases(&BTreeSet::from(["b".to_owned()]))
         .expect("swept");
     let mut names: Vec<_> = std::fs::read_dir(folder.path())
