@@ -64,7 +64,7 @@ impl Host {
         }
         for pci in self.kept.lost() {
             let why = "a change of it could be neither finished nor taken back";
-            self.say_half_done_by_name(pci, why);
+            self.say_lost(pci, why);
         }
         Ok(())
     }
@@ -115,7 +115,7 @@ impl Host {
     }
 
     /// Also those that have not answered yet.
-    fn all_gpus(&self) -> BTreeSet<PciAddress> {
+    pub(super) fn all_gpus(&self) -> BTreeSet<PciAddress> {
         let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
         let amd = self.inventory.amd.iter().map(|gpu| gpu.pci);
         let listed = self.listed.iter().flatten().chain(&self.listed_amd);
@@ -273,7 +273,7 @@ impl Host {
             );
         }
         self.kept.unmet.insert(pci, Unmet::GivenUp);
-        self.say_half_done_by_name(pci, why);
+        self.say_lost(pci, why);
     }
 
     /// It is not known what a GPU has after a change that was refused: it is looked at again.
@@ -285,7 +285,7 @@ impl Host {
         self.say_unmet(pci, why.to_owned());
     }
 
-    fn say_half_done_by_name(&mut self, pci: PciAddress, why: &str) {
+    fn say_lost(&mut self, pci: PciAddress, why: &str) {
         self.degrade(
             &name(pci),
             format!("nothing is kept for it, and {why}"),

@@ -178,13 +178,12 @@ impl Host {
         let outcome = self
             .carry_out_recorded(&request, plan, HistoryKind::Apply, Some(progress))
             .await;
-        if outcome.is_err() {
-            // What has come of it is seen by everybody before the one who asked has an answer.
-            self.publish();
+        if outcome.is_ok() {
+            self.revive_shared();
         }
-        let done = outcome?;
-        self.revive_shared();
+        // What has come of it is seen by everybody before the one who asked has an answer.
         self.publish();
+        let done = outcome?;
         let text = format!("layout applied in {} steps", done.steps);
         self.events.add("plan", &self.generation.to_string(), &text);
         Ok(done)

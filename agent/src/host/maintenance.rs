@@ -207,12 +207,10 @@ impl Host {
             before: self.had(),
             unread: None,
         });
-        let nvidia = self.inventory.gpus.iter().map(|gpu| gpu.pci);
-        let all = || nvidia.chain(self.inventory.amd.iter().map(|gpu| gpu.pci));
         match gpus {
             None => {
                 kept.now.whole_host = true;
-                kept.now.gpus.extend(all());
+                kept.now.gpus.extend(self.all_gpus());
             }
             Some(gpus) => kept.now.gpus.extend(gpus),
         }

@@ -32,7 +32,7 @@ impl Host {
     /// What the GPUs that a plan changes have now.
     pub(super) fn before(&self, plan: &HostPlan) -> Before {
         let changes = plan.gpus.iter().filter(|gpu| plan.changes(gpu.pci));
-        let nvidia = changes.map(|change: &GpuChange| change.pci);
+        let nvidia = changes.map(|change| change.pci);
         let amd = plan.amd.iter().filter(|gpu| !gpu.steps.is_empty());
         let all = nvidia.chain(amd.map(|change| change.gpu.pci));
         all.map(|pci| (pci, self.now_of(pci))).collect()

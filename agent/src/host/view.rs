@@ -34,7 +34,7 @@ pub struct HostView {
     pub vgpus: VgpuUses,
     /// Every GPU with its vGPUs and kerf's records of them.
     pub vgpu_gpus: Arc<Vec<Shown>>,
-    /// When they were looked at last; zero before the first look.
+    /// When all that have some answered last; `None` before that.
     pub vgpus_looked: Option<Timestamp>,
     /// GPUs that are shared, or whose slices are.
     pub shared: BTreeMap<PciAddress, SharedView>,

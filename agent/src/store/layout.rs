@@ -9,7 +9,7 @@ use super::only::Only;
 use super::{Store, StoreError};
 
 /// What is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLayout {
     /// The `kerf.v1.Layout` document; each rule speaks of one GPU by its address.
     pub layout: String,
@@ -38,6 +38,14 @@ pub struct UnreadText {
     pub said: BTreeSet<String>,
 }
 
+impl UnreadText {
+    /// A text since which nobody has applied a layout.
+    pub fn new(of: UnreadPart, text: String) -> Self {
+        let said = BTreeSet::new();
+        Self { of, text, said }
+    }
+}
+
 /// What stands in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnreadPart {
@@ -47,6 +55,17 @@ pub enum UnreadPart {
     Owed,
 }
 
+impl KeptLayout {
+    /// Its texts, the oldest first: the newer ones know better.
+    pub fn into_texts(self) -> impl Iterator<Item = UnreadText> {
+        let own = [
+            UnreadText::new(UnreadPart::Layout, self.layout),
+            UnreadText::new(UnreadPart::Owed, self.owed),
+        ];
+        self.unread.into_iter().chain(own)
+    }
+}
+
 impl Store {
     /// The kept layout. Where the whole row does not read it is a text that a later kerfd may read.
     pub fn kept_layout(&self) -> Result<Option<KeptLayout>, StoreError> {
@@ -54,16 +73,8 @@ impl Store {
             serde_json::from_str(&text).unwrap_or_else(|error| {
                 tracing::error!(%error, "unreadable kept layout");
                 KeptLayout {
-                    layout: String::new(),
-                    allow_reset: false,
-                    boot_id: String::new(),
-                    unmet: Vec::new(),
-                    owed: String::new(),
-                    unread: vec![UnreadText {
-                        of: UnreadPart::Layout,
-                        text,
-                        said: BTreeSet::new(),
-                    }],
+                    unread: vec![UnreadText::new(UnreadPart::Layout, text)],
+                    ..KeptLayout::default()
                 }
             })
         };

@@ -9,6 +9,7 @@ use nvidia_ml::kernel::Kernel;
 use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
 use crate::image::Image;
+use crate::judge::assert_no_faults;
 use crate::lane::Lane;
 use crate::life::{Alive, End, Kills, Passed, Point};
 use crate::script::{Op, Runtime, carry_out};
@@ -169,10 +170,5 @@ fn a_kill_at_any_write_leaves_the_old_modes_or_the_new() {
     let (Kills { meant, met }, all) = (kills, all.len());
     println!("AMD modes: {meant} kills, of which {met} met their point; {all} points in all");
     kills.assert_met();
-    let first: Vec<&String> = faults.iter().take(5).collect();
-    assert!(
-        faults.is_empty(),
-        "{} faults, of which {first:#?}",
-        faults.len()
-    );
+    assert_no_faults(&faults);
 }

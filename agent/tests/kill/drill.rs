@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::corpus::{PLANS, Plan, Random, plan};
 use crate::course::Course;
+use crate::judge::assert_no_faults;
 use crate::lanes::on_lanes;
 use crate::life::{Kills, Passed, Point, is_change};
 
@@ -159,10 +160,5 @@ fn a_kill_at_any_point_leaves_the_old_state_or_the_new() {
         begun.elapsed(),
     );
     kills.assert_met();
-    let first: Vec<&String> = faults.iter().take(5).collect();
-    assert!(
-        faults.is_empty(),
-        "{} faults, of which {first:#?}",
-        faults.len()
-    );
+    assert_no_faults(&faults);
 }

@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::lane::Lane;
 
+/// How many faults are told of all that were found.
+const TOLD: usize = 8;
+
 /// A place on a GPU: index, start, size.
 pub type Place = (u32, u32, u32);
 
@@ -284,6 +287,12 @@ fn instances_of(gpu: &GpuShown) -> Vec<(Place, Instance)> {
         ((gpu.index, start, size), instance)
     });
     instances.collect()
+}
+
+/// Fails where something is wrong, with the first of it.
+pub fn assert_no_faults(faults: &[String]) {
+    let (count, first) = (faults.len(), faults.iter().take(TOLD).collect::<Vec<_>>());
+    assert!(faults.is_empty(), "{count} faults, of which {first:#?}");
 }
 
 /// A table of the store.

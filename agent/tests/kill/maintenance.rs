@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
 use crate::image::Image;
-use crate::judge::{Picture, documents};
+use crate::judge::{Picture, assert_no_faults, documents};
 use crate::lane::Lane;
 use crate::lanes::on_lanes;
 use crate::life::{Alive, End, Kills, Passed, Point, ailments};
@@ -260,10 +260,5 @@ fn a_kill_at_any_point_leaves_the_driver_closed_or_everything_as_before() {
     }
     sum.assert_met();
     let faults: Vec<String> = done.into_iter().flat_map(|(.., faults)| faults).collect();
-    let first: Vec<&String> = faults.iter().take(5).collect();
-    assert!(
-        faults.is_empty(),
-        "{} faults, of which {first:#?}",
-        faults.len()
-    );
+    assert_no_faults(&faults);
 }

@@ -14,6 +14,7 @@ use kerf_agent::store::Side;
 use kerf_tests::{Capability, bins, require};
 
 use crate::drill::POINTS_ENV;
+use crate::judge::assert_no_faults;
 use crate::lanes::on_lanes;
 use crate::life::{End, Kills, Passed, Point, is_change};
 use course::Course;
@@ -136,11 +137,6 @@ fn a_kill_at_any_point_leaves_the_old_sharing_or_the_new() {
         sum += *kills;
     }
     let faults: Vec<String> = done.into_iter().flat_map(|(.., faults)| faults).collect();
-    let first: Vec<&String> = faults.iter().take(5).collect();
-    assert!(
-        faults.is_empty(),
-        "{} faults, of which {first:#?}",
-        faults.len()
-    );
+    assert_no_faults(&faults);
     sum.assert_met();
 }

@@ -22,6 +22,7 @@ use kerf_api::json::history::Requester;
 use crate::course::at_rest;
 use crate::drill::POINTS_ENV;
 use crate::image::Image;
+use crate::judge::assert_no_faults;
 use crate::lane::Lane;
 use crate::lanes::on_lanes;
 use crate::life::{Alive, End, Kills, Passed, Point};
@@ -248,9 +249,7 @@ fn a_kill_at_any_point_leaves_a_vgpu_whole_and_owned_or_gone() {
         kills.assert_met();
     }
     for Drilled { faults, writes, .. } in &done {
-        let first: Vec<&String> = faults.iter().take(5).collect();
-        let count = faults.len();
-        assert!(faults.is_empty(), "{count} faults, of which {first:#?}");
+        assert_no_faults(faults);
         assert!(*writes >= 2, "a vGPU is written at least, and cleared");
     }
 }

@@ -106,6 +106,18 @@ fn main() {
         many("h100-80gb, weights and pins", &vec![seven; gpus], heavy);
         many("four families, two requests", &mixed[..gpus], few);
     }
+    // Beyond the batches of the specification, where the relaxation leaves a gap.
+    let large = Draw {
+        requests: 15,
+        surplus: 3,
+        ..BATCH
+    };
+    let dear = Draw {
+        weights: 1_000_000,
+        ..heavy
+    };
+    many("four families, fifteen requests", &mixed, large);
+    many("four families, weights to a million", &mixed, dear);
 }
 
 /// Every pair of placed state and multiset of one GPU: plan and check together.

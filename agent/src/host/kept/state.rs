@@ -40,44 +40,32 @@ impl Kept {
     /// What a row says in this boot, and what of it does not read.
     pub fn read(row: KeptLayout, boot_id: String) -> (Self, Vec<Damage>) {
         let (mut kept, mut damage) = (Self::default(), Vec::new());
+        let noted = row.unmet.iter().filter_map(|text| text.parse().ok());
+        let noted: BTreeSet<PciAddress> = noted.collect();
+        let (is_same_boot, allow_reset) = (row.boot_id == boot_id, row.allow_reset);
+        let late = row.unread.len();
         let mut unmet: BTreeSet<PciAddress> = BTreeSet::new();
-        // What a kerfd before this one could not read comes first: the newer texts know better.
-        for earlier in row.unread {
-            // Nobody has noted how the GPUs of such a text are.
-            unmet.extend(kept.take(earlier, &mut damage));
-        }
-        for (of, text) in [
-            (UnreadPart::Layout, row.layout),
-            (UnreadPart::Owed, row.owed),
-        ] {
-            let said = BTreeSet::new();
-            kept.take(UnreadText { of, text, said }, &mut damage);
+        for (number, text) in row.into_texts().enumerate() {
+            let gpus = kept.take(text, &mut damage);
+            // Nobody has noted how the GPUs of a text are that did not read before.
+            unmet.extend(gpus.into_iter().filter(|_| number < late));
         }
         let rules = kept.rules.keys().copied();
-        unmet.extend(
-            rules.filter(|pci| row.boot_id != boot_id || row.unmet.contains(&pci.to_string())),
-        );
+        unmet.extend(rules.filter(|pci| !is_same_boot || noted.contains(pci)));
         unmet.extend(kept.owed.keys());
         kept.unmet = unmet.into_iter().map(|pci| (pci, Unmet::Open)).collect();
-        if row.boot_id == boot_id {
-            // A GPU for which nothing is kept, and that is half changed, is so until the next boot.
-            let unmet = row.unmet.iter().filter_map(|text| text.parse().ok());
-            let lost = unmet.filter(|pci| kept.wanted(*pci).is_none());
-            let lost: Vec<PciAddress> = lost.collect();
-            kept.unmet
-                .extend(lost.into_iter().map(|pci| (pci, Unmet::GivenUp)));
-        }
-        (kept.allow_reset, kept.boot_id) = (row.allow_reset, boot_id);
+        // A GPU for which nothing is kept, and that is half changed, is so until the next boot.
+        let lost = noted.into_iter().filter(|_| is_same_boot);
+        let lost: Vec<PciAddress> = lost.filter(|pci| kept.wanted(*pci).is_none()).collect();
+        let lost = lost.into_iter().map(|pci| (pci, Unmet::GivenUp));
+        kept.unmet.extend(lost);
+        (kept.allow_reset, kept.boot_id) = (allow_reset, boot_id);
         (kept, damage)
     }
 
     /// Takes up the rules of a text, or the text; returns the GPUs that it says something of.
     fn take(&mut self, text: UnreadText, damage: &mut Vec<Damage>) -> Vec<PciAddress> {
-        // Where a whole row did not read, it is the text.
-        if let Ok(row) = serde_json::from_str::<KeptLayout>(&text.text) {
-            return self.take_row(row, &text.said, damage);
-        }
-        match by_gpu(&text.text) {
+        let error = match by_gpu(&text.text) {
             Ok(mut rules) => {
                 rules.retain(|pci, _| !text.said.contains(&pci.to_string()));
                 let gpus = rules.keys().copied().collect();
@@ -85,37 +73,21 @@ impl Kept {
                     UnreadPart::Layout => self.rules.extend(rules),
                     UnreadPart::Owed => self.owed.extend(rules),
                 }
-                gpus
+                return gpus;
             }
-            Err(error) => {
-                damage.push((text.of, chain(&error)));
-                self.unread.push(text);
-                Vec::new()
-            }
+            Err(error) => error,
+        };
+        // Where a whole row did not read, it is the text.
+        if let Ok(row) = serde_json::from_str::<KeptLayout>(&text.text) {
+            let texts = row.into_texts().flat_map(|mut inner| {
+                inner.said.extend(text.said.iter().cloned());
+                self.take(inner, damage)
+            });
+            return texts.collect();
         }
-    }
-
-    fn take_row(
-        &mut self,
-        row: KeptLayout,
-        said: &BTreeSet<String>,
-        damage: &mut Vec<Damage>,
-    ) -> Vec<PciAddress> {
-        let own = [
-            (UnreadPart::Layout, row.layout),
-            (UnreadPart::Owed, row.owed),
-        ];
-        let own = own.map(|(of, text)| UnreadText {
-            of,
-            text,
-            said: BTreeSet::new(),
-        });
-        let mut gpus = Vec::new();
-        for mut text in row.unread.into_iter().chain(own) {
-            text.said.extend(said.iter().cloned());
-            gpus.extend(self.take(text, damage));
-        }
-        gpus
+        damage.push((text.of, chain(&error)));
+        self.unread.push(text);
+        Vec::new()
     }
 
     /// As it is written down.
@@ -196,12 +168,10 @@ impl Kept {
             return None;
         }
         let mut damage = Vec::new();
-        let text = UnreadText {
-            of: UnreadPart::Owed,
-            text: text.to_owned(),
-            said: BTreeSet::new(),
-        };
-        self.take(text, &mut damage);
+        self.take(
+            UnreadText::new(UnreadPart::Owed, text.to_owned()),
+            &mut damage,
+        );
         damage.pop()
     }
 

@@ -28,15 +28,8 @@ pub struct Answers {
 pub enum News {
     /// Nothing.
     Same,
-    /// Other clients, or another server.
+    /// Other clients, another server, or one in another state.
     Clients,
-    /// Its server is in FAULT.
-    Fault {
-        /// The server.
-        server: u32,
-    },
-    /// It is in FAULT no longer.
-    FaultOver,
     /// It runs, and does not answer.
     Silent,
     /// It answers again.
@@ -72,16 +65,14 @@ impl Answers {
 
     /// It has answered.
     pub fn heard(&mut self, servers: Vec<MpsServer>) -> News {
-        let (was_silent, before) = (self.is_silent(), self.fault());
+        let was_silent = self.is_silent();
         let is_same = self.servers.as_ref() == Some(&servers);
         (self.missed, self.servers) = (0, Some(servers));
         self.why.clear();
-        match (before, self.fault()) {
+        match is_same {
             _ if was_silent => News::Speaks,
-            (None, Some(server)) => News::Fault { server },
-            (Some(_), None) => News::FaultOver,
-            _ if is_same => News::Same,
-            _ => News::Clients,
+            true => News::Same,
+            false => News::Clients,
         }
     }
 

@@ -135,7 +135,7 @@ impl Host {
     fn take_news(&mut self, device: DeviceId, news: News) -> bool {
         match news {
             News::Same => return false,
-            News::Clients | News::Fault { .. } | News::FaultOver => {}
+            News::Clients => {}
             News::Silent => self.tell_silence(device),
             // Whatever kept it from answering may have kept it from taking its limits.
             News::Speaks => {

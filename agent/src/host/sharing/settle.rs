@@ -137,12 +137,7 @@ impl Host {
     }
 
     fn try_later(&self, gpu: PciAddress, round: u64, pause: Duration) {
-        let handle = self.handle.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(pause).await;
-            let told = Told::Resettle { gpu, round };
-            handle.tell(Command::Daemon { told }).await;
-        });
+        self.tell_later(pause, Told::Resettle { gpu, round });
     }
 
     /// Tries again what does not stand.

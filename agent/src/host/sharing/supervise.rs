@@ -256,10 +256,14 @@ impl Host {
     }
 
     fn start_later(&self, device: DeviceId, life: u64, pause: Duration) {
+        self.tell_later(pause, Told::Again { device, life });
+    }
+
+    /// Tells the owner after a pause.
+    pub(super) fn tell_later(&self, pause: Duration, told: Told) {
         let handle = self.handle.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            let told = Told::Again { device, life };
             handle.tell(Command::Daemon { told }).await;
         });
     }

@@ -200,11 +200,13 @@ fn clients_and_a_fault_are_news_once() {
     assert_eq!(answers.clients(), Some(vec![8, 9]));
     assert_eq!(answers.obstacle(), None);
     let fault = || server(ServerStatus::Fault, &[9]);
-    assert_eq!(answers.heard(fault()), News::Fault { server: 7 });
+    assert_eq!(answers.heard(fault()), News::Clients);
+    assert_eq!(answers.fault(), Some(7));
     assert_eq!(answers.heard(fault()), News::Same);
     assert_eq!(answers.server(), Some(ServerStatus::Fault));
     assert!(answers.obstacle().is_some_and(|why| why.contains("FAULT")));
-    assert_eq!(answers.heard(active()), News::FaultOver);
+    assert_eq!(answers.heard(active()), News::Clients);
+    assert_eq!(answers.fault(), None);
     assert_eq!(answers.obstacle(), None);
 }
 
@@ -251,6 +253,10 @@ fn one_that_has_not_taken_its_limits_is_given_to_nobody_whatever_it_answers() {
     assert!(
         obstacle.ends_with("has not taken its limits: refused"),
         "{obstacle}"
+    );
+    assert_eq!(
+        Answers::of(server(ServerStatus::Fault, &[])).fault(),
+        Some(7)
     );
     let answers = Answers::of(active());
     assert!(!answers.is_useless() && answers.obstacle().is_none());

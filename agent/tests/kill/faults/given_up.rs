@@ -1,5 +1,6 @@
 //! A kerfd that is killed in the middle of a layout, and a driver that refuses the rest of it from then on: the next one
-//! gives it up, says so for as long as that stands, and the one after it makes good what was kept.
+//! gives it up, says so for as long as that stands, and the one after it makes good what was kept. Where nothing was
+//! kept it goes on saying so, until somebody applies a layout.
 
 use nvidia_ml::control::{FaultRequest, fault};
 
@@ -44,35 +45,58 @@ fn told(lane: &Lane, looks: u64) -> Vec<String> {
     told
 }
 
-#[test]
-fn an_interrupted_layout_that_is_given_up_is_told_and_made_good() {
-    let scene = SCENES[0];
-    let (lane, runtime) = (scene.lane(), Runtime::start());
-    apply(&lane, &runtime, scene.old, None);
-    let (base, old) = (Image::take(&lane), Picture::take(&lane).shape());
-    let calls = apply(&lane, &runtime, scene.new, None);
-    // Something has gone, and nothing is made yet.
+/// Kills a kerfd that applies a layout where it would make its first instance, which is refused from then on. Whether
+/// something has gone by then.
+fn interrupt(lane: &Lane, runtime: &Runtime, layout: &str) -> bool {
+    let base = Image::take(lane);
+    let calls = apply(lane, runtime, layout, None);
     let create = calls.iter().position(|call| call == FUNCTION);
     let create = create.expect("it makes an instance");
-    assert!(calls[..create].iter().any(|call| is_change(call)));
-    base.put_back(&lane);
+    base.put_back(lane);
     let point = Point::Call(u64::try_from(create).expect("a count"));
-    apply(&lane, &runtime, scene.new, Some(point));
-    let half = Picture::take(&lane).shape();
-    assert_ne!(half, old);
+    apply(lane, runtime, layout, Some(point));
     let refuse = FaultRequest::Refuse {
         function: FUNCTION.to_owned(),
         code: 11,
     };
     fault(&lane.info.dir, refuse).expect("the machine");
-    let given_up = told(&lane, LOOKS);
-    let what = "an interrupted change of it was given up";
+    calls[..create].iter().any(|call| is_change(call))
+}
+
+fn assert_told(told: &[String], what: &str) {
     assert!(
-        matches!(given_up.as_slice(), [one] if one.contains(what)),
-        "{given_up:?}"
+        matches!(told, [one] if one.contains(what)),
+        "not {what:?}: {told:?}"
+    );
+}
+
+#[test]
+fn an_interrupted_layout_that_is_given_up_is_told_and_made_good() {
+    let scene = SCENES[0];
+    let (lane, runtime) = (scene.lane(), Runtime::start());
+    apply(&lane, &runtime, scene.old, None);
+    let old = Picture::take(&lane).shape();
+    assert!(interrupt(&lane, &runtime, scene.new));
+    let half = Picture::take(&lane).shape();
+    assert_ne!(half, old);
+    assert_told(
+        &told(&lane, LOOKS),
+        "an interrupted change of it was given up",
     );
     assert_eq!(Picture::take(&lane).shape(), half);
     fault(&lane.info.dir, FaultRequest::DriverClear).expect("the machine");
     assert_eq!(told(&lane, 1), [""; 0]);
     assert_eq!(Picture::take(&lane).shape(), old);
+}
+
+#[test]
+fn where_nothing_was_kept_it_is_told_until_a_layout_is_applied() {
+    let (lane, runtime) = (Lane::new("h100x8", 1), Runtime::start());
+    let first = r#"{"rules":[{"gpus":[0],"slices":{"3g.40gb":1}}]}"#;
+    assert!(interrupt(&lane, &runtime, first));
+    assert_told(&told(&lane, LOOKS), "nothing is kept for it");
+    assert_told(&told(&lane, 1), "nothing is kept for it");
+    fault(&lane.info.dir, FaultRequest::DriverClear).expect("the machine");
+    apply(&lane, &runtime, first, None);
+    assert_eq!(told(&lane, 1), [""; 0]);
 }

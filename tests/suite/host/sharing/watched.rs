@@ -51,7 +51,7 @@ fn signal(child: &ChildGuard, signal: Signal) {
 
 #[test]
 fn clients_are_told_and_a_fault_until_it_is_over() {
-    let Some(shared) = Shared::bare("h100x8", SAMPLED) else {
+    let Some(mut shared) = Shared::bare("h100x8", SAMPLED) else {
         return;
     };
     let world = &shared.0;
@@ -93,6 +93,11 @@ fn clients_are_told_and_a_fault_until_it_is_over() {
     assert_eq!(metric(&shared, "kerf_mps_ready{").as_deref(), Some("0"));
     let events = shared.kerf(&["events"]).ends(0);
     assert!(events.contains("is in FAULT"), "{events}");
+    // The next kerfd, to which it is no news, says so too.
+    shared.0.kerfd.kill9().expect("kerfd goes");
+    shared.0.kerfd.restart().expect("kerfd comes back");
+    let world = &shared.0;
+    until_degraded(world, &["mps server of 0000:", "is in FAULT"]);
 
     signal(&lingers, Signal::SIGKILL);
     until_well(world);
