@@ -1,5 +1,6 @@
 //! Files that others read while we write them.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -19,10 +20,7 @@ pub enum Durability {
 pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.tmp", std::process::id()));
-    let temporary = folder.join(name);
+    let temporary = folder.join(temporary_name(path.file_name().unwrap_or_default()));
     let result = write(&temporary, content, durability).and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
         // What matters is the first error; a temporary file that cannot be removed harms nobody.
@@ -33,6 +31,23 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+fn temporary_name(name: &OsStr) -> OsString {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    temporary
+}
+
+/// Of a temporary file the name that it would have got: a process that was killed while it wrote has left it.
+pub fn unfinished(temporary: &OsStr) -> Option<&str> {
+    let inner = temporary
+        .to_str()?
+        .strip_prefix('.')?
+        .strip_suffix(".tmp")?;
+    let (name, process) = inner.rsplit_once('.')?;
+    process.parse::<u32>().is_ok().then_some(name)
 }
 
 fn write(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
@@ -92,11 +107,42 @@ impl CopyFolder {
         }
     }
 
-    /// The content of every copy that can be read.
+    /// The content of every copy that can be read and was written to its end.
     pub fn read(&self) -> Vec<Vec<u8>> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         entries
+            .filter(|entry| unfinished(&entry.file_name()).is_none())
             .filter_map(|entry| fs::read(entry.path()).ok())
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_file_tells_its_name_and_no_other_file_is_one() {
+        let temporary = temporary_name(OsStr::new("kerf.dev-slice.json"));
+        assert_eq!(unfinished(&temporary), Some("kerf.dev-slice.json"));
+        for other in [
+            "kerf.dev-slice.json",
+            "kerf.dev-slice.json.17.tmp",
+            ".kerf.dev-slice.json.tmp",
+            ".x.y.tmp",
+            ".tmp",
+        ] {
+            assert_eq!(unfinished(OsStr::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_not_written_to_its_end_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let copies = CopyFolder::new(folder.path().to_owned());
+        copies.keep(Path::new("whole"), b"whole");
+        let half = folder.path().join(temporary_name(OsStr::new("half")));
+        fs::write(half, "ha").expect("written");
+        assert_eq!(copies.read(), [b"whole"]);
     }
 }

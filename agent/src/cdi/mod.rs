@@ -112,13 +112,12 @@ impl CdiFolder {
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
-            let own = name.to_str().and_then(|name| name.strip_prefix(VENDOR));
-            // A kerfd that was killed while it wrote has left what it would have renamed.
-            if own.is_some_and(|own| own.ends_with(".tmp")) {
-                std::fs::remove_file(entry.path())?;
+            if files::unfinished(&name).is_some_and(|name| name.starts_with(VENDOR)) {
+                files::remove(&entry.path())?;
             }
-            let id = own
-                .and_then(|own| own.strip_prefix("-lease-"))
+            let id = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(VENDOR)?.strip_prefix("-lease-"))
                 .and_then(|rest| rest.strip_suffix(".json"));
             if let Some(id) = id
                 && !ids.contains(id)

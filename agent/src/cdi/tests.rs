@@ -93,8 +93,13 @@ fn leases_of_the_dead_are_swept() {
         cdi.write_lease(id, &device()).expect("written");
     }
     std::fs::write(folder.path().join("nvidia.yaml"), "").expect("somebody else's file");
-    let half = folder.path().join("kerf.dev-lease-b.json.17.tmp");
-    std::fs::write(half, "").expect("half written");
+    for half in [
+        ".kerf.dev-lease-b.json.17.tmp",
+        ".kerf.dev-slice.json.17.tmp",
+    ] {
+        std::fs::write(folder.path().join(half), "").expect("half written");
+    }
+    std::fs::write(folder.path().join(".nvidia.yaml.17.tmp"), "").expect("not ours");
     cdi.keep_only_leases(&BTreeSet::from(["b".to_owned()]))
         .expect("swept");
     let mut names: Vec<_> = std::fs::read_dir(folder.path())
@@ -108,5 +113,10 @@ fn leases_of_the_dead_are_swept() {
         })
         .collect();
     names.sort();
-    assert_eq!(names, ["kerf.dev-lease-b.json", "nvidia.yaml"]);
+    let left = [
+        ".nvidia.yaml.17.tmp",
+        "kerf.dev-lease-b.json",
+        "nvidia.yaml",
+    ];
+    assert_eq!(names, left);
 }

@@ -132,10 +132,11 @@ fn a_kill_while_a_slice_is_cut_for_a_lease_leaves_both_or_none() {
             leases.len() == instances.len() && leases.len() <= 1 && named,
             "round {round}, {delay:?}: {leases:?} of {instances:?}"
         );
+        let files = world.lease_files();
         assert_eq!(
-            world.lease_files().len(),
+            files.len(),
             leases.len(),
-            "round {round}, {delay:?}"
+            "round {round}, {delay:?}: {files:?}"
         );
         assert_eq!(open_work(&world), 0, "round {round}, {delay:?}");
         for lease in leases {
