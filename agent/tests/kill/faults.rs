@@ -9,6 +9,7 @@ mod bench;
 mod given_up;
 mod journal;
 mod scenes;
+mod several;
 mod writes;
 
 use kerf_agent::errors::chain;

@@ -9,17 +9,17 @@ use crate::course::at_rest;
 use crate::image::Image;
 use crate::judge::Picture;
 use crate::lane::Lane;
-use crate::life::{Alive, End, Point, is_change};
+use crate::life::{Alive, End, Point, ailments, is_change};
 use crate::script::{Op, Runtime, carry_out};
 
 /// What the driver refuses.
 const FUNCTION: &str = "nvmlDeviceCreateGpuInstanceWithPlacement";
 
 /// Looks within which an interrupted layout is given up.
-const LOOKS: u64 = 14;
+pub const LOOKS: u64 = 14;
 
 /// Applies a layout, killed at a point if there is one; the calls that it made.
-fn apply(lane: &Lane, runtime: &Runtime, layout: &str, point: Option<Point>) -> Vec<String> {
+pub fn apply(lane: &Lane, runtime: &Runtime, layout: &str, point: Option<Point>) -> Vec<String> {
     let (_, passed) = lane.live(point, false, async |alive: Alive| {
         at_rest(&alive).await;
         drop(carry_out(&alive.host, runtime, &Op::apply(layout, true)).await);
@@ -28,16 +28,12 @@ fn apply(lane: &Lane, runtime: &Runtime, layout: &str, point: Option<Point>) -> 
 }
 
 /// What is said of GPUs after so many looks.
-fn told(lane: &Lane, looks: u64) -> Vec<String> {
+pub fn told(lane: &Lane, looks: u64) -> Vec<String> {
     let (end, _) = lane.live(None, false, async |alive: Alive| {
         alive.looked().await;
         alive.look_often().await;
         alive.looks(looks).await;
-        let view = alive.host.view();
-        let entries = view.degraded.iter();
-        entries
-            .map(|(what, entry)| format!("{what}: {}", entry.why))
-            .collect()
+        ailments(&alive.host.view())
     });
     let End::Done(told) = end else {
         panic!("nothing kills it");
@@ -47,7 +43,7 @@ fn told(lane: &Lane, looks: u64) -> Vec<String> {
 
 /// Kills a kerfd that applies a layout where it would make its first instance, which is refused from then on. Whether
 /// something has gone by then.
-fn interrupt(lane: &Lane, runtime: &Runtime, layout: &str) -> bool {
+pub fn interrupt(lane: &Lane, runtime: &Runtime, layout: &str) -> bool {
     let base = Image::take(lane);
     let calls = apply(lane, runtime, layout, None);
     let create = calls.iter().position(|call| call == FUNCTION);
@@ -63,7 +59,7 @@ fn interrupt(lane: &Lane, runtime: &Runtime, layout: &str) -> bool {
     calls[..create].iter().any(|call| is_change(call))
 }
 
-fn assert_told(told: &[String], what: &str) {
+pub fn assert_told(told: &[String], what: &str) {
     assert!(
         matches!(told, [one] if one.contains(what)),
         "not {what:?}: {told:?}"

@@ -141,6 +141,30 @@ fn a_daemon_that_does_not_answer_is_given_to_nobody_and_replaced_when_nobody_com
     world.client.lease("gpu,mps", "", "").expect("a place");
 }
 
+#[test]
+fn a_daemon_that_answers_again_is_given_again_and_not_replaced() {
+    let Some(shared) = Shared::bare("h100x8", "") else {
+        return;
+    };
+    let world = &shared.0;
+    shared.settles(MPS);
+    let first = shared.daemon();
+    let own = client(&shared, "own");
+    shared.fault("--mps", "get_server_list=hang");
+    until_degraded(world, &["mps daemon of 0000:", "runs and does not answer"]);
+    // Nobody computes any more, and what was said of it is not true any more.
+    shared.fault("--mps", "clear");
+    drop(own);
+    until_well(world);
+    for _ in 0..3 {
+        world.client.looked();
+    }
+    assert_eq!(shared.daemon(), first);
+    let events = shared.kerf(&["events"]).ends(0);
+    assert!(!events.contains("has ended"), "{events}");
+    world.client.lease("gpu,mps", "", "").expect("a place");
+}
+
 /// Tells the only daemon something, as anybody may who is root.
 fn tell_by_hand(shared: &Shared, command: &str) {
     let control = shared.0.kerfd.sysroot();
