@@ -4,6 +4,7 @@
 //! `kerf.dev/gpu=…`) carry a createRuntime hook that takes the lease for the container or fails the start.
 //! Files are replaced by rename, so that a reader never sees half of one.
 
+mod spec;
 #[cfg(test)]
 mod tests;
 
@@ -13,9 +14,9 @@ use std::path::{Path, PathBuf};
 
 use kerf_runtime::frame::{DeviceNode, MountEntry};
 use kerf_types::VENDOR;
-use serde_json::{Value, json};
 
 use crate::files::{self, Durability};
+use spec::{Device, Hook, Spec};
 
 /// Lowest version that has what we use: `hostPath` of device nodes, and names that begin with a digit.
 const CDI_VERSION: &str = "0.5.0";
@@ -138,67 +139,34 @@ impl CdiFolder {
         class: Class,
         devices: &BTreeMap<String, CdiDevice>,
     ) -> io::Result<()> {
-        let devices: Vec<Value> = devices
-            .iter()
-            .map(|(name, device)| self.device(class, name, device))
+        let socket = self.socket.to_str().ok_or_else(|| not_utf8(&self.socket))?;
+        let claims: Vec<String> = devices
+            .keys()
+            .map(|name| format!("{}={name}", class.as_str()))
             .collect();
-        let spec = json!({
-            "cdiVersion": CDI_VERSION,
-            "kind": format!("{VENDOR}/{}", class.as_str()),
-            "devices": devices,
-        });
-        files::replace(path, format!("{spec:#}\n").as_bytes(), Durability::Volatile)
+        let claimed = devices.iter().zip(&claims);
+        let spec = Spec {
+            cdi_version: CDI_VERSION,
+            devices: claimed
+                .map(|((name, device), claim)| Device::new(name, device, self.hook(socket, claim)))
+                .collect(),
+            kind: format!("{VENDOR}/{}", class.as_str()),
+        };
+        let mut text = serde_json::to_vec_pretty(&spec)?;
+        text.push(b'\n');
+        files::replace(path, &text, Durability::Volatile)
     }
 
-    fn device(&self, class: Class, name: &str, device: &CdiDevice) -> Value {
-        let nodes: Vec<Value> = device
-            .nodes
-            .iter()
-            .map(|node| {
-                json!({
-                    "path": node.path,
-                    "hostPath": node.host_path,
-                    "type": "c",
-                    "major": node.major,
-                    "minor": node.minor,
-                    "permissions": "rw",
-                })
-            })
-            .collect();
-        let mut edits = json!({
-            "deviceNodes": nodes,
-            "hooks": [{
-                "hookName": "createRuntime",
-                "path": self.hook,
-                "args": [
-                    "kerf-runtime",
-                    "claim",
-                    "--socket",
-                    self.socket,
-                    format!("{}={name}", class.as_str()),
-                ],
-                "env": HOOK_ENV,
-            }],
-        });
-        let mounts: Vec<Value> = device
-            .mounts
-            .iter()
-            .map(|mount| {
-                json!({
-                    "hostPath": mount.source,
-                    "containerPath": mount.destination,
-                    "options": mount.options,
-                })
-            })
-            .collect();
-        if let Some(edits) = edits.as_object_mut() {
-            if !mounts.is_empty() {
-                edits.insert("mounts".to_owned(), mounts.into());
-            }
-            if !device.env.is_empty() {
-                edits.insert("env".to_owned(), device.env.clone().into());
-            }
+    fn hook<'a>(&'a self, socket: &'a str, claim: &'a str) -> Hook<'a> {
+        Hook {
+            args: vec!["kerf-runtime", "claim", "--socket", socket, claim],
+            env: &HOOK_ENV,
+            hook_name: "createRuntime",
+            path: &self.hook,
         }
-        json!({ "name": name, "containerEdits": edits })
     }
+}
+
+fn not_utf8(path: &Path) -> io::Error {
+    io::Error::other(format!("{} is not UTF-8", path.display()))
 }

@@ -90,13 +90,17 @@ impl Host {
     }
 
     fn write_standing(&mut self, wanted: &Standing) {
-        if self.standing.as_ref() == Some(wanted) {
+        let known = self.standing.as_ref();
+        if known == Some(wanted) {
             return;
         }
-        let written = self
-            .cdi
-            .write_standing(Class::Slice, &wanted.slices)
-            .and_then(|()| self.cdi.write_standing(Class::Gpu, &wanted.gpus));
+        let mut written = Ok(());
+        if known.is_none_or(|known| known.slices != wanted.slices) {
+            written = self.cdi.write_standing(Class::Slice, &wanted.slices);
+        }
+        if written.is_ok() && known.is_none_or(|known| known.gpus != wanted.gpus) {
+            written = self.cdi.write_standing(Class::Gpu, &wanted.gpus);
+        }
         match written {
             Ok(()) => {
                 self.standing = Some(wanted.clone());
