@@ -14,6 +14,7 @@
 //! | [`host`] | a whole layout: rules, pins, MIG mode, one plan per GPU |
 //! | [`amd`] | the modes of AMD GPUs: which steps, and what is refused |
 //! | [`mod@choose`] | which slice or GPU an ask gets |
+//! | [`rings`] | which set of accelerators has the widest ring and leaves the most for later |
 //! | [`check`] | whether a plan may be carried out; shares no code with the rest |
 
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod gpu;
 pub mod grid;
 pub mod host;
 pub mod options;
+pub mod rings;
 mod search;
 pub mod split;
 mod steps;

@@ -35,6 +35,7 @@ mod parts_host;
 mod placed;
 mod random;
 mod report;
+mod rings;
 mod search;
 mod share;
 mod split;
