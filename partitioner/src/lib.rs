@@ -10,6 +10,7 @@ pub mod client;
 pub mod confine;
 pub mod discover;
 pub mod library;
+pub mod nccl;
 pub mod nodes;
 pub mod nvml;
 pub mod sharing;

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use kerf_partitioner::worker::{self, Machine};
-use kerf_partitioner::{in_words, library, nvml};
+use kerf_partitioner::{in_words, nvml};
 
 use look::Look;
 use mps::{Mps, MpsDaemon};
@@ -63,17 +63,10 @@ struct MachineArgs {
 impl MachineArgs {
     /// Paths are taken from the present folder once, here; the worker itself believes absolute ones only.
     fn machine(self) -> io::Result<Machine> {
-        let library = match self.nvml.to_str() {
-            Some("none") => None,
-            Some("auto") => library::usual(),
-            _ => Some(std::path::absolute(self.nvml)?),
-        };
-        let sysroot = std::path::absolute(self.sysroot)?;
         let simulated = self.simulated.map(std::path::absolute).transpose()?;
         Ok(Machine {
-            library,
-            sysroot,
             simulated,
+            ..Machine::under(&self.sysroot, &self.nvml)?
         })
     }
 }

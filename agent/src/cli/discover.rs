@@ -72,7 +72,7 @@ fn without_daemon(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// The worker's program of the same package; the linker's or the shell's path is never asked.
-fn partitioner() -> PathBuf {
+pub(super) fn partitioner() -> PathBuf {
     let own = std::env::current_exe().ok();
     let folder = own.as_deref().and_then(std::path::Path::parent);
     find_partitioner(folder.unwrap_or("/".as_ref()))

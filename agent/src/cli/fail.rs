@@ -14,6 +14,7 @@ use super::layout::LayoutInputError;
 use super::run::RunError;
 use super::sim::SimError;
 use super::style::{Ink, Style};
+use super::topology::pick::PickError;
 use crate::config::ConfigError;
 
 mod refusal;
@@ -108,6 +109,9 @@ pub enum Failure {
     /// A job's description does not make sense.
     #[error("the description of the job is not right")]
     Spec(#[source] ConvertError),
+    /// No accelerators are picked.
+    #[error(transparent)]
+    Pick(#[from] PickError),
     /// A job could not be run or followed.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -223,6 +227,7 @@ impl Failure {
         match self {
             Self::Input(error) => error.is_usage(),
             Self::Layout(error) => error.is_usage(),
+            Self::Pick(error) => error.is_usage(),
             Self::Spec(_) | Self::Checkpoint { .. } | Self::Run(RunError::NoImage { .. }) => true,
             _ => false,
         }
@@ -257,6 +262,7 @@ impl Failure {
                 return miette::Diagnostic::help(error).map(|help| help.to_string());
             }
             Self::Layout(error) => return error.hint(),
+            Self::Pick(error) => return error.hint().map(str::to_owned),
             Self::Run(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
             Self::DriverHeld(_) => "no worker is killed; look again: `kerf maintenance show`",

@@ -135,6 +135,11 @@ impl Source {
         }
     }
 
+    /// What it says.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What errors call it.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,4 +1,6 @@
-//! `kerf topology`: the matrix that `nvidia-smi topo -m` prints, legend included.
+//! `kerf topology`: the matrix that `nvidia-smi topo -m` prints, legend included; and which set of accelerators is best.
+
+pub mod pick;
 
 use kerf_api::json::inventory::Nic;
 use kerf_api::json::{Inventory, Topology};
@@ -36,10 +38,22 @@ const LEGEND: [(&str, &str); 8] = [
 
 /// `kerf topology`
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
 
-/// Asks kerfd for the matrix.
-pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// The accelerators whose ring is the widest, of a machine that kerfd need not know
+    Pick(Box<pick::Args>),
+}
+
+/// Asks kerfd for the matrix, or picks.
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    if let Some(Verb::Pick(args)) = &args.verb {
+        return pick::run(args, context);
+    }
     let mut client = context.connect().await?;
     let answer = client.get_topology(soon(v1::GetTopologyRequest {})).await;
     let answer = answer.map_err(Failure::call("read the topology"))?;

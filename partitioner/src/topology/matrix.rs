@@ -72,6 +72,11 @@ fn link(a: Device<'_>, b: Device<'_>, tree: &PciTree) -> LinkClass {
             return LinkClass::NvLink(links);
         }
     }
+    level(a, b, tree)
+}
+
+/// How near they are by PCIe.
+fn level(a: Device<'_>, b: Device<'_>, tree: &PciTree) -> LinkClass {
     let same_node = a.numa_node().is_some() && a.numa_node() == b.numa_node();
     let place = |device: Device<'_>| device.pci().and_then(|address| tree.path(address));
     match (place(a), place(b)) {
@@ -80,6 +85,28 @@ fn link(a: Device<'_>, b: Device<'_>, tree: &PciTree) -> LinkClass {
         _ if same_node => LinkClass::Node,
         _ => LinkClass::Sys,
     }
+}
+
+/// How near two devices are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near {
+    /// By PCIe.
+    pub level: LinkClass,
+    /// Links between them besides: NVLink or xGMI.
+    pub links: u32,
+}
+
+/// How near two GPUs are.
+pub fn near(a: &Gpu, b: &Gpu, tree: &PciTree) -> Near {
+    Near {
+        level: level(Device::Gpu(a), Device::Gpu(b), tree),
+        links: nvlinks(a, b),
+    }
+}
+
+/// How near a GPU is to a network interface, by PCIe.
+pub fn near_nic(gpu: &Gpu, nic: &Nic, tree: &PciTree) -> LinkClass {
+    level(Device::Gpu(gpu), Device::Nic(0, nic), tree)
 }
 
 /// Active NVLinks between two GPUs: the direct ones, or the fewer of both GPUs' links into the switch

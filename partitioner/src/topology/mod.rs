@@ -6,7 +6,7 @@
 mod matrix;
 mod path;
 
-pub use matrix::matrix;
+pub use matrix::{Near, matrix, near, near_nic};
 pub use path::{PciPath, PciTree};
 
 #[cfg(test)]

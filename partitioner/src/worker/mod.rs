@@ -17,7 +17,7 @@ use std::cell::OnceCell;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kerf_api::frame::{FrameDecoder, FrameError, encode_frame};
 use kerf_api::partitioner::v1::Request;
@@ -46,6 +46,21 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The machine under a folder with a driver library: a path, `auto` for the installed driver's, or `none`. Paths are
+    /// taken from the present folder.
+    pub fn under(sysroot: &Path, nvml: &Path) -> io::Result<Self> {
+        let library = match nvml.to_str() {
+            Some("none") => None,
+            Some("auto") => crate::library::usual(),
+            _ => Some(std::path::absolute(nvml)?),
+        };
+        Ok(Self {
+            library,
+            sysroot: std::path::absolute(sysroot)?,
+            simulated: None,
+        })
+    }
+
     /// The simulated kernel that it has, if it has one.
     fn kernel(&self) -> Result<Option<Kernel>, WorkerError> {
         let Some(folder) = &self.simulated else {

@@ -1,0 +1,166 @@
+//! The accelerators among which is chosen, and what is near them: from a file of NCCL, or from the machine itself.
+
+use std::collections::BTreeSet;
+
+use kerf_partitioner::discover::Discovery;
+use kerf_partitioner::nccl::NcclSystem;
+use kerf_partitioner::topology::{Near, near, near_nic};
+use kerf_planner::rings::{DeviceSet, RingDevice, RingHost, TooMany};
+use kerf_types::PciAddress;
+use kerf_types::topology::LinkClass;
+
+use super::weights::{Nearness, Tables};
+
+/// Accelerators by their number: in the order of the file, or of their addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    accelerators: Vec<Accelerator>,
+    /// How near each is to each before it.
+    near: Vec<Vec<Nearness>>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Accelerator {
+    numa_node: Option<u32>,
+    /// Whether its driver says that it is well.
+    is_well: bool,
+    /// Network interfaces, each with how near it is.
+    nics: Vec<(String, LinkClass)>,
+}
+
+impl Machine {
+    /// As a file has it; whether a device is well is not told there.
+    pub fn of_nccl(system: &NcclSystem) -> Self {
+        let addresses: Vec<PciAddress> = system.accelerators().collect();
+        let nets: Vec<_> = system.nets().collect();
+        let accelerators = (0..addresses.len()).map(|at| Accelerator {
+            numa_node: system.numa_node(at),
+            is_well: true,
+            nics: nets
+                .iter()
+                .filter_map(|net| Some((net.name.to_owned(), system.near_net(at, net)?)))
+                .collect(),
+        });
+        Self::new(accelerators.collect(), &addresses, |a, b| system.near(a, b))
+    }
+
+    /// As it was found. The GPUs are those that NVML knows.
+    pub fn of_discovery(found: &Discovery) -> Self {
+        let (inventory, tree) = (&found.inventory, &found.tree);
+        let mut gpus: Vec<_> = inventory.gpus.iter().collect();
+        gpus.sort_by_key(|gpu| gpu.pci);
+        let accelerators = gpus.iter().map(|gpu| Accelerator {
+            numa_node: gpu.numa_node,
+            is_well: gpu.health.is_ok(),
+            nics: inventory
+                .nics
+                .iter()
+                .map(|nic| (nic.name.clone(), near_nic(gpu, nic, tree)))
+                .collect(),
+        });
+        let addresses: Vec<PciAddress> = gpus.iter().map(|gpu| gpu.pci).collect();
+        Self::new(accelerators.collect(), &addresses, |a, b| {
+            Some(near(gpus.get(a)?, gpus.get(b)?, tree))
+        })
+    }
+
+    fn new(
+        accelerators: Vec<Accelerator>,
+        addresses: &[PciAddress],
+        near: impl Fn(usize, usize) -> Option<Near>,
+    ) -> Self {
+        let nearness = |a: usize, b: usize| {
+            let (one, other) = (addresses.get(a)?, addresses.get(b)?);
+            let near = near(a, b)?;
+            Some(Nearness {
+                level: near.level,
+                is_one_board: (one.domain, one.bus, one.device)
+                    == (other.domain, other.bus, other.device),
+                links: near.links,
+            })
+        };
+        let row = |a: usize| (0..a).filter_map(|b| nearness(a, b)).collect();
+        Self {
+            near: (0..addresses.len()).map(row).collect(),
+            accelerators,
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.accelerators.len()
+    }
+
+    /// Those that are well.
+    pub fn well(&self) -> DeviceSet {
+        self.those(|one| one.is_well)
+    }
+
+    /// Those with a network interface at this level or nearer.
+    pub fn with_nic(&self, level: LinkClass) -> DeviceSet {
+        self.those(|one| one.nics.iter().any(|(_, near)| *near <= level))
+    }
+
+    fn those(&self, are: impl Fn(&Accelerator) -> bool) -> DeviceSet {
+        let all = self.accelerators.iter().enumerate();
+        all.filter(|(_, one)| are(one)).map(|(at, _)| at).collect()
+    }
+
+    /// The devices of each NUMA node; one whose node is not known is of no group.
+    pub fn by_node(&self) -> Vec<DeviceSet> {
+        let nodes = self.accelerators.iter().filter_map(|one| one.numa_node);
+        let nodes: BTreeSet<u32> = nodes.collect();
+        let of = |node| self.those(|one| one.numa_node == Some(node));
+        nodes.into_iter().map(of).collect()
+    }
+
+    /// The devices that are below a PCIe switch together.
+    pub fn by_switch(&self) -> Vec<DeviceSet> {
+        let below_one = |a: usize, b: usize| {
+            let near = self.nearness(a, b);
+            a == b || near.is_some_and(|near| near.is_one_board || near.level <= LinkClass::Pxb)
+        };
+        let group = |a| (0..self.count()).filter(|b| below_one(a, *b)).collect();
+        let groups: BTreeSet<DeviceSet> = (0..self.count()).map(group).collect();
+        groups.into_iter().collect()
+    }
+
+    fn nearness(&self, a: usize, b: usize) -> Option<Nearness> {
+        let row = self.near.get(a.max(b))?;
+        row.get(a.min(b)).copied()
+    }
+
+    /// The nearest network interfaces of these: of each all that are as near as its nearest.
+    pub fn nics(&self, of: DeviceSet) -> Vec<String> {
+        let chosen = of.iter().filter_map(|at| self.accelerators.get(at));
+        let nearest = chosen.flat_map(|one| {
+            let level = one.nics.iter().map(|(_, level)| *level).min();
+            let nics = one
+                .nics
+                .iter()
+                .filter(move |(_, near)| Some(*near) == level);
+            nics.map(|(name, _)| name.clone())
+        });
+        let names: BTreeSet<String> = nearest.collect();
+        names.into_iter().collect()
+    }
+
+    /// For the planner.
+    ///
+    /// # Errors
+    /// Where there are too many.
+    pub fn rings(&self, tables: &Tables) -> Result<RingHost, TooMany> {
+        let devices = self.accelerators.iter().map(|one| {
+            let nics = one.nics.iter().map(|(_, level)| tables.score(*level));
+            RingDevice {
+                numa_node: one.numa_node,
+                nic_score: nics.max().unwrap_or(0),
+            }
+        });
+        RingHost::new(devices.collect(), |a, b| {
+            let near = self.nearness(a, b);
+            near.map(|near| tables.pair(near)).unwrap_or_default()
+        })
+    }
+}

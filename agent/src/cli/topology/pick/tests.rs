@@ -1,0 +1,210 @@
+//! What is picked on public machines, and what is said where nothing can be.
+
+use clap::Parser;
+use kerf_planner::rings::{DeviceSet, RingHost, RingTable, Wish};
+use serde_json::{Value, json};
+
+use super::weights::Tables;
+use super::{Args, Machine, PickError, Picked, pick};
+
+/// Two sockets with a switch each, two GPUs and a network interface below each; the GPUs of a switch are linked.
+const SMALL: &str = r#"<system version="1">
+<cpu numaid="0">
+ <pci busid="0000:10:00.0" class="0x060400">
+  <pci busid="0000:11:00.0" class="0x030200"><gpu><nvlink target="0000:12:00.0" count="2" tclass="0x030200"/></gpu></pci>
+  <pci busid="0000:12:00.0" class="0x030200"><gpu><nvlink target="0000:11:00.0" count="2" tclass="0x030200"/></gpu></pci>
+  <pci busid="0000:13:00.0" class="0x020700"><nic><net name="mlx5_0"/></nic></pci>
+ </pci>
+</cpu>
+<cpu numaid="1">
+ <pci busid="0000:20:00.0" class="0x060400">
+  <pci busid="0000:21:00.0" class="0x030200"><gpu/></pci>
+ </pci>
+ <pci busid="0000:22:00.0" class="0x030200"><gpu/></pci>
+</cpu>
+</system>"#;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+fn picked(text: &str, words: &[&str]) -> Result<Picked, PickError> {
+    let file = ["pick", "--nccl-xml", "-"];
+    let line = Line::try_parse_from([&file, words].concat()).expect("a right line");
+    pick(
+        &line.args,
+        &Machine::of_nccl(&text.parse().expect("a machine")),
+    )
+}
+
+/// The document without the time.
+fn document(text: &str, words: &[&str]) -> Value {
+    let picked = picked(text, words).expect("a set");
+    let mut document = serde_json::to_value(&picked).expect("a document");
+    let micros = document
+        .as_object_mut()
+        .and_then(|all| all.remove("micros"));
+    assert!(micros.is_some_and(|micros| micros.is_f64()));
+    document
+}
+
+fn gpus(words: &[&str]) -> Vec<usize> {
+    picked(SMALL, words).expect("a set").gpus
+}
+
+#[test]
+fn the_linked_pair_is_told_with_what_is_near_it() {
+    let expected = json!({
+        "gpus": [0, 1], "ring_gbps": 40.0, "pair_score": 250, "numa_nodes": [0], "nics": ["mlx5_0"],
+    });
+    assert_eq!(document(SMALL, &["-n", "2"]), expected);
+    let one = document(SMALL, &["-n", "1", "--avoid", "0,1"]);
+    assert_eq!(one["ring_gbps"], Value::Null);
+    let all = document(SMALL, &["-n", "4"]);
+    assert_eq!(
+        (&all["ring_gbps"], &all["numa_nodes"]),
+        (&json!(8.0), &json!([0, 1]))
+    );
+}
+
+#[test]
+fn constraints_bind() {
+    assert_eq!(gpus(&["-n", "2", "--free", "1,2,3"]), [2, 3]);
+    assert_eq!(gpus(&["-n", "2", "--include", "3"]), [2, 3]);
+    assert_eq!(gpus(&["-n", "2", "--avoid", "0", "--same", "numa"]), [2, 3]);
+    assert_eq!(
+        gpus(&["-n", "1", "--include", "2", "--same", "switch"]),
+        [2]
+    );
+    // A pair apart is wider than one at a link where links count for nothing.
+    assert_eq!(gpus(&["-n", "2", "--gbps", "link=1,phb=14"]), [2, 3]);
+    let scored = document(SMALL, &["-n", "2", "--score", "pix=7,link=0.5"]);
+    assert_eq!(scored["pair_score"], 8);
+}
+
+#[test]
+fn what_cannot_be_had_is_said() {
+    let refused = |words: &[&str]| picked(SMALL, words).expect_err("none").to_string();
+    let few = refused(&["-n", "3", "--free", "0,1"]);
+    assert_eq!(few, "3 accelerators are asked for and 2 are free");
+    assert!(refused(&["-n", "3", "--same", "numa"]).contains("in one group"));
+    assert!(refused(&["-n", "3", "--nic", "pix"]).contains("2 are free"));
+    let nobody = refused(&["-n", "1", "--free", "0,4"]);
+    assert_eq!(
+        nobody,
+        "there is no accelerator 4: they are numbered from 0 and there are 4"
+    );
+    for wrong in ["link", "bus=3", "link=x", "link=-1", "link=inf"] {
+        let line = ["pick", "--nccl-xml", "-", "-n", "1", "--gbps", wrong];
+        assert!(Line::try_parse_from(line).is_err(), "{wrong}");
+    }
+    assert!(
+        Line::try_parse_from(["pick", "-n", "1"]).is_err(),
+        "no machine"
+    );
+}
+
+/// The public machines.
+fn machines() -> Vec<(String, Machine)> {
+    let folder = kerf_tests::tree::data_dir().join("nccl-topo");
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        let why = format!("{} is not there", folder.display());
+        kerf_tests::skip(kerf_tests::Capability::Data, &why);
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let xml = paths.filter(|path| path.extension().is_some_and(|end| end == "xml"));
+    let machine = |path: std::path::PathBuf| {
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let machine = Machine::of_nccl(&text.parse().expect("a machine"));
+        (path.display().to_string(), machine)
+    };
+    xml.map(machine).collect()
+}
+
+/// The widest ring of a set, by trying every order; 0 for one device.
+fn widest(host: &RingHost, begun: &[usize], rest: DeviceSet) -> u32 {
+    let pair = |a: Option<&usize>, b: usize| a.map_or(u32::MAX, |a| host.pair(*a, b).mbps);
+    let ways = rest.iter().map(|next| {
+        let to_next = pair(begun.last(), next);
+        let further = widest(
+            host,
+            &[begun, &[next]].concat(),
+            rest.without(DeviceSet::one(next)),
+        );
+        to_next.min(further)
+    });
+    let (first, last) = (begun.first(), begun.last());
+    let closed = || {
+        first
+            .filter(|first| Some(*first) != last)
+            .map_or(0, |first| pair(last, *first))
+    };
+    ways.max().unwrap_or_else(closed)
+}
+
+#[test]
+fn on_no_public_machine_is_there_a_wider_ring() {
+    let tables = Tables::new(&[], &[]);
+    let mut cases = 0;
+    for (name, machine) in machines() {
+        if machine.count() > 8 {
+            continue;
+        }
+        let table = RingTable::new(machine.rings(&tables).expect("few"));
+        let sets: Vec<DeviceSet> = (0..1_u32 << machine.count())
+            .map(|bits| {
+                (0..machine.count())
+                    .filter(|at| bits >> at & 1 == 1)
+                    .collect()
+            })
+            .collect();
+        // A ring has no beginning, so every order begins at the first device.
+        let ring = |set: &DeviceSet| {
+            let first: Vec<usize> = set.iter().take(1).collect();
+            widest(
+                table.host(),
+                &first,
+                set.without(first.iter().copied().collect()),
+            )
+        };
+        let rings: Vec<u32> = sets.iter().map(ring).collect();
+        for free in &sets {
+            for count in 2..=free.len() {
+                let of = |set: &DeviceSet| set.len() == count && free.has_all(*set);
+                let best = sets.iter().zip(&rings).filter(|(set, _)| of(set));
+                let best = best.map(|(_, ring)| *ring).max();
+                let wish = Wish {
+                    count,
+                    free: *free,
+                    include: DeviceSet::EMPTY,
+                    within: Vec::new(),
+                };
+                let chosen = table.pick(&wish).expect("enough are free");
+                assert_eq!(
+                    (chosen.ring_mbps, of(&chosen.set)),
+                    (best, true),
+                    "{name}: {wish:?}"
+                );
+                cases += 1;
+            }
+        }
+    }
+    kerf_tests::note(&format!("{cases} choices on public machines"));
+}
+
+#[test]
+fn a_public_machine_has_its_pairs() {
+    let machines = machines();
+    let Some((_, machine)) = machines
+        .iter()
+        .find(|(name, _)| name.ends_with("topo_8p1h_1.xml"))
+    else {
+        return;
+    };
+    let line = Line::try_parse_from(["pick", "--nccl-xml", "-", "-n", "2", "--free", "0,2,3,5,6"]);
+    let two = pick(&line.expect("a right line").args, machine).expect("a pair");
+    assert_eq!((two.gpus, two.ring_gbps), (vec![2, 3], Some(80.0)));
+}

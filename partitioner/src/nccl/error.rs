@@ -1,0 +1,53 @@
+//! Why a file is no machine.
+
+use kerf_types::PciAddress;
+
+/// Why a text is no machine.
+#[derive(Debug, thiserror::Error)]
+pub enum NcclError {
+    /// It is no XML.
+    #[error("it is no XML")]
+    Xml(#[source] roxmltree::Error),
+    /// Its root is another element.
+    #[error("its root is <{found}>; NCCL writes <system>")]
+    Root {
+        /// What it is.
+        found: String,
+    },
+    /// A version that nobody has described.
+    #[error("its version is {found:?}; NCCL writes 1, RCCL 2")]
+    Version {
+        /// What it says.
+        found: String,
+    },
+    /// An attribute that is missing or makes no sense.
+    #[error("line {line}: <{element}> has {attribute}={value:?}, which is no {expected}")]
+    Attribute {
+        /// Where its element begins, from 1.
+        line: u32,
+        /// The element.
+        element: String,
+        /// The attribute.
+        attribute: &'static str,
+        /// What it says; empty where it is missing.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A device outside of a `cpu`.
+    #[error("line {line}: {device} is below no <cpu>")]
+    NoCpu {
+        /// Where it stands.
+        line: u32,
+        /// Which device.
+        device: PciAddress,
+    },
+    /// Two accelerators of one address.
+    #[error("line {line}: there is another accelerator {device}")]
+    Twice {
+        /// Where the second one stands.
+        line: u32,
+        /// Which device.
+        device: PciAddress,
+    },
+}

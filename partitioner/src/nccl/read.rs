@@ -1,0 +1,189 @@
+//! From the text.
+
+use std::collections::{BTreeSet, HashMap};
+use std::str::FromStr;
+
+use kerf_types::PciAddress;
+use roxmltree::{Document, Node, NodeId, ParsingOptions};
+
+use super::{COMPUTE_CLASSES, Device, Link, NcclError, NcclSystem, SWITCH_CLASS};
+
+/// Most nodes of a document: a thousand times those of the largest file that is known.
+const NODES_LIMIT: u32 = 1 << 18;
+
+impl FromStr for NcclSystem {
+    type Err = NcclError;
+
+    fn from_str(text: &str) -> Result<Self, NcclError> {
+        let options = ParsingOptions {
+            nodes_limit: NODES_LIMIT,
+            ..ParsingOptions::default()
+        };
+        let document = Document::parse_with_options(text, options).map_err(NcclError::Xml)?;
+        let root = document.root_element();
+        if !root.has_tag_name("system") {
+            let found = root.tag_name().name().to_owned();
+            return Err(NcclError::Root { found });
+        }
+        let version = root.attribute("version").unwrap_or_default();
+        if !["1", "2"].contains(&version) {
+            let found = version.to_owned();
+            return Err(NcclError::Version { found });
+        }
+        read(root)
+    }
+}
+
+fn read(root: Node<'_, '_>) -> Result<NcclSystem, NcclError> {
+    let mut reader = Reader::default();
+    for node in root.descendants() {
+        match node.tag_name().name() {
+            "cpu" => reader.cpu(node)?,
+            "pci" => reader.device(node)?,
+            _ => {}
+        }
+    }
+    reader.system()
+}
+
+/// What was read, each element before those in it.
+#[derive(Default)]
+struct Reader<'a, 'input> {
+    /// Number and NUMA node of each `cpu`.
+    cpus: HashMap<NodeId, (usize, Option<u32>)>,
+    /// Number of each `pci`.
+    places: HashMap<NodeId, usize>,
+    devices: Vec<Device>,
+    nodes: Vec<Node<'a, 'input>>,
+}
+
+impl<'a, 'input> Reader<'a, 'input> {
+    fn cpu(&mut self, node: Node<'a, 'input>) -> Result<(), NcclError> {
+        let numa_node: i64 = parsed(node, "numaid", "NUMA node")?;
+        // -1 where the kernel knows none.
+        let cpu = (self.cpus.len(), u32::try_from(numa_node).ok());
+        self.cpus.insert(node.id(), cpu);
+        Ok(())
+    }
+
+    fn device(&mut self, node: Node<'a, 'input>) -> Result<(), NcclError> {
+        let address: PciAddress = parsed(node, "busid", "PCI address")?;
+        let above = node.parent().map(|parent| parent.id());
+        let parent = above.and_then(|above| self.places.get(&above).copied());
+        let place = match parent.and_then(|parent| self.devices.get(parent)) {
+            Some(parent) => Some((parent.cpu, parent.numa_node)),
+            None => above.and_then(|above| self.cpus.get(&above).copied()),
+        };
+        let Some((cpu, numa_node)) = place else {
+            let (line, device) = (line(node), address);
+            return Err(NcclError::NoCpu { line, device });
+        };
+        let own = |name| {
+            let own = node.children().filter(is(name));
+            own.flat_map(|child| child.children())
+        };
+        let links = own("gpu").filter(|link| is("nvlink")(link) || is("xgmi")(link));
+        let nets = own("nic").filter(is("net"));
+        let device = Device {
+            address,
+            parent,
+            cpu,
+            numa_node,
+            links: links.map(link).collect::<Result<_, _>>()?,
+            nets: nets
+                .map(|net| parsed(net, "name", "name"))
+                .collect::<Result<_, _>>()?,
+        };
+        self.places.insert(node.id(), self.devices.len());
+        self.devices.push(device);
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    fn system(self) -> Result<NcclSystem, NcclError> {
+        let mut accelerators = Vec::new();
+        let mut addresses = BTreeSet::new();
+        for (at, node) in self.accelerators()? {
+            let device = self.devices.get(at).map(|device| device.address);
+            // Links name addresses. One public file has a bridge twice, which harms nobody.
+            if let Some(device) = device.filter(|device| !addresses.insert(*device)) {
+                let line = line(node);
+                return Err(NcclError::Twice { line, device });
+            }
+            accelerators.push(at);
+        }
+        Ok(NcclSystem {
+            devices: self.devices,
+            accelerators,
+        })
+    }
+
+    /// Devices with a `gpu`; where the file has none at all, those that compute by their class: files for the machines of
+    /// a cloud say what hangs where, and leave the GPUs to NCCL.
+    fn accelerators(&self) -> Result<Vec<(usize, Node<'a, 'input>)>, NcclError> {
+        let all = self.nodes.iter().copied().enumerate();
+        let is_gpu = |(_, node): &(usize, Node<'_, '_>)| node.children().any(|one| is("gpu")(&one));
+        let told: Vec<_> = all.clone().filter(is_gpu).collect();
+        if !told.is_empty() {
+            return Ok(told);
+        }
+        let mut computing = Vec::new();
+        for (at, node) in all {
+            let class = number(node, "class", "PCI class such as 0x030200")?;
+            if COMPUTE_CLASSES.contains(&(class >> 8)) {
+                computing.push((at, node));
+            }
+        }
+        Ok(computing)
+    }
+}
+
+fn link(node: Node<'_, '_>) -> Result<Link, NcclError> {
+    Ok(Link {
+        target: parsed(node, "target", "PCI address")?,
+        count: parsed(node, "count", "number of links")?,
+        is_to_switch: number(node, "tclass", "PCI class such as 0x068000")? >> 8 == SWITCH_CLASS,
+    })
+}
+
+fn is(name: &'static str) -> impl Fn(&Node<'_, '_>) -> bool {
+    move |node| node.has_tag_name(name)
+}
+
+/// An attribute, by its type.
+fn parsed<Value: FromStr>(
+    node: Node<'_, '_>,
+    attribute: &'static str,
+    expected: &'static str,
+) -> Result<Value, NcclError> {
+    let text = node.attribute(attribute);
+    let value = text.and_then(|text| text.parse().ok());
+    value.ok_or_else(|| wrong(node, attribute, expected))
+}
+
+/// A number that is written as `0x068000`.
+fn number(
+    node: Node<'_, '_>,
+    attribute: &'static str,
+    expected: &'static str,
+) -> Result<u32, NcclError> {
+    let text = node
+        .attribute(attribute)
+        .and_then(|text| text.strip_prefix("0x"));
+    let value = text.and_then(|text| u32::from_str_radix(text, 16).ok());
+    value.ok_or_else(|| wrong(node, attribute, expected))
+}
+
+fn wrong(node: Node<'_, '_>, attribute: &'static str, expected: &'static str) -> NcclError {
+    NcclError::Attribute {
+        line: line(node),
+        element: node.tag_name().name().to_owned(),
+        attribute,
+        value: node.attribute(attribute).unwrap_or_default().to_owned(),
+        expected,
+    }
+}
+
+fn line(node: Node<'_, '_>) -> u32 {
+    node.document().text_pos_at(node.range().start).row
+}

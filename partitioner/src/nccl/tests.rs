@@ -1,0 +1,135 @@
+//! What public files say, and what is wrong with others.
+
+use std::path::PathBuf;
+
+use kerf_types::topology::LinkClass;
+
+use super::NcclSystem;
+use crate::topology::Near;
+
+fn files() -> Option<PathBuf> {
+    let folder = kerf_tests::tree::data_dir().join("nccl-topo");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    let why = format!("{} is not there", folder.display());
+    kerf_tests::skip(kerf_tests::Capability::Data, &why);
+    None
+}
+
+fn system(name: &str) -> Option<NcclSystem> {
+    let text = std::fs::read_to_string(files()?.join(name)).expect("a file");
+    Some(text.parse().expect(name))
+}
+
+fn near(level: LinkClass, links: u32) -> Option<Near> {
+    Some(Near { level, links })
+}
+
+#[test]
+fn every_public_file_is_read_and_as_near_from_both_ends() {
+    let Some(folder) = files() else {
+        return;
+    };
+    let entries = std::fs::read_dir(folder).expect("the folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let (mut read, mut accelerators) = (0, 0);
+    for path in paths.filter(|path| path.extension().is_some_and(|end| end == "xml")) {
+        let name = path.display();
+        let text = std::fs::read_to_string(&path).expect("a file");
+        let system: NcclSystem = text
+            .parse()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let count = system.accelerators().len();
+        assert!(count > 2, "{name}: {count}");
+        for a in 0..count {
+            for b in 0..a {
+                assert_eq!(system.near(a, b), system.near(b, a), "{name}: {a} {b}");
+            }
+        }
+        read += 1;
+        accelerators += count;
+    }
+    // 235 have an element of their own; two clouds' files leave eight each to NCCL.
+    assert_eq!((read, accelerators), (32, 235 + 16));
+}
+
+#[test]
+fn switches_and_links_are_as_the_files_have_them() {
+    let Some(h100) = system("oci-H100-topology.xml") else {
+        return;
+    };
+    assert_eq!(h100.near(0, 1), near(LinkClass::Phb, 18));
+    assert_eq!(h100.near(0, 7), near(LinkClass::Sys, 18));
+    assert_eq!(h100.near(0, 8), None);
+    assert_eq!((h100.numa_node(0), h100.numa_node(7)), (Some(0), Some(1)));
+    let nets: Vec<_> = h100.nets().collect();
+    assert_eq!((nets[0].name, nets.len()), ("mlx5_0", 16));
+    assert_eq!(h100.near_net(0, &nets[0]), Some(LinkClass::Pxb));
+    assert_eq!(h100.near_net(1, &nets[0]), Some(LinkClass::Phb));
+    let mi250 = system("topo_8p1h_1.xml").expect("the others are there");
+    assert_eq!(mi250.near(0, 1), near(LinkClass::Pxb, 4));
+    assert_eq!(mi250.near(0, 3), near(LinkClass::Phb, 0));
+    let p4d = system("aws-p4d-24xl-topo.xml").expect("the others are there");
+    let first = p4d.accelerators().next().expect("eight");
+    assert_eq!(first.to_string(), "0000:10:1c.0");
+    assert_eq!(p4d.near(0, 1), near(LinkClass::Pix, 0));
+}
+
+#[test]
+fn what_is_no_machine_is_said_with_its_line() {
+    let refused = |text: &str| {
+        let error = text.parse::<NcclSystem>().expect_err(text);
+        crate::in_words(&error)
+    };
+    assert!(refused("<system").starts_with("it is no XML: "));
+    assert!(refused("<graphs version=\"1\"/>").contains("its root is <graphs>"));
+    assert!(refused("<system version=\"3\"/>").contains("its version is \"3\""));
+    let below = |inner: &str| {
+        refused(&format!(
+            "<system version=\"1\">\n<cpu numaid=\"0\">\n{inner}</cpu></system>"
+        ))
+    };
+    let pci = |busid: &str, inner: &str| {
+        format!("<pci busid=\"{busid}\" class=\"0x030200\">{inner}</pci>\n")
+    };
+    let wrong = below(&pci("first", ""));
+    assert_eq!(
+        wrong,
+        "line 3: <pci> has busid=\"first\", which is no PCI address"
+    );
+    let one = pci("0000:01:00.0", "");
+    assert_eq!(
+        below(&one.repeat(2)),
+        "line 4: there is another accelerator 0000:01:00.0"
+    );
+    let link = pci(
+        "0000:01:00.0",
+        "<gpu>\n<nvlink target=\"0000:02:00.0\" count=\"-1\"/></gpu>",
+    );
+    assert!(below(&link).starts_with("line 4: <nvlink> has count=\"-1\""));
+    let no_class = below("<pci busid=\"0000:01:00.0\"/>\n");
+    assert!(no_class.contains("class=\"\""), "{no_class}");
+    let alone = format!("<system version=\"1\">{one}</system>");
+    assert_eq!(refused(&alone), "line 1: 0000:01:00.0 is below no <cpu>");
+    let bomb = "<!DOCTYPE system [<!ENTITY a \"a\">]><system version=\"1\">&a;</system>";
+    assert!(refused(bomb).starts_with("it is no XML: "));
+    let deep = pci_below_pci(50_000);
+    assert_eq!(
+        deep.parse::<NcclSystem>()
+            .expect("odd")
+            .accelerators()
+            .len(),
+        1
+    );
+    let many = pci_below_pci(300_000);
+    assert!(refused(&many).starts_with("it is no XML: "));
+}
+
+/// So many bridges, each below the one before it, and a device of class 0x030200 below the last.
+fn pci_below_pci(count: usize) -> String {
+    let bridge = "<pci busid=\"0000:02:00.0\" class=\"0x060400\">";
+    let last = "<pci busid=\"0000:01:00.0\" class=\"0x030200\"/>";
+    let (begin, end) = (bridge.repeat(count), "</pci>".repeat(count));
+    format!("<system version=\"1\"><cpu numaid=\"-1\">{begin}{last}{end}</cpu></system>")
+}
