@@ -79,7 +79,8 @@ pub struct CopyFolder {
 }
 
 impl CopyFolder {
-    /// The folder, which is made. What is kept in it is somewhere else too, so a failure is told and no more.
+    /// The folder, which is made, without what an earlier kerfd was writing when it was killed. What is kept in it is
+    /// somewhere else too, so a failure is told and no more.
     pub fn new(folder: PathBuf) -> Self {
         let made = DirBuilder::new()
             .recursive(true)
@@ -87,6 +88,11 @@ impl CopyFolder {
             .create(&folder);
         if let Err(error) = made {
             tracing::warn!(%error, path = %folder.display(), "no folder for copies");
+        }
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| unfinished(&entry.file_name()).is_some()) {
+            // What stays is not read, see below.
+            drop(fs::remove_file(entry.path()));
         }
         Self { folder }
     }
@@ -144,5 +150,8 @@ mod tests {
         let half = folder.path().join(temporary_name(OsStr::new("half")));
         fs::write(half, "ha").expect("written");
         assert_eq!(copies.read(), [b"whole"]);
+        drop(CopyFolder::new(folder.path().to_owned()));
+        let left = fs::read_dir(folder.path()).expect("the folder").count();
+        assert_eq!(left, 1, "what was left of a copy goes with the next kerfd");
     }
 }

@@ -13,6 +13,7 @@ mod documents;
 mod layout;
 mod mps;
 mod names;
+mod nccl;
 mod rows;
 mod spec;
 mod tree;
@@ -23,6 +24,7 @@ pub use documents::{job_spec, kerfd_config};
 pub use layout::{layout, mig_parted};
 pub use mps::mps_answers;
 pub use names::{ask, identifiers, profile_name};
+pub use nccl::nccl_xml;
 pub use rows::{sharing_record, store_rows};
 pub use spec::{launch_reply, oci_spec};
 pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
@@ -31,7 +33,7 @@ pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzzer, of its folder of seeds and of its findings.
-pub const TARGETS: [(&str, Property); 17] = [
+pub const TARGETS: [(&str, Property); 18] = [
     ("amd_tree", amd_tree),
     ("ask", ask),
     ("batch_lines", batch_lines),
@@ -43,6 +45,7 @@ pub const TARGETS: [(&str, Property); 17] = [
     ("layout", layout),
     ("mig_parted", mig_parted),
     ("mps_answers", mps_answers),
+    ("nccl_xml", nccl_xml),
     ("oci_spec", oci_spec),
     ("profile_name", profile_name),
     ("sharing_record", sharing_record),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use kerf_runtime::frame::DeviceNode;
+use kerf_runtime::frame::{DeviceNode, MountEntry};
 
 use super::{CdiDevice, CdiFolder, Class};
 
@@ -22,6 +22,34 @@ fn device() -> CdiDevice {
         mounts: Vec::new(),
         env: Vec::new(),
     }
+}
+
+#[test]
+fn mounts_and_variables_stand_beside_the_nodes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cdi = CdiFolder::new(folder.path(), Path::new("/k"), Path::new("/r.sock"));
+    let library = MountEntry {
+        source: "/m/lib/libcuda.so.1".into(),
+        destination: "/lib/libcuda.so.1".into(),
+        options: vec!["ro".to_owned(), "bind".to_owned()],
+        kind: "bind".to_owned(),
+    };
+    let device = CdiDevice {
+        mounts: vec![library],
+        env: vec!["A=b".to_owned()],
+        ..device()
+    };
+    cdi.write_lease("1", &device).expect("written");
+    let text = std::fs::read(folder.path().join("kerf.dev-lease-1.json")).expect("the file");
+    let text: serde_json::Value = serde_json::from_slice(&text).expect("a document");
+    let edits = &text["devices"][0]["containerEdits"];
+    let mount = serde_json::json!({
+        "hostPath": "/m/lib/libcuda.so.1",
+        "containerPath": "/lib/libcuda.so.1",
+        "options": ["ro", "bind"],
+    });
+    assert_eq!(edits["mounts"], serde_json::json!([mount]));
+    assert_eq!(edits["env"], serde_json::json!(["A=b"]));
 }
 
 #[test]

@@ -116,6 +116,8 @@ pub struct Host {
     lives: view::Lives,
     /// Slices and GPUs with a CDI entry, to see what is added and what goes.
     standing: Option<publish::Standing>,
+    /// Whether writing them has failed since, so that the files may hold something else.
+    standing_doubted: bool,
     /// Work of an earlier kerfd, or of a failed cut, that is still to be finished or undone.
     open_work: Vec<WorkRow>,
     /// Changes of MIG mode for the ask that is being served.
@@ -183,6 +185,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         lives: view::Lives::default(),
         leases: BTreeMap::new(),
         standing: None,
+        standing_doubted: false,
         open_work: Vec::new(),
         modes: Vec::new(),
         refusals: refusals::Refusals::default(),

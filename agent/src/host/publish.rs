@@ -90,7 +90,7 @@ impl Host {
     }
 
     fn write_standing(&mut self, wanted: &Standing) {
-        let known = self.standing.as_ref();
+        let known = self.standing.as_ref().filter(|_| !self.standing_doubted);
         if known == Some(wanted) {
             return;
         }
@@ -104,9 +104,12 @@ impl Host {
         match written {
             Ok(()) => {
                 self.standing = Some(wanted.clone());
+                self.standing_doubted = false;
                 self.recovered("cdi");
             }
             Err(error) => {
+                // One of the two may be new, so next time both are written.
+                self.standing_doubted = true;
                 let error = HostError::Cdi(error);
                 self.degrade("cdi", chain(&error), error.hint());
             }

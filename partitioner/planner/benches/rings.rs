@@ -77,7 +77,8 @@ fn wish(count: usize, random: &mut Random) -> Wish {
         count: 1 + random.below(free.len()),
         free: free.into_iter().collect(),
         include: DeviceSet::EMPTY,
-        within: Vec::new(),
+        avoid: DeviceSet::EMPTY,
+        within: None,
     }
 }
 

@@ -71,7 +71,7 @@ impl DeviceSet {
 
     /// Those that are in one or the other.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
+    pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 

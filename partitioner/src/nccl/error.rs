@@ -6,8 +6,11 @@ use kerf_types::PciAddress;
 #[derive(Debug, thiserror::Error)]
 pub enum NcclError {
     /// It is no XML.
-    #[error("it is no XML")]
-    Xml(#[source] roxmltree::Error),
+    #[error("it is no XML: {why}")]
+    Xml {
+        /// Why, in one line.
+        why: String,
+    },
     /// Its root is another element.
     #[error("its root is <{found}>; NCCL writes <system>")]
     Root {
@@ -34,6 +37,12 @@ pub enum NcclError {
         /// What it should be.
         expected: &'static str,
     },
+    /// Devices below each other without end.
+    #[error("line {line}: a device is below more others than any machine has")]
+    TooDeep {
+        /// Where it stands.
+        line: u32,
+    },
     /// A device outside of a `cpu`.
     #[error("line {line}: {device} is below no <cpu>")]
     NoCpu {
@@ -50,4 +59,13 @@ pub enum NcclError {
         /// Which device.
         device: PciAddress,
     },
+}
+
+impl NcclError {
+    /// What the reader of XML says may hold a character of the text as it is.
+    pub(super) fn xml(error: roxmltree::Error) -> Self {
+        let plain = |one: char| if one.is_control() { ' ' } else { one };
+        let why = error.to_string().chars().map(plain).collect();
+        Self::Xml { why }
+    }
 }

@@ -21,8 +21,11 @@ use crate::topology::Near;
 /// Class of a display controller of the kinds that compute, in the high 16 bits of the class code.
 const COMPUTE_CLASSES: [u32; 2] = [0x0302, 0x1200];
 
-/// Class of a bridge that is no other's: an NVSwitch.
-const SWITCH_CLASS: u32 = 0x0680;
+/// Class of network controllers, in the high 8 bits of the class code.
+const NETWORK_CLASS: u32 = 0x02;
+
+/// What NCCL writes for the far end of a link into an NVSwitch; a CPU with NVLink (POWER9) has 0x068001.
+const SWITCH_CLASS: u32 = 0x068000;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,7 @@ pub struct NcclSystem {
     devices: Vec<Device>,
     /// Those of them that are accelerators.
     accelerators: Vec<usize>,
+    nets: Vec<Net>,
 }
 
 /// A `pci` element and what is in it.
@@ -43,8 +47,8 @@ struct Device {
     cpu: usize,
     numa_node: Option<u32>,
     links: Vec<Link>,
-    /// Names of its network interfaces.
-    nets: Vec<String>,
+    /// How many devices it hangs below.
+    depth: usize,
 }
 
 /// An `nvlink` or `xgmi` element.
@@ -57,10 +61,12 @@ struct Link {
 
 /// A network interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Net<'a> {
-    /// Its name.
-    pub name: &'a str,
-    device: usize,
+pub struct Net {
+    /// Its name; its address in a file that names none.
+    pub name: String,
+    cpu: usize,
+    /// Its device; one that is not on PCI has none.
+    device: Option<usize>,
 }
 
 impl NcclSystem {
@@ -78,24 +84,27 @@ impl NcclSystem {
     }
 
     /// The network interfaces, in the order of the file.
-    pub fn nets(&self) -> impl Iterator<Item = Net<'_>> {
-        let devices = self.devices.iter().enumerate();
-        devices.flat_map(|(device, of)| of.nets.iter().map(move |name| Net { name, device }))
+    pub fn nets(&self) -> &[Net] {
+        &self.nets
     }
 
     /// How near two accelerators are; `None` where one of the numbers is nobody's.
     pub fn near(&self, a: usize, b: usize) -> Option<Near> {
         let (a, b) = (*self.accelerators.get(a)?, *self.accelerators.get(b)?);
         Some(Near {
-            level: self.level(a, b),
+            level: self.level(self.place(a), self.place(b)),
             links: self.links(self.device(a), self.device(b)),
         })
     }
 
     /// How near an accelerator is to a network interface.
-    pub fn near_net(&self, accelerator: usize, net: &Net<'_>) -> Option<LinkClass> {
+    pub fn near_net(&self, accelerator: usize, net: &Net) -> Option<LinkClass> {
         let at = self.accelerators.get(accelerator)?;
-        Some(self.level(*at, net.device))
+        Some(self.level(self.place(*at), (net.cpu, net.device)))
+    }
+
+    fn place(&self, at: usize) -> (usize, Option<usize>) {
+        (self.device(at).cpu, Some(at))
     }
 
     #[expect(
@@ -107,11 +116,16 @@ impl NcclSystem {
     }
 
     /// A switch that both are below counts once, and each other one on the way from one to the other.
-    fn level(&self, a: usize, b: usize) -> LinkClass {
-        if self.device(a).cpu != self.device(b).cpu {
+    fn level(
+        &self,
+        (cpu, a): (usize, Option<usize>),
+        (other, b): (usize, Option<usize>),
+    ) -> LinkClass {
+        if cpu != other {
             return LinkClass::Sys;
         }
-        let (a, b) = (self.above(a), self.above(b));
+        let above = |at: Option<usize>| at.map_or_else(Vec::new, |at| self.above(at));
+        let (a, b) = (above(a), above(b));
         let common = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
         match (common, a.len() + b.len() - 2 * common) {
             (0, _) => LinkClass::Phb,

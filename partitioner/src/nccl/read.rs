@@ -6,10 +6,15 @@ use std::str::FromStr;
 use kerf_types::PciAddress;
 use roxmltree::{Document, Node, NodeId, ParsingOptions};
 
-use super::{COMPUTE_CLASSES, Device, Link, NcclError, NcclSystem, SWITCH_CLASS};
+use super::{
+    COMPUTE_CLASSES, Device, Link, NETWORK_CLASS, NcclError, NcclSystem, Net, SWITCH_CLASS,
+};
 
 /// Most nodes of a document: a thousand times those of the largest file that is known.
 const NODES_LIMIT: u32 = 1 << 18;
+
+/// Most devices that one may hang below; four are the most that are known.
+const DEPTH_LIMIT: usize = 64;
 
 impl FromStr for NcclSystem {
     type Err = NcclError;
@@ -19,7 +24,7 @@ impl FromStr for NcclSystem {
             nodes_limit: NODES_LIMIT,
             ..ParsingOptions::default()
         };
-        let document = Document::parse_with_options(text, options).map_err(NcclError::Xml)?;
+        let document = Document::parse_with_options(text, options).map_err(NcclError::xml)?;
         let root = document.root_element();
         if !root.has_tag_name("system") {
             let found = root.tag_name().name().to_owned();
@@ -40,6 +45,7 @@ fn read(root: Node<'_, '_>) -> Result<NcclSystem, NcclError> {
         match node.tag_name().name() {
             "cpu" => reader.cpu(node)?,
             "pci" => reader.device(node)?,
+            "net" => reader.net(node)?,
             _ => {}
         }
     }
@@ -55,6 +61,7 @@ struct Reader<'a, 'input> {
     places: HashMap<NodeId, usize>,
     devices: Vec<Device>,
     nodes: Vec<Node<'a, 'input>>,
+    nets: Vec<Net>,
 }
 
 impl<'a, 'input> Reader<'a, 'input> {
@@ -78,21 +85,21 @@ impl<'a, 'input> Reader<'a, 'input> {
             let (line, device) = (line(node), address);
             return Err(NcclError::NoCpu { line, device });
         };
-        let own = |name| {
-            let own = node.children().filter(is(name));
-            own.flat_map(|child| child.children())
-        };
-        let links = own("gpu").filter(|link| is("nvlink")(link) || is("xgmi")(link));
-        let nets = own("nic").filter(is("net"));
+        let depth = parent.map_or(0, |parent| self.depth(parent) + 1);
+        if depth > DEPTH_LIMIT {
+            let line = line(node);
+            return Err(NcclError::TooDeep { line });
+        }
+        let gpus = node.children().filter(is("gpu"));
+        let links = gpus.flat_map(|gpu| gpu.children());
+        let links = links.filter(|link| is("nvlink")(link) || is("xgmi")(link));
         let device = Device {
             address,
             parent,
             cpu,
             numa_node,
             links: links.map(link).collect::<Result<_, _>>()?,
-            nets: nets
-                .map(|net| parsed(net, "name", "name"))
-                .collect::<Result<_, _>>()?,
+            depth,
         };
         self.places.insert(node.id(), self.devices.len());
         self.devices.push(device);
@@ -100,7 +107,48 @@ impl<'a, 'input> Reader<'a, 'input> {
         Ok(())
     }
 
-    fn system(self) -> Result<NcclSystem, NcclError> {
+    fn depth(&self, at: usize) -> usize {
+        self.devices.get(at).map_or(0, |device| device.depth)
+    }
+
+    /// An interface of the device that it stands in, or of none in a `cpu`.
+    fn net(&mut self, node: Node<'a, 'input>) -> Result<(), NcclError> {
+        let name: String = parsed(node, "name", "name")?;
+        if name.contains(char::is_control) {
+            return Err(wrong(node, "name", "name"));
+        }
+        let nic = node.parent().and_then(|nic| nic.parent());
+        let Some(above) = nic.map(|above| above.id()) else {
+            return Ok(());
+        };
+        let device = self.places.get(&above).copied();
+        let cpu = match device.and_then(|device| self.devices.get(device)) {
+            Some(device) => Some(device.cpu),
+            None => self.cpus.get(&above).map(|(cpu, _)| *cpu),
+        };
+        self.nets.extend(cpu.map(|cpu| Net { name, cpu, device }));
+        Ok(())
+    }
+
+    /// Files for the machines of a cloud name no interface; there those devices are it that are network controllers.
+    fn add_nets(&mut self) -> Result<(), NcclError> {
+        if !self.nets.is_empty() {
+            return Ok(());
+        }
+        for (at, (node, device)) in self.nodes.iter().zip(&self.devices).enumerate() {
+            if class(*node)? >> 16 == NETWORK_CLASS {
+                self.nets.push(Net {
+                    name: device.address.to_string(),
+                    cpu: device.cpu,
+                    device: Some(at),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn system(mut self) -> Result<NcclSystem, NcclError> {
+        self.add_nets()?;
         let mut accelerators = Vec::new();
         let mut addresses = BTreeSet::new();
         for (at, node) in self.accelerators()? {
@@ -115,6 +163,7 @@ impl<'a, 'input> Reader<'a, 'input> {
         Ok(NcclSystem {
             devices: self.devices,
             accelerators,
+            nets: self.nets,
         })
     }
 
@@ -129,8 +178,7 @@ impl<'a, 'input> Reader<'a, 'input> {
         }
         let mut computing = Vec::new();
         for (at, node) in all {
-            let class = number(node, "class", "PCI class such as 0x030200")?;
-            if COMPUTE_CLASSES.contains(&(class >> 8)) {
+            if COMPUTE_CLASSES.contains(&(class(node)? >> 8)) {
                 computing.push((at, node));
             }
         }
@@ -141,9 +189,13 @@ impl<'a, 'input> Reader<'a, 'input> {
 fn link(node: Node<'_, '_>) -> Result<Link, NcclError> {
     Ok(Link {
         target: parsed(node, "target", "PCI address")?,
-        count: parsed(node, "count", "number of links")?,
-        is_to_switch: number(node, "tclass", "PCI class such as 0x068000")? >> 8 == SWITCH_CLASS,
+        count: parsed::<u8>(node, "count", "number of links below 256")?.into(),
+        is_to_switch: number(node, "tclass", "PCI class such as 0x068000")? == SWITCH_CLASS,
     })
+}
+
+fn class(node: Node<'_, '_>) -> Result<u32, NcclError> {
+    number(node, "class", "PCI class such as 0x030200")
 }
 
 fn is(name: &'static str) -> impl Fn(&Node<'_, '_>) -> bool {

@@ -63,8 +63,8 @@ fn switches_and_links_are_as_the_files_have_them() {
     assert_eq!(h100.near(0, 7), near(LinkClass::Sys, 18));
     assert_eq!(h100.near(0, 8), None);
     assert_eq!((h100.numa_node(0), h100.numa_node(7)), (Some(0), Some(1)));
-    let nets: Vec<_> = h100.nets().collect();
-    assert_eq!((nets[0].name, nets.len()), ("mlx5_0", 16));
+    let nets = h100.nets();
+    assert_eq!((nets[0].name.as_str(), nets.len()), ("mlx5_0", 16));
     assert_eq!(h100.near_net(0, &nets[0]), Some(LinkClass::Pxb));
     assert_eq!(h100.near_net(1, &nets[0]), Some(LinkClass::Phb));
     let mi250 = system("topo_8p1h_1.xml").expect("the others are there");
@@ -74,6 +74,9 @@ fn switches_and_links_are_as_the_files_have_them() {
     let first = p4d.accelerators().next().expect("eight");
     assert_eq!(first.to_string(), "0000:10:1c.0");
     assert_eq!(p4d.near(0, 1), near(LinkClass::Pix, 0));
+    let nets = p4d.nets();
+    let nearest = nets.iter().filter_map(|net| p4d.near_net(0, net)).min();
+    assert_eq!((nets.len(), nearest), (4, Some(LinkClass::Pix)));
 }
 
 #[test]
@@ -115,13 +118,11 @@ fn what_is_no_machine_is_said_with_its_line() {
     let bomb = "<!DOCTYPE system [<!ENTITY a \"a\">]><system version=\"1\">&a;</system>";
     assert!(refused(bomb).starts_with("it is no XML: "));
     let deep = pci_below_pci(50_000);
-    assert_eq!(
-        deep.parse::<NcclSystem>()
-            .expect("odd")
-            .accelerators()
-            .len(),
-        1
-    );
+    assert!(refused(&deep).contains("is below more others"));
+    let far = pci_below_pci(64).parse::<NcclSystem>().expect("odd");
+    assert_eq!((far.accelerators().len(), far.numa_node(0)), (1, None));
+    let named = |name: &str| below(&format!("<nic><net name=\"{name}\"/></nic>"));
+    assert!(named("a&#10;b").contains("which is no name"));
     let many = pci_below_pci(300_000);
     assert!(refused(&many).starts_with("it is no XML: "));
 }
@@ -132,4 +133,28 @@ fn pci_below_pci(count: usize) -> String {
     let last = "<pci busid=\"0000:01:00.0\" class=\"0x030200\"/>";
     let (begin, end) = (bridge.repeat(count), "</pci>".repeat(count));
     format!("<system version=\"1\"><cpu numaid=\"-1\">{begin}{last}{end}</cpu></system>")
+}
+
+#[test]
+fn links_into_a_cpu_are_none_into_a_switch_and_an_interface_may_be_on_no_bus() {
+    // As on POWER9, where NVLink joins GPUs and CPUs.
+    let gpu = |bus: u32| {
+        format!(
+            "<pci busid=\"0000:0{bus}:00.0\" class=\"0x030200\"><gpu>\
+             <nvlink target=\"0000:0f:00.0\" count=\"3\" tclass=\"0x068001\"/></gpu></pci>"
+        )
+    };
+    let text = format!(
+        "<system version=\"1\"><cpu numaid=\"0\">{}<nic><net name=\"virtual\"/></nic></cpu>\
+         <cpu numaid=\"8\">{}</cpu></system>",
+        gpu(1),
+        gpu(2)
+    );
+    let system: NcclSystem = text.parse().expect("a machine");
+    assert_eq!(system.near(0, 1), near(LinkClass::Sys, 0));
+    let [net] = system.nets() else {
+        panic!("one interface");
+    };
+    assert_eq!(system.near_net(0, net), Some(LinkClass::Phb));
+    assert_eq!(system.near_net(1, net), Some(LinkClass::Sys));
 }

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kerf_api::v1::{Layout, LayoutRule};
 use kerf_tests::executable;
 use kerf_tests::world::Kerfd;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use super::bundle::Bundles;
 use super::cdi_spec::{apply, device_names, faults, read};
 use super::client::{Client, layout};
+use super::faults::until_degraded;
 use super::world::{World, names};
 
 /// Names that stand for what is there: a slice has that of its place and its UUID.
@@ -348,4 +350,40 @@ fn a_slice_is_named_before_it_is_seen_and_until_it_is_gone() {
     });
     assert_eq!(visible(&world.client).len(), 0);
     assert_eq!(named(), BTreeSet::new());
+}
+
+#[test]
+fn a_cdi_file_that_could_not_be_written_is_no_reason_for_the_other_to_lie() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    let rule = |gpu: &str, slices: Option<&str>| LayoutRule {
+        gpus: vec![gpu.to_owned()],
+        mig_enabled: slices.is_some(),
+        slices: slices.map(|all| (all.to_owned(), 1)).into_iter().collect(),
+        ..LayoutRule::default()
+    };
+    let empty = LayoutRule {
+        mig_enabled: true,
+        ..rule("1", None)
+    };
+    let old = Layout {
+        rules: vec![rule("0", None), empty],
+    };
+    let new = Layout {
+        rules: vec![rule("0", Some("1g.10gb")), rule("1", None)],
+    };
+    world.client.apply(old.clone()).expect("it is applied");
+    // A folder in its place: the file of GPUs, which is written second, cannot be replaced.
+    let (slices, gpus) = (file(&world.kerfd, "slice"), file(&world.kerfd, "gpu"));
+    std::fs::remove_file(&gpus).expect("GPUs have names");
+    std::fs::create_dir(&gpus).expect("a folder");
+    world.client.apply(new).expect("it is applied");
+    assert!(slices.exists());
+    until_degraded(&world, &["cdi"]);
+    world.client.apply(old).expect("it is applied");
+    assert!(!slices.exists(), "it names what is gone");
+    std::fs::remove_dir(&gpus).expect("it is empty");
+    world.until("a host that is well", || world.client.degraded().is_empty());
+    assert!(gpus.is_file());
 }

@@ -171,6 +171,7 @@ fn one_gpu_is_worked_on_while_the_others_go_on_and_strangers_are_named() {
     let wanted = layout(&[(&["0", "1"], &[("3g.40gb", 2)])]);
     world.client.apply(wanted).expect("it is applied");
     world.start("job", "3g.40gb");
+    world.until("its process", || world.lease().init_pid.is_some());
     let lease = world.lease();
     let used = world.client.slices();
     let used = used

@@ -5,7 +5,9 @@ mod machine;
 mod tests;
 mod weights;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use kerf_partitioner::client::WorkerCommand;
@@ -14,6 +16,7 @@ use kerf_partitioner::nccl::NcclError;
 use kerf_partitioner::worker;
 use kerf_planner::rings::{DeviceSet, RingTable, TooMany, Wish, WishError};
 use kerf_types::topology::LinkClass;
+use kerf_types::{ParseError, PciAddress};
 use serde::Serialize;
 
 use super::super::discover::partitioner;
@@ -34,15 +37,16 @@ pub struct Args {
     /// How many accelerators
     #[arg(short = 'n', long, value_name = "K")]
     count: usize,
-    /// Those that are free, by number, separated by commas; all by default
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    free: Option<Vec<usize>>,
+    /// Those that are free, by number (in the order of the file, or of their addresses) or by PCI address, separated by
+    /// commas; all by default
+    #[arg(long, value_name = "GPU", value_delimiter = ',')]
+    free: Option<Vec<Named>>,
     /// Those that must be among them
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    include: Vec<usize>,
-    /// Those that must not be among them
-    #[arg(long, value_name = "N", value_delimiter = ',')]
-    avoid: Vec<usize>,
+    #[arg(long, value_name = "GPU", value_delimiter = ',')]
+    include: Vec<Named>,
+    /// Those that must not be among them, whether free or not
+    #[arg(long, value_name = "GPU", value_delimiter = ',')]
+    avoid: Vec<Named>,
     /// What they must have in common
     #[arg(long)]
     same: Option<Same>,
@@ -59,12 +63,40 @@ pub struct Args {
     /// Its driver library: a path, auto, or none
     #[arg(long, value_name = "LIB", requires = "sysroot")]
     nvml: Option<PathBuf>,
-    /// Bandwidth in GB/s of a link or a level, in place of link=20, board=13, pix=12, pxb=11, phb=10, node=9, sys=8
+    /// Bandwidth in GB/s of a link or a level (board: functions of one card), in place of link=20, board=13, pix=12, pxb=11, phb=10, node=9, sys=8
     #[arg(long, value_name = "WORD=N", value_delimiter = ',', value_parser = weights::given)]
     gbps: Vec<Given>,
-    /// Score of a link or a level, in place of link=100, board=60, pix=50, pxb=40, phb=30, node=20, sys=10
-    #[arg(long, value_name = "WORD=N", value_delimiter = ',', value_parser = weights::given)]
+    /// Score of a link or a level, of network interfaces too, in place of link=100, board=60, pix=50, pxb=40, phb=30,
+    /// node=20, sys=10
+    #[arg(long, value_name = "WORD=N", value_delimiter = ',', value_parser = weights::given_whole)]
     score: Vec<Given>,
+}
+
+/// An accelerator as people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Number(usize),
+    Address(PciAddress),
+}
+
+impl FromStr for Named {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        match text.parse() {
+            Ok(number) => Ok(Self::Number(number)),
+            Err(_) => text.parse().map(Self::Address),
+        }
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
 }
 
 /// What accelerators may have to have in common.
@@ -120,11 +152,11 @@ pub enum PickError {
     /// Their links are not known.
     #[error("{0} AMD GPUs are there, and how they are linked is read from no kernel")]
     AmdLinks(usize),
-    /// A number that is nobody's.
-    #[error("there is no accelerator {number}: they are numbered from 0 and there are {count}")]
+    /// A name that is nobody's.
+    #[error("there is no accelerator {name}: they are numbered from 0 and there are {count}")]
     NoSuch {
         /// Which.
-        number: usize,
+        name: String,
         /// How many there are.
         count: usize,
     },
@@ -132,8 +164,13 @@ pub enum PickError {
     #[error(transparent)]
     TooMany(#[from] TooMany),
     /// No set can be had.
-    #[error(transparent)]
-    Wish(#[from] WishError),
+    #[error("{source}{left_out}")]
+    Wish {
+        /// Why.
+        source: WishError,
+        /// Which are left out, and why.
+        left_out: String,
+    },
 }
 
 impl PickError {
@@ -141,7 +178,12 @@ impl PickError {
     pub fn is_usage(&self) -> bool {
         matches!(
             self,
-            Self::Nccl { .. } | Self::NoSuch { .. } | Self::Wish(WishError::None)
+            Self::Nccl { .. }
+                | Self::NoSuch { .. }
+                | Self::Wish {
+                    source: WishError::None | WishError::IncludedAvoided { .. },
+                    ..
+                }
         )
     }
 
@@ -162,6 +204,8 @@ impl PickError {
 struct Picked {
     /// Numbers of the accelerators.
     gpus: Vec<usize>,
+    /// Their PCI addresses.
+    addresses: Vec<String>,
     /// Bandwidth of the narrowest pair of their widest ring in GB/s; of two, of their pair; of one, none.
     ring_gbps: Option<f64>,
     /// Sum of the scores of their pairs.
@@ -178,7 +222,7 @@ struct Picked {
 pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     // The options see to it that one of the two is given.
     let machine = match (&args.nccl_xml, &args.sysroot, &args.nvml) {
-        (None, Some(sysroot), Some(nvml)) => of_machine(sysroot, nvml)?,
+        (None, Some(sysroot), Some(nvml)) => of_machine(sysroot, nvml, context)?,
         (file, ..) => of_file(file.as_deref().unwrap_or("-".as_ref()))?,
     };
     context.print.document(&pick(args, &machine)?, render)?;
@@ -191,19 +235,28 @@ fn of_file(file: &Path) -> Result<Machine, Failure> {
         name: source.name().to_owned(),
         source: error,
     })?;
-    Ok(Machine::of_nccl(&system))
+    Ok(Machine::of_nccl(&system).map_err(PickError::from)?)
 }
 
-fn of_machine(sysroot: &Path, nvml: &Path) -> Result<Machine, PickError> {
+fn of_machine(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Machine, PickError> {
     let command = WorkerCommand {
         executable: partitioner(),
         machine: worker::Machine::under(sysroot, nvml).map_err(PickError::Path)?,
     };
     let found = discover(&command, DEADLINE)?;
-    match found.inventory.amd.len() {
-        0 => Ok(Machine::of_discovery(&found)),
-        count => Err(PickError::AmdLinks(count)),
+    let amd = found.inventory.amd.len();
+    if amd > 0 && found.inventory.gpus.is_empty() {
+        return Err(PickError::AmdLinks(amd));
     }
+    if amd > 0 {
+        let note = format!("AMD GPUs are left out: {amd}");
+        context.print.note(&note);
+    }
+    // A GPU that nobody lists has no number, and those behind it have others.
+    for problem in &found.inventory.problems {
+        context.print.note(problem);
+    }
+    Ok(Machine::of_discovery(&found)?)
 }
 
 fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
@@ -211,10 +264,16 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
     let table = RingTable::new(machine.rings(&tables)?);
     let wish = wish(args, machine)?;
     let begun = Instant::now();
-    let chosen = table.pick(&wish)?;
+    let chosen = table.pick(&wish).map_err(|source| PickError::Wish {
+        left_out: left_out(args, machine, &wish),
+        source,
+    })?;
     let took = begun.elapsed();
+    let addresses = machine.addresses().iter().enumerate();
+    let addresses = addresses.filter(|(at, _)| chosen.set.contains(*at));
     Ok(Picked {
         gpus: chosen.set.iter().collect(),
+        addresses: addresses.map(|(_, address)| address.to_string()).collect(),
         ring_gbps: chosen.ring_mbps.map(|mbps| f64::from(mbps) / 1_000.0),
         pair_score: chosen.pair_score,
         numa_nodes: table.host().numa_nodes(chosen.set).into_iter().collect(),
@@ -224,35 +283,69 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
 }
 
 fn wish(args: &Args, machine: &Machine) -> Result<Wish, PickError> {
-    let count = machine.count();
-    let set = |numbers: &[usize]| {
-        let unknown = numbers.iter().find(|number| **number >= count);
-        match unknown {
-            Some(number) => Err(PickError::NoSuch {
-                number: *number,
-                count,
-            }),
-            None => Ok(numbers.iter().copied().collect::<DeviceSet>()),
-        }
-    };
-    let named = args.free.as_deref().map(set).transpose()?;
-    let mut free = named
-        .unwrap_or_else(|| DeviceSet::first(count))
-        .and(machine.well())
-        .without(set(&args.avoid)?);
-    if let Some(level) = args.nic {
-        free = free.and(machine.with_nic(level.class()));
+    let free = args.free.as_deref().map(|free| set(free, machine));
+    let free = free
+        .transpose()?
+        .unwrap_or_else(|| DeviceSet::first(machine.count()));
+    let unfit = args.nic.map_or(DeviceSet::EMPTY, |level| {
+        free.without(machine.with_nic(level.class()))
+    });
+    let avoid = set(&args.avoid, machine)?;
+    let include = set(&args.include, machine)?;
+    if let Some(device) = include.and(avoid).iter().next() {
+        return Err(PickError::Wish {
+            source: WishError::IncludedAvoided { device },
+            left_out: String::new(),
+        });
     }
     Ok(Wish {
         count: args.count,
-        free,
-        include: set(&args.include)?,
-        within: match args.same {
-            None => Vec::new(),
-            Some(Same::Numa) => machine.by_node(),
-            Some(Same::Switch) => machine.by_switch(),
-        },
+        free: free.and(machine.well()),
+        include,
+        avoid: avoid.union(unfit),
+        within: args.same.map(|same| match same {
+            Same::Numa => machine.by_node(),
+            Same::Switch => machine.by_switch(),
+        }),
     })
+}
+
+fn set(names: &[Named], machine: &Machine) -> Result<DeviceSet, PickError> {
+    let numbers = names.iter().map(|name| {
+        let known = machine.addresses();
+        let number = match name {
+            Named::Number(number) => Some(*number).filter(|number| *number < known.len()),
+            Named::Address(address) => known.iter().position(|one| one == address),
+        };
+        number.ok_or_else(|| PickError::NoSuch {
+            name: name.to_string(),
+            count: known.len(),
+        })
+    });
+    numbers.collect()
+}
+
+/// Which cannot be had, and why: what the words of the planner leave open.
+fn left_out(args: &Args, machine: &Machine, wish: &Wish) -> String {
+    let all = DeviceSet::first(machine.count());
+    let sick = all.without(machine.well());
+    let far = args.nic.map_or(DeviceSet::EMPTY, |level| {
+        all.without(machine.with_nic(level.class()))
+    });
+    let taken = all.without(wish.free).without(sick);
+    let avoided = wish.avoid.without(far);
+    let reasons = [
+        (sick, "not well"),
+        (taken, "not free"),
+        (avoided, "to be avoided"),
+        (far, "without a network interface so near"),
+    ];
+    let reasons = reasons.iter().filter(|(devices, _)| !devices.is_empty());
+    let words = reasons.map(|(devices, why)| {
+        let numbers = join(devices.iter().map(|number| number.to_string()));
+        format!("; {why}: {numbers}")
+    });
+    words.collect()
 }
 
 fn render(picked: &Picked, style: Style) -> String {
@@ -263,6 +356,7 @@ fn render(picked: &Picked, style: Style) -> String {
     );
     let mut table = Table::new(&["", ""]);
     table.push(row!["GPUs", numbers(&picked.gpus)]);
+    table.push(row!["addresses", join(picked.addresses.iter().cloned())]);
     table.push(row!["ring", ring]);
     table.push(row!["pair score", picked.pair_score.to_string()]);
     let nodes = picked.numa_nodes.iter().map(ToString::to_string);

@@ -9,12 +9,14 @@ use super::{DeviceSet, RingTable};
 pub struct Wish {
     /// How many devices.
     pub count: usize,
-    /// Those that can be had: free, well and allowed.
+    /// Those that are free and well; what is not taken of them is left for later.
     pub free: DeviceSet,
     /// Those that must be among them.
     pub include: DeviceSet,
-    /// Groups of which one must hold all, such as the devices of a NUMA node or below a switch; none binds nothing.
-    pub within: Vec<DeviceSet>,
+    /// Those that must not be, free or not.
+    pub avoid: DeviceSet,
+    /// Groups of which one must hold all, such as the devices of a NUMA node or below a switch; `None` binds nothing.
+    pub within: Option<Vec<DeviceSet>>,
 }
 
 /// The set that is chosen.
@@ -34,6 +36,12 @@ pub enum WishError {
     /// A set of none is no answer to anything.
     #[error("no accelerator is asked for; ask for one at least")]
     None,
+    /// A device is to be among them and not to be.
+    #[error("accelerator {device} must be among them and is to be avoided")]
+    IncludedAvoided {
+        /// Its number.
+        device: usize,
+    },
     /// A device that must be among them cannot be had.
     #[error("accelerator {device} must be among them and is not free")]
     IncludedNotFree {
@@ -41,25 +49,24 @@ pub enum WishError {
         device: usize,
     },
     /// More must be among them than are asked for.
-    #[error("{included} accelerators must be among {count}")]
+    #[error("asked for {count}, and {included} must be among them")]
     IncludedTooMany {
         /// How many must be.
         included: usize,
         /// How many are asked for.
         count: usize,
     },
-    /// Too few are free.
-    #[error("{count} accelerators are asked for and {free} are free")]
+    /// Too few can be had.
+    #[error("asked for {count}, and {available} can be had")]
     TooFew {
         /// How many are asked for.
         count: usize,
         /// How many can be had.
-        free: usize,
+        available: usize,
     },
-    /// Enough are free, but no group has so many.
+    /// Enough can be had, but no group has so many.
     #[error(
-        "{count} accelerators are asked for in one group, and {largest} are free in the one that has the most of them \
-         and those that must be among them"
+        "asked for {count} in one group, and {largest} can be had in the largest one that has all that must be among them"
     )]
     NoGroup {
         /// How many are asked for.
@@ -75,17 +82,16 @@ impl RingTable {
     /// # Errors
     /// Where there is none, with what is in the way.
     pub fn pick(&self, wish: &Wish) -> Result<Chosen, WishError> {
-        let free = wish.free.and(DeviceSet::first(self.host().devices().len()));
-        let groups = groups(wish, free)?;
+        let all = DeviceSet::first(self.host().devices().len());
+        let free = wish.free.and(all);
+        let groups = groups(wish, free.without(wish.avoid))?;
         let fits = |set: &DeviceSet| {
             set.has_all(wish.include) && groups.iter().any(|group| group.has_all(*set))
         };
         let sets = self.of_size(wish.count).iter().copied().filter(fits);
         let set = sets.max_by_key(|set| self.worth(*set, free));
-        let set = set.ok_or(WishError::TooFew {
-            count: wish.count,
-            free: free.len(),
-        })?;
+        // A group with room for so many holds a set of so many.
+        let set = set.unwrap_or_default();
         let row = self.row(set);
         Ok(Chosen {
             set,
@@ -109,28 +115,30 @@ impl RingTable {
     }
 }
 
-/// The groups that have room, or what is in the way.
-fn groups(wish: &Wish, free: DeviceSet) -> Result<Vec<DeviceSet>, WishError> {
+/// The groups that have room among what can be had, or what is in the way.
+fn groups(wish: &Wish, may: DeviceSet) -> Result<Vec<DeviceSet>, WishError> {
     let (count, included) = (wish.count, wish.include.len());
     if count == 0 {
         return Err(WishError::None);
     }
-    if let Some(device) = wish.include.without(free).iter().next() {
+    if let Some(device) = wish.include.and(wish.avoid).iter().next() {
+        return Err(WishError::IncludedAvoided { device });
+    }
+    if let Some(device) = wish.include.without(may).iter().next() {
         return Err(WishError::IncludedNotFree { device });
     }
     if included > count {
         return Err(WishError::IncludedTooMany { included, count });
     }
-    if free.len() < count {
-        let free = free.len();
-        return Err(WishError::TooFew { count, free });
+    let available = may.len();
+    if available < count {
+        return Err(WishError::TooFew { count, available });
     }
-    if wish.within.is_empty() {
-        return Ok(vec![free]);
-    }
-    let has_all = |group: &DeviceSet| group.has_all(wish.include);
-    let groups: Vec<DeviceSet> = wish.within.iter().map(|group| group.and(free)).collect();
-    let groups: Vec<DeviceSet> = groups.into_iter().filter(has_all).collect();
+    let Some(within) = &wish.within else {
+        return Ok(vec![may]);
+    };
+    let groups = within.iter().map(|group| group.and(may));
+    let groups: Vec<DeviceSet> = groups.filter(|group| group.has_all(wish.include)).collect();
     let largest = groups.iter().map(|group| group.len()).max().unwrap_or(0);
     match largest < count {
         true => Err(WishError::NoGroup { count, largest }),

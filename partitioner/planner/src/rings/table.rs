@@ -59,7 +59,7 @@ impl RingTable {
     }
 
     /// Sum in MB/s of the widest rings of two, three and more devices that a set has.
-    pub fn prospect(&self, set: DeviceSet) -> u64 {
+    pub(super) fn prospect(&self, set: DeviceSet) -> u64 {
         self.row(set).prospect
     }
 

@@ -27,7 +27,8 @@ fn wish(count: usize, free: &[usize]) -> Wish {
         count,
         free: free.iter().copied().collect(),
         include: DeviceSet::EMPTY,
-        within: Vec::new(),
+        avoid: DeviceSet::EMPTY,
+        within: None,
     }
 }
 
@@ -86,7 +87,11 @@ fn reference(host: &RingHost, wish: &Wish) -> Option<Vec<usize>> {
     let may = |set: &Vec<usize>| {
         let is_within = |group: &DeviceSet| set.iter().all(|one| group.contains(*one));
         wish.include.iter().all(|one| set.contains(&one))
-            && (wish.within.is_empty() || wish.within.iter().any(is_within))
+            && !wish.avoid.iter().any(|one| set.contains(&one))
+            && wish
+                .within
+                .as_ref()
+                .is_none_or(|within| within.iter().any(is_within))
     };
     let worth = |set: &Vec<usize>| {
         let rest: Vec<usize> = free
@@ -125,7 +130,8 @@ prop_compose! {
         wanted in 1usize..=count,
         free in 0u16..64,
         include in prop_oneof![3 => Just(0u16), 1 => 0u16..64],
-        within in prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(0u16..64, 1..3)],
+        avoid in prop_oneof![2 => Just(0u16), 1 => 0u16..64],
+        within in prop_oneof![2 => Just(None), 1 => prop::collection::vec(0u16..64, 0..3).prop_map(Some)],
     ) -> (RingHost, Wish) {
         let bits = |bits: u16| (0..count).filter(|at| bits >> at & 1 == 1).collect::<DeviceSet>();
         let device = |(numa_node, nic_score)| RingDevice { numa_node, nic_score };
@@ -137,7 +143,8 @@ prop_compose! {
             count: wanted,
             free: bits(free),
             include: bits(include),
-            within: within.into_iter().map(bits).collect(),
+            avoid: bits(avoid),
+            within: within.map(|within| within.into_iter().map(bits).collect()),
         };
         (host.expect("few devices"), wish)
     }
@@ -181,6 +188,12 @@ fn of_equal_rings_the_one_that_leaves_the_wider_is_taken() {
     // Pairs 0-1 and 2-3 are wide, and so is 1-2: taking that would part the other two.
     let table = host(4, |a, b| if b == a + 1 { 40 } else { 8 });
     assert_eq!(picked(&table, &wish(2, &[0, 1, 2, 3])), Ok(vec![0, 1]));
+    // What is avoided stays free: the pair that it makes is kept.
+    let avoided = Wish {
+        avoid: DeviceSet::one(1),
+        ..wish(1, &[0, 1, 3])
+    };
+    assert_eq!(picked(&table, &avoided), Ok(vec![3]));
     let middle = Wish {
         include: DeviceSet::one(2),
         ..wish(2, &[0, 1, 2, 3])
@@ -206,11 +219,8 @@ fn what_cannot_be_had_is_said() {
             .to_string()
     };
     let few = refused(&wish(3, &[0, 2]));
-    assert_eq!(few, "3 accelerators are asked for and 2 are free");
-    assert_eq!(
-        refused(&wish(5, &all)),
-        "5 accelerators are asked for and 4 are free"
-    );
+    assert_eq!(few, "asked for 3, and 2 can be had");
+    assert_eq!(refused(&wish(5, &all)), "asked for 5, and 4 can be had");
     assert_eq!(picked(&table, &wish(0, &all)), Err(WishError::None));
     let include = |devices: &[usize], wish: Wish| Wish {
         include: devices.iter().copied().collect(),
@@ -219,13 +229,13 @@ fn what_cannot_be_had_is_said() {
     let taken = refused(&include(&[1], wish(1, &[0, 2])));
     assert_eq!(taken, "accelerator 1 must be among them and is not free");
     let many = refused(&include(&[0, 1], wish(1, &all)));
-    assert_eq!(many, "2 accelerators must be among 1");
+    assert_eq!(many, "asked for 1, and 2 must be among them");
     let halves = vec![[0, 1].into_iter().collect(), [2, 3].into_iter().collect()];
     let apart = Wish {
-        within: halves,
+        within: Some(halves),
         ..include(&[2], wish(3, &all))
     };
-    assert!(refused(&apart).contains("in one group, and 2 are free"));
+    assert!(refused(&apart).contains("in one group, and 2 can be had"));
     let seventeen = RingHost::new(vec![RingDevice::default(); 17], |_, _| Pair::default());
     assert_eq!(seventeen.err(), Some(TooMany { count: 17 }));
     let sixteen = host(MOST_DEVICES, |_, _| 20);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kerf_partitioner::discover::Discovery;
 use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::topology::{Near, near, near_nic};
-use kerf_planner::rings::{DeviceSet, RingDevice, RingHost, TooMany};
+use kerf_planner::rings::{DeviceSet, MOST_DEVICES, RingDevice, RingHost, TooMany};
 use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
 
@@ -14,6 +14,7 @@ use super::weights::{Nearness, Tables};
 /// Accelerators by their number: in the order of the file, or of their addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
+    addresses: Vec<PciAddress>,
     accelerators: Vec<Accelerator>,
     /// How near each is to each before it.
     near: Vec<Vec<Nearness>>,
@@ -31,22 +32,32 @@ struct Accelerator {
 
 impl Machine {
     /// As a file has it; whether a device is well is not told there.
-    pub fn of_nccl(system: &NcclSystem) -> Self {
+    ///
+    /// # Errors
+    /// Where there are too many to choose among, before anything is made of them.
+    pub fn of_nccl(system: &NcclSystem) -> Result<Self, TooMany> {
         let addresses: Vec<PciAddress> = system.accelerators().collect();
-        let nets: Vec<_> = system.nets().collect();
+        few(addresses.len())?;
+        let nets = system.nets();
         let accelerators = (0..addresses.len()).map(|at| Accelerator {
             numa_node: system.numa_node(at),
             is_well: true,
             nics: nets
                 .iter()
-                .filter_map(|net| Some((net.name.to_owned(), system.near_net(at, net)?)))
+                .filter_map(|net| Some((net.name.clone(), system.near_net(at, net)?)))
                 .collect(),
         });
-        Self::new(accelerators.collect(), &addresses, |a, b| system.near(a, b))
+        Ok(Self::new(accelerators.collect(), addresses, |a, b| {
+            system.near(a, b)
+        }))
     }
 
     /// As it was found. The GPUs are those that NVML knows.
-    pub fn of_discovery(found: &Discovery) -> Self {
+    ///
+    /// # Errors
+    /// Where there are too many to choose among.
+    pub fn of_discovery(found: &Discovery) -> Result<Self, TooMany> {
+        few(found.inventory.gpus.len())?;
         let (inventory, tree) = (&found.inventory, &found.tree);
         let mut gpus: Vec<_> = inventory.gpus.iter().collect();
         gpus.sort_by_key(|gpu| gpu.pci);
@@ -59,15 +70,15 @@ impl Machine {
                 .map(|nic| (nic.name.clone(), near_nic(gpu, nic, tree)))
                 .collect(),
         });
-        let addresses: Vec<PciAddress> = gpus.iter().map(|gpu| gpu.pci).collect();
-        Self::new(accelerators.collect(), &addresses, |a, b| {
+        let addresses = gpus.iter().map(|gpu| gpu.pci).collect();
+        Ok(Self::new(accelerators.collect(), addresses, |a, b| {
             Some(near(gpus.get(a)?, gpus.get(b)?, tree))
-        })
+        }))
     }
 
     fn new(
         accelerators: Vec<Accelerator>,
-        addresses: &[PciAddress],
+        addresses: Vec<PciAddress>,
         near: impl Fn(usize, usize) -> Option<Near>,
     ) -> Self {
         let nearness = |a: usize, b: usize| {
@@ -83,6 +94,7 @@ impl Machine {
         let row = |a: usize| (0..a).filter_map(|b| nearness(a, b)).collect();
         Self {
             near: (0..addresses.len()).map(row).collect(),
+            addresses,
             accelerators,
         }
     }
@@ -90,6 +102,11 @@ impl Machine {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.accelerators.len()
+    }
+
+    /// The address of each.
+    pub fn addresses(&self) -> &[PciAddress] {
+        &self.addresses
     }
 
     /// Those that are well.
@@ -162,5 +179,13 @@ impl Machine {
             let near = self.nearness(a, b);
             near.map(|near| tables.pair(near)).unwrap_or_default()
         })
+    }
+}
+
+/// Whether they are few enough to choose among.
+fn few(count: usize) -> Result<(), TooMany> {
+    match count > MOST_DEVICES {
+        true => Err(TooMany { count }),
+        false => Ok(()),
     }
 }

@@ -35,7 +35,7 @@ fn picked(text: &str, words: &[&str]) -> Result<Picked, PickError> {
     let line = Line::try_parse_from([&file, words].concat()).expect("a right line");
     pick(
         &line.args,
-        &Machine::of_nccl(&text.parse().expect("a machine")),
+        &Machine::of_nccl(&text.parse().expect("a machine"))?,
     )
 }
 
@@ -57,7 +57,7 @@ fn gpus(words: &[&str]) -> Vec<usize> {
 #[test]
 fn the_linked_pair_is_told_with_what_is_near_it() {
     let expected = json!({
-        "gpus": [0, 1], "ring_gbps": 40.0, "pair_score": 250, "numa_nodes": [0], "nics": ["mlx5_0"],
+        "gpus": [0, 1], "addresses": ["0000:11:00.0", "0000:12:00.0"], "ring_gbps": 40.0, "pair_score": 250, "numa_nodes": [0], "nics": ["mlx5_0"],
     });
     assert_eq!(document(SMALL, &["-n", "2"]), expected);
     let one = document(SMALL, &["-n", "1", "--avoid", "0,1"]);
@@ -73,6 +73,7 @@ fn the_linked_pair_is_told_with_what_is_near_it() {
 fn constraints_bind() {
     assert_eq!(gpus(&["-n", "2", "--free", "1,2,3"]), [2, 3]);
     assert_eq!(gpus(&["-n", "2", "--include", "3"]), [2, 3]);
+    assert_eq!(gpus(&["-n", "2", "--include", "0000:22:00.0"]), [2, 3]);
     assert_eq!(gpus(&["-n", "2", "--avoid", "0", "--same", "numa"]), [2, 3]);
     assert_eq!(
         gpus(&["-n", "1", "--include", "2", "--same", "switch"]),
@@ -80,23 +81,64 @@ fn constraints_bind() {
     );
     // A pair apart is wider than one at a link where links count for nothing.
     assert_eq!(gpus(&["-n", "2", "--gbps", "link=1,phb=14"]), [2, 3]);
-    let scored = document(SMALL, &["-n", "2", "--score", "pix=7,link=0.5"]);
-    assert_eq!(scored["pair_score"], 8);
+    let scored = document(SMALL, &["-n", "2", "--score", "pix=7,link=2"]);
+    assert_eq!(scored["pair_score"], 11);
+}
+
+#[test]
+fn functions_of_one_card_are_nearer_and_unknown_nodes_are_none() {
+    let card = SMALL
+        .replace("0000:22:00.0", "0000:21:00.1")
+        .replace("numaid=\"1\"", "numaid=\"-1\"");
+    let two = document(&card, &["-n", "2", "--avoid", "0,1"]);
+    assert_eq!(
+        (&two["ring_gbps"], &two["pair_score"]),
+        (&json!(13.0), &json!(60))
+    );
+    let same = picked(&card, &["-n", "2", "--avoid", "0,1", "--same", "numa"]);
+    let same = same
+        .expect_err("of no node is known that it is the same")
+        .to_string();
+    assert!(same.contains("in one group, and 0 can be had"), "{same}");
+}
+
+#[test]
+fn too_many_are_refused_before_they_are_compared() {
+    let one = |at: u32| format!("<pci busid=\"{at:x}:01:00.0\" class=\"0x030200\"><gpu/></pci>");
+    let many: String = (0..20_000).map(one).collect();
+    let text = format!("<system version=\"1\"><cpu numaid=\"0\">{many}</cpu></system>");
+    let refused = picked(&text, &["-n", "1"])
+        .expect_err("too many")
+        .to_string();
+    assert!(refused.starts_with("20000 accelerators"), "{refused}");
 }
 
 #[test]
 fn what_cannot_be_had_is_said() {
     let refused = |words: &[&str]| picked(SMALL, words).expect_err("none").to_string();
     let few = refused(&["-n", "3", "--free", "0,1"]);
-    assert_eq!(few, "3 accelerators are asked for and 2 are free");
+    assert_eq!(few, "asked for 3, and 2 can be had; not free: 2, 3");
     assert!(refused(&["-n", "3", "--same", "numa"]).contains("in one group"));
-    assert!(refused(&["-n", "3", "--nic", "pix"]).contains("2 are free"));
+    let far = refused(&["-n", "3", "--nic", "pix", "--avoid", "0"]);
+    let expected = "asked for 3, and 1 can be had; to be avoided: 0; without a network interface so near: 2, 3";
+    assert_eq!(far, expected);
+    assert!(refused(&["-n", "1", "--include", "1", "--avoid", "1"]).contains("is to be avoided"));
+    assert!(
+        refused(&["-n", "1", "--avoid", "0000:99:00.0"]).contains("no accelerator 0000:99:00.0")
+    );
     let nobody = refused(&["-n", "1", "--free", "0,4"]);
     assert_eq!(
         nobody,
         "there is no accelerator 4: they are numbered from 0 and there are 4"
     );
-    for wrong in ["link", "bus=3", "link=x", "link=-1", "link=inf"] {
+    for wrong in [
+        "link",
+        "bus=3",
+        "link=x",
+        "link=-1",
+        "link=inf",
+        "link=10001",
+    ] {
         let line = ["pick", "--nccl-xml", "-", "-n", "1", "--gbps", wrong];
         assert!(Line::try_parse_from(line).is_err(), "{wrong}");
     }
@@ -118,7 +160,7 @@ fn machines() -> Vec<(String, Machine)> {
     let xml = paths.filter(|path| path.extension().is_some_and(|end| end == "xml"));
     let machine = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).expect("a file");
-        let machine = Machine::of_nccl(&text.parse().expect("a machine"));
+        let machine = Machine::of_nccl(&text.parse().expect("a machine")).expect("few");
         (path.display().to_string(), machine)
     };
     xml.map(machine).collect()
@@ -180,7 +222,8 @@ fn on_no_public_machine_is_there_a_wider_ring() {
                     count,
                     free: *free,
                     include: DeviceSet::EMPTY,
-                    within: Vec::new(),
+                    avoid: DeviceSet::EMPTY,
+                    within: None,
                 };
                 let chosen = table.pick(&wish).expect("enough are free");
                 assert_eq!(

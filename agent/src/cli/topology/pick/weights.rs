@@ -37,8 +37,8 @@ const SCORES: Weights = Weights {
     sys: 10.0,
 };
 
-/// The largest number that may be given; sixteen devices' sums of it are far from the largest that fits.
-const MOST: f64 = 100_000.0;
+/// The largest number that may be given: 255 links of it are a bandwidth that fits, and 120 pairs of them a score.
+const MOST: f64 = 10_000.0;
 
 /// One number that is given in place of the usual one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +73,15 @@ pub fn given(text: &str) -> Result<Given, String> {
         return Err(format!("{number} is not between 0 and {MOST}"));
     }
     Ok(Given { word, number })
+}
+
+/// The same of whole numbers alone.
+pub fn given_whole(text: &str) -> Result<Given, String> {
+    let given = given(text)?;
+    match given.number.fract() == 0.0 {
+        true => Ok(given),
+        false => Err(format!("{} is no whole number", given.number)),
+    }
 }
 
 /// How near two accelerators of different addresses are.
