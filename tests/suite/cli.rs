@@ -8,6 +8,7 @@ mod endings;
 mod mount;
 mod normal;
 mod output;
+mod pick;
 mod policy;
 mod script;
 mod sharing;

@@ -4,6 +4,7 @@
 //! `cargo bench -p kerf-planner --bench rings` takes some seconds.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::time::Instant;
 

@@ -19,7 +19,7 @@ pub mod page;
 mod parts;
 mod refusals;
 mod rules;
-mod said;
+pub mod said;
 mod scrapes;
 mod sharing;
 mod store;

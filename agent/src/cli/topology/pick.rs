@@ -37,8 +37,8 @@ pub struct Args {
     /// How many accelerators
     #[arg(short = 'n', long, value_name = "K")]
     count: usize,
-    /// Those that are free, by number (in the order of the file, or of their addresses) or by PCI address, separated by
-    /// commas; all by default
+    /// Those that are free, by number (in the order of the file, or of their addresses) or by PCI address, which stays
+    /// where one of them falls off the bus; separated by commas; all by default
     #[arg(long, value_name = "GPU", value_delimiter = ',')]
     free: Option<Vec<Named>>,
     /// Those that must be among them
@@ -252,7 +252,6 @@ fn of_machine(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Machine,
         let note = format!("AMD GPUs are left out: {amd}");
         context.print.note(&note);
     }
-    // A GPU that nobody lists has no number, and those behind it have others.
     for problem in &found.inventory.problems {
         context.print.note(problem);
     }
