@@ -1,0 +1,72 @@
+//! Why nothing is picked, and what to do about it.
+
+use kerf_partitioner::discover::DiscoverError;
+use kerf_partitioner::nccl::NcclError;
+use kerf_planner::rings::{TooMany, WishError};
+
+/// Why nothing is picked.
+#[derive(Debug, thiserror::Error)]
+pub enum PickError {
+    /// The file is no machine.
+    #[error("{name} is no machine of NCCL")]
+    Nccl {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        source: NcclError,
+    },
+    /// The machine cannot be looked at.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// A path cannot be made absolute.
+    #[error("cannot name the machine")]
+    Path(#[source] std::io::Error),
+    /// Their links are not known.
+    #[error("{0} AMD GPUs are there, and how they are linked is read from no kernel")]
+    AmdLinks(usize),
+    /// A name that is nobody's.
+    #[error("there is no accelerator {name}: they are numbered from 0 and there are {count}")]
+    NoSuch {
+        /// Which.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// Too many to choose among.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// No set can be had.
+    #[error("{source}{left_out}")]
+    Wish {
+        /// Why.
+        source: WishError,
+        /// Which are left out, and why.
+        left_out: String,
+    },
+}
+
+impl PickError {
+    /// Whether the command or its file is wrong, and not what it met.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Nccl { .. }
+                | Self::NoSuch { .. }
+                | Self::Wish {
+                    source: WishError::None | WishError::IncludedAvoided { .. },
+                    ..
+                }
+        )
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::AmdLinks(_) => {
+                Some("let RCCL write the machine down (NCCL_TOPO_DUMP_FILE) and give --nccl-xml")
+            }
+            Self::Nccl { .. } => Some("NCCL writes such a file where NCCL_TOPO_DUMP_FILE names it"),
+            _ => None,
+        }
+    }
+}

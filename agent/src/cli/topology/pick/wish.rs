@@ -1,0 +1,75 @@
+//! From words to sets of devices, and back where none can be had.
+
+use kerf_planner::rings::{DeviceSet, Wish, WishError};
+
+use super::args::{Args, Named, Same};
+use super::error::PickError;
+use super::join;
+use super::machine::Machine;
+
+/// What the arguments mean on a machine.
+pub(super) fn wish(args: &Args, machine: &Machine) -> Result<Wish, PickError> {
+    let free = args.free.as_deref().map(|free| set(free, machine));
+    let free = free
+        .transpose()?
+        .unwrap_or_else(|| DeviceSet::first(machine.count()));
+    let unfit = args.nic.map_or(DeviceSet::EMPTY, |level| {
+        free.without(machine.with_nic(level.class()))
+    });
+    let avoid = set(&args.avoid, machine)?;
+    let include = set(&args.include, machine)?;
+    if let Some(device) = include.and(avoid).iter().next() {
+        return Err(PickError::Wish {
+            source: WishError::IncludedAvoided { device },
+            left_out: String::new(),
+        });
+    }
+    Ok(Wish {
+        count: args.count,
+        free: free.and(machine.well()),
+        include,
+        avoid: avoid.union(unfit),
+        within: args.same.map(|same| match same {
+            Same::Numa => machine.by_node(),
+            Same::Switch => machine.by_switch(),
+        }),
+    })
+}
+
+fn set(names: &[Named], machine: &Machine) -> Result<DeviceSet, PickError> {
+    let numbers = names.iter().map(|name| {
+        let known = machine.addresses();
+        let number = match name {
+            Named::Number(number) => Some(*number).filter(|number| *number < known.len()),
+            Named::Address(address) => known.iter().position(|one| one == address),
+        };
+        number.ok_or_else(|| PickError::NoSuch {
+            name: name.to_string(),
+            count: known.len(),
+        })
+    });
+    numbers.collect()
+}
+
+/// Which cannot be had, and why: what the words of the planner leave open.
+pub(super) fn left_out(args: &Args, machine: &Machine, wish: &Wish) -> String {
+    let all = DeviceSet::first(machine.count());
+    let sick = all.without(machine.well());
+    let far = args.nic.map_or(DeviceSet::EMPTY, |level| {
+        all.without(machine.with_nic(level.class()))
+    });
+    let taken = all.without(wish.free).without(sick);
+    let avoided = wish.avoid.without(far);
+    let reasons = [
+        (sick, "not well"),
+        (taken, "not free"),
+        (avoided, "to be avoided"),
+        (far, "without a network interface so near"),
+    ];
+    let reasons = reasons.iter().filter(|(devices, _)| !devices.is_empty());
+    let words = reasons.map(|(devices, why)| {
+        let numbers = join(devices.iter().map(|number| number.to_string()));
+        format!("; {why}: {numbers}")
+    });
+    words.collect()
+}
