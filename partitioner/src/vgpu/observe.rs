@@ -1,6 +1,6 @@
 //! What one GPU has of vGPUs now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::vgpu::VgpuFramework;
 use kerf_types::{
@@ -118,12 +118,18 @@ impl Look<'_> {
         names: &[String],
     ) -> Result<Vec<VgpuFunction>, VgpuError> {
         let mut found: Vec<VgpuFunction> = self.function(gpu).into_iter().collect();
+        let mut addresses = BTreeSet::from([gpu]);
         for name in names.iter().filter(|name| is_virtual(name)) {
             let path = format!("{home}/{name}");
             let link = self.tree.link(&path);
             let link = link.map_err(|cause| VgpuError::Unreadable { pci: gpu, cause })?;
             let address = link.rsplit('/').next().and_then(|last| last.parse().ok());
-            let address = address.ok_or(VgpuError::Unnamed { path, link })?;
+            let address: PciAddress = address.ok_or(VgpuError::Unnamed { path, link })?;
+            if !addresses.insert(address) {
+                self.problems
+                    .push(format!("{home}/{name} leads to {address}, as another does"));
+                continue;
+            }
             found.extend(self.function(address));
         }
         Ok(found)

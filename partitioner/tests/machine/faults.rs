@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kerf_partitioner::client::ClientError;
-use kerf_types::{Health, MigMode};
+use kerf_types::{Health, MigMode, Step};
 use nvidia_ml::control::{FaultRequest, fault, reset};
 
 use crate::world::{Asks, Code, IMPATIENCE, PATIENCE, World, create, failure, fill, mig};
@@ -225,6 +225,33 @@ fn a_gpu_that_does_not_tell_its_instances_is_not_taken_for_empty() {
             assert_eq!(worker.gpu(0), whole, "after {function}");
         }
     }
+}
+
+/// By its id it is not found, and in the list it is: that is the driver's fault, and nothing was asked of it.
+#[test]
+fn an_instance_that_its_id_does_not_find_is_not_taken_for_destroyed() {
+    let world = World::new("h100x1");
+    let mut worker = world.worker();
+    let pci = worker.gpu(0).pci;
+    for step in [mig(pci, true), create(pci, 9, 4, 4), fill(pci, 4, 4, 2)] {
+        worker.step(&step);
+    }
+    let whole = worker.gpu(0);
+    let (gi, ci) = (&whole.instances[0], &whole.instances[0].compute[0]);
+    let step = Step::DestroyComputeInstance {
+        gpu: pci,
+        gi: gi.id,
+        ci: ci.id,
+        uuid: ci.uuid.clone(),
+    };
+    let function = "nvmlGpuInstanceGetComputeInstanceById";
+    raise(&world, refuse(function, 6));
+    let (_, said) = worker.refused(&step);
+    let expected = format!("{step}: {function} finds none of this id, but it is still there");
+    assert_eq!(said, expected);
+    raise(&world, FaultRequest::DriverClear);
+    assert_eq!(worker.gpu(0), whole);
+    worker.step(&step);
 }
 
 fn refuse(function: &str, code: u32) -> FaultRequest {

@@ -6,22 +6,29 @@
 use kerf_types::{CiId, GiId, MigUuid, Placement, ProfileId};
 use nvml_wrapper::Device;
 
-use super::{Scene, StepError, described, is_same, pids};
+use super::{Scene, StepError, Word, described, is_same, pids};
 use crate::nvml::error::{NvmlError, ReturnCode};
 use crate::nvml::ffi::{self, ComputeHandle, ComputeProfile, InstanceHandle, InstanceProfile};
 use crate::nvml::instances::{self, existing, unless_gone};
 use crate::nvml::known::Known;
 use crate::nvml::processes;
 
-/// Destroys a compute instance. Done where no instance has the id any more.
+/// Finds GPU instances by id.
+const GPU_INSTANCE_BY_ID: &str = "nvmlDeviceGetGpuInstanceById";
+
+/// Finds compute instances by id.
+const COMPUTE_INSTANCE_BY_ID: &str = "nvmlGpuInstanceGetComputeInstanceById";
+
+/// Destroys a compute instance. Done where no instance has the id any more; says by whose word.
 pub fn compute_instance(
     scene: &Scene<'_>,
     device: &Device<'_>,
     (gi, ci): (GiId, CiId),
     uuid: &MigUuid,
-) -> Result<(), StepError> {
-    let Some(found) = scene.try_driver(find(device, gi, ci))? else {
-        return Ok(());
+) -> Result<Word, StepError> {
+    let found = match scene.try_driver(find(device, gi, ci))? {
+        Ok(found) => found,
+        Err(call) => return Ok(Word::NoneFound(call)),
     };
     let conflict =
         |found: &MigUuid| scene.conflict(format!("compute instance {gi}/{ci} is {found} by now"));
@@ -38,12 +45,12 @@ pub fn compute_instance(
     }
     let refused = ended(scene, found.compute.destroy())?;
     match scene.try_driver(find(device, gi, ci))? {
-        None => Ok(()),
-        Some(still) if still.uuid == *uuid => Err(match refused {
+        Err(_) => Ok(Word::Accepted),
+        Ok(still) if still.uuid == *uuid => Err(match refused {
             Some(cause) => scene.driver(cause),
             None => scene.not_done(&format!("compute instance {gi}/{ci} is still there")),
         }),
-        Some(other) => Err(conflict(&other.uuid)),
+        Ok(other) => Err(conflict(&other.uuid)),
     }
 }
 
@@ -54,12 +61,18 @@ struct Found<'n> {
     uuid: MigUuid,
 }
 
-fn find<'n>(device: &Device<'n>, gi: GiId, ci: CiId) -> Result<Option<Found<'n>>, NvmlError> {
+/// A compute instance, or the call that finds none.
+fn find<'n>(
+    device: &Device<'n>,
+    gi: GiId,
+    ci: CiId,
+) -> Result<Result<Found<'n>, &'static str>, NvmlError> {
     let Some(instance) = ffi::instance(device, gi.0)? else {
-        return Ok(None);
+        return Ok(Err(GPU_INSTANCE_BY_ID));
     };
     let answer = described_compute(&instance, ci);
-    unless_gone(answer, || is_there(device, gi, ci)).map(Option::flatten)
+    let found = unless_gone(answer, || is_there(device, gi, ci))?;
+    Ok(found.flatten().ok_or(COMPUTE_INSTANCE_BY_ID))
 }
 
 fn described_compute<'n>(

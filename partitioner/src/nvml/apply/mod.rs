@@ -9,6 +9,8 @@ mod create;
 mod destroy;
 mod mode;
 
+use std::fmt;
+
 use kerf_types::inventory::{Gpu, GpuProcess};
 use kerf_types::{MigMode, PciAddress, Placement, ProfileId, Step};
 use nvml_wrapper::Device;
@@ -77,13 +79,33 @@ pub enum StepError {
         step: String,
     },
     /// The driver said yes and the hardware shows otherwise.
-    #[error("{step}: the driver accepted it, but {found}")]
+    #[error("{step}: {word}, but {found}")]
     NotDone {
         /// What was asked.
         step: String,
+        /// What the driver said.
+        word: Word,
         /// What was read back.
         found: String,
     },
+}
+
+/// By whose word a step is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// The driver was asked, and did not refuse.
+    Accepted,
+    /// This call finds nothing that would have to go.
+    NoneFound(&'static str),
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("the driver accepted it"),
+            Self::NoneFound(call) => write!(f, "{call} finds none of this id"),
+        }
+    }
 }
 
 /// Carries out a step and returns the GPU as it is then. After a failure nothing is taken for known.
@@ -116,6 +138,7 @@ fn carry_out(site: Site<'_>, step: &Step) -> Result<Gpu, StepError> {
             _ => Err(scene.conflict("MIG is off".to_owned())),
         };
     };
+    let mut word = Word::Accepted;
     match step {
         Step::CreateGpuInstance {
             profile, placement, ..
@@ -135,7 +158,7 @@ fn carry_out(site: Site<'_>, step: &Step) -> Result<Gpu, StepError> {
             )?;
         }
         Step::DestroyComputeInstance { gi, ci, uuid, .. } => {
-            destroy::compute_instance(&scene, &device, (*gi, *ci), uuid)?;
+            word = destroy::compute_instance(&scene, &device, (*gi, *ci), uuid)?;
         }
         Step::DestroyGpuInstance {
             gi,
@@ -153,7 +176,7 @@ fn carry_out(site: Site<'_>, step: &Step) -> Result<Gpu, StepError> {
         }
     }
     scene.try_driver(observe::read_back(site, &device, &mut known))?;
-    agreed(&scene, &known.gpu)?;
+    agreed(&scene, &known.gpu, word)?;
     let gpu = known.gpu.clone();
     site.known.put(known);
     Ok(gpu)
@@ -238,15 +261,20 @@ impl<'a> Scene<'a> {
     }
 
     fn not_done(&self, found: &str) -> StepError {
+        self.contradicted(Word::Accepted, found)
+    }
+
+    fn contradicted(&self, word: Word, found: &str) -> StepError {
         StepError::NotDone {
             step: self.step.to_string(),
+            word,
             found: found.to_owned(),
         }
     }
 }
 
 /// Whether the step shows in what was read back.
-fn agreed(scene: &Scene<'_>, gpu: &Gpu) -> Result<(), StepError> {
+fn agreed(scene: &Scene<'_>, gpu: &Gpu, word: Word) -> Result<(), StepError> {
     let mut there = gpu.instances.iter();
     let (is_done, found) = match scene.step {
         Step::CreateGpuInstance {
@@ -277,7 +305,7 @@ fn agreed(scene: &Scene<'_>, gpu: &Gpu) -> Result<(), StepError> {
     };
     match is_done {
         true => Ok(()),
-        false => Err(scene.not_done(found)),
+        false => Err(scene.contradicted(word, found)),
     }
 }
 
