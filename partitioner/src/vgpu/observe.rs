@@ -219,6 +219,7 @@ impl Look<'_> {
 
     fn mdev(&mut self, pci: PciAddress, names: &[String]) -> VgpuFunction {
         let (mut creatable, mut vgpus) = (Some(Vec::new()), Some(Vec::new()));
+        let mut uuids = BTreeSet::new();
         for id in names.iter().filter_map(|name| type_of(name)) {
             let kind = mdev_type(pci, id);
             let text = |name: &str| fact(self.tree, &format!("{kind}/{name}"));
@@ -239,6 +240,12 @@ impl Look<'_> {
                             self.problems.push(format!("{kind}/devices has {name:?}"));
                             continue;
                         };
+                        // A device is of one type; where the kernel lists it twice, the first counts.
+                        if !uuids.insert(uuid) {
+                            self.problems
+                                .push(format!("{kind}/devices has {uuid} once more"));
+                            continue;
+                        }
                         let vgpu = self.mediated(uuid, id);
                         vgpus.iter_mut().for_each(|all| all.push(vgpu.clone()));
                     }
