@@ -124,6 +124,19 @@ pub struct TooMany {
     pub count: usize,
 }
 
+impl TooMany {
+    /// Whether so many are few enough.
+    ///
+    /// # Errors
+    /// Where they are not.
+    pub fn check(count: usize) -> Result<(), Self> {
+        match count > MOST_DEVICES {
+            true => Err(Self { count }),
+            false => Ok(()),
+        }
+    }
+}
+
 impl RingHost {
     /// A host; `pair` tells what joins two of its devices, asked once for each two with the lower number first.
     ///
@@ -134,9 +147,7 @@ impl RingHost {
         mut pair: impl FnMut(usize, usize) -> Pair,
     ) -> Result<Self, TooMany> {
         let count = devices.len();
-        if count > MOST_DEVICES {
-            return Err(TooMany { count });
-        }
+        TooMany::check(count)?;
         let pairs = (0..count).map(|low| (low + 1..count).map(|high| pair(low, high)).collect());
         Ok(Self {
             pairs: pairs.collect(),

@@ -10,10 +10,10 @@ use super::{
     COMPUTE_CLASSES, Device, Link, NETWORK_CLASS, NcclError, NcclSystem, Net, SWITCH_CLASS,
 };
 
-/// Most nodes of a document: a thousand times those of the largest file that is known.
+/// Most nodes of a document: hundreds of times those of the largest file that is known.
 const NODES_LIMIT: u32 = 1 << 18;
 
-/// Most devices that one may hang below; four are the most that are known.
+/// Most devices that one may hang below; three are the most in a public file.
 const DEPTH_LIMIT: usize = 64;
 
 impl FromStr for NcclSystem {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kerf_partitioner::client::ClientError;
-use kerf_types::{Health, MigMode, Step};
+use kerf_partitioner::client::{Client, ClientError};
+use kerf_types::{Gpu, Health, MigMode, Step};
 use nvidia_ml::control::{FaultRequest, fault, reset};
 
 use crate::world::{Asks, Code, IMPATIENCE, PATIENCE, World, create, failure, fill, mig};
@@ -193,16 +193,21 @@ fn a_gpu_that_is_gone_moves_the_indices_of_the_others() {
     assert_eq!(worker.gpu(1), gone);
 }
 
+/// The GPU with one slice on it.
+fn with_one_slice(worker: &mut Client) -> Gpu {
+    let pci = worker.gpu(0).pci;
+    for step in [mig(pci, true), create(pci, 9, 4, 4), fill(pci, 4, 4, 2)] {
+        worker.step(&step);
+    }
+    worker.gpu(0)
+}
+
 /// `Refuse` makes the driver answer one function with a code, whatever is asked of it.
 #[test]
 fn a_gpu_that_does_not_tell_its_instances_is_not_taken_for_empty() {
     let world = World::new("h100x1");
     let mut worker = world.worker();
-    let pci = worker.gpu(0).pci;
-    for step in [mig(pci, true), create(pci, 9, 4, 4), fill(pci, 4, 4, 2)] {
-        worker.step(&step);
-    }
-    let whole = worker.gpu(0);
+    let whole = with_one_slice(&mut worker);
     for function in [
         "nvmlDeviceGetGpuInstanceProfileInfoV",
         "nvmlDeviceGetGpuInstancePossiblePlacements_v2",
@@ -232,14 +237,10 @@ fn a_gpu_that_does_not_tell_its_instances_is_not_taken_for_empty() {
 fn an_instance_that_its_id_does_not_find_is_not_taken_for_destroyed() {
     let world = World::new("h100x1");
     let mut worker = world.worker();
-    let pci = worker.gpu(0).pci;
-    for step in [mig(pci, true), create(pci, 9, 4, 4), fill(pci, 4, 4, 2)] {
-        worker.step(&step);
-    }
-    let whole = worker.gpu(0);
+    let whole = with_one_slice(&mut worker);
     let (gi, ci) = (&whole.instances[0], &whole.instances[0].compute[0]);
     let step = Step::DestroyComputeInstance {
-        gpu: pci,
+        gpu: whole.pci,
         gi: gi.id,
         ci: ci.id,
         uuid: ci.uuid.clone(),

@@ -37,7 +37,7 @@ pub enum WishError {
     #[error("no accelerator is asked for; ask for one at least")]
     None,
     /// A device is to be among them and not to be.
-    #[error("accelerator {device} must be among them and is to be avoided")]
+    #[error("accelerator {device} must be among them and is left out")]
     IncludedAvoided {
         /// Its number.
         device: usize,
@@ -105,7 +105,7 @@ impl RingTable {
         let (row, rest) = (self.row(set), free.without(set));
         (
             row.ring,
-            self.prospect(rest),
+            self.row(rest).prospect,
             row.pair_score,
             row.nic_score,
             Reverse(row.nodes.count_ones()),

@@ -28,7 +28,7 @@ pub(super) struct Row {
     pub nic_score: u32,
     /// Its NUMA nodes, a bit for each in the order of their ids.
     pub nodes: u16,
-    /// Sum over every size of the widest ring of so many of its devices.
+    /// Sum over every size, from two on, of the widest ring of so many of its devices in MB/s.
     pub prospect: u64,
 }
 
@@ -56,11 +56,6 @@ impl RingTable {
     /// the widest. Of two devices that of their pair; one device makes no ring, which is 0.
     pub fn ring(&self, set: DeviceSet) -> u32 {
         self.row(set).ring
-    }
-
-    /// Sum in MB/s of the widest rings of two, three and more devices that a set has.
-    pub(super) fn prospect(&self, set: DeviceSet) -> u64 {
-        self.row(set).prospect
     }
 
     pub(super) fn row(&self, set: DeviceSet) -> Row {

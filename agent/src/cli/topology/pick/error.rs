@@ -53,7 +53,7 @@ impl PickError {
             Self::Nccl { .. }
                 | Self::NoSuch { .. }
                 | Self::Wish {
-                    source: WishError::None | WishError::IncludedAvoided { .. },
+                    source: WishError::None,
                     ..
                 }
         )

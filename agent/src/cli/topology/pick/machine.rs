@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kerf_partitioner::discover::Discovery;
 use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::topology::{Near, near, near_nic};
-use kerf_planner::rings::{DeviceSet, MOST_DEVICES, RingDevice, RingHost, TooMany};
+use kerf_planner::rings::{DeviceSet, RingDevice, RingHost, TooMany};
 use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
 
@@ -37,7 +37,7 @@ impl Machine {
     /// Where there are too many to choose among, before anything is made of them.
     pub fn of_nccl(system: &NcclSystem) -> Result<Self, TooMany> {
         let addresses: Vec<PciAddress> = system.accelerators().collect();
-        few(addresses.len())?;
+        TooMany::check(addresses.len())?;
         let nets = system.nets();
         let accelerators = (0..addresses.len()).map(|at| Accelerator {
             numa_node: system.numa_node(at),
@@ -57,7 +57,7 @@ impl Machine {
     /// # Errors
     /// Where there are too many to choose among.
     pub fn of_discovery(found: &Discovery) -> Result<Self, TooMany> {
-        few(found.inventory.gpus.len())?;
+        TooMany::check(found.inventory.gpus.len())?;
         let (inventory, tree) = (&found.inventory, &found.tree);
         let mut gpus: Vec<_> = inventory.gpus.iter().collect();
         gpus.sort_by_key(|gpu| gpu.pci);
@@ -179,13 +179,5 @@ impl Machine {
             let near = self.nearness(a, b);
             near.map(|near| tables.pair(near)).unwrap_or_default()
         })
-    }
-}
-
-/// Whether they are few enough to choose among.
-fn few(count: usize) -> Result<(), TooMany> {
-    match count > MOST_DEVICES {
-        true => Err(TooMany { count }),
-        false => Ok(()),
     }
 }

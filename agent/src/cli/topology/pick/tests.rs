@@ -122,7 +122,15 @@ fn what_cannot_be_had_is_said() {
     let far = refused(&["-n", "3", "--nic", "pix", "--avoid", "0"]);
     let expected = "asked for 3, and 1 can be had; to be avoided: 0; without a network interface so near: 2, 3";
     assert_eq!(far, expected);
-    assert!(refused(&["-n", "1", "--include", "1", "--avoid", "1"]).contains("is to be avoided"));
+    assert!(
+        refused(&["-n", "1", "--include", "1", "--avoid", "1"])
+            .contains("left out; to be avoided: 1")
+    );
+    let far = refused(&["-n", "1", "--include", "2", "--nic", "pix"]);
+    assert!(
+        far.contains("left out; without a network interface so near: 2, 3"),
+        "{far}"
+    );
     assert!(
         refused(&["-n", "1", "--avoid", "0000:99:00.0"]).contains("no accelerator 0000:99:00.0")
     );

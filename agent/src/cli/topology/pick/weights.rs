@@ -15,7 +15,7 @@ struct Weights {
     sys: f64,
 }
 
-/// GB/s: a link of NVLink or xGMI has 20 and more, PCIe what is left of 16 lanes of its third generation on the way.
+/// GB/s: 20 for each link, as NCCL counts NVLink of V100 and A100 (`src/graph/topo.h`), and for PCIe an order of its levels.
 const GBPS: Weights = Weights {
     link: 20.0,
     board: 13.0,

@@ -1,6 +1,6 @@
 //! From words to sets of devices, and back where none can be had.
 
-use kerf_planner::rings::{DeviceSet, Wish, WishError};
+use kerf_planner::rings::{DeviceSet, Wish};
 
 use super::args::{Args, Named, Same};
 use super::error::PickError;
@@ -13,26 +13,23 @@ pub(super) fn wish(args: &Args, machine: &Machine) -> Result<Wish, PickError> {
     let free = free
         .transpose()?
         .unwrap_or_else(|| DeviceSet::first(machine.count()));
-    let unfit = args.nic.map_or(DeviceSet::EMPTY, |level| {
-        free.without(machine.with_nic(level.class()))
-    });
-    let avoid = set(&args.avoid, machine)?;
-    let include = set(&args.include, machine)?;
-    if let Some(device) = include.and(avoid).iter().next() {
-        return Err(PickError::Wish {
-            source: WishError::IncludedAvoided { device },
-            left_out: String::new(),
-        });
-    }
     Ok(Wish {
         count: args.count,
         free: free.and(machine.well()),
-        include,
-        avoid: avoid.union(unfit),
+        include: set(&args.include, machine)?,
+        avoid: set(&args.avoid, machine)?.union(far(args, machine)),
         within: args.same.map(|same| match same {
             Same::Numa => machine.by_node(),
             Same::Switch => machine.by_switch(),
         }),
+    })
+}
+
+/// Those without a network interface as near as is asked for.
+fn far(args: &Args, machine: &Machine) -> DeviceSet {
+    let all = DeviceSet::first(machine.count());
+    args.nic.map_or(DeviceSet::EMPTY, |level| {
+        all.without(machine.with_nic(level.class()))
     })
 }
 
@@ -55,9 +52,7 @@ fn set(names: &[Named], machine: &Machine) -> Result<DeviceSet, PickError> {
 pub(super) fn left_out(args: &Args, machine: &Machine, wish: &Wish) -> String {
     let all = DeviceSet::first(machine.count());
     let sick = all.without(machine.well());
-    let far = args.nic.map_or(DeviceSet::EMPTY, |level| {
-        all.without(machine.with_nic(level.class()))
-    });
+    let far = far(args, machine);
     let taken = all.without(wish.free).without(sick);
     let avoided = wish.avoid.without(far);
     let reasons = [
