@@ -3,7 +3,8 @@
 
 use std::error::Error;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
+    "kerf/v1/map.proto",
     "kerf/v1/hardware.proto",
     "kerf/v1/kerf.proto",
     "kerf/partitioner/v1/partitioner.proto",

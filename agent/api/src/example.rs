@@ -36,6 +36,7 @@ pub fn inventory() -> Inventory {
             cpus: "0-55,112-167".to_owned(),
             memory: Bytes(1 << 40),
             distances: vec![10, 21],
+            ..Default::default()
         }],
         nics: vec![Nic {
             name: "mlx5_0".to_owned(),
@@ -43,8 +44,10 @@ pub fn inventory() -> Inventory {
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
             rate_gbps: 400,
+            ..Default::default()
         }],
         problems: vec!["/sys/class/infiniband/mlx5_1/ports/1/rate cannot be read".to_owned()],
+        map: Default::default(),
     }
 }
 

@@ -99,6 +99,7 @@ pub fn inventory(gpus: Vec<Gpu>) -> Inventory {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
+        map: Default::default(),
     }
 }
 

@@ -150,5 +150,6 @@ pub(super) fn nothing_yet(host: &str) -> Inventory {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
+        map: Default::default(),
     }
 }

@@ -214,6 +214,7 @@ fn eight_gpus(family: &str) {
             numa_nodes: Vec::new(),
             nics: Vec::new(),
             problems: Vec::new(),
+            map: Default::default(),
         };
         let layout = random_layout(&grid, &multisets, &mut random);
         let request = HostRequest {

@@ -68,6 +68,7 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
         numa_nodes,
         nics,
         problems,
+        map: Default::default(),
     };
     Ok(Discovery { inventory, tree })
 }

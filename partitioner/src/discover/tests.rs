@@ -94,6 +94,7 @@ fn a_table_shows_what_is_not_known_as_such() {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: vec!["GPU 0: gone".to_owned()],
+        map: Default::default(),
     };
     let text = table(&Discovery {
         inventory,

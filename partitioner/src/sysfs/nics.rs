@@ -41,6 +41,7 @@ fn nic(root: &Root, name: String, nodes: &[NumaNode]) -> Nic {
         link_layer,
         rate_gbps: rate.unwrap_or(0),
         name,
+        ..Default::default()
     }
 }
 

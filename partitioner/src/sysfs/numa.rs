@@ -56,6 +56,7 @@ fn node(root: &Root, id: u32, count: usize, problems: &mut Vec<String>) -> NumaN
         cpus: cpus.to_string(),
         memory,
         distances,
+        ..Default::default()
     }
 }
 

@@ -145,6 +145,7 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
         cpus: cpus.to_owned(),
         memory: Bytes(0),
         distances: Vec::new(),
+        ..Default::default()
     };
     Inventory {
         host: "test".to_owned(),
@@ -158,8 +159,10 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
             numa_node: Some(8),
             link_layer: "Ethernet".to_owned(),
             rate_gbps: 100,
+            ..Default::default()
         }],
         problems: Vec::new(),
+        map: Default::default(),
     }
 }
 

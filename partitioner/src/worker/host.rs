@@ -31,6 +31,7 @@ pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
             .into_iter()
             .map(|(address, path)| (address.to_string(), path))
             .collect(),
+        map: None,
         problems,
     }
 }

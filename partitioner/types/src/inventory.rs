@@ -3,6 +3,7 @@
 use crate::amd::AmdGpu;
 use crate::bytes::Bytes;
 use crate::ids::{DeviceMinor, GpuUuid, SliceId};
+use crate::map::HostMap;
 use crate::mig::{GpuInstance, MigMode};
 use crate::pci::PciAddress;
 use crate::profile::Profile;
@@ -21,8 +22,10 @@ pub struct Inventory {
     pub amd: Vec<AmdGpu>,
     /// NUMA nodes, by id.
     pub numa_nodes: Vec<NumaNode>,
-    /// RDMA-capable network interfaces.
+    /// Network interfaces: RDMA-capable ones first, each by name.
     pub nics: Vec<Nic>,
+    /// What else the kernel shows of the host.
+    pub map: HostMap,
     /// What could not be read, in words; the rest of the inventory stands.
     pub problems: Vec<String>,
 }
@@ -229,7 +232,7 @@ pub struct GpuProcess {
 }
 
 /// A NUMA node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NumaNode {
     /// Node id; ids can have gaps.
     pub id: u32,
@@ -239,19 +242,84 @@ pub struct NumaNode {
     pub memory: Bytes,
     /// Distance to each online node, in order of their ids (10 is local).
     pub distances: Vec<u32>,
+    /// The kernel's memory tier: the lower, the faster. Ordinary memory is in tier 4.
+    pub tier: Option<u32>,
+    /// Whose memory it is, where it is an accelerator's (POWER9, Grace): nothing of the host's may be placed there.
+    pub accelerator: Option<PciAddress>,
+    /// How its nearest initiators reach it, as firmware says (HMAT).
+    pub access: Vec<MemoryAccess>,
+    /// Caches in front of its memory, by level.
+    pub memory_caches: Vec<MemoryCache>,
 }
 
-/// An RDMA-capable network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How the nearest initiators reach a node's memory, from ACPI's HMAT.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryAccess {
+    /// The kernel's access class: 0 for any initiator, 1 for processors alone.
+    pub class: u32,
+    /// Nodes of the initiators.
+    pub initiators: Vec<u32>,
+    /// Reading, in megabytes a second.
+    pub read_mbps: Option<u64>,
+    /// Writing, in megabytes a second.
+    pub write_mbps: Option<u64>,
+    /// Reading, in nanoseconds.
+    pub read_ns: Option<u64>,
+    /// Writing, in nanoseconds.
+    pub write_ns: Option<u64>,
+}
+
+/// A cache in front of a node's memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryCache {
+    /// Its level, from the memory's side.
+    pub level: u32,
+    /// Its size.
+    pub bytes: Option<u64>,
+}
+
+/// What a network interface is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum NicKind {
+    /// It does RDMA; named under `/sys/class/infiniband`.
+    #[default]
+    Rdma,
+    /// A network interface of a PCI function; named under `/sys/class/net`.
+    Net,
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Nic {
-    /// Name under `/sys/class/infiniband`.
+    /// Name under `/sys/class/infiniband`, or `/sys/class/net`.
     pub name: String,
+    /// What it is.
+    pub kind: NicKind,
     /// Where it sits.
     pub pci: Option<PciAddress>,
     /// NUMA node that it is next to.
     pub numa_node: Option<u32>,
-    /// `InfiniBand` or `Ethernet` (RoCE).
+    /// `InfiniBand` or `Ethernet` (RoCE); empty where the kernel does not say.
     pub link_layer: String,
     /// Rate of its first port in gigabits a second, 0 when down.
     pub rate_gbps: u32,
+    /// Its ports, by number; empty for one that does no RDMA.
+    pub ports: Vec<NicPort>,
+    /// Network interfaces of the same PCI function, by name; empty for one of them.
+    pub netdevs: Vec<String>,
+}
+
+/// A port of an RDMA interface.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NicPort {
+    /// From 1.
+    pub number: u32,
+    /// `InfiniBand` or `Ethernet`; empty where the kernel does not say.
+    pub link_layer: String,
+    /// Logical state without its number: `ACTIVE`, `DOWN`.
+    pub state: String,
+    /// Rate in gigabits a second, 0 when it is down.
+    pub rate_gbps: u32,
+    /// Local id that the subnet manager gave; `None` for Ethernet.
+    pub lid: Option<u32>,
 }

@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod job;
 pub mod layout;
 pub mod lease;
+pub mod map;
 pub mod mig;
 pub mod pattern;
 pub mod pci;
@@ -40,6 +41,7 @@ pub use ids::{
     SliceId, VgpuTypeId, VgpuUuid,
 };
 pub use inventory::{Gpu, Health, Inventory};
+pub use map::HostMap;
 pub use mig::{ComputeInstance, GpuInstance, MigMode};
 pub use pci::PciAddress;
 pub use placement::{Placement, Spot, UnitMask};

@@ -1,11 +1,11 @@
 //! A host: driver, NUMA nodes, network interfaces, and the inventory that holds all of it.
 
 use kerf_types::inventory::{Driver, Nic, NumaNode};
-use kerf_types::{AmdGpu, Bytes, Gpu, Inventory};
+use kerf_types::{AmdGpu, Gpu, HostMap, Inventory};
 
 use super::{
     At, ConvertError, GPU_LIMIT, NAME_LIMIT, NIC_LIMIT, NUMA_LIMIT, PROBLEM_LIMIT, TEXT_LIMIT,
-    count, distinct, each, optional_text, parse, text,
+    distinct, each, optional_text, text,
 };
 use crate::v1;
 
@@ -19,6 +19,7 @@ impl From<&Inventory> for v1::Inventory {
             numa_nodes: inventory.numa_nodes.iter().map(Into::into).collect(),
             nics: inventory.nics.iter().map(Into::into).collect(),
             problems: inventory.problems.clone(),
+            map: Some((&inventory.map).into()),
         }
     }
 }
@@ -50,6 +51,13 @@ impl TryFrom<v1::Inventory> for Inventory {
             amd,
             numa_nodes: numa_nodes(inventory.numa_nodes)?,
             nics: each("nics", inventory.nics, NIC_LIMIT, Nic::try_from)?,
+            // A host of an earlier release tells none.
+            map: inventory
+                .map
+                .map(HostMap::try_from)
+                .transpose()
+                .at("map")?
+                .unwrap_or_default(),
             problems: each("problems", inventory.problems, PROBLEM_LIMIT, problem)?,
         })
     }
@@ -79,57 +87,6 @@ impl TryFrom<v1::Driver> for Driver {
             version: text("version", driver.version, NAME_LIMIT)?,
             nvml_version: text("nvml_version", driver.nvml_version, NAME_LIMIT)?,
             cuda_version: optional_text("cuda_version", driver.cuda_version, NAME_LIMIT)?,
-        })
-    }
-}
-
-impl From<&NumaNode> for v1::NumaNode {
-    fn from(node: &NumaNode) -> Self {
-        Self {
-            id: node.id,
-            cpus: node.cpus.clone(),
-            memory_bytes: node.memory.0,
-            distances: node.distances.clone(),
-        }
-    }
-}
-
-impl TryFrom<v1::NumaNode> for NumaNode {
-    type Error = ConvertError;
-
-    fn try_from(node: v1::NumaNode) -> Result<Self, ConvertError> {
-        count("distances", node.distances.len(), NUMA_LIMIT)?;
-        Ok(Self {
-            id: node.id,
-            cpus: text("cpus", node.cpus, TEXT_LIMIT)?,
-            memory: Bytes(node.memory_bytes),
-            distances: node.distances,
-        })
-    }
-}
-
-impl From<&Nic> for v1::Nic {
-    fn from(nic: &Nic) -> Self {
-        Self {
-            name: nic.name.clone(),
-            pci: nic.pci.map(|pci| pci.to_string()),
-            numa_node: nic.numa_node,
-            link_layer: nic.link_layer.clone(),
-            rate_gbps: nic.rate_gbps,
-        }
-    }
-}
-
-impl TryFrom<v1::Nic> for Nic {
-    type Error = ConvertError;
-
-    fn try_from(nic: v1::Nic) -> Result<Self, ConvertError> {
-        Ok(Self {
-            name: text("name", nic.name, NAME_LIMIT)?,
-            pci: nic.pci.map(|pci| parse("pci", &pci)).transpose()?,
-            numa_node: nic.numa_node,
-            link_layer: text("link_layer", nic.link_layer, NAME_LIMIT)?,
-            rate_gbps: nic.rate_gbps,
         })
     }
 }

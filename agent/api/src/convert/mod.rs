@@ -10,8 +10,10 @@ mod host;
 mod job;
 mod layout;
 mod lease;
+mod map;
 mod mig;
 mod peer;
+mod place;
 mod record;
 mod sample;
 mod sharing;
@@ -29,6 +31,7 @@ pub use gpu::{architecture, architecture_number};
 pub use job::job_state;
 pub(crate) use layout::{check_layout, check_rule, exact_places, fill_order, most, slice_counts};
 pub use layout::{gpu_selector, gpu_selector_text};
+pub use map::{ACCELERATOR_LIMIT, FUNCTION_LIMIT, ODDITY_LIMIT};
 pub(crate) use mig::{mig_mode, part_place, placement};
 pub use record::{RECORD_LIMIT, host_id};
 pub(crate) use sharing::{check_sharing, mps, time_slice};
@@ -46,8 +49,8 @@ pub const NVLINK_LIMIT: usize = 128;
 pub const PROCESS_LIMIT: usize = 16_384;
 /// Most NUMA nodes, and distances of one: the kernel's own limit on x86 and arm64 (`NODES_SHIFT` 10).
 pub const NUMA_LIMIT: usize = 1_024;
-/// Most network interfaces of a host.
-pub const NIC_LIMIT: usize = 256;
+/// Most network interfaces of a host: virtual functions count each.
+pub const NIC_LIMIT: usize = 4_096;
 /// Most problems that an inventory lists.
 pub const PROBLEM_LIMIT: usize = 1_024;
 /// Most labels of a host or of the jobs on it that a record tells of.

@@ -213,6 +213,7 @@ fn random_host(rng: &mut Rng) -> (Inventory, Usage) {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
+        map: Default::default(),
     };
     (inventory, usage)
 }

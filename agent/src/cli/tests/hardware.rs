@@ -33,6 +33,7 @@ fn host() -> kerf_types::Inventory {
             cpus: "0-55".to_owned(),
             memory_bytes: 512 << 30,
             distances: vec![10],
+            ..Default::default()
         }],
         nics: vec![v1::Nic {
             name: "mlx5_0".to_owned(),
@@ -40,9 +41,11 @@ fn host() -> kerf_types::Inventory {
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
             rate_gbps: 400,
+            ..Default::default()
         }],
         problems: vec!["gpu 2 does not answer".to_owned()],
         amd: Vec::new(),
+        map: Default::default(),
     };
     message.try_into().expect("a right inventory")
 }

@@ -36,6 +36,7 @@ fn view() -> HostView {
             numa_nodes: Vec::new(),
             nics: Vec::new(),
             problems: Vec::new(),
+            map: Default::default(),
         },
         pci_paths: Default::default(),
         sight: Sight::default(),

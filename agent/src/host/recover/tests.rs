@@ -56,6 +56,7 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
             numa_nodes: Vec::new(),
             nics: Vec::new(),
             problems: Vec::new(),
+            map: Default::default(),
         };
         let known = |work| awaited(&work, &inventory, (&[], true)).is_empty();
         assert_eq!([cut(0), cut(1), cut(2)].map(known), [true, false, true]);
@@ -87,6 +88,7 @@ fn a_silent_gpu_holds_up_the_work_that_is_about_it_and_no_other() {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
+        map: Default::default(),
     };
     let unread = ["0000:13:00.0".parse().expect("an address")];
     let known = |work| awaited(&work, &well, (&unread, true)).is_empty();

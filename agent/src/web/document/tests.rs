@@ -133,6 +133,7 @@ fn inventory() -> Inventory {
             cpus: "0-55".to_owned(),
             memory: Bytes(1 << 40),
             distances: vec![10],
+            ..Default::default()
         }],
         nics: vec![Nic {
             name: "mlx5_0".to_owned(),
@@ -140,8 +141,10 @@ fn inventory() -> Inventory {
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
             rate_gbps: 400,
+            ..Default::default()
         }],
         problems: vec!["the serial number of GPU 1".to_owned()],
+        map: Default::default(),
     }
 }
 

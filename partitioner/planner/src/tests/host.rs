@@ -25,6 +25,7 @@ fn inventory() -> Inventory {
         numa_nodes: Vec::new(),
         nics: Vec::new(),
         problems: Vec::new(),
+        map: Default::default(),
     }
 }
 

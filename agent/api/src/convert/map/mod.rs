@@ -1,0 +1,96 @@
+//! The map of a host: processors, PCI functions, devices, accelerators of every vendor, and what is odd.
+
+mod accelerator;
+mod cpu;
+mod device;
+mod link;
+mod pci;
+
+use kerf_types::HostMap;
+use kerf_types::map::{Accelerator, ClassDevice, Cpus, Link, Nvme, Oddity, PciFunction};
+
+use super::{At, ConvertError, GPU_LIMIT, NAME_LIMIT, TEXT_LIMIT, distinct, each, text};
+use crate::v1;
+
+/// Most PCI functions of a host, and devices of its classes: a server with all virtual functions enabled has a few
+/// thousand.
+pub const FUNCTION_LIMIT: usize = 16_384;
+/// Most accelerators: virtual functions and partitions count each.
+pub const ACCELERATOR_LIMIT: usize = 4 * GPU_LIMIT;
+/// Most links: a PCIe way is one for each pair.
+const LINK_LIMIT: usize = 65_536;
+/// Most oddities that a map lists.
+pub const ODDITY_LIMIT: usize = 1_024;
+
+impl From<&HostMap> for v1::HostMap {
+    fn from(map: &HostMap) -> Self {
+        Self {
+            cpus: Some((&map.cpus).into()),
+            pci: map.pci.iter().map(Into::into).collect(),
+            devices: map.devices.iter().map(Into::into).collect(),
+            nvme: map.nvme.iter().map(Into::into).collect(),
+            accelerators: map.accelerators.iter().map(Into::into).collect(),
+            links: map.links.iter().map(Into::into).collect(),
+            oddities: map.oddities.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<v1::HostMap> for HostMap {
+    type Error = ConvertError;
+
+    fn try_from(map: v1::HostMap) -> Result<Self, ConvertError> {
+        let cpus = map.cpus.map(Cpus::try_from).transpose().at("cpus")?;
+        let pci = each("pci", map.pci, FUNCTION_LIMIT, PciFunction::try_from)?;
+        distinct("pci", pci.iter().map(|function| function.address))?;
+        let accelerators = each(
+            "accelerators",
+            map.accelerators,
+            ACCELERATOR_LIMIT,
+            Accelerator::try_from,
+        )?;
+        distinct("accelerators", accelerators.iter().map(|one| &one.id))?;
+        let devices = each(
+            "devices",
+            map.devices,
+            FUNCTION_LIMIT,
+            ClassDevice::try_from,
+        )?;
+        Ok(Self {
+            cpus: cpus.unwrap_or_default(),
+            pci,
+            devices,
+            nvme: each("nvme", map.nvme, FUNCTION_LIMIT, Nvme::try_from)?,
+            accelerators,
+            links: each("links", map.links, LINK_LIMIT, Link::try_from)?,
+            oddities: each("oddities", map.oddities, ODDITY_LIMIT, Oddity::try_from)?,
+        })
+    }
+}
+
+impl From<&Oddity> for v1::Oddity {
+    fn from(oddity: &Oddity) -> Self {
+        Self {
+            path: oddity.path.clone(),
+            what: oddity.what.clone(),
+        }
+    }
+}
+
+impl TryFrom<v1::Oddity> for Oddity {
+    type Error = ConvertError;
+
+    fn try_from(oddity: v1::Oddity) -> Result<Self, ConvertError> {
+        Ok(Self {
+            path: text("path", oddity.path, TEXT_LIMIT)?,
+            what: text("what", oddity.what, TEXT_LIMIT)?,
+        })
+    }
+}
+
+/// Texts of a list, each at most a name long.
+fn names(field: &str, values: Vec<String>) -> Result<Vec<String>, ConvertError> {
+    each(field, values, FUNCTION_LIMIT, |value| {
+        text("", value, NAME_LIMIT)
+    })
+}

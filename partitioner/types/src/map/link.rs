@@ -1,0 +1,101 @@
+//! Links between accelerators.
+
+use crate::pci::PciAddress;
+
+/// One end of a link.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// An accelerator, by its [`id`](super::Accelerator::id).
+    Accelerator(String),
+    /// A switch of the links' own, by its address.
+    Switch(PciAddress),
+    /// A processor, by its NUMA node.
+    Cpu(u32),
+}
+
+/// What a link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkKind {
+    /// NVIDIA's NVLink.
+    NvLink,
+    /// NVIDIA's NVLink between chips of one module (Grace and Hopper).
+    NvLinkC2c,
+    /// AMD's Infinity Fabric between GPUs.
+    Xgmi,
+    /// Intel's Xe Link.
+    XeLink,
+    /// Gaudi's ports, Ethernet inside the host.
+    Gaudi,
+    /// NeuronLink.
+    NeuronLink,
+    /// Google's links between chips.
+    TpuIci,
+    /// At most one PCIe switch.
+    Pix,
+    /// Several PCIe switches.
+    Pxb,
+    /// A PCIe host bridge.
+    Phb,
+    /// Host bridges of one NUMA node.
+    Node,
+    /// The link between NUMA nodes.
+    Sys,
+}
+
+impl LinkKind {
+    /// Every kind, the nearest first.
+    pub const ALL: [Self; 12] = [
+        Self::NvLink,
+        Self::NvLinkC2c,
+        Self::Xgmi,
+        Self::XeLink,
+        Self::Gaudi,
+        Self::NeuronLink,
+        Self::TpuIci,
+        Self::Pix,
+        Self::Pxb,
+        Self::Phb,
+        Self::Node,
+        Self::Sys,
+    ];
+
+    /// The kind of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// The word of the documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NvLink => "nvlink",
+            Self::NvLinkC2c => "nvlink-c2c",
+            Self::Xgmi => "xgmi",
+            Self::XeLink => "xelink",
+            Self::Gaudi => "gaudi",
+            Self::NeuronLink => "neuronlink",
+            Self::TpuIci => "ici",
+            Self::Pix => "PIX",
+            Self::Pxb => "PXB",
+            Self::Phb => "PHB",
+            Self::Node => "NODE",
+            Self::Sys => "SYS",
+        }
+    }
+}
+
+/// All links of one kind between two ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The end with the lower name.
+    pub a: End,
+    /// The other one.
+    pub b: End,
+    /// What they are.
+    pub kind: LinkKind,
+    /// How many; 1 for a way over PCIe.
+    pub count: u32,
+    /// What all of them carry one way, in gigabytes a second; `None` where nobody says.
+    pub gbps: Option<u32>,
+    /// The lowest PCI bridge, or host bridge, that is above both; empty where it does not apply.
+    pub ancestor: String,
+}

@@ -1,0 +1,46 @@
+//! The map of a host: what its kernel shows of processors, memory, buses and devices, whoever made them.
+//!
+//! Owns the words for it. Knows no file and no driver: the readers are the partitioner's. A value that nobody
+//! knows is `None` or empty, never zero.
+
+pub mod accelerator;
+pub mod capability;
+pub mod cpu;
+pub mod device;
+pub mod link;
+pub mod pci;
+
+pub use accelerator::{Accelerator, AcceleratorHealth, Vendor};
+pub use capability::{Capabilities, Capability, CapabilityKey, CapabilityValue, Provenance};
+pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
+pub use device::{ClassDevice, DeviceClass, Namespace, Nvme};
+pub use link::{End, Link, LinkKind};
+pub use pci::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
+
+/// What the kernel shows of a host beside its NUMA nodes and interfaces.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HostMap {
+    /// Its processors.
+    pub cpus: Cpus,
+    /// Every PCI function, by address.
+    pub pci: Vec<PciFunction>,
+    /// What the kernel's classes make of them: disks, interfaces, render nodes, in order of class and name.
+    pub devices: Vec<ClassDevice>,
+    /// NVMe controllers, by name.
+    pub nvme: Vec<Nvme>,
+    /// Accelerators as the kernel shows them, by address. What a library knows beside is not in here.
+    pub accelerators: Vec<Accelerator>,
+    /// Links between accelerators that the kernel names: xGMI, Gaudi, Neuron.
+    pub links: Vec<Link>,
+    /// Files that do not say what a kernel says there, in order of their paths.
+    pub oddities: Vec<Oddity>,
+}
+
+/// One file that is not as a kernel writes it. What it should have told is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Oddity {
+    /// Its path, from `/`.
+    pub path: String,
+    /// What is odd about it, in words.
+    pub what: String,
+}

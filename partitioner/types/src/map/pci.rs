@@ -1,0 +1,91 @@
+//! PCI functions and the tree that they hang in.
+
+use crate::pci::PciAddress;
+
+/// A function on a PCI bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PciFunction {
+    /// Where it sits.
+    pub address: PciAddress,
+    /// Class code: base class, sub class, interface (`0x030200`).
+    pub class: u32,
+    /// Vendor id.
+    pub vendor: u16,
+    /// Device id.
+    pub device: u16,
+    /// Vendor and device id of the subsystem.
+    pub subsystem: Option<(u16, u16)>,
+    /// The NUMA node that it is next to.
+    pub numa_node: Option<u32>,
+    /// The bridge above it; `None` on a root bus.
+    pub parent: Option<PciAddress>,
+    /// Name of the host bridge's folder (`pci0000:00`); empty where the tree does not say.
+    pub host_bridge: String,
+    /// Canonical path (`/sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0`); empty where the tree does not say.
+    pub path: String,
+    /// Its link; `None` for a function that has none, such as one in the root complex.
+    pub link: Option<PciLink>,
+    /// Kernel driver that serves it.
+    pub driver: Option<String>,
+    /// IOMMU group: functions of one group can only be given away together.
+    pub iommu_group: Option<u32>,
+    /// The physical function that it is a virtual function of.
+    pub physical_function: Option<PciAddress>,
+    /// Virtual functions that it can have.
+    pub sriov: Option<SriovFunctions>,
+    /// Access control, where its configuration space could be read and has it.
+    pub acs: Option<Acs>,
+}
+
+/// Base class and sub class, as `lspci` has them.
+impl PciFunction {
+    /// `0x0302` for a 3D controller.
+    pub fn class_pair(&self) -> u16 {
+        u16::try_from(self.class >> 8 & 0xffff).unwrap_or(u16::MAX)
+    }
+}
+
+/// Speed of a link in MT/s a lane: 2500 for the first generation of PCIe, 32000 for the fifth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkSpeed(pub u32);
+
+/// A PCIe link. An idle device lowers its speed, so `max` is the capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PciLink {
+    /// Speed now.
+    pub speed: Option<LinkSpeed>,
+    /// Lanes now.
+    pub width: Option<u32>,
+    /// Highest speed.
+    pub max_speed: Option<LinkSpeed>,
+    /// Most lanes.
+    pub max_width: Option<u32>,
+}
+
+/// Virtual functions of a physical one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SriovFunctions {
+    /// That it can have.
+    pub total: u32,
+    /// That it has.
+    pub enabled: u32,
+}
+
+/// Access Control Services of a bridge: whether peers below it are sent through the root complex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acs {
+    /// Bits that it can set, as in the capability's register.
+    pub capable: u16,
+    /// Bits that are set, as in the control register.
+    pub enabled: u16,
+}
+
+impl Acs {
+    /// Request redirect, completion redirect and egress control (PCIe base specification 7.7.11.3).
+    const REDIRECT: u16 = 1 << 2 | 1 << 3 | 1 << 5;
+
+    /// Whether what one peer sends to another has to go by the root complex, so that PCIe peer-to-peer is slow.
+    pub fn redirects_peers(self) -> bool {
+        self.enabled & Self::REDIRECT != 0
+    }
+}
