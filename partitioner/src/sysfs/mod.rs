@@ -11,8 +11,10 @@ pub mod majors;
 pub mod nics;
 pub mod numa;
 pub mod pci;
+mod reader;
 mod root;
 
+pub use reader::Reader;
 pub use root::{Root, SysfsError};
 
 #[cfg(test)]

@@ -102,13 +102,21 @@ impl Root {
     /// The text of a file without surrounding white space; `None` where it is not known: absent, not a
     /// regular file, not text, or the device behind it does not answer.
     pub fn read(&self, path: &str) -> Result<Option<String>, SysfsError> {
+        let bytes = self.bytes(path)?;
+        Ok(bytes
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .map(|text| text.trim().to_owned()))
+    }
+
+    /// What is in a file; `None` where it is absent, not a regular file, or the device behind it does not answer.
+    pub fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, SysfsError> {
         let failed = |cause: io::Error| SysfsError::Read {
             path: path.to_owned(),
             cause,
         };
         // Without O_NONBLOCK a pipe in a hostile tree would hold us for ever.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let file = match self.resolve(path, flags) {
+        let mut file = match self.resolve(path, flags) {
             Ok(fd) => File::from(fd),
             Err(errno) if is_absent(errno) => return Ok(None),
             Err(errno) => return Err(failed(errno.into())),
@@ -117,7 +125,7 @@ impl Root {
             return Ok(None);
         }
         let mut bytes = Vec::new();
-        if let Err(error) = file.take(FILE_LIMIT + 1).read_to_end(&mut bytes) {
+        if let Err(error) = read_to_end(&mut file, &mut bytes) {
             let unknown = error
                 .raw_os_error()
                 .is_some_and(|raw| is_silent(Errno::from_raw(raw)));
@@ -133,9 +141,7 @@ impl Root {
                 limit: FILE_LIMIT,
             });
         }
-        Ok(String::from_utf8(bytes)
-            .ok()
-            .map(|text| text.trim().to_owned()))
+        Ok(Some(bytes))
     }
 
     /// As [`Root::read`], with a file that cannot be read counted as unknown, for single facts.
@@ -210,6 +216,19 @@ impl Root {
         }
         Err(last)
     }
+}
+
+/// Reads up to one byte more than the limit. Most files have a line: they take one read and one allocation of
+/// their size, where `Read::read_to_end` begins with a guess.
+fn read_to_end(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut first = [0; 512];
+    let count = file.read(&mut first)?;
+    bytes.extend_from_slice(first.get(..count).unwrap_or_default());
+    if count > 0 {
+        // A short read need not be the last one.
+        file.take(FILE_LIMIT).read_to_end(bytes)?;
+    }
+    Ok(())
 }
 
 /// Whether opening failed because there is nothing of that name, or nothing behind it.

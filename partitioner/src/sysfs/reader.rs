@@ -1,0 +1,118 @@
+//! Reads single facts and remembers which files were odd.
+//!
+//! A file that is absent is silent: it is how a kernel says that it does not know. A file that is there and does
+//! not say what a kernel says there is an oddity, and its fact is as unknown as if it were absent.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use kerf_types::map::Oddity;
+
+use super::{Root, SysfsError};
+use crate::in_words;
+
+/// Most oddities that are kept: a tree that has more is no machine.
+const ODDITY_LIMIT: usize = 512;
+/// Characters of a file that an oddity shows.
+const SHOWN: usize = 40;
+
+/// A tree under a root, and what was odd in it so far.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    root: &'a Root,
+    odd: RefCell<BTreeSet<Oddity>>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader that has found nothing odd.
+    pub fn new(root: &'a Root) -> Self {
+        Self {
+            root,
+            odd: RefCell::default(),
+        }
+    }
+
+    /// The tree.
+    pub fn root(&self) -> &'a Root {
+        self.root
+    }
+
+    /// The text of a file without surrounding white space; `None` where it is absent, empty, or odd.
+    pub fn text(&self, path: &str) -> Option<String> {
+        match self.root.bytes(path) {
+            Ok(None) => None,
+            Ok(Some(bytes)) => match String::from_utf8(bytes) {
+                Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+                Err(_) => self.odd(path, "is not text"),
+            },
+            Err(SysfsError::TooLarge { limit, .. }) => {
+                self.odd(path, format_args!("has more than {limit} bytes"))
+            }
+            Err(error) => self.odd(path, in_words(&error)),
+        }
+    }
+
+    /// What a file says, read by `parse`; it is odd where that yields nothing.
+    pub fn parsed<T>(
+        &self,
+        path: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(path)?;
+        parse(&text).or_else(|| {
+            let shown: String = text.chars().take(SHOWN).collect();
+            self.odd(path, format_args!("{shown:?} is not {expected}"))
+        })
+    }
+
+    /// A decimal number.
+    pub fn number<T: FromStr>(&self, path: &str) -> Option<T> {
+        self.parsed(path, "a number that fits", |text| text.parse().ok())
+    }
+
+    /// A hexadecimal number as the kernel writes ids, `0x10de`.
+    pub fn hex(&self, path: &str) -> Option<u32> {
+        self.parsed(path, "a hexadecimal number", |text| {
+            u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
+        })
+    }
+
+    /// Names in a folder, sorted; none where it is absent or odd.
+    pub fn list(&self, path: &str) -> Vec<String> {
+        self.root
+            .list(path)
+            .unwrap_or_else(|error| self.odd(path, in_words(&error)).unwrap_or_default())
+    }
+
+    /// Numbers `N` of the entries `prefixN` of a folder, in the kernel's own spelling (`node01` is none), ascending.
+    pub fn numbered(&self, path: &str, prefix: &str) -> Vec<u32> {
+        let number = |name: &String| {
+            let digits = name.strip_prefix(prefix)?;
+            let number: u32 = digits.parse().ok()?;
+            (number.to_string() == digits).then_some(number)
+        };
+        let mut numbers: Vec<u32> = self.list(path).iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    /// Remembers that a file is odd, and says that its fact is unknown.
+    pub fn odd<T>(&self, path: &str, what: impl Display) -> Option<T> {
+        let mut odd = self.odd.borrow_mut();
+        if odd.len() < ODDITY_LIMIT {
+            odd.insert(Oddity {
+                path: format!("/{}", path.trim_start_matches('/')),
+                what: what.to_string(),
+            });
+        }
+        None
+    }
+
+    /// What was odd, in order of the paths.
+    pub fn into_oddities(self) -> Vec<Oddity> {
+        self.odd.into_inner().into_iter().collect()
+    }
+}
