@@ -8,9 +8,11 @@ use kerf_types::Bytes;
 use super::client::{Client, soon};
 use super::fail::Failure;
 use super::style::{Ink, Style};
-use super::table::{Cell, Table, row};
+use super::table::{Cell, Table};
 use super::words::count;
 use super::{Context, Exit};
+
+mod map;
 
 /// `kerf inventory`
 #[derive(Debug, clap::Args)]
@@ -58,13 +60,19 @@ pub fn render(inventory: &Inventory, style: Style) -> String {
             text.push_str(&format!("\n{}", table.render(style, "")));
         }
     }
-    let nodes = numa_nodes(inventory);
-    if !nodes.is_empty() {
-        text.push_str(&format!("\n{}", nodes.render(style, "")));
+    let others = [
+        map::accelerators(inventory),
+        map::cpus(inventory),
+        map::numa_nodes(inventory),
+        map::nics(inventory),
+        map::nvme(inventory),
+    ];
+    for table in others.iter().filter(|table| !table.is_empty()) {
+        text.push_str(&format!("\n{}", table.render(style, "")));
     }
-    let nics = nics(inventory);
-    if !nics.is_empty() {
-        text.push_str(&format!("\n{}", nics.render(style, "")));
+    if !inventory.oddities.is_empty() {
+        let odd = count(inventory.oddities.len(), "odd file");
+        text.push_str(&format!("\n{odd}: see kerf doctor\n"));
     }
     text
 }
@@ -195,29 +203,4 @@ fn health(health: &Health) -> Cell {
             Cell::new(Ink::Yellow, format!("in maintenance since {since_at}"))
         }
     }
-}
-
-fn numa_nodes(inventory: &Inventory) -> Table {
-    let mut table = Table::new(&[">NODE", "CPUS", ">MEMORY", "DISTANCES"]);
-    for node in &inventory.numa_nodes {
-        let distances: Vec<String> = node.distances.iter().map(ToString::to_string).collect();
-        let memory = Bytes(node.memory_bytes);
-        table.push(row![node.id, &node.cpus, memory, distances.join(" ")]);
-    }
-    table
-}
-
-fn nics(inventory: &Inventory) -> Table {
-    let mut table = Table::new(&["NIC", "PCI", ">NUMA", "LINK", ">RATE"]);
-    for nic in &inventory.nics {
-        let rate = (nic.rate_gbps > 0).then(|| format!("{} Gb/s", nic.rate_gbps));
-        table.push(vec![
-            (&nic.name).into(),
-            Cell::optional(nic.pci.as_ref()),
-            Cell::optional(nic.numa_node),
-            (&nic.link_layer).into(),
-            rate.map_or_else(|| Cell::new(Ink::Red, "down"), Cell::from),
-        ]);
-    }
-    table
 }

@@ -129,7 +129,7 @@ fn legend(topology: &Topology, style: Style) -> String {
 fn nic_legend(topology: &Topology, nics: &[Nic], style: Style) -> String {
     let mut table = Table::new(&["", "", ""]);
     for row in &topology.rows {
-        let is_it = |nic: &&Nic| nic.pci.is_some() && nic.pci == row.pci;
+        let is_it = |nic: &&Nic| nic.bdf.is_some() && nic.bdf == row.pci;
         if let Some(nic) = nics.iter().find(is_it) {
             table.push(row![&row.device, "=", &nic.name]);
         }

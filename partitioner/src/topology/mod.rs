@@ -3,9 +3,11 @@
 //! Owns the rule by which a level follows from PCI paths, NUMA nodes and NVLinks. Pure: the paths were
 //! read by [`crate::sysfs::pci`], the links by [`crate::nvml`].
 
+mod links;
 mod matrix;
 mod path;
 
+pub use links::links;
 pub use matrix::{Near, matrix, near, near_nic};
 pub use path::{PciPath, PciTree};
 

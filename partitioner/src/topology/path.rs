@@ -66,6 +66,17 @@ impl PciPath {
         }
     }
 
+    /// What is lowest above both: the address of a bridge, or the name of their root bus; `None` where they meet
+    /// only above their host bridges.
+    pub fn ancestor(&self, other: &Self) -> Option<String> {
+        if self.root != other.root {
+            return None;
+        }
+        let common = self.bridges().iter().zip(other.bridges());
+        let lowest = common.take_while(|(a, b)| a == b).last();
+        Some(lowest.map_or_else(|| self.root.clone(), |(bridge, _)| bridge.to_string()))
+    }
+
     fn bridges(&self) -> &[PciAddress] {
         self.chain.split_last().map_or(&[], |(_, bridges)| bridges)
     }

@@ -1,5 +1,7 @@
 //! What a host has: GPUs, NUMA nodes, network interfaces, and how they hang together.
 
+use std::sync::Arc;
+
 use crate::amd::AmdGpu;
 use crate::bytes::Bytes;
 use crate::ids::{DeviceMinor, GpuUuid, SliceId};
@@ -25,7 +27,7 @@ pub struct Inventory {
     /// Network interfaces: RDMA-capable ones first, each by name.
     pub nics: Vec<Nic>,
     /// What else the kernel shows of the host.
-    pub map: HostMap,
+    pub map: Arc<HostMap>,
     /// What could not be read, in words; the rest of the inventory stands.
     pub problems: Vec<String>,
 }

@@ -1,5 +1,7 @@
 //! A host: driver, NUMA nodes, network interfaces, and the inventory that holds all of it.
 
+use std::sync::Arc;
+
 use kerf_types::inventory::{Driver, Nic, NumaNode};
 use kerf_types::{AmdGpu, Gpu, HostMap, Inventory};
 
@@ -19,7 +21,7 @@ impl From<&Inventory> for v1::Inventory {
             numa_nodes: inventory.numa_nodes.iter().map(Into::into).collect(),
             nics: inventory.nics.iter().map(Into::into).collect(),
             problems: inventory.problems.clone(),
-            map: Some((&inventory.map).into()),
+            map: Some((&*inventory.map).into()),
         }
     }
 }
@@ -57,6 +59,7 @@ impl TryFrom<v1::Inventory> for Inventory {
                 .map(HostMap::try_from)
                 .transpose()
                 .at("map")?
+                .map(Arc::new)
                 .unwrap_or_default(),
             problems: each("problems", inventory.problems, PROBLEM_LIMIT, problem)?,
         })

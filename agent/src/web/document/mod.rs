@@ -34,7 +34,11 @@ pub(super) fn document(
     fleet: &FleetView,
     facts: &Facts,
 ) -> Web {
-    let inventory = Inventory::from(&view.inventory);
+    // The page shows no more of the map than this, and the map is large.
+    let inventory = Inventory::from(&kerf_types::Inventory {
+        map: Default::default(),
+        ..view.inventory.clone()
+    });
     let holders = work::Holders::new(jobs, facts.names);
     let of_others = problems.iter().map(|(what, degraded)| (what, degraded));
     let degraded = view.degraded.iter().chain(of_others);

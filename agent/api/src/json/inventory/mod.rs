@@ -1,19 +1,27 @@
 //! `kerf discover` and `kerf inventory`: what a host has, the open description of its hardware.
 
+mod accelerator;
 mod amd;
+mod cpu;
 mod from;
 mod gpu;
+mod pci;
+mod place;
 #[cfg(test)]
 mod tests;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub use accelerator::{Accelerator, Capabilities, Capability, Link, Oddity, Provenance, Value};
 pub use amd::{AmdGpu, AmdPartition};
+pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
 pub use gpu::{
     ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
     NvLink, NvLinkRemote, PcieLink, Profile,
 };
+pub use pci::{Acs, ClassDevice, Gtps, Namespace, Nvme, PciFunction, PciLink, SriovFunctions};
+pub use place::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode};
 
 use super::schema_tag;
 
@@ -34,8 +42,22 @@ pub struct Inventory {
     pub amd: Vec<AmdGpu>,
     /// NUMA nodes, by id.
     pub numa_nodes: Vec<NumaNode>,
-    /// RDMA-capable network interfaces.
+    /// Processors.
+    pub cpus: Cpus,
+    /// Every PCI function, by address.
+    pub pci: Vec<PciFunction>,
+    /// Network interfaces: those that do RDMA first, each by name.
     pub nics: Vec<Nic>,
+    /// NVMe controllers, by name.
+    pub nvme: Vec<Nvme>,
+    /// Devices of the kernel's classes, by class and name: disks, interfaces, render nodes.
+    pub devices: Vec<ClassDevice>,
+    /// Accelerators of every vendor in one shape, by address.
+    pub accelerators: Vec<Accelerator>,
+    /// Links between accelerators, and their ways over PCIe.
+    pub links: Vec<Link>,
+    /// Files that are not as a kernel writes them.
+    pub oddities: Vec<Oddity>,
     /// What could not be read, in words; the rest of the inventory stands.
     pub problems: Vec<String>,
 }
@@ -51,44 +73,26 @@ pub struct Driver {
     pub cuda_version: Option<String>,
 }
 
-/// A NUMA node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct NumaNode {
-    /// Node id; ids can have gaps.
-    pub id: u32,
-    /// Its CPUs as the kernel lists them (`0-55,112-167`); empty for a node of memory alone.
-    pub cpus: String,
-    /// Its memory in bytes.
-    pub memory_bytes: u64,
-    /// Distance to each online node, in order of their ids; 10 is local.
-    pub distances: Vec<u32>,
-}
-
-/// An RDMA-capable network interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Nic {
-    /// Name under `/sys/class/infiniband`.
-    pub name: String,
-    /// PCI address, `domain:bus:device.function`.
-    pub pci: Option<String>,
-    /// NUMA node that it is next to.
-    pub numa_node: Option<u32>,
-    /// `InfiniBand` or `Ethernet` (RoCE).
-    pub link_layer: String,
-    /// Rate of its first port in gigabits a second; 0 when it is down.
-    pub rate_gbps: u32,
-}
-
 impl From<&kerf_types::Inventory> for Inventory {
     fn from(inventory: &kerf_types::Inventory) -> Self {
+        let map = &inventory.map;
+        let ids: Vec<u32> = inventory.numa_nodes.iter().map(|node| node.id).collect();
+        let node = |node| NumaNode::new(node, &ids);
         Self {
             schema: InventorySchema::V1,
             host: inventory.host.clone(),
             driver: inventory.driver.as_ref().map(Into::into),
             gpus: inventory.gpus.iter().map(Into::into).collect(),
             amd: inventory.amd.iter().map(Into::into).collect(),
-            numa_nodes: inventory.numa_nodes.iter().map(Into::into).collect(),
+            numa_nodes: inventory.numa_nodes.iter().map(node).collect(),
+            cpus: (&map.cpus).into(),
+            pci: map.pci.iter().map(Into::into).collect(),
             nics: inventory.nics.iter().map(Into::into).collect(),
+            nvme: map.nvme.iter().map(Into::into).collect(),
+            devices: map.devices.iter().map(Into::into).collect(),
+            accelerators: map.accelerators.iter().map(Into::into).collect(),
+            links: map.links.iter().map(Into::into).collect(),
+            oddities: map.oddities.iter().map(Into::into).collect(),
             problems: inventory.problems.clone(),
         }
     }
@@ -100,29 +104,6 @@ impl From<&kerf_types::inventory::Driver> for Driver {
             version: driver.version.clone(),
             nvml_version: driver.nvml_version.clone(),
             cuda_version: driver.cuda_version.clone(),
-        }
-    }
-}
-
-impl From<&kerf_types::inventory::NumaNode> for NumaNode {
-    fn from(node: &kerf_types::inventory::NumaNode) -> Self {
-        Self {
-            id: node.id,
-            cpus: node.cpus.clone(),
-            memory_bytes: node.memory.0,
-            distances: node.distances.clone(),
-        }
-    }
-}
-
-impl From<&kerf_types::inventory::Nic> for Nic {
-    fn from(nic: &kerf_types::inventory::Nic) -> Self {
-        Self {
-            name: nic.name.clone(),
-            pci: nic.pci.map(|pci| pci.to_string()),
-            numa_node: nic.numa_node,
-            link_layer: nic.link_layer.clone(),
-            rate_gbps: nic.rate_gbps,
         }
     }
 }
