@@ -24,6 +24,12 @@ pub use refusal::Refusal;
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// Options that do not go together.
+    #[error("{why}")]
+    Unfit {
+        /// Which, and why.
+        why: &'static str,
+    },
     /// Nobody answers on the socket.
     #[error("cannot reach kerfd on {}", socket.display())]
     Unreachable {
@@ -228,7 +234,10 @@ impl Failure {
             Self::Input(error) => error.is_usage(),
             Self::Layout(error) => error.is_usage(),
             Self::Pick(error) => error.is_usage(),
-            Self::Spec(_) | Self::Checkpoint { .. } | Self::Run(RunError::NoImage { .. }) => true,
+            Self::Unfit { .. }
+            | Self::Spec(_)
+            | Self::Checkpoint { .. }
+            | Self::Run(RunError::NoImage { .. }) => true,
             _ => false,
         }
     }

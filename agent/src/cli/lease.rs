@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use kerf_api::json::{Lease, LeaseEntry, LeaseSubject, LeasedShare, Leases};
 use kerf_api::v1;
-use kerf_types::LeaseId;
+use kerf_types::{LeaseId, PciAddress, SliceId};
 
-use super::client::soon;
+use super::client::{Client, soon};
 use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, row};
@@ -90,6 +90,30 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The accelerators that a lease is about, wholly or in part. Its id may be cut short where that names one lease.
+pub async fn accelerators(client: &mut Client, id: &str) -> Result<BTreeSet<PciAddress>, Failure> {
+    let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
+    let leases = leases.map_err(Failure::call("list the leases"))?;
+    let leases = leases.into_inner().leases;
+    let ids = leases.iter().map(|lease| lease.id.clone());
+    let id = jobs::only_one("leases", id, ids)?;
+    let of_it = leases.into_iter().filter(|lease| lease.id == id);
+    let mut gpus = BTreeSet::new();
+    for lease in of_it {
+        for subject in Lease::try_from(&lease)?.lease.subjects {
+            gpus.extend(address(&subject));
+        }
+    }
+    Ok(gpus)
+}
+
+fn address(subject: &LeaseSubject) -> Option<PciAddress> {
+    match subject {
+        LeaseSubject::Slice { id, .. } => Some(id.parse::<SliceId>().ok()?.gpu),
+        LeaseSubject::Gpu { pci, .. } => pci.parse().ok(),
+    }
 }
 
 fn ttl(text: &str) -> Result<u32, String> {

@@ -61,7 +61,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use fail::Failure;
-use print::{Format, Printer};
+use print::{Output, Printer};
 
 /// Where kerfd listens unless somebody says otherwise.
 const DEFAULT_SOCKET: &str = "/run/kerf/kerf.sock";
@@ -79,10 +79,10 @@ pub struct Cli {
     /// kerfd's socket; default: the variable KERF_SOCKET, else /run/kerf/kerf.sock
     #[arg(long, global = true, value_name = "PATH", help_heading = GLOBAL)]
     socket: Option<PathBuf>,
-    /// How documents and errors are written: table, json or yaml
+    /// How documents and errors are written: table, json or yaml; a topology also as dot, svg or nccl-xml
     #[arg(short, long, global = true, value_name = "FORMAT", help_heading = GLOBAL)]
     #[arg(default_value = "table", hide_possible_values = true)]
-    output: Format,
+    output: Output,
     /// Write without colours, as the variable NO_COLOR asks for
     #[arg(long, global = true, help_heading = GLOBAL)]
     no_color: bool,
@@ -198,6 +198,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return usage_code(&error, &arguments);
         }
     };
+    if let Err(error) = no_picture_of_others(&cli) {
+        drop(error.print());
+        return usage_code(&error, &arguments);
+    }
     let socket = cli
         .socket
         .or_else(|| std::env::var_os(SOCKET_ENV).map(PathBuf::from));
@@ -230,6 +234,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             })
         }
     }
+}
+
+/// Only a topology can be drawn.
+fn no_picture_of_others(cli: &Cli) -> Result<(), clap::Error> {
+    let can_draw = matches!(&cli.verb, Verb::Topology(args) if args.can_draw());
+    if cli.output.picture().is_none() || can_draw {
+        return Ok(());
+    }
+    let why = "only kerf topology can be drawn: --output takes table, json or yaml here";
+    Err(Cli::command().error(clap::error::ErrorKind::InvalidValue, why))
 }
 
 async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {

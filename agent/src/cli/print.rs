@@ -10,8 +10,57 @@ use serde::Serialize;
 use super::fail::Failure;
 use super::style::{Ink, Style};
 
-/// How documents and errors are written.
+/// What `--output` may say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For both.
+    Yaml,
+    /// A graph for Graphviz, of a topology.
+    Dot,
+    /// A drawing, of a topology.
+    Svg,
+    /// The file that NCCL and RCCL read (NCCL_TOPO_FILE), of a topology.
+    NcclXml,
+}
+
+/// How a topology is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// In Graphviz's language.
+    Dot,
+    /// As SVG.
+    Svg,
+    /// As NCCL's XML.
+    NcclXml,
+}
+
+impl Output {
+    /// The format of documents; those about a picture, such as errors, are for people.
+    fn format(self) -> Format {
+        match self {
+            Self::Table | Self::Dot | Self::Svg | Self::NcclXml => Format::Table,
+            Self::Json => Format::Json,
+            Self::Yaml => Format::Yaml,
+        }
+    }
+
+    /// The picture, where it is one.
+    pub fn picture(self) -> Option<Picture> {
+        match self {
+            Self::Table | Self::Json | Self::Yaml => None,
+            Self::Dot => Some(Picture::Dot),
+            Self::Svg => Some(Picture::Svg),
+            Self::NcclXml => Some(Picture::NcclXml),
+        }
+    }
+}
+
+/// How documents and errors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Table,
@@ -26,17 +75,20 @@ pub enum Format {
 pub struct Printer {
     /// The format that was asked for.
     pub format: Format,
+    /// The picture that was asked for instead.
+    pub picture: Option<Picture>,
     style: Style,
     error_style: Style,
 }
 
 impl Printer {
     /// Colours only where a terminal shows them and nobody asked for none (no-color.org).
-    pub fn new(format: Format, no_color: bool) -> Self {
+    pub fn new(output: Output, no_color: bool) -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let wanted = !no_color && !unwanted;
         Self {
-            format,
+            format: output.format(),
+            picture: output.picture(),
             style: Style {
                 color: wanted && io::stdout().is_terminal(),
             },

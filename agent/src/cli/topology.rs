@@ -1,16 +1,23 @@
 //! `kerf topology`: the matrix that `nvidia-smi topo -m` prints, legend included; and which set of accelerators is best.
 
 pub mod pick;
+mod picture;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use kerf_api::json::inventory::Nic;
 use kerf_api::json::{Inventory, Topology};
 use kerf_api::v1;
+use kerf_partitioner::discover::topology;
+use kerf_types::PciAddress;
 
 use super::client::soon;
 use super::fail::Failure;
+use super::print::Picture;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, row};
-use super::{Context, Exit, inventory};
+use super::{Context, Exit, inventory, lease};
 
 /// What the words mean, as nvidia-smi has it.
 const LEGEND: [(&str, &str); 8] = [
@@ -38,9 +45,25 @@ const LEGEND: [(&str, &str); 8] = [
 
 /// `kerf topology`
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// The tree of NUMA nodes, switches and devices in place of the matrix
+    #[arg(long, conflicts_with = "only")]
+    tree: bool,
+    /// Only these accelerators, by PCI address, in what NCCL reads (-o nccl-xml)
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    only: Vec<PciAddress>,
+    /// Only the accelerators of this lease, in what NCCL reads (-o nccl-xml)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["only", "sysroot", "tree"])]
+    lease: Option<String>,
+    /// Without kerfd: the machine under this folder as /
+    #[arg(long, value_name = "DIR", requires = "nvml")]
+    sysroot: Option<PathBuf>,
+    /// Its driver library: a path, auto, or none
+    #[arg(long, value_name = "LIB", requires = "sysroot")]
+    nvml: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -49,24 +72,86 @@ enum Verb {
     Pick(Box<pick::Args>),
 }
 
-/// Asks kerfd for the matrix, or picks.
+impl Args {
+    /// Whether a picture can be asked for.
+    pub fn can_draw(&self) -> bool {
+        self.verb.is_none()
+    }
+}
+
+/// A host as it was found, and its matrix.
+struct Found {
+    host: kerf_types::Inventory,
+    topology: Topology,
+}
+
+/// Asks kerfd, or looks at a machine itself; or picks.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if let Some(Verb::Pick(args)) = &args.verb {
         return pick::run(args, context);
     }
+    let (found, only) = match (&args.sysroot, &args.nvml) {
+        (Some(sysroot), Some(nvml)) => (under(sysroot, nvml, context)?, None),
+        _ => ask(args, context).await?,
+    };
+    let only = only.or_else(|| {
+        let named = args.only.iter().copied().collect::<BTreeSet<_>>();
+        Some(named).filter(|named| !named.is_empty())
+    });
+    show(args, context, &found, only.as_ref())?;
+    Ok(Exit::Done)
+}
+
+fn show(
+    args: &Args,
+    context: &Context,
+    found: &Found,
+    only: Option<&BTreeSet<PciAddress>>,
+) -> Result<(), Failure> {
+    let print = &context.print;
+    let nccl = print.picture == Some(Picture::NcclXml);
+    if only.is_some() && !nccl {
+        return Err(Failure::Unfit {
+            why: "--only and --lease choose what NCCL sees: they need -o nccl-xml",
+        });
+    }
+    if let Some(kind) = print.picture {
+        return print.text(&picture::picture(&found.host, kind, only));
+    }
+    if print.is_table() && args.tree {
+        return print.styled(|style| picture::tree(&found.host, style));
+    }
+    if print.is_table() {
+        let nics = Inventory::from(&found.host).nics;
+        return print.styled(|style| render(&found.topology, &nics, style));
+    }
+    print.document(&found.topology, |_, _| String::new())
+}
+
+/// A machine under a folder.
+fn under(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Found, Failure> {
+    let discovery = pick::discovery(sysroot, nvml, context)?;
+    Ok(Found {
+        topology: topology(&discovery),
+        host: discovery.inventory,
+    })
+}
+
+/// What kerfd knows, and the accelerators of the lease that was named.
+async fn ask(
+    args: &Args,
+    context: &Context,
+) -> Result<(Found, Option<BTreeSet<PciAddress>>), Failure> {
     let mut client = context.connect().await?;
     let answer = client.get_topology(soon(v1::GetTopologyRequest {})).await;
     let answer = answer.map_err(Failure::call("read the topology"))?;
     let topology = Topology::try_from(answer.get_ref())?;
-    if context.print.is_table() {
-        let found = Inventory::from(&inventory::ask(&mut client, false).await?);
-        context
-            .print
-            .styled(|style| render(&topology, &found.nics, style))?;
-    } else {
-        context.print.document(&topology, |_, _| String::new())?;
-    }
-    Ok(Exit::Done)
+    let host = inventory::ask(&mut client, false).await?;
+    let only = match &args.lease {
+        Some(id) => Some(lease::accelerators(&mut client, id).await?),
+        None => None,
+    };
+    Ok((Found { host, topology }, only))
 }
 
 /// The matrix and its legends; the interfaces are asked for their names alone.

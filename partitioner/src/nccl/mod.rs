@@ -10,11 +10,13 @@ mod error;
 mod read;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
 
 pub use error::NcclError;
+pub use write::write;
 
 use crate::topology::Near;
 

@@ -46,6 +46,27 @@ impl CpuSet {
         Some(Self::merged(runs))
     }
 
+    /// The mask of its CPUs, in words of 32 bits, as many as the highest CPU of `of` needs, which is a list.
+    pub fn to_mask(&self, of: &str) -> String {
+        let last = |set: &Self| set.runs.last().map_or(0, |run| run.1);
+        let highest = Self::from_list(of)
+            .map_or(0, |of| last(&of))
+            .max(last(self));
+        let word = |base: u32| {
+            let bits = (0..32).filter(|bit| self.contains(base + bit));
+            bits.fold(0u32, |word, bit| word | 1 << bit)
+        };
+        let words = (0..=highest / 32)
+            .rev()
+            .map(|at| format!("{:08x}", word(at * 32)));
+        words.collect::<Vec<_>>().join(",")
+    }
+
+    /// Whether a CPU is in it.
+    pub fn contains(&self, cpu: u32) -> bool {
+        self.runs.iter().any(|run| (run.0..=run.1).contains(&cpu))
+    }
+
     fn merged(mut runs: Vec<(u32, u32)>) -> Self {
         runs.sort_unstable();
         let mut merged: Vec<(u32, u32)> = Vec::new();

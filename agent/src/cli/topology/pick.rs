@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kerf_partitioner::client::WorkerCommand;
-use kerf_partitioner::discover::discover;
+use kerf_partitioner::discover::{Discovery, discover};
 use kerf_partitioner::worker;
 use kerf_planner::rings::RingTable;
 use serde::Serialize;
@@ -72,23 +72,24 @@ fn of_file(file: &Path) -> Result<Machine, Failure> {
 }
 
 fn of_machine(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Machine, PickError> {
+    let found = discovery(sysroot, nvml, context)?;
+    Ok(Machine::of_discovery(&found)?)
+}
+
+/// What is found of a machine under a folder, without kerfd; what could not be read is noted.
+///
+/// # Errors
+/// Where the folder is none, or no worker can be started.
+pub fn discovery(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Discovery, PickError> {
     let command = WorkerCommand {
         executable: partitioner(),
         machine: worker::Machine::under(sysroot, nvml).map_err(PickError::Path)?,
     };
     let found = discover(&command, DEADLINE)?;
-    let amd = found.inventory.amd.len();
-    if amd > 0 && found.inventory.gpus.is_empty() {
-        return Err(PickError::AmdLinks(amd));
-    }
-    if amd > 0 {
-        let note = format!("AMD GPUs are left out: {amd}");
-        context.print.note(&note);
-    }
     for problem in &found.inventory.problems {
         context.print.note(problem);
     }
-    Ok(Machine::of_discovery(&found)?)
+    Ok(found)
 }
 
 fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {

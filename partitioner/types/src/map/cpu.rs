@@ -11,6 +11,12 @@ pub struct Cpus {
     pub architecture: Option<String>,
     /// Marketing name of the first processor.
     pub model: Option<String>,
+    /// Its maker, as CPUID has it (`GenuineIntel`); `None` for others than x86.
+    pub vendor: Option<String>,
+    /// Its family, as x86 counts them.
+    pub family: Option<u32>,
+    /// Its model within the family.
+    pub model_number: Option<u32>,
     /// Packages (sockets), by id.
     pub packages: Vec<Package>,
     /// Cores that have a thread online.

@@ -9,10 +9,10 @@ pub struct PciFunction {
     pub address: PciAddress,
     /// Class code: base class, sub class, interface (`0x030200`).
     pub class: u32,
-    /// Vendor id.
-    pub vendor: u16,
-    /// Device id.
-    pub device: u16,
+    /// Vendor id; every kernel shows one, an imported description need not.
+    pub vendor: Option<u16>,
+    /// Device id; the same.
+    pub device: Option<u16>,
     /// Vendor and device id of the subsystem.
     pub subsystem: Option<(u16, u16)>,
     /// The NUMA node that it is next to.
@@ -60,6 +60,9 @@ pub struct PciLink {
     pub max_speed: Option<LinkSpeed>,
     /// Most lanes.
     pub max_width: Option<u32>,
+    /// Whether the kernel spells a speed `16 GT/s`, as it did before 5.7, and not `16.0 GT/s PCIe`: what is handed to
+    /// NCCL is spelled as NCCL would find it.
+    pub is_old_spelling: bool,
 }
 
 /// Virtual functions of a physical one.

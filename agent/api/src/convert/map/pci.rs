@@ -15,8 +15,8 @@ impl From<&PciFunction> for v1::PciFunction {
         Self {
             address: address(function.address),
             class: function.class,
-            vendor: function.vendor.into(),
-            device: function.device.into(),
+            vendor: function.vendor.map(Into::into),
+            device: function.device.map(Into::into),
             subsystem: function.subsystem.map(pair),
             numa_node: function.numa_node,
             parent: function.parent.map(address),
@@ -44,6 +44,7 @@ impl TryFrom<v1::PciFunction> for PciFunction {
     fn try_from(function: v1::PciFunction) -> Result<Self, ConvertError> {
         let address =
             |field, value: Option<String>| value.map(|value| parse(field, &value)).transpose();
+        let id = |field, value: Option<u32>| value.map(|value| short(field, value)).transpose();
         let pair = |pair: u32| Ok((short("subsystem", pair >> 16)?, short("", pair & 0xffff)?));
         let sriov = |functions: v1::SriovFunctions| SriovFunctions {
             total: functions.total,
@@ -52,8 +53,8 @@ impl TryFrom<v1::PciFunction> for PciFunction {
         Ok(Self {
             address: parse("address", &function.address)?,
             class: function.class,
-            vendor: short("vendor", function.vendor)?,
-            device: short("device", function.device)?,
+            vendor: id("vendor", function.vendor)?,
+            device: id("device", function.device)?,
             subsystem: function.subsystem.map(pair).transpose()?,
             numa_node: function.numa_node,
             parent: address("parent", function.parent)?,
@@ -88,6 +89,7 @@ impl From<&PciLink> for v1::PciLink {
             width: link.width,
             max_speed: link.max_speed.map(speed),
             max_width: link.max_width,
+            is_old_spelling: link.is_old_spelling,
         }
     }
 }
@@ -99,6 +101,7 @@ impl From<v1::PciLink> for PciLink {
             width: link.width,
             max_speed: link.max_speed.map(LinkSpeed),
             max_width: link.max_width,
+            is_old_spelling: link.is_old_spelling,
         }
     }
 }

@@ -17,6 +17,12 @@ pub struct Cpus {
     pub architecture: Option<String>,
     /// Marketing name.
     pub model: Option<String>,
+    /// Maker, as CPUID has it; null for others than x86.
+    pub vendor: Option<String>,
+    /// Family, as x86 counts them.
+    pub family: Option<u32>,
+    /// Model within the family.
+    pub model_number: Option<u32>,
     /// Packages (sockets), by id.
     pub packages: Vec<Package>,
     /// Cores that have a thread online.
@@ -100,6 +106,9 @@ impl From<&facts::Cpus> for Cpus {
             offline: cpus.offline.clone(),
             architecture: cpus.architecture.clone(),
             model: cpus.model.clone(),
+            vendor: cpus.vendor.clone(),
+            family: cpus.family,
+            model_number: cpus.model_number,
             packages: cpus.packages.iter().map(Into::into).collect(),
             cores: cpus.cores,
             threads: cpus.threads,

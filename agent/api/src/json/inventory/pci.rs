@@ -14,9 +14,9 @@ pub struct PciFunction {
     /// Base class, sub class and interface: `0x030200`.
     pub class: String,
     /// Vendor id.
-    pub vendor: String,
+    pub vendor: Option<String>,
     /// Device id.
-    pub device: String,
+    pub device: Option<String>,
     /// Vendor id of the subsystem.
     pub subsystem_vendor: Option<String>,
     /// Device id of the subsystem.
@@ -100,8 +100,8 @@ impl From<&facts::PciFunction> for PciFunction {
         Self {
             bdf: function.address.to_string(),
             class: format!("0x{:06x}", function.class),
-            vendor: id(function.vendor),
-            device: id(function.device),
+            vendor: function.vendor.map(id),
+            device: function.device.map(id),
             subsystem_vendor: function.subsystem.map(|(vendor, _)| id(vendor)),
             subsystem_device: function.subsystem.map(|(_, device)| id(device)),
             numa_node: function.numa_node,

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 use super::{Output, follow};
 use crate::cli::Context;
-use crate::cli::print::{Format, Printer};
+use crate::cli::print::{self, Printer};
 use crate::cli::run::signals::Signals;
 use kerfd::{Kerfd, Log};
 
@@ -38,7 +38,7 @@ async fn followed(logs: Vec<Log>) -> (Option<i32>, Vec<Vec<v1::LogPosition>>) {
     let folder = tempfile::tempdir().expect("a folder");
     let context = Context {
         socket: folder.path().join("kerf.sock"),
-        print: Printer::new(Format::Table, true),
+        print: Printer::new(print::Output::Table, true),
     };
     let job = v1::Job {
         id: "j".to_owned(),
