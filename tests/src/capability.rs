@@ -31,6 +31,8 @@ pub enum Capability {
     Python,
     /// promtool, the checker of Prometheus text, is installed.
     Promtool,
+    /// `lstopo-no-graphics`, the reader of topologies that ours is held against, is installed.
+    Lstopo,
     /// Chromium is installed: a browser that can run without a screen.
     Chromium,
     /// A file system of user space can be mounted, by root in a mount namespace of its own.
@@ -39,13 +41,14 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
         Self::Data,
         Self::Python,
         Self::Promtool,
+        Self::Lstopo,
         Self::Chromium,
         Self::Fuse,
     ];
@@ -60,6 +63,7 @@ impl Capability {
             Self::Data => "data",
             Self::Python => "python",
             Self::Promtool => "promtool",
+            Self::Lstopo => "lstopo",
             Self::Chromium => "chromium",
             Self::Fuse => "fuse",
         }
@@ -77,6 +81,7 @@ impl Capability {
             Self::Data => probe_data(),
             Self::Python => bins::python_tool("gpustat").map(drop),
             Self::Promtool => program("promtool"),
+            Self::Lstopo => program("lstopo-no-graphics"),
             Self::Chromium => program("chromium"),
             Self::Fuse => probe_root().and_then(|()| mounts::probe_fuse()),
         }

@@ -20,4 +20,6 @@ pub use root::{Root, SysfsError};
 #[cfg(test)]
 mod dumps;
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ pub struct Need {
 }
 
 /// What the build and the tests need.
-pub const NEEDS: [Need; 8] = [
+pub const NEEDS: [Need; 9] = [
     Need {
         package: "protobuf-compiler",
         files: "protoc (the build of containerd-client runs it)",
@@ -101,6 +101,11 @@ pub const NEEDS: [Need; 8] = [
         package: "prometheus",
         files: "promtool",
         is_there: || has("promtool"),
+    },
+    Need {
+        package: "hwloc-nox",
+        files: "lstopo-no-graphics",
+        is_there: || has("lstopo-no-graphics"),
     },
     Need {
         package: "python3-venv",
