@@ -8,7 +8,7 @@ use kerf_types::inventory::{Architecture, Gpu, Health, NumaNode, PcieLink};
 use kerf_types::{Bytes, MigMode, PciAddress};
 
 use crate::sysfs::driver::{self, DriverGpu};
-use crate::sysfs::{Root, numa, pci};
+use crate::sysfs::{Reader, Root, numa, pci};
 
 /// GPUs in the order of NVML's indices.
 #[derive(Debug, Default)]
@@ -30,9 +30,8 @@ impl Known {
         let Ok(root) = Root::open(sysroot) else {
             return Self::default();
         };
-        let nodes = numa::nodes(&root)
-            .map(|(nodes, _)| nodes)
-            .unwrap_or_default();
+        // What is odd is told by the worker, which reads the same files.
+        let nodes = numa::nodes(&Reader::new(&root));
         let gpus = driver::gpus(&root).unwrap_or_default();
         Self {
             gpus: gpus

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use kerf_types::inventory::{Driver, Gpu, Health, NumaNode};
+use kerf_types::inventory::{Driver, Gpu, Health};
 use kerf_types::{Bytes, MigMode, PciAddress, Profile};
 use nvml_wrapper::{Device, Nvml};
 
@@ -13,7 +13,7 @@ use super::known::{Known, KnownGpus};
 use super::{ffi, identity, instances, links, processes, profiles};
 use crate::in_words;
 use crate::sysfs::capabilities::{CapabilityCache, CapabilityTable};
-use crate::sysfs::{Root, numa, pci};
+use crate::sysfs::{Reader, Root, numa, pci};
 
 /// How a GPU is named in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn whole(site: Site<'_>, access: GpuAccess) -> Result<Known, NvmlError> {
     let (raw, profiles) = described_profiles(&device, mig_mode, identity.memory)?;
     let gpu = Gpu {
         index: called("nvmlDeviceGetIndex", device.index())?,
-        numa_node: pci::numa_node(root, identity.pci, &numa_nodes(root)),
+        numa_node: pci::numa_node(root, identity.pci, &numa::nodes(&Reader::new(root))),
         pcie: identity::pcie_link(&device)?,
         nvlinks: links::nvlinks(&device)?,
         mig_mode,
@@ -201,10 +201,4 @@ fn capabilities(site: Site<'_>) -> Rc<CapabilityTable> {
         tracing::error!(error = in_words(&error), "capability minors not readable");
         Rc::default()
     })
-}
-
-fn numa_nodes(root: &Root) -> Vec<NumaNode> {
-    numa::nodes(root)
-        .map(|(nodes, _)| nodes)
-        .unwrap_or_default()
 }

@@ -84,6 +84,75 @@ impl CpuSet {
         self.runs.is_empty()
     }
 
+    /// How many it has.
+    pub fn len(&self) -> u32 {
+        self.runs.iter().map(|(first, last)| last - first + 1).sum()
+    }
+
+    /// Its lowest.
+    pub fn first(&self) -> Option<u32> {
+        self.runs.first().map(|run| run.0)
+    }
+
+    /// Each of them, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.runs.iter().flat_map(|(first, last)| *first..=*last)
+    }
+
+    /// Whether this one is in it.
+    pub fn contains(&self, cpu: u32) -> bool {
+        let run = self.runs.partition_point(|run| run.1 < cpu);
+        self.runs.get(run).is_some_and(|run| run.0 <= cpu)
+    }
+
+    /// Those that are in both.
+    pub fn and(&self, other: &Self) -> Self {
+        let mut runs = Vec::new();
+        let (mut mine, mut theirs) = (self.runs.iter(), other.runs.iter());
+        let (mut a, mut b) = (mine.next(), theirs.next());
+        while let (Some(one), Some(two)) = (a, b) {
+            let (first, last) = (one.0.max(two.0), one.1.min(two.1));
+            if first <= last {
+                runs.push((first, last));
+            }
+            if one.1 < two.1 {
+                a = mine.next();
+            } else {
+                b = theirs.next();
+            }
+        }
+        Self { runs }
+    }
+
+    /// Those that the other has not.
+    pub fn without(&self, other: &Self) -> Self {
+        let mut runs = Vec::new();
+        for (first, last) in &self.runs {
+            let mut next = *first;
+            for (from, to) in other
+                .runs
+                .iter()
+                .filter(|run| run.1 >= *first && run.0 <= *last)
+            {
+                if next < *from {
+                    runs.push((next, from - 1));
+                }
+                next = to + 1;
+            }
+            if next <= *last {
+                runs.push((next, *last));
+            }
+        }
+        Self { runs }
+    }
+
+    /// Adds those of another set.
+    pub fn join(&mut self, other: &Self) {
+        let mut runs = std::mem::take(&mut self.runs);
+        runs.extend(&other.runs);
+        *self = Self::merged(runs);
+    }
+
     /// Whether both have a CPU in common.
     pub fn overlaps(&self, other: &Self) -> bool {
         let meets = |a: &(u32, u32)| other.runs.iter().any(|b| a.0 <= b.1 && b.0 <= a.1);
@@ -111,5 +180,11 @@ impl fmt::Display for CpuSet {
             }
         }
         Ok(())
+    }
+}
+
+impl FromIterator<u32> for CpuSet {
+    fn from_iter<T: IntoIterator<Item = u32>>(cpus: T) -> Self {
+        Self::merged(cpus.into_iter().map(|cpu| (cpu, cpu)).collect())
     }
 }

@@ -1,148 +1,222 @@
-//! Real `/sys` dumps of other people's machines: every NUMA fact must equal the dump's files.
-//!
-//! The dumps are not part of this repository; see the folder's README for their source. Expected values
-//! are read here by plain file access, which shares no code with what is tested.
+//! Every fact of the dumps against the dump's own files, read here by plain file access, and against `lstopo`.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use kerf_types::inventory::NumaNode;
+use kerf_types::inventory::{MemoryAccess, NumaNode};
+use roxmltree::Node;
 
-use super::{Root, nics, numa, pci};
+use super::cpus::CpuSet;
+use super::oracle::{Dump, Topology, attribute, cpus, each_dump, each_topology};
+use super::{Reader, Root, nics, numa, pci};
 
-/// The folder of the dumps, or the reason why there is none.
-fn archives() -> Result<Vec<PathBuf>, String> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("KERF_SHARED").map_or(beside, PathBuf::from);
-    let folder = shared.join("data/hwloc");
-    let entries = fs::read_dir(&folder).map_err(|_| format!("no folder {}", folder.display()))?;
-    let is_archive = |path: &PathBuf| path.to_string_lossy().ends_with(".tar.bz2");
-    let archives: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(is_archive)
-        .collect();
-    if archives.is_empty() {
-        Err(format!("no dump in {}", folder.display()))
-    } else {
-        Ok(archives)
-    }
+//mod processors;
+
+/// What a reader says of a dump, and nothing may be odd in a real machine.
+fn read<T>(dump: &Dump, read: impl FnOnce(&Reader<'_>) -> T, differences: &mut Vec<String>) -> T {
+    let root = Root::open(&dump.path).expect("the dump");
+    let reader = Reader::new(&root);
+    let answer = read(&reader);
+    let odd = reader.into_oddities();
+    differences.extend(odd.iter().map(|odd| format!("{} {}", odd.path, odd.what)));
+    answer
 }
 
-/// Without what is not asked for: thousands of files of memory blocks and processors.
-const LEFT_OUT: [&str; 3] = [
-    "--exclude=*/memory[0-9]*",
-    "--exclude=*/system/cpu/*",
-    "--exclude=*/proc/*",
-];
-
-fn unpack(archive: &Path, into: &Path) -> Result<PathBuf, String> {
-    let mut tar = Command::new("tar");
-    tar.arg("--wildcards")
-        .args(LEFT_OUT)
-        .arg("-xjf")
-        .arg(archive)
-        .arg("-C")
-        .arg(into);
-    let status = tar.status();
-    if !status.is_ok_and(|status| status.success()) {
-        return Err(format!(
-            "tar cannot unpack {} (bzip2 missing?)",
-            archive.display()
-        ));
-    }
-    let mut folders = fs::read_dir(into).map_err(|error| error.to_string())?;
-    match folders.next() {
-        Some(Ok(folder)) => Ok(folder.path()),
-        _ => Err(format!("{} is empty", archive.display())),
-    }
-}
-
-fn skip(why: &str) {
-    kerf_tests::skip(kerf_tests::Capability::Data, why);
+fn differ<T: PartialEq + std::fmt::Debug>(what: &str, ours: &T, theirs: &T) -> Option<String> {
+    (ours != theirs).then(|| format!("{what}: {ours:?}, expected {theirs:?}"))
 }
 
 #[test]
-fn numa_facts_equal_the_files() {
-    let archives = match archives() {
-        Ok(archives) => archives,
-        Err(why) => return skip(&why),
-    };
-    for archive in archives {
-        let folder = tempfile::tempdir().expect("a folder");
-        match unpack(&archive, folder.path()) {
-            Ok(dump) => check(&dump),
-            Err(why) => skip(&why),
+fn numa_nodes_equal_the_files() {
+    each_dump(|dump| {
+        let mut differences = Vec::new();
+        let nodes = read(dump, numa::nodes, &mut differences);
+        let folder = dump.path.join("sys/devices/system/node");
+        let names = fs::read_dir(&folder).expect("nodes").filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            name.to_str()?.strip_prefix("node")?.parse::<u32>().ok()
+        });
+        let mut ids: Vec<u32> = names.collect();
+        ids.sort_unstable();
+        let ours: Vec<u32> = nodes.iter().map(|node| node.id).collect();
+        differences.extend(differ("nodes", &ours, &ids));
+        for node in &nodes {
+            let folder = folder.join(format!("node{}", node.id));
+            differences.extend(node_differs(node, &folder, &online(dump)));
         }
-    }
+        differences
+    });
 }
 
-fn check(dump: &Path) {
-    let root = Root::open(dump).expect("the dump");
-    let folder = dump.join("sys/devices/system/node");
-    let mut ids: Vec<u32> = fs::read_dir(&folder)
-        .expect("nodes")
-        .filter_map(|entry| {
-            entry
-                .ok()?
-                .file_name()
-                .to_str()?
-                .strip_prefix("node")?
-                .parse()
-                .ok()
-        })
-        .collect();
-    ids.sort_unstable();
-    let (nodes, problems) = numa::nodes(&root).expect("nodes");
-    let name = dump.display();
-    assert_eq!(problems, Vec::<String>::new(), "{name}");
-    assert_eq!(
-        nodes.iter().map(|node| node.id).collect::<Vec<_>>(),
-        ids,
-        "{name}"
-    );
-    for node in &nodes {
-        check_node(node, &folder.join(format!("node{}", node.id)));
-    }
-    for (address, path) in pci::paths(&root).expect("paths") {
-        let device = dump.join(&path[1..]);
-        assert!(device.is_dir(), "{path}");
-        let node = pci::numa_node(&root, address, &nodes);
-        assert!(
-            node.is_none_or(|node| ids.contains(&node)),
-            "{address} is near to {node:?}"
-        );
-        let told = fs::read_to_string(device.join("numa_node")).unwrap_or_default();
-        if let Ok(told) = told.trim().parse::<u32>() {
-            assert_eq!(node, Some(told), "{address} in {name}");
-        }
-    }
-    let nics = nics::nics(&root, &nodes).expect("interfaces");
-    let class = fs::read_dir(dump.join("sys/class/infiniband"));
-    assert_eq!(nics.len(), class.map_or(0, Iterator::count), "{name}");
+fn online(dump: &Dump) -> CpuSet {
+    let online = fs::read_to_string(dump.path.join("sys/devices/system/cpu/online"));
+    CpuSet::from_list(&online.expect("a list")).expect("a list")
 }
 
-fn check_node(node: &NumaNode, folder: &Path) {
-    let name = folder.display();
+fn node_differs(node: &NumaNode, folder: &Path, online: &CpuSet) -> Vec<String> {
     let file = |name: &str| fs::read_to_string(folder.join(name)).expect(name);
-    assert_eq!(node.cpus, file("cpulist").trim(), "{name}");
+    let columns: Vec<String> = node.distances.iter().map(u32::to_string).collect();
+    let cpus = CpuSet::from_list(&file("cpulist")).expect("a list");
     let meminfo = file("meminfo");
     let total = meminfo
         .lines()
         .find(|line| line.contains("MemTotal"))
         .expect("MemTotal");
-    let kib: u64 = total
+    let kib = total.split_whitespace().nth(3).expect("kB");
+    let kib: u64 = kib.parse().expect("a number");
+    [
+        differ("CPUs", &node.cpus, &cpus.and(online).to_string()),
+        differ("memory", &node.memory.0, &(kib * 1_024)),
+        differ(
+            "distances",
+            &columns.join(" "),
+            &file("distance").trim().to_owned(),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .map(|difference| format!("node {}: {difference}", node.id))
+    .collect()
+}
+
+#[test]
+fn numa_nodes_equal_lstopo() {
+    each_topology(|dump, topology| {
+        let mut differences = Vec::new();
+        let nodes = read(dump, numa::nodes, &mut differences);
+        let mut theirs: BTreeMap<u32, Node<'_, '_>> = BTreeMap::new();
+        for object in topology.objects("NUMANode") {
+            theirs.insert(
+                attribute(object, "os_index").parse().expect("an id"),
+                object,
+            );
+        }
+        let ids: Vec<u32> = nodes.iter().map(|node| node.id).collect();
+        differences.extend(differ("nodes", &ids, &theirs.keys().copied().collect()));
+        for node in &nodes {
+            let Some(object) = theirs.get(&node.id) else {
+                continue;
+            };
+            let memory = attribute(*object, "local_memory");
+            differences.extend(differ(
+                "memory",
+                &node.memory.0.to_string().as_str(),
+                &memory,
+            ));
+            differences.extend(differ("CPUs", &near(dump, node, &nodes), &cpus(*object)));
+            let is_gpu = attribute(*object, "subtype") == "GPUMemory";
+            differences.extend(differ("GPU", &node.accelerator.is_some(), &is_gpu));
+        }
+        let distances: Vec<u32> = nodes
+            .iter()
+            .flat_map(|node| node.distances.clone())
+            .collect();
+        // A single node has no distances that lstopo would print.
+        if nodes.len() > 1 {
+            differences.extend(differ("distances", &distances, &matrix(topology)));
+        }
+        let speeds = |of: fn(&MemoryAccess) -> Option<u64>| figures(&nodes, of);
+        let reading = attributed(topology, "ReadBandwidth", &theirs);
+        differences.extend(differ(
+            "reading",
+            &speeds(|access| access.read_mbps),
+            &reading,
+        ));
+        let writing = attributed(topology, "WriteBandwidth", &theirs);
+        differences.extend(differ(
+            "writing",
+            &speeds(|access| access.write_mbps),
+            &writing,
+        ));
+        differences
+    });
+}
+
+/// Where lstopo puts a node: at its own CPUs; without any, at those of its initiators, or of the GPU that has it.
+fn near(dump: &Dump, node: &NumaNode, nodes: &[NumaNode]) -> String {
+    if let Some(gpu) = node.accelerator {
+        let device = dump.path.join(format!("sys/bus/pci/devices/{gpu}"));
+        let local = fs::read_to_string(device.join("local_cpus")).expect("a mask");
+        let local = CpuSet::from_mask(&local).expect("a mask");
+        return local.and(&online(dump)).to_string();
+    }
+    if !node.cpus.is_empty() {
+        return node.cpus.clone();
+    }
+    let initiators = node.access.iter().flat_map(|access| &access.initiators);
+    let mut set = CpuSet::default();
+    for node in initiators.filter_map(|id| nodes.iter().find(|node| node.id == *id)) {
+        set.join(&CpuSet::from_list(&node.cpus).expect("a list"));
+    }
+    set.to_string()
+}
+
+/// The whole matrix, row by row.
+fn matrix(topology: &Topology<'_>) -> Vec<u32> {
+    let all = topology.document.descendants();
+    let values = all.filter(|node| node.has_tag_name("u64values"));
+    let text: String = values.filter_map(|node| node.text()).collect();
+    let numbers = text
         .split_whitespace()
-        .nth(3)
-        .expect("kB")
-        .parse()
-        .expect("a number");
-    assert_eq!(node.memory.0, kib * 1_024, "{name}");
-    let columns: Vec<String> = node.distances.iter().map(u32::to_string).collect();
-    let written = file("distance");
-    assert_eq!(
-        columns,
-        written.split_whitespace().collect::<Vec<_>>(),
-        "{name}"
-    );
+        .map(|number| number.parse().expect("a number"));
+    numbers.collect()
+}
+
+fn figures(nodes: &[NumaNode], of: fn(&MemoryAccess) -> Option<u64>) -> BTreeMap<u32, u64> {
+    let one = |node: &NumaNode| Some((node.id, node.access.iter().find_map(of)?));
+    nodes.iter().filter_map(one).collect()
+}
+
+/// Values of one of lstopo's memory attributes, by node.
+fn attributed(
+    topology: &Topology<'_>,
+    name: &str,
+    nodes: &BTreeMap<u32, Node<'_, '_>>,
+) -> BTreeMap<u32, u64> {
+    let of_name = |node: &Node<'_, '_>| {
+        node.has_tag_name("memattr_value")
+            && node
+                .parent()
+                .is_some_and(|parent| attribute(parent, "name") == name)
+    };
+    let value = |value: Node<'_, '_>| {
+        let target = attribute(value, "target_obj_gp_index");
+        let is_it = |node: &&Node<'_, '_>| attribute(**node, "gp_index") == target;
+        let node = nodes.values().find(is_it).expect("a node");
+        let id = attribute(*node, "os_index").parse().expect("an id");
+        (id, attribute(value, "value").parse().expect("a number"))
+    };
+    topology
+        .document
+        .descendants()
+        .filter(of_name)
+        .map(value)
+        .collect()
+}
+
+#[test]
+fn functions_are_near_to_the_nodes_that_the_files_name() {
+    each_dump(|dump| {
+        let root = Root::open(&dump.path).expect("the dump");
+        let nodes = numa::nodes(&Reader::new(&root));
+        let is_node = |id: u32| nodes.iter().any(|node| node.id == id);
+        let mut differences = Vec::new();
+        for (address, path) in pci::paths(&root).expect("paths") {
+            let device = dump.path.join(&path[1..]);
+            let node = pci::numa_node(&root, address, &nodes);
+            if !device.is_dir() || !node.is_none_or(is_node) {
+                differences.push(format!("{address} in {path} is near to {node:?}"));
+            }
+            let told = fs::read_to_string(device.join("numa_node")).unwrap_or_default();
+            if let Ok(told) = told.trim().parse::<u32>() {
+                differences.extend(differ(&path, &node, &Some(told)));
+            }
+        }
+        let nics = nics::nics(&root, &nodes).expect("interfaces");
+        let class = fs::read_dir(dump.path.join("sys/class/infiniband"));
+        let theirs = class.map_or(0, Iterator::count);
+        differences.extend(differ("interfaces", &nics.len(), &theirs));
+        differences
+    });
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use kerf_types::map::Oddity;
 
+use super::cpus::CpuSet;
 use super::{Root, SysfsError};
 use crate::in_words;
 
@@ -41,10 +42,15 @@ impl<'a> Reader<'a> {
 
     /// The text of a file without surrounding white space; `None` where it is absent, empty, or odd.
     pub fn text(&self, path: &str) -> Option<String> {
+        self.content(path).filter(|text| !text.is_empty())
+    }
+
+    /// As [`Reader::text`], with the empty text of an empty file: some files say "none" so.
+    fn content(&self, path: &str) -> Option<String> {
         match self.root.bytes(path) {
             Ok(None) => None,
             Ok(Some(bytes)) => match String::from_utf8(bytes) {
-                Ok(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+                Ok(text) => Some(text.trim().to_owned()),
                 Err(_) => self.odd(path, "is not text"),
             },
             Err(SysfsError::TooLarge { limit, .. }) => {
@@ -62,10 +68,24 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let text = self.text(path)?;
-        parse(&text).or_else(|| {
-            let shown: String = text.chars().take(SHOWN).collect();
-            self.odd(path, format_args!("{shown:?} is not {expected}"))
-        })
+        parse(&text).or_else(|| self.not(path, &text, expected))
+    }
+
+    fn not<T>(&self, path: &str, text: &str, expected: &str) -> Option<T> {
+        let shown: String = text.chars().take(SHOWN).collect();
+        self.odd(path, format_args!("{shown:?} is not {expected}"))
+    }
+
+    /// A set of CPUs or nodes that the kernel writes as a list. An empty file is the empty set.
+    pub fn set(&self, path: &str) -> Option<CpuSet> {
+        let text = self.content(path)?;
+        CpuSet::from_list(&text).or_else(|| self.not(path, &text, "a list of numbers"))
+    }
+
+    /// A set that the kernel writes as a list in one file and as a mask in another; old kernels have the mask alone.
+    pub fn set_or_mask(&self, list: &str, mask: &str) -> Option<CpuSet> {
+        self.set(list)
+            .or_else(|| self.parsed(mask, "a mask", CpuSet::from_mask))
     }
 
     /// A decimal number.

@@ -4,14 +4,14 @@ use kerf_api::partitioner::v1::HostFacts;
 
 use crate::amd;
 use crate::in_words;
-use crate::sysfs::{Root, SysfsError, driver, majors, nics, numa, pci};
+use crate::sysfs::{Reader, Root, SysfsError, driver, majors, nics, numa, pci};
 use crate::systree::SysTree;
 
 /// What sysfs tells; what it does not is named among the problems.
 pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
     let mut problems = Vec::new();
-    let (nodes, unknown) = kept(numa::nodes(root), &mut problems);
-    problems.extend(unknown);
+    let reader = Reader::new(root);
+    let nodes = numa::nodes(&reader);
     let nics = kept(nics::nics(root, &nodes), &mut problems);
     let paths = kept(pci::paths(root), &mut problems);
     let majors = kept(majors::majors(root), &mut problems);
@@ -20,6 +20,8 @@ pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
         problems.push(in_words(&error));
         Vec::new()
     });
+    let odd = reader.into_oddities().into_iter();
+    problems.extend(odd.map(|odd| format!("{} {}", odd.path, odd.what)));
     HostFacts {
         amd_gpus: amd_gpus.iter().map(ToString::to_string).collect(),
         host: host_name(),

@@ -14,7 +14,7 @@ use crate::sysfs::{Root, SysfsError, driver, majors};
 mod places;
 
 /// A tree with these files; a content that begins with `->` is a link.
-fn tree(files: &[(&str, &str)]) -> (TempDir, Root) {
+pub fn tree(files: &[(&str, &str)]) -> (TempDir, Root) {
     let folder = tempfile::tempdir().expect("a folder");
     for (path, content) in files {
         let path = folder.path().join(path);
@@ -107,6 +107,36 @@ fn cpu_sets_read_both_spellings() {
     assert!(set("0-3").overlaps(&set("3-9")));
     assert!(!set("0-3").overlaps(&set("4")));
     assert!(set("").is_empty());
+}
+
+#[test]
+fn cpu_sets_are_sets() {
+    let set = |list| CpuSet::from_list(list).expect(list);
+    let sets = ["", "0", "0-3", "2-5,9", "1,3,5,7,9", "64-127,0-63", "4,6-8"].map(set);
+    let (most, all): (u32, Vec<u32>) = (130, (0..130).collect());
+    for a in &sets {
+        let members: Vec<u32> = all.iter().copied().filter(|cpu| a.contains(*cpu)).collect();
+        assert_eq!(a.iter().collect::<Vec<_>>(), members, "{a}");
+        assert_eq!(usize::try_from(a.len()), Ok(members.len()), "{a}");
+        assert_eq!(a.first(), members.first().copied(), "{a}");
+        assert_eq!(&members.iter().copied().collect::<CpuSet>(), a);
+        for b in &sets {
+            let mut joined = a.clone();
+            joined.join(b);
+            let (both, rest) = (a.and(b), a.without(b));
+            for cpu in 0..most {
+                let (in_a, in_b) = (a.contains(cpu), b.contains(cpu));
+                assert_eq!(both.contains(cpu), in_a && in_b, "{cpu} in {a} and {b}");
+                assert_eq!(
+                    rest.contains(cpu),
+                    in_a && !in_b,
+                    "{cpu} in {a} without {b}"
+                );
+                assert_eq!(joined.contains(cpu), in_a || in_b, "{cpu} in {a} or {b}");
+            }
+            assert_eq!(a.overlaps(b), !both.is_empty(), "{a} and {b}");
+        }
+    }
 }
 
 #[test]

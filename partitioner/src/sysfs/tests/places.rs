@@ -1,12 +1,9 @@
 //! NUMA nodes, PCI functions and network interfaces where the firmware tells little or nonsense.
 
-use std::fs;
-
-use kerf_types::Bytes;
 use tempfile::TempDir;
 
 use super::tree;
-use crate::sysfs::{Root, nics, numa, pci};
+use crate::sysfs::{Reader, Root, nics, numa, pci};
 
 fn node(id: u32, cpus: &str, distance: &str) -> Vec<(String, String)> {
     let file = |name: &str, text: &str| {
@@ -32,52 +29,6 @@ fn tree_of(files: &[(String, String)], more: &[(&str, &str)]) -> (TempDir, Root)
         .collect();
     all.extend(more);
     tree(&all)
-}
-
-#[test]
-fn sparse_and_broken_nodes() {
-    let mut files = node(0, "0-3\n", "10 20 30\n");
-    files.extend(node(252, "\n", "20 10 40\n"));
-    files.extend(node(8, "4-7\n", "30 40\n"));
-    let (folder, root) = tree_of(
-        &files,
-        &[
-            ("sys/devices/system/node/online", "0,8,252"),
-            ("sys/devices/system/node/nodeX", ""),
-        ],
-    );
-    let (nodes, problems) = numa::nodes(&root).expect("nodes");
-    let seen: Vec<_> = nodes
-        .iter()
-        .map(|node| (node.id, node.cpus.as_str()))
-        .collect();
-    assert_eq!(seen, [(0, "0-3"), (8, "4-7"), (252, "")]);
-    assert_eq!(nodes[2].memory, Bytes(1 << 20));
-    assert_eq!(nodes[2].distances, [20, 10, 40]);
-    assert_eq!(
-        problems,
-        ["NUMA node 8: its distances to 3 nodes are not known"]
-    );
-
-    fs::remove_file(folder.path().join("sys/devices/system/node/node0/cpulist")).expect("there");
-    fs::write(
-        folder.path().join("sys/devices/system/node/node0/cpumap"),
-        "0000000f\n",
-    )
-    .expect("a file");
-    fs::write(
-        folder.path().join("sys/devices/system/node/node8/meminfo"),
-        "nonsense",
-    )
-    .expect("a file");
-    let (nodes, problems) = numa::nodes(&root).expect("nodes");
-    assert_eq!(nodes[0].cpus, "0-3");
-    assert!(
-        problems.contains(&"NUMA node 8: its memory is not known".to_owned()),
-        "{problems:?}"
-    );
-    let (_folder, empty) = tree(&[]);
-    assert_eq!(numa::nodes(&empty).expect("none"), (Vec::new(), Vec::new()));
 }
 
 #[test]
@@ -117,7 +68,7 @@ fn a_numa_node_is_found_where_the_firmware_is_silent() {
         ("sys/bus/pci/devices/10000:e1:00.0/class", "0x030200"),
     ];
     let (_folder, root) = tree_of(&files, &links);
-    let (nodes, _) = numa::nodes(&root).expect("nodes");
+    let nodes = numa::nodes(&Reader::new(&root));
     let near = |address: &str| pci::numa_node(&root, address.parse().expect(address), &nodes);
     assert_eq!(
         near("0000:01:00.0"),
@@ -180,7 +131,7 @@ fn interfaces_of_all_sorts() {
         &files,
         &[link, ("sys/class/infiniband/bond0/ports/1/rate", "")],
     );
-    let (nodes, _) = numa::nodes(&root).expect("nodes");
+    let nodes = numa::nodes(&Reader::new(&root));
     let nics = nics::nics(&root, &nodes).expect("interfaces");
     let seen: Vec<_> = nics
         .iter()
