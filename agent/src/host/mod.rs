@@ -108,7 +108,6 @@ pub struct Host {
     listed_amd: Vec<PciAddress>,
     /// Memory modes that AMD GPUs were asked for and do not have yet.
     amd_requests: amd::Requests,
-    pci_paths: BTreeMap<String, String>,
     libraries: Vec<std::path::PathBuf>,
     /// Device nodes of capabilities that were seen, by minor: path and numbers.
     capabilities: BTreeMap<u32, (std::path::PathBuf, (u32, u32))>,
@@ -179,7 +178,6 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         listed: None,
         listed_amd: Vec::new(),
         amd_requests: amd::Requests::new(),
-        pci_paths: BTreeMap::new(),
         libraries: Vec::new(),
         capabilities: BTreeMap::new(),
         lives: view::Lives::default(),

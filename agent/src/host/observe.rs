@@ -1,10 +1,11 @@
 //! Looking at the hardware. What cannot be read is kept as it was last seen, with its sickness named.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_types::inventory::{Health, Nic, NumaNode};
-use kerf_types::{Gpu, PciAddress};
+use kerf_types::{Gpu, HostMap, PciAddress};
 
 use super::{Host, HostError, now};
 use crate::errors::chain;
@@ -86,14 +87,20 @@ impl Host {
             .collect();
         let nics: Result<Vec<Nic>, _> = facts.nics.into_iter().map(Nic::try_from).collect();
         self.inventory.problems = facts.problems;
-        match (nodes, nics) {
-            (Ok(nodes), Ok(nics)) => {
+        let map = HostMap::try_from(facts.map.unwrap_or_default());
+        match (nodes, nics, map) {
+            (Ok(nodes), Ok(nics), Ok(map)) => {
                 self.inventory.numa_nodes = nodes;
                 self.inventory.nics = nics;
+                // Whoever has the map of before keeps that one; one that is the same is not handed out anew.
+                if *self.inventory.map != map {
+                    self.inventory.map = Arc::new(map);
+                }
             }
-            (Err(error), _) | (_, Err(error)) => self.inventory.problems.push(error.to_string()),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+                self.inventory.problems.push(error.to_string());
+            }
         }
-        self.pci_paths = facts.pci_paths.into_iter().collect();
         let listed: Result<Vec<PciAddress>, _> =
             facts.gpus.iter().map(|address| address.parse()).collect();
         self.listed = listed.ok().filter(|all| !all.is_empty());

@@ -52,7 +52,6 @@ impl Host {
         }
         self.view.send_replace(Arc::new(HostView {
             inventory: self.inventory.clone(),
-            pci_paths: self.pci_paths.clone(),
             sight: self.sight(),
             slices,
             leases,
@@ -121,7 +120,6 @@ impl Host {
 pub(super) fn first_view(config: &Config, generation: u64, epoch: u16) -> HostView {
     HostView {
         inventory: nothing_yet(&config.host),
-        pci_paths: BTreeMap::new(),
         sight: Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),

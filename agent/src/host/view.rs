@@ -22,8 +22,6 @@ use crate::config::GpuLabels;
 pub struct HostView {
     /// What is there.
     pub inventory: Inventory,
-    /// Canonical sysfs path of each PCI device, for the topology.
-    pub pci_paths: BTreeMap<String, String>,
     /// What of it is not known.
     pub sight: Sight,
     /// Every slice.

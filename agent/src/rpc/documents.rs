@@ -124,13 +124,9 @@ fn count(number: usize) -> u32 {
 
 /// The matrix of who is how near to whom.
 pub fn topology(view: &HostView) -> v1::Topology {
-    let paths = view.pci_paths.iter();
-    let tree = PciTree::new(
-        paths.filter_map(|(at, path)| Some((at.parse::<PciAddress>().ok()?, path.as_str()))),
-    );
-    let rows = matrix(&view.inventory, &tree);
+    let rows = matrix(&view.inventory, &PciTree::of(&view.inventory.map));
     let gpus = view.inventory.gpus.iter().map(|gpu| gpu.pci.to_string());
-    let nics = view.inventory.nics.iter();
+    let nics = view.inventory.rdma_nics();
     let nics = nics.map(|nic| nic.pci.map(|pci| pci.to_string()).unwrap_or_default());
     let addresses: Vec<String> = gpus.chain(nics).collect();
     v1::Topology {

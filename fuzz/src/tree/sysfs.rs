@@ -1,4 +1,4 @@
-//! The host's own facts, read from a real folder: NUMA nodes, PCI functions, RDMA interfaces, tables of drivers.
+//! The host's own facts, read from a real folder: NUMA nodes, PCI functions, devices, tables of drivers.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,9 +6,10 @@ use std::path::Path;
 
 use kerf_partitioner::sysfs::capabilities::CapabilityTable;
 use kerf_partitioner::sysfs::cpus::CpuSet;
-use kerf_partitioner::sysfs::{Root, majors, nics, numa, pci};
+use kerf_partitioner::sysfs::{Reader, Root, devices, majors, nics, numa, nvme, pci};
 use kerf_types::DeviceMinor;
-use kerf_types::inventory::NumaNode;
+use kerf_types::inventory::{Nic, NumaNode};
+use kerf_types::map::PciFunction;
 
 use super::{Node, Tree};
 
@@ -97,16 +98,28 @@ fn numa_nodes(root: &Root) -> Vec<NumaNode> {
 
 fn functions(root: &Root, folder: &Path, nodes: &[NumaNode]) {
     let is_known = |id: Option<u32>| id.is_none_or(|id| nodes.iter().any(|node| node.id == id));
-    for (address, path) in pci::paths(root).unwrap_or_default() {
-        assert!(path.starts_with("/sys/devices/"), "{path}");
-        assert!(folder.join(path.trim_start_matches('/')).exists(), "{path}");
-        assert!(is_known(pci::numa_node(root, address, nodes)));
+    let reader = Reader::new(root);
+    let functions = pci::functions(&reader, nodes);
+    let in_order = |pair: &[PciFunction]| pair[0].address < pair[1].address;
+    assert!(functions.windows(2).all(in_order), "each once, by address");
+    for function in &functions {
+        let path = &function.path;
+        assert!(is_known(function.numa_node));
+        if !path.is_empty() {
+            assert!(path.starts_with("/sys/devices/"), "{path}");
+            assert!(folder.join(path.trim_start_matches('/')).exists(), "{path}");
+        }
+        assert!(is_known(pci::numa_node(root, function.address, nodes)));
     }
-    let Ok(nics) = nics::nics(root, nodes) else {
-        return;
-    };
-    assert!(nics.windows(2).all(|pair| pair[0].name < pair[1].name));
+    let nics = nics::nics(&reader, &functions, nodes);
+    let key = |nic: &Nic| (nic.kind, nic.name.clone());
+    assert!(nics.windows(2).all(|pair| key(&pair[0]) < key(&pair[1])));
     assert!(nics.iter().all(|nic| is_known(nic.numa_node)));
+    let devices = devices::devices(&reader, &functions, nodes);
+    assert!(devices.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(devices.iter().all(|device| is_known(device.numa_node)));
+    let disks = nvme::controllers(&reader, &functions, nodes);
+    assert!(disks.iter().all(|disk| is_known(disk.numa_node)));
 }
 
 /// Tables that say which device node opens what: read whole or not at all.

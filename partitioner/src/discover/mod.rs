@@ -7,13 +7,14 @@ mod known;
 mod samples;
 mod table;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kerf_api::json;
 use kerf_api::partitioner::v1 as wire;
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_types::inventory::{Health, Inventory};
-use kerf_types::{AmdGpu, Gpu, Timestamp};
+use kerf_types::{AmdGpu, Gpu, HostMap, Timestamp};
 
 use crate::client::{Client, ClientError, WorkerCommand};
 use crate::in_words;
@@ -52,14 +53,12 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
     search.problems.extend(host.problems.iter().cloned());
     let (driver, gpus) = search.driver_and_gpus();
     let amd = search.amd(&host.amd_gpus);
-    let tree = PciTree::new(
-        host.pci_paths
-            .iter()
-            .filter_map(|(at, path)| Some((at.parse().ok()?, path.as_str()))),
-    );
     let mut problems = std::mem::take(&mut search.problems);
     let numa_nodes = read(host.numa_nodes, "NUMA node", &mut problems);
     let nics = read(host.nics, "network interface", &mut problems);
+    let mut map = read(host.map.into_iter().collect(), "map", &mut problems);
+    let map: HostMap = map.pop().unwrap_or_default();
+    let tree = PciTree::of(&map);
     let inventory = Inventory {
         host: host.host,
         driver,
@@ -68,7 +67,7 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
         numa_nodes,
         nics,
         problems,
-        map: Default::default(),
+        map: Arc::new(map),
     };
     Ok(Discovery { inventory, tree })
 }
@@ -78,7 +77,7 @@ pub fn topology(found: &Discovery) -> json::Topology {
     let inventory = &found.inventory;
     let gpus = inventory.gpus.iter().map(|gpu| Some(gpu.pci));
     let places: Vec<_> = gpus
-        .chain(inventory.nics.iter().map(|nic| nic.pci))
+        .chain(inventory.rdma_nics().map(|nic| nic.pci))
         .collect();
     let rows = matrix(inventory, &found.tree);
     json::Topology {

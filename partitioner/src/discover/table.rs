@@ -1,7 +1,7 @@
 //! An inventory as tables for people.
 
 use kerf_api::json::{GpuSample, Samples};
-use kerf_types::inventory::{Health, Inventory};
+use kerf_types::inventory::{Health, Inventory, NicKind};
 use kerf_types::{AmdGpu, Bytes, Gpu, MigMode};
 
 use super::Discovery;
@@ -206,9 +206,14 @@ fn numa_nodes(inventory: &Inventory) -> Rows {
 }
 
 fn nics(inventory: &Inventory) -> Rows {
+    // Those that do RDMA are the first, so that a position is the number of the matrix.
     let rows = inventory.nics.iter().enumerate().map(|(position, nic)| {
+        let number = match nic.kind {
+            NicKind::Rdma => format!("NIC{position}"),
+            NicKind::Net => "-".to_owned(),
+        };
         vec![
-            format!("NIC{position}"),
+            number,
             nic.name.clone(),
             nic.pci.map_or_else(unknown, |pci| pci.to_string()),
             nic.numa_node.map_or_else(unknown, |node| node.to_string()),

@@ -62,11 +62,6 @@ impl CpuSet {
         words.collect::<Vec<_>>().join(",")
     }
 
-    /// Whether a CPU is in it.
-    pub fn contains(&self, cpu: u32) -> bool {
-        self.runs.iter().any(|run| (run.0..=run.1).contains(&cpu))
-    }
-
     fn merged(mut runs: Vec<(u32, u32)>) -> Self {
         runs.sort_unstable();
         let mut merged: Vec<(u32, u32)> = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use kerf_types::inventory::{MemoryAccess, NumaNode};
+use kerf_types::inventory::{MemoryAccess, NicKind, NumaNode};
 use roxmltree::Node;
 
 use super::cpus::CpuSet;
@@ -199,10 +199,12 @@ fn attributed(
 fn functions_are_near_to_the_nodes_that_the_files_name() {
     each_dump(|dump| {
         let root = Root::open(&dump.path).expect("the dump");
-        let nodes = numa::nodes(&Reader::new(&root));
+        let reader = Reader::new(&root);
+        let nodes = numa::nodes(&reader);
+        let functions = pci::functions(&reader, &nodes);
         let is_node = |id: u32| nodes.iter().any(|node| node.id == id);
         let mut differences = Vec::new();
-        for (address, path) in pci::paths(&root).expect("paths") {
+        for (address, path) in pci::paths(&functions) {
             let device = dump.path.join(&path[1..]);
             let node = pci::numa_node(&root, address, &nodes);
             if !device.is_dir() || !node.is_none_or(is_node) {
@@ -213,10 +215,11 @@ fn functions_are_near_to_the_nodes_that_the_files_name() {
                 differences.extend(differ(&path, &node, &Some(told)));
             }
         }
-        let nics = nics::nics(&root, &nodes).expect("interfaces");
+        let nics = nics::nics(&reader, &functions, &nodes);
+        let rdma = nics.iter().filter(|nic| nic.kind == NicKind::Rdma);
         let class = fs::read_dir(dump.path.join("sys/class/infiniband"));
         let theirs = class.map_or(0, Iterator::count);
-        differences.extend(differ("interfaces", &nics.len(), &theirs));
+        differences.extend(differ("interfaces", &rdma.count(), &theirs));
         differences
     });
 }

@@ -1,19 +1,27 @@
-//! What the kernel says about the host: NUMA nodes, PCI functions, RDMA interfaces, driver numbers.
+//! What the kernel says about the host: NUMA nodes, PCI functions, devices, driver numbers.
 //!
 //! Owns the reading of `/sys` and `/proc` under an injected root. A file that is absent or does not
 //! answer means "unknown" and never zero. Never writes, and never asks the GPU driver for anything that
 //! can hang, except in [`driver`], which says so.
 
+mod acs;
 pub mod capabilities;
 pub mod cpus;
+pub mod devices;
 pub mod driver;
+mod folder;
+mod identity;
+mod links;
 pub mod majors;
+mod near;
 pub mod nics;
 pub mod numa;
+pub mod nvme;
 pub mod pci;
 mod reader;
 mod root;
 
+pub use folder::Folder;
 pub use reader::Reader;
 pub use root::{Root, SysfsError};
 

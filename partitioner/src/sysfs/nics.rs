@@ -1,57 +1,144 @@
-//! RDMA-capable network interfaces, from `/sys/class/infiniband`.
+//! Network interfaces: those that do RDMA, from `/sys/class/infiniband`, then the plain ones of PCI functions, from
+//! `/sys/class/net` (Documentation/ABI/stable/sysfs-class-infiniband, Documentation/ABI/testing/sysfs-class-net).
+//!
+//! Owns which of them are told, and in which order. Never asks for counters, and knows nothing of addresses.
+
+use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
-use kerf_types::inventory::{Nic, NumaNode};
+use kerf_types::inventory::{Nic, NicKind, NicPort, NumaNode};
+use kerf_types::map::{DeviceClass, PciFunction};
 
-use super::{Root, SysfsError, pci};
+use super::devices::{Entry, Place, entries, hardware};
+use super::folder::hex;
+use super::{Folder, Reader, pci};
 
-const CLASS: &str = "sys/class/infiniband";
+const RDMA: &str = "sys/class/infiniband";
+const NET: &str = "sys/class/net";
 
-/// Every RDMA interface, by name. A bond has no PCI function of its own.
-pub fn nics(root: &Root, nodes: &[NumaNode]) -> Result<Vec<Nic>, SysfsError> {
-    Ok(root
-        .list(CLASS)?
-        .into_iter()
-        .map(|name| nic(root, name, nodes))
-        .collect())
+/// Every RDMA interface by name, then every other interface of a PCI function by name. A network interface of a
+/// function that does RDMA is named by that, and not told again. A bond has no PCI function of its own.
+pub fn nics(reader: &Reader<'_>, functions: &[PciFunction], nodes: &[NumaNode]) -> Vec<Nic> {
+    let place = Place::new(reader, functions, nodes);
+    let mut netdevs = netdevs(reader);
+    let mut found = rdma(reader, &place);
+    for nic in &mut found {
+        nic.netdevs = nic
+            .pci
+            .and_then(|pci| netdevs.get(&pci))
+            .cloned()
+            .unwrap_or_default();
+    }
+    netdevs.retain(|address, _| !found.iter().any(|nic| nic.pci == Some(*address)));
+    let plain = netdevs.into_iter();
+    let plain = plain.flat_map(|(pci, names)| names.into_iter().map(move |name| (name, pci)));
+    let mut plain: Vec<Nic> = plain
+        .map(|(name, pci)| net(reader, functions, name, pci))
+        .collect();
+    plain.sort_by(|a, b| a.name.cmp(&b.name));
+    found.append(&mut plain);
+    found
 }
 
-fn nic(root: &Root, name: String, nodes: &[NumaNode]) -> Nic {
-    let device = format!("{CLASS}/{name}/device");
-    let pci = root
-        .canonical(&device)
-        .and_then(|path| path.rsplit('/').next()?.parse::<PciAddress>().ok());
-    let numa_node = match pci {
-        Some(address) => pci::numa_node(root, address, nodes),
-        None => None,
-    }
-    .or_else(|| pci::numa_node_of_folder(root, &device, nodes));
-    let port = first_port(root, &name);
-    let fact = |file: &str| root.fact(&format!("{CLASS}/{name}/ports/{}/{file}", port?));
-    let link_layer = fact("link_layer").unwrap_or_default();
-    // `4: ACTIVE`; a port that is down still shows the rate it last had.
-    let is_down = fact("state").is_some_and(|state| !state.starts_with("4:"));
-    let rate = fact("rate")
-        .as_deref()
-        .and_then(gigabits)
-        .filter(|_| !is_down);
-    Nic {
-        pci,
-        numa_node,
+fn rdma(reader: &Reader<'_>, place: &Place<'_, '_>) -> Vec<Nic> {
+    let Some(class) = Folder::open(reader, RDMA.to_owned()) else {
+        return Vec::new();
+    };
+    let names = reader.list(RDMA).into_iter();
+    names
+        .map(|name| {
+            let path = hardware(reader, &class, &name).unwrap_or_default();
+            let pci = pci::nearest(&path);
+            let ports = ports(reader, &name);
+            let first = ports.first().cloned().unwrap_or_default();
+            Nic {
+                kind: NicKind::Rdma,
+                numa_node: place.numa_node(pci, &path),
+                link_layer: first.link_layer,
+                rate_gbps: first.rate_gbps,
+                netdevs: Vec::new(),
+                name,
+                pci,
+                ports,
+            }
+        })
+        .collect()
+}
+
+fn ports(reader: &Reader<'_>, name: &str) -> Vec<NicPort> {
+    let folder = format!("{RDMA}/{name}/ports");
+    let numbers = reader.numbered(&folder, "").into_iter();
+    numbers
+        .filter_map(|number| port(&Folder::open(reader, format!("{folder}/{number}"))?, number))
+        .collect()
+}
+
+fn port(folder: &Folder<'_, '_>, number: u32) -> Option<NicPort> {
+    let link_layer = folder.text("link_layer").unwrap_or_default();
+    // `4: ACTIVE`
+    let state = folder.parsed("state", "a number and a state", |text| {
+        let (_, state) = text.split_once(": ")?;
+        Some(state.to_owned())
+    });
+    let rate = folder.parsed("rate", "a rate in Gb/sec", gigabits);
+    // A port that is down still shows the rate that it last had.
+    let is_down = state.as_ref().is_some_and(|state| state != "ACTIVE");
+    // The manager of an InfiniBand subnet gives none that is 0; Ethernet has no such manager.
+    let lid: Option<u32> = folder.parsed("lid", "a local id", hex);
+    Some(NicPort {
+        number,
+        rate_gbps: rate.filter(|_| !is_down).unwrap_or(0),
+        lid: lid.filter(|lid| *lid != 0 && link_layer != "Ethernet"),
+        state: state.unwrap_or_default(),
         link_layer,
-        rate_gbps: rate.unwrap_or(0),
-        name,
-        ..Default::default()
-    }
-}
-
-fn first_port(root: &Root, name: &str) -> Option<u32> {
-    let ports = root.list(&format!("{CLASS}/{name}/ports")).ok()?;
-    ports.iter().filter_map(|port| port.parse().ok()).min()
+    })
 }
 
 /// `400 Gb/sec (4X NDR)`; old links have half gigabits, which are cut off.
 fn gigabits(rate: &str) -> Option<u32> {
     let number = rate.split_once(" Gb/sec")?.0;
     number.split('.').next()?.trim().parse().ok()
+}
+
+/// Names of network interfaces by the PCI function that they are part of, each function's in order.
+fn netdevs(reader: &Reader<'_>) -> BTreeMap<PciAddress, Vec<String>> {
+    let mut by_function: BTreeMap<PciAddress, Vec<String>> = BTreeMap::new();
+    for Entry { name, path } in entries(reader, DeviceClass::Net) {
+        // What is plugged into a USB host controller is no part of that.
+        let device = path
+            .rsplit_once("/net/")
+            .map_or(path.as_str(), |(device, _)| device);
+        let is_usb = device.split('/').any(|part| part.starts_with("usb"));
+        if let Some(pci) = pci::nearest(&path).filter(|_| !is_usb) {
+            by_function.entry(pci).or_default().push(name);
+        }
+    }
+    by_function
+}
+
+fn net(reader: &Reader<'_>, functions: &[PciFunction], name: String, pci: PciAddress) -> Nic {
+    let folder = Folder::open(reader, format!("{NET}/{name}"));
+    let number = |file| {
+        folder
+            .as_ref()
+            .and_then(|folder| folder.number::<i64>(file))
+    };
+    // ARPHRD_ETHER and ARPHRD_INFINIBAND (include/uapi/linux/if_arp.h).
+    let link_layer = match number("type") {
+        Some(1) => "Ethernet",
+        Some(32) => "InfiniBand",
+        _ => "",
+    };
+    // Megabits a second; one that is down says -1, or does not answer.
+    let rate = number("speed").and_then(|megabits| u32::try_from(megabits / 1_000).ok());
+    Nic {
+        kind: NicKind::Net,
+        numa_node: pci::find(functions, pci).and_then(|function| function.numa_node),
+        link_layer: link_layer.to_owned(),
+        rate_gbps: rate.unwrap_or(0),
+        pci: Some(pci),
+        ports: Vec::new(),
+        netdevs: Vec::new(),
+        name,
+    }
 }

@@ -1,102 +1,225 @@
-//! PCI functions: where they hang in the tree, and which NUMA node is next to them.
+//! PCI functions: what they are, where they hang in the tree, and which NUMA node is next to them.
 //!
-//! Firmware often leaves `numa_node` at -1, and some trees have folders where a kernel has links: both
-//! end in "unknown" after the other sources were asked.
+//! Owns the reading of `/sys/bus/pci/devices` (Documentation/ABI/testing/sysfs-bus-pci). Some trees have folders where
+//! a kernel has links: such a function is listed with what its folder says, and hangs where `/sys/devices` shows it.
+//! Never opens a device.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
 use kerf_types::inventory::NumaNode;
+use kerf_types::map::{PciFunction, SriovFunctions};
 
-use super::cpus::CpuSet;
-use super::{Root, SysfsError};
+use super::identity::Identity;
+use super::near::{Nodes, folders_above};
+use super::{Folder, Reader, Root, acs, links};
 
 const DEVICES: &str = "sys/bus/pci/devices";
-const NVIDIA: &str = "0x10de";
-/// Class codes (base class, or base and sub class) of what jobs use or kerf places by: network,
-/// display, InfiniBand is a network sub class, processing accelerators, co-processors.
-const CLASSES: [&str; 4] = ["0x02", "0x03", "0x12", "0x0b40"];
+const NVIDIA: u16 = 0x10de;
 /// An NVSwitch is a bridge of NVIDIA's.
-const BRIDGE: &str = "0x0680";
+const OTHER_BRIDGE: u16 = 0x0680;
+/// Folders that a search for functions lists at most: a large host has a few thousand functions.
+const SEARCHED: usize = 16_384;
 
-/// Every PCI function that jobs can use, with its canonical path under `/sys/devices`. A function
-/// whose path is not known is left out.
-pub fn paths(root: &Root) -> Result<BTreeMap<PciAddress, String>, SysfsError> {
-    let mut paths = BTreeMap::new();
-    for name in root.list(DEVICES)? {
-        let Ok(address) = name.parse::<PciAddress>() else {
-            continue;
-        };
-        let class = root
-            .fact(&format!("{DEVICES}/{name}/class"))
-            .unwrap_or_default();
-        let is_switch = class.starts_with(BRIDGE)
-            && root.fact(&format!("{DEVICES}/{name}/vendor")).as_deref() == Some(NVIDIA);
-        if is_switch || CLASSES.iter().any(|wanted| class.starts_with(wanted)) {
-            paths.extend(path(root, address).map(|path| (address, path)));
-        }
-    }
-    Ok(paths)
+/// Every PCI function, by address.
+pub fn functions(reader: &Reader<'_>, nodes: &[NumaNode]) -> Vec<PciFunction> {
+    let site = Site {
+        reader,
+        nodes: Nodes::new(nodes),
+        places: OnceCell::new(),
+    };
+    let names = reader.list(DEVICES);
+    let mut functions: Vec<PciFunction> = names
+        .iter()
+        .filter_map(|name| site.function(name))
+        .collect();
+    functions.sort_by_key(|function| function.address);
+    site.ask_above(&mut functions);
+    functions
 }
 
-/// The canonical path of a function, `/sys/devices/pci0000:15/0000:15:01.0/0000:16:00.0`.
-pub fn path(root: &Root, address: PciAddress) -> Option<String> {
-    let path = root.canonical(&format!("{DEVICES}/{address}"))?;
-    path.starts_with("/sys/devices/").then_some(path)
+/// The function at an address, of a list in order.
+pub fn find(functions: &[PciFunction], address: PciAddress) -> Option<&PciFunction> {
+    let at = functions.binary_search_by_key(&address, |function| function.address);
+    functions.get(at.ok()?)
 }
 
-/// The NUMA node next to a function: what the kernel says, else the only node that has its local CPUs,
-/// else what the nearest bridge above it says.
+/// Canonical paths of the functions that jobs use or kerf places by: network interfaces, displays, accelerators,
+/// co-processors, NVSwitches. A function whose path is not known is left out.
+pub fn paths(functions: &[PciFunction]) -> BTreeMap<PciAddress, String> {
+    let is_wanted = |function: &&PciFunction| {
+        let is_switch = function.class_pair() == OTHER_BRIDGE && function.vendor == Some(NVIDIA);
+        // InfiniBand is a network sub class.
+        let by_class = matches!(function.class_pair(), 0x0200..=0x03ff | 0x1200..=0x12ff | 0x0b40);
+        (is_switch || by_class) && !function.path.is_empty()
+    };
+    let wanted = functions.iter().filter(is_wanted);
+    wanted
+        .map(|function| (function.address, function.path.clone()))
+        .collect()
+}
+
+/// The NUMA node next to one function: what the kernel says, else the only node that has its local CPUs, else what
+/// the nearest bridge above it says.
 pub fn numa_node(root: &Root, address: PciAddress, nodes: &[NumaNode]) -> Option<u32> {
-    let device = format!("{DEVICES}/{address}");
-    told(root, &device, nodes)
-        .or_else(|| by_local_cpus(root, &device, nodes))
-        .or_else(|| by_ancestors(root, address, nodes))
+    let (reader, nodes) = (Reader::new(root), Nodes::new(nodes));
+    let folder = Folder::open(&reader, format!("{DEVICES}/{address}"))?;
+    nodes
+        .of_folder(&folder)
+        .or_else(|| nodes.above(&reader, &folder.canonical()?))
 }
 
-/// As [`numa_node`], for a folder that is not a PCI function's own (`class/infiniband/X/device`).
-pub fn numa_node_of_folder(root: &Root, folder: &str, nodes: &[NumaNode]) -> Option<u32> {
-    told(root, folder, nodes).or_else(|| by_local_cpus(root, folder, nodes))
+/// The nearest PCI function at or above a path.
+pub fn nearest(path: &str) -> Option<PciAddress> {
+    path.rsplit('/').find_map(address)
 }
 
-fn told(root: &Root, folder: &str, nodes: &[NumaNode]) -> Option<u32> {
-    // -1 does not parse as u32, and a node that is not online is as good as none.
-    let node = root.fact(&format!("{folder}/numa_node"))?.parse().ok()?;
-    nodes.iter().any(|known| known.id == node).then_some(node)
+/// An address in the kernel's own spelling; any other would let one function be listed twice.
+fn address(name: &str) -> Option<PciAddress> {
+    let address: PciAddress = name.parse().ok()?;
+    (address.to_string() == name).then_some(address)
 }
 
-fn local_cpus(root: &Root, folder: &str) -> Option<CpuSet> {
-    let list = root.fact(&format!("{folder}/local_cpulist"));
-    list.as_deref()
-        .and_then(CpuSet::from_list)
-        .or_else(|| CpuSet::from_mask(&root.fact(&format!("{folder}/local_cpus"))?))
+/// Whether a folder is a host bridge's, `pci0000:15`; domains have four digits or more.
+pub fn is_host_bridge(name: &str) -> bool {
+    let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let bus = name.strip_prefix("pci").and_then(|bus| bus.split_once(':'));
+    bus.is_some_and(|(domain, bus)| domain.len() >= 4 && hex(domain) && bus.len() == 2 && hex(bus))
 }
 
-fn by_local_cpus(root: &Root, folder: &str, nodes: &[NumaNode]) -> Option<u32> {
-    let local = local_cpus(root, folder)?;
-    let near =
-        |node: &&NumaNode| CpuSet::from_list(&node.cpus).is_some_and(|cpus| cpus.overlaps(&local));
-    let mut matches = nodes.iter().filter(near);
-    // CPUs of several nodes mean that the kernel did not know either.
-    match (matches.next(), matches.next()) {
-        (Some(node), None) => Some(node.id),
-        _ => None,
+/// What reading one function needs of the others.
+struct Site<'r, 'a> {
+    reader: &'r Reader<'a>,
+    nodes: Nodes,
+    /// Where functions hang in `/sys/devices`; looked up only where the bus has no links.
+    places: OnceCell<BTreeMap<PciAddress, String>>,
+}
+
+impl Site<'_, '_> {
+    fn function(&self, name: &str) -> Option<PciFunction> {
+        let path = format!("{DEVICES}/{name}");
+        let Some(address) = address(name) else {
+            return self.reader.odd(&path, "is no PCI address");
+        };
+        let Some(folder) = Folder::open(self.reader, path.clone()) else {
+            return self.reader.odd(&path, "leads to no folder");
+        };
+        let identity = Identity::read(&folder, name);
+        let path = self.place(&folder, address);
+        let parent = folders_above(&path).find_map(address_at_end);
+        Some(PciFunction {
+            address,
+            class: identity.class,
+            vendor: identity.vendor,
+            device: identity.device,
+            subsystem: identity.subsystem,
+            numa_node: self.nodes.of_folder(&folder),
+            parent,
+            host_bridge: host_bridge(&path).unwrap_or_default(),
+            path,
+            link: links::of_function(&folder),
+            driver: identity.driver,
+            iommu_group: iommu_group(&folder),
+            physical_function: physical_function(&folder),
+            sriov: sriov(&folder),
+            acs: acs::of_function(&folder),
+        })
+    }
+
+    /// Where a function hangs; empty where the tree does not say.
+    fn place(&self, folder: &Folder<'_, '_>, address: PciAddress) -> String {
+        let path = folder.canonical().unwrap_or_default();
+        if path.starts_with("/sys/devices/") {
+            if address_at_end(&path) == Some(address) {
+                return path;
+            }
+            let at = folder.path();
+            self.reader.odd::<()>(at, format_args!("leads to {path}"));
+        }
+        let places = self.places.get_or_init(|| search(self.reader));
+        places.get(&address).cloned().unwrap_or_default()
+    }
+
+    /// Functions whose folders name no node get that of the nearest bridge that has one. What stands above is asked
+    /// once, however many functions hang below it.
+    fn ask_above(&self, functions: &mut [PciFunction]) {
+        let own = functions
+            .iter()
+            .map(|one| (one.path.clone(), one.numa_node));
+        let mut known: BTreeMap<String, Option<u32>> = own.collect();
+        for function in functions.iter_mut().filter(|one| one.numa_node.is_none()) {
+            function.numa_node = folders_above(&function.path).find_map(|above| {
+                if let Some(answer) = known.get(above) {
+                    return *answer;
+                }
+                let folder = Folder::open(self.reader, above.trim_start_matches('/').to_owned());
+                let answer = folder.and_then(|folder| self.nodes.of_folder(&folder));
+                known.insert(above.to_owned(), answer);
+                answer
+            });
+        }
     }
 }
 
-fn by_ancestors(root: &Root, address: PciAddress, nodes: &[NumaNode]) -> Option<u32> {
-    let path = path(root, address)?;
-    let mut folder = path.as_str();
-    while let Some((parent, _)) = folder.rsplit_once('/') {
-        let name = parent.rsplit('/').next()?;
-        if name.parse::<PciAddress>().is_err() && !name.starts_with("pci") {
-            return None;
+fn address_at_end(path: &str) -> Option<PciAddress> {
+    address(path.rsplit('/').next()?)
+}
+
+/// The innermost: below a VMD controller a host bridge hangs under a function of another.
+fn host_bridge(path: &str) -> Option<String> {
+    let name = path.rsplit('/').find(|name| is_host_bridge(name))?;
+    Some(name.to_owned())
+}
+
+fn iommu_group(folder: &Folder<'_, '_>) -> Option<u32> {
+    const LINK: &str = "iommu_group";
+    let name = folder.link(LINK)?;
+    let group = name.parse().ok();
+    group.or_else(|| folder.unlike(LINK, &name, "a group's number"))
+}
+
+fn physical_function(folder: &Folder<'_, '_>) -> Option<PciAddress> {
+    const LINK: &str = "physfn";
+    let name = folder.link(LINK)?;
+    address(&name).or_else(|| folder.unlike(LINK, &name, "a PCI address"))
+}
+
+fn sriov(folder: &Folder<'_, '_>) -> Option<SriovFunctions> {
+    let total = folder.number("sriov_totalvfs")?;
+    let enabled = folder.number("sriov_numvfs")?;
+    Some(SriovFunctions { total, enabled })
+}
+
+/// Finds functions in `/sys/devices`, below host bridges and bridges. Folders are what they are called: a link is
+/// not followed, so nothing is found twice.
+fn search(reader: &Reader<'_>) -> BTreeMap<PciAddress, String> {
+    let mut found = BTreeMap::new();
+    let mut pending = vec!["sys/devices".to_owned()];
+    for _ in 0..SEARCHED {
+        let Some(path) = pending.pop() else {
+            return found;
+        };
+        for name in reader.list(&path) {
+            let inside = format!("{path}/{name}");
+            let at = address(&name);
+            if at.is_none() && !is_host_bridge(&name) {
+                continue;
+            }
+            let canonical = reader.root().canonical(&inside);
+            if canonical
+                .as_deref()
+                .map(|path| path.trim_start_matches('/'))
+                == Some(&inside)
+            {
+                found.extend(at.map(|at| (at, format!("/{inside}"))));
+                pending.push(inside);
+            }
         }
-        let inside = parent.trim_start_matches('/');
-        if let Some(node) = numa_node_of_folder(root, inside, nodes) {
-            return Some(node);
-        }
-        folder = parent;
     }
-    None
+    reader.odd::<()>(
+        "sys/devices",
+        format_args!("has more than {SEARCHED} folders of functions"),
+    );
+    found
 }

@@ -47,16 +47,34 @@ impl<'a> Reader<'a> {
 
     /// As [`Reader::text`], with the empty text of an empty file: some files say "none" so.
     fn content(&self, path: &str) -> Option<String> {
-        match self.root.bytes(path) {
+        self.all_said(self.root.bytes(path), &path)
+    }
+
+    /// The text of what was read; `None` where it is empty.
+    pub(super) fn said(
+        &self,
+        read: Result<Option<Vec<u8>>, SysfsError>,
+        path: &dyn Display,
+    ) -> Option<String> {
+        self.all_said(read, path).filter(|text| !text.is_empty())
+    }
+
+    fn all_said(
+        &self,
+        read: Result<Option<Vec<u8>>, SysfsError>,
+        path: &dyn Display,
+    ) -> Option<String> {
+        match read {
             Ok(None) => None,
             Ok(Some(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => Some(text.trim().to_owned()),
-                Err(_) => self.odd(path, "is not text"),
+                Err(_) => self.odd(&path.to_string(), "is not text"),
             },
-            Err(SysfsError::TooLarge { limit, .. }) => {
-                self.odd(path, format_args!("has more than {limit} bytes"))
-            }
-            Err(error) => self.odd(path, in_words(&error)),
+            Err(SysfsError::TooLarge { limit, .. }) => self.odd(
+                &path.to_string(),
+                format_args!("has more than {limit} bytes"),
+            ),
+            Err(error) => self.odd(&path.to_string(), in_words(&error)),
         }
     }
 
@@ -68,10 +86,11 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let text = self.text(path)?;
-        parse(&text).or_else(|| self.not(path, &text, expected))
+        parse(&text).or_else(|| self.unlike(path, &text, expected))
     }
 
-    fn not<T>(&self, path: &str, text: &str, expected: &str) -> Option<T> {
+    /// Remembers that a file says something that is not `expected`.
+    pub(super) fn unlike<T>(&self, path: &str, text: &str, expected: &str) -> Option<T> {
         let shown: String = text.chars().take(SHOWN).collect();
         self.odd(path, format_args!("{shown:?} is not {expected}"))
     }
@@ -79,7 +98,7 @@ impl<'a> Reader<'a> {
     /// A set of CPUs or nodes that the kernel writes as a list. An empty file is the empty set.
     pub fn set(&self, path: &str) -> Option<CpuSet> {
         let text = self.content(path)?;
-        CpuSet::from_list(&text).or_else(|| self.not(path, &text, "a list of numbers"))
+        CpuSet::from_list(&text).or_else(|| self.unlike(path, &text, "a list of numbers"))
     }
 
     /// A set that the kernel writes as a list in one file and as a mask in another; old kernels have the mask alone.

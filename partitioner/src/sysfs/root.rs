@@ -4,6 +4,7 @@
 //! many `..`, ends inside the root, also while somebody renames what lies there. A resolver of our own
 //! would have to win that race again at every component.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -110,38 +111,7 @@ impl Root {
 
     /// What is in a file; `None` where it is absent, not a regular file, or the device behind it does not answer.
     pub fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, SysfsError> {
-        let failed = |cause: io::Error| SysfsError::Read {
-            path: path.to_owned(),
-            cause,
-        };
-        // Without O_NONBLOCK a pipe in a hostile tree would hold us for ever.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let mut file = match self.resolve(path, flags) {
-            Ok(fd) => File::from(fd),
-            Err(errno) if is_absent(errno) => return Ok(None),
-            Err(errno) => return Err(failed(errno.into())),
-        };
-        if !file.metadata().map_err(failed)?.is_file() {
-            return Ok(None);
-        }
-        let mut bytes = Vec::new();
-        if let Err(error) = read_to_end(&mut file, &mut bytes) {
-            let unknown = error
-                .raw_os_error()
-                .is_some_and(|raw| is_silent(Errno::from_raw(raw)));
-            return if unknown {
-                Ok(None)
-            } else {
-                Err(failed(error))
-            };
-        }
-        if u64::try_from(bytes.len()).map_or(true, |length| length > FILE_LIMIT) {
-            return Err(SysfsError::TooLarge {
-                path: path.to_owned(),
-                limit: FILE_LIMIT,
-            });
-        }
-        Ok(Some(bytes))
+        contents(self.resolve(path, READ), Length::Any, &path)
     }
 
     /// As [`Root::read`], with a file that cannot be read counted as unknown, for single facts.
@@ -192,6 +162,11 @@ impl Root {
     /// `None` where it leads nowhere.
     pub fn canonical(&self, path: &str) -> Option<String> {
         let fd = self.resolve(path, OFlag::O_PATH).ok()?;
+        self.place(&fd)
+    }
+
+    /// The canonical path of what was opened beneath the root.
+    pub(super) fn place(&self, fd: &OwnedFd) -> Option<String> {
         let on_host = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).ok()?;
         let inside = on_host.strip_prefix(&self.path).ok()?.to_str()?;
         Some(format!("/{inside}"))
@@ -218,6 +193,63 @@ impl Root {
     }
 }
 
+/// How a file that is only read is opened. Without O_NONBLOCK a pipe in a hostile tree would hold us for ever.
+pub(super) const READ: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY);
+
+/// How much one read of a file tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Length {
+    /// A short read need not be the last one.
+    Any,
+    /// An attribute of a device has at most a page, and the kernel hands it out in one read
+    /// (Documentation/filesystems/sysfs.rst), so less than a page is all.
+    Page,
+}
+
+/// What is in a file that was opened, or was not; as [`Root::bytes`].
+pub(super) fn contents(
+    opened: Result<OwnedFd, Errno>,
+    length: Length,
+    path: &dyn Display,
+) -> Result<Option<Vec<u8>>, SysfsError> {
+    let failed = |cause: io::Error| SysfsError::Read {
+        path: path.to_string(),
+        cause,
+    };
+    let mut file = match opened {
+        Ok(fd) => File::from(fd),
+        Err(errno) if is_absent(errno) => return Ok(None),
+        Err(errno) => return Err(failed(errno.into())),
+    };
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    let read = match length {
+        Length::Any => read_to_end(&mut file, &mut bytes),
+        Length::Page => read_page(&mut file, &mut bytes),
+    };
+    if let Err(error) = read {
+        let unknown = error
+            .raw_os_error()
+            .is_some_and(|raw| is_silent(Errno::from_raw(raw)));
+        return if unknown {
+            Ok(None)
+        } else {
+            Err(failed(error))
+        };
+    }
+    if u64::try_from(bytes.len()).map_or(true, |length| length > FILE_LIMIT) {
+        return Err(SysfsError::TooLarge {
+            path: path.to_string(),
+            limit: FILE_LIMIT,
+        });
+    }
+    Ok(Some(bytes))
+}
+
 /// Reads up to one byte more than the limit. Most files have a line: they take one read and one allocation of
 /// their size, where `Read::read_to_end` begins with a guess.
 fn read_to_end(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -231,8 +263,19 @@ fn read_to_end(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`read_to_end`], of a file that comes whole where it has less than a page.
+fn read_page(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut page = [0; 4096];
+    let count = file.read(&mut page)?;
+    bytes.extend_from_slice(page.get(..count).unwrap_or_default());
+    if count == page.len() {
+        file.take(FILE_LIMIT).read_to_end(bytes)?;
+    }
+    Ok(())
+}
+
 /// Whether opening failed because there is nothing of that name, or nothing behind it.
-fn is_absent(errno: Errno) -> bool {
+pub(super) fn is_absent(errno: Errno) -> bool {
     matches!(
         errno,
         Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENODEV | Errno::ENXIO | Errno::EIO

@@ -41,8 +41,7 @@ impl Device<'_> {
 pub fn matrix(inventory: &Inventory, tree: &PciTree) -> Vec<TopologyRow> {
     let gpus = inventory.gpus.iter().map(Device::Gpu);
     let nics = inventory
-        .nics
-        .iter()
+        .rdma_nics()
         .enumerate()
         .map(|(position, nic)| Device::Nic(position, nic));
     let devices: Vec<Device<'_>> = gpus.chain(nics).collect();

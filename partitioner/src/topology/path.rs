@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
+use kerf_types::{HostMap, PciAddress};
+
+use crate::sysfs::pci::is_host_bridge;
 
 /// Where a PCI function hangs: its root bus and the bridges above it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,7 @@ impl PciPath {
         let mut root = None;
         let mut chain = Vec::new();
         for part in path.split('/') {
-            if part.strip_prefix("pci").is_some_and(is_root_bus) {
+            if is_host_bridge(part) {
                 root = Some(part.to_owned());
                 chain.clear();
             } else if root.is_some() {
@@ -82,13 +84,6 @@ impl PciPath {
     }
 }
 
-/// `0000:15`, with a domain of four digits or more.
-fn is_root_bus(text: &str) -> bool {
-    let hex = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    text.split_once(':')
-        .is_some_and(|(domain, bus)| domain.len() >= 4 && hex(domain) && bus.len() == 2 && hex(bus))
-}
-
 /// Places of a host's PCI functions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PciTree {
@@ -104,6 +99,12 @@ impl PciTree {
         Self {
             paths: parsed.collect(),
         }
+    }
+
+    /// From the functions that the kernel shows.
+    pub fn of(map: &HostMap) -> Self {
+        let functions = map.pci.iter();
+        Self::new(functions.map(|function| (function.address, function.path.as_str())))
     }
 
     /// Where a function hangs, if that is known.

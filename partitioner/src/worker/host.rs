@@ -1,27 +1,31 @@
 //! The host apart from its GPUs. Nothing here enters the GPU driver, so it answers beside a hung one.
 
 use kerf_api::partitioner::v1::HostFacts;
+use kerf_types::HostMap;
+use kerf_types::inventory::NumaNode;
 
 use crate::amd;
 use crate::in_words;
-use crate::sysfs::{Reader, Root, SysfsError, driver, majors, nics, numa, pci};
+use crate::sysfs::{Reader, Root, SysfsError, devices, driver, majors, nics, numa, nvme, pci};
 use crate::systree::SysTree;
 
-/// What sysfs tells; what it does not is named among the problems.
+/// What sysfs tells; what it does not is named among the problems, and a file that is odd among the oddities.
 pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
     let mut problems = Vec::new();
     let reader = Reader::new(root);
     let nodes = numa::nodes(&reader);
-    let nics = kept(nics::nics(root, &nodes), &mut problems);
-    let paths = kept(pci::paths(root), &mut problems);
+    let map = map(&reader, &nodes);
+    let nics = nics::nics(&reader, &map.pci, &nodes);
     let majors = kept(majors::majors(root), &mut problems);
     let gpus = kept(driver::addresses(root), &mut problems);
     let amd_gpus = amd::addresses(tree).unwrap_or_else(|error| {
         problems.push(in_words(&error));
         Vec::new()
     });
-    let odd = reader.into_oddities().into_iter();
-    problems.extend(odd.map(|odd| format!("{} {}", odd.path, odd.what)));
+    let map = HostMap {
+        oddities: reader.into_oddities(),
+        ..map
+    };
     HostFacts {
         amd_gpus: amd_gpus.iter().map(ToString::to_string).collect(),
         host: host_name(),
@@ -29,12 +33,20 @@ pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
         numa_nodes: nodes.iter().map(Into::into).collect(),
         nics: nics.iter().map(Into::into).collect(),
         majors,
-        pci_paths: paths
-            .into_iter()
-            .map(|(address, path)| (address.to_string(), path))
-            .collect(),
-        map: None,
+        map: Some((&map).into()),
         problems,
+    }
+}
+
+/// All that the kernel shows, in one pass.
+fn map(reader: &Reader<'_>, nodes: &[NumaNode]) -> HostMap {
+    let pci = pci::functions(reader, nodes);
+    let devices = devices::devices(reader, &pci, nodes);
+    HostMap {
+        nvme: nvme::controllers(reader, &pci, nodes),
+        pci,
+        devices,
+        ..HostMap::default()
     }
 }
 

@@ -32,6 +32,14 @@ pub struct Inventory {
     pub problems: Vec<String>,
 }
 
+impl Inventory {
+    /// Interfaces that do RDMA, in order: `NIC0` of a topology is the first.
+    pub fn rdma_nics(&self) -> impl Iterator<Item = &Nic> {
+        let nics = self.nics.iter();
+        nics.filter(|nic| nic.kind == NicKind::Rdma)
+    }
+}
+
 /// Versions of the driver and its library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Driver {

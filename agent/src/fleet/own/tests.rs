@@ -38,7 +38,6 @@ fn view() -> HostView {
             problems: Vec::new(),
             map: Default::default(),
         },
-        pci_paths: Default::default(),
         sight: Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kerf_api::json::Web;
+use kerf_types::HostMap;
 use kerf_types::inventory::{
     Architecture, Driver, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
 };
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
+use kerf_types::map::PciFunction;
 use kerf_types::peer::Attempt;
 use kerf_types::profile::{Engines, Profile};
 use kerf_types::{
@@ -144,8 +146,21 @@ fn inventory() -> Inventory {
             ..Default::default()
         }],
         problems: vec!["the serial number of GPU 1".to_owned()],
-        map: Default::default(),
+        map: Arc::new(HostMap {
+            // One switch with all three below it; NVLink is what the matrix shows between the GPUs.
+            pci: vec![
+                below(0, "0000:0c:00.0"),
+                below(1, "0000:0d:00.0"),
+                below(2, "0000:0e:00.0"),
+            ],
+            ..HostMap::default()
+        }),
     }
+}
+
+fn below(port: u32, address: &str) -> PciFunction {
+    let switch = "/sys/devices/pci0000:0a/0000:0a:01.0/0000:0b:00.0";
+    PciFunction::at(at(address), format!("{switch}/0000:0b:0{port}.0/{address}"))
 }
 
 fn view() -> HostView {
@@ -171,18 +186,6 @@ fn view() -> HostView {
         lease(1, Holder::Container(secret), LeaseState::Active, slice),
         lease(2, Holder::User { uid: 1000 }, LeaseState::Reserved, whole),
     ];
-    // One switch with all three below it; NVLink is what the matrix shows between the GPUs.
-    let below = |port: u32, address: &str| {
-        let path = format!(
-            "/sys/devices/pci0000:0a/0000:0a:01.0/0000:0b:00.0/0000:0b:0{port}.0/{address}"
-        );
-        (address.to_owned(), path)
-    };
-    let paths = [
-        below(0, "0000:0c:00.0"),
-        below(1, "0000:0d:00.0"),
-        below(2, "0000:0e:00.0"),
-    ];
     let degraded = Degraded {
         why: "the disk is full".to_owned(),
         hint: "make room".to_owned(),
@@ -198,7 +201,6 @@ fn view() -> HostView {
             &Default::default(),
         ),
         inventory,
-        pci_paths: paths.into(),
         leases,
         vgpus: Default::default(),
         vgpu_gpus: Default::default(),

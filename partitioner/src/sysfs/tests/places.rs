@@ -84,9 +84,25 @@ fn a_numa_node_is_found_where_the_firmware_is_silent() {
     assert_eq!(near("0000:00:04.0"), None);
     assert_eq!(near("10000:e1:00.0"), Some(0));
     assert_eq!(near("0000:77:00.0"), None, "no such device");
+    let reader = Reader::new(&root);
+    let functions = pci::functions(&reader, &nodes);
+    for function in &functions {
+        let address = function.address.to_string();
+        assert_eq!(function.numa_node, near(&address), "{address}");
+    }
+    assert_eq!(functions.len(), 5);
     assert!(
-        pci::paths(&root).expect("paths").is_empty(),
+        pci::paths(&functions).is_empty(),
         "a folder has no path in /sys/devices"
+    );
+    let oddities = reader.into_oddities();
+    let seen: Vec<_> = oddities
+        .iter()
+        .map(|odd| format!("{} {}", odd.path, odd.what))
+        .collect();
+    assert_eq!(
+        seen,
+        ["/sys/bus/pci/devices/0000:00:03.0/numa_node names node 7, which is not online"]
     );
 }
 
@@ -131,8 +147,10 @@ fn interfaces_of_all_sorts() {
         &files,
         &[link, ("sys/class/infiniband/bond0/ports/1/rate", "")],
     );
-    let nodes = numa::nodes(&Reader::new(&root));
-    let nics = nics::nics(&root, &nodes).expect("interfaces");
+    let reader = Reader::new(&root);
+    let nodes = numa::nodes(&reader);
+    let functions = pci::functions(&reader, &nodes);
+    let nics = nics::nics(&reader, &functions, &nodes);
     let seen: Vec<_> = nics
         .iter()
         .map(|nic| {
@@ -153,9 +171,9 @@ fn interfaces_of_all_sorts() {
             ("bond0", String::new(), None, "", 0),
             ("mlx5_0", at(), Some(0), "InfiniBand", 400),
             ("mlx5_1", at(), Some(0), "Ethernet", 0),
-            ("qib0", String::new(), None, "InfiniBand", 2),
+            ("qib0", at(), Some(0), "InfiniBand", 2),
         ]
     );
-    let paths = pci::paths(&root).expect("paths");
+    let paths = pci::paths(&functions);
     assert_eq!(paths.values().collect::<Vec<_>>(), [&format!("/{bus}")]);
 }

@@ -17,7 +17,7 @@ pub struct PciFunction {
     pub subsystem: Option<(u16, u16)>,
     /// The NUMA node that it is next to.
     pub numa_node: Option<u32>,
-    /// The bridge above it; `None` on a root bus.
+    /// The bridge above it, or the function that its host bridge belongs to (VMD); `None` on a root bus.
     pub parent: Option<PciAddress>,
     /// Name of the host bridge's folder (`pci0000:00`); empty where the tree does not say.
     pub host_bridge: String,
@@ -37,9 +37,29 @@ pub struct PciFunction {
     pub acs: Option<Acs>,
 }
 
-/// Base class and sub class, as `lspci` has them.
 impl PciFunction {
-    /// `0x0302` for a 3D controller.
+    /// A function of which nothing is known but where it is.
+    pub fn at(address: PciAddress, path: String) -> Self {
+        Self {
+            address,
+            class: 0,
+            vendor: None,
+            device: None,
+            subsystem: None,
+            numa_node: None,
+            parent: None,
+            host_bridge: String::new(),
+            path,
+            link: None,
+            driver: None,
+            iommu_group: None,
+            physical_function: None,
+            sriov: None,
+            acs: None,
+        }
+    }
+
+    /// Base class and sub class, as `lspci` has them: `0x0302` for a 3D controller.
     pub fn class_pair(&self) -> u16 {
         u16::try_from(self.class >> 8 & 0xffff).unwrap_or(u16::MAX)
     }

@@ -65,8 +65,7 @@ impl Machine {
             numa_node: gpu.numa_node,
             is_well: gpu.health.is_ok(),
             nics: inventory
-                .nics
-                .iter()
+                .rdma_nics()
                 .map(|nic| (nic.name.clone(), near_nic(gpu, nic, tree)))
                 .collect(),
         });
