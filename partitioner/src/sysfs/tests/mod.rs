@@ -11,6 +11,8 @@ use crate::sysfs::capabilities::{Capability, CapabilityTable};
 use crate::sysfs::cpus::CpuSet;
 use crate::sysfs::{Root, SysfsError, driver, majors};
 
+mod functions;
+mod lstopo_io;
 mod places;
 
 /// A tree with these files; a content that begins with `->` is a link.

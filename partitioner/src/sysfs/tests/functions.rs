@@ -1,0 +1,373 @@
+//! PCI functions of trees that no dump shows: SR-IOV, VMD, access control, folders for links, and lies.
+
+use std::fs;
+
+use kerf_types::inventory::NumaNode;
+use kerf_types::map::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
+
+use super::tree;
+use crate::sysfs::links::parse_speed;
+use crate::sysfs::{Reader, Root, acs, pci};
+
+const BUS: &str = "sys/bus/pci/devices";
+
+fn nodes() -> Vec<NumaNode> {
+    let node = |id, cpus: &str| NumaNode {
+        id,
+        cpus: cpus.to_owned(),
+        ..Default::default()
+    };
+    vec![node(0, "0-3"), node(1, "4-7")]
+}
+
+/// Functions of a tree, and what was odd in it.
+fn read(root: &Root) -> (Vec<PciFunction>, Vec<String>) {
+    let reader = Reader::new(root);
+    let functions = pci::functions(&reader, &nodes());
+    let oddities = reader.into_oddities().into_iter();
+    let odd = oddities.map(|odd| format!("{} {}", odd.path, odd.what));
+    (functions, odd.collect())
+}
+
+fn at(functions: &[PciFunction], address: &str) -> PciFunction {
+    let parsed = address.parse().expect(address);
+    let found = pci::find(functions, parsed);
+    found
+        .unwrap_or_else(|| panic!("{address} is listed"))
+        .clone()
+}
+
+#[test]
+fn a_function_is_read_whole() {
+    let port = "sys/devices/pci0000:15/0000:15:01.0";
+    let uevent = "DRIVER=mlx5_core\nPCI_CLASS=20700\nPCI_ID=15B3:1021\nPCI_SUBSYS_ID=15B3:0041\n\
+                  PCI_SLOT_NAME=0000:16:00.0\nMODALIAS=pci:v000015B3\n";
+    let card = format!("{port}/0000:16:00.0");
+    let virt = format!("{port}/0000:16:00.1");
+    let file = |folder: &str, name: &str| format!("{folder}/{name}");
+    let files = [
+        (
+            file(port, "uevent"),
+            "DRIVER=pcieport\nPCI_CLASS=60400\nPCI_ID=8086:352A\nPCI_SUBSYS_ID=0000:0000\n",
+        ),
+        (file(port, "numa_node"), "1"),
+        (file(&card, "uevent"), uevent),
+        (file(&card, "numa_node"), "-1"),
+        (file(&card, "current_link_speed"), "2.5 GT/s PCIe"),
+        (file(&card, "current_link_width"), "8"),
+        (file(&card, "max_link_speed"), "32.0 GT/s PCIe"),
+        (file(&card, "max_link_width"), "16"),
+        (file(&card, "sriov_totalvfs"), "8"),
+        (file(&card, "sriov_numvfs"), "1"),
+        (
+            file(&card, "iommu_group"),
+            "->../../../../kernel/iommu_groups/42",
+        ),
+        (file(&virt, "class"), "0x020700"),
+        (file(&virt, "vendor"), "0x15b3"),
+        (file(&virt, "device"), "0x101e"),
+        (file(&virt, "subsystem_vendor"), "0x15b3"),
+        (file(&virt, "subsystem_device"), "0x0041"),
+        (file(&virt, "physfn"), "->../0000:16:00.0"),
+        (
+            file(&virt, "driver"),
+            "->../../../../bus/pci/drivers/vfio-pci",
+        ),
+        (file(&virt, "current_link_speed"), "Unknown"),
+        (file(&virt, "current_link_width"), "0"),
+        (file(&virt, "max_link_speed"), "Unknown speed"),
+        (file(&virt, "max_link_width"), "255"),
+        (
+            format!("{BUS}/0000:15:01.0"),
+            "->../../../devices/pci0000:15/0000:15:01.0",
+        ),
+        (
+            format!("{BUS}/0000:16:00.0"),
+            "->../../../devices/pci0000:15/0000:15:01.0/0000:16:00.0",
+        ),
+        (
+            format!("{BUS}/0000:16:00.1"),
+            "->../../../devices/pci0000:15/0000:15:01.0/0000:16:00.1",
+        ),
+    ];
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), *text))
+        .collect();
+    let (_folder, root) = tree(&files);
+    let (functions, odd) = read(&root);
+    assert_eq!(odd, Vec::<String>::new());
+    assert_eq!(
+        at(&functions, "0000:16:00.0"),
+        PciFunction {
+            address: "0000:16:00.0".parse().expect("an address"),
+            class: 0x02_0700,
+            vendor: 0x15b3,
+            device: 0x1021,
+            subsystem: Some((0x15b3, 0x41)),
+            numa_node: Some(1),
+            parent: Some("0000:15:01.0".parse().expect("an address")),
+            host_bridge: "pci0000:15".to_owned(),
+            path: format!("/{card}"),
+            link: Some(PciLink {
+                speed: Some(LinkSpeed(2_500)),
+                width: Some(8),
+                max_speed: Some(LinkSpeed(32_000)),
+                max_width: Some(16),
+            }),
+            driver: Some("mlx5_core".to_owned()),
+            iommu_group: Some(42),
+            physical_function: None,
+            sriov: Some(SriovFunctions {
+                total: 8,
+                enabled: 1
+            }),
+            acs: None,
+        }
+    );
+    let virt = at(&functions, "0000:16:00.1");
+    assert_eq!(
+        (virt.class, virt.vendor, virt.device),
+        (0x02_0700, 0x15b3, 0x101e)
+    );
+    assert_eq!(virt.subsystem, Some((0x15b3, 0x41)));
+    assert_eq!(virt.driver.as_deref(), Some("vfio-pci"));
+    assert_eq!(
+        virt.physical_function,
+        Some(at(&functions, "0000:16:00.0").address)
+    );
+    assert_eq!((virt.link, virt.sriov), (None, None));
+    let port = at(&functions, "0000:15:01.0");
+    assert_eq!(
+        (port.parent, port.subsystem, port.numa_node),
+        (None, None, Some(1))
+    );
+}
+
+#[test]
+fn domains_below_a_controller_hang_under_it() {
+    let inner = "sys/devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:01.0/10000:e1:00.0";
+    let class = format!("{inner}/class");
+    let link = format!("->../../../../{inner}");
+    let (_folder, root) = tree(&[
+        (&class, "0x010802"),
+        ("sys/devices/pci0000:00/0000:00:0e.0/numa_node", "0"),
+        (&format!("{BUS}/10000:e1:00.0"), &link),
+        (
+            &format!("{BUS}/10000:e0:01.0"),
+            link.trim_end_matches("/10000:e1:00.0"),
+        ),
+        (
+            &format!("{BUS}/0000:00:0e.0"),
+            "->../../../devices/pci0000:00/0000:00:0e.0",
+        ),
+    ]);
+    let (functions, odd) = read(&root);
+    assert_eq!(odd, Vec::<String>::new());
+    let disk = at(&functions, "10000:e1:00.0");
+    assert_eq!(
+        (disk.host_bridge.as_str(), disk.numa_node),
+        ("pci10000:e0", Some(0))
+    );
+    let port = at(&functions, "10000:e0:01.0");
+    assert_eq!(
+        (disk.parent, port.parent),
+        (
+            Some(port.address),
+            Some(at(&functions, "0000:00:0e.0").address)
+        )
+    );
+    assert_eq!(disk.path, format!("/{inner}"));
+}
+
+#[test]
+fn folders_for_links_hang_where_the_devices_show_them() {
+    let (_folder, root) = tree(&[
+        (&format!("{BUS}/0004:05:00.0/class"), "0x030000"),
+        (&format!("{BUS}/0004:05:00.0/local_cpus"), "000000f0"),
+        (&format!("{BUS}/0004:06:00.0/class"), "0x030000"),
+        ("sys/devices/pci0004:00/0004:00:00.0/0004:05:00.0/irq", "1"),
+        // A way to the same that is no folder of its own.
+        ("sys/devices/pci0004:00/0004:00:01.0", "->0004:00:00.0"),
+        ("sys/devices/pci0004:00/0004:00:02.0", "->."),
+    ]);
+    let (functions, odd) = read(&root);
+    assert_eq!((functions.len(), odd), (2, Vec::new()));
+    let found = at(&functions, "0004:05:00.0");
+    assert_eq!(
+        found.path,
+        "/sys/devices/pci0004:00/0004:00:00.0/0004:05:00.0"
+    );
+    assert_eq!(
+        (found.host_bridge.as_str(), found.numa_node),
+        ("pci0004:00", Some(1))
+    );
+    assert_eq!(found.parent, "0004:00:00.0".parse().ok());
+    let lost = at(&functions, "0004:06:00.0");
+    assert_eq!(
+        (lost.path.as_str(), lost.parent, lost.class),
+        ("", None, 0x03_0000)
+    );
+}
+
+#[test]
+fn lies_are_told_and_not_believed() {
+    let device = |name: &str| format!("sys/devices/pci0000:00/0000:00:01.0/{name}");
+    let files = [
+        (
+            device("uevent"),
+            "PCI_CLASS=zzz\nPCI_ID=8086\nPCI_SUBSYS_ID=1:2:3\nDRIVER=\nno sense\n",
+        ),
+        (device("class"), "0x1000000"),
+        (device("vendor"), "0x10de1"),
+        (device("device"), "+0x12"),
+        (device("numa_node"), "one"),
+        (device("local_cpulist"), "9-3"),
+        (device("local_cpus"), "g"),
+        (device("current_link_speed"), "fast"),
+        (device("current_link_width"), "4096"),
+        (device("iommu_group"), "->none"),
+        (device("physfn"), "->../elsewhere"),
+        (device("sriov_totalvfs"), "-4"),
+        (device("driver"), "->/"),
+        (
+            format!("{BUS}/0000:00:01.0"),
+            "->../../../devices/pci0000:00/0000:00:01.0",
+        ),
+        (
+            format!("{BUS}/0000:00:02.0"),
+            "->../../../devices/pci0000:00/0000:00:01.0",
+        ),
+        (format!("{BUS}/0000:00:03.0"), "->0000:00:03.0"),
+        (
+            format!("{BUS}/0000:00:4.0"),
+            "->../../../devices/pci0000:00/0000:00:01.0",
+        ),
+        (format!("{BUS}/0000:00:05.0"), "a file"),
+    ];
+    let files: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(path, text)| (path.as_str(), *text))
+        .collect();
+    let (folder, root) = tree(&files);
+    fs::write(folder.path().join(device("max_link_speed")), [0xff]).expect("a file");
+    let (functions, odd) = read(&root);
+    assert_eq!(functions.len(), 2);
+    let liar = at(&functions, "0000:00:01.0");
+    assert_eq!((liar.class, liar.vendor, liar.subsystem), (0, 0, None));
+    assert_eq!(
+        (liar.numa_node, liar.link, liar.iommu_group),
+        (None, None, None)
+    );
+    assert_eq!(
+        (liar.physical_function, liar.sriov, liar.driver),
+        (None, None, None)
+    );
+    assert_eq!(at(&functions, "0000:00:02.0").path, "");
+    let of = |address: &str| {
+        let prefix = format!("/{BUS}/{address}");
+        let those = odd
+            .iter()
+            .filter_map(|odd| odd.strip_prefix(prefix.as_str()));
+        those.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        of("0000:00:01.0"),
+        [
+            "/class \"0x1000000\" is not a class code",
+            "/current_link_speed \"fast\" is not a speed in GT/s",
+            "/current_link_width \"4096\" is not a number that fits",
+            "/iommu_group \"none\" is not a group's number",
+            "/local_cpulist \"9-3\" is not a list of CPUs",
+            "/local_cpus \"g\" is not a mask of CPUs",
+            "/max_link_speed is not text",
+            "/numa_node \"one\" is not a number that fits",
+            "/physfn \"elsewhere\" is not a PCI address",
+            "/sriov_totalvfs \"-4\" is not a number that fits",
+            "/uevent \"DRIVER=\" is not a function's identity",
+            "/uevent \"PCI_CLASS=zzz\" is not a function's identity",
+            "/uevent \"PCI_ID=8086\" is not a function's identity",
+            "/uevent \"PCI_SUBSYS_ID=1:2:3\" is not a function's identity",
+            "/vendor \"0x10de1\" is not a hexadecimal number that fits",
+        ]
+    );
+    assert!(
+        of("0000:00:02.0").contains(&" leads to /sys/devices/pci0000:00/0000:00:01.0".to_owned())
+    );
+    assert_eq!(of("0000:00:03.0"), [" leads to no folder"]);
+    assert_eq!(of("0000:00:4.0"), [" is no PCI address"]);
+    assert_eq!(of("0000:00:05.0"), [" leads to no folder"]);
+}
+
+#[test]
+fn speeds_are_read_in_every_spelling() {
+    for (text, speed) in [
+        ("2.5 GT/s", 2_500),
+        ("2.5 GT/s PCIe", 2_500),
+        ("8 GT/s", 8_000),
+        ("8.0 GT/s PCIe", 8_000),
+        ("64.0 GT/s PCIe", 64_000),
+        ("0.125 GT/s", 125),
+    ] {
+        assert_eq!(parse_speed(text), Some(LinkSpeed(speed)), "{text}");
+    }
+    for wrong in [
+        "",
+        "8",
+        "8 GB/s",
+        " GT/s",
+        "8. GT/s",
+        "0 GT/s",
+        "-8 GT/s",
+        "8.0000 GT/s",
+        "99999 GT/s",
+    ] {
+        assert_eq!(parse_speed(wrong), None, "{wrong}");
+    }
+}
+
+/// An extended configuration space with these registers, by offset.
+fn space(registers: &[(usize, u32)]) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    for (offset, register) in registers {
+        bytes[*offset..*offset + 4].copy_from_slice(&register.to_le_bytes());
+    }
+    bytes
+}
+
+fn acs_of(config: &[u8]) -> Option<Acs> {
+    let (folder, root) = tree(&[(&format!("{BUS}/0000:00:01.0/class"), "0x060400")]);
+    fs::write(folder.path().join(BUS).join("0000:00:01.0/config"), config).expect("a file");
+    at(&read(&root).0, "0000:00:01.0").acs
+}
+
+#[test]
+fn access_control_is_found_along_the_list() {
+    // Advanced error reporting first, then access control.
+    let whole = space(&[
+        (0x100, 0x1480_0001),
+        (0x148, 0x0001_000d),
+        (0x14c, 0x001d_005f),
+    ]);
+    let acs = Acs {
+        capable: 0x5f,
+        enabled: 0x1d,
+    };
+    assert_eq!(acs_of(&whole), Some(acs));
+    assert!(acs.redirects_peers());
+    for short in [0, 64, 256, 0x148, 0x14e] {
+        assert_eq!(acs_of(&whole[..short]), None, "{short} bytes");
+    }
+    let without = space(&[(0x100, 0x1480_0001), (0x148, 0x0001_0019)]);
+    let into_the_old_space = space(&[(0x100, 0x0400_0001), (0x40, 0x0000_000d)]);
+    for none in [without, into_the_old_space, space(&[]), vec![0xff; 4096]] {
+        assert_eq!(acs_of(&none), None);
+    }
+    // A list that never ends.
+    let loops = std::cell::Cell::new(0);
+    let read = |_| {
+        loops.set(loops.get() + 1);
+        Some(0x1000_0001)
+    };
+    assert_eq!((acs::walk(read), loops.get()), (None, 480));
+}
