@@ -2,23 +2,14 @@
 
 use std::fs;
 
-use kerf_types::inventory::NumaNode;
 use kerf_types::map::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
 
+use super::machine::{machine, nodes};
 use super::tree;
 use crate::sysfs::links::parse_speed;
 use crate::sysfs::{Reader, Root, acs, pci};
 
 const BUS: &str = "sys/bus/pci/devices";
-
-fn nodes() -> Vec<NumaNode> {
-    let node = |id, cpus: &str| NumaNode {
-        id,
-        cpus: cpus.to_owned(),
-        ..Default::default()
-    };
-    vec![node(0, "0-3"), node(1, "4-7")]
-}
 
 /// Functions of a tree, and what was odd in it.
 fn read(root: &Root) -> (Vec<PciFunction>, Vec<String>) {
@@ -37,64 +28,42 @@ fn at(functions: &[PciFunction], address: &str) -> PciFunction {
         .clone()
 }
 
+/// A port, a card below it, and a virtual function of that, which has the single files alone.
+const CARD: &str = r"
+bus/pci/devices
+  0000:15:01.0 -> devices/pci0000:15/0000:15:01.0
+  0000:16:00.0 -> devices/pci0000:15/0000:15:01.0/0000:16:00.0
+  0000:16:00.1 -> devices/pci0000:15/0000:15:01.0/0000:16:00.1
+devices/pci0000:15/0000:15:01.0
+  uevent = DRIVER=pcieport\nPCI_CLASS=60400\nPCI_ID=8086:352A\nPCI_SUBSYS_ID=0000:0000\n
+  numa_node = 1
+devices/pci0000:15/0000:15:01.0/0000:16:00.0
+  uevent = DRIVER=mlx5_core\nPCI_CLASS=20700\nPCI_ID=15B3:1021\nPCI_SUBSYS_ID=15B3:0041\nPCI_SLOT_NAME=0000:16:00.0\n
+  numa_node = -1
+  current_link_speed = 2.5 GT/s PCIe
+  current_link_width = 8
+  max_link_speed = 32.0 GT/s PCIe
+  max_link_width = 16
+  sriov_totalvfs = 8
+  sriov_numvfs = 1
+  iommu_group -> kernel/iommu_groups/42
+devices/pci0000:15/0000:15:01.0/0000:16:00.1
+  class = 0x020700
+  vendor = 0x15b3
+  device = 0x101e
+  subsystem_vendor = 0x15b3
+  subsystem_device = 0x0041
+  physfn -> devices/pci0000:15/0000:15:01.0/0000:16:00.0
+  driver -> bus/pci/drivers/vfio-pci
+  current_link_speed = Unknown
+  current_link_width = 0
+  max_link_speed = Unknown speed
+  max_link_width = 255
+";
+
 #[test]
 fn a_function_is_read_whole() {
-    let port = "sys/devices/pci0000:15/0000:15:01.0";
-    let uevent = "DRIVER=mlx5_core\nPCI_CLASS=20700\nPCI_ID=15B3:1021\nPCI_SUBSYS_ID=15B3:0041\n\
-                  PCI_SLOT_NAME=0000:16:00.0\nMODALIAS=pci:v000015B3\n";
-    let card = format!("{port}/0000:16:00.0");
-    let virt = format!("{port}/0000:16:00.1");
-    let file = |folder: &str, name: &str| format!("{folder}/{name}");
-    let files = [
-        (
-            file(port, "uevent"),
-            "DRIVER=pcieport\nPCI_CLASS=60400\nPCI_ID=8086:352A\nPCI_SUBSYS_ID=0000:0000\n",
-        ),
-        (file(port, "numa_node"), "1"),
-        (file(&card, "uevent"), uevent),
-        (file(&card, "numa_node"), "-1"),
-        (file(&card, "current_link_speed"), "2.5 GT/s PCIe"),
-        (file(&card, "current_link_width"), "8"),
-        (file(&card, "max_link_speed"), "32.0 GT/s PCIe"),
-        (file(&card, "max_link_width"), "16"),
-        (file(&card, "sriov_totalvfs"), "8"),
-        (file(&card, "sriov_numvfs"), "1"),
-        (
-            file(&card, "iommu_group"),
-            "->../../../../kernel/iommu_groups/42",
-        ),
-        (file(&virt, "class"), "0x020700"),
-        (file(&virt, "vendor"), "0x15b3"),
-        (file(&virt, "device"), "0x101e"),
-        (file(&virt, "subsystem_vendor"), "0x15b3"),
-        (file(&virt, "subsystem_device"), "0x0041"),
-        (file(&virt, "physfn"), "->../0000:16:00.0"),
-        (
-            file(&virt, "driver"),
-            "->../../../../bus/pci/drivers/vfio-pci",
-        ),
-        (file(&virt, "current_link_speed"), "Unknown"),
-        (file(&virt, "current_link_width"), "0"),
-        (file(&virt, "max_link_speed"), "Unknown speed"),
-        (file(&virt, "max_link_width"), "255"),
-        (
-            format!("{BUS}/0000:15:01.0"),
-            "->../../../devices/pci0000:15/0000:15:01.0",
-        ),
-        (
-            format!("{BUS}/0000:16:00.0"),
-            "->../../../devices/pci0000:15/0000:15:01.0/0000:16:00.0",
-        ),
-        (
-            format!("{BUS}/0000:16:00.1"),
-            "->../../../devices/pci0000:15/0000:15:01.0/0000:16:00.1",
-        ),
-    ];
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(path, text)| (path.as_str(), *text))
-        .collect();
-    let (_folder, root) = tree(&files);
+    let (_folder, root) = machine(CARD);
     let (functions, odd) = read(&root);
     assert_eq!(odd, Vec::<String>::new());
     assert_eq!(
@@ -108,7 +77,7 @@ fn a_function_is_read_whole() {
             numa_node: Some(1),
             parent: Some("0000:15:01.0".parse().expect("an address")),
             host_bridge: "pci0000:15".to_owned(),
-            path: format!("/{card}"),
+            path: "/sys/devices/pci0000:15/0000:15:01.0/0000:16:00.0".to_owned(),
             link: Some(PciLink {
                 speed: Some(LinkSpeed(2_500)),
                 width: Some(8),
@@ -210,47 +179,38 @@ fn folders_for_links_hang_where_the_devices_show_them() {
     );
 }
 
+const LIES: &str = r"
+bus/pci/devices
+  0000:00:01.0 -> devices/pci0000:00/0000:00:01.0
+  0000:00:02.0 -> devices/pci0000:00/0000:00:01.0
+  0000:00:03.0 -> bus/pci/devices/0000:00:03.0
+  0000:00:4.0 -> devices/pci0000:00/0000:00:01.0
+  0000:00:05.0 = a file
+devices/pci0000:00/0000:00:01.0
+  uevent = PCI_CLASS=zzz\nPCI_ID=8086\nPCI_SUBSYS_ID=1:2:3\nDRIVER=\nno sense\n
+  class = 0x1000000
+  vendor = 0x10de1
+  device = +0x12
+  numa_node = one
+  local_cpulist = 9-3
+  local_cpus = g
+  current_link_speed = fast
+  current_link_width = 4096
+  iommu_group -> none
+  physfn -> elsewhere
+  sriov_totalvfs = -4
+";
+
 #[test]
 fn lies_are_told_and_not_believed() {
-    let device = |name: &str| format!("sys/devices/pci0000:00/0000:00:01.0/{name}");
-    let files = [
-        (
-            device("uevent"),
-            "PCI_CLASS=zzz\nPCI_ID=8086\nPCI_SUBSYS_ID=1:2:3\nDRIVER=\nno sense\n",
-        ),
-        (device("class"), "0x1000000"),
-        (device("vendor"), "0x10de1"),
-        (device("device"), "+0x12"),
-        (device("numa_node"), "one"),
-        (device("local_cpulist"), "9-3"),
-        (device("local_cpus"), "g"),
-        (device("current_link_speed"), "fast"),
-        (device("current_link_width"), "4096"),
-        (device("iommu_group"), "->none"),
-        (device("physfn"), "->../elsewhere"),
-        (device("sriov_totalvfs"), "-4"),
-        (device("driver"), "->/"),
-        (
-            format!("{BUS}/0000:00:01.0"),
-            "->../../../devices/pci0000:00/0000:00:01.0",
-        ),
-        (
-            format!("{BUS}/0000:00:02.0"),
-            "->../../../devices/pci0000:00/0000:00:01.0",
-        ),
-        (format!("{BUS}/0000:00:03.0"), "->0000:00:03.0"),
-        (
-            format!("{BUS}/0000:00:4.0"),
-            "->../../../devices/pci0000:00/0000:00:01.0",
-        ),
-        (format!("{BUS}/0000:00:05.0"), "a file"),
-    ];
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(path, text)| (path.as_str(), *text))
-        .collect();
-    let (folder, root) = tree(&files);
-    fs::write(folder.path().join(device("max_link_speed")), [0xff]).expect("a file");
+    let (folder, root) = machine(LIES);
+    fs::write(
+        folder
+            .path()
+            .join("sys/devices/pci0000:00/0000:00:01.0/max_link_speed"),
+        [0xff],
+    )
+    .expect("a file");
     let (functions, odd) = read(&root);
     assert_eq!(functions.len(), 2);
     let liar = at(&functions, "0000:00:01.0");

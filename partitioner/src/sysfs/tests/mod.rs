@@ -11,8 +11,11 @@ use crate::sysfs::capabilities::{Capability, CapabilityTable};
 use crate::sysfs::cpus::CpuSet;
 use crate::sysfs::{Root, SysfsError, driver, majors};
 
+mod classes;
 mod functions;
 mod lstopo_io;
+mod machine;
+mod mangled;
 mod places;
 
 /// A tree with these files; a content that begins with `->` is a link.
