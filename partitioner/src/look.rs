@@ -57,7 +57,7 @@ pub fn inventory(command: &WorkerCommand, deadline: Duration, output: Output) ->
     let found = discover::discover(command, deadline)?;
     Ok(match output {
         Output::Table => discover::table(&found),
-        Output::Json => serde_json::to_string_pretty(&Inventory::from(&found.inventory))? + "\n",
+        Output::Json => serde_json::to_string_pretty(&Inventory::from(&found))? + "\n",
     })
 }
 

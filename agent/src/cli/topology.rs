@@ -130,10 +130,10 @@ fn show(
 
 /// A machine under a folder.
 fn under(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Found, Failure> {
-    let discovery = pick::discovery(sysroot, nvml, context)?;
+    let host = pick::discovery(sysroot, nvml, context)?;
     Ok(Found {
-        topology: topology(&discovery),
-        host: discovery.inventory,
+        topology: topology(&host),
+        host,
     })
 }
 

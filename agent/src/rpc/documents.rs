@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_api::v1;
-use kerf_partitioner::topology::{PciTree, matrix};
+use kerf_partitioner::topology::{matrix, whole};
 use kerf_planner::amd::AmdChange;
 use kerf_planner::host::Change;
 use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::job::JobState;
 use kerf_types::lease::{Lease, SliceState};
 use kerf_types::profile::cdi_name;
-use kerf_types::{AmdWish, Isolation, MigMode, PciAddress};
+use kerf_types::{AmdWish, Inventory, Isolation, MigMode, PciAddress};
 
 use super::shared;
 use crate::events::Event;
@@ -122,24 +123,32 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
+/// What the host has: what the kernel shows, with what drivers' libraries know of it.
+pub fn inventory(view: &HostView) -> v1::Inventory {
+    let map = Some((&whole(&view.inventory)).into());
+    let apart = Inventory {
+        map: Arc::default(),
+        ..view.inventory.clone()
+    };
+    v1::Inventory {
+        map,
+        ..(&apart).into()
+    }
+}
+
 /// The matrix of who is how near to whom.
 pub fn topology(view: &HostView) -> v1::Topology {
-    let rows = matrix(&view.inventory, &PciTree::of(&view.inventory.map));
-    let gpus = view.inventory.gpus.iter().map(|gpu| gpu.pci.to_string());
-    let nics = view.inventory.rdma_nics();
-    let nics = nics.map(|nic| nic.pci.map(|pci| pci.to_string()).unwrap_or_default());
-    let addresses: Vec<String> = gpus.chain(nics).collect();
+    let rows = matrix(&view.inventory);
     v1::Topology {
         header: rows.iter().map(|row| row.device.clone()).collect(),
         rows: rows
             .into_iter()
-            .zip(addresses)
-            .map(|(row, pci)| v1::TopologyRow {
+            .map(|row| v1::TopologyRow {
                 device: row.device,
                 links: row.links.iter().map(ToString::to_string).collect(),
                 cpu_affinity: row.cpu_affinity,
                 numa_node: row.numa_node,
-                pci,
+                pci: row.pci.map(|pci| pci.to_string()).unwrap_or_default(),
             })
             .collect(),
     }

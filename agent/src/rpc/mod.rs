@@ -105,11 +105,7 @@ impl Kerf for Service {
         } else {
             self.host.view()
         };
-        self.counted(
-            "get_inventory",
-            begun,
-            Ok(v1::Inventory::from(&view.inventory)),
-        )
+        self.counted("get_inventory", begun, Ok(documents::inventory(&view)))
     }
 
     async fn get_topology(

@@ -18,7 +18,7 @@ use kerf_types::{AmdGpu, Gpu, HostMap, Timestamp};
 
 use crate::client::{Client, ClientError, WorkerCommand};
 use crate::in_words;
-use crate::topology::{PciTree, matrix};
+use crate::topology::{matrix, whole};
 use known::Known;
 pub use samples::samples;
 pub use table::{samples_table, table, topology_table};
@@ -26,15 +26,6 @@ pub use table::{samples_table, table, topology_table};
 /// Stuck workers that discovery leaves behind at most. Each may hold a lock of the driver, so more of
 /// them would make a sick host sicker; the GPUs not yet asked are then listed as unresponsive.
 const STUCK_LIMIT: usize = 2;
-
-/// A host's inventory, and the PCI paths that its topology follows from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Discovery {
-    /// What it has.
-    pub inventory: Inventory,
-    /// Where its devices hang.
-    pub tree: PciTree,
-}
 
 /// Why there is no inventory at all.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +36,7 @@ pub enum DiscoverError {
 }
 
 /// Finds what a host has; `deadline` is for each question.
-pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery, DiscoverError> {
+pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Inventory, DiscoverError> {
     let mut search = Search::new(command, deadline);
     let host = search
         .ask(|client| client.observe_host(deadline))
@@ -58,8 +49,7 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
     let nics = read(host.nics, "network interface", &mut problems);
     let mut map = read(host.map.into_iter().collect(), "map", &mut problems);
     let map: HostMap = map.pop().unwrap_or_default();
-    let tree = PciTree::of(&map);
-    let inventory = Inventory {
+    let mut found = Inventory {
         host: host.host,
         driver,
         gpus,
@@ -69,26 +59,21 @@ pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Discovery
         problems,
         map: Arc::new(map),
     };
-    Ok(Discovery { inventory, tree })
+    found.map = Arc::new(whole(&found));
+    Ok(found)
 }
 
 /// The topology of what was found, as a document.
-pub fn topology(found: &Discovery) -> json::Topology {
-    let inventory = &found.inventory;
-    let gpus = inventory.gpus.iter().map(|gpu| Some(gpu.pci));
-    let places: Vec<_> = gpus
-        .chain(inventory.rdma_nics().map(|nic| nic.pci))
-        .collect();
-    let rows = matrix(inventory, &found.tree);
+pub fn topology(found: &Inventory) -> json::Topology {
+    let rows = matrix(found);
     json::Topology {
         schema: Default::default(),
         devices: rows.iter().map(|row| row.device.clone()).collect(),
         rows: rows
             .into_iter()
-            .zip(places)
-            .map(|(row, pci)| json::TopologyRow {
+            .map(|row| json::TopologyRow {
                 device: row.device,
-                pci: pci.map(|pci| pci.to_string()),
+                pci: row.pci.map(|pci| pci.to_string()),
                 links: row.links.iter().map(ToString::to_string).collect(),
                 cpu_affinity: row.cpu_affinity,
                 numa_node: row.numa_node,

@@ -4,12 +4,10 @@ use kerf_api::json::{GpuSample, Samples};
 use kerf_types::inventory::{Health, Inventory, NicKind};
 use kerf_types::{AmdGpu, Bytes, Gpu, MigMode};
 
-use super::Discovery;
 use crate::topology;
 
 /// Everything that was found, as text that ends with a newline.
-pub fn table(found: &Discovery) -> String {
-    let inventory = &found.inventory;
+pub fn table(inventory: &Inventory) -> String {
     let driver = inventory.driver.as_ref().map_or_else(
         || "none".to_owned(),
         |driver| {
@@ -26,7 +24,7 @@ pub fn table(found: &Discovery) -> String {
     section(&mut text, &slices(inventory));
     section(&mut text, &numa_nodes(inventory));
     section(&mut text, &nics(inventory));
-    section(&mut text, &matrix(found));
+    section(&mut text, &matrix(inventory));
     for problem in &inventory.problems {
         append(&mut text, &format!("problem: {problem}"));
     }
@@ -34,8 +32,8 @@ pub fn table(found: &Discovery) -> String {
 }
 
 /// The matrix of who is how near to whom, alone.
-pub fn topology_table(found: &Discovery) -> String {
-    alone(&matrix(found), &found.inventory.problems)
+pub fn topology_table(inventory: &Inventory) -> String {
+    alone(&matrix(inventory), &inventory.problems)
 }
 
 /// What the sensors read.
@@ -231,8 +229,8 @@ fn nics(inventory: &Inventory) -> Rows {
     )
 }
 
-fn matrix(found: &Discovery) -> Rows {
-    let rows = topology::matrix(&found.inventory, &found.tree);
+fn matrix(inventory: &Inventory) -> Rows {
+    let rows = topology::matrix(inventory);
     let mut header = vec![String::new()];
     header.extend(rows.iter().map(|row| row.device.clone()));
     header.extend(row(["CPU AFFINITY", "NUMA"]));

@@ -7,8 +7,7 @@ use kerf_types::{Bytes, CiId, ComputeInstance, GiId, GpuInstance, MigMode, Place
 use kerf_types::{ProfileId, Timestamp};
 
 use super::known::Known;
-use super::{Discovery, table};
-use crate::topology::PciTree;
+use super::table;
 
 /// A tree of two GPUs of which the kernel driver knows one well.
 fn known() -> Known {
@@ -96,10 +95,7 @@ fn a_table_shows_what_is_not_known_as_such() {
         problems: vec!["GPU 0: gone".to_owned()],
         map: Default::default(),
     };
-    let text = table(&Discovery {
-        inventory,
-        tree: PciTree::default(),
-    });
+    let text = table(&inventory);
     let expected = "\
 host    h1
 driver  none

@@ -104,7 +104,7 @@ fn way(tree: &PciTree, a: &Accelerator, b: &Accelerator) -> Option<Link> {
         LinkClass::Pxb => LinkKind::Pxb,
         LinkClass::Phb => LinkKind::Phb,
         LinkClass::Node => LinkKind::Node,
-        LinkClass::Sys | LinkClass::Same | LinkClass::NvLink(_) => LinkKind::Sys,
+        LinkClass::Sys | LinkClass::Same | LinkClass::Own(..) => LinkKind::Sys,
     };
     Some(Link {
         a: End::Accelerator(a.id.clone()),

@@ -6,10 +6,14 @@
 mod links;
 mod matrix;
 mod path;
+mod site;
+mod whole;
 
 pub use links::links;
-pub use matrix::{Near, matrix, near, near_nic};
+pub use matrix::matrix;
 pub use path::{PciPath, PciTree};
+pub use site::{Device, Near, Site};
+pub use whole::whole;
 
 #[cfg(test)]
 mod tests;

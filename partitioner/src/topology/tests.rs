@@ -6,7 +6,7 @@ use kerf_types::inventory::{
 use kerf_types::topology::LinkClass;
 use kerf_types::{Bytes, DeviceMinor, MigMode, PciAddress};
 
-use super::{PciPath, PciTree, matrix};
+use super::{PciPath, matrix};
 
 fn at(address: &str) -> PciAddress {
     address.parse().expect(address)
@@ -167,7 +167,7 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
 }
 
 fn rows(inventory: &Inventory) -> Vec<String> {
-    matrix(inventory, &PciTree::default())
+    matrix(inventory)
         .iter()
         .map(|row| {
             let cells: Vec<String> = row.links.iter().map(ToString::to_string).collect();

@@ -25,7 +25,7 @@ fn a_lost_gpu_is_named_and_the_others_stand() {
     assert_eq!(failure(worker.sample(2, PATIENCE)).0, Code::Lost);
     assert_eq!(worker.refused(&mig(before.pci, true)).0, Code::Lost);
     assert_eq!(worker.gpu(3).health, Health::Ok);
-    let found = world.discover(PATIENCE).inventory;
+    let found = world.discover(PATIENCE);
     assert_eq!(found.gpus.len(), 8);
     let lost = &found.gpus[2];
     assert!(
@@ -68,7 +68,7 @@ fn a_hanging_gpu_costs_one_deadline_and_one_worker() {
         MigMode::Enabled,
         "the neighbour is cut"
     );
-    let found = world.discover(DEADLINE).inventory;
+    let found = world.discover(DEADLINE);
     assert_eq!(found.gpus.len(), 8);
     assert!(matches!(found.gpus[1].health, Health::Unresponsive { .. }));
     assert_eq!(found.gpus[1].pci, pci);
@@ -87,7 +87,7 @@ fn more_hanging_gpus_than_workers_to_spend() {
     for gpu in [0, 4, 6] {
         raise(&world, FaultRequest::Hang { gpu });
     }
-    let found = world.discover(DEADLINE).inventory;
+    let found = world.discover(DEADLINE);
     assert_eq!(found.gpus.len(), 8);
     let sick: Vec<u32> = found
         .gpus
@@ -107,7 +107,7 @@ fn more_hanging_gpus_than_workers_to_spend() {
 fn a_driver_that_hangs_whole_leaves_the_host_known() {
     let world = World::new("h100x8");
     raise(&world, FaultRequest::DriverHang);
-    let found = world.discover(DEADLINE).inventory;
+    let found = world.discover(DEADLINE);
     assert_eq!(found.driver, None);
     assert_eq!(found.numa_nodes.len(), 2);
     assert_eq!(found.nics.len(), 8);
@@ -145,7 +145,7 @@ fn a_gpu_that_needs_a_reset_is_called_so_until_it_was_reset() {
         Code::ResetRequired,
         "a reading without its sensors would be a lie"
     );
-    let found = world.discover(PATIENCE).inventory;
+    let found = world.discover(PATIENCE);
     let sick: Vec<_> = found
         .gpus
         .iter()

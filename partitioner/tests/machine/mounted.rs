@@ -158,11 +158,11 @@ fn real_files_and_the_simulated_kernel_answer_alike() {
 fn discovery_finds_the_gpus_in_real_files() {
     with_mount(|place| {
         let found = discover(&place.command(), PATIENCE).expect("an inventory");
-        let problems = &found.inventory.problems;
+        let problems = &found.problems;
         assert!(problems.is_empty(), "{problems:?}");
-        assert_eq!(found.inventory.amd.len(), 8);
+        assert_eq!(found.amd.len(), 8);
         assert!(table(&found).contains("AMD Instinct MI300X OAM"));
         let simulated = discover(&place.world.command(), PATIENCE).expect("an inventory");
-        assert_eq!(found.inventory.amd, simulated.inventory.amd);
+        assert_eq!(found.amd, simulated.amd);
     });
 }

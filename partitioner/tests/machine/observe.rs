@@ -11,7 +11,7 @@ use crate::world::{Asks, PATIENCE, World, create, fill, mig};
 fn an_eight_gpu_server_is_found_whole() {
     let world = World::new("h100x8");
     let found = world.discover(PATIENCE);
-    let inventory = &found.inventory;
+    let inventory = &found;
     assert_eq!(inventory.problems, Vec::<String>::new());
     let driver = inventory.driver.as_ref().expect("a driver");
     assert_eq!(driver.version, nvidia_ml::DRIVER_VERSION);
@@ -49,10 +49,10 @@ fn levels_from_sysfs_equal_the_drivers() {
         let world = World::new(machine);
         let mut found = world.discover(PATIENCE);
         // Without NVLinks, so that the PCIe level shows.
-        for gpu in &mut found.inventory.gpus {
+        for gpu in &mut found.gpus {
             gpu.nvlinks.clear();
         }
-        let rows = matrix(&found.inventory, &found.tree);
+        let rows = matrix(&found);
         let nvml = nvml_wrapper::Nvml::builder()
             .lib_path(world.info.library.as_os_str())
             .init()
@@ -95,14 +95,11 @@ fn a_machine_without_a_driver_is_found_too() {
     let mut command = world.command();
     command.machine.library = None;
     let found = kerf_partitioner::discover::discover(&command, PATIENCE).expect("an inventory");
-    assert_eq!(
-        (found.inventory.driver, found.inventory.gpus),
-        (None, Vec::new())
-    );
-    assert!(!found.inventory.numa_nodes.is_empty());
+    assert_eq!((found.driver, found.gpus), (None, Vec::new()));
+    assert!(!found.numa_nodes.is_empty());
     command.machine.library = Some(world.info.sysroot.join("absent.so"));
     let found = kerf_partitioner::discover::discover(&command, PATIENCE).expect("an inventory");
-    let [problem] = found.inventory.problems.as_slice() else {
+    let [problem] = found.problems.as_slice() else {
         panic!("{found:?}")
     };
     assert!(

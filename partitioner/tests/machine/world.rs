@@ -5,8 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use kerf_partitioner::client::{Client, ClientError, WorkerCommand};
-use kerf_partitioner::discover::{Discovery, discover};
+use kerf_partitioner::discover::discover;
 use kerf_partitioner::worker::Machine;
+use kerf_types::Inventory;
 use kerf_types::{Gpu, PciAddress, Placement, ProfileId, Step};
 use nvidia_ml::{CreateOptions, MachineInfo};
 use tempfile::TempDir;
@@ -81,7 +82,7 @@ impl World {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    pub fn discover(&self, deadline: Duration) -> Discovery {
+    pub fn discover(&self, deadline: Duration) -> Inventory {
         discover(&self.command(), deadline).expect("an inventory")
     }
 }

@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use crate::map::LinkKind;
+use crate::pci::PciAddress;
+
 /// The nearest way between two devices, nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LinkClass {
     /// The device itself.
     Same,
-    /// This many NVLinks.
-    NvLink(u32),
+    /// This many links of the devices' own.
+    Own(LinkKind, u32),
     /// At most one PCIe switch.
     Pix,
     /// Several PCIe switches, without the host bridge.
@@ -25,7 +28,7 @@ impl fmt::Display for LinkClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Same => f.pad("X"),
-            Self::NvLink(links) => f.pad(&format!("NV{links}")),
+            Self::Own(kind, links) => f.pad(&format!("{}{links}", kind.prefix())),
             Self::Pix => f.pad("PIX"),
             Self::Pxb => f.pad("PXB"),
             Self::Phb => f.pad("PHB"),
@@ -40,6 +43,8 @@ impl fmt::Display for LinkClass {
 pub struct TopologyRow {
     /// `GPU0` or `NIC3`, as nvidia-smi calls them.
     pub device: String,
+    /// Its PCI address.
+    pub pci: Option<PciAddress>,
     /// The way to each device, in the order of the header.
     pub links: Vec<LinkClass>,
     /// CPUs near to it, as the kernel lists them.

@@ -12,9 +12,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kerf_partitioner::client::WorkerCommand;
-use kerf_partitioner::discover::{Discovery, discover};
+use kerf_partitioner::discover::discover;
 use kerf_partitioner::worker;
 use kerf_planner::rings::RingTable;
+use kerf_types::Inventory;
 use serde::Serialize;
 
 use super::super::discover::partitioner;
@@ -73,20 +74,20 @@ fn of_file(file: &Path) -> Result<Machine, Failure> {
 
 fn of_machine(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Machine, PickError> {
     let found = discovery(sysroot, nvml, context)?;
-    Ok(Machine::of_discovery(&found)?)
+    Ok(Machine::of_inventory(&found)?)
 }
 
 /// What is found of a machine under a folder, without kerfd; what could not be read is noted.
 ///
 /// # Errors
 /// Where the folder is none, or no worker can be started.
-pub fn discovery(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Discovery, PickError> {
+pub fn discovery(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Inventory, PickError> {
     let command = WorkerCommand {
         executable: partitioner(),
         machine: worker::Machine::under(sysroot, nvml).map_err(PickError::Path)?,
     };
     let found = discover(&command, DEADLINE)?;
-    for problem in &found.inventory.problems {
+    for problem in &found.problems {
         context.print.note(problem);
     }
     Ok(found)
@@ -106,7 +107,9 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
     let addresses = addresses.filter(|(at, _)| chosen.set.contains(*at));
     Ok(Picked {
         gpus: chosen.set.iter().collect(),
-        addresses: addresses.map(|(_, address)| address.to_string()).collect(),
+        addresses: addresses
+            .filter_map(|(_, address)| Some(address.as_ref()?.to_string()))
+            .collect(),
         ring_gbps: chosen.ring_mbps.map(|mbps| f64::from(mbps) / 1_000.0),
         pair_score: chosen.pair_score,
         numa_nodes: table.host().numa_nodes(chosen.set).into_iter().collect(),

@@ -71,8 +71,8 @@ fn a_function_is_read_whole() {
         PciFunction {
             address: "0000:16:00.0".parse().expect("an address"),
             class: 0x02_0700,
-            vendor: 0x15b3,
-            device: 0x1021,
+            vendor: Some(0x15b3),
+            device: Some(0x1021),
             subsystem: Some((0x15b3, 0x41)),
             numa_node: Some(1),
             parent: Some("0000:15:01.0".parse().expect("an address")),
@@ -83,6 +83,7 @@ fn a_function_is_read_whole() {
                 width: Some(8),
                 max_speed: Some(LinkSpeed(32_000)),
                 max_width: Some(16),
+                is_old_spelling: false,
             }),
             driver: Some("mlx5_core".to_owned()),
             iommu_group: Some(42),
@@ -97,7 +98,7 @@ fn a_function_is_read_whole() {
     let virt = at(&functions, "0000:16:00.1");
     assert_eq!(
         (virt.class, virt.vendor, virt.device),
-        (0x02_0700, 0x15b3, 0x101e)
+        (0x02_0700, Some(0x15b3), Some(0x101e))
     );
     assert_eq!(virt.subsystem, Some((0x15b3, 0x41)));
     assert_eq!(virt.driver.as_deref(), Some("vfio-pci"));
@@ -214,7 +215,7 @@ fn lies_are_told_and_not_believed() {
     let (functions, odd) = read(&root);
     assert_eq!(functions.len(), 2);
     let liar = at(&functions, "0000:00:01.0");
-    assert_eq!((liar.class, liar.vendor, liar.subsystem), (0, 0, None));
+    assert_eq!((liar.class, liar.vendor, liar.subsystem), (0, None, None));
     assert_eq!(
         (liar.numa_node, liar.link, liar.iommu_group),
         (None, None, None)

@@ -21,7 +21,7 @@ struct Found {
 
 fn find(dump: &Dump) -> Found {
     let root = Root::open(&dump.path).expect("the dump");
-    let (nodes, _) = numa::nodes(&root).expect("nodes");
+    let nodes = numa::nodes(&Reader::new(&root));
     let reader = Reader::new(&root);
     let functions = pci::functions(&reader, &nodes);
     let devices = devices::devices(&reader, &functions, &nodes);
@@ -70,8 +70,8 @@ fn identity(function: &PciFunction) -> String {
     format!(
         "{:04x} [{:04x}:{:04x}] [{vendor:04x}:{device:04x}]",
         function.class_pair(),
-        function.vendor,
-        function.device
+        function.vendor.unwrap_or_default(),
+        function.device.unwrap_or_default()
     )
 }
 

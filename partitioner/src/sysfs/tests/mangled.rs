@@ -186,7 +186,7 @@ proptest! {
             lay(folder.path(), path, text, mangle.map(|(_, mangle)| mangle));
         }
         let root = Root::open(folder.path()).expect("a root");
-        let (nodes, _) = numa::nodes(&root).expect("nodes");
+        let nodes = numa::nodes(&Reader::new(&root));
         let functions = pci::functions(&Reader::new(&root), &nodes);
         is_possible(&root, &functions, &nodes);
         if mangles.is_empty() {

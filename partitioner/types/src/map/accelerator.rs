@@ -77,6 +77,29 @@ pub enum AcceleratorHealth {
     Failed(String),
 }
 
+impl Accelerator {
+    /// An accelerator of which nothing is known but where it is and who made it.
+    pub fn at(pci: PciAddress, vendor: Vendor) -> Self {
+        Self {
+            id: pci.to_string(),
+            vendor,
+            model: String::new(),
+            pci: Some(pci),
+            numa_node: None,
+            memory: None,
+            memory_used: None,
+            architecture: None,
+            serial: None,
+            unique_id: None,
+            driver: None,
+            nodes: Vec::new(),
+            health: AcceleratorHealth::Unknown,
+            utilisation_percent: None,
+            capabilities: Capabilities::new(),
+        }
+    }
+}
+
 /// One accelerator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accelerator {

@@ -64,6 +64,25 @@ impl LinkKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
+    /// What stands before the number of links in a matrix, as nvidia-smi has it for NVLink.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::NvLink => "NV",
+            Self::NvLinkC2c => "C2C",
+            Self::Xgmi => "XGMI",
+            Self::XeLink => "XE",
+            Self::Gaudi => "GA",
+            Self::NeuronLink => "NL",
+            Self::TpuIci => "ICI",
+            Self::Pix | Self::Pxb | Self::Phb | Self::Node | Self::Sys => self.as_str(),
+        }
+    }
+
+    /// Whether it is a link of the devices' own, and not a way over PCIe.
+    pub fn is_own(self) -> bool {
+        self < Self::Pix
+    }
+
     /// The word of the documents.
     pub fn as_str(self) -> &'static str {
         match self {

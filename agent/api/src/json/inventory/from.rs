@@ -51,7 +51,7 @@ fn pci_ids(pair: u32) -> (String, String) {
 }
 
 /// The name that NVML's header gives an architecture (`NVML_DEVICE_ARCH_…`), in lower case.
-fn architecture_word(architecture: facts::Architecture) -> String {
+pub fn architecture_word(architecture: facts::Architecture) -> String {
     match architecture_number(architecture) {
         2 => "kepler".to_owned(),
         3 => "maxwell".to_owned(),

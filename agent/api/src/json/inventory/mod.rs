@@ -16,6 +16,7 @@ use serde::Serialize;
 pub use accelerator::{Accelerator, Capabilities, Capability, Link, Oddity, Provenance, Value};
 pub use amd::{AmdGpu, AmdPartition};
 pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
+pub use from::architecture_word;
 pub use gpu::{
     ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
     NvLink, NvLinkRemote, PcieLink, Profile,

@@ -21,9 +21,6 @@ pub enum PickError {
     /// A path cannot be made absolute.
     #[error("cannot name the machine")]
     Path(#[source] std::io::Error),
-    /// Their links are not known.
-    #[error("{0} AMD GPUs are there, and how they are linked is read from no kernel")]
-    AmdLinks(usize),
     /// A name that is nobody's.
     #[error("there is no accelerator {name}: they are numbered from 0 and there are {count}")]
     NoSuch {
@@ -62,9 +59,6 @@ impl PickError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::AmdLinks(_) => {
-                Some("let RCCL write the machine down (NCCL_TOPO_DUMP_FILE) and give --nccl-xml")
-            }
             Self::Nccl { .. } => Some("NCCL writes such a file where NCCL_TOPO_DUMP_FILE names it"),
             _ => None,
         }

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use kerf_partitioner::discover::Discovery;
 use kerf_partitioner::nccl::NcclSystem;
-use kerf_partitioner::topology::{Near, near, near_nic};
+use kerf_partitioner::topology::{Device, Near, Site};
 use kerf_planner::rings::{DeviceSet, RingDevice, RingHost, TooMany};
-use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
+use kerf_types::{Inventory, PciAddress};
 
 use super::weights::{Nearness, Tables};
 
 /// Accelerators by their number: in the order of the file, or of their addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    addresses: Vec<PciAddress>,
+    /// `None` for one that is no PCI function.
+    addresses: Vec<Option<PciAddress>>,
     accelerators: Vec<Accelerator>,
     /// How near each is to each before it.
     near: Vec<Vec<Nearness>>,
@@ -36,7 +36,7 @@ impl Machine {
     /// # Errors
     /// Where there are too many to choose among, before anything is made of them.
     pub fn of_nccl(system: &NcclSystem) -> Result<Self, TooMany> {
-        let addresses: Vec<PciAddress> = system.accelerators().collect();
+        let addresses: Vec<_> = system.accelerators().map(Some).collect();
         TooMany::check(addresses.len())?;
         let nets = system.nets();
         let accelerators = (0..addresses.len()).map(|at| Accelerator {
@@ -52,41 +52,47 @@ impl Machine {
         }))
     }
 
-    /// As it was found. The GPUs are those that NVML knows.
+    /// As it was found.
     ///
     /// # Errors
     /// Where there are too many to choose among.
-    pub fn of_discovery(found: &Discovery) -> Result<Self, TooMany> {
-        TooMany::check(found.inventory.gpus.len())?;
-        let (inventory, tree) = (&found.inventory, &found.tree);
-        let mut gpus: Vec<_> = inventory.gpus.iter().collect();
-        gpus.sort_by_key(|gpu| gpu.pci);
-        let accelerators = gpus.iter().map(|gpu| Accelerator {
-            numa_node: gpu.numa_node,
-            is_well: gpu.health.is_ok(),
-            nics: inventory
-                .rdma_nics()
-                .map(|nic| (nic.name.clone(), near_nic(gpu, nic, tree)))
-                .collect(),
+    pub fn of_inventory(found: &Inventory) -> Result<Self, TooMany> {
+        let site = Site::new(found);
+        let mut devices: Vec<&Device> = site.accelerators().iter().collect();
+        TooMany::check(devices.len())?;
+        devices.sort_by_key(|device| (device.pci.is_none(), device.pci, &device.id));
+        let nics = |device: &Device| {
+            let nics = site.nics().iter();
+            nics.map(|nic| (nic.id.clone(), site.level(device, nic)))
+                .collect()
+        };
+        let accelerators = devices.iter().map(|device| Accelerator {
+            numa_node: device.numa_node,
+            is_well: device.is_well,
+            nics: nics(device),
         });
-        let addresses = gpus.iter().map(|gpu| gpu.pci).collect();
-        Ok(Self::new(accelerators.collect(), addresses, |a, b| {
-            Some(near(gpus.get(a)?, gpus.get(b)?, tree))
-        }))
+        let addresses = devices.iter().map(|device| device.pci);
+        Ok(Self::new(
+            accelerators.collect(),
+            addresses.collect(),
+            |a, b| Some(site.near(devices.get(a)?, devices.get(b)?)),
+        ))
     }
 
     fn new(
         accelerators: Vec<Accelerator>,
-        addresses: Vec<PciAddress>,
+        addresses: Vec<Option<PciAddress>>,
         near: impl Fn(usize, usize) -> Option<Near>,
     ) -> Self {
         let nearness = |a: usize, b: usize| {
-            let (one, other) = (addresses.get(a)?, addresses.get(b)?);
+            let card = |at: usize| {
+                let pci = addresses.get(at).copied().flatten()?;
+                Some((pci.domain, pci.bus, pci.device))
+            };
             let near = near(a, b)?;
             Some(Nearness {
                 level: near.level,
-                is_one_board: (one.domain, one.bus, one.device)
-                    == (other.domain, other.bus, other.device),
+                is_one_board: card(a).is_some() && card(a) == card(b),
                 links: near.links,
             })
         };
@@ -104,7 +110,7 @@ impl Machine {
     }
 
     /// The address of each.
-    pub fn addresses(&self) -> &[PciAddress] {
+    pub fn addresses(&self) -> &[Option<PciAddress>] {
         &self.addresses
     }
 

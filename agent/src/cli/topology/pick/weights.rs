@@ -151,7 +151,7 @@ impl Weights {
         match level {
             _ if is_one_board => self.board,
             // Neither is a level between two devices.
-            LinkClass::Same | LinkClass::NvLink(_) | LinkClass::Pix => self.pix,
+            LinkClass::Same | LinkClass::Own(..) | LinkClass::Pix => self.pix,
             LinkClass::Pxb => self.pxb,
             LinkClass::Phb => self.phb,
             LinkClass::Node => self.node,

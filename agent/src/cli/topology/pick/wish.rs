@@ -38,7 +38,7 @@ fn set(names: &[Named], machine: &Machine) -> Result<DeviceSet, PickError> {
         let known = machine.addresses();
         let number = match name {
             Named::Number(number) => Some(*number).filter(|number| *number < known.len()),
-            Named::Address(address) => known.iter().position(|one| one == address),
+            Named::Address(address) => known.iter().position(|one| *one == Some(*address)),
         };
         number.ok_or_else(|| PickError::NoSuch {
             name: name.to_string(),

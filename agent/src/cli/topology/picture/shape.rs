@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kerf_partitioner::topology::Site;
 use kerf_types::inventory::{Inventory, Nic, NicKind};
 use kerf_types::map::{Accelerator, End, LinkKind, Nvme, PciFunction};
 use kerf_types::{Bytes, PciAddress};
@@ -75,20 +76,13 @@ pub struct Bond {
     pub count: u32,
 }
 
-/// The accelerators' short names: NVIDIA's by NVML's index, the others counted after those in order of their ids.
-pub fn names(host: &Inventory) -> BTreeMap<String, String> {
-    let mut names = BTreeMap::new();
-    for gpu in &host.gpus {
-        names.insert(gpu.pci.to_string(), format!("GPU{}", gpu.index));
-    }
-    let first = host.gpus.iter().map(|gpu| gpu.index + 1).max().unwrap_or(0);
-    let others = host.map.accelerators.iter();
-    let others = others.filter(|one| !names.contains_key(&one.id));
-    let others: Vec<String> = others.map(|one| one.id.clone()).collect();
-    for (number, id) in (first..).zip(others) {
-        names.insert(id, format!("GPU{number}"));
-    }
-    names
+/// The accelerators' short names by their ids, those of the matrix.
+fn names(host: &Inventory) -> BTreeMap<String, String> {
+    let site = Site::new(host);
+    let devices = site.accelerators().iter();
+    devices
+        .map(|device| (device.id.clone(), device.name.clone()))
+        .collect()
 }
 
 impl Shape {
@@ -278,8 +272,7 @@ impl<'a> Builder<'a> {
             End::Switch(pci) => Some(format!("NVSwitch {pci}")),
             End::Cpu(node) => Some(format!("CPU of node {node}")),
         };
-        let is_own = |kind: LinkKind| kind < LinkKind::Pix;
-        let links = self.host.map.links.iter().filter(|link| is_own(link.kind));
+        let links = self.host.map.links.iter().filter(|link| link.kind.is_own());
         let bond = |link: &kerf_types::map::Link| {
             Some(Bond {
                 a: end(&link.a)?,

@@ -1,0 +1,172 @@
+//! Accelerators and interfaces of a host with how near each is to each other: what the matrix prints, and what a set
+//! is chosen by.
+
+use kerf_types::inventory::{Inventory, Nic};
+use kerf_types::map::{Accelerator, AcceleratorHealth, CapabilityKey, CapabilityValue, End, Link};
+use kerf_types::topology::LinkClass;
+use kerf_types::{HostMap, PciAddress};
+
+use super::path::PciTree;
+use super::whole::whole;
+
+/// A host's devices in the order of its matrix.
+#[derive(Debug)]
+pub struct Site {
+    tree: PciTree,
+    accelerators: Vec<Device>,
+    nics: Vec<Device>,
+    links: Vec<Link>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// `GPU0` or `NIC3`.
+    pub name: String,
+    /// The accelerator's id, or the interface's name.
+    pub id: String,
+    /// Where it sits.
+    pub pci: Option<PciAddress>,
+    /// NUMA node that it is next to.
+    pub numa_node: Option<u32>,
+    /// Whether nothing is known against it.
+    pub is_well: bool,
+}
+
+/// How near two accelerators are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near {
+    /// By PCIe.
+    pub level: LinkClass,
+    /// Links of their own between them besides, of whatever kind.
+    pub links: u32,
+}
+
+impl Site {
+    /// From an inventory, which need not be [whole](super::whole).
+    pub fn new(inventory: &Inventory) -> Self {
+        let map = whole(inventory);
+        let nics = inventory.rdma_nics().enumerate();
+        Self {
+            tree: PciTree::of(&map),
+            accelerators: accelerators(inventory, &map),
+            nics: nics.map(nic).collect(),
+            links: map
+                .links
+                .into_iter()
+                .filter(|link| link.kind.is_own())
+                .collect(),
+        }
+    }
+
+    /// Accelerators: NVIDIA's by NVML's index, then the others by address.
+    pub fn accelerators(&self) -> &[Device] {
+        &self.accelerators
+    }
+
+    /// RDMA interfaces.
+    pub fn nics(&self) -> &[Device] {
+        &self.nics
+    }
+
+    /// How near two accelerators are.
+    pub fn near(&self, a: &Device, b: &Device) -> Near {
+        Near {
+            level: self.level(a, b),
+            links: self.own(a, b).map_or(0, |(_, links)| links),
+        }
+    }
+
+    /// The word of the matrix.
+    pub fn class(&self, a: &Device, b: &Device) -> LinkClass {
+        match self.own(a, b) {
+            Some((kind, links)) => LinkClass::Own(kind, links),
+            None => self.level(a, b),
+        }
+    }
+
+    /// How near two devices are by PCIe. Without a path nothing nearer than the node can be promised.
+    pub fn level(&self, a: &Device, b: &Device) -> LinkClass {
+        let same_node = a.numa_node.is_some() && a.numa_node == b.numa_node;
+        let place = |device: &Device| device.pci.and_then(|address| self.tree.path(address));
+        match (place(a), place(b)) {
+            (Some(a), Some(b)) => a.level(b, same_node),
+            _ if same_node => LinkClass::Node,
+            _ => LinkClass::Sys,
+        }
+    }
+
+    /// Links between two accelerators: the direct ones, or the fewer of both ones' links into switches.
+    fn own(&self, a: &Device, b: &Device) -> Option<(kerf_types::map::LinkKind, u32)> {
+        let is =
+            |end: &End, device: &Device| matches!(end, End::Accelerator(id) if *id == device.id);
+        let direct = self
+            .links
+            .iter()
+            .find(|link| (is(&link.a, a) && is(&link.b, b)) || (is(&link.a, b) && is(&link.b, a)));
+        if let Some(link) = direct {
+            return Some((link.kind, link.count));
+        }
+        let to_switches = |device: &Device| {
+            let links = self.links.iter();
+            let mut links =
+                links.filter(|link| is(&link.a, device) && matches!(link.b, End::Switch(_)));
+            let first = links.next()?;
+            let count = links.fold(first.count, |sum, link| sum.saturating_add(link.count));
+            Some((first.kind, count))
+        };
+        let ((kind, a), (other, b)) = (to_switches(a)?, to_switches(b)?);
+        (kind == other).then_some((kind, a.min(b)))
+    }
+}
+
+fn accelerators(inventory: &Inventory, map: &HostMap) -> Vec<Device> {
+    let index = |one: &Accelerator| {
+        let gpu = inventory.gpus.iter().find(|gpu| Some(gpu.pci) == one.pci);
+        gpu.map(|gpu| gpu.index)
+    };
+    let is_whole = |one: &&Accelerator| {
+        let part = one.capabilities.get(&CapabilityKey::Virtualised);
+        part.is_none_or(|part| part.value != CapabilityValue::Flag(true))
+    };
+    let all = map.accelerators.iter().filter(is_whole);
+    let mut known: Vec<(u32, Device)> = Vec::new();
+    let mut others = Vec::new();
+    for one in all {
+        match index(one) {
+            Some(index) => known.push((index, device(index, one))),
+            None => others.push(one),
+        }
+    }
+    // A GPU that has dropped out keeps its last index, at which the driver counts another by now.
+    known.sort_by_key(|(index, _)| *index);
+    let first = known.last().map_or(0, |(index, _)| index.saturating_add(1));
+    let others = (first..)
+        .zip(others)
+        .map(|(number, one)| device(number, one));
+    known
+        .into_iter()
+        .map(|(_, device)| device)
+        .chain(others)
+        .collect()
+}
+
+fn device(number: u32, one: &Accelerator) -> Device {
+    Device {
+        name: format!("GPU{number}"),
+        id: one.id.clone(),
+        pci: one.pci,
+        numa_node: one.numa_node,
+        is_well: !matches!(one.health, AcceleratorHealth::Failed(_)),
+    }
+}
+
+fn nic((number, nic): (usize, &Nic)) -> Device {
+    Device {
+        name: format!("NIC{number}"),
+        id: nic.name.clone(),
+        pci: nic.pci,
+        numa_node: nic.numa_node,
+        is_well: true,
+    }
+}

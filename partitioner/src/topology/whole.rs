@@ -1,0 +1,117 @@
+//! What the kernel shows and what drivers' libraries know, put together: one list of accelerators with all their links.
+//!
+//! Pure and idempotent: a map that is whole stays as it is.
+
+use kerf_api::json::inventory::architecture_word;
+use kerf_types::inventory::{Architecture, Gpu, Health, Inventory};
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, Capability, CapabilityKey, CapabilityValue, LinkKind,
+    Provenance, Vendor,
+};
+use kerf_types::{AmdGpu, HostMap, MigMode, PciAddress};
+
+use super::links;
+use super::path::PciTree;
+
+/// The map of a host with what NVML and KFD know of its GPUs.
+pub fn whole(inventory: &Inventory) -> HostMap {
+    let mut map = HostMap::clone(&inventory.map);
+    for gpu in &inventory.gpus {
+        let one = entry(&mut map.accelerators, gpu.pci, Vendor::Nvidia);
+        add_nvidia(one, gpu);
+    }
+    for gpu in &inventory.amd {
+        let one = entry(&mut map.accelerators, gpu.pci, Vendor::Amd);
+        add_amd(one, gpu);
+    }
+    map.accelerators.sort_by(|one, other| {
+        let key = |one: &Accelerator| (one.pci.is_none(), one.pci, one.id.clone());
+        key(one).cmp(&key(other))
+    });
+    // These follow from the rest.
+    let follows = |kind| matches!(kind, LinkKind::NvLink) || !LinkKind::is_own(kind);
+    map.links.retain(|link| !follows(link.kind));
+    let tree = PciTree::of(&map);
+    map.links = links(inventory, &tree, &map.accelerators, &map.links);
+    map
+}
+
+fn entry(all: &mut Vec<Accelerator>, pci: PciAddress, vendor: Vendor) -> &mut Accelerator {
+    let at = all.iter().position(|one| one.pci == Some(pci));
+    let at = at.unwrap_or_else(|| {
+        all.push(Accelerator::at(pci, vendor));
+        all.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "found or pushed above")]
+    &mut all[at]
+}
+
+fn add_nvidia(one: &mut Accelerator, gpu: &Gpu) {
+    if !gpu.name.is_empty() {
+        one.model.clone_from(&gpu.name);
+    }
+    one.memory = Some(gpu.memory).filter(|memory| memory.0 > 0);
+    if gpu.architecture != Architecture::Other(0) {
+        one.architecture = Some(architecture_word(gpu.architecture));
+    }
+    one.serial = gpu.serial.clone().or(one.serial.take());
+    one.unique_id = Some(gpu.uuid.to_string());
+    one.numa_node = gpu.numa_node.or(one.numa_node);
+    one.health = health(&gpu.health);
+    let node = format!("/dev/nvidia{}", gpu.minor.0);
+    if !one.nodes.contains(&node) {
+        one.nodes.push(node);
+        one.nodes.sort();
+    }
+    let mut tell = |key, value| {
+        let provenance = Provenance::Driver;
+        one.capabilities
+            .insert(key, Capability { value, provenance });
+    };
+    if gpu.mig_mode != MigMode::Unsupported {
+        tell(
+            CapabilityKey::PartitionModes,
+            CapabilityValue::Words(vec!["mig".to_owned()]),
+        );
+    }
+    if let Some(most) = gpu.profiles.iter().map(|profile| profile.max_count).max() {
+        tell(
+            CapabilityKey::PartitionMax,
+            CapabilityValue::Count(most.into()),
+        );
+    }
+    if !gpu.nvlinks.is_empty() {
+        let links = u64::try_from(gpu.nvlinks.len()).unwrap_or(u64::MAX);
+        tell(CapabilityKey::LinkCount, CapabilityValue::Count(links));
+    }
+}
+
+fn add_amd(one: &mut Accelerator, gpu: &AmdGpu) {
+    if !gpu.name.is_empty() {
+        one.model.clone_from(&gpu.name);
+    }
+    if gpu.memory.0 > 0 {
+        one.memory = Some(gpu.memory);
+    }
+    one.memory_used = gpu.memory_used.or(one.memory_used);
+    one.serial = gpu.serial.clone().or(one.serial.take());
+    one.unique_id = gpu.unique_id.clone().or(one.unique_id.take());
+    one.numa_node = gpu.numa_node.or(one.numa_node);
+    if !gpu.health.is_ok() {
+        one.health = health(&gpu.health);
+    }
+}
+
+fn health(health: &Health) -> AcceleratorHealth {
+    match health {
+        Health::Ok => AcceleratorHealth::Ok,
+        Health::Lost { .. } => AcceleratorHealth::Failed("lost".to_owned()),
+        Health::Unresponsive { operation, .. } => {
+            AcceleratorHealth::Failed(format!("unresponsive ({operation})"))
+        }
+        Health::ResetRequired { .. } => AcceleratorHealth::Failed("reset required".to_owned()),
+        Health::Xid { code, .. } => AcceleratorHealth::Failed(format!("XID {code}")),
+        // Nothing is held against it, and nothing is known.
+        Health::Maintenance { .. } => AcceleratorHealth::Unknown,
+    }
+}
