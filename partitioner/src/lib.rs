@@ -5,6 +5,7 @@
 //! that matters: what it says is read from the hardware when it is asked. Never decides anything: the
 //! planner says what to cut, kerfd says when.
 
+pub mod accelerators;
 pub mod amd;
 pub mod client;
 pub mod confine;

@@ -82,7 +82,7 @@ impl Nodes {
 
 /// Whether a node is a partition of the GPU at that address. A location is bus, device and function in 16 bits;
 /// drivers put the partition's number into the highest four bits, or once into the function.
-fn is_at(domain: u64, location: u64, pci: PciAddress) -> bool {
+pub(crate) fn is_at(domain: u64, location: u64, pci: PciAddress) -> bool {
     domain == u64::from(pci.domain)
         && location >> 8 & 0xff == u64::from(pci.bus)
         && location >> 3 & 0x1f == u64::from(pci.device)
@@ -101,7 +101,7 @@ fn memory(tree: &dyn SysTree, folder: &str) -> Option<Bytes> {
 }
 
 /// Lines of a name and a number.
-fn properties(text: &str) -> BTreeMap<&str, u64> {
+pub(crate) fn properties(text: &str) -> BTreeMap<&str, u64> {
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines
         .filter_map(|(name, value)| Some((name, value.trim().parse().ok()?)))

@@ -5,7 +5,7 @@
 
 pub mod apply;
 mod error;
-mod kfd;
+pub(crate) mod kfd;
 mod observe;
 #[cfg(test)]
 mod tests;

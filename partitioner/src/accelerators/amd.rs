@@ -1,0 +1,264 @@
+//! AMD's GPUs: amdgpu's files of a function, and KFD's nodes of it.
+//!
+//! After `Documentation/gpu/amdgpu/driver-misc.rst` (`mem_info_vram_*`, `product_name`, `serial_number`,
+//! `unique_id`), `amdgpu_pm.c` (`gpu_busy_percent`) and `amdgpu_gfx.c` (partition modes). Changes no mode: that is
+//! [`crate::amd`]'s.
+
+use std::collections::BTreeMap;
+
+use kerf_types::amd::{ComputePartition, MemoryPartition};
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, CapabilityKey as Key, End, Link, LinkKind, PciFunction, Vendor,
+};
+use kerf_types::{Bytes, PciAddress};
+use nix::errno::Errno;
+
+use super::Found;
+use super::facts::{self, Scene, folder, is_display, is_processing_accelerator};
+use super::kfd::{self, Node, NodeLink};
+use super::tables::{self, amd as table};
+use crate::sysfs::SysfsError;
+
+const AMD: u16 = 0x1002;
+const DRIVER: &str = "amdgpu";
+
+/// Whether a function is a GPU of AMD's: one that amdgpu serves, or that it would.
+pub(super) fn is_mine(function: &PciFunction) -> bool {
+    let may_be = is_display(function) || is_processing_accelerator(function);
+    let is_served = function.driver.as_deref() == Some(DRIVER);
+    let is_known = is_processing_accelerator(function) || table::model(function.device).is_some();
+    function.vendor == AMD && may_be && (is_served || is_known)
+}
+
+pub(super) fn find(scene: &Scene<'_>) -> Found {
+    let functions = scene.functions(is_mine);
+    if functions.is_empty() {
+        return Found::default();
+    }
+    let nodes = kfd::nodes(scene.reader);
+    let accelerators = functions.iter().map(|function| {
+        let parts: Vec<&Node> = nodes
+            .iter()
+            .filter(|one| one.is_at(function.address))
+            .collect();
+        accelerator(scene, function, &parts, &nodes)
+    });
+    Found {
+        accelerators: accelerators.collect(),
+        links: links(scene, &functions, &nodes),
+    }
+}
+
+fn accelerator(
+    scene: &Scene<'_>,
+    function: &PciFunction,
+    parts: &[&Node],
+    nodes: &[Node],
+) -> Accelerator {
+    let reader = scene.reader;
+    let folder = folder(function.address);
+    let file = |name: &str| format!("{folder}/{name}");
+    let mut gpu = scene.accelerator(function, Vendor::Amd);
+    let model = table::model(function.device);
+    gpu.model = scene
+        .label(&file("product_name"))
+        .or_else(|| model.map(|model| model.name.to_owned()))
+        .unwrap_or(gpu.model);
+    gpu.serial = scene.label(&file("serial_number"));
+    gpu.unique_id = scene.label(&file("unique_id"));
+    gpu.architecture = parts.first().and_then(|part| part.target());
+    let banks = parts
+        .iter()
+        .fold(0, |all: u64, part| all.saturating_add(part.memory));
+    gpu.memory = reader
+        .number(&file("mem_info_vram_total"))
+        .or_else(|| (banks > 0).then_some(banks))
+        .map(Bytes);
+    gpu.memory_used = reader.number(&file("mem_info_vram_used")).map(Bytes);
+    gpu.utilisation_percent = reader.parsed(&file("gpu_busy_percent"), "a percentage", |text| {
+        text.parse().ok().filter(|percent| *percent <= 100)
+    });
+    gpu.health = health(scene, &folder, !parts.is_empty());
+    nodes_of(scene, &mut gpu, parts);
+    capabilities(scene, &mut gpu, function, parts, nodes);
+    let capabilities = &mut gpu.capabilities;
+    tables::fill(capabilities, model.map_or(&[], |model| model.facts));
+    let target = gpu.architecture.as_deref().unwrap_or_default();
+    tables::fill(capabilities, table::target(target));
+    gpu
+}
+
+/// The render node of each partition, which hangs on no PCI function, and KFD's own.
+fn nodes_of(scene: &Scene<'_>, gpu: &mut Accelerator, parts: &[&Node]) {
+    let minors = parts
+        .iter()
+        .filter_map(|part| part.fact("drm_render_minor"));
+    gpu.nodes
+        .extend(minors.map(|minor| format!("/dev/dri/renderD{minor}")));
+    if !parts.is_empty() && kfd::is_there(scene.reader) {
+        gpu.nodes.push("/dev/kfd".to_owned());
+    }
+    gpu.nodes.sort();
+    gpu.nodes.dedup();
+}
+
+fn capabilities(
+    scene: &Scene<'_>,
+    gpu: &mut Accelerator,
+    function: &PciFunction,
+    parts: &[&Node],
+    nodes: &[Node],
+) {
+    let sum = |of: &dyn Fn(&Node) -> Option<u64>| -> u64 {
+        let all: Option<Vec<u64>> = parts.iter().map(|part| of(part)).collect();
+        all.unwrap_or_default()
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    };
+    let capabilities = &mut gpu.capabilities;
+    facts::sriov(capabilities, function);
+    facts::count(capabilities, Key::ComputeUnits, sum(&Node::compute_units));
+    let xccs = sum(&|part| part.fact("num_xcc"));
+    facts::count(capabilities, Key::Chiplets, xccs);
+    let folder = folder(function.address);
+    let modes = |name: &str| {
+        scene
+            .reader
+            .text(&format!("{folder}/{name}"))
+            .unwrap_or_default()
+    };
+    let compute: Vec<ComputePartition> = list(&modes("available_compute_partition"));
+    let memory: Vec<MemoryPartition> = list(&modes("available_memory_partition"));
+    let most = compute
+        .iter()
+        .map(|mode| mode.partitions(u32::try_from(xccs).unwrap_or(0)));
+    facts::count(
+        capabilities,
+        Key::PartitionMax,
+        most.max().unwrap_or(0).into(),
+    );
+    let lower = |mode: &dyn ToString| mode.to_string().to_lowercase();
+    let mut ways: Vec<String> = compute.iter().map(|mode| lower(mode)).collect();
+    if function.sriov.is_some_and(|sriov| sriov.total > 0) {
+        ways.push("sriov".to_owned());
+    }
+    facts::words(capabilities, Key::PartitionModes, ways);
+    let ways = memory.iter().map(|mode| lower(mode)).collect();
+    facts::words(capabilities, Key::PartitionMemoryModes, ways);
+    let to_processor = |link: &&NodeLink| {
+        let mut processors = nodes.iter().filter(|node| node.is_processor());
+        processors.any(|node| node.number == link.to)
+    };
+    let mut all = parts.iter().flat_map(|part| &part.links);
+    if let Some(link) = all.find(to_processor) {
+        facts::flag(capabilities, Key::PcieAtomics, link.has_atomics());
+        // Where the way to the processor is xGMI, both see each other's memory coherently
+        // (`kfd_fill_gpu_direct_io_link_to_cpu`).
+        facts::flag(capabilities, Key::HostCoherent, link.is_xgmi());
+    }
+    let has_peers = parts
+        .iter()
+        .flat_map(|part| &part.links)
+        .any(NodeLink::is_xgmi);
+    if has_peers {
+        facts::word(capabilities, Key::LinkKind, "xgmi");
+    }
+}
+
+/// `SPX, DPX, QPX`; a mode that nobody knows yet is left out.
+fn list<T: std::str::FromStr>(text: &str) -> Vec<T> {
+    let names = text.split([',', ' ']).filter(|name| !name.is_empty());
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+/// amdgpu answers EPERM for its modes while it resets the GPU, and EIO when it no longer reaches it. One that KFD
+/// lists, or whose modes can be read, works as far as the driver says.
+fn health(scene: &Scene<'_>, folder: &str, is_listed: bool) -> AcceleratorHealth {
+    let path = format!("{folder}/current_compute_partition");
+    match scene.reader.root().bytes(&path) {
+        Err(SysfsError::Read { cause, .. })
+            if cause.raw_os_error() == Some(Errno::EPERM as i32) =>
+        {
+            AcceleratorHealth::Failed("amdgpu resets it".to_owned())
+        }
+        Ok(Some(_)) => AcceleratorHealth::Ok,
+        _ if is_listed => AcceleratorHealth::Ok,
+        _ => AcceleratorHealth::Unknown,
+    }
+}
+
+/// xGMI between GPUs, and between a GPU and its processor. Partitions of one GPU count as the GPU; of several ways
+/// between two the widest counts, since every partition and either end lists the same links.
+fn links(scene: &Scene<'_>, functions: &[&PciFunction], nodes: &[Node]) -> Vec<Link> {
+    let at = |node: &Node| {
+        let function = functions.iter().find(|one| node.is_at(one.address));
+        function.map(|function| function.address)
+    };
+    let gpus: BTreeMap<u32, PciAddress> = nodes
+        .iter()
+        .filter_map(|node| Some((node.number, at(node)?)))
+        .collect();
+    let numa = numa_nodes(scene, nodes);
+    let end = |number: u32| match gpus.get(&number) {
+        Some(address) => Some(End::Accelerator(address.to_string())),
+        None => numa.get(&number).copied().map(End::Cpu),
+    };
+    let mut found: BTreeMap<(End, End), NodeLink> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| gpus.contains_key(&node.number)) {
+        for link in node
+            .links
+            .iter()
+            .filter(|link| link.is_xgmi() && link.is_direct())
+        {
+            let (Some(from), Some(to)) = (end(node.number), end(link.to)) else {
+                continue;
+            };
+            if from == to {
+                continue;
+            }
+            let kept = found.entry((from.clone().min(to.clone()), from.max(to)));
+            let kept = kept.or_insert(*link);
+            if (link.megabytes(), link.count()) > (kept.megabytes(), kept.count()) {
+                *kept = *link;
+            }
+        }
+    }
+    let link = |((a, b), link): ((End, End), NodeLink)| Link {
+        a,
+        b,
+        kind: LinkKind::Xgmi,
+        count: link.count(),
+        gbps: u32::try_from(link.megabytes() / 1000)
+            .ok()
+            .filter(|gbps| *gbps > 0),
+        ancestor: String::new(),
+    };
+    found.into_iter().map(link).collect()
+}
+
+/// The NUMA nodes of KFD's processors. KFD has them in ascending order, older kernels without those that have no
+/// processor (`kfd_create_vcrat_image_cpu`); where neither count is KFD's, which is which is not known.
+fn numa_nodes(scene: &Scene<'_>, nodes: &[Node]) -> BTreeMap<u32, u32> {
+    let processors = nodes.iter().filter(|node| node.is_processor());
+    let numbers: Vec<u32> = processors.map(|node| node.number).collect();
+    let known = ["online", "has_cpu"].into_iter().find_map(|list| {
+        let path = format!("sys/devices/system/node/{list}");
+        let ids = scene.reader.parsed(&path, "a list of nodes", ids)?;
+        (ids.len() == numbers.len()).then_some(ids)
+    });
+    numbers.into_iter().zip(known.unwrap_or_default()).collect()
+}
+
+/// `0-1,8`; `None` where it is no list, or has more nodes than the kernel's largest (`MAX_NUMNODES`, 1024).
+fn ids(text: &str) -> Option<Vec<u32>> {
+    let mut ids = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        if first > last || last >= 1024 {
+            return None;
+        }
+        ids.extend(first..=last);
+    }
+    Some(ids)
+}

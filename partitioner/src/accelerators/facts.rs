@@ -1,0 +1,181 @@
+//! What all accelerators have in common: their PCI function, driver, device nodes, and how a capability is set.
+
+use kerf_types::PciAddress;
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, Capabilities, Capability, CapabilityKey, CapabilityValue,
+    ClassDevice, DeviceClass, PciFunction, Provenance, Vendor,
+};
+
+use super::pcie;
+use crate::sysfs::Reader;
+use crate::systree::label;
+
+/// Base class of processing accelerators (PCI Code and ID Assignment, class 12h).
+const PROCESSING_ACCELERATOR: u16 = 0x12;
+/// Drivers that give a whole function to a user: its node is its IOMMU group's
+/// (`Documentation/driver-api/vfio.rst`, "VFIO Usage Example").
+const VFIO: [&str; 3] = ["vfio-pci", "xe-vfio-pci", "nvgrace-gpu-vfio-pci"];
+
+/// What there is to look at.
+#[derive(Clone, Copy)]
+pub(super) struct Scene<'a> {
+    /// Reads files, and remembers the odd ones.
+    pub reader: &'a Reader<'a>,
+    /// All PCI functions.
+    pub functions: &'a [PciFunction],
+    /// All devices of the kernel's classes.
+    pub devices: &'a [ClassDevice],
+}
+
+impl<'a> Scene<'a> {
+    /// The functions that satisfy `is_mine`, once each, by address.
+    pub fn functions(&self, is_mine: fn(&PciFunction) -> bool) -> Vec<&'a PciFunction> {
+        let mut mine: Vec<&PciFunction> =
+            self.functions.iter().filter(|one| is_mine(one)).collect();
+        mine.sort_by_key(|one| one.address);
+        mine.dedup_by_key(|one| one.address);
+        mine
+    }
+
+    /// An accelerator with what its PCI function tells. The model is its ids until somebody knows better.
+    pub fn accelerator(&self, function: &PciFunction, vendor: Vendor) -> Accelerator {
+        let mut accelerator = Accelerator {
+            id: function.address.to_string(),
+            vendor,
+            model: format!("{:04x}:{:04x}", function.vendor, function.device),
+            pci: Some(function.address),
+            numa_node: function.numa_node,
+            memory: None,
+            memory_used: None,
+            architecture: None,
+            serial: None,
+            unique_id: None,
+            driver: function.driver.as_deref().map(|name| self.driver(name)),
+            nodes: self.nodes(function),
+            health: AcceleratorHealth::Unknown,
+            utilisation_percent: None,
+            capabilities: Capabilities::new(),
+        };
+        let capabilities = &mut accelerator.capabilities;
+        if function.physical_function.is_some() {
+            flag(capabilities, CapabilityKey::Virtualised, true);
+        }
+        let config = format!("{}/config", folder(function.address));
+        let config = self.reader.root().bytes(&config).ok().flatten();
+        if let Some(atomics) = config.as_deref().and_then(pcie::atomics) {
+            flag(capabilities, CapabilityKey::PcieAtomics, atomics);
+        }
+        accelerator
+    }
+
+    /// A driver's name and, where its module tells one, its version.
+    pub fn driver(&self, name: &str) -> String {
+        let module = name.replace('-', "_");
+        match self.label(&format!("sys/module/{module}/version")) {
+            Some(version) => format!("{name} {version}"),
+            None => name.to_owned(),
+        }
+    }
+
+    /// A name or number that a file tells, fit to be shown.
+    pub fn label(&self, path: &str) -> Option<String> {
+        label(&self.reader.text(path)?)
+    }
+
+    /// Device nodes that the kernel's classes and VFIO make of a function, sorted.
+    fn nodes(&self, function: &PciFunction) -> Vec<String> {
+        let own = |device: &&ClassDevice| device.pci == Some(function.address);
+        let node = |device: &ClassDevice| match device.class {
+            // Google's driver of old has its nodes right under `/dev`.
+            DeviceClass::Accel if function.vendor == 0x1ae0 => {
+                Some(format!("/dev/{}", device.name))
+            }
+            DeviceClass::Accel => Some(format!("/dev/accel/{}", device.name)),
+            // A connector (`card0-DP-1`) is a device of the class and has no node.
+            DeviceClass::Drm if !device.name.contains('-') => {
+                Some(format!("/dev/dri/{}", device.name))
+            }
+            DeviceClass::Mic | DeviceClass::Ve => Some(format!("/dev/{}", device.name)),
+            _ => None,
+        };
+        let mut nodes: Vec<String> = self.devices.iter().filter(own).filter_map(node).collect();
+        let has_vfio = function
+            .driver
+            .as_deref()
+            .is_some_and(|name| VFIO.contains(&name));
+        if let Some(group) = function.iommu_group.filter(|_| has_vfio) {
+            nodes.push(format!("/dev/vfio/{group}"));
+        }
+        nodes.sort();
+        nodes.dedup();
+        nodes
+    }
+}
+
+/// The folder of a PCI function.
+pub(super) fn folder(address: PciAddress) -> String {
+    format!("sys/bus/pci/devices/{address}")
+}
+
+/// Whether a function is of PCI's class of processing accelerators.
+pub(super) fn is_processing_accelerator(function: &PciFunction) -> bool {
+    function.class_pair() >> 8 == PROCESSING_ACCELERATOR
+}
+
+/// Whether a function drives or could drive a display: VGA, 3D, or another display controller.
+pub(super) fn is_display(function: &PciFunction) -> bool {
+    matches!(function.class_pair(), 0x0300 | 0x0302 | 0x0380)
+}
+
+/// The lowest PCI function in a canonical path.
+pub(super) fn nearest_function(path: &str) -> Option<PciAddress> {
+    path.rsplit('/').find_map(|name| name.parse().ok())
+}
+
+/// That the kernel says whether it can.
+pub(super) fn flag(capabilities: &mut Capabilities, key: CapabilityKey, can: bool) {
+    kernel(capabilities, key, CapabilityValue::Flag(can));
+}
+
+/// That the kernel says how much; zero is no answer.
+pub(super) fn count(capabilities: &mut Capabilities, key: CapabilityKey, count: u64) {
+    if count > 0 {
+        kernel(capabilities, key, CapabilityValue::Count(count));
+    }
+}
+
+/// That the kernel says which one.
+pub(super) fn word(capabilities: &mut Capabilities, key: CapabilityKey, word: &str) {
+    kernel(capabilities, key, CapabilityValue::Word(word.to_owned()));
+}
+
+/// That the kernel says which ones; none is no answer.
+pub(super) fn words(capabilities: &mut Capabilities, key: CapabilityKey, mut words: Vec<String>) {
+    words.sort();
+    words.dedup();
+    if !words.is_empty() {
+        kernel(capabilities, key, CapabilityValue::Words(words));
+    }
+}
+
+fn kernel(capabilities: &mut Capabilities, key: CapabilityKey, value: CapabilityValue) {
+    let provenance = Provenance::Kernel;
+    capabilities.insert(key, Capability { value, provenance });
+}
+
+/// That it can be cut into virtual functions (`sriov_totalvfs` of `Documentation/ABI/testing/sysfs-bus-pci`).
+pub(super) fn sriov(capabilities: &mut Capabilities, function: &PciFunction) {
+    let Some(sriov) = function.sriov.filter(|sriov| sriov.total > 0) else {
+        return;
+    };
+    words(
+        capabilities,
+        CapabilityKey::PartitionModes,
+        vec!["sriov".to_owned()],
+    );
+    count(
+        capabilities,
+        CapabilityKey::PartitionMax,
+        sriov.total.into(),
+    );
+}

@@ -1,0 +1,244 @@
+//! FPGAs: cards of Xilinx's under XRT, cards with Intel's Device Feature List, and chips that only an FPGA manager
+//! knows. One accelerator for a board, however many functions and platform devices it has.
+//!
+//! After `Documentation/ABI/testing/sysfs-class-fpga-manager`, `sysfs-class-fpga-region`, `sysfs-platform-dfl-fme`,
+//! `sysfs-platform-dfl-port`, and XRT (`src/runtime_src/core/pcie/driver/linux/xocl`).
+
+use std::collections::BTreeMap;
+
+use kerf_types::PciAddress;
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, Capabilities, CapabilityKey as Key, PciFunction, Vendor,
+};
+
+use super::Found;
+use super::facts::{self, Scene, is_processing_accelerator, nearest_function};
+use super::tables::{self, fpga as table};
+
+const XILINX: u16 = 0x10ee;
+const MANAGERS: &str = "sys/class/fpga_manager";
+const REGIONS: &str = "sys/class/fpga_region";
+const PLATFORM: &str = "sys/bus/platform/devices";
+
+/// Whether a function is one of an FPGA card's.
+pub(super) fn is_mine(function: &PciFunction) -> bool {
+    let is_xilinx = function.vendor == XILINX && is_processing_accelerator(function);
+    let has_driver = matches!(
+        function.driver.as_deref(),
+        Some("xocl" | "xclmgmt" | "dfl-pci")
+    );
+    is_xilinx || has_driver || table::board(function.vendor, function.device).is_some()
+}
+
+/// A manager or a platform device of an FPGA, and the function above it.
+struct Part {
+    name: String,
+    folder: String,
+    pci: Option<PciAddress>,
+}
+
+pub(super) fn find(scene: &Scene<'_>) -> Found {
+    let mut boards: BTreeMap<(u32, u8, u8), Vec<&PciFunction>> = BTreeMap::new();
+    let mut virtuals: Vec<&PciFunction> = Vec::new();
+    for function in scene.functions(is_mine) {
+        let PciAddress {
+            domain,
+            bus,
+            device,
+            ..
+        } = function.address;
+        if function.physical_function.is_some() {
+            virtuals.push(function);
+        } else {
+            boards
+                .entry((domain, bus, device))
+                .or_default()
+                .push(function);
+        }
+    }
+    let managers = parts(scene, MANAGERS, "fpga");
+    let engines = parts(scene, PLATFORM, "dfl-fme.");
+    let mut accelerators: Vec<Accelerator> = Vec::new();
+    for functions in boards.values() {
+        accelerators.extend(board(scene, functions, &managers, &engines));
+    }
+    for function in virtuals {
+        accelerators.extend(board(scene, &[function], &[], &[]));
+    }
+    let is_alone = |manager: &&Part| manager.pci.is_none();
+    accelerators.extend(managers.iter().filter(is_alone).map(|one| chip(scene, one)));
+    Found {
+        accelerators,
+        links: Vec::new(),
+    }
+}
+
+fn parts(scene: &Scene<'_>, class: &str, prefix: &str) -> Vec<Part> {
+    let numbers = scene.reader.numbered(class, prefix);
+    let part = |number: u32| {
+        let name = format!("{prefix}{number}");
+        let folder = format!("{class}/{name}");
+        let pci = scene.reader.root().canonical(&folder);
+        let pci = pci.as_deref().and_then(nearest_function);
+        Part { name, folder, pci }
+    };
+    numbers.into_iter().map(part).collect()
+}
+
+/// All functions of one board, the lowest first, which is the management's where there are two.
+fn board(
+    scene: &Scene<'_>,
+    functions: &[&PciFunction],
+    managers: &[Part],
+    engines: &[Part],
+) -> Option<Accelerator> {
+    let first = functions.first()?;
+    let table = table::board(first.vendor, first.device);
+    let vendor = match first.vendor {
+        XILINX => Vendor::Amd,
+        0x8086 => Vendor::Intel,
+        0x1d0f => Vendor::Aws,
+        other => Vendor::Other(other),
+    };
+    let mut accelerator = scene.accelerator(first, vendor);
+    for other in functions.iter().skip(1) {
+        let other = scene.accelerator(other, vendor);
+        accelerator.nodes.extend(other.nodes);
+        accelerator.numa_node = accelerator.numa_node.or(other.numa_node);
+        accelerator.driver = match (accelerator.driver, other.driver) {
+            (Some(one), Some(other)) if one != other => Some(format!("{one}, {other}")),
+            (one, other) => one.or(other),
+        };
+    }
+    let is_its = |part: &&Part| {
+        functions
+            .iter()
+            .any(|function| part.pci == Some(function.address))
+    };
+    let manager = managers.iter().find(is_its);
+    let name = manager.and_then(|manager| scene.label(&format!("{}/name", manager.folder)));
+    if let Some(name) = table.map(|board| board.name.to_owned()).or(name) {
+        accelerator.model = name;
+    }
+    accelerator.architecture = table
+        .and_then(|board| board.architecture)
+        .map(str::to_owned);
+    ways(scene, &mut accelerator, first, functions);
+    let engine = engines.iter().find(is_its);
+    if let Some(engine) = engine {
+        feature_list(scene, &mut accelerator, engine);
+    }
+    accelerator.nodes.sort();
+    accelerator.nodes.dedup();
+    accelerator.health = [
+        engine.map(|engine| engine_health(scene, engine)),
+        manager.map(|manager| manager_health(scene, manager)),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|health| *health != AcceleratorHealth::Unknown)
+    .unwrap_or_default();
+    tables::fill(
+        &mut accelerator.capabilities,
+        table.map_or(&[], |board| board.facts),
+    );
+    Some(accelerator)
+}
+
+/// Virtual functions, and regions that can be configured by themselves: those that say which images fit, since the
+/// static part of a board is a region without that (`compat_id`).
+fn ways(
+    scene: &Scene<'_>,
+    accelerator: &mut Accelerator,
+    first: &PciFunction,
+    functions: &[&PciFunction],
+) {
+    let capabilities = &mut accelerator.capabilities;
+    facts::sriov(capabilities, first);
+    let regions = parts(scene, REGIONS, "region");
+    let has_region = regions.iter().any(|region| {
+        let is_its = functions.iter().any(|one| region.pci == Some(one.address));
+        let path = format!("{}/compat_id", region.folder);
+        is_its && scene.reader.text(&path).is_some()
+    });
+    if has_region {
+        let mut ways = vec!["region".to_owned()];
+        if first.sriov.is_some_and(|sriov| sriov.total > 0) {
+            ways.push("sriov".to_owned());
+        }
+        facts::words(capabilities, Key::PartitionModes, ways);
+    }
+}
+
+/// A chip beside its processor, which hangs on no bus.
+fn chip(scene: &Scene<'_>, manager: &Part) -> Accelerator {
+    let name = scene.label(&format!("{}/name", manager.folder));
+    Accelerator {
+        id: manager.name.clone(),
+        vendor: vendor_of(name.as_deref().unwrap_or_default()),
+        model: name.unwrap_or_else(|| manager.name.clone()),
+        pci: None,
+        numa_node: None,
+        memory: None,
+        memory_used: None,
+        architecture: None,
+        serial: None,
+        unique_id: None,
+        driver: None,
+        nodes: Vec::new(),
+        health: manager_health(scene, manager),
+        utilisation_percent: None,
+        capabilities: Capabilities::new(),
+    }
+}
+
+/// Whose chip a manager programs, by the names that the drivers in `drivers/fpga` give themselves. One that names no
+/// maker is of nobody that PCI knows.
+fn vendor_of(name: &str) -> Vendor {
+    let name = name.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    if has(&["xilinx", "zynq", "versal"]) {
+        Vendor::Amd
+    } else if has(&["altera", "intel", "stratix", "socfpga", "dfl"]) {
+        Vendor::Intel
+    } else {
+        Vendor::Other(0)
+    }
+}
+
+/// What the management engine (FME) of a Device Feature List tells: its ports are what users get.
+fn feature_list(scene: &Scene<'_>, accelerator: &mut Accelerator, engine: &Part) {
+    let ports: Option<u64> = scene.reader.number(&format!("{}/ports_num", engine.folder));
+    facts::count(
+        &mut accelerator.capabilities,
+        Key::PartitionMax,
+        ports.unwrap_or(0),
+    );
+    accelerator.nodes.push(format!("/dev/{}", engine.name));
+    let ports = parts(scene, PLATFORM, "dfl-port.");
+    let own = ports.iter().filter(|port| port.pci == engine.pci);
+    accelerator
+        .nodes
+        .extend(own.map(|port| format!("/dev/{}", port.name)));
+}
+
+/// `errors/catfatal_errors` is a mask.
+fn engine_health(scene: &Scene<'_>, engine: &Part) -> AcceleratorHealth {
+    let path = format!("{}/errors/catfatal_errors", engine.folder);
+    match scene.reader.hex(&path) {
+        None => AcceleratorHealth::Unknown,
+        Some(0) => AcceleratorHealth::Ok,
+        Some(errors) => {
+            AcceleratorHealth::Failed(format!("catastrophic or fatal errors {errors:#x}"))
+        }
+    }
+}
+
+/// `operating`, `unknown`, or a step or an error of programming it, when nobody can use it.
+fn manager_health(scene: &Scene<'_>, manager: &Part) -> AcceleratorHealth {
+    match scene.label(&format!("{}/state", manager.folder)).as_deref() {
+        None | Some("unknown") => AcceleratorHealth::Unknown,
+        Some("operating") => AcceleratorHealth::Ok,
+        Some(state) => AcceleratorHealth::Failed(state.to_owned()),
+    }
+}

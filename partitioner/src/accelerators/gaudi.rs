@@ -1,0 +1,99 @@
+//! Gaudi: Habana's accelerators, in both layouts of their driver.
+//!
+//! After `Documentation/ABI/testing/sysfs-driver-habanalabs` and `drivers/accel/habanalabs/common/sysfs.c`: the
+//! attributes of a device stand in `/sys/class/accel/accel<n>/device` since Linux 6.2, and in
+//! `/sys/class/habanalabs/hl<n>` before. Its memory and load are told by ioctls alone, and which ports of two devices
+//! are wired together by nobody: both stay unknown.
+
+use kerf_types::PciAddress;
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, ClassDevice, DeviceClass, PciFunction, Vendor,
+};
+
+use super::Found;
+use super::facts::{Scene, folder, is_processing_accelerator, nearest_function};
+use super::tables::{self, gaudi as table};
+
+const HABANA: u16 = 0x1da3;
+const OLD_CLASS: &str = "sys/class/habanalabs";
+
+/// Whether a function is an accelerator of Habana's.
+pub(super) fn is_mine(function: &PciFunction) -> bool {
+    let is_known = table::by_device(function.device).is_some();
+    function.vendor == HABANA && (is_processing_accelerator(function) || is_known)
+}
+
+pub(super) fn find(scene: &Scene<'_>) -> Found {
+    let functions = scene.functions(is_mine);
+    if functions.is_empty() {
+        return Found::default();
+    }
+    let old = old_devices(scene);
+    let accelerators = functions
+        .iter()
+        .map(|function| accelerator(scene, function, &old));
+    Found {
+        accelerators: accelerators.collect(),
+        links: Vec::new(),
+    }
+}
+
+/// Devices of the old layout, with where they sit. The class has a second device for each, `hl_controlD<n>`.
+fn old_devices(scene: &Scene<'_>) -> Vec<(u32, PciAddress)> {
+    let numbers = scene.reader.numbered(OLD_CLASS, "hl");
+    let place = |number: u32| {
+        let folder = format!("{OLD_CLASS}/hl{number}");
+        let told = scene
+            .reader
+            .parsed(&format!("{folder}/pci_addr"), "a PCI address", |text| {
+                text.parse().ok()
+            });
+        let linked = || nearest_function(&scene.reader.root().canonical(&folder)?);
+        Some((number, told.or_else(linked)?))
+    };
+    numbers.into_iter().filter_map(place).collect()
+}
+
+fn accelerator(
+    scene: &Scene<'_>,
+    function: &PciFunction,
+    old: &[(u32, PciAddress)],
+) -> Accelerator {
+    let mut gaudi = scene.accelerator(function, Vendor::Habana);
+    let is_its = |device: &&ClassDevice| {
+        device.class == DeviceClass::Accel && device.pci == Some(function.address)
+    };
+    let new = scene.devices.iter().find(is_its);
+    let old = old.iter().find(|(_, address)| *address == function.address);
+    let attributes = match (new, old) {
+        (Some(device), _) => format!("sys/class/accel/{}/device", device.name),
+        (None, Some((number, _))) => {
+            gaudi.nodes.push(format!("/dev/hl{number}"));
+            gaudi.nodes.sort();
+            format!("{OLD_CLASS}/hl{number}")
+        }
+        (None, None) => folder(function.address),
+    };
+    let kind = scene.label(&format!("{attributes}/device_type"));
+    let status = scene.label(&format!("{attributes}/status"));
+    gaudi.health = status.map_or(AcceleratorHealth::Unknown, health);
+    let model = kind.as_deref().and_then(table::by_kind);
+    if let Some(model) = model.or_else(|| table::by_device(function.device)) {
+        model.name.clone_into(&mut gaudi.model);
+        gaudi.architecture = Some(model.architecture.to_owned());
+        tables::fill(&mut gaudi.capabilities, model.facts);
+    } else if let Some(kind) = kind {
+        gaudi.model = kind;
+    }
+    gaudi
+}
+
+/// `Operational`; everything else (`In reset`, `Disabled`, `Needs reset`, `In device creation`, and the `Malfunction`
+/// of old kernels) says that it cannot be used now.
+fn health(status: String) -> AcceleratorHealth {
+    if status.eq_ignore_ascii_case("operational") {
+        AcceleratorHealth::Ok
+    } else {
+        AcceleratorHealth::Failed(status)
+    }
+}

@@ -1,0 +1,112 @@
+//! Intel's GPUs, under xe and i915.
+//!
+//! After `drivers/gpu/drm/xe/xe_tile_sysfs.c` (`tile<t>`, and `physical_vram_size_bytes` of the kernels that have
+//! it), `xe_survivability_mode.c`, and Intel's own release of i915, which shows `gt/gt<n>` and `lmem_total_bytes` of a
+//! card. Power and temperature (`sysfs-driver-intel-xe-hwmon`, `-i915-hwmon`) are no facts of an inventory. Which ports
+//! of Xe Link are connected is not shown by any driver of the kernel.
+
+use kerf_types::Bytes;
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, CapabilityKey as Key, ClassDevice, DeviceClass, PciFunction,
+    Vendor,
+};
+
+use super::Found;
+use super::facts::{self, Scene, folder, is_display};
+use super::tables::{self, intel as table};
+
+const INTEL: u16 = 0x8086;
+const XE: &str = "xe";
+const I915: &str = "i915";
+
+/// Whether a function is a GPU of Intel's: one that xe or i915 serves, or a model that they would. Old graphics that
+/// neither serves compute nothing.
+pub(super) fn is_mine(function: &PciFunction) -> bool {
+    let is_served = matches!(function.driver.as_deref(), Some(XE | I915));
+    let is_known =
+        table::model(function.device).is_some() || table::is_ponte_vecchio(function.device);
+    function.vendor == INTEL && is_display(function) && (is_served || is_known)
+}
+
+pub(super) fn find(scene: &Scene<'_>) -> Found {
+    let functions = scene.functions(is_mine);
+    let accelerators = functions
+        .iter()
+        .map(|function| accelerator(scene, function));
+    Found {
+        accelerators: accelerators.collect(),
+        links: Vec::new(),
+    }
+}
+
+fn accelerator(scene: &Scene<'_>, function: &PciFunction) -> Accelerator {
+    let mut gpu = scene.accelerator(function, Vendor::Intel);
+    facts::sriov(&mut gpu.capabilities, function);
+    let tiles = tiles(scene, function);
+    facts::count(&mut gpu.capabilities, Key::Chiplets, tiles);
+    gpu.memory = memory(scene, function);
+    gpu.health = health(scene, function);
+    if let Some(model) = table::model(function.device) {
+        model.name.clone_into(&mut gpu.model);
+        gpu.architecture = Some(model.architecture.to_owned());
+        // Published of the whole model: of a virtual function it would be a lie.
+        if function.physical_function.is_none() {
+            tables::fill(&mut gpu.capabilities, model.facts);
+        }
+    }
+    gpu
+}
+
+/// Tiles: xe has a folder for each, i915 a folder for each GT. The second GT of an integrated GPU is its media unit,
+/// and those of Ponte Vecchio are its tiles. Zero where neither tells.
+fn tiles(scene: &Scene<'_>, function: &PciFunction) -> u64 {
+    let tiles = scene.reader.numbered(&folder(function.address), "tile");
+    let gts = || match (
+        card(scene, function),
+        table::is_ponte_vecchio(function.device),
+    ) {
+        (Some(card), true) => scene.reader.numbered(&format!("{card}/gt"), "gt"),
+        _ => Vec::new(),
+    };
+    let found = if tiles.is_empty() { gts() } else { tiles };
+    u64::try_from(found.len()).unwrap_or(0)
+}
+
+/// What all tiles have, or what the card has.
+fn memory(scene: &Scene<'_>, function: &PciFunction) -> Option<Bytes> {
+    let folder = folder(function.address);
+    let tiles = scene.reader.numbered(&folder, "tile");
+    let of_tile = |tile: u32| {
+        let path = format!("{folder}/tile{tile}/physical_vram_size_bytes");
+        scene.reader.number::<u64>(&path)
+    };
+    let sizes: Option<Vec<u64>> = tiles.into_iter().map(of_tile).collect();
+    let all = sizes?.into_iter().fold(0, u64::saturating_add);
+    let of_card = || {
+        let card = card(scene, function)?;
+        scene.reader.number(&format!("{card}/lmem_total_bytes"))
+    };
+    let bytes: Option<u64> = if all > 0 { Some(all) } else { of_card() };
+    bytes.filter(|bytes| *bytes > 0).map(Bytes)
+}
+
+/// xe shows `survivability_mode` for a card that only waits for new firmware.
+fn health(scene: &Scene<'_>, function: &PciFunction) -> AcceleratorHealth {
+    let path = format!("{}/survivability_mode", folder(function.address));
+    match scene.reader.root().canonical(&path) {
+        Some(_) => AcceleratorHealth::Failed("survivability mode".to_owned()),
+        None => AcceleratorHealth::Unknown,
+    }
+}
+
+/// The folder of a function's card.
+fn card(scene: &Scene<'_>, function: &PciFunction) -> Option<String> {
+    let is_card = |device: &&ClassDevice| {
+        let digits = device.name.strip_prefix("card");
+        device.class == DeviceClass::Drm
+            && device.pci == Some(function.address)
+            && digits.is_some_and(|digits| digits.parse::<u32>().is_ok())
+    };
+    let card = scene.devices.iter().find(is_card)?;
+    Some(format!("sys/class/drm/{}", card.name))
+}

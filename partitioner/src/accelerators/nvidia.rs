@@ -1,0 +1,64 @@
+//! NVIDIA's GPUs as far as the kernel shows them: what only NVML knows is added by whoever asks it.
+//!
+//! After the driver's README, chapter "The NVIDIA /proc file system interface" (`gpus/<address>/information`).
+
+use kerf_types::map::{Accelerator, PciFunction, Vendor};
+
+use super::Found;
+use super::facts::Scene;
+use super::tables::{self, nvidia as table};
+use crate::sysfs::driver::{self, DriverGpu};
+
+const NVIDIA: u16 = 0x10de;
+
+/// Whether a function is a GPU of NVIDIA's: VGA or 3D. Its audio function and an NVSwitch are none.
+pub(super) fn is_mine(function: &PciFunction) -> bool {
+    function.vendor == NVIDIA && matches!(function.class_pair(), 0x0300 | 0x0302)
+}
+
+pub(super) fn find(scene: &Scene<'_>) -> Found {
+    let functions = scene.functions(is_mine);
+    if functions.is_empty() {
+        return Found::default();
+    }
+    // The driver's folder may be unreadable; then the GPUs are there without its words.
+    let told = driver::gpus(scene.reader.root()).unwrap_or_else(|error| {
+        let what = crate::in_words(&error);
+        scene
+            .reader
+            .odd("proc/driver/nvidia/gpus", what)
+            .unwrap_or_default()
+    });
+    let accelerators = functions.iter().map(|function| {
+        let gpu = told.iter().find(|gpu| gpu.pci == function.address);
+        accelerator(scene, function, gpu)
+    });
+    Found {
+        accelerators: accelerators.collect(),
+        links: Vec::new(),
+    }
+}
+
+fn accelerator(scene: &Scene<'_>, function: &PciFunction, told: Option<&DriverGpu>) -> Accelerator {
+    let mut gpu = scene.accelerator(function, Vendor::Nvidia);
+    let Some(told) = told else {
+        return gpu;
+    };
+    if let Some(minor) = told.minor {
+        gpu.nodes.push(format!("/dev/nvidia{}", minor.0));
+        gpu.nodes.sort();
+    }
+    gpu.unique_id = told.uuid.as_ref().map(ToString::to_string);
+    let Some(name) = told.model.as_deref().and_then(crate::systree::label) else {
+        return gpu;
+    };
+    if let Some(model) = table::model(&name) {
+        tables::fill(&mut gpu.capabilities, model.facts);
+        if let Some(architecture) = table::architecture(model.compute) {
+            gpu.architecture = Some(architecture.name.to_owned());
+            tables::fill(&mut gpu.capabilities, architecture.facts);
+        }
+    }
+    gpu.model = name;
+    gpu
+}

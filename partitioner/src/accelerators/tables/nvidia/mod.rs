@@ -1,0 +1,205 @@
+//! NVIDIA's GPUs: architectures by compute capability, models by their marketing name.
+
+mod models;
+#[cfg(test)]
+mod tests;
+
+use kerf_types::map::{Capabilities, CapabilityKey as Key};
+
+use super::{Fact, fill, flag, words};
+pub(in crate::accelerators) use models::MODELS;
+
+/// What the GPUs of one compute capability have in common.
+pub(in crate::accelerators) struct Architecture {
+    /// Compute capability, as the CUDA C++ Programming Guide lists it.
+    pub compute: (u32, u32),
+    /// Their generation.
+    pub name: &'static str,
+    /// What they can do.
+    pub facts: &'static [Fact],
+}
+
+/// A model, by words that its marketing name has.
+pub(in crate::accelerators) struct Model {
+    /// Its compute capability.
+    pub compute: (u32, u32),
+    /// Words that all stand in the name.
+    pub words: &'static [&'static str],
+    /// What it can do.
+    pub facts: &'static [Fact],
+}
+
+/// CUDA and MPS documentation: processes may share any GPU by turns, or have it alone (compute mode), and by the
+/// Multi-Process Service since compute capability 3.5.
+const SHARED: Fact = words(Key::SharingModes, &["exclusive", "mps", "time-slice"]);
+
+/// Numeric formats after the tables of tensor cores in the architecture white papers: V100 (2017), Turing (2018),
+/// A100 (2020), GA102 (2021), Ada (2022), H100 (2022), Blackwell technical brief (2024), RTX Blackwell (2025).
+pub(in crate::accelerators) const ARCHITECTURES: &[Architecture] = &[
+    Architecture {
+        compute: (7, 0),
+        name: "volta",
+        facts: &[
+            words(Key::Formats, &["fp16"]),
+            flag(Key::TransformerEngine, false),
+            flag(Key::Sparsity, false),
+            flag(Key::Confidential, false),
+            SHARED,
+        ],
+    },
+    Architecture {
+        compute: (7, 5),
+        name: "turing",
+        facts: &[
+            words(Key::Formats, &["fp16", "int8", "int4", "int1"]),
+            flag(Key::TransformerEngine, false),
+            flag(Key::Sparsity, false),
+            flag(Key::Confidential, false),
+            SHARED,
+        ],
+    },
+    Architecture {
+        compute: (8, 0),
+        name: "ampere",
+        facts: &[
+            words(
+                Key::Formats,
+                &["fp64", "tf32", "bf16", "fp16", "int8", "int4", "int1"],
+            ),
+            flag(Key::TransformerEngine, false),
+            flag(Key::Sparsity, true),
+            flag(Key::Confidential, false),
+            SHARED,
+        ],
+    },
+    Architecture {
+        compute: (8, 6),
+        name: "ampere",
+        facts: AMPERE_GRAPHICS,
+    },
+    Architecture {
+        compute: (8, 7),
+        name: "ampere",
+        facts: AMPERE_GRAPHICS,
+    },
+    Architecture {
+        compute: (8, 9),
+        name: "ada",
+        facts: &[
+            words(
+                Key::Formats,
+                &["tf32", "bf16", "fp16", "fp8", "int8", "int4"],
+            ),
+            flag(Key::TransformerEngine, true),
+            flag(Key::Sparsity, true),
+            flag(Key::Confidential, false),
+            SHARED,
+        ],
+    },
+    Architecture {
+        compute: (9, 0),
+        name: "hopper",
+        facts: &[
+            words(
+                Key::Formats,
+                &["fp64", "tf32", "bf16", "fp16", "fp8", "int8"],
+            ),
+            flag(Key::TransformerEngine, true),
+            flag(Key::Sparsity, true),
+            flag(Key::Confidential, true),
+            SHARED,
+        ],
+    },
+    Architecture {
+        compute: (10, 0),
+        name: "blackwell",
+        facts: BLACKWELL,
+    },
+    Architecture {
+        compute: (10, 3),
+        name: "blackwell",
+        facts: BLACKWELL_ULTRA,
+    },
+    Architecture {
+        compute: (12, 0),
+        name: "blackwell",
+        facts: BLACKWELL_GRAPHICS,
+    },
+    Architecture {
+        compute: (12, 1),
+        name: "blackwell",
+        facts: BLACKWELL_GRAPHICS,
+    },
+];
+
+const AMPERE_GRAPHICS: &[Fact] = &[
+    words(
+        Key::Formats,
+        &["tf32", "bf16", "fp16", "int8", "int4", "int1"],
+    ),
+    flag(Key::TransformerEngine, false),
+    flag(Key::Sparsity, true),
+    flag(Key::Confidential, false),
+    SHARED,
+];
+
+const BLACKWELL: &[Fact] = &[
+    words(
+        Key::Formats,
+        &["tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8"],
+    ),
+    flag(Key::TransformerEngine, true),
+    flag(Key::Sparsity, true),
+    flag(Key::Confidential, true),
+    SHARED,
+];
+
+/// The data sheet of the B300 keeps the formats and lowers the rate of INT8; that confidential computing is as on the
+/// B200 is not written there.
+const BLACKWELL_ULTRA: &[Fact] = &[
+    words(
+        Key::Formats,
+        &["tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8"],
+    ),
+    flag(Key::TransformerEngine, true),
+    flag(Key::Sparsity, true),
+    flag(Key::Confidential, true).unverified(),
+    SHARED,
+];
+
+/// Whether one with graphics can compute confidentially differs by model.
+const BLACKWELL_GRAPHICS: &[Fact] = &[
+    words(
+        Key::Formats,
+        &["tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8"],
+    ),
+    flag(Key::TransformerEngine, true),
+    flag(Key::Sparsity, true),
+    SHARED,
+];
+
+/// What NVIDIA publishes of a GPU of this compute capability and marketing name. Nothing is known of an architecture
+/// that is not in the tables; of a model that is not, what its architecture has.
+pub fn capabilities_of_nvidia(cc: (u32, u32), name: &str) -> Capabilities {
+    let mut capabilities = Capabilities::new();
+    if let Some(model) = model(name).filter(|model| model.compute == cc) {
+        fill(&mut capabilities, model.facts);
+    }
+    if let Some(architecture) = architecture(cc) {
+        fill(&mut capabilities, architecture.facts);
+    }
+    capabilities
+}
+
+/// The architecture of a compute capability.
+pub(in crate::accelerators) fn architecture(cc: (u32, u32)) -> Option<&'static Architecture> {
+    ARCHITECTURES.iter().find(|one| one.compute == cc)
+}
+
+/// The model that a marketing name is one of: the first whose words all stand in it.
+pub(in crate::accelerators) fn model(name: &str) -> Option<&'static Model> {
+    let split = |one: char| !one.is_ascii_alphanumeric();
+    let words: Vec<&str> = name.split(split).filter(|word| !word.is_empty()).collect();
+    let has = |wanted: &&str| words.iter().any(|word| word.eq_ignore_ascii_case(wanted));
+    MODELS.iter().find(|model| model.words.iter().all(has))
+}
