@@ -26,8 +26,9 @@ const DRIVER: &str = "amdgpu";
 pub(super) fn is_mine(function: &PciFunction) -> bool {
     let may_be = is_display(function) || is_processing_accelerator(function);
     let is_served = function.driver.as_deref() == Some(DRIVER);
-    let is_known = is_processing_accelerator(function) || table::model(function.device).is_some();
-    function.vendor == AMD && may_be && (is_served || is_known)
+    let is_known =
+        is_processing_accelerator(function) || function.device.and_then(table::model).is_some();
+    function.vendor == Some(AMD) && may_be && (is_served || is_known)
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
@@ -59,7 +60,7 @@ fn accelerator(
     let folder = folder(function.address);
     let file = |name: &str| format!("{folder}/{name}");
     let mut gpu = scene.accelerator(function, Vendor::Amd);
-    let model = table::model(function.device);
+    let model = function.device.and_then(table::model);
     gpu.model = scene
         .label(&file("product_name"))
         .or_else(|| model.map(|model| model.name.to_owned()))

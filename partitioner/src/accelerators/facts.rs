@@ -42,7 +42,7 @@ impl<'a> Scene<'a> {
         let mut accelerator = Accelerator {
             id: function.address.to_string(),
             vendor,
-            model: format!("{:04x}:{:04x}", function.vendor, function.device),
+            model: ids(function),
             pci: Some(function.address),
             numa_node: function.numa_node,
             memory: None,
@@ -87,7 +87,7 @@ impl<'a> Scene<'a> {
         let own = |device: &&ClassDevice| device.pci == Some(function.address);
         let node = |device: &ClassDevice| match device.class {
             // Google's driver of old has its nodes right under `/dev`.
-            DeviceClass::Accel if function.vendor == 0x1ae0 => {
+            DeviceClass::Accel if function.vendor == Some(0x1ae0) => {
                 Some(format!("/dev/{}", device.name))
             }
             DeviceClass::Accel => Some(format!("/dev/accel/{}", device.name)),
@@ -178,4 +178,13 @@ pub(super) fn sriov(capabilities: &mut Capabilities, function: &PciFunction) {
         CapabilityKey::PartitionMax,
         sriov.total.into(),
     );
+}
+
+/// The vendor id that PCI gives to nobody, for a function whose vendor nobody says.
+pub const NOBODY: u16 = 0xffff;
+
+/// `10de:2330`, with question marks for what nobody says.
+fn ids(function: &PciFunction) -> String {
+    let id = |id: Option<u16>| id.map_or_else(|| "????".to_owned(), |id| format!("{id:04x}"));
+    format!("{}:{}", id(function.vendor), id(function.device))
 }

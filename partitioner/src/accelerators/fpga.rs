@@ -12,6 +12,7 @@ use kerf_types::map::{
 };
 
 use super::Found;
+use super::facts::NOBODY;
 use super::facts::{self, Scene, is_processing_accelerator, nearest_function};
 use super::tables::{self, fpga as table};
 
@@ -22,12 +23,12 @@ const PLATFORM: &str = "sys/bus/platform/devices";
 
 /// Whether a function is one of an FPGA card's.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
-    let is_xilinx = function.vendor == XILINX && is_processing_accelerator(function);
+    let is_xilinx = function.vendor == Some(XILINX) && is_processing_accelerator(function);
     let has_driver = matches!(
         function.driver.as_deref(),
         Some("xocl" | "xclmgmt" | "dfl-pci")
     );
-    is_xilinx || has_driver || table::board(function.vendor, function.device).is_some()
+    is_xilinx || has_driver || known(function).is_some()
 }
 
 /// A manager or a platform device of an FPGA, and the function above it.
@@ -93,12 +94,12 @@ fn board(
     engines: &[Part],
 ) -> Option<Accelerator> {
     let first = functions.first()?;
-    let table = table::board(first.vendor, first.device);
+    let table = known(first);
     let vendor = match first.vendor {
-        XILINX => Vendor::Amd,
-        0x8086 => Vendor::Intel,
-        0x1d0f => Vendor::Aws,
-        other => Vendor::Other(other),
+        Some(XILINX) => Vendor::Amd,
+        Some(0x8086) => Vendor::Intel,
+        Some(0x1d0f) => Vendor::Aws,
+        other => Vendor::Other(other.unwrap_or(NOBODY)),
     };
     let mut accelerator = scene.accelerator(first, vendor);
     for other in functions.iter().skip(1) {
@@ -241,4 +242,8 @@ fn manager_health(scene: &Scene<'_>, manager: &Part) -> AcceleratorHealth {
         Some("operating") => AcceleratorHealth::Ok,
         Some(state) => AcceleratorHealth::Failed(state.to_owned()),
     }
+}
+
+fn known(function: &PciFunction) -> Option<&'static table::Board> {
+    table::board(function.vendor?, function.device?)
 }

@@ -19,8 +19,8 @@ const OLD_CLASS: &str = "sys/class/habanalabs";
 
 /// Whether a function is an accelerator of Habana's.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
-    let is_known = table::by_device(function.device).is_some();
-    function.vendor == HABANA && (is_processing_accelerator(function) || is_known)
+    let is_known = function.device.and_then(table::by_device).is_some();
+    function.vendor == Some(HABANA) && (is_processing_accelerator(function) || is_known)
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
@@ -78,7 +78,7 @@ fn accelerator(
     let status = scene.label(&format!("{attributes}/status"));
     gaudi.health = status.map_or(AcceleratorHealth::Unknown, health);
     let model = kind.as_deref().and_then(table::by_kind);
-    if let Some(model) = model.or_else(|| table::by_device(function.device)) {
+    if let Some(model) = model.or_else(|| table::by_device(function.device?)) {
         model.name.clone_into(&mut gaudi.model);
         gaudi.architecture = Some(model.architecture.to_owned());
         tables::fill(&mut gaudi.capabilities, model.facts);

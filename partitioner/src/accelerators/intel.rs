@@ -23,9 +23,8 @@ const I915: &str = "i915";
 /// neither serves compute nothing.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
     let is_served = matches!(function.driver.as_deref(), Some(XE | I915));
-    let is_known =
-        table::model(function.device).is_some() || table::is_ponte_vecchio(function.device);
-    function.vendor == INTEL && is_display(function) && (is_served || is_known)
+    let is_known = function.device.and_then(table::model).is_some() || is_ponte_vecchio(function);
+    function.vendor == Some(INTEL) && is_display(function) && (is_served || is_known)
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
@@ -46,7 +45,7 @@ fn accelerator(scene: &Scene<'_>, function: &PciFunction) -> Accelerator {
     facts::count(&mut gpu.capabilities, Key::Chiplets, tiles);
     gpu.memory = memory(scene, function);
     gpu.health = health(scene, function);
-    if let Some(model) = table::model(function.device) {
+    if let Some(model) = function.device.and_then(table::model) {
         model.name.clone_into(&mut gpu.model);
         gpu.architecture = Some(model.architecture.to_owned());
         // Published of the whole model: of a virtual function it would be a lie.
@@ -61,10 +60,7 @@ fn accelerator(scene: &Scene<'_>, function: &PciFunction) -> Accelerator {
 /// and those of Ponte Vecchio are its tiles. Zero where neither tells.
 fn tiles(scene: &Scene<'_>, function: &PciFunction) -> u64 {
     let tiles = scene.reader.numbered(&folder(function.address), "tile");
-    let gts = || match (
-        card(scene, function),
-        table::is_ponte_vecchio(function.device),
-    ) {
+    let gts = || match (card(scene, function), is_ponte_vecchio(function)) {
         (Some(card), true) => scene.reader.numbered(&format!("{card}/gt"), "gt"),
         _ => Vec::new(),
     };
@@ -109,4 +105,8 @@ fn card(scene: &Scene<'_>, function: &PciFunction) -> Option<String> {
     };
     let card = scene.devices.iter().find(is_card)?;
     Some(format!("sys/class/drm/{}", card.name))
+}
+
+fn is_ponte_vecchio(function: &PciFunction) -> bool {
+    function.device.is_some_and(table::is_ponte_vecchio)
 }

@@ -39,8 +39,7 @@ pub struct Found {
 /// The accelerators of a host, and their links.
 ///
 /// `functions` are all PCI functions, `devices` all devices of the kernel's classes. What is odd in the tree is
-/// remembered by the reader. For NVIDIA this reads `/proc/driver/nvidia`, which enters the driver and can hang with
-/// it: callers that promise an answer do it in a process that they can leave behind.
+/// remembered by the reader. Nothing here enters NVIDIA's driver, which can hang.
 pub fn accelerators(
     reader: &Reader<'_>,
     functions: &[PciFunction],

@@ -31,7 +31,7 @@ const MODULE: &str = "neuron";
 
 /// Whether a function is a Neuron device.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
-    function.vendor == AMAZON && table::by_device(function.device).is_some()
+    function.vendor == Some(AMAZON) && function.device.and_then(table::by_device).is_some()
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
@@ -48,7 +48,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
     };
     let lost = functions.iter().filter(is_lost).map(|function| {
         let mut accelerator = scene.accelerator(function, Vendor::Aws);
-        if let Some(model) = table::by_device(function.device) {
+        if let Some(model) = function.device.and_then(table::by_device) {
             describe(&mut accelerator, model);
         }
         accelerator
@@ -117,7 +117,7 @@ fn device(
     neuron.memory_used = memory_used(scene, folder);
     neuron.health = health(scene, folder);
     let model = name.as_deref().and_then(table::by_name);
-    let model = model.or_else(|| table::by_device(functions.first()?.device));
+    let model = model.or_else(|| table::by_device(functions.first()?.device?));
     if let Some(model) = model {
         describe(&mut neuron, model);
     }

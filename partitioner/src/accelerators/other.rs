@@ -8,6 +8,7 @@ use kerf_types::map::{
     Accelerator, CapabilityKey as Key, ClassDevice, DeviceClass, PciFunction, Vendor,
 };
 
+use super::facts::NOBODY;
 use super::facts::{self, Scene, is_processing_accelerator};
 use super::tables::{self, nec as table};
 use super::{Found, is_known};
@@ -26,7 +27,8 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
         let engine = engines
             .iter()
             .find(|engine| engine.pci == Some(function.address));
-        let mut accelerator = scene.accelerator(function, vendor(function.vendor));
+        let mut accelerator =
+            scene.accelerator(function, vendor(function.vendor.unwrap_or(NOBODY)));
         facts::sriov(&mut accelerator.capabilities, function);
         if let Some(engine) = engine {
             vector_engine(scene, &mut accelerator, &engine.name);
@@ -41,7 +43,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
 
 /// A vector engine is a co-processor to PCI (0b40h).
 fn is_other(function: &PciFunction) -> bool {
-    let is_engine = function.vendor == NEC && function.class_pair() == 0x0b40;
+    let is_engine = function.vendor == Some(NEC) && function.class_pair() == 0x0b40;
     (is_engine || is_processing_accelerator(function)) && !is_known(function)
 }
 

@@ -13,7 +13,7 @@ const GOOGLE: u16 = 0x1ae0;
 
 /// Whether a function is a TPU: Google has interfaces and disks under the same vendor id, so the device id counts.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
-    function.vendor == GOOGLE && model(function).is_some()
+    function.vendor == Some(GOOGLE) && model(function).is_some()
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
@@ -29,7 +29,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
 
 fn model(function: &PciFunction) -> Option<&'static table::Model> {
     table::model(
-        function.device,
+        function.device?,
         function.subsystem.map(|(_, device)| device),
     )
 }

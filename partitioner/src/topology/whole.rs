@@ -12,6 +12,7 @@ use kerf_types::{AmdGpu, HostMap, MigMode, PciAddress};
 
 use super::links;
 use super::path::PciTree;
+use crate::accelerators::capabilities_of_nvidia;
 
 /// The map of a host with what NVML and KFD know of its GPUs.
 pub fn whole(inventory: &Inventory) -> HostMap {
@@ -62,6 +63,10 @@ fn add_nvidia(one: &mut Accelerator, gpu: &Gpu) {
     if !one.nodes.contains(&node) {
         one.nodes.push(node);
         one.nodes.sort();
+    }
+    let published = capabilities_of_nvidia(gpu.compute_capability, &gpu.name);
+    for (key, value) in published {
+        one.capabilities.entry(key).or_insert(value);
     }
     let mut tell = |key, value| {
         let provenance = Provenance::Driver;

@@ -4,6 +4,7 @@ use kerf_api::partitioner::v1::HostFacts;
 use kerf_types::HostMap;
 use kerf_types::inventory::NumaNode;
 
+use crate::accelerators::accelerators;
 use crate::amd;
 use crate::in_words;
 use crate::sysfs::{Reader, Root, SysfsError, devices, driver, majors, nics, numa, nvme, pci};
@@ -42,7 +43,10 @@ pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
 fn map(reader: &Reader<'_>, nodes: &[NumaNode]) -> HostMap {
     let pci = pci::functions(reader, nodes);
     let devices = devices::devices(reader, &pci, nodes);
+    let found = accelerators(reader, &pci, &devices);
     HostMap {
+        accelerators: found.accelerators,
+        links: found.links,
         nvme: nvme::controllers(reader, &pci, nodes),
         pci,
         devices,

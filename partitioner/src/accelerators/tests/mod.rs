@@ -67,8 +67,8 @@ impl World {
         self.functions.push(PciFunction {
             address: address(at),
             class,
-            vendor: ids.0,
-            device: ids.1,
+            vendor: Some(ids.0),
+            device: Some(ids.1),
             subsystem: None,
             numa_node: Some(1),
             parent: None,

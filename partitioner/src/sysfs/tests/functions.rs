@@ -110,7 +110,7 @@ fn a_function_is_read_whole() {
     let port = at(&functions, "0000:15:01.0");
     assert_eq!(
         (port.parent, port.subsystem, port.numa_node),
-        (None, None, Some(1))
+        (None, Some((0, 0)), Some(1))
     );
 }
 
@@ -238,6 +238,7 @@ fn lies_are_told_and_not_believed() {
             "/class \"0x1000000\" is not a class code",
             "/current_link_speed \"fast\" is not a speed in GT/s",
             "/current_link_width \"4096\" is not a number that fits",
+            "/device \"+0x12\" is not a hexadecimal number that fits",
             "/iommu_group \"none\" is not a group's number",
             "/local_cpulist \"9-3\" is not a list of CPUs",
             "/local_cpus \"g\" is not a mask of CPUs",
