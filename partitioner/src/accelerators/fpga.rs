@@ -12,8 +12,7 @@ use kerf_types::map::{
 };
 
 use super::Found;
-use super::facts::NOBODY;
-use super::facts::{self, Scene, is_processing_accelerator, nearest_function};
+use super::facts::{self, NOBODY, Scene, folder, is_processing_accelerator, nearest_function};
 use super::tables::{self, fpga as table};
 
 const XILINX: u16 = 0x10ee;
@@ -95,12 +94,7 @@ fn board(
 ) -> Option<Accelerator> {
     let first = functions.first()?;
     let table = known(first);
-    let vendor = match first.vendor {
-        Some(XILINX) => Vendor::Amd,
-        Some(0x8086) => Vendor::Intel,
-        Some(0x1d0f) => Vendor::Aws,
-        other => Vendor::Other(other.unwrap_or(NOBODY)),
-    };
+    let vendor = table::maker(first.vendor.unwrap_or(NOBODY));
     let mut accelerator = scene.accelerator(first, vendor);
     for other in functions.iter().skip(1) {
         let other = scene.accelerator(other, vendor);
@@ -131,14 +125,12 @@ fn board(
     }
     accelerator.nodes.sort();
     accelerator.nodes.dedup();
-    accelerator.health = [
+    let told = [
         engine.map(|engine| engine_health(scene, engine)),
         manager.map(|manager| manager_health(scene, manager)),
-    ]
-    .into_iter()
-    .flatten()
-    .find(|health| *health != AcceleratorHealth::Unknown)
-    .unwrap_or_default();
+        Some(card_health(scene, functions)),
+    ];
+    accelerator.health = worst(told.into_iter().flatten());
     tables::fill(
         &mut accelerator.capabilities,
         table.map_or(&[], |board| board.facts),
@@ -221,6 +213,30 @@ fn feature_list(scene: &Scene<'_>, accelerator: &mut Accelerator, engine: &Part)
     accelerator
         .nodes
         .extend(own.map(|port| format!("/dev/{}", port.name)));
+}
+
+/// A failure that anybody tells, else that somebody tells that it works.
+fn worst(told: impl Iterator<Item = AcceleratorHealth>) -> AcceleratorHealth {
+    let rank = |health: &AcceleratorHealth| match health {
+        AcceleratorHealth::Failed(_) => 0,
+        AcceleratorHealth::Ok => 1,
+        AcceleratorHealth::Unknown => 2,
+    };
+    told.min_by_key(rank).unwrap_or_default()
+}
+
+/// XRT's drivers say of each function whether they have taken it offline (`dev_offline` of `userpf/xocl_sysfs.c` and
+/// `mgmtpf/mgmt-sysfs.c`).
+fn card_health(scene: &Scene<'_>, functions: &[&PciFunction]) -> AcceleratorHealth {
+    let is_offline = |function: &&PciFunction| {
+        let path = format!("{}/dev_offline", folder(function.address));
+        scene.reader.parsed(&path, "0 or 1", |text| match text {
+            "0" => Some(AcceleratorHealth::Ok),
+            "1" => Some(AcceleratorHealth::Failed("offline".to_owned())),
+            _ => None,
+        })
+    };
+    worst(functions.iter().filter_map(is_offline))
 }
 
 /// `errors/catfatal_errors` is a mask.

@@ -1,6 +1,6 @@
 //! FPGA cards by PCI device ids.
 
-use kerf_types::map::CapabilityKey as Key;
+use kerf_types::map::{CapabilityKey as Key, Vendor};
 
 use super::{Fact, count, word};
 
@@ -21,6 +21,7 @@ pub struct Board {
 
 const XILINX: u16 = 0x10ee;
 const INTEL: u16 = 0x8086;
+const SILICOM: u16 = 0x1c2c;
 const AMAZON: u16 = 0x1d0f;
 
 const ULTRASCALE: Option<&str> = Some("ultrascale+");
@@ -90,6 +91,9 @@ pub const BOARDS: &[Board] = &[
     dfl(INTEL, &[0x09c4, 0x09c5], "Intel FPGA PAC Arria 10 GX", Some("arria10")),
     dfl(INTEL, &[0x0b2b, 0x0b2c], "Intel FPGA PAC D5005", Some("stratix10")),
     dfl(INTEL, &[0x0b30], "Intel FPGA PAC N3000", Some("arria10")),
+    dfl(INTEL, &[0xbcce, 0xbccf], "Intel FPGA (Device Feature List)", None),
+    dfl(SILICOM, &[0x1000], "Silicom PAC N5010", Some("stratix10")),
+    dfl(SILICOM, &[0x1001], "Silicom PAC N5011", Some("stratix10")),
     dfl(AMAZON, &[0x1042, 0xf010, 0xf011], "AWS F1 FPGA", ULTRASCALE),
 ];
 
@@ -97,4 +101,14 @@ pub const BOARDS: &[Board] = &[
 pub fn board(vendor: u16, device: u16) -> Option<&'static Board> {
     let is_it = |board: &&Board| board.vendor == vendor && board.devices.contains(&device);
     BOARDS.iter().find(is_it)
+}
+
+/// Who makes boards of a PCI vendor id.
+pub fn maker(vendor: u16) -> Vendor {
+    match vendor {
+        XILINX => Vendor::Amd,
+        INTEL => Vendor::Intel,
+        AMAZON => Vendor::Aws,
+        other => Vendor::Other(other),
+    }
 }

@@ -23,7 +23,7 @@ const PORTS: Fact = word(Key::LinkKind, "gaudi");
 const ECC: Fact = flag(Key::MemoryEcc, true);
 /// Gaudi documentation, "Gaudi Direct": interfaces reach the memory through DMA-BUF.
 const PEERS: Fact = flag(Key::PeerDma, true);
-/// Gaudi 2 and 3 white papers: a device serves one process.
+/// `hl_device_open` refuses a second user with EBUSY (`habanalabs_drv.c`).
 const ALONE: Fact = words(Key::SharingModes, &["exclusive"]);
 
 /// After "Gaudi Architecture" of the Gaudi documentation and the white papers of Gaudi 2 (2022) and Gaudi 3 (2024).
@@ -48,7 +48,7 @@ pub const MODELS: &[Model] = &[
     Model { devices: &[0x1000, 0x1001, 0x1010, 0x1011], kind: "GAUDI", name: "Intel Gaudi", architecture: "gaudi", facts: &[
         count(Key::ComputeUnits, 8), count(Key::TensorUnits, 1).unverified(), flag(Key::TransformerEngine, false),
         words(Key::Formats, &["bf16"]),
-        word(Key::MemoryKind, "hbm2"), count(Key::MemorySize, 32), count(Key::MemoryBandwidth, 1000), ECC,
+        word(Key::MemoryKind, "hbm2"), count(Key::MemorySize, 32), count(Key::MemoryBandwidth, 1000).unverified(), ECC,
         PORTS, count(Key::LinkCount, 10), count(Key::LinkBandwidth, 125), ALONE,
     ] },
     Model { devices: &[0x0001], kind: "GOYA", name: "Habana Goya", architecture: "goya", facts: &[

@@ -107,12 +107,8 @@ pub fn every() -> Vec<(String, CapabilityKey, Capability)> {
     let nvidia = nvidia::ARCHITECTURES.iter().map(|one| one.facts);
     let nvidia = nvidia.chain(nvidia::MODELS.iter().map(|one| one.facts));
     lists.extend(nvidia.map(|facts| (Vendor::Nvidia, facts)));
-    let boards = fpga::BOARDS.iter().map(|board| match board.vendor {
-        0x10ee => (Vendor::Amd, board.facts),
-        0x8086 => (Vendor::Intel, board.facts),
-        _ => (Vendor::Aws, board.facts),
-    });
-    lists.extend(boards);
+    let boards = fpga::BOARDS.iter();
+    lists.extend(boards.map(|board| (fpga::maker(board.vendor), board.facts)));
     let fact =
         |vendor: Vendor| move |fact: &Fact| (vendor.to_string(), fact.key, fact.capability());
     lists

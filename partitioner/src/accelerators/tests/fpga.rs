@@ -14,6 +14,9 @@ pub fn sample() -> World {
     world.function(MANAGEMENT, 0x120000, (0x10ee, 0x505c), Some("xclmgmt"));
     world.function(USER, 0x120000, (0x10ee, 0x505d), Some("xocl"));
     world.file("sys/module/xclmgmt/version", "2.16.0,hash\n");
+    for at in [MANAGEMENT, USER] {
+        world.file(&format!("sys/devices/pci0000:00/{at}/dev_offline"), "0\n");
+    }
     world.device(DeviceClass::Drm, "renderD129", USER);
     let function = world.function(DFL, 0x120000, (0x8086, 0x0b30), Some("dfl-pci"));
     with_virtuals(function, 1);
@@ -82,8 +85,21 @@ fn two_functions_are_one_board() {
     assert_eq!(card.architecture.as_deref(), Some("ultrascale+"));
     assert_eq!(card.nodes, ["/dev/dri/renderD129"]);
     assert_eq!(card.driver.as_deref(), Some("xclmgmt 2.16.0,hash, xocl"));
+    assert_eq!(card.health, AcceleratorHealth::Ok);
     assert_eq!(said(card, Key::MemorySize), published("16"));
     assert_eq!(said(card, Key::MemoryBandwidth), published("460"));
+}
+
+#[test]
+fn a_card_with_a_function_offline_has_failed() {
+    let mut world = sample();
+    world.file(&format!("sys/devices/pci0000:00/{USER}/dev_offline"), "1\n");
+    let found = world.find();
+    let failed = AcceleratorHealth::Failed("offline".to_owned());
+    assert_eq!(
+        found.accelerators.first().map(|card| &card.health),
+        Some(&failed)
+    );
 }
 
 #[test]

@@ -21,6 +21,9 @@ const CODECS: Fact = words(
     &["decode", "encode", "jpeg", "optical-flow"],
 );
 
+/// The documents of confidential computing name the H100 and the H200 of Hopper alone.
+const SECRET: Fact = flag(Key::Confidential, true).unverified();
+
 /// Links, and what all of them carry one way in gigabytes a second: half of the sheets' total.
 const fn links(links: u64) -> Fact {
     count(Key::LinkCount, links)
@@ -101,11 +104,11 @@ pub(in crate::accelerators) const MODELS: &[Model] = &[
     // GH200 data sheet (2023): the processor's memory is coherent over NVLink-C2C.
     Model { compute: (9, 0), words: &["GH200", "480GB"], facts: &[
         units(132), tensors(528), kind("hbm3"), size(96), speed(4000), ECC, MIG, SEVEN, NVLINK, links(18), carry(450),
-        DECODERS, PEERS, flag(Key::HostCoherent, true),
+        DECODERS, PEERS, flag(Key::HostCoherent, true), SECRET,
     ] },
     Model { compute: (9, 0), words: &["GH200"], facts: &[
         units(132), tensors(528), ECC, MIG, SEVEN, NVLINK, links(18), carry(450), DECODERS, PEERS,
-        flag(Key::HostCoherent, true),
+        flag(Key::HostCoherent, true), SECRET,
     ] },
     // H200 data sheet (2024).
     Model { compute: (9, 0), words: &["H200"], facts: &[
@@ -129,7 +132,7 @@ pub(in crate::accelerators) const MODELS: &[Model] = &[
     Model { compute: (9, 0), words: &["H20"], facts: &[
         units(78).unverified(), tensors(312).unverified(), kind("hbm3").unverified(), size(96).unverified(),
         speed(4000).unverified(), ECC.unverified(), MIG, SEVEN, NVLINK.unverified(), links(18).unverified(),
-        carry(450).unverified(),
+        carry(450).unverified(), SECRET,
     ] },
     // DGX B200 and GB200 NVL72 data sheets (2024, 2025), Blackwell architecture technical brief; the count of
     // multiprocessors is not in them.
