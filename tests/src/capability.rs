@@ -33,6 +33,8 @@ pub enum Capability {
     Promtool,
     /// `lstopo-no-graphics`, the reader of topologies that ours is held against, is installed.
     Lstopo,
+    /// `lspci`, which lists a tree's PCI functions as a real machine's, is installed.
+    Lspci,
     /// Chromium is installed: a browser that can run without a screen.
     Chromium,
     /// A file system of user space can be mounted, by root in a mount namespace of its own.
@@ -41,7 +43,7 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
@@ -49,6 +51,7 @@ impl Capability {
         Self::Python,
         Self::Promtool,
         Self::Lstopo,
+        Self::Lspci,
         Self::Chromium,
         Self::Fuse,
     ];
@@ -64,6 +67,7 @@ impl Capability {
             Self::Python => "python",
             Self::Promtool => "promtool",
             Self::Lstopo => "lstopo",
+            Self::Lspci => "lspci",
             Self::Chromium => "chromium",
             Self::Fuse => "fuse",
         }
@@ -82,6 +86,7 @@ impl Capability {
             Self::Python => bins::python_tool("gpustat").map(drop),
             Self::Promtool => program("promtool"),
             Self::Lstopo => program("lstopo-no-graphics"),
+            Self::Lspci => program("lspci"),
             Self::Chromium => program("chromium"),
             Self::Fuse => probe_root().and_then(|()| mounts::probe_fuse()),
         }

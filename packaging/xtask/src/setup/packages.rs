@@ -58,7 +58,7 @@ pub struct Need {
 }
 
 /// What the build and the tests need.
-pub const NEEDS: [Need; 9] = [
+pub const NEEDS: [Need; 10] = [
     Need {
         package: "protobuf-compiler",
         files: "protoc (the build of containerd-client runs it)",
@@ -106,6 +106,11 @@ pub const NEEDS: [Need; 9] = [
         package: "hwloc-nox",
         files: "lstopo-no-graphics",
         is_there: || has("lstopo-no-graphics"),
+    },
+    Need {
+        package: "pciutils",
+        files: "lspci",
+        is_there: || has("lspci"),
     },
     Need {
         package: "python3-venv",
