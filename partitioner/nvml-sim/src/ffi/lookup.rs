@@ -125,7 +125,12 @@ fn by_address(text: &str) -> Result<Handle, Status> {
     for gpu in machine.listed() {
         let bdf = machine.site(gpu.index)?.bdf;
         if (domain, bus, device, hex(function)?)
-            == (0, u32::from(bdf.bus), u32::from(bdf.device), 0)
+            == (
+                u32::from(bdf.domain),
+                u32::from(bdf.bus),
+                u32::from(bdf.device),
+                0,
+            )
         {
             return handle_of(gpu);
         }

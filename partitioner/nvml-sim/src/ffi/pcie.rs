@@ -18,7 +18,7 @@ nvml! {
         let bdf = view.machine.site(view.index)?.bdf;
         out.put(PciInfoExt {
             version: version_of::<PciInfoExt>(),
-            domain: 0,
+            domain: u32::from(bdf.domain),
             bus: u32::from(bdf.bus),
             device: u32::from(bdf.device),
             ids: view.product.device_id,
@@ -92,7 +92,7 @@ impl PciInfo {
     pub fn of(bdf: Bdf, ids: u32, subsystem: u32) -> Self {
         Self {
             bus_id_legacy: text_field(&bdf.to_string().to_uppercase()),
-            domain: 0,
+            domain: u32::from(bdf.domain),
             bus: u32::from(bdf.bus),
             device: u32::from(bdf.device),
             ids,

@@ -3,8 +3,8 @@
 use super::call::{self, View};
 use super::handle::{Handle, Target};
 use super::pointer::{Array, InOut, Out};
-use crate::model::spec::common_ancestor;
 use crate::model::status::Status;
+use crate::model::walk::common_ancestor;
 
 /// Bits of an `unsigned long`.
 const WORD: u32 = 64;
@@ -88,9 +88,11 @@ nvml! {
     }
 
     // Only where the GPU's own memory is a NUMA node: Grace, POWER9.
-    fn nvmlDeviceGetNumaNodeId(device: Handle, _node: Out<u32>) {
-        call::gpu(device)?;
-        Err(Status::NotSupported)
+    fn nvmlDeviceGetNumaNodeId(device: Handle, node: Out<u32>) {
+        let view = call::gpu(device)?;
+        let spec = view.machine.spec().ok_or(Status::LibRmVersionMismatch)?;
+        let own = spec.memory_node(view.index).ok_or(Status::NotSupported)?;
+        node.put(own)
     }
 }
 

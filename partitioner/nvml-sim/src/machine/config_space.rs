@@ -2,14 +2,15 @@
 //! capability, which is what topology readers parse. Owns that byte layout (PCI Express Base
 //! Specification, 7.5).
 
-use super::pci::Identity;
+use super::identity::Identity;
+use super::link::{Link, Speed};
 use crate::model::spec::{PciFunction, Role};
 
 /// Offset of the PCI Express capability.
 const EXPRESS: usize = 0x60;
 
 /// The bytes of `config`.
-pub fn bytes(ids: &Identity, function: &PciFunction, generation: u32) -> Vec<u8> {
+pub fn bytes(ids: &Identity, function: &PciFunction, link: Option<Link>) -> Vec<u8> {
     let mut space = vec![0u8; 256];
     put16(&mut space, 0x00, ids.vendor);
     put16(&mut space, 0x02, ids.device);
@@ -27,24 +28,36 @@ pub fn bytes(ids: &Identity, function: &PciFunction, generation: u32) -> Vec<u8>
         put16(&mut space, 0x2c, ids.subsystem.0);
         put16(&mut space, 0x2e, ids.subsystem.1);
     }
-    express(&mut space, function.role, generation);
+    // The first of several functions says that there are more.
+    if matches!(function.role, Role::Management(_)) || function.bdf.function > 0 {
+        space[0x0e] |= 0x80;
+    }
+    express(&mut space, function.role, link);
     space
 }
 
 /// Capability 0x10, version 2: port type, link capabilities and link status.
-fn express(space: &mut [u8], role: Role, generation: u32) {
+fn express(space: &mut [u8], role: Role, link: Option<Link>) {
     let port_type: u16 = match role {
         Role::RootPort => 4,
         Role::Upstream => 5,
         Role::Downstream => 6,
-        Role::Gpu(_) | Role::Nic(_) | Role::NvSwitch(_) => 0,
+        // Integrated into the root complex.
+        _ if link.is_none() => 9,
+        _ => 0,
     };
     space[EXPRESS] = 0x10;
     put16(space, EXPRESS + 0x02, port_type << 4 | 2);
-    let speed = u16::try_from(generation & 0xf).unwrap_or(0);
-    let link = 16 << 4 | speed;
-    put16(space, EXPRESS + 0x0c, link);
-    put16(space, EXPRESS + 0x12, link);
+    let Some(link) = link else {
+        return;
+    };
+    put16(space, EXPRESS + 0x0c, speed_and_width(link.most));
+    put16(space, EXPRESS + 0x12, speed_and_width(link.now));
+}
+
+fn speed_and_width(speed: Speed) -> u16 {
+    let number = (speed.lanes & 0x3f) << 4 | speed.generation & 0xf;
+    u16::try_from(number).unwrap_or(0)
 }
 
 fn put16(space: &mut [u8], at: usize, value: u16) {

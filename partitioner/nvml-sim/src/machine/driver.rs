@@ -5,7 +5,9 @@
 use super::CreateError;
 use super::tree::Tree;
 use crate::model::machine::{Machine, Policy};
+use crate::model::processor::Make;
 use crate::model::product::Product;
+use crate::model::spec::MachineSpec;
 use crate::store::{NUMBERED_CIS, NUMBERED_GIS, capability_minor, capability_text};
 use crate::{CUDA_VERSION, DRIVER_VERSION};
 
@@ -16,7 +18,7 @@ const NUMBERED_GPUS: u32 = 32;
 pub fn write(tree: &Tree, product: &Product, machine: &Machine) -> Result<(), CreateError> {
     write_module(tree)?;
     tree.folder("proc/driver/nvidia/capabilities/mig")?;
-    tree.text("proc/driver/nvidia/version", version())?;
+    tree.text("proc/driver/nvidia/version", version(machine.spec()))?;
     tree.text(
         "proc/driver/nvidia/params",
         "ModifyDeviceFiles: 1\nDeviceFileMode: 438\n",
@@ -93,9 +95,13 @@ pub fn write_holders(tree: &Tree, policy: Policy) -> Result<(), CreateError> {
     }
 }
 
-fn version() -> String {
+fn version(spec: Option<&MachineSpec>) -> String {
+    let machine = match spec.map(|spec| spec.processor.make) {
+        Some(Make::Arm { .. }) => "aarch64",
+        _ => "x86_64",
+    };
     format!(
-        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  {DRIVER_VERSION}  Release Build  \
+        "NVRM version: NVIDIA UNIX Open Kernel Module for {machine}  {DRIVER_VERSION}  Release Build  \
          (simulated, CUDA {}.{})\nGCC version:  gcc version 12.2.0\n",
         CUDA_VERSION / 1_000,
         CUDA_VERSION % 1_000 / 10
@@ -127,9 +133,19 @@ fn write_gpu(
         site.bdf,
         gpu.minor,
     );
-    tree.attributes(
-        format!("proc/driver/nvidia/gpus/{}", site.bdf),
-        &[("information", text)],
+    let mut files = vec![("information", text)];
+    if let Some(node) = machine.spec().and_then(|spec| spec.memory_node(index)) {
+        files.push(("numa_status", numa_status(product, index, node)));
+    }
+    tree.attributes(format!("proc/driver/nvidia/gpus/{}", site.bdf), &files)
+}
+
+/// As `nv_procfs_read_numa_status` of the open kernel modules prints it; only a GPU whose memory is a node has the file.
+fn numa_status(product: &Product, index: u32, node: u32) -> String {
+    let address = 0x4000_0000_0000_u64 + (u64::from(index) << 40);
+    format!(
+        "Node:      {node}\nStatus:    online\nAddress:   {address:x}\nSize:      {:x}\n",
+        product.memory_mib << 20
     )
 }
 

@@ -2,12 +2,19 @@
 //! of creation, which ends with the state file: a folder that has one is whole.
 
 mod amdgpu;
+mod cards;
+mod class;
 mod config_space;
 mod cpu;
+mod cpuinfo;
 mod driver;
+mod identity;
 mod library;
+mod link;
 mod network;
 mod nodes;
+mod numa;
+mod nvme;
 mod pci;
 mod sriov;
 mod sys;
@@ -256,8 +263,11 @@ fn fill(
     let mut machine = Machine::new(spec, seed, nodes, now_us());
     let tree = Tree::new(dir.join("root"));
     cpu::write(&tree, spec)?;
+    cpuinfo::write(&tree, spec)?;
+    numa::write(&tree, spec)?;
     pci::write(&tree, spec)?;
     network::write(&tree, spec)?;
+    nvme::write(&tree, spec)?;
     let majors = Majors {
         drm: machine.nodes.frontend,
         kfd: machine.nodes.uvm,
@@ -273,6 +283,9 @@ fn fill(
     if let Some(amd) = &amd {
         machine.nodes.real = amdgpu::write(&tree, amd)?;
     }
+    if let Some(card) = spec.card() {
+        machine.nodes.real = cards::write(&tree, spec, card, seed, machine.nodes)?;
+    }
     kernel::begin(
         dir,
         State {
@@ -287,7 +300,7 @@ fn fill(
 
 /// Device and subsystem ids of a function as NVML has them: device in the high half.
 pub(crate) fn pci_ids(spec: &MachineSpec, role: Role) -> (u32, u32) {
-    let ids = pci::identity(spec, role);
+    let ids = identity::identity(spec, role);
     let both = |device: u16, vendor: u16| u32::from(device) << 16 | u32::from(vendor);
     (
         both(ids.device, ids.vendor),

@@ -1,127 +1,39 @@
-//! `/sys/devices/pci*` and `/sys/bus/pci` of a machine. Owns the attributes that a kernel shows
-//! for bridges, GPUs, NICs and NVSwitches.
+//! `/sys/devices/pci*`, `/sys/bus/pci` and the IOMMU groups of a machine. Owns the attributes that a kernel shows for
+//! every function, whatever it is; what drivers add to them is for their own modules.
 
 use super::CreateError;
 use super::config_space;
 use super::cpu::{cpu_list, cpu_mask};
+use super::identity::{Identity, identity, iommu_type};
+use super::link::{Link, link};
 use super::tree::Tree;
 use crate::model::machine::functions;
-use crate::model::spec::{Accelerators, MachineSpec, PciFunction, Role};
+use crate::model::spec::{MachineSpec, PciFunction, Role};
+use crate::model::walk::iommu_group;
 
-/// The ids of a function: vendor, device, subsystem vendor and device, class, and its driver.
-pub struct Identity {
-    /// PCI vendor id.
-    pub vendor: u16,
-    /// PCI device id.
-    pub device: u16,
-    /// Subsystem vendor and device id.
-    pub subsystem: (u16, u16),
-    /// Class code, 24 bits.
-    pub class: u32,
-    /// Revision.
-    pub revision: u8,
-    /// Kernel driver.
-    pub driver: &'static str,
-}
-
-const BROADCOM: u16 = 0x1000;
-const MELLANOX: u16 = 0x15b3;
-const NVIDIA: u16 = 0x10de;
-const AMD: u16 = 0x1002;
-const BRIDGE: u32 = 0x06_0400;
-
-/// The identity of a function.
-pub fn identity(spec: &MachineSpec, role: Role) -> Identity {
-    match role {
-        Role::RootPort => {
-            let (device, vendor) = spec.root_port_id;
-            Identity {
-                vendor,
-                device,
-                subsystem: (vendor, 0),
-                class: BRIDGE,
-                revision: 4,
-                driver: "pcieport",
-            }
-        }
-        Role::Upstream | Role::Downstream => Identity {
-            vendor: BROADCOM,
-            device: 0xc030,
-            subsystem: (BROADCOM, 0x1003),
-            class: BRIDGE,
-            revision: 0xb0,
-            driver: "pcieport",
-        },
-        Role::Gpu(_) => gpu_identity(spec.accelerators),
-        Role::Nic(_) => Identity {
-            vendor: MELLANOX,
-            device: spec.nic.device,
-            subsystem: (MELLANOX, 0x0041),
-            class: if spec.nic.infiniband {
-                0x02_0700
-            } else {
-                0x02_0000
-            },
-            revision: 0,
-            driver: "mlx5_core",
-        },
-        Role::NvSwitch(_) => Identity {
-            vendor: NVIDIA,
-            device: spec.nvswitch_device,
-            subsystem: (NVIDIA, 0x1796),
-            class: 0x06_8000,
-            revision: 0xa1,
-            driver: "nvidia-nvswitch",
-        },
-    }
-}
-
-fn gpu_identity(accelerators: Accelerators) -> Identity {
-    match accelerators {
-        Accelerators::Nvidia(product) => Identity {
-            vendor: NVIDIA,
-            device: high_half(product.device_id),
-            subsystem: (NVIDIA, high_half(product.subsystem_id)),
-            class: 0x03_0200,
-            revision: 0xa1,
-            driver: "nvidia",
-        },
-        Accelerators::Amd(product) => Identity {
-            vendor: AMD,
-            device: product.device_id,
-            subsystem: (AMD, product.device_id),
-            class: 0x12_0000,
-            revision: 0,
-            driver: "amdgpu",
-        },
-    }
-}
-
-fn high_half(ids: u32) -> u16 {
-    u16::try_from(ids >> 16).unwrap_or(u16::MAX)
-}
+/// First interrupt of the functions; theirs follow each other.
+const FIRST_IRQ: u32 = 128;
 
 /// Writes every PCI function.
 pub fn write(tree: &Tree, spec: &'static MachineSpec) -> Result<(), CreateError> {
-    for (function, group) in functions(spec).iter().zip(0u32..) {
-        write_function(tree, spec, function, group)?;
+    let all = functions(spec);
+    for (function, irq) in all.iter().zip(FIRST_IRQ..) {
+        let link = link(spec, all, function);
+        let ids = identity(spec, function.role);
+        write_attributes(tree, spec, function, &ids, irq, link)?;
+        write_links(tree, spec, function, &ids)?;
     }
     Ok(())
 }
 
-fn write_function(
+fn write_attributes(
     tree: &Tree,
     spec: &MachineSpec,
     function: &PciFunction,
-    group: u32,
+    ids: &Identity,
+    irq: u32,
+    link: Option<Link>,
 ) -> Result<(), CreateError> {
-    let ids = identity(spec, function.role);
-    let (folder, bdf) = (function.sysfs_folder(), function.bdf);
-    let generation = spec.pcie_generation();
-    let speed = format!(
-        "{} GT/s PCIe",
-        if generation == 5 { "32.0" } else { "16.0" }
-    );
     let mut attributes = vec![
         ("vendor", format!("{:#06x}", ids.vendor)),
         ("device", format!("{:#06x}", ids.device)),
@@ -132,26 +44,66 @@ fn write_function(
         ("numa_node", function.node.to_string()),
         ("local_cpulist", cpu_list(spec, function.node)),
         ("local_cpus", cpu_mask(spec, function.node)),
-        ("max_link_speed", speed.clone()),
-        ("current_link_speed", speed),
-        ("max_link_width", "16".to_owned()),
-        ("current_link_width", "16".to_owned()),
+        ("irq", irq.to_string()),
+        ("enable", "1".to_owned()),
+        ("power_state", "D0".to_owned()),
+        ("modalias", modalias(ids)),
         ("resource", resources(function, spec.bar_mib())),
-        ("uevent", uevent(&ids, function)),
+        ("uevent", uevent(ids, function)),
     ];
+    attributes.extend(link_attributes(link));
     if let Some((secondary, subordinate)) = function.buses {
         attributes.push(("secondary_bus_number", secondary.to_string()));
         attributes.push(("subordinate_bus_number", subordinate.to_string()));
     }
-    if matches!(function.role, Role::Gpu(_)) && spec.nvidia().is_some() {
-        attributes.push(("sriov_totalvfs", "16".to_owned()));
+    if let Some(total) = virtual_functions(spec, function.role) {
+        attributes.push(("sriov_totalvfs", total.to_string()));
         attributes.push(("sriov_numvfs", "0".to_owned()));
     }
+    let folder = function.sysfs_folder();
     tree.attributes(&folder, &attributes)?;
     tree.bytes(
         format!("{folder}/config"),
-        &config_space::bytes(&ids, function, generation),
-    )?;
+        &config_space::bytes(ids, function, link),
+    )
+}
+
+/// A function on the root bus has a PCIe capability without link registers, which Linux prints as an unknown speed,
+/// 255 lanes at most and none now (`pcie_get_width_cap`, `current_link_width_show`).
+fn link_attributes(link: Option<Link>) -> [(&'static str, String); 4] {
+    let texts = match link {
+        Some(Link { most, now }) => [
+            most.text().to_owned(),
+            now.text().to_owned(),
+            most.lanes.to_string(),
+            now.lanes.to_string(),
+        ],
+        None => ["Unknown", "Unknown", "255", "0"].map(str::to_owned),
+    };
+    let [max_speed, speed, max_width, width] = texts;
+    [
+        ("max_link_speed", max_speed),
+        ("current_link_speed", speed),
+        ("max_link_width", max_width),
+        ("current_link_width", width),
+    ]
+}
+
+fn virtual_functions(spec: &MachineSpec, role: Role) -> Option<u32> {
+    match role {
+        Role::Gpu(_) if spec.nvidia().is_some() => Some(16),
+        Role::Gpu(_) => spec.card()?.virtual_functions,
+        _ => None,
+    }
+}
+
+fn write_links(
+    tree: &Tree,
+    spec: &'static MachineSpec,
+    function: &PciFunction,
+    ids: &Identity,
+) -> Result<(), CreateError> {
+    let (folder, bdf) = (function.sysfs_folder(), function.bdf);
     tree.link(format!("sys/bus/pci/devices/{bdf}"), &folder)?;
     tree.link(format!("sys/bus/pci/drivers/{}/{bdf}", ids.driver), &folder)?;
     tree.link(
@@ -159,9 +111,10 @@ fn write_function(
         format!("sys/bus/pci/drivers/{}", ids.driver),
     )?;
     tree.link(format!("{folder}/subsystem"), "sys/bus/pci")?;
+    let group = iommu_group(functions(spec), function);
     let group = format!("sys/kernel/iommu_groups/{group}");
     tree.link(format!("{group}/devices/{bdf}"), &folder)?;
-    tree.text(format!("{group}/type"), "identity")?;
+    tree.text(format!("{group}/type"), iommu_type(spec, function.role))?;
     tree.link(format!("{folder}/iommu_group"), group)
 }
 
@@ -188,7 +141,7 @@ fn uevent(ids: &Identity, function: &PciFunction) -> String {
     )
 }
 
-/// Thirteen lines of start, end and flags; only a GPU's are not all zero.
+/// Thirteen lines of start, end and flags; only an accelerator's are not all zero.
 fn resources(function: &PciFunction, bar1_mib: u64) -> String {
     let mut lines = vec![(0u64, 0u64, 0u64); 13];
     if let Role::Gpu(index) = function.role {

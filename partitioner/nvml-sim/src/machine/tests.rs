@@ -119,7 +119,7 @@ fn configuration_space_agrees_with_the_attributes() {
     for entry in fs::read_dir(devices).expect("devices") {
         let path = entry.expect("an entry").path();
         let space = fs::read(path.join("config")).expect("config");
-        let read = |name| fs::read_to_string(path.join(name)).expect(name);
+        let read = |name: &str| fs::read_to_string(path.join(name)).expect(name);
         assert_eq!(space.len(), 256);
         let word = |at: usize| u32::from(u16::from_le_bytes([space[at], space[at + 1]]));
         assert_eq!(Ok(word(0)), hex(read("vendor")));
@@ -134,8 +134,17 @@ fn configuration_space_agrees_with_the_attributes() {
                 read("secondary_bus_number").trim()
             );
         }
-        // PCI Express capability: x16 at 16 GT/s.
-        assert_eq!((space[0x60], word(0x72)), (0x10, 16 << 4 | 4));
+        // PCI Express capability, with what the link can do and what it does.
+        assert_eq!(space[0x60], 0x10);
+        for (at, when) in [(0x6c, "max"), (0x72, "current")] {
+            let (generation, lanes) = (word(at) & 0xf, word(at) >> 4 & 0x3f);
+            assert_eq!(
+                read(&format!("{when}_link_width")).trim(),
+                lanes.to_string()
+            );
+            let speed = read(&format!("{when}_link_speed"));
+            assert_eq!((generation, speed.trim()), (4, "16.0 GT/s PCIe"));
+        }
     }
 }
 

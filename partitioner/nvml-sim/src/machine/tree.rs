@@ -1,6 +1,7 @@
 //! Writes files, folders and links under one root. Owns the errors of doing so; what is written
 //! is for its callers to say.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -98,6 +99,43 @@ impl Tree {
         let path = self.path(path);
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))
             .map_err(|error| failed("set the mode of", &path, error))
+    }
+}
+
+/// Writes attributes of which many are alike, such as those of CPUs: what was written before with the same content is
+/// that file under one more name. A machine has ten thousand of them, and an inode for each would cost a second on a
+/// busy disk. Only for files that nobody changes: they are replaced, if at all, never written over.
+#[derive(Debug)]
+pub struct Alike<'a> {
+    tree: &'a Tree,
+    written: BTreeMap<String, PathBuf>,
+}
+
+impl<'a> Alike<'a> {
+    /// Writes into this tree.
+    pub fn new(tree: &'a Tree) -> Self {
+        let written = BTreeMap::new();
+        Self { tree, written }
+    }
+
+    /// As [`Tree::attributes`].
+    pub fn attributes(
+        &mut self,
+        folder: impl AsRef<Path>,
+        attributes: &[(&str, String)],
+    ) -> Result<(), CreateError> {
+        self.tree.folder(&folder)?;
+        for (name, text) in attributes {
+            let path = folder.as_ref().join(name);
+            let Some(same) = self.written.get(text) else {
+                self.tree.text(&path, text)?;
+                self.written.insert(text.clone(), self.tree.path(path));
+                continue;
+            };
+            let path = self.tree.path(path);
+            fs::hard_link(same, &path).map_err(|error| failed("link", &path, error))?;
+        }
+        Ok(())
     }
 }
 

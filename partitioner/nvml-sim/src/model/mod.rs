@@ -1,7 +1,8 @@
-//! The pure model of a machine with NVIDIA GPUs. Owns every rule; does no IO, reads no clock and
+//! The pure model of a machine, foremost of its NVIDIA GPUs. Owns every rule; does no IO, reads no clock and
 //! draws no random number.
 
 pub mod capacity;
+pub mod card;
 pub mod events;
 pub mod gpu;
 pub mod load;
@@ -11,6 +12,7 @@ pub mod mig;
 pub mod mischief;
 pub mod new;
 pub mod nvlink;
+pub mod processor;
 pub mod product;
 pub mod profile;
 pub mod share;
@@ -18,6 +20,7 @@ pub mod spec;
 pub mod status;
 pub mod tables;
 pub mod tool;
+pub mod walk;
 
 #[cfg(test)]
 mod tests;

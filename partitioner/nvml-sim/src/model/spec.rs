@@ -1,9 +1,11 @@
-//! What a simulated machine is made of: sockets, PCIe trees, GPUs, NICs, NVSwitches. Owns the
-//! description and the numbering of its PCI functions as a kernel would number them; the state
-//! that changes lives in `machine`.
+//! What a simulated machine is made of: sockets, PCIe trees, GPUs and other accelerators, NICs, drives,
+//! NVSwitches. Owns the description; its PCI functions are numbered in `walk`, and the state that changes lives
+//! in `machine`.
 
 use std::fmt;
 
+use super::card::Card;
+use super::processor::Processor;
 use super::product::Product;
 use crate::kernel::amd::AmdProduct;
 
@@ -14,18 +16,25 @@ pub struct MachineSpec {
     pub name: &'static str,
     /// One line for people.
     pub summary: &'static str,
-    /// The GPUs' product; one machine has one kind.
+    /// The accelerators' product; one machine has one kind.
     pub accelerators: Accelerators,
+    /// The kind of processor in every socket.
+    pub processor: &'static Processor,
     /// Sockets; each is one NUMA node.
     pub sockets: u32,
-    /// Cores of one socket, two threads each.
+    /// Cores of one socket.
     pub cores_per_socket: u32,
     /// Memory of one NUMA node in KiB.
     pub node_memory_kib: u64,
     /// Memory latency between the nodes as `distance` prints it.
     pub remote_distance: u32,
+    /// NUMA nodes without CPUs that each GPU's own memory takes: the first has all of it, the others are kept for
+    /// MIG. 0 where the memory is not the processors'.
+    pub memory_nodes_per_gpu: u32,
     /// The NICs.
     pub nic: NicSpec,
+    /// The NVMe drives.
+    pub drive: DriveSpec,
     /// Device ids (device, vendor) of root ports, by the maker of the CPUs.
     pub root_port_id: (u16, u16),
     /// Device id of an NVSwitch.
@@ -37,31 +46,85 @@ pub struct MachineSpec {
     pub roots: &'static [Root],
 }
 
-/// The kind of GPU in a machine, by its maker.
+/// The kind of accelerator in a machine, by its maker.
 #[derive(Clone, Copy, Debug)]
 pub enum Accelerators {
     /// NVIDIA's: the machine has a `libnvidia-ml.so.1`, and NVML's state is theirs.
     Nvidia(&'static Product),
     /// AMD's: there is no library, only the kernel.
     Amd(&'static AmdProduct),
+    /// Another maker's: there is no library, and nothing that its driver shows changes.
+    Card(&'static Card),
 }
 
 /// The kind of network card in a machine.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NicSpec {
-    /// PCI device id; the vendor is Mellanox.
+    /// PCI vendor id.
+    pub vendor: u16,
+    /// PCI device id.
     pub device: u16,
-    /// Whether the link layer is InfiniBand, otherwise Ethernet.
-    pub infiniband: bool,
+    /// Kernel driver.
+    pub driver: &'static str,
+    /// What it is to the kernel.
+    pub kind: NicKind,
     /// Rate in Gb/s.
     pub gbps: u32,
+    /// PCIe generation of its link.
+    pub generation: u32,
+}
+
+/// What a network card is to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NicKind {
+    /// An RDMA device and an IPoIB interface.
+    InfiniBand,
+    /// An RDMA device (RoCE) and an Ethernet interface.
+    Ethernet,
+    /// An RDMA device without interface, as AWS's EFA.
+    Fabric,
+    /// An interface without RDMA device.
+    Interface,
+}
+
+impl NicKind {
+    /// Whether it is an RDMA device.
+    #[must_use]
+    pub fn has_rdma(self) -> bool {
+        self != Self::Interface
+    }
+
+    /// Whether it is a network interface.
+    #[must_use]
+    pub fn has_interface(self) -> bool {
+        self != Self::Fabric
+    }
+}
+
+/// The kind of NVMe drive in a machine.
+#[derive(Clone, Copy, Debug)]
+pub struct DriveSpec {
+    /// PCI vendor id.
+    pub vendor: u16,
+    /// PCI device id.
+    pub device: u16,
+    /// As `model` prints it.
+    pub model: &'static str,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// PCIe generation of its link.
+    pub generation: u32,
 }
 
 /// A root complex with its root ports.
 #[derive(Debug)]
 pub struct Root {
+    /// PCI domain.
+    pub domain: u16,
     /// First bus number.
     pub bus: u8,
+    /// Device number of the first root port.
+    pub first_device: u8,
     /// The NUMA node it hangs on.
     pub node: u32,
     /// What is behind each root port.
@@ -73,27 +136,43 @@ pub struct Root {
 pub enum Part {
     /// A switch: one upstream port, and a downstream port for each child.
     Switch(&'static [Part]),
-    /// A GPU.
+    /// A GPU or another accelerator with one function.
     Gpu,
-    /// An RDMA network card.
+    /// An accelerator whose first function is for its management and the second for its use.
+    Pair,
+    /// A network card.
     Nic,
+    /// An NVMe drive.
+    Drive,
     /// An NVSwitch.
     NvSwitch,
+    /// What is on the root bus itself, without a root port: functions that a hypervisor gives to its guest.
+    Bare(&'static Part),
 }
 
-/// A PCI address in domain 0.
+/// A PCI address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bdf {
+    /// Domain.
+    pub domain: u16,
     /// Bus.
     pub bus: u8,
     /// Device.
     pub device: u8,
+    /// Function.
+    pub function: u8,
 }
 
 impl fmt::Display for Bdf {
     /// The kernel's form, `0000:0f:00.0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0000:{:02x}:{:02x}.0", self.bus, self.device)
+        let Self {
+            domain,
+            bus,
+            device,
+            function,
+        } = self;
+        write!(f, "{domain:04x}:{bus:02x}:{device:02x}.{function}")
     }
 }
 
@@ -106,10 +185,14 @@ pub enum Role {
     Upstream,
     /// A switch's downstream port.
     Downstream,
-    /// GPU n.
+    /// GPU or other accelerator n.
     Gpu(u32),
+    /// The function that manages accelerator n.
+    Management(u32),
     /// NIC n.
     Nic(u32),
+    /// NVMe drive n.
+    Drive(u32),
     /// NVSwitch n.
     NvSwitch(u32),
 }
@@ -137,12 +220,26 @@ impl PciFunction {
     /// Its folder below `/`, `sys/devices/pci0000:08/…/0000:0f:00.0`.
     #[must_use]
     pub fn sysfs_folder(&self) -> String {
-        let mut path = format!("sys/devices/pci0000:{:02x}", self.root_bus);
+        let (domain, root) = (self.bdf.domain, self.root_bus);
+        let mut path = format!("sys/devices/pci{domain:04x}:{root:02x}");
         for bdf in self.bridges.iter().chain([&self.bdf]) {
             path.push_str(&format!("/{bdf}"));
         }
         path
     }
+}
+
+/// A NUMA node of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NumaNode {
+    /// Its number.
+    pub id: u32,
+    /// The socket whose CPUs it has, if any.
+    pub socket: Option<u32>,
+    /// The GPU whose memory it is, if any.
+    pub gpu: Option<u32>,
+    /// Its memory in KiB.
+    pub memory_kib: u64,
 }
 
 impl MachineSpec {
@@ -151,7 +248,7 @@ impl MachineSpec {
     pub fn nvidia(&self) -> Option<&'static Product> {
         match self.accelerators {
             Accelerators::Nvidia(product) => Some(product),
-            Accelerators::Amd(_) => None,
+            Accelerators::Amd(_) | Accelerators::Card(_) => None,
         }
     }
 
@@ -160,172 +257,106 @@ impl MachineSpec {
     pub fn amd(&self) -> Option<&'static AmdProduct> {
         match self.accelerators {
             Accelerators::Amd(product) => Some(product),
-            Accelerators::Nvidia(_) => None,
+            Accelerators::Nvidia(_) | Accelerators::Card(_) => None,
         }
     }
 
-    /// The GPUs' large PCI window in MiB. With a resizable BAR an AMD GPU shows all its memory through it.
+    /// The product of its accelerators, if they are another maker's.
+    #[must_use]
+    pub fn card(&self) -> Option<&'static Card> {
+        match self.accelerators {
+            Accelerators::Card(card) => Some(card),
+            Accelerators::Nvidia(_) | Accelerators::Amd(_) => None,
+        }
+    }
+
+    /// The accelerators' large PCI window in MiB. With a resizable BAR it shows all of their memory.
     #[must_use]
     pub fn bar_mib(&self) -> u64 {
+        let whole = |bytes: u64| (bytes >> 20).next_power_of_two();
         match self.accelerators {
             Accelerators::Nvidia(product) => product.bar1_mib,
-            Accelerators::Amd(product) => (product.memory_bytes >> 20).next_power_of_two(),
+            Accelerators::Amd(product) => whole(product.memory_bytes),
+            Accelerators::Card(card) => whole(card.memory_bytes),
         }
     }
 
-    /// PCIe generation of the GPUs' links.
+    /// PCIe generation of the accelerators' links.
     #[must_use]
     pub fn pcie_generation(&self) -> u32 {
         match self.accelerators {
             Accelerators::Nvidia(product) => product.pcie_generation,
-            Accelerators::Amd(_) => 5,
+            Accelerators::Amd(product) => product.pcie_generation,
+            Accelerators::Card(card) => card.pcie_generation,
         }
     }
 
-    /// Every PCI function, numbered depth first as firmware does it.
+    /// Cores of the machine.
     #[must_use]
-    pub fn functions(&self) -> Vec<PciFunction> {
-        let mut walk = Walk::default();
-        for root in self.roots {
-            walk.root(root);
-        }
-        walk.functions
-    }
-
-    /// CPUs of one node in the numbering of Linux on x86: first threads of all cores first, the
-    /// second threads after them. Two ranges, each (first, last).
-    #[must_use]
-    pub fn node_cpus(&self, node: u32) -> [(u32, u32); 2] {
-        let first = node * self.cores_per_socket;
-        let sibling = self.sockets * self.cores_per_socket + first;
-        let last = self.cores_per_socket - 1;
-        [(first, first + last), (sibling, sibling + last)]
+    pub fn core_count(&self) -> u32 {
+        self.sockets * self.cores_per_socket
     }
 
     /// CPUs of the machine.
     #[must_use]
     pub fn cpu_count(&self) -> u32 {
-        self.sockets * self.cores_per_socket * 2
+        self.core_count() * self.processor.threads_per_core
     }
-}
 
-/// The depth-first walk: it hands out bus numbers and counts each kind.
-#[derive(Default)]
-struct Walk {
-    functions: Vec<PciFunction>,
-    next_bus: u8,
-    gpus: u32,
-    nics: u32,
-    nvswitches: u32,
-}
+    /// CPUs of a run of cores in the numbering of Linux: first threads of all cores first, the second threads
+    /// after them. One range, (first, last), for each thread.
+    #[must_use]
+    pub fn cpus_of(&self, first_core: u32, last_core: u32) -> Vec<(u32, u32)> {
+        let threads = 0..self.processor.threads_per_core;
+        threads
+            .map(|thread| {
+                let base = thread * self.core_count();
+                (base + first_core, base + last_core)
+            })
+            .collect()
+    }
 
-/// Where the walk stands.
-#[derive(Clone)]
-struct Above {
-    root_bus: u8,
-    node: u32,
-    bridges: Vec<Bdf>,
-    switches: Vec<Bdf>,
-}
+    /// CPUs of one node; none of a node that is a GPU's memory.
+    #[must_use]
+    pub fn node_cpus(&self, node: u32) -> Vec<(u32, u32)> {
+        if node >= self.sockets {
+            return Vec::new();
+        }
+        let first = node * self.cores_per_socket;
+        self.cpus_of(first, first + self.cores_per_socket - 1)
+    }
 
-impl Walk {
-    fn root(&mut self, root: &Root) {
-        self.next_bus = root.bus + 1;
-        let above = Above {
-            root_bus: root.bus,
-            node: root.node,
-            bridges: Vec::new(),
-            switches: Vec::new(),
-        };
-        for (part, device) in root.ports.iter().zip(1u8..) {
-            let bdf = Bdf {
-                bus: root.bus,
-                device,
+    /// Every NUMA node, in order: those of the sockets, then those of the GPUs' memory.
+    #[must_use]
+    pub fn numa_nodes(&self) -> Vec<NumaNode> {
+        let sockets = (0..self.sockets).map(|socket| NumaNode {
+            id: socket,
+            socket: Some(socket),
+            gpu: None,
+            memory_kib: self.node_memory_kib,
+        });
+        let mut nodes: Vec<NumaNode> = sockets.collect();
+        let per_gpu = self.memory_nodes_per_gpu;
+        let gpu_kib = self.nvidia().map_or(0, |product| product.memory_mib << 10);
+        let functions = self.functions();
+        for function in &functions {
+            let Role::Gpu(gpu) = function.role else {
+                continue;
             };
-            self.bridge(bdf, Role::RootPort, &above, |walk, below, bus| {
-                walk.part(part, below, bus);
-            });
+            nodes.extend((0..per_gpu).map(|place| NumaNode {
+                id: self.sockets + gpu * per_gpu + place,
+                socket: None,
+                gpu: Some(gpu),
+                memory_kib: if place == 0 { gpu_kib } else { 0 },
+            }));
         }
+        nodes
     }
 
-    /// Adds a bridge and walks what is behind it on a new bus.
-    fn bridge(
-        &mut self,
-        bdf: Bdf,
-        role: Role,
-        above: &Above,
-        behind: impl FnOnce(&mut Self, &Above, u8),
-    ) {
-        let place = self.functions.len();
-        let bus = self.next_bus;
-        self.next_bus += 1;
-        self.functions.push(function(bdf, role, above));
-        let mut below = above.clone();
-        below.bridges.push(bdf);
-        if role == Role::Upstream {
-            below.switches.push(bdf);
-        }
-        behind(self, &below, bus);
-        self.functions[place].buses = Some((bus, self.next_bus - 1));
+    /// The NUMA node that a GPU's own memory is, if it is one.
+    #[must_use]
+    pub fn memory_node(&self, gpu: u32) -> Option<u32> {
+        let per_gpu = self.memory_nodes_per_gpu;
+        (per_gpu > 0).then_some(self.sockets + gpu * per_gpu)
     }
-
-    fn part(&mut self, part: &Part, above: &Above, bus: u8) {
-        let bdf = Bdf { bus, device: 0 };
-        let role = match part {
-            Part::Switch(children) => {
-                return self.bridge(bdf, Role::Upstream, above, |walk, below, inner| {
-                    for (child, device) in children.iter().zip(0u8..) {
-                        let port = Bdf { bus: inner, device };
-                        walk.bridge(port, Role::Downstream, below, |walk, below, bus| {
-                            walk.part(child, below, bus);
-                        });
-                    }
-                });
-            }
-            Part::Gpu => Role::Gpu(count(&mut self.gpus)),
-            Part::Nic => Role::Nic(count(&mut self.nics)),
-            Part::NvSwitch => Role::NvSwitch(count(&mut self.nvswitches)),
-        };
-        self.functions.push(function(bdf, role, above));
-    }
-}
-
-fn count(counter: &mut u32) -> u32 {
-    *counter += 1;
-    *counter - 1
-}
-
-fn function(bdf: Bdf, role: Role, above: &Above) -> PciFunction {
-    PciFunction {
-        bdf,
-        role,
-        root_bus: above.root_bus,
-        node: above.node,
-        bridges: above.bridges.clone(),
-        switches: above.switches.clone(),
-        buses: None,
-    }
-}
-
-/// `nvmlGpuTopologyLevel_t` of the path between two functions: 10 one switch, 20 several, 30 a
-/// host bridge, 40 one NUMA node, 50 across sockets.
-#[must_use]
-pub fn common_ancestor(a: &PciFunction, b: &PciFunction) -> u32 {
-    if a.bdf == b.bdf {
-        return 0;
-    }
-    if a.root_bus != b.root_bus {
-        return if a.node == b.node { 40 } else { 50 };
-    }
-    let shared = a
-        .switches
-        .iter()
-        .zip(&b.switches)
-        .take_while(|(x, y)| x == y)
-        .count();
-    if shared == 0 {
-        return 30;
-    }
-    let joined = 1 + (a.switches.len() - shared) + (b.switches.len() - shared);
-    if joined == 1 { 10 } else { 20 }
 }

@@ -10,6 +10,7 @@ use super::{StoreError, io_error};
 use crate::model::gpu::{Fault, Gpu};
 use crate::model::machine::{Machine, functions};
 use crate::model::spec::Role;
+use crate::model::walk::iommu_group;
 
 /// Folder beside the tree that keeps them, at the paths that they have in the tree.
 const ASIDE: &str = "gone";
@@ -83,12 +84,11 @@ fn carry(from: &Path, to: &Path) -> Result<(), StoreError> {
 /// What a kernel removes with a device and its driver's hold on it, innermost first.
 fn paths(machine: &Machine, gpu: &Gpu) -> Vec<PathBuf> {
     let functions = machine.spec().map_or(&[][..], functions);
-    let place = (0_u32..)
-        .zip(functions)
-        .find(|(_, function)| function.role == Role::Gpu(gpu.index));
-    let Some((group, function)) = place else {
+    let mut all = functions.iter();
+    let Some(function) = all.find(|function| function.role == Role::Gpu(gpu.index)) else {
         return Vec::new();
     };
+    let group = iommu_group(functions, function);
     let bdf = function.bdf;
     vec![
         PathBuf::from(function.sysfs_folder()),

@@ -14,7 +14,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 pub use modes::{Compute, Memory};
-pub use product::{AmdProduct, MI300X};
+pub use product::{AmdProduct, Hive, MI250X, MI300X};
 pub(crate) use show::drm_minors;
 
 use crate::model::mix;

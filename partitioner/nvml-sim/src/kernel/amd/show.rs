@@ -1,6 +1,7 @@
 //! What amdgpu and KFD show of their state under `/sys`.
 
 mod kfd;
+mod links;
 
 use std::fmt::Display;
 
@@ -10,22 +11,32 @@ use crate::kernel::tree::View;
 
 /// First minor of render nodes.
 const FIRST_RENDER: u32 = 128;
-/// Render nodes of one GPU: those of partitions exist from boot, whether or not the partitions do.
+/// Render nodes of one GPU that can be partitioned: those of partitions exist from boot, whether or not the partitions
+/// do.
 const RENDER_NODES: u32 = 8;
 
+/// Render nodes of one GPU of a machine.
+fn render_nodes(amd: &Amd) -> u32 {
+    if amd.product().compute.is_empty() {
+        1
+    } else {
+        RENDER_NODES
+    }
+}
+
 /// Minor of the render node of a partition.
-pub(crate) fn render_minor(place: u32, partition: u32) -> u32 {
-    FIRST_RENDER + place * RENDER_NODES + partition
+pub(crate) fn render_minor(amd: &Amd, place: u32, partition: u32) -> u32 {
+    FIRST_RENDER + place * render_nodes(amd) + partition
 }
 
 /// Minors of a machine's DRM nodes: cards and render nodes.
 pub(crate) fn drm_minors(amd: &Amd) -> Vec<(String, u32)> {
     let mut nodes = Vec::new();
     for (place, _) in (0..).zip(&amd.gpus) {
-        for partition in 0..RENDER_NODES {
-            let card = place * RENDER_NODES + partition;
+        for partition in 0..render_nodes(amd) {
+            let card = place * render_nodes(amd) + partition;
             nodes.push((format!("card{card}"), card));
-            let render = render_minor(place, partition);
+            let render = render_minor(amd, place, partition);
             nodes.push((format!("renderD{render}"), render));
         }
     }
@@ -47,7 +58,7 @@ impl Amd {
             let facts = [
                 ("vendor", "0x1002".to_owned()),
                 ("device", format!("{:#06x}", self.product().device_id)),
-                ("class", "0x120000".to_owned()),
+                ("class", format!("{:#08x}", self.product().class)),
                 ("numa_node", gpu.node.to_string()),
             ];
             for (name, text) in facts {
@@ -70,30 +81,37 @@ impl Amd {
             .sum();
         let facts = [
             ("product_name", product.name.to_owned()),
-            ("product_number", "102-G30211-00".to_owned()),
+            ("product_number", product.number.to_owned()),
             ("serial_number", gpu.serial.clone()),
             ("unique_id", format!("{:016x}", gpu.unique_id)),
             ("mem_info_vram_total", product.memory_bytes.to_string()),
             ("mem_info_vram_used", (used + (283 << 20)).to_string()),
             ("mem_info_vram_vendor", "hynix".to_owned()),
-            (
-                "available_compute_partition",
-                list(product.compute, |mode| mode.name()),
-            ),
-            (
-                "available_memory_partition",
-                list(product.memory, |mode| mode.name()),
-            ),
             ("xgmi_hive_info/xgmi_hive_id", self.hive().to_string()),
             ("xgmi_device_id", gpu.unique_id.to_string()),
         ];
         for (name, text) in facts {
             view.line(format!("{folder}/{name}"), text);
         }
+        if !product.compute.is_empty() {
+            self.show_modes(view, gpu);
+            self.show_config(view, gpu);
+        }
+        self.show_nodes(view, place, gpu);
+    }
+
+    /// The modes of partitioning that there are, and those that it is in.
+    fn show_modes(&self, view: &mut View, gpu: &Gpu) {
+        let (product, folder) = (self.product(), &gpu.folder);
+        let available = [
+            ("compute", list(product.compute, |mode| mode.name())),
+            ("memory", list(product.memory, |mode| mode.name())),
+        ];
+        for (kind, modes) in available {
+            view.line(format!("{folder}/available_{kind}_partition"), modes);
+        }
         view.file(format!("{folder}/{COMPUTE}"), gpu.compute.name(), 0o644);
         view.file(format!("{folder}/{MEMORY}"), gpu.memory.name(), 0o644);
-        self.show_config(view, gpu);
-        self.show_nodes(view, place, gpu);
     }
 
     /// `compute_partition_config`: what one partition gets of each kind of engine.
@@ -137,14 +155,14 @@ impl Amd {
 
     /// DRM nodes: the GPU's own below its PCI function, those of partitions below platform devices.
     fn show_nodes(&self, view: &mut View, place: u32, gpu: &Gpu) {
-        for partition in 0..RENDER_NODES {
+        for partition in 0..render_nodes(self) {
             let device = if partition == 0 {
                 gpu.folder.clone()
             } else {
                 self.platform_device(place, partition)
             };
-            let card = place * RENDER_NODES + partition;
-            let render = render_minor(place, partition);
+            let card = place * render_nodes(self) + partition;
+            let render = render_minor(self, place, partition);
             for (name, minor) in [
                 (format!("card{card}"), card),
                 (format!("renderD{render}"), render),
@@ -155,6 +173,12 @@ impl Amd {
                     format!("{}:{minor}", self.drm_major),
                 );
                 view.link(format!("{folder}/device"), &device);
+                view.link(format!("{folder}/subsystem"), "sys/class/drm");
+                let uevent = format!(
+                    "MAJOR={}\nMINOR={minor}\nDEVNAME=dri/{name}",
+                    self.drm_major
+                );
+                view.line(format!("{folder}/uevent"), uevent);
                 view.link(format!("sys/class/drm/{name}"), &folder);
             }
         }

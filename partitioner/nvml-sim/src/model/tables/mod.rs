@@ -16,12 +16,14 @@ mod a100;
 mod a30;
 mod b200;
 mod b300;
+mod cards;
 mod gb200;
 mod gh200;
 mod grids;
 mod h100;
 mod h200;
 mod machines;
+mod processors;
 mod rtx_pro_6000;
 mod shape;
 #[cfg(test)]

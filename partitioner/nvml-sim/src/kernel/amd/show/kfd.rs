@@ -1,23 +1,24 @@
 //! `/sys/class/kfd`: the topology that ROCm enumerates, and the processes that have opened KFD.
 
 use super::super::{Amd, Gpu};
-use super::render_minor;
+use super::{links, render_minor};
 use crate::kernel::tree::View;
 use crate::model::mix;
 
-const KFD: &str = "sys/devices/virtual/kfd/kfd";
-
-/// KFD's types of links.
-const PCIE: u32 = 2;
-const XGMI: u32 = 11;
+pub const KFD: &str = "sys/devices/virtual/kfd/kfd";
 
 /// A node of the topology that is a partition of a GPU.
-struct Node<'a> {
-    number: u32,
-    place: u32,
-    partition: u32,
-    of: u32,
-    gpu: &'a Gpu,
+pub struct Node<'a> {
+    /// Its number in the topology.
+    pub number: u32,
+    /// Place of the GPU.
+    pub place: u32,
+    /// Which of the GPU's partitions it is.
+    pub partition: u32,
+    /// How many the GPU has.
+    pub of: u32,
+    /// The GPU.
+    pub gpu: &'a Gpu,
 }
 
 /// Puts topology and processes into a view.
@@ -28,10 +29,10 @@ pub fn show(amd: &Amd, view: &mut View) {
         format!("{KFD}/topology/generation_id"),
         amd.generation.to_string(),
     );
-    for socket in 0..amd.sockets {
-        show_socket(amd, view, socket);
-    }
     let nodes = nodes(amd);
+    for socket in 0..amd.sockets {
+        show_socket(amd, view, socket, &nodes);
+    }
     for node in &nodes {
         show_node(amd, view, node, &nodes);
     }
@@ -79,18 +80,21 @@ fn gpu_id(gpu: &Gpu, partition: u32) -> u64 {
     mix(gpu.unique_id ^ u64::from(partition)) & 0xffff | 1
 }
 
-fn show_socket(amd: &Amd, view: &mut View, socket: u32) {
+fn show_socket(amd: &Amd, view: &mut View, socket: u32, nodes: &[Node<'_>]) {
     let folder = format!("{KFD}/topology/nodes/{socket}");
     view.line(format!("{folder}/gpu_id"), "0");
-    view.file(format!("{folder}/name"), "", 0o444);
+    view.line(format!("{folder}/name"), "\n");
     let spec = crate::model::tables::machine(&amd.machine);
-    let cores = spec.map_or(0, |spec| spec.cores_per_socket * 2);
+    let cores = spec.map_or(0, |spec| spec.cpu_count() / spec.sockets);
+    let distance = spec.map_or(0, |spec| spec.remote_distance);
+    let links = links::of_socket(amd, view, socket, distance, nodes);
     let memory = spec.map_or(0, |spec| spec.node_memory_kib << 10);
     let facts = [
         ("cpu_cores_count", u64::from(cores)),
         ("simd_count", 0),
         ("mem_banks_count", 1),
-        ("io_links_count", 0),
+        ("io_links_count", links),
+        ("cpu_core_id_base", u64::from(cores * socket)),
         ("gfx_target_version", 0),
         ("drm_render_minor", 0),
         ("num_xcc", 0),
@@ -112,7 +116,7 @@ fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
     );
     view.line(format!("{folder}/name"), product.target);
     let xccs = product.xccs / node.of;
-    let links = show_links(view, &folder, node, all);
+    let links = links::of_gpu(amd, view, node, all);
     // The partition stands in the four highest bits (`kfd_topology_add_device`).
     let location = u64::from(gpu.bus) << 8 | u64::from(node.partition) << 28;
     let facts = [
@@ -121,6 +125,9 @@ fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
         ("mem_banks_count", 1),
         ("io_links_count", links),
         ("p2p_links_count", 0),
+        ("max_waves_per_simd", 8),
+        ("lds_size_in_kb", 64),
+        ("wave_front_size", 64),
         ("simd_per_cu", 4),
         ("gfx_target_version", u64::from(product.target_version)),
         ("vendor_id", 0x1002),
@@ -129,7 +136,7 @@ fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
         ("domain", 0),
         (
             "drm_render_minor",
-            u64::from(render_minor(node.place, node.partition)),
+            u64::from(render_minor(amd, node.place, node.partition)),
         ),
         ("hive_id", amd.hive()),
         (
@@ -151,29 +158,8 @@ fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
     );
 }
 
-/// To the socket, and by xGMI to every partition of every other GPU; says how many.
-fn show_links(view: &mut View, folder: &str, node: &Node<'_>, all: &[Node<'_>]) -> u64 {
-    let peers = all.iter().filter(|peer| peer.place != node.place);
-    let peers = peers.map(|peer| (peer.number, XGMI, 15));
-    let mut count = 0;
-    for (to, kind, weight) in [(node.gpu.node, PCIE, 20)].into_iter().chain(peers) {
-        let facts = [
-            ("type", u64::from(kind)),
-            ("node_from", u64::from(node.number)),
-            ("node_to", u64::from(to)),
-            ("weight", weight),
-            ("max_bandwidth", if kind == XGMI { 64_000 } else { 31_504 }),
-        ];
-        view.line(
-            format!("{folder}/io_links/{count}/properties"),
-            properties(&facts),
-        );
-        count += 1;
-    }
-    count
-}
-
-fn properties(facts: &[(&str, u64)]) -> String {
+/// The lines of a file `properties`.
+pub fn properties(facts: &[(&str, u64)]) -> String {
     facts
         .iter()
         .map(|(name, value)| format!("{name} {value}\n"))

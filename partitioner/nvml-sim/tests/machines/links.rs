@@ -1,0 +1,70 @@
+//! Links end where a kernel's do, and every file has what a kernel fills it with.
+
+use std::fs;
+use std::path::Path;
+
+use crate::world::World;
+
+/// Files that a kernel leaves empty: they tell by being there (`mgmt-sysfs.c` and `xocl_sysfs.c` of XRT), and a card
+/// with nothing loaded has no id of it.
+const EMPTY: [&str; 3] = ["mgmt_pf", "user_pf", "xclbinuuid"];
+
+/// Shows a machine.
+pub fn check(world: &World, name: &str) {
+    let functions = world.names("sys/bus/pci/devices");
+    assert!(!functions.is_empty(), "{name}");
+    for function in functions {
+        check_function(world, &function);
+    }
+    for class in world.names("sys/class") {
+        for device in world.names(&format!("sys/class/{class}")) {
+            let target = world.leads_to(&format!("sys/class/{class}/{device}"));
+            assert!(target.starts_with("sys/devices/"), "{name}: {target}");
+            assert!(target.ends_with(&format!("/{device}")), "{name}: {target}");
+        }
+    }
+    check_files(name, &world.root);
+}
+
+fn check_function(world: &World, function: &str) {
+    let link = format!("sys/bus/pci/devices/{function}");
+    let target = world.leads_to(&link);
+    assert!(target.starts_with("sys/devices/pci"), "{target}");
+    assert!(target.ends_with(function), "{target}");
+    let driver = world.leads_to(&format!("{link}/driver"));
+    assert!(driver.starts_with("sys/bus/pci/drivers/"), "{driver}");
+    assert_eq!(world.leads_to(&format!("{driver}/{function}")), target);
+    let group = world.leads_to(&format!("{link}/iommu_group"));
+    assert_eq!(
+        world.leads_to(&format!("{group}/devices/{function}")),
+        target
+    );
+    let uevent = world.text(&format!("{link}/uevent"));
+    assert!(
+        uevent.contains(&format!("PCI_SLOT_NAME={function}\n")),
+        "{uevent}"
+    );
+    let node = world.text(&format!("{link}/numa_node"));
+    let cpus = world.text(&format!("sys/devices/system/node/node{node}/cpulist"));
+    assert_eq!(world.text(&format!("{link}/local_cpulist")), cpus);
+}
+
+/// Every file below `sys` and `proc` says something.
+fn check_files(name: &str, root: &Path) {
+    let mut open = vec![root.join("sys"), root.join("proc")];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let (kind, path) = (entry.file_type().expect("a kind"), entry.path());
+            if kind.is_dir() {
+                open.push(path);
+            } else if kind.is_file() {
+                let size = entry.metadata().expect("facts").len();
+                let told = EMPTY.iter().any(|empty| path.ends_with(empty));
+                assert!((size > 0) != told, "{name}: {}", path.display());
+            } else {
+                assert!(path.exists(), "{name}: {} leads nowhere", path.display());
+            }
+        }
+    }
+}
