@@ -93,10 +93,9 @@ impl<'r, 'a> Folder<'r, 'a> {
         }
     }
 
-    /// A file for reading at places of it; `None` where it is absent or not a regular file.
+    /// A file for reading at places of it, which nothing but a file allows; `None` where it cannot be opened.
     pub fn file(&self, name: &str) -> Option<File> {
-        let file = File::from(self.opened(name).ok()?);
-        file.metadata().ok()?.is_file().then_some(file)
+        self.opened(name).ok().map(File::from)
     }
 
     /// Remembers that a file is odd.

@@ -8,20 +8,14 @@ use super::Folder;
 
 /// A function's link; `None` where it has none.
 pub fn of_function(folder: &Folder<'_, '_>) -> Option<PciLink> {
-    let speeds = (
-        folder.text("current_link_speed"),
-        folder.text("max_link_speed"),
-    );
-    // A function has all four files or none.
-    if speeds == (None, None) {
-        return None;
-    }
-    let most = speeds.1.as_deref().or(speeds.0.as_deref());
-    let is_old_spelling = most.is_some_and(|text| text.ends_with("GT/s"));
+    // A function has all four files or none of them.
+    let now = folder.text("current_link_speed")?;
+    let most = folder.text("max_link_speed");
+    let is_old_spelling = most.as_ref().unwrap_or(&now).ends_with("GT/s");
     let link = PciLink {
-        speed: speed(folder, "current_link_speed", speeds.0),
+        speed: speed(folder, "current_link_speed", &now),
         width: width(folder, "current_link_width"),
-        max_speed: speed(folder, "max_link_speed", speeds.1),
+        max_speed: most.and_then(|most| speed(folder, "max_link_speed", &most)),
         max_width: width(folder, "max_link_width"),
         is_old_spelling,
     };
@@ -33,12 +27,11 @@ pub fn of_function(folder: &Folder<'_, '_>) -> Option<PciLink> {
     Some(link).filter(|link| *link != nothing)
 }
 
-fn speed(folder: &Folder<'_, '_>, name: &str, text: Option<String>) -> Option<LinkSpeed> {
-    let text = text?;
+fn speed(folder: &Folder<'_, '_>, name: &str, text: &str) -> Option<LinkSpeed> {
     if text.starts_with("Unknown") {
         return None;
     }
-    parse_speed(&text).or_else(|| folder.unlike(name, &text, "a speed in GT/s"))
+    parse_speed(text).or_else(|| folder.unlike(name, text, "a speed in GT/s"))
 }
 
 /// Reads `32.0 GT/s PCIe` and `8 GT/s`, as old kernels have it.

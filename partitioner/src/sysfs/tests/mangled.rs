@@ -9,6 +9,7 @@ use kerf_types::inventory::NumaNode;
 use kerf_types::map::PciFunction;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use crate::sysfs::{Reader, Root, devices, nics, numa, nvme, pci};
 
@@ -175,12 +176,23 @@ fn is_possible(root: &Root, functions: &[PciFunction], nodes: &[NumaNode]) {
     );
 }
 
+/// A folder in memory where there is one: the cases make eight thousand files.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    folder.expect("a folder")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn no_mangled_machine_is_believed_blindly(mangles in mangles()) {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = scratch();
         for (at, (path, text)) in FILES.iter().enumerate() {
             let mangle = mangles.iter().find(|(file, _)| *file == at);
             lay(folder.path(), path, text, mangle.map(|(_, mangle)| mangle));
