@@ -29,7 +29,7 @@ pub(super) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     /// The functions that satisfy `is_mine`, once each, by address.
-    pub fn functions(&self, is_mine: fn(&PciFunction) -> bool) -> Vec<&'a PciFunction> {
+    pub fn functions(&self, is_mine: impl Fn(&PciFunction) -> bool) -> Vec<&'a PciFunction> {
         let mut mine: Vec<&PciFunction> =
             self.functions.iter().filter(|one| is_mine(one)).collect();
         mine.sort_by_key(|one| one.address);

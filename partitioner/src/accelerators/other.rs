@@ -1,11 +1,13 @@
-//! Accelerators that no other file knows: NEC's vector engines, and whatever is of PCI's class for accelerators.
+//! Accelerators that no other file knows: NEC's vector engines, Xeon Phi, and whatever is of PCI's class for accelerators
+//! or of the kernel's.
 //!
-//! The files of a vector engine are those of NEC's `ve_drv`, as hwloc reads them (`hwloc/topology-linux.c`,
-//! `/sys/class/ve`).
+//! The files of a vector engine are those of NEC's `ve_drv`, and those of a Xeon Phi (Knights Corner) of Intel's `mic`,
+//! as hwloc reads them (`hwloc/topology-linux.c`, `/sys/class/ve`, `/sys/class/mic`) and a machine of its has them.
 
 use kerf_types::Bytes;
 use kerf_types::map::{
-    Accelerator, CapabilityKey as Key, ClassDevice, DeviceClass, PciFunction, Vendor,
+    Accelerator, AcceleratorHealth, CapabilityKey as Key, ClassDevice, DeviceClass, PciFunction,
+    Vendor,
 };
 
 use super::facts::NOBODY;
@@ -17,34 +19,36 @@ const NEC: u16 = 0x1bcf;
 const GIBIBYTE: u64 = 1 << 30;
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
-    let mut accelerators: Vec<Accelerator> = Vec::new();
-    let engines = scene
-        .devices
-        .iter()
-        .filter(|device| device.class == DeviceClass::Ve);
-    let engines: Vec<&ClassDevice> = engines.collect();
-    for function in scene.functions(is_other) {
-        let engine = engines
-            .iter()
-            .find(|engine| engine.pci == Some(function.address));
-        let mut accelerator =
-            scene.accelerator(function, vendor(function.vendor.unwrap_or(NOBODY)));
+    let class = |function: &PciFunction| {
+        let is_its = |device: &&ClassDevice| {
+            let is_accelerator = matches!(
+                device.class,
+                DeviceClass::Accel | DeviceClass::Mic | DeviceClass::Ve
+            );
+            is_accelerator && device.pci == Some(function.address)
+        };
+        scene.devices.iter().find(is_its)
+    };
+    // A vector engine is a co-processor to PCI (0b40h); others of that class, such as QuickAssist, compress.
+    let is_engine = |one: &PciFunction| one.vendor == Some(NEC) && one.class_pair() == 0x0b40;
+    let functions = scene.functions(|function| {
+        let is_one = is_processing_accelerator(function) || is_engine(function);
+        (is_one || class(function).is_some()) && !is_known(function)
+    });
+    let accelerators = functions.into_iter().map(|function| {
+        let mut accelerator = scene.accelerator(function, vendor(function.vendor.unwrap_or(NOBODY)));
         facts::sriov(&mut accelerator.capabilities, function);
-        if let Some(engine) = engine {
-            vector_engine(scene, &mut accelerator, &engine.name);
+        match class(function).map(|device| (device.class, &device.name)) {
+            Some((DeviceClass::Ve, name)) => vector_engine(scene, &mut accelerator, name),
+            Some((DeviceClass::Mic, name)) => xeon_phi(scene, &mut accelerator, name),
+            _ => {}
         }
-        accelerators.push(accelerator);
-    }
+        accelerator
+    });
     Found {
-        accelerators,
+        accelerators: accelerators.collect(),
         links: Vec::new(),
     }
-}
-
-/// A vector engine is a co-processor to PCI (0b40h).
-fn is_other(function: &PciFunction) -> bool {
-    let is_engine = function.vendor == Some(NEC) && function.class_pair() == 0x0b40;
-    (is_engine || is_processing_accelerator(function)) && !is_known(function)
 }
 
 fn vendor(id: u16) -> Vendor {
@@ -75,4 +79,29 @@ fn vector_engine(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
     let capabilities = &mut accelerator.capabilities;
     facts::count(capabilities, Key::ComputeUnits, cores.unwrap_or(0));
     tables::fill(capabilities, table::VECTOR_ENGINE);
+}
+
+/// `active_cores` and `memsize`, in kibibytes, are hexadecimal without a prefix.
+fn xeon_phi(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
+    let file = |file: &str| format!("sys/class/mic/{name}/{file}");
+    let family = scene.label(&file("family"));
+    accelerator.model = family.map_or_else(
+        || "Intel Xeon Phi".to_owned(),
+        |family| format!("Intel Xeon Phi {family}"),
+    );
+    accelerator.serial = scene.label(&file("serialnumber"));
+    let size = scene.reader.hex(&file("memsize")).map(u64::from);
+    let size = size.filter(|size| *size > 0);
+    accelerator.memory = size.and_then(|size| size.checked_mul(1024)).map(Bytes);
+    accelerator.health = match scene.label(&file("state")) {
+        None => AcceleratorHealth::Unknown,
+        Some(state) if state == "online" => AcceleratorHealth::Ok,
+        Some(state) => AcceleratorHealth::Failed(state),
+    };
+    let cores = scene.reader.hex(&file("active_cores")).unwrap_or(0);
+    facts::count(
+        &mut accelerator.capabilities,
+        Key::ComputeUnits,
+        cores.into(),
+    );
 }

@@ -1,13 +1,15 @@
 //! Vector engines, and accelerators that nobody knows.
 
 use kerf_types::Bytes;
-use kerf_types::map::{CapabilityKey as Key, DeviceClass, Vendor};
+use kerf_types::map::{AcceleratorHealth, CapabilityKey as Key, DeviceClass, Vendor};
 
 use super::{World, kernel, said};
 
 const AT: &str = "0000:3d:00.0";
 
-/// A vector engine with its driver.
+const PHI: &str = "0000:83:00.0";
+
+/// A vector engine and a Xeon Phi with their drivers.
 pub fn sample() -> World {
     let mut world = World::new();
     world.function(AT, 0x0b4000, (0x1bcf, 0x001c), Some("ve_drv"));
@@ -20,21 +22,53 @@ pub fn sample() -> World {
     ] {
         world.file(&format!("sys/class/ve/ve0/{name}"), content);
     }
+    world.function(PHI, 0x0b4000, (0x8086, 0x225e), Some("mic"));
+    world.device(DeviceClass::Mic, "mic0", PHI);
+    for (name, content) in [
+        ("family", "Knights Corner\n"),
+        ("serialnumber", "ADKC23500189\n"),
+        ("memsize", "7c0000\n"),
+        ("active_cores", "3d\n"),
+        ("state", "online\n"),
+    ] {
+        world.file(&format!("sys/class/mic/mic0/{name}"), content);
+    }
     world
 }
 
 #[test]
 fn a_vector_engine() {
-    let one = sample().only();
+    let found = sample().find();
+    let one = found.accelerators.first().expect("an engine");
     assert_eq!(one.vendor, Vendor::Nec);
     assert_eq!(one.model, "NEC Vector Engine 136");
     assert_eq!(one.serial.as_deref(), Some("3842200113"));
     assert_eq!(one.memory, Some(Bytes(48 << 30)));
     assert_eq!(one.nodes, ["/dev/ve0"]);
-    assert_eq!(said(&one, Key::ComputeUnits), kernel("8"));
+    assert_eq!(said(one, Key::ComputeUnits), kernel("8"));
     let mut world = World::new();
     world.function(AT, 0x0b4000, (0x1bcf, 0x001c), None);
     assert_eq!(world.only().model, "1bcf:001c");
+}
+
+#[test]
+fn a_xeon_phi() {
+    let mut world = sample();
+    let found = world.find();
+    let one = found.accelerators.get(1).expect("a Xeon Phi");
+    assert_eq!((one.vendor, one.id.as_str()), (Vendor::Intel, PHI));
+    assert_eq!(one.model, "Intel Xeon Phi Knights Corner");
+    assert_eq!(one.serial.as_deref(), Some("ADKC23500189"));
+    assert_eq!(one.memory, Some(Bytes(0x7c_0000 << 10)));
+    assert_eq!(one.health, AcceleratorHealth::Ok);
+    assert_eq!(said(one, Key::ComputeUnits), kernel("61"));
+    world.file("sys/class/mic/mic0/state", "resetting\n");
+    let found = world.find();
+    let failed = AcceleratorHealth::Failed("resetting".to_owned());
+    assert_eq!(
+        found.accelerators.get(1).map(|one| &one.health),
+        Some(&failed)
+    );
 }
 
 #[test]
@@ -54,9 +88,14 @@ fn the_class_of_accelerators_is_enough() {
     );
     world.device(DeviceClass::Accel, "accel0", "0000:02:00.0");
     world.function("0000:03:00.0", 0x0b4000, (0x8086, 0x4940), None);
+    world.function("0000:04:00.0", 0xff0000, (0x1d17, 0x0001), Some("somebody"));
+    world.device(DeviceClass::Accel, "accel1", "0000:04:00.0");
     let found = world.find();
     let vendors: Vec<Vendor> = found.accelerators.iter().map(|one| one.vendor).collect();
-    assert_eq!(vendors, [Vendor::Other(0x1e52), Vendor::Intel]);
+    assert_eq!(
+        vendors,
+        [Vendor::Other(0x1e52), Vendor::Intel, Vendor::Other(0x1d17)]
+    );
     let npu = found.accelerators.get(1).expect("an accelerator");
     assert_eq!(npu.nodes, ["/dev/accel/accel0"]);
 }
@@ -77,5 +116,5 @@ fn samples_of_all_vendors_together() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), count);
-    assert_eq!(count, 2 + 1 + 1 + 1 + 4 + 3 + 1 + 1);
+    assert_eq!(count, 2 + 1 + 1 + 1 + 4 + 3 + 2 + 1);
 }
