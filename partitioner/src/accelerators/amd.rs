@@ -147,8 +147,9 @@ fn capabilities(
     let ways = memory.iter().map(|mode| lower(mode)).collect();
     facts::words(capabilities, Key::PartitionMemoryModes, ways);
     let to_processor = |link: &&NodeLink| {
-        let mut processors = nodes.iter().filter(|node| node.is_processor());
-        processors.any(|node| node.number == link.to)
+        let place = nodes.binary_search_by_key(&link.to, |node| node.number);
+        let node = place.ok().and_then(|place| nodes.get(place));
+        node.is_some_and(Node::is_processor)
     };
     let mut all = parts.iter().flat_map(|part| &part.links);
     if let Some(link) = all.find(to_processor) {

@@ -1,5 +1,7 @@
 //! What all accelerators have in common: their PCI function, driver, device nodes, and how a capability is set.
 
+use std::collections::BTreeMap;
+
 use kerf_types::PciAddress;
 use kerf_types::map::{
     Accelerator, AcceleratorHealth, Capabilities, Capability, CapabilityKey, CapabilityValue,
@@ -17,17 +19,42 @@ const PROCESSING_ACCELERATOR: u16 = 0x12;
 const VFIO: [&str; 3] = ["vfio-pci", "xe-vfio-pci", "nvgrace-gpu-vfio-pci"];
 
 /// What there is to look at.
-#[derive(Clone, Copy)]
 pub(super) struct Scene<'a> {
     /// Reads files, and remembers the odd ones.
     pub reader: &'a Reader<'a>,
     /// All PCI functions.
     pub functions: &'a [PciFunction],
-    /// All devices of the kernel's classes.
-    pub devices: &'a [ClassDevice],
+    /// Devices of the kernel's classes, by the function that they are of.
+    devices: BTreeMap<PciAddress, Vec<&'a ClassDevice>>,
 }
 
 impl<'a> Scene<'a> {
+    /// All that there is.
+    pub fn new(
+        reader: &'a Reader<'a>,
+        functions: &'a [PciFunction],
+        devices: &'a [ClassDevice],
+    ) -> Self {
+        let mut by_function: BTreeMap<PciAddress, Vec<&ClassDevice>> = BTreeMap::new();
+        for device in devices {
+            if let Some(address) = device.pci {
+                by_function.entry(address).or_default().push(device);
+            }
+        }
+        Self {
+            reader,
+            functions,
+            devices: by_function,
+        }
+    }
+
+    /// Devices that the kernel's classes make of a function.
+    pub fn devices(&self, function: &PciFunction) -> &[&'a ClassDevice] {
+        self.devices
+            .get(&function.address)
+            .map_or(&[], Vec::as_slice)
+    }
+
     /// The functions that satisfy `is_mine`, once each, by address.
     pub fn functions(&self, is_mine: impl Fn(&PciFunction) -> bool) -> Vec<&'a PciFunction> {
         let mut mine: Vec<&PciFunction> =
@@ -84,8 +111,7 @@ impl<'a> Scene<'a> {
 
     /// Device nodes that the kernel's classes and VFIO make of a function, sorted.
     fn nodes(&self, function: &PciFunction) -> Vec<String> {
-        let own = |device: &&ClassDevice| device.pci == Some(function.address);
-        let node = |device: &ClassDevice| match device.class {
+        let node = |device: &&ClassDevice| match device.class {
             // Google's driver of old has its nodes right under `/dev`.
             DeviceClass::Accel if function.vendor == Some(0x1ae0) => {
                 Some(format!("/dev/{}", device.name))
@@ -98,7 +124,7 @@ impl<'a> Scene<'a> {
             DeviceClass::Mic | DeviceClass::Ve => Some(format!("/dev/{}", device.name)),
             _ => None,
         };
-        let mut nodes: Vec<String> = self.devices.iter().filter(own).filter_map(node).collect();
+        let mut nodes: Vec<String> = self.devices(function).iter().filter_map(node).collect();
         let has_vfio = function
             .driver
             .as_deref()

@@ -30,11 +30,20 @@ pub(super) fn is_mine(function: &PciFunction) -> bool {
     is_xilinx || has_driver || known(function).is_some()
 }
 
-/// A manager or a platform device of an FPGA, and the function above it.
+/// A manager, region or platform device of an FPGA.
 struct Part {
     name: String,
     folder: String,
-    pci: Option<PciAddress>,
+}
+
+/// All of them, by the function above each.
+struct Parts {
+    managers: BTreeMap<Option<PciAddress>, Vec<Part>>,
+    engines: BTreeMap<Option<PciAddress>, Vec<Part>>,
+    ports: BTreeMap<Option<PciAddress>, Vec<Part>>,
+    regions: BTreeMap<Option<PciAddress>, Vec<Part>>,
+    /// Managers that hang on no bus.
+    alone: Vec<Part>,
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {
@@ -56,42 +65,56 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
                 .push(function);
         }
     }
-    let managers = parts(scene, MANAGERS, "fpga");
-    let engines = parts(scene, PLATFORM, "dfl-fme.");
-    let mut accelerators: Vec<Accelerator> = Vec::new();
-    for functions in boards.values() {
-        accelerators.extend(board(scene, functions, &managers, &engines));
-    }
-    for function in virtuals {
-        accelerators.extend(board(scene, &[function], &[], &[]));
-    }
-    let is_alone = |manager: &&Part| manager.pci.is_none();
-    accelerators.extend(managers.iter().filter(is_alone).map(|one| chip(scene, one)));
+    let parts = Parts::read(scene);
+    let single: Vec<[&PciFunction; 1]> = virtuals.into_iter().map(|one| [one]).collect();
+    let boards = boards.values().map(Vec::as_slice);
+    let boards = boards.chain(single.iter().map(<[_; 1]>::as_slice));
+    let boards = boards.filter_map(|functions| board(scene, functions, &parts));
+    let mut accelerators: Vec<Accelerator> = boards.collect();
+    accelerators.extend(parts.alone.iter().map(|one| chip(scene, one)));
     Found {
         accelerators,
         links: Vec::new(),
     }
 }
 
-fn parts(scene: &Scene<'_>, class: &str, prefix: &str) -> Vec<Part> {
-    let numbers = scene.reader.numbered(class, prefix);
-    let part = |number: u32| {
-        let name = format!("{prefix}{number}");
-        let folder = format!("{class}/{name}");
-        let pci = scene.reader.root().canonical(&folder);
-        let pci = pci.as_deref().and_then(nearest_function);
-        Part { name, folder, pci }
-    };
-    numbers.into_iter().map(part).collect()
+impl Parts {
+    fn read(scene: &Scene<'_>) -> Self {
+        let by_function = |class: &str, prefix: &str| {
+            let mut found: BTreeMap<Option<PciAddress>, Vec<Part>> = BTreeMap::new();
+            for number in scene.reader.numbered(class, prefix) {
+                let name = format!("{prefix}{number}");
+                let folder = format!("{class}/{name}");
+                let path = scene.reader.root().canonical(&folder);
+                let pci = path.as_deref().and_then(nearest_function);
+                found.entry(pci).or_default().push(Part { name, folder });
+            }
+            found
+        };
+        let mut managers = by_function(MANAGERS, "fpga");
+        Self {
+            alone: managers.remove(&None).unwrap_or_default(),
+            managers,
+            engines: by_function(PLATFORM, "dfl-fme."),
+            ports: by_function(PLATFORM, "dfl-port."),
+            regions: by_function(REGIONS, "region"),
+        }
+    }
+}
+
+/// The parts of a board.
+fn of<'a>(
+    parts: &'a BTreeMap<Option<PciAddress>, Vec<Part>>,
+    functions: &[&PciFunction],
+) -> Vec<&'a Part> {
+    let own = functions
+        .iter()
+        .filter_map(|function| parts.get(&Some(function.address)));
+    own.flatten().collect()
 }
 
 /// All functions of one board, the lowest first, which is the management's where there are two.
-fn board(
-    scene: &Scene<'_>,
-    functions: &[&PciFunction],
-    managers: &[Part],
-    engines: &[Part],
-) -> Option<Accelerator> {
+fn board(scene: &Scene<'_>, functions: &[&PciFunction], parts: &Parts) -> Option<Accelerator> {
     let first = functions.first()?;
     let table = known(first);
     let vendor = table::maker(first.vendor.unwrap_or(NOBODY));
@@ -105,12 +128,8 @@ fn board(
             (one, other) => one.or(other),
         };
     }
-    let is_its = |part: &&Part| {
-        functions
-            .iter()
-            .any(|function| part.pci == Some(function.address))
-    };
-    let manager = managers.iter().find(is_its);
+    let managers = of(&parts.managers, functions);
+    let manager = managers.first().copied();
     let name = manager.and_then(|manager| scene.label(&format!("{}/name", manager.folder)));
     if let Some(name) = table.map(|board| board.name.to_owned()).or(name) {
         accelerator.model = name;
@@ -118,11 +137,21 @@ fn board(
     accelerator.architecture = table
         .and_then(|board| board.architecture)
         .map(str::to_owned);
-    ways(scene, &mut accelerator, first, functions);
-    let engine = engines.iter().find(is_its);
+    ways(
+        scene,
+        &mut accelerator,
+        first,
+        &of(&parts.regions, functions),
+    );
+    let engines = of(&parts.engines, functions);
+    let engine = engines.first().copied();
     if let Some(engine) = engine {
         feature_list(scene, &mut accelerator, engine);
     }
+    let opened = engines.iter().copied().chain(of(&parts.ports, functions));
+    accelerator
+        .nodes
+        .extend(opened.map(|part| format!("/dev/{}", part.name)));
     accelerator.nodes.sort();
     accelerator.nodes.dedup();
     let told = [
@@ -140,19 +169,12 @@ fn board(
 
 /// Virtual functions, and regions that can be configured by themselves: those that say which images fit, since the
 /// static part of a board is a region without that (`compat_id`).
-fn ways(
-    scene: &Scene<'_>,
-    accelerator: &mut Accelerator,
-    first: &PciFunction,
-    functions: &[&PciFunction],
-) {
+fn ways(scene: &Scene<'_>, accelerator: &mut Accelerator, first: &PciFunction, regions: &[&Part]) {
     let capabilities = &mut accelerator.capabilities;
     facts::sriov(capabilities, first);
-    let regions = parts(scene, REGIONS, "region");
     let has_region = regions.iter().any(|region| {
-        let is_its = functions.iter().any(|one| region.pci == Some(one.address));
         let path = format!("{}/compat_id", region.folder);
-        is_its && scene.reader.text(&path).is_some()
+        scene.reader.text(&path).is_some()
     });
     if has_region {
         let mut ways = vec!["region".to_owned()];
@@ -207,12 +229,6 @@ fn feature_list(scene: &Scene<'_>, accelerator: &mut Accelerator, engine: &Part)
         Key::PartitionMax,
         ports.unwrap_or(0),
     );
-    accelerator.nodes.push(format!("/dev/{}", engine.name));
-    let ports = parts(scene, PLATFORM, "dfl-port.");
-    let own = ports.iter().filter(|port| port.pci == engine.pci);
-    accelerator
-        .nodes
-        .extend(own.map(|port| format!("/dev/{}", port.name)));
 }
 
 /// A failure that anybody tells, else that somebody tells that it works.

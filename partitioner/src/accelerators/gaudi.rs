@@ -5,10 +5,10 @@
 //! `/sys/class/habanalabs/hl<n>` before. Its memory and load are told by ioctls alone, and which ports of two devices
 //! are wired together by nobody: both stay unknown.
 
+use std::collections::BTreeMap;
+
 use kerf_types::PciAddress;
-use kerf_types::map::{
-    Accelerator, AcceleratorHealth, ClassDevice, DeviceClass, PciFunction, Vendor,
-};
+use kerf_types::map::{Accelerator, AcceleratorHealth, DeviceClass, PciFunction, Vendor};
 
 use super::Found;
 use super::facts::{Scene, folder, is_processing_accelerator, nearest_function};
@@ -39,7 +39,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
 }
 
 /// Devices of the old layout, with where they sit. The class has a second device for each, `hl_controlD<n>`.
-fn old_devices(scene: &Scene<'_>) -> Vec<(u32, PciAddress)> {
+fn old_devices(scene: &Scene<'_>) -> BTreeMap<PciAddress, u32> {
     let numbers = scene.reader.numbered(OLD_CLASS, "hl");
     let place = |number: u32| {
         let folder = format!("{OLD_CLASS}/hl{number}");
@@ -49,7 +49,7 @@ fn old_devices(scene: &Scene<'_>) -> Vec<(u32, PciAddress)> {
                 text.parse().ok()
             });
         let linked = || nearest_function(&scene.reader.root().canonical(&folder)?);
-        Some((number, told.or_else(linked)?))
+        Some((told.or_else(linked)?, number))
     };
     numbers.into_iter().filter_map(place).collect()
 }
@@ -57,17 +57,17 @@ fn old_devices(scene: &Scene<'_>) -> Vec<(u32, PciAddress)> {
 fn accelerator(
     scene: &Scene<'_>,
     function: &PciFunction,
-    old: &[(u32, PciAddress)],
+    old: &BTreeMap<PciAddress, u32>,
 ) -> Accelerator {
     let mut gaudi = scene.accelerator(function, Vendor::Habana);
-    let is_its = |device: &&ClassDevice| {
-        device.class == DeviceClass::Accel && device.pci == Some(function.address)
-    };
-    let new = scene.devices.iter().find(is_its);
-    let old = old.iter().find(|(_, address)| *address == function.address);
+    let devices = scene.devices(function).iter();
+    let new = devices
+        .copied()
+        .find(|device| device.class == DeviceClass::Accel);
+    let old = old.get(&function.address);
     let attributes = match (new, old) {
         (Some(device), _) => format!("sys/class/accel/{}/device", device.name),
-        (None, Some((number, _))) => {
+        (None, Some(number)) => {
             gaudi.nodes.push(format!("/dev/hl{number}"));
             gaudi.nodes.sort();
             format!("{OLD_CLASS}/hl{number}")

@@ -100,10 +100,9 @@ fn card(scene: &Scene<'_>, function: &PciFunction) -> Option<String> {
     let is_card = |device: &&ClassDevice| {
         let digits = device.name.strip_prefix("card");
         device.class == DeviceClass::Drm
-            && device.pci == Some(function.address)
             && digits.is_some_and(|digits| digits.parse::<u32>().is_ok())
     };
-    let card = scene.devices.iter().find(is_card)?;
+    let card = scene.devices(function).iter().copied().find(is_card)?;
     Some(format!("sys/class/drm/{}", card.name))
 }
 

@@ -13,6 +13,9 @@ use crate::sysfs::Reader;
 const KFD: &str = "sys/class/kfd/kfd";
 /// How often a list is read anew because it changed meanwhile.
 const TRIES: u32 = 8;
+/// Most nodes, and most links of one, that are believed: eight GPUs in eight partitions each and their processors have
+/// fewer than a hundred.
+const MOST: usize = 1024;
 /// `CRAT_IOLINK_TYPE_XGMI` of `kfd_crat.h`.
 const XGMI: u64 = 11;
 /// `CRAT_IOLINK_FLAGS_NO_ATOMICS_32_BIT` and `_64_BIT`.
@@ -131,7 +134,8 @@ pub(super) fn nodes(reader: &Reader<'_>) -> Vec<Node> {
     let generation = || reader.text(&format!("{KFD}/topology/generation_id"));
     for _ in 0..TRIES {
         let before = generation();
-        let numbers = reader.numbered(&format!("{KFD}/topology/nodes"), "");
+        let mut numbers = reader.numbered(&format!("{KFD}/topology/nodes"), "");
+        numbers.truncate(MOST);
         let nodes = numbers
             .into_iter()
             .filter_map(|number| node(reader, number));
@@ -161,7 +165,8 @@ fn node(reader: &Reader<'_>, number: u32) -> Option<Node> {
         .map(|(name, value)| (name.to_owned(), value));
     let links = ["io_links", "p2p_links"].into_iter().flat_map(|kind| {
         let folder = format!("{folder}/{kind}");
-        let numbers = reader.numbered(&folder, "");
+        let mut numbers = reader.numbered(&folder, "");
+        numbers.truncate(MOST);
         numbers.into_iter().filter_map(move |number| {
             let path = format!("{folder}/{number}/properties");
             reader.parsed(&path, "a link of KFD's", NodeLink::parse)

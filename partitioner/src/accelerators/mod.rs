@@ -45,11 +45,7 @@ pub fn accelerators(
     functions: &[PciFunction],
     devices: &[ClassDevice],
 ) -> Found {
-    let scene = Scene {
-        reader,
-        functions,
-        devices,
-    };
+    let scene = Scene::new(reader, functions, devices);
     let mut found = Found::default();
     for find in [
         amd::find,

@@ -28,6 +28,8 @@ const FOLDERS: [&str; 2] = [
 /// `neuron_pci_driver.name` and the module's name.
 const DRIVER: &str = "neuron-driver";
 const MODULE: &str = "neuron";
+/// `MAX_NEURON_DEVICE_COUNT` of the driver: more than that are no devices of its.
+const MOST: usize = 64;
 
 /// Whether a function is a Neuron device.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
@@ -74,7 +76,8 @@ fn devices(
     if class.is_empty() {
         return BTreeMap::new();
     }
-    let numbers = scene.reader.numbered(class, "neuron");
+    let mut numbers = scene.reader.numbered(class, "neuron");
+    numbers.truncate(MOST);
     let count = numbers.len();
     let device = |number: u32| {
         let folder = format!("{class}/neuron{number}");

@@ -2,6 +2,9 @@
 //!
 //! After the driver's README, chapter "The NVIDIA /proc file system interface" (`gpus/<address>/information`).
 
+use std::collections::BTreeMap;
+
+use kerf_types::PciAddress;
 use kerf_types::map::{Accelerator, PciFunction, Vendor};
 
 use super::Found;
@@ -36,10 +39,11 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
             .odd("proc/driver/nvidia/gpus", what)
             .unwrap_or_default()
     });
-    let accelerators = functions.iter().map(|function| {
-        let gpu = told.iter().find(|gpu| gpu.pci == function.address);
-        accelerator(scene, function, gpu)
-    });
+    let told: BTreeMap<PciAddress, DriverGpu> =
+        told.into_iter().map(|gpu| (gpu.pci, gpu)).collect();
+    let accelerators = functions
+        .iter()
+        .map(|function| accelerator(scene, function, told.get(&function.address)));
     Found {
         accelerators: accelerators.collect(),
         links: Vec::new(),

@@ -25,9 +25,9 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
                 device.class,
                 DeviceClass::Accel | DeviceClass::Mic | DeviceClass::Ve
             );
-            is_accelerator && device.pci == Some(function.address)
+            is_accelerator
         };
-        scene.devices.iter().find(is_its)
+        scene.devices(function).iter().copied().find(is_its)
     };
     // A vector engine is a co-processor to PCI (0b40h); others of that class, such as QuickAssist, compress.
     let is_engine = |one: &PciFunction| one.vendor == Some(NEC) && one.class_pair() == 0x0b40;
