@@ -1,5 +1,5 @@
-//! Accelerators that no other file knows: NEC's vector engines, Xeon Phi, and whatever is of PCI's class for accelerators
-//! or of the kernel's.
+//! Accelerators that no other file knows: NEC's vector engines, Xeon Phi, and whatever is of PCI's class for
+//! accelerators or of the kernel's.
 //!
 //! The files of a vector engine are those of NEC's `ve_drv`, and those of a Xeon Phi (Knights Corner) of Intel's `mic`,
 //! as hwloc reads them (`hwloc/topology-linux.c`, `/sys/class/ve`, `/sys/class/mic`) and a machine of its has them.

@@ -67,7 +67,7 @@ const fn dfl(
     }
 }
 
-/// Memory after the data sheets of the cards (DS962, DS963, DS965, DS978).
+/// Memory after the data sheets of the cards (DS962, DS963, DS965, DS978), UG1120 and UG1393.
 #[rustfmt::skip]
 pub const BOARDS: &[Board] = &[
     alveo(&[0x5000, 0x5001], "Alveo U200", ULTRASCALE, &[DDR4, size(64), speed(77)]),

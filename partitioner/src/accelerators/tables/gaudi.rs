@@ -45,7 +45,8 @@ pub const MODELS: &[Model] = &[
         PORTS, count(Key::LinkCount, 24), count(Key::LinkBandwidth, 300),
         words(Key::MediaEngines, &["decode", "jpeg"]), PEERS, ALONE,
     ] },
-    Model { devices: &[0x1000, 0x1001, 0x1010, 0x1011], kind: "GAUDI", name: "Intel Gaudi", architecture: "gaudi", facts: &[
+    Model { devices: &[0x1000, 0x1001, 0x1010, 0x1011], kind: "GAUDI", name: "Intel Gaudi", architecture: "gaudi",
+        facts: &[
         count(Key::ComputeUnits, 8), count(Key::TensorUnits, 1).unverified(), flag(Key::TransformerEngine, false),
         words(Key::Formats, &["bf16"]),
         word(Key::MemoryKind, "hbm2"), count(Key::MemorySize, 32), count(Key::MemoryBandwidth, 1000).unverified(), ECC,

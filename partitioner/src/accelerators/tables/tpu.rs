@@ -51,10 +51,12 @@ const fn carry(gigabytes: u64) -> Fact {
 #[rustfmt::skip]
 pub const MODELS: &[Model] = &[
     Model { device: (0x0027, Some(0x004e)), name: "TPU v2", architecture: "v2", facts: &[
-        cores(2), mxus(2), BF16, NO_FP8, memory("hbm2").unverified(), size(16), speed(700), ICI, links(4).unverified(), ALONE,
+        cores(2), mxus(2), BF16, NO_FP8, memory("hbm2").unverified(), size(16), speed(700), ICI,
+        links(4).unverified(), ALONE,
     ] },
     Model { device: (0x0027, Some(0x004f)), name: "TPU v3", architecture: "v3", facts: &[
-        cores(2), mxus(4), BF16, NO_FP8, memory("hbm2").unverified(), size(32), speed(900), ICI, links(4).unverified(), ALONE,
+        cores(2), mxus(4), BF16, NO_FP8, memory("hbm2").unverified(), size(32), speed(900), ICI,
+        links(4).unverified(), ALONE,
     ] },
     Model { device: (0x005e, None), name: "TPU v4", architecture: "v4", facts: &[
         cores(2), mxus(8), BF16_INT8, NO_FP8, memory("hbm2"), size(32), speed(1228), ICI, links(6),
@@ -64,7 +66,7 @@ pub const MODELS: &[Model] = &[
         cores(1), mxus(4), BF16_INT8, NO_FP8, memory("hbm2"), size(16), speed(819), ICI, links(4), carry(200), ALONE,
     ] },
     Model { device: (0x0062, None), name: "TPU v5p", architecture: "v5p", facts: &[
-        cores(2), mxus(8), BF16_INT8, NO_FP8, memory("hbm2e").unverified(), size(95), speed(2765), ICI, links(6),
+        cores(2), mxus(8), words(Key::Formats, &["bf16", "fp8", "int8"]), memory("hbm2e"), size(95), speed(2765), ICI, links(6),
         carry(600), ALONE,
     ] },
     Model { device: (0x006f, None), name: "TPU v6e", architecture: "v6e", facts: &[

@@ -9,6 +9,7 @@ const MIG: Fact = words(Key::PartitionModes, &["mig", "vgpu"]);
 const VGPU: Fact = words(Key::PartitionModes, &["vgpu"]);
 /// MIG User Guide, "Supported GPUs": most instances of each.
 const SEVEN: Fact = count(Key::PartitionMax, 7);
+const TWO: Fact = count(Key::PartitionMax, 2);
 const FOUR: Fact = count(Key::PartitionMax, 4);
 const NVLINK: Fact = word(Key::LinkKind, "nvlink");
 const ECC: Fact = flag(Key::MemoryEcc, true);
@@ -128,9 +129,9 @@ pub(in crate::accelerators) const MODELS: &[Model] = &[
         units(132), tensors(528), kind("hbm3"), size(80), speed(3350), ECC, MIG, SEVEN, NVLINK, links(18), carry(450),
         DECODERS, PEERS,
     ] },
-    // No public data sheet of NVIDIA's has the H20.
+    // The H20 stands in the MIG User Guide, and in no public data sheet of NVIDIA's.
     Model { compute: (9, 0), words: &["H20"], facts: &[
-        units(78).unverified(), tensors(312).unverified(), kind("hbm3").unverified(), size(96).unverified(),
+        units(78).unverified(), tensors(312).unverified(), kind("hbm3").unverified(), size(96),
         speed(4000).unverified(), ECC.unverified(), MIG, SEVEN, NVLINK.unverified(), links(18).unverified(),
         carry(450).unverified(), SECRET,
     ] },
@@ -155,7 +156,14 @@ pub(in crate::accelerators) const MODELS: &[Model] = &[
         flag(Key::Confidential, true),
     ] },
     Model { compute: (12, 0), words: &["RTX", "PRO", "6000"], facts: &[
-        units(188), tensors(752), kind("gddr7"), size(96), speed(1792), ECC, FOUR.unverified(), CODECS,
-        words(Key::PartitionModes, &["mig"]).unverified(),
+        units(188), tensors(752), kind("gddr7"), size(96), speed(1792), ECC, FOUR, CODECS,
+        words(Key::PartitionModes, &["mig"]),
+    ] },
+    // MIG User Guide; no more is needed to cut them.
+    Model { compute: (12, 0), words: &["RTX", "PRO", "5000"], facts: &[
+        size(48), words(Key::PartitionModes, &["mig"]), TWO,
+    ] },
+    Model { compute: (12, 0), words: &["RTX", "PRO", "4500"], facts: &[
+        size(32), words(Key::PartitionModes, &["mig"]), TWO,
     ] },
 ];

@@ -30,6 +30,12 @@ fn names_as_drivers_print_them_find_their_model() {
         ((10, 0), "NVIDIA GB200", 8000, Some(7)),
         (
             (12, 0),
+            "NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition",
+            1792,
+            Some(4),
+        ),
+        (
+            (12, 0),
             "NVIDIA RTX PRO 6000 Blackwell Server Edition",
             1597,
             Some(4),
