@@ -36,7 +36,8 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
         (is_one || class(function).is_some()) && !is_known(function)
     });
     let accelerators = functions.into_iter().map(|function| {
-        let mut accelerator = scene.accelerator(function, vendor(function.vendor.unwrap_or(NOBODY)));
+        let mut accelerator =
+            scene.accelerator(function, vendor(function.vendor.unwrap_or(NOBODY)));
         facts::sriov(&mut accelerator.capabilities, function);
         match class(function).map(|device| (device.class, &device.name)) {
             Some((DeviceClass::Ve, name)) => vector_engine(scene, &mut accelerator, name),
