@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use kerf_types::inventory::{Inventory, NicKind};
 use kerf_types::map::{
-    Accelerator, CapabilityKey, CapabilityValue, End, HostMap, LinkKind, PciFunction, Vendor,
+    Accelerator, CapabilityKey, CapabilityValue, End, HostMap, LinkKind, PciFunction, Provenance,
+    Vendor,
 };
 use kerf_types::{PciAddress, inventory};
 
@@ -26,7 +27,7 @@ use tree::Tree;
 const HIP_ARCH: &str = "38911";
 
 /// The host as NCCL's XML, with `only` these devices and all interfaces where it is given; `host` must be
-/// [whole](crate::accelerators::whole).
+/// [whole](crate::topology::whole).
 pub fn write(host: &Inventory, only: Option<&BTreeSet<PciAddress>>) -> String {
     let writer = Writer {
         host,
@@ -141,7 +142,10 @@ impl<'a> Writer<'a> {
         }
         gpu.set("rank", dev);
         let reachable = one.capabilities.get(&CapabilityKey::PeerDma);
-        let reachable = reachable.is_some_and(|dma| dma.value == CapabilityValue::Flag(true));
+        let reachable = reachable.is_some_and(|dma| {
+            // What its maker says of the model does not say that this host can.
+            dma.value == CapabilityValue::Flag(true) && dma.provenance == Provenance::Kernel
+        });
         gpu.set("gdr", u32::from(reachable));
         gpu.children = self.links(one);
         gpu
