@@ -18,6 +18,7 @@ mod client;
 mod completion;
 mod config;
 mod discover;
+mod doctor;
 mod events;
 mod excerpt;
 mod explain;
@@ -103,6 +104,8 @@ enum Verb {
     Inventory(inventory::Args),
     /// How near the devices are to each other
     Topology(topology::Args),
+    /// What is not as it should be, and what to do about it
+    Doctor(doctor::Args),
     /// Into what the GPUs can be cut
     Profiles(profiles::Args),
     /// The slices, and who has them
@@ -253,6 +256,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Discover(args) => discover::run(&args, context).await,
         Verb::Inventory(args) => inventory::run(&args, context).await,
         Verb::Topology(args) => topology::run(&args, context).await,
+        Verb::Doctor(args) => doctor::run(&args, context).await,
         Verb::Profiles(args) => profiles::run(&args, context).await,
         Verb::Slices(args) => slices::run(&args, context).await,
         Verb::Plan(args) => plan::run(&args, context).await,

@@ -12,7 +12,7 @@ use crate::profile::Profile;
 use crate::time::Timestamp;
 
 /// Everything that was found on one host at one time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Inventory {
     /// The host's name.
     pub host: String,

@@ -11,6 +11,7 @@
 mod answers;
 pub mod checkpoint;
 mod config;
+mod doctor;
 mod error;
 mod event;
 pub mod explanation;
@@ -43,6 +44,7 @@ pub use answers::{
 };
 pub use checkpoint::Checkpoint;
 pub use config::Config;
+pub use doctor::{Doctor, Finding, Severity};
 pub use error::Error;
 pub use event::{Event, EventEntry, Events};
 pub use explanation::{Explanation, JobExplanation};

@@ -122,8 +122,8 @@ fn an_inventory_names_what_is_wrong() {
     NODE  CPUS  MEMORY  DISTANCES
        0  0-55  512GiB  10
 
-    NIC     PCI           NUMA  LINK            RATE
-    mlx5_0  0000:18:00.0     0  InfiniBand  400 Gb/s
+    NIC     KIND  PCI           NUMA  LINK            RATE  NETDEVS
+    mlx5_0  rdma  0000:18:00.0     0  InfiniBand  400 Gb/s  -
     ");
     let empty = kerf_types::Inventory {
         gpus: Vec::new(),

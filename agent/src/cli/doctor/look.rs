@@ -1,0 +1,156 @@
+//! From an inventory to findings. Pure: nothing is asked here.
+
+use kerf_api::json::{Finding, Severity};
+use kerf_types::PciAddress;
+use kerf_types::inventory::{Inventory, NicKind};
+use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
+
+/// All that can be seen in an inventory.
+pub fn findings(host: &Inventory) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(host.problems.iter().map(|problem| problem_of(problem)));
+    findings.extend(oddities(host));
+    findings.extend(accelerators(host));
+    findings.extend(links(host));
+    findings.extend(nics(host));
+    findings.extend(access_control(host));
+    findings.extend(offline(host));
+    findings
+}
+
+fn finding(severity: Severity, what: &str, why: String, hint: &str) -> Finding {
+    Finding {
+        severity,
+        what: what.to_owned(),
+        why,
+        hint: hint.to_owned(),
+    }
+}
+
+fn problem_of(problem: &str) -> Finding {
+    let hint = "the rest of the inventory stands; see the log of kerf-partitioner";
+    finding(Severity::Error, "inventory", problem.to_owned(), hint)
+}
+
+/// Files that are not as a kernel writes them: what they should have told is unknown.
+fn oddities(host: &Inventory) -> impl Iterator<Item = Finding> {
+    let odd = host.map.oddities.iter();
+    odd.map(|odd| finding(Severity::Note, &odd.path, odd.what.clone(), ""))
+}
+
+fn accelerators(host: &Inventory) -> impl Iterator<Item = Finding> {
+    let many_nodes = host.numa_nodes.len() > 1;
+    host.map.accelerators.iter().flat_map(move |one| {
+        let sick = match &one.health {
+            AcceleratorHealth::Failed(word) => Some(finding(
+                Severity::Error,
+                &one.id,
+                format!("{} is not well: {word}", one.model),
+                "drain it (kerf maintenance) and reset it; its neighbours go on",
+            )),
+            AcceleratorHealth::Ok | AcceleratorHealth::Unknown => None,
+        };
+        let homeless = (many_nodes && one.numa_node.is_none() && one.pci.is_some()).then(|| {
+            let hint = "update the firmware, or give the NUMA affinity of its slot there";
+            let why = "nobody says which NUMA node it is next to".to_owned();
+            finding(Severity::Warning, &one.id, why, hint)
+        });
+        sick.into_iter().chain(homeless)
+    })
+}
+
+fn function(host: &Inventory, pci: PciAddress) -> Option<&PciFunction> {
+    let all = &host.map.pci;
+    let at = all.binary_search_by_key(&pci, |function| function.address);
+    all.get(at.ok()?)
+}
+
+/// PCIe links that have come up narrower than both ends allow, and NVLinks that are down. A lower speed alone is how
+/// an idle device saves power.
+fn links(host: &Inventory) -> Vec<Finding> {
+    let accelerators = host.map.accelerators.iter().filter_map(|one| one.pci);
+    let nics = host.nics.iter().filter_map(|nic| nic.pci);
+    let disks = host.map.nvme.iter().filter_map(|nvme| nvme.pci);
+    let devices = accelerators.chain(nics).chain(disks);
+    let functions = devices.filter_map(|pci| function(host, pci));
+    let mut findings: Vec<Finding> = functions.filter_map(|one| narrow(host, one)).collect();
+    for gpu in &host.gpus {
+        let down: Vec<String> = gpu
+            .nvlinks
+            .iter()
+            .filter(|link| !link.active)
+            .map(|link| link.link.to_string())
+            .collect();
+        if !down.is_empty() && gpu.health.is_ok() {
+            let all = gpu.nvlinks.len();
+            let why = format!("NVLinks {} of {all} are down", down.join(", "));
+            let hint = "collectives run as fast as the fewest links: see dmesg for XID 74";
+            let what = gpu.pci.to_string();
+            findings.push(finding(Severity::Warning, &what, why, hint));
+        }
+    }
+    findings
+}
+
+fn narrow(host: &Inventory, function_of: &PciFunction) -> Option<Finding> {
+    let link = function_of.link?;
+    let port = function_of.parent.and_then(|port| function(host, port));
+    let port = port.and_then(|port| port.link?.max_width);
+    let most = port.map_or(link.max_width?, |port| {
+        port.min(link.max_width.unwrap_or(port))
+    });
+    let now = link.width.filter(|now| *now < most)?;
+    let why = format!("its PCIe link has {now} lanes, and both ends have {most}");
+    let hint = "reseat the card or its riser; until then transfers are slower";
+    let what = function_of.address.to_string();
+    Some(finding(Severity::Warning, &what, why, hint))
+}
+
+/// Interfaces for RDMA without a link.
+fn nics(host: &Inventory) -> impl Iterator<Item = Finding> {
+    let down = host
+        .nics
+        .iter()
+        .filter(|nic| nic.kind == NicKind::Rdma && nic.rate_gbps == 0);
+    down.map(|nic| {
+        let hint = "plug it in, or take it out of NCCL_IB_HCA";
+        finding(
+            Severity::Warning,
+            &nic.name,
+            "its first port is down".to_owned(),
+            hint,
+        )
+    })
+}
+
+/// Bridges above accelerators that send peers through the root complex.
+fn access_control(host: &Inventory) -> Vec<Finding> {
+    let whole = |one: &&Accelerator| one.pci.is_some();
+    let mut bridges = std::collections::BTreeSet::new();
+    for one in host.map.accelerators.iter().filter(whole) {
+        let mut above = one.pci.and_then(|pci| function(host, pci)?.parent);
+        while let Some(bridge) = above.and_then(|pci| function(host, pci)) {
+            if bridge.acs.is_some_and(|acs| acs.redirects_peers())
+                && !bridges.insert(bridge.address)
+            {
+                break;
+            }
+            above = bridge.parent.filter(|parent| *parent != bridge.address);
+        }
+    }
+    let why = "its access control sends what accelerators and interfaces below it say to each other \
+               through the root complex";
+    let hint = "where no virtual machine needs it, turn ACS off (NCCL's troubleshooting guide)";
+    let told = bridges
+        .iter()
+        .map(|bridge| finding(Severity::Warning, &bridge.to_string(), why.to_owned(), hint));
+    told.collect()
+}
+
+fn offline(host: &Inventory) -> Option<Finding> {
+    let offline = &host.map.cpus.offline;
+    (!offline.is_empty()).then(|| {
+        let why = format!("CPUs {offline} are offline");
+        finding(Severity::Note, "processors", why, "")
+    })
+}

@@ -1,0 +1,143 @@
+//! Hosts with one fault each, and what is said of it.
+
+use std::sync::Arc;
+
+use kerf_api::json::{Doctor, Severity};
+use kerf_types::HostMap;
+use kerf_types::inventory::{Inventory, Nic};
+use kerf_types::map::{
+    Accelerator, AcceleratorHealth, Acs, LinkSpeed, Oddity, PciFunction, PciLink, Vendor,
+};
+
+use super::look::findings;
+use super::render;
+use crate::cli::style::Style;
+
+const GPU: &str = "0000:16:00.0";
+const PORT: &str = "0000:15:01.0";
+
+/// An accelerator below a bridge; `change` makes it sick.
+fn host(change: impl FnOnce(&mut Inventory, &mut HostMap)) -> Inventory {
+    let at = |text: &str| text.parse().expect(text);
+    let mut port = PciFunction::at(at(PORT), format!("/sys/devices/pci0000:15/{PORT}"));
+    let mut gpu = PciFunction::at(at(GPU), format!("{}/{GPU}", port.path));
+    let link = PciLink {
+        speed: Some(LinkSpeed(2_500)),
+        width: Some(16),
+        max_speed: Some(LinkSpeed(32_000)),
+        max_width: Some(16),
+        is_old_spelling: false,
+    };
+    (gpu.link, port.link) = (Some(link), Some(link));
+    gpu.parent = Some(port.address);
+    let mut map = HostMap {
+        accelerators: vec![Accelerator::at(gpu.address, Vendor::Amd)],
+        pci: vec![port, gpu],
+        ..HostMap::default()
+    };
+    let mut inventory = Inventory::default();
+    change(&mut inventory, &mut map);
+    inventory.map = Arc::new(map);
+    inventory
+}
+
+fn check(change: impl FnOnce(&mut Inventory, &mut HostMap), expected: &[(Severity, &str, &str)]) {
+    let found = findings(&host(change));
+    let found: Vec<_> = found
+        .iter()
+        .map(|one| (one.severity, one.what.as_str(), one.why.as_str()))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn an_idle_device_that_has_lowered_its_speed_is_well() {
+    check(|_, _| {}, &[]);
+}
+
+#[test]
+fn a_narrow_link_is_told_unless_the_port_has_no_more() {
+    let why = "its PCIe link has 8 lanes, and both ends have 16";
+    let lanes = |map: &mut HostMap, at: usize, now: u32, most: u32| {
+        let link = map.pci[at].link.as_mut().expect("a link");
+        (link.width, link.max_width) = (Some(now), Some(most));
+    };
+    check(
+        |_, map| lanes(map, 1, 8, 16),
+        &[(Severity::Warning, GPU, why)],
+    );
+    check(
+        |_, map| {
+            lanes(map, 1, 8, 16);
+            lanes(map, 0, 8, 8);
+        },
+        &[],
+    );
+}
+
+#[test]
+fn a_sick_accelerator_is_an_error() {
+    check(
+        |_, map| {
+            map.accelerators[0].health = AcceleratorHealth::Failed("in reset".to_owned());
+            map.accelerators[0].model = "Gaudi".to_owned();
+        },
+        &[(Severity::Error, GPU, "Gaudi is not well: in reset")],
+    );
+}
+
+#[test]
+fn access_control_above_an_accelerator_is_told_once() {
+    let acs = |enabled| {
+        Some(Acs {
+            capable: 0x7f,
+            enabled,
+        })
+    };
+    let why = "its access control sends what accelerators and interfaces below it say to each other through the root complex";
+    check(
+        |_, map| map.pci[0].acs = acs(1 << 2),
+        &[(Severity::Warning, PORT, why)],
+    );
+    check(|_, map| map.pci[0].acs = acs(1 << 0), &[]);
+}
+
+#[test]
+fn what_the_kernel_wrote_oddly_and_what_is_down_is_told() {
+    check(
+        |host, map| {
+            map.oddities.push(Oddity {
+                path: "/sys/x".to_owned(),
+                what: "is not text".to_owned(),
+            });
+            map.cpus.offline = "3".to_owned();
+            host.nics.push(Nic {
+                name: "mlx5_3".to_owned(),
+                ..Nic::default()
+            });
+        },
+        &[
+            (Severity::Note, "/sys/x", "is not text"),
+            (Severity::Warning, "mlx5_3", "its first port is down"),
+            (Severity::Note, "processors", "CPUs 3 are offline"),
+        ],
+    );
+}
+
+#[test]
+fn notes_alone_are_well() {
+    let with = |offline: &str| {
+        let host = host(|_, map| map.cpus.offline = offline.to_owned());
+        Doctor::new("h1".to_owned(), findings(&host))
+    };
+    assert!(with("3").ok);
+    let plain = Style { color: false };
+    assert_eq!(render(&with(""), plain), "h1  everything is well\n");
+    let expected = "\
+h1  1 finding
+
+      ABOUT       WHY                 WHAT TO DO
+note  processors  CPUs 3 are offline
+";
+    assert_eq!(render(&with("3"), plain), expected);
+}
