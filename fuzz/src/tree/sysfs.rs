@@ -6,7 +6,7 @@ use std::path::Path;
 
 use kerf_partitioner::sysfs::capabilities::CapabilityTable;
 use kerf_partitioner::sysfs::cpus::CpuSet;
-use kerf_partitioner::sysfs::{Reader, Root, devices, majors, nics, numa, nvme, pci};
+use kerf_partitioner::sysfs::{Reader, Root, cpu, devices, majors, nics, numa, nvme, pci};
 use kerf_types::DeviceMinor;
 use kerf_types::inventory::{Nic, NumaNode};
 use kerf_types::map::PciFunction;
@@ -17,6 +17,8 @@ use super::{Node, Tree};
 const OUTSIDE: &str = "4242 outside of the root";
 /// A folder in memory where there is one.
 const MEMORY: &str = "/dev/shm";
+/// Most oddities that a reader keeps.
+const ODDITIES: usize = 512;
 
 /// A tree that is laid out on a file system.
 pub fn sysfs_tree(bytes: &[u8]) {
@@ -73,9 +75,10 @@ fn stays_inside(root: &Root, tree: &Tree) {
 }
 
 fn numa_nodes(root: &Root) -> Vec<NumaNode> {
-    let Ok((nodes, problems)) = numa::nodes(root) else {
-        return Vec::new();
-    };
+    let reader = Reader::new(root);
+    let nodes = numa::nodes(&reader);
+    processors(&reader);
+    let odd = reader.into_oddities();
     assert!(
         nodes.windows(2).all(|pair| pair[0].id < pair[1].id),
         "a node is listed once: {nodes:?}"
@@ -85,8 +88,8 @@ fn numa_nodes(root: &Root) -> Vec<NumaNode> {
         .filter(|node| node.distances.is_empty())
         .count();
     assert!(
-        problems.len() >= unknown,
-        "what is not known is told: {problems:?}"
+        odd.len() >= unknown.min(ODDITIES),
+        "what is not known is told: {odd:?}"
     );
     for node in &nodes {
         assert!([0, nodes.len()].contains(&node.distances.len()), "{node:?}");
@@ -94,6 +97,28 @@ fn numa_nodes(root: &Root) -> Vec<NumaNode> {
         assert_eq!(cpus.as_ref(), Some(&node.cpus));
     }
     nodes
+}
+
+fn processors(reader: &Reader<'_>) {
+    let cpus = cpu::cpus(reader);
+    let set = |list: &str| CpuSet::from_list(list).expect("what is printed is a list");
+    let online = set(&cpus.online);
+    assert_eq!(
+        (online.len(), cpus.cores <= cpus.threads),
+        (cpus.threads, true)
+    );
+    let mut rest = online.clone();
+    for package in &cpus.packages {
+        let own = set(&package.cpus);
+        assert!(
+            own.without(&rest).is_empty(),
+            "{package:?} has threads of its own"
+        );
+        rest = rest.without(&own);
+    }
+    for cache in &cpus.caches {
+        assert!(set(&cache.cpus).without(&online).is_empty(), "{cache:?}");
+    }
 }
 
 fn functions(root: &Root, folder: &Path, nodes: &[NumaNode]) {

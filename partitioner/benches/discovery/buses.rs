@@ -3,9 +3,9 @@
 //!
 //! Owns what lies under `/sys/bus/pci`, `/sys/devices/pci*` and `/sys/class` of the tree; knows nothing of CPUs.
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::io;
+
+use crate::tree::Tree;
 
 /// PCI functions of the server.
 pub const FUNCTIONS: usize = 137;
@@ -25,7 +25,7 @@ struct Function<'a> {
 }
 
 /// Writes it all under a root.
-pub fn write(root: &Path) {
+pub fn write(tree: &Tree) -> io::Result<()> {
     for at in 0..INSIDE {
         let node = at % 2;
         let (bus, device, function) = (node * 0xf0, at / 2 / 8, at / 2 % 8);
@@ -38,20 +38,21 @@ pub fn write(root: &Path) {
             node,
             is_inside: true,
         };
-        function.write(root);
+        function.write(tree)?;
     }
     for at in 0..8 {
-        behind_a_switch(root, at);
+        behind_a_switch(tree, at)?;
     }
     for at in 0..VIRTUAL {
         let folder = format!("sys/devices/virtual/net/veth{at}");
-        text(root, &format!("{folder}/type"), "1");
-        link(root, &format!("sys/class/net/veth{at}"), &folder);
+        tree.file(&format!("{folder}/type"), "1")?;
+        tree.link(&format!("sys/class/net/veth{at}"), &folder)?;
     }
+    Ok(())
 }
 
 /// A root port, a switch of three ports, and a GPU, a card and a disk below them.
-fn behind_a_switch(root: &Path, at: usize) {
+fn behind_a_switch(tree: &Tree, at: usize) -> io::Result<()> {
     let first = 0x10 + at * 0x10;
     let bus = |below: usize| first + below;
     let top = format!(
@@ -66,13 +67,13 @@ fn behind_a_switch(root: &Path, at: usize) {
             class,
             ids,
             driver,
-            node: at / 4,
+            node: at / 2,
             is_inside: false,
         };
-        function.write(root);
+        function.write(tree)
     };
-    write(&top, 0x06_0400, (0x8086, 0x352a), "pcieport");
-    write(&up, 0x06_0400, (0x1000, 0xc030), "pcieport");
+    write(&top, 0x06_0400, (0x8086, 0x352a), "pcieport")?;
+    write(&up, 0x06_0400, (0x1000, 0xc030), "pcieport")?;
     let kinds = [
         (0x03_0200, (0x10de, 0x2330), "nvidia"),
         (0x02_0700, (0x15b3, 0x1021), "mlx5_core"),
@@ -80,26 +81,28 @@ fn behind_a_switch(root: &Path, at: usize) {
     ];
     for (port, (class, ids, driver)) in kinds.into_iter().enumerate() {
         let down = format!("{up}/0000:{:02x}:{port:02x}.0", bus(2));
-        write(&down, 0x06_0400, (0x1000, 0xc030), "pcieport");
+        write(&down, 0x06_0400, (0x1000, 0xc030), "pcieport")?;
         let device = format!("{down}/0000:{:02x}:00.0", bus(3 + port));
-        write(&device, class, ids, driver);
+        write(&device, class, ids, driver)?;
         match port {
-            0 => gpu(root, &device, at),
-            1 => card(root, &device, at),
-            _ => disk(root, &device, at),
+            0 => gpu(tree, &device, at)?,
+            1 => card(tree, &device, at)?,
+            _ => disk(tree, &device, at)?,
         }
     }
+    Ok(())
 }
 
-fn gpu(root: &Path, device: &str, at: usize) {
+fn gpu(tree: &Tree, device: &str, at: usize) -> io::Result<()> {
     for name in [format!("card{at}"), format!("renderD{}", 128 + at)] {
         let folder = format!("{device}/drm/{name}");
-        text(root, &format!("{folder}/dev"), "226:0");
-        link(root, &format!("sys/class/drm/{name}"), &folder);
+        tree.file(&format!("{folder}/dev"), "226:0")?;
+        tree.link(&format!("sys/class/drm/{name}"), &folder)?;
     }
+    Ok(())
 }
 
-fn card(root: &Path, device: &str, at: usize) {
+fn card(tree: &Tree, device: &str, at: usize) -> io::Result<()> {
     let folder = format!("{device}/infiniband/mlx5_{at}");
     for (file, content) in [
         ("link_layer", "InfiniBand"),
@@ -107,15 +110,16 @@ fn card(root: &Path, device: &str, at: usize) {
         ("rate", "400 Gb/sec (4X NDR)"),
         ("lid", "0x11"),
     ] {
-        text(root, &format!("{folder}/ports/1/{file}"), content);
+        tree.file(&format!("{folder}/ports/1/{file}"), content)?;
     }
-    link(root, &format!("sys/class/infiniband/mlx5_{at}"), &folder);
+    tree.link(&format!("sys/class/infiniband/mlx5_{at}"), &folder)?;
     let folder = format!("{device}/net/ib{at}");
-    text(root, &format!("{folder}/type"), "32");
-    link(root, &format!("sys/class/net/ib{at}"), &folder);
+    tree.file(&format!("{folder}/type"), "32")?;
+    tree.link(&format!("sys/class/net/ib{at}"), &folder)?;
+    Ok(())
 }
 
-fn disk(root: &Path, device: &str, at: usize) {
+fn disk(tree: &Tree, device: &str, at: usize) -> io::Result<()> {
     let folder = format!("{device}/nvme/nvme{at}");
     for (file, content) in [
         ("model", "SAMSUNG MZQL23T8HCLS-00A07"),
@@ -124,23 +128,23 @@ fn disk(root: &Path, device: &str, at: usize) {
         ("state", "live"),
         ("transport", "pcie"),
     ] {
-        text(root, &format!("{folder}/{file}"), content);
+        tree.file(&format!("{folder}/{file}"), content)?;
     }
-    link(root, &format!("sys/class/nvme/nvme{at}"), &folder);
+    tree.link(&format!("sys/class/nvme/nvme{at}"), &folder)?;
     let name = format!("nvme{at}n1");
-    text(root, &format!("{folder}/{name}/size"), "7501476528");
-    link(
-        root,
+    tree.file(&format!("{folder}/{name}/size"), "7501476528")?;
+    tree.link(
         &format!("sys/class/block/{name}"),
         &format!("{folder}/{name}"),
-    );
+    )?;
     let part = format!("{folder}/{name}/{name}p1");
-    text(root, &format!("{part}/partition"), "1");
-    link(root, &format!("sys/class/block/{name}p1"), &part);
+    tree.file(&format!("{part}/partition"), "1")?;
+    tree.link(&format!("sys/class/block/{name}p1"), &part)?;
+    Ok(())
 }
 
 impl Function<'_> {
-    fn write(&self, root: &Path) {
+    fn write(&self, tree: &Tree) -> io::Result<()> {
         let (vendor, device) = self.ids;
         let name = self.folder.rsplit('/').next().unwrap_or_default();
         let driver = match self.driver {
@@ -152,7 +156,7 @@ impl Function<'_> {
              PCI_SLOT_NAME={name}\nMODALIAS=pci:v0000{vendor:04X}d0000{device:04X}\n",
             self.class
         );
-        let (first, last) = (self.node * 56, self.node * 56 + 55);
+        let (first, last) = (self.node * 32, self.node * 32 + 31);
         let mut files = vec![
             ("uevent", uevent),
             ("class", format!("{:#08x}", self.class)),
@@ -175,15 +179,15 @@ impl Function<'_> {
             files.push(("sriov_numvfs", "0".to_owned()));
         }
         for (file, content) in files {
-            text(root, &format!("{}/{file}", self.folder), &content);
+            tree.file(&format!("{}/{file}", self.folder), &content)?;
         }
-        fs::write(root.join(self.folder).join("config"), self.config()).expect("a file");
-        link(
-            root,
+        tree.bytes(&format!("{}/config", self.folder), &self.config())?;
+        tree.link(
             &format!("{}/iommu_group", self.folder),
             "sys/kernel/iommu_groups/7",
-        );
-        link(root, &format!("sys/bus/pci/devices/{name}"), self.folder);
+        )?;
+        tree.link(&format!("sys/bus/pci/devices/{name}"), self.folder)?;
+        Ok(())
     }
 
     /// Ids, and of a function with a link six extended capabilities, access control the last.
@@ -201,18 +205,4 @@ impl Function<'_> {
         }
         bytes
     }
-}
-
-fn text(root: &Path, path: &str, content: &str) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
-    fs::write(path, format!("{content}\n")).expect("a file");
-}
-
-/// A link as the kernel makes them, which climbs from its own folder.
-fn link(root: &Path, path: &str, target: &str) {
-    let place = root.join(path);
-    fs::create_dir_all(place.parent().expect("a folder")).expect("folders");
-    let climb = "../".repeat(path.matches('/').count());
-    symlink(format!("{climb}{target}"), place).expect("a link");
 }

@@ -11,7 +11,7 @@ use super::cpus::CpuSet;
 use super::oracle::{Dump, Topology, attribute, cpus, each_dump, each_topology};
 use super::{Reader, Root, nics, numa, pci};
 
-//mod processors;
+mod processors;
 
 /// What a reader says of a dump, and nothing may be odd in a real machine.
 fn read<T>(dump: &Dump, read: impl FnOnce(&Reader<'_>) -> T, differences: &mut Vec<String>) -> T {

@@ -48,7 +48,8 @@ impl<'r, 'a> Folder<'r, 'a> {
     pub fn text(&self, name: &str) -> Option<String> {
         let path = Entry(&self.path, name);
         let read = contents(self.opened(name), Length::Page, &path);
-        self.reader.said(read, &path)
+        let text = self.reader.kept(&path, read);
+        text.filter(|text| !text.is_empty())
     }
 
     /// What a file says, as [`Reader::parsed`].
@@ -100,13 +101,12 @@ impl<'r, 'a> Folder<'r, 'a> {
 
     /// Remembers that a file is odd.
     pub fn odd<T>(&self, name: &str, what: impl fmt::Display) -> Option<T> {
-        self.reader.odd(&format!("{}/{name}", self.path), what)
+        self.reader.odd(Entry(&self.path, name), what)
     }
 
     /// Remembers that a file says something that is not `expected`.
     pub fn unlike<T>(&self, name: &str, text: &str, expected: &str) -> Option<T> {
-        let path = format!("{}/{name}", self.path);
-        self.reader.unlike(&path, text, expected)
+        self.reader.not(&Entry(&self.path, name), text, expected)
     }
 
     fn opened(&self, name: &str) -> Result<OwnedFd, Errno> {

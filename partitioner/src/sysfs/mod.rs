@@ -1,11 +1,12 @@
-//! What the kernel says about the host: NUMA nodes, PCI functions, devices, driver numbers.
+//! What the kernel says about the host: NUMA nodes, processors, PCI functions, devices, driver numbers.
 //!
 //! Owns the reading of `/sys` and `/proc` under an injected root. A file that is absent or does not
 //! answer means "unknown" and never zero. Never writes, and never asks the GPU driver for anything that
-//! can hang, except in [`driver`], which says so.
+//! can hang, except in [`driver`], which says so, and in [`numa`], which waits a second at most.
 
 mod acs;
 pub mod capabilities;
+pub mod cpu;
 pub mod cpus;
 pub mod devices;
 pub mod driver;

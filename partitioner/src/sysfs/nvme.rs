@@ -28,7 +28,7 @@ pub fn controllers(
 
 fn controller(reader: &Reader<'_>, place: &Place<'_, '_>, name: String) -> Option<Nvme> {
     let Some(folder) = Folder::open(reader, format!("{CLASS}/{name}")) else {
-        return reader.odd(&format!("{CLASS}/{name}"), "leads to no folder");
+        return reader.odd(format!("{CLASS}/{name}"), "leads to no folder");
     };
     let path = folder.canonical().unwrap_or_default();
     let pci = pci::nearest(&path);

@@ -47,35 +47,32 @@ impl<'a> Reader<'a> {
 
     /// As [`Reader::text`], with the empty text of an empty file: some files say "none" so.
     fn content(&self, path: &str) -> Option<String> {
-        self.all_said(self.root.bytes(path), &path)
+        self.kept(&path, self.root.bytes(path))
     }
 
-    /// The text of what was read; `None` where it is empty.
-    pub(super) fn said(
+    /// The text of what was read.
+    pub(super) fn kept(
         &self,
-        read: Result<Option<Vec<u8>>, SysfsError>,
         path: &dyn Display,
+        bytes: Result<Option<Vec<u8>>, SysfsError>,
     ) -> Option<String> {
-        self.all_said(read, path).filter(|text| !text.is_empty())
-    }
-
-    fn all_said(
-        &self,
-        read: Result<Option<Vec<u8>>, SysfsError>,
-        path: &dyn Display,
-    ) -> Option<String> {
-        match read {
+        match bytes {
             Ok(None) => None,
             Ok(Some(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => Some(text.trim().to_owned()),
-                Err(_) => self.odd(&path.to_string(), "is not text"),
+                Err(_) => self.odd(path, "is not text"),
             },
-            Err(SysfsError::TooLarge { limit, .. }) => self.odd(
-                &path.to_string(),
-                format_args!("has more than {limit} bytes"),
-            ),
-            Err(error) => self.odd(&path.to_string(), in_words(&error)),
+            Err(SysfsError::TooLarge { limit, .. }) => {
+                self.odd(path, format_args!("has more than {limit} bytes"))
+            }
+            Err(error) => self.odd(path, in_words(&error)),
         }
+    }
+
+    /// As [`Reader::text`], for a file that may have more bytes than others.
+    pub fn long_text(&self, path: &str, limit: u64) -> Option<String> {
+        let text = self.kept(&path, self.root.bytes_within(path, limit));
+        text.filter(|text| !text.is_empty())
     }
 
     /// What a file says, read by `parse`; it is odd where that yields nothing.
@@ -86,11 +83,11 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let text = self.text(path)?;
-        parse(&text).or_else(|| self.unlike(path, &text, expected))
+        parse(&text).or_else(|| self.not(&path, &text, expected))
     }
 
     /// Remembers that a file says something that is not `expected`.
-    pub(super) fn unlike<T>(&self, path: &str, text: &str, expected: &str) -> Option<T> {
+    pub(super) fn not<T>(&self, path: &dyn Display, text: &str, expected: &str) -> Option<T> {
         let shown: String = text.chars().take(SHOWN).collect();
         self.odd(path, format_args!("{shown:?} is not {expected}"))
     }
@@ -98,7 +95,7 @@ impl<'a> Reader<'a> {
     /// A set of CPUs or nodes that the kernel writes as a list. An empty file is the empty set.
     pub fn set(&self, path: &str) -> Option<CpuSet> {
         let text = self.content(path)?;
-        CpuSet::from_list(&text).or_else(|| self.unlike(path, &text, "a list of numbers"))
+        CpuSet::from_list(&text).or_else(|| self.not(&path, &text, "a list of numbers"))
     }
 
     /// A set that the kernel writes as a list in one file and as a mask in another; old kernels have the mask alone.
@@ -139,11 +136,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Remembers that a file is odd, and says that its fact is unknown.
-    pub fn odd<T>(&self, path: &str, what: impl Display) -> Option<T> {
+    pub fn odd<T>(&self, path: impl Display, what: impl Display) -> Option<T> {
         let mut odd = self.odd.borrow_mut();
         if odd.len() < ODDITY_LIMIT {
             odd.insert(Oddity {
-                path: format!("/{}", path.trim_start_matches('/')),
+                path: format!("/{}", path.to_string().trim_start_matches('/')),
                 what: what.to_string(),
             });
         }

@@ -111,7 +111,12 @@ impl Root {
 
     /// What is in a file; `None` where it is absent, not a regular file, or the device behind it does not answer.
     pub fn bytes(&self, path: &str) -> Result<Option<Vec<u8>>, SysfsError> {
-        contents(self.resolve(path, READ), Length::Any, &path)
+        self.bytes_within(path, FILE_LIMIT)
+    }
+
+    /// As [`Root::bytes`], for a file that may have more bytes than others.
+    pub fn bytes_within(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SysfsError> {
+        contents(self.resolve(path, READ), Length::Within(limit), &path)
     }
 
     /// As [`Root::read`], with a file that cannot be read counted as unknown, for single facts.
@@ -201,8 +206,8 @@ pub(super) const READ: OFlag = OFlag::O_RDONLY
 /// How much one read of a file tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Length {
-    /// A short read need not be the last one.
-    Any,
+    /// A short read need not be the last one; more bytes than these are too many.
+    Within(u64),
     /// An attribute of a device has at most a page, and the kernel hands it out in one read
     /// (Documentation/filesystems/sysfs.rst), so less than a page is all.
     Page,
@@ -224,13 +229,13 @@ pub(super) fn contents(
         Err(errno) => return Err(failed(errno.into())),
     };
     // An attribute is read without asking, since there are thousands: a pipe is empty, and a folder is odd.
-    if length == Length::Any && !file.metadata().map_err(failed)?.is_file() {
+    if length != Length::Page && !file.metadata().map_err(failed)?.is_file() {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    let read = match length {
-        Length::Any => read_to_end(&mut file, &mut bytes),
-        Length::Page => read_page(&mut file, &mut bytes),
+    let (limit, read) = match length {
+        Length::Within(limit) => (limit, read_to_end(&mut file, &mut bytes, limit)),
+        Length::Page => (FILE_LIMIT, read_page(&mut file, &mut bytes)),
     };
     if let Err(error) = read {
         let unknown = error
@@ -242,10 +247,10 @@ pub(super) fn contents(
             Err(failed(error))
         };
     }
-    if u64::try_from(bytes.len()).map_or(true, |length| length > FILE_LIMIT) {
+    if u64::try_from(bytes.len()).map_or(true, |length| length > limit) {
         return Err(SysfsError::TooLarge {
             path: path.to_string(),
-            limit: FILE_LIMIT,
+            limit,
         });
     }
     Ok(Some(bytes))
@@ -253,13 +258,13 @@ pub(super) fn contents(
 
 /// Reads up to one byte more than the limit. Most files have a line: they take one read and one allocation of
 /// their size, where `Read::read_to_end` begins with a guess.
-fn read_to_end(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
+fn read_to_end(file: &mut File, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
     let mut first = [0; 512];
     let count = file.read(&mut first)?;
     bytes.extend_from_slice(first.get(..count).unwrap_or_default());
     if count > 0 {
         // A short read need not be the last one.
-        file.take(FILE_LIMIT).read_to_end(bytes)?;
+        file.take(limit).read_to_end(bytes)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use kerf_types::inventory::NumaNode;
 use crate::accelerators::accelerators;
 use crate::amd;
 use crate::in_words;
-use crate::sysfs::{Reader, Root, SysfsError, devices, driver, majors, nics, numa, nvme, pci};
+use crate::sysfs::{Reader, Root, SysfsError, cpu, devices, driver, majors, nics, numa, nvme, pci};
 use crate::systree::SysTree;
 
 /// What sysfs tells; what it does not is named among the problems, and a file that is odd among the oddities.
@@ -47,6 +47,7 @@ fn map(reader: &Reader<'_>, nodes: &[NumaNode]) -> HostMap {
     HostMap {
         accelerators: found.accelerators,
         links: found.links,
+        cpus: cpu::cpus(reader),
         nvme: nvme::controllers(reader, &pci, nodes),
         pci,
         devices,
