@@ -1,13 +1,15 @@
 //! PCI functions of trees that no dump shows: SR-IOV, VMD, access control, folders for links, and lies.
 
 use std::fs;
+use std::path::Path;
 
 use kerf_types::map::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
 
 use super::machine::{machine, nodes};
 use super::tree;
 use crate::sysfs::links::parse_speed;
-use crate::sysfs::{Reader, Root, acs, pci};
+use crate::sysfs::pci::is_host_bridge;
+use crate::sysfs::{Reader, Root, acs, numa, pci};
 
 const BUS: &str = "sys/bus/pci/devices";
 
@@ -285,6 +287,21 @@ fn speeds_are_read_in_every_spelling() {
         "99999 GT/s",
     ] {
         assert_eq!(parse_speed(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn this_machine_is_read_whole() {
+    let root = Root::open(Path::new("/")).expect("the root");
+    let reader = Reader::new(&root);
+    let nodes = numa::nodes(&reader);
+    let functions = pci::functions(&reader, &nodes);
+    let folder = fs::read_dir(Path::new("/").join(BUS));
+    assert_eq!(functions.len(), folder.map_or(0, Iterator::count));
+    for function in &functions {
+        assert_ne!((function.vendor, function.class), (None, 0), "{function:?}");
+        assert!(Path::new(&function.path).is_dir(), "{function:?}");
+        assert!(is_host_bridge(&function.host_bridge), "{function:?}");
     }
 }
 
