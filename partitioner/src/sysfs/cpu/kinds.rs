@@ -2,8 +2,8 @@
 //!
 //! Owns the two ways in which kernels tell them apart: on x86 a performance monitor per kind
 //! (`/sys/devices/cpu_core/cpus`, `cpu_atom`, `cpu_lowpower`), on Arm a capacity per thread (`cpu_capacity`).
-//! Sources: `Documentation/ABI/testing/sysfs-bus-event_source-devices` and `Documentation/ABI/testing/sysfs-devices-system-cpu`
-//! of the kernel, and the names of the monitors in its `arch/x86/events/intel/core.c`.
+//! Sources: `Documentation/ABI/testing/sysfs-devices-system-cpu` of the kernel (`cpu_capacity`), and the names of the
+//! monitors in its `arch/x86/events/intel/core.c`.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

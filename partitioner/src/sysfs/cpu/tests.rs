@@ -315,3 +315,26 @@ fn cores_of_two_models_have_caches_of_their_own_sizes() {
     };
     assert_eq!(own_caches(monitors), expected);
 }
+
+#[test]
+fn what_alike_cores_share_may_have_another_size() {
+    let mut files = Files::default().with("online", "0-3");
+    for cpu in 0..4 {
+        let core = format!("{:x}", 1 << cpu);
+        let (size, complex) = if cpu < 2 {
+            ("98304K", "3")
+        } else {
+            ("32768K", "c")
+        };
+        files = files.thread(cpu, &[("package_cpus", "f"), ("core_cpus", core.as_str())]);
+        files = files.cache((cpu, 0), ["3", "Unified", size], complex);
+    }
+    let mib = |mib: u64| Some(mib << 20);
+    assert_eq!(
+        files.clean().caches,
+        [
+            cache(3, CacheKind::Unified, mib(96), "0-1"),
+            cache(3, CacheKind::Unified, mib(32), "2-3"),
+        ]
+    );
+}

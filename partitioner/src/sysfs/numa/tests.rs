@@ -159,6 +159,10 @@ fn firmware_says_how_memory_is_reached() {
                 "95\n",
             ),
             (
+                "sys/devices/system/node/node1/access1/initiators/write_bandwidth",
+                "800\n",
+            ),
+            (
                 "sys/devices/system/node/node1/memory_side_cache/index1/size",
                 "17179869184\n",
             ),
@@ -176,17 +180,20 @@ fn firmware_says_how_memory_is_reached() {
             ),
         ],
     );
-    let access = |class, read_mbps, write_ns| MemoryAccess {
+    let access = |class, read_mbps, write_mbps, write_ns| MemoryAccess {
         class,
         initiators: vec![0],
         read_mbps,
-        write_mbps: None,
+        write_mbps,
         read_ns: None,
         write_ns,
     };
     assert_eq!(
         nodes[1].access,
-        [access(0, Some(1_200), None), access(1, None, Some(95))]
+        [
+            access(0, Some(1_200), None, None),
+            access(1, None, Some(800), Some(95))
+        ]
     );
     let cache = |level, bytes| MemoryCache { level, bytes };
     assert_eq!(
