@@ -59,6 +59,9 @@ fn write_attributes(
     if let Some(total) = virtual_functions(spec, function.role) {
         attributes.push(("sriov_totalvfs", total.to_string()));
         attributes.push(("sriov_numvfs", "0".to_owned()));
+        attributes.push(("sriov_offset", "1".to_owned()));
+        attributes.push(("sriov_stride", "1".to_owned()));
+        attributes.push(("sriov_drivers_autoprobe", "1".to_owned()));
     }
     let folder = function.sysfs_folder();
     tree.attributes(&folder, &attributes)?;
@@ -93,6 +96,8 @@ fn virtual_functions(spec: &MachineSpec, role: Role) -> Option<u32> {
     match role {
         Role::Gpu(_) if spec.nvidia().is_some() => Some(16),
         Role::Gpu(_) => spec.card()?.virtual_functions,
+        // As the firmware of ConnectX is set when it leaves the works.
+        Role::Nic(_) if spec.nic.driver == "mlx5_core" => Some(8),
         _ => None,
     }
 }

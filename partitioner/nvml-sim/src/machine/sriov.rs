@@ -23,7 +23,7 @@ esac
 slots=$2
 if [ "$slots" = ALL ]; then
     slots=$(cd "$machine/root$devices" && for slot in *; do
-        [ -e "$slot/sriov_numvfs" ] && echo "$slot"
+        [ -e "$slot/sriov_numvfs" ] && [ "$(cat "$slot/vendor")" = 0x10de ] && echo "$slot"
     done)
 fi
 failed=0

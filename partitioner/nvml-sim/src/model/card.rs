@@ -36,6 +36,8 @@ pub enum Maker {
     Tpu,
     /// AMD's Alveo cards with the drivers of XRT.
     Alveo,
+    /// FPGA cards that describe themselves by device feature lists, with the kernel's own drivers.
+    Dfl,
     /// Intel's data-centre GPUs with the driver xe.
     Xe,
 }

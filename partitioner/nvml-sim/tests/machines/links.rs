@@ -5,9 +5,16 @@ use std::path::Path;
 
 use crate::world::World;
 
-/// Files that a kernel leaves empty: they tell by being there (`mgmt-sysfs.c` and `xocl_sysfs.c` of XRT), and a card
-/// with nothing loaded has no id of it.
-const EMPTY: [&str; 3] = ["mgmt_pf", "user_pf", "xclbinuuid"];
+/// Files that a kernel leaves empty: they tell by being there (`mgmt-sysfs.c` and `xocl_sysfs.c` of XRT), a card with
+/// nothing loaded has no id of it, a manager without errors no status, and what only takes values has none.
+const EMPTY: [&str; 6] = [
+    "mgmt_pf",
+    "user_pf",
+    "xclbinuuid",
+    "hard_reset",
+    "fpga0/status",
+    "fpga1/status",
+];
 
 /// Shows a machine.
 pub fn check(world: &World, name: &str) {

@@ -40,7 +40,7 @@ fn is_amd(name: &str) -> bool {
 
 /// Of makers whose accelerators have neither a library nor a kernel model.
 fn is_other(name: &str) -> bool {
-    let stems = ["gaudi", "trn", "tpu", "alveo", "max"];
+    let stems = ["gaudi", "trn", "tpu", "alveo", "d5005", "max"];
     stems.iter().any(|stem| name.starts_with(stem))
 }
 

@@ -118,11 +118,12 @@ fn classes(world: &World, text: &mut String) -> std::fmt::Result {
 /// Every file of the first accelerator that its driver has made: those of the PCI function that others have as well
 /// are left out, and of folders that are alike the first is shown.
 fn accelerator(world: &World, text: &mut String) -> std::fmt::Result {
-    const FIRST: [&str; 8] = [
+    const FIRST: [&str; 9] = [
         "sys/class/neuron_device/neuron0",
         "sys/class/accel/accel0/device",
         "sys/class/habanalabs/hl0",
         "sys/class/fpga_manager/fpga0/device/..",
+        "sys/class/fpga_region/region0",
         "sys/class/drm/renderD128/device",
         "sys/class/nvme/nvme0",
         "sys/class/kfd/kfd/topology/nodes/1",
@@ -184,7 +185,11 @@ fn files(world: &World, folder: &str, text: &mut String) -> std::fmt::Result {
                     below.push(path);
                 }
             } else if facts.is_file() {
-                let content = world.text(&path).replace('\n', " | ").replace('\t', " ");
+                let content = world
+                    .text(&path)
+                    .replace('\u{fffd}', "")
+                    .replace('\n', " | ")
+                    .replace('\t', " ");
                 let content: String = content.chars().take(300).collect();
                 writeln!(text, "  {told} {content}")?;
             }

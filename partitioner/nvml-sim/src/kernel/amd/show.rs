@@ -87,6 +87,10 @@ impl Amd {
             ("mem_info_vram_total", product.memory_bytes.to_string()),
             ("mem_info_vram_used", (used + (283 << 20)).to_string()),
             ("mem_info_vram_vendor", "hynix".to_owned()),
+            // All of it can be seen through the window.
+            ("mem_info_vis_vram_total", product.memory_bytes.to_string()),
+            ("gpu_busy_percent", "0".to_owned()),
+            ("mem_busy_percent", "0".to_owned()),
             ("xgmi_hive_info/xgmi_hive_id", self.hive().to_string()),
             ("xgmi_device_id", gpu.unique_id.to_string()),
         ];

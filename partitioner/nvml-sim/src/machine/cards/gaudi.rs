@@ -16,6 +16,8 @@ use crate::model::card::Gaudi;
 
 /// Ports of one card.
 const PORTS: u32 = 24;
+/// Size of `eeprom`, a page.
+const EEPROM_BYTES: usize = 4_096;
 /// Those that leave the server; the others join its cards.
 const EXTERNAL: std::ops::RangeInclusive<u32> = 22..=24;
 
@@ -60,7 +62,8 @@ pub fn write(site: &Site<'_>, layout: Gaudi) -> Result<Vec<Node>, CreateError> {
         || format!("sys/devices/virtual/habanalabs/{name}"),
         str::to_owned,
     );
-    site.tree.attributes(folder, &attributes(site, layout))?;
+    site.tree.attributes(&folder, &attributes(site, layout))?;
+    write_eeprom(site, &folder)?;
     write_sensors(site)?;
     write_ports(site)?;
     Ok(made)
@@ -99,6 +102,19 @@ fn attributes(site: &Site<'_>, layout: Gaudi) -> Vec<(&'static str, String)> {
         attributes.push(("parent_device", site.function.bdf.to_string()));
     }
     attributes
+}
+
+/// The board's EEPROM, one page of it, and what resets the card, which takes a value and has none.
+fn write_eeprom(site: &Site<'_>, folder: &str) -> Result<(), CreateError> {
+    let mut page = [0xff_u8; EEPROM_BYTES];
+    let serial = format!("AM{:08}", site.draw(2) % 100_000_000);
+    for (byte, letter) in page.iter_mut().zip(serial.bytes()) {
+        *byte = letter;
+    }
+    site.tree.bytes(format!("{folder}/eeprom"), &page)?;
+    let reset = format!("{folder}/hard_reset");
+    site.tree.bytes(&reset, b"")?;
+    site.tree.mode(&reset, 0o200)
 }
 
 fn write_sensors(site: &Site<'_>) -> Result<(), CreateError> {

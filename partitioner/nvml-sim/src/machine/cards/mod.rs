@@ -2,6 +2,7 @@
 //! have in common; each maker's module owns its driver's files. Nothing of it changes while a machine lives.
 
 mod alveo;
+mod dfl;
 mod gaudi;
 mod neuron;
 mod tpu;
@@ -78,6 +79,7 @@ pub fn write(
             Maker::Neuron => neuron::write(&site)?,
             Maker::Tpu => tpu::write(&site)?,
             Maker::Alveo => alveo::write(&site)?,
+            Maker::Dfl => dfl::write(&site)?,
             Maker::Xe => xe::write(&site)?,
         });
     }
@@ -99,6 +101,7 @@ fn write_modules(tree: &Tree, card: &Card, majors: [u32; 2]) -> Result<(), Creat
         Maker::Neuron => (&["neuron"], ["neuron", ""]),
         Maker::Tpu => (&["vfio", "vfio_pci"], ["vfio", "misc"]),
         Maker::Alveo => (&["xocl", "xclmgmt"], ["drm", "xclmgmt"]),
+        Maker::Dfl => (&["dfl", "dfl_pci", "dfl_fme", "dfl_afu"], ["dfl", ""]),
         Maker::Xe => (&["xe"], ["drm", ""]),
     };
     tree.folder("proc")?;

@@ -74,6 +74,19 @@ pub static ALVEO_U55C: Card = Card {
     virtual_functions: None,
 };
 
+/// Intel FPGA PAC D5005, 32 GB of DDR4 (`PCIE_DEVICE_ID_INTEL_PAC_D5005` of `dfl-pci.c`).
+pub static D5005: Card = Card {
+    maker: Maker::Dfl,
+    id: (0x8086, 0x0b2b),
+    subsystem: (0x8086, 0x0000),
+    class: PROCESSING_ACCELERATOR,
+    revision: 1,
+    driver: "dfl-pci",
+    pcie_generation: 3,
+    memory_bytes: 32 << 30,
+    virtual_functions: Some(1),
+};
+
 /// Intel Data Center GPU Max 1550, 128 GB in two tiles.
 pub static MAX_1550: Card = Card {
     maker: Maker::Xe,

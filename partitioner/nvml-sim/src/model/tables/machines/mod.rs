@@ -105,7 +105,7 @@ const fn guest(bus: u8, node: u32, ports: &'static [Part]) -> Root {
 }
 
 /// Every machine, in the order in which `machines()` lists them.
-pub static MACHINES: [MachineSpec; 24] = [
+pub static MACHINES: [MachineSpec; 25] = [
     hopper::H100X8,
     hopper::H100X1,
     ampere::A100X8,
@@ -129,6 +129,7 @@ pub static MACHINES: [MachineSpec; 24] = [
     others::TRN2X16,
     others::TPU_V5E_8,
     others::ALVEO_U55CX2,
+    others::D5005X2,
     others::MAX1550X4,
 ];
 

@@ -140,6 +140,19 @@ pub const ALVEO_U55CX2: MachineSpec = MachineSpec {
 };
 
 /// See its summary.
+pub const D5005X2: MachineSpec = MachineSpec {
+    name: "d5005x2",
+    summary: "one socket, 2 Intel FPGA PAC D5005 32GB with the kernel's own drivers (DFL), one NIC, one NVMe drive; no NVIDIA library",
+    accelerators: Card(&cards::D5005),
+    roots: &[
+        root(0x20, 0, &[Gpu]),
+        root(0x40, 0, &[Gpu]),
+        root(0x60, 0, &[Nic, Drive]),
+    ],
+    ..ALVEO_U55CX2
+};
+
+/// See its summary.
 pub const MAX1550X4: MachineSpec = MachineSpec {
     name: "max1550x4",
     summary: "two sockets, 4 Intel Max 1550 128GB of two tiles with the driver xe, each behind a PCIe switch, 4 NICs, 8 NVMe drives; no NVIDIA library",
