@@ -3,7 +3,8 @@
 //! As a cdylib it is `libnvidia-ml.so.1`: the NVML C ABI over a device model whose state lives in
 //! a file beside the library, so that it outlives every process as a driver's state does. As an
 //! rlib it makes the machine folders (`machine`) and changes what a real machine would do by
-//! itself: faults and load (`control`).
+//! itself: faults and load (`control`). Machines with accelerators of other makers have no such library: what their
+//! drivers show is in the folder all the same.
 //!
 //! - `model` owns every rule and is pure.
 //! - `fuse` stops a client at a chosen call, for drills.

@@ -43,14 +43,24 @@ pub fn write(tree: &Tree, spec: &MachineSpec) -> Result<(), CreateError> {
             let online = [("online", "1".to_owned())];
             alike.attributes(format!("{CPU}/cpu{cpu}"), &online)?;
         }
-        write_topology(&mut alike, spec, cpu)?;
-        write_caches(&mut alike, spec, cpu)?;
+        let core = cpu % spec.core_count();
+        if core == cpu {
+            write_topology(&mut alike, spec, core)?;
+            write_caches(&mut alike, spec, core)?;
+            continue;
+        }
+        // What is told of a core's other threads is the same to the letter. Under their names it costs two links
+        // where it would be fifty files: a machine's entries are what making and removing it costs.
+        for folder in ["topology", "cache"] {
+            let first = format!("{CPU}/cpu{core}/{folder}");
+            tree.link(format!("{CPU}/cpu{cpu}/{folder}"), first)?;
+        }
     }
     Ok(())
 }
 
-fn write_topology(alike: &mut Alike<'_>, spec: &MachineSpec, cpu: u32) -> Result<(), CreateError> {
-    let core = cpu % spec.core_count();
+/// Of a core's first CPU, which has the core's number.
+fn write_topology(alike: &mut Alike<'_>, spec: &MachineSpec, core: u32) -> Result<(), CreateError> {
     let socket = core / spec.cores_per_socket;
     let (own, package) = (spec.cpus_of(core, core), spec.node_cpus(socket));
     let (own_mask, own_list) = (mask(spec, &own), list(&own));
@@ -73,7 +83,7 @@ fn write_topology(alike: &mut Alike<'_>, spec: &MachineSpec, cpu: u32) -> Result
         attributes.push(("die_cpus", package_mask));
         attributes.push(("die_cpus_list", package_list));
     }
-    alike.attributes(format!("{CPU}/cpu{cpu}/topology"), &attributes)
+    alike.attributes(format!("{CPU}/cpu{core}/topology"), &attributes)
 }
 
 /// Level, type, KiB, first and last core that share it.
@@ -92,8 +102,8 @@ fn caches(spec: &MachineSpec, processor: &Processor, core: u32) -> [Cache; 4] {
     ]
 }
 
-fn write_caches(alike: &mut Alike<'_>, spec: &MachineSpec, cpu: u32) -> Result<(), CreateError> {
-    let core = cpu % spec.core_count();
+/// Of a core's first CPU.
+fn write_caches(alike: &mut Alike<'_>, spec: &MachineSpec, core: u32) -> Result<(), CreateError> {
     for (index, cache) in caches(spec, spec.processor, core).into_iter().enumerate() {
         let (level, kind, kib, first, last) = cache;
         let sharing = spec.cpus_of(first, last);
@@ -106,7 +116,7 @@ fn write_caches(alike: &mut Alike<'_>, spec: &MachineSpec, cpu: u32) -> Result<(
             ("shared_cpu_map", mask(spec, &sharing)),
             ("shared_cpu_list", list(&sharing)),
         ];
-        alike.attributes(format!("{CPU}/cpu{cpu}/cache/index{index}"), &attributes)?;
+        alike.attributes(format!("{CPU}/cpu{core}/cache/index{index}"), &attributes)?;
     }
     Ok(())
 }
