@@ -140,7 +140,8 @@ fn write_gpu(
     tree.attributes(format!("proc/driver/nvidia/gpus/{}", site.bdf), &files)
 }
 
-/// As `nv_procfs_read_numa_status` of the open kernel modules prints it; only a GPU whose memory is a node has the file.
+/// As `nv_procfs_read_numa_status` of the open kernel modules prints it; only a GPU whose memory is a node has the
+/// file.
 fn numa_status(product: &Product, index: u32, node: u32) -> String {
     let address = 0x4000_0000_0000_u64 + (u64::from(index) << 40);
     format!(

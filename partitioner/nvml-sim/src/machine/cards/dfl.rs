@@ -3,8 +3,8 @@
 //!
 //! After `Documentation/fpga/dfl.rst`, `Documentation/ABI/testing/sysfs-platform-dfl-fme`, `-dfl-port` and
 //! `sysfs-class-fpga-region`, and `drivers/fpga/dfl-fme-mgr.c`: that manager tells no state of its own, which the class
-//! prints as "unknown", and a `status` without errors is empty. A base region has no `compat_id` to read. Identifiers are
-//! made up.
+//! prints as "unknown", and a `status` without errors is empty. A base region has no `compat_id` to read. Identifiers
+//! are made up.
 
 use super::super::CreateError;
 use super::super::class::Device;

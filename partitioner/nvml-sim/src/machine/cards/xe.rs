@@ -1,8 +1,8 @@
 //! Intel's Data Center GPUs as the driver xe shows them: DRM nodes, tiles with their graphics units, hwmon.
 //!
 //! After `Documentation/ABI/testing/sysfs-driver-intel-xe-hwmon`, `xe_gt_freq.c`, `xe_gt_idle.c`, `xe_gt_ccs_mode.c`
-//! and `xe_hw_engine_class_sysfs.c` of Linux. Unverified: `physical_vram_size_bytes`, which Intel's level-zero reads and
-//! not every kernel has; and that a release of the driver takes this GPU without being forced to.
+//! and `xe_hw_engine_class_sysfs.c` of Linux. Unverified: `physical_vram_size_bytes`, which Intel's level-zero reads
+//! and not every kernel has; and that a release of the driver takes this GPU without being forced to.
 
 use super::super::CreateError;
 use super::super::class::Device;
