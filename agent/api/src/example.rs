@@ -1,10 +1,10 @@
 //! One small machine, complete in every field, that the tests convert and show.
 
+mod map;
+
 use kerf_types::amd::{AmdGpu, AmdPartition, ComputePartition, MemoryPartition};
-use kerf_types::inventory::{
-    Architecture, Driver, GpuProcess, NumaNode, NvLink, NvLinkRemote, PcieLink,
-};
-use kerf_types::inventory::{Gpu, Health, Inventory, Nic};
+use kerf_types::inventory::{Architecture, Driver, GpuProcess, NvLink, NvLinkRemote, PcieLink};
+use kerf_types::inventory::{Gpu, Health, Inventory};
 use kerf_types::{
     Bytes, CiId, ComputeInstance, DeviceMinor, Engines, GiId, GpuInstance, MigMode, PciAddress,
     Placement, Profile, ProfileId, Timestamp,
@@ -31,23 +31,10 @@ pub fn inventory() -> Inventory {
         }),
         gpus: vec![cut_gpu(), lost_gpu()],
         amd: vec![amd_gpu()],
-        numa_nodes: vec![NumaNode {
-            id: 0,
-            cpus: "0-55,112-167".to_owned(),
-            memory: Bytes(1 << 40),
-            distances: vec![10, 21],
-            ..Default::default()
-        }],
-        nics: vec![Nic {
-            name: "mlx5_0".to_owned(),
-            pci: Some(pci("0000:18:00.0")),
-            numa_node: Some(0),
-            link_layer: "InfiniBand".to_owned(),
-            rate_gbps: 400,
-            ..Default::default()
-        }],
+        numa_nodes: map::numa_nodes(),
+        nics: map::nics(),
         problems: vec!["/sys/class/infiniband/mlx5_1/ports/1/rate cannot be read".to_owned()],
-        map: Default::default(),
+        map: std::sync::Arc::new(map::map()),
     }
 }
 

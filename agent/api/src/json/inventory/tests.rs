@@ -105,28 +105,7 @@ fn a_host_is_shown_whole() {
         amd: Vec::new(),
         ..inventory()
     };
-    insta::assert_snapshot!(pretty(&super::Inventory::from(&inventory)), @r#"
-    {
-      "schema": "kerf.v1.Inventory",
-      "host": "node-1",
-      "driver": { "version": "590.48.01", "nvml_version": "13.590.48.01", "cuda_version": "13.1" },
-      "gpus": [],
-      "amd": [],
-      "numa_nodes": [
-        { "id": 0, "cpus": "0-55,112-167", "memory_bytes": 1099511627776, "distances": [ 10, 21 ] }
-      ],
-      "nics": [
-        {
-          "name": "mlx5_0",
-          "pci": "0000:18:00.0",
-          "numa_node": 0,
-          "link_layer": "InfiniBand",
-          "rate_gbps": 400
-        }
-      ],
-      "problems": [ "/sys/class/infiniband/mlx5_1/ports/1/rate cannot be read" ]
-    }
-    "#);
+    insta::assert_snapshot!(pretty(&super::Inventory::from(&inventory)));
 }
 
 #[test]
