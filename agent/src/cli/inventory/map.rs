@@ -91,11 +91,19 @@ pub fn nics(inventory: &Inventory) -> Table {
             Cell::optional(nic.bdf.as_ref()),
             Cell::optional(nic.numa_node),
             Cell::optional(nic.link_layer.as_ref()),
-            rate.map_or_else(|| Cell::new(Ink::Red, "down"), Cell::from),
+            rate.map_or_else(|| no_rate(nic.kind), Cell::from),
             Cell::optional(Some(nic.netdevs.join(" ")).filter(|names| !names.is_empty())),
         ]);
     }
     table
+}
+
+/// An RDMA interface without a rate is down; a network interface may be up and have none, as a virtual one.
+fn no_rate(kind: NicKind) -> Cell {
+    match kind {
+        NicKind::Rdma => Cell::new(Ink::Red, "down"),
+        NicKind::Net => Cell::new(Ink::Dim, "-"),
+    }
 }
 
 /// NVMe controllers.

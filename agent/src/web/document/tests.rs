@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kerf_api::json::Web;
-use kerf_types::HostMap;
 use kerf_types::inventory::{
     Architecture, Driver, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
 };
@@ -15,7 +14,7 @@ use kerf_types::peer::Attempt;
 use kerf_types::profile::{Engines, Profile};
 use kerf_types::{
     Bytes, CiId, ComputeInstance, ContainerRef, DeviceMinor, Fence, GiId, GpuInstance, HostId,
-    JobId, LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
+    HostMap, JobId, LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
 };
 
 use super::{Facts, JobsSeen, document};
@@ -148,19 +147,17 @@ fn inventory() -> Inventory {
         problems: vec!["the serial number of GPU 1".to_owned()],
         map: Arc::new(HostMap {
             // One switch with all three below it; NVLink is what the matrix shows between the GPUs.
-            pci: vec![
-                below(0, "0000:0c:00.0"),
-                below(1, "0000:0d:00.0"),
-                below(2, "0000:0e:00.0"),
-            ],
+            pci: [0x0c, 0x0d, 0x0e].map(below).into(),
             ..HostMap::default()
         }),
     }
 }
 
-fn below(port: u32, address: &str) -> PciFunction {
+fn below(bus: u8) -> PciFunction {
     let switch = "/sys/devices/pci0000:0a/0000:0a:01.0/0000:0b:00.0";
-    PciFunction::at(at(address), format!("{switch}/0000:0b:0{port}.0/{address}"))
+    let (port, address) = (bus - 0x0c, format!("0000:{bus:02x}:00.0"));
+    let path = format!("{switch}/0000:0b:0{port}.0/{address}");
+    PciFunction::at(at(&address), path)
 }
 
 fn view() -> HostView {

@@ -124,62 +124,49 @@ fn what_lies_is_odd_and_unknown() {
     );
 }
 
+/// How firmware describes a node without processors; what is wrong in it is told below.
+const REACHED: [(&str, &str); 12] = [
+    ("system/node/node1/access0/initiators/node0/x", ""),
+    ("system/node/node1/access0/initiators/node7/x", ""),
+    (
+        "system/node/node1/access0/initiators/read_bandwidth",
+        "1200\n",
+    ),
+    (
+        "system/node/node1/access0/initiators/write_bandwidth",
+        "0\n",
+    ),
+    (
+        "system/node/node1/access0/initiators/read_latency",
+        "90 ns\n",
+    ),
+    ("system/node/node1/access1/initiators/node0/x", ""),
+    ("system/node/node1/access1/initiators/write_latency", "95\n"),
+    (
+        "system/node/node1/access1/initiators/write_bandwidth",
+        "800\n",
+    ),
+    (
+        "system/node/node1/memory_side_cache/index1/size",
+        "17179869184\n",
+    ),
+    (
+        "system/node/node1/memory_side_cache/index2/line_size",
+        "64\n",
+    ),
+    ("virtual/memory_tiering/memory_tier4/nodelist", "0\n"),
+    ("virtual/memory_tiering/memory_tier22/nodelist", "0-1\n"),
+];
+
 #[test]
 fn firmware_says_how_memory_is_reached() {
     let base = files(&[(0, "0-3", "10 20"), (1, "", "20 10")]);
-    let (nodes, odd) = read(
-        &base,
-        &[
-            (
-                "sys/devices/system/node/node1/access0/initiators/node0/x",
-                "",
-            ),
-            (
-                "sys/devices/system/node/node1/access0/initiators/node7/x",
-                "",
-            ),
-            (
-                "sys/devices/system/node/node1/access0/initiators/read_bandwidth",
-                "1200\n",
-            ),
-            (
-                "sys/devices/system/node/node1/access0/initiators/write_bandwidth",
-                "0\n",
-            ),
-            (
-                "sys/devices/system/node/node1/access0/initiators/read_latency",
-                "90 ns\n",
-            ),
-            (
-                "sys/devices/system/node/node1/access1/initiators/node0/x",
-                "",
-            ),
-            (
-                "sys/devices/system/node/node1/access1/initiators/write_latency",
-                "95\n",
-            ),
-            (
-                "sys/devices/system/node/node1/access1/initiators/write_bandwidth",
-                "800\n",
-            ),
-            (
-                "sys/devices/system/node/node1/memory_side_cache/index1/size",
-                "17179869184\n",
-            ),
-            (
-                "sys/devices/system/node/node1/memory_side_cache/index2/line_size",
-                "64\n",
-            ),
-            (
-                "sys/devices/virtual/memory_tiering/memory_tier4/nodelist",
-                "0\n",
-            ),
-            (
-                "sys/devices/virtual/memory_tiering/memory_tier22/nodelist",
-                "0-1\n",
-            ),
-        ],
-    );
+    let reached = REACHED.map(|(path, text)| (format!("sys/devices/{path}"), text));
+    let more: Vec<(&str, &str)> = reached
+        .iter()
+        .map(|(path, text)| (path.as_str(), *text))
+        .collect();
+    let (nodes, odd) = read(&base, &more);
     let access = |class, read_mbps, write_mbps, write_ns| MemoryAccess {
         class,
         initiators: vec![0],

@@ -31,8 +31,8 @@ fn tree_of(files: &[(String, String)], more: &[(&str, &str)]) -> (TempDir, Root)
     tree(&all)
 }
 
-#[test]
-fn a_numa_node_is_found_where_the_firmware_is_silent() {
+/// Five functions, none of which says where it is as it should.
+fn silent_firmware() -> (TempDir, Root) {
     let mut files = node(0, "0-3", "10 20");
     files.extend(node(1, "4-7", "20 10"));
     let device = |name: &str, file: &str| format!("sys/devices/pci0000:00/{name}/{file}");
@@ -67,7 +67,12 @@ fn a_numa_node_is_found_where_the_firmware_is_silent() {
         ("sys/bus/pci/devices/10000:e1:00.0/numa_node", "0"),
         ("sys/bus/pci/devices/10000:e1:00.0/class", "0x030200"),
     ];
-    let (_folder, root) = tree_of(&files, &links);
+    tree_of(&files, &links)
+}
+
+#[test]
+fn a_numa_node_is_found_where_the_firmware_is_silent() {
+    let (_folder, root) = silent_firmware();
     let nodes = numa::nodes(&Reader::new(&root));
     let near = |address: &str| pci::numa_node(&root, address.parse().expect(address), &nodes);
     assert_eq!(

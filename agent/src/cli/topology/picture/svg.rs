@@ -6,7 +6,7 @@ use super::layout::{Area, HEADER, What, lay};
 use super::shape::{Bond, Branch, Kind, Shape};
 
 /// Characters of a line of words that fit into a device's box.
-const FITS: usize = 30;
+const FITS: usize = 26;
 
 const STYLE: &str = "text{font:12px Helvetica,Arial,sans-serif;fill:#1c1c1c}\
 .name{font-weight:bold}.at{fill:#444;font-family:monospace;font-size:11px}.words{fill:#555;font-size:10px}\
