@@ -7,8 +7,9 @@ use nvidia_ml::control::{GpuShown, show};
 use nvidia_ml::model::gpu::Gpu;
 use nvidia_ml::model::machine::{Machine, Nodes, functions};
 use nvidia_ml::model::product::Product;
-use nvidia_ml::model::spec::{MachineSpec, PciFunction, Role, common_ancestor};
+use nvidia_ml::model::spec::{MachineSpec, PciFunction, Role};
 use nvidia_ml::model::tables;
+use nvidia_ml::model::walk::common_ancestor;
 
 use crate::world::SEED;
 

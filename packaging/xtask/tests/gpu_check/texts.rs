@@ -231,7 +231,10 @@ fn topology(known: &Known) -> String {
     for (device, name) in devices.iter().zip(&names) {
         let links = devices.iter().map(|other| known.level(device, other));
         write!(text, "{name}\t{}", links.collect::<Vec<_>>().join("\t")).expect("text");
-        let [(a, b), (c, d)] = known.spec.node_cpus(device.node);
+        let cpus = known.spec.node_cpus(device.node);
+        let [(a, b), (c, d)] = cpus[..] else {
+            panic!("two threads to a core");
+        };
         match device.role {
             Role::Gpu(_) => writeln!(text, "\t{a}-{b},{c}-{d}\t{}\t\tN/A", device.node),
             _ => writeln!(text, "\t\t"),

@@ -28,6 +28,7 @@ pub fn check(world: &World, name: &str) {
             let target = world.leads_to(&format!("sys/class/{class}/{device}"));
             assert!(target.starts_with("sys/devices/"), "{name}: {target}");
             assert!(target.ends_with(&format!("/{device}")), "{name}: {target}");
+            check_parent(world, &target);
         }
     }
     check_files(name, &world.root);
@@ -73,5 +74,17 @@ fn check_files(name: &str, root: &Path) {
                 assert!(path.exists(), "{name}: {} leads nowhere", path.display());
             }
         }
+    }
+}
+
+/// A device of a class that belongs to another lies below it.
+fn check_parent(world: &World, device: &str) {
+    let link = format!("{device}/device");
+    if world.root.join(&link).is_dir() {
+        let parent = world.leads_to(&link);
+        assert!(
+            device.starts_with(&format!("{parent}/")),
+            "{device}: {parent}"
+        );
     }
 }
