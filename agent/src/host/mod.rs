@@ -8,6 +8,7 @@
 mod amd;
 mod blockers;
 mod carry;
+mod changes;
 mod choice;
 mod command;
 mod degrade;

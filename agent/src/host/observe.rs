@@ -7,6 +7,7 @@ use kerf_api::partitioner::v1::failure::Code;
 use kerf_types::inventory::{Health, Nic, NumaNode};
 use kerf_types::{Gpu, HostMap, PciAddress};
 
+use super::changes::{self, Change, Platform};
 use super::{Host, HostError, now};
 use crate::errors::chain;
 use crate::hardware::{GpuKey, HardwareError};
@@ -90,6 +91,7 @@ impl Host {
         let map = HostMap::try_from(facts.map.unwrap_or_default());
         match (nodes, nics, map) {
             (Ok(nodes), Ok(nics), Ok(map)) => {
+                self.tell_changes(&nodes, &nics, &map);
                 self.inventory.numa_nodes = nodes;
                 self.inventory.nics = nics;
                 // Whoever has the map of before keeps that one; one that is the same is not handed out anew.
@@ -106,6 +108,27 @@ impl Host {
         self.listed = listed.ok().filter(|all| !all.is_empty());
         let amd = facts.amd_gpus.iter();
         amd.filter_map(|address| address.parse().ok()).collect()
+    }
+
+    /// Tells those who watch what is not as it was at the last look; the first one has nothing to compare with.
+    fn tell_changes(&mut self, numa_nodes: &[NumaNode], nics: &[Nic], map: &HostMap) {
+        let old = &self.inventory;
+        if old.map.pci.is_empty() && old.numa_nodes.is_empty() {
+            return;
+        }
+        let before = Platform {
+            numa_nodes: &old.numa_nodes,
+            nics: &old.nics,
+            map: &old.map,
+        };
+        let after = Platform {
+            numa_nodes,
+            nics,
+            map,
+        };
+        for Change { subject, text } in changes::of_platform(before, after) {
+            self.events.add("device", &subject, &text);
+        }
     }
 
     fn driver_failed(&mut self, error: &HardwareError) {
@@ -179,6 +202,9 @@ impl Host {
             .find(|known| known.pci == gpu.pci)
         {
             Some(known) => {
+                for text in changes::of_gpu(known, &gpu) {
+                    self.events.add("gpu", &name, &text);
+                }
                 *known = gpu;
                 self.inventory.gpus.sort_by_key(|gpu| (gpu.index, gpu.pci));
             }

@@ -1,0 +1,126 @@
+//! Two looks at a host, and what is told of the difference.
+
+use kerf_types::HostMap;
+use kerf_types::inventory::{Nic, NumaNode};
+use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction, SriovFunctions, Vendor};
+
+use super::{Change, Platform, of_gpu, of_platform};
+
+#[derive(Clone)]
+struct Host {
+    nodes: Vec<NumaNode>,
+    nics: Vec<Nic>,
+    map: HostMap,
+}
+
+fn host() -> Host {
+    let at = "0000:16:00.0".parse().expect("an address");
+    let mut function = PciFunction::at(at, String::new());
+    function.driver = Some("xe".to_owned());
+    let mut map = HostMap {
+        pci: vec![function],
+        accelerators: vec![Accelerator::at(at, Vendor::Intel)],
+        ..HostMap::default()
+    };
+    map.cpus.online = "0-3".to_owned();
+    Host {
+        nodes: vec![NumaNode {
+            cpus: "0-3".to_owned(),
+            ..NumaNode::default()
+        }],
+        nics: vec![Nic {
+            name: "mlx5_0".to_owned(),
+            rate_gbps: 400,
+            ..Nic::default()
+        }],
+        map,
+    }
+}
+
+fn platform(host: &Host) -> Platform<'_> {
+    Platform {
+        numa_nodes: &host.nodes,
+        nics: &host.nics,
+        map: &host.map,
+    }
+}
+
+fn check(change: impl FnOnce(&mut Host), expected: &[&str]) {
+    let before = host();
+    let mut after = before.clone();
+    change(&mut after);
+    let told = of_platform(platform(&before), platform(&after));
+    let told: Vec<String> = told
+        .iter()
+        .map(|Change { subject, text }| format!("{subject}: {text}"))
+        .collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_host_that_stays_is_silent_however_busy() {
+    check(
+        |host| {
+            host.map.accelerators[0].utilisation_percent = Some(97);
+            host.map.accelerators[0].memory_used = Some(kerf_types::Bytes(1 << 30));
+        },
+        &[],
+    );
+}
+
+#[test]
+fn devices_come_and_go() {
+    check(
+        |host| {
+            host.map.pci.clear();
+            host.map.accelerators.clear();
+        },
+        &["0000:16:00.0: is gone", "0000:16:00.0: is gone"],
+    );
+    check(
+        |host| {
+            host.nics.push(Nic {
+                name: "mlx5_1".to_owned(),
+                ..Nic::default()
+            });
+            host.nodes.clear();
+        },
+        &["mlx5_1: has come", "NUMA node 0: is gone"],
+    );
+}
+
+#[test]
+fn devices_change() {
+    check(
+        |host| {
+            host.map.accelerators[0].health = AcceleratorHealth::Failed("in reset".to_owned());
+            host.map.pci[0].driver = Some("vfio-pci".to_owned());
+            host.map.pci[0].sriov = Some(SriovFunctions {
+                total: 8,
+                enabled: 4,
+            });
+            host.nics[0].rate_gbps = 0;
+            host.map.cpus.online = "0-2".to_owned();
+        },
+        &[
+            "0000:16:00.0: health is in reset, was unknown",
+            "mlx5_0: rate is down, was 400 Gb/s",
+            "0000:16:00.0: driver is vfio-pci, was xe",
+            "0000:16:00.0: number of virtual functions is 4, was 0",
+            "processors: CPUs 0-2 are online, were 0-3",
+        ],
+    );
+}
+
+#[test]
+fn a_gpu_that_is_another_or_is_cut_is_told() {
+    let before = crate::host::fixture::gpu(0);
+    let mut after = before.clone();
+    assert!(of_gpu(&before, &after).is_empty());
+    after.mig_mode = kerf_types::MigMode::EnablePending;
+    after.index = 3;
+    assert_eq!(
+        of_gpu(&before, &after),
+        ["index is 3, was 0", "MIG mode is on after a reset"]
+    );
+}
