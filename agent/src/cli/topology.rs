@@ -20,7 +20,7 @@ use super::table::{Cell, Table, row};
 use super::{Context, Exit, inventory, lease};
 
 /// What the words mean, as nvidia-smi has it.
-const LEGEND: [(&str, &str); 8] = [
+const LEGEND: [(&str, &str); 7] = [
     ("X", "Self"),
     (
         "SYS",
@@ -40,6 +40,16 @@ const LEGEND: [(&str, &str); 8] = [
     ),
     ("PIX", "Connection traversing at most a single PCIe bridge"),
     ("NV#", "Connection traversing a bonded set of # NVLinks"),
+];
+
+/// Words that nvidia-smi has none of, each told where it stands in the matrix; `#` is the number of links.
+const MORE: [(&str, &str); 7] = [
+    ("C2C#", "Links between the chips of one module"),
+    ("XGMI#", "AMD Infinity Fabric links"),
+    ("XE#", "Intel Xe Links"),
+    ("GA#", "Gaudi's links inside the host"),
+    ("NL#", "NeuronLinks"),
+    ("ICI#", "Links between TPU chips"),
     ("?", "Nobody knows"),
 ];
 
@@ -162,13 +172,15 @@ pub fn render(topology: &Topology, nics: &[Nic], style: Style) -> String {
     let mut table = Table::for_headings(
         std::iter::once("")
             .chain(topology.devices.iter().map(String::as_str))
-            .chain(["CPU Affinity", "NUMA Affinity", "PCI"]),
+            .chain(["CPU Affinity", "NUMA Affinity", "GPU NUMA ID", "PCI"]),
     );
     for row in &topology.rows {
         let mut cells = vec![Cell::new(Ink::Bold, &row.device)];
         cells.extend(row.links.iter().map(|link| Cell::new(ink(link), link)));
         cells.push((&row.cpu_affinity).into());
         cells.push(Cell::optional(row.numa_node));
+        let memory = row.gpu_numa_id.map(|node| node.to_string());
+        cells.push(memory.unwrap_or_else(|| "N/A".to_owned()).into());
         cells.push(Cell::optional(row.pci.as_ref()));
         table.push(cells);
     }
@@ -186,22 +198,26 @@ fn ink(link: &str) -> Ink {
         "X" => Ink::Dim,
         "PIX" | "PXB" => Ink::Green,
         "NODE" | "SYS" => Ink::Yellow,
-        link if link.starts_with("NV") => Ink::Cyan,
+        link if link.ends_with(|one: char| one.is_ascii_digit()) => Ink::Cyan,
         _ => Ink::Plain,
     }
 }
 
 fn legend(topology: &Topology, style: Style) -> String {
     let mut table = Table::new(&["", "", ""]);
-    let unknown = topology
-        .rows
+    let is_there = |word: &str| {
+        let mut links = topology.rows.iter().flat_map(|row| &row.links);
+        links.any(|link| link.trim_end_matches(|one: char| one.is_ascii_digit()) == word)
+    };
+    let more = MORE
         .iter()
-        .flat_map(|row| &row.links)
-        .any(|link| link == "?");
-    for (word, meaning) in LEGEND {
-        if word != "?" || unknown {
-            table.push(vec![word.into(), "=".into(), Cell::new(Ink::Dim, meaning)]);
-        }
+        .filter(|(word, _)| is_there(word.trim_end_matches('#')));
+    for (word, meaning) in LEGEND.iter().chain(more) {
+        table.push(vec![
+            (*word).into(),
+            "=".into(),
+            Cell::new(Ink::Dim, meaning),
+        ]);
     }
     format!(
         "{}\n{}",

@@ -148,6 +148,7 @@ pub fn topology(view: &HostView) -> v1::Topology {
                 links: row.links.iter().map(ToString::to_string).collect(),
                 cpu_affinity: row.cpu_affinity,
                 numa_node: row.numa_node,
+                memory_node: row.memory_node,
                 pci: row.pci.map(|pci| pci.to_string()).unwrap_or_default(),
             })
             .collect(),

@@ -77,6 +77,7 @@ pub fn topology(found: &Inventory) -> json::Topology {
                 links: row.links.iter().map(ToString::to_string).collect(),
                 cpu_affinity: row.cpu_affinity,
                 numa_node: row.numa_node,
+                gpu_numa_id: row.memory_node,
             })
             .collect(),
     }

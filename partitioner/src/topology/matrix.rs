@@ -30,8 +30,16 @@ pub fn matrix(inventory: &Inventory) -> Vec<TopologyRow> {
             .collect(),
         cpu_affinity: cpus_near(device.numa_node, inventory),
         numa_node: device.numa_node,
+        memory_node: memory_of(device, inventory),
     };
     devices.iter().enumerate().map(row).collect()
+}
+
+fn memory_of(device: &Device, inventory: &Inventory) -> Option<u32> {
+    let pci = device.pci?;
+    let nodes = inventory.numa_nodes.iter();
+    let mut own = nodes.filter(|node| node.accelerator == Some(pci));
+    Some(own.next()?.id)
 }
 
 fn cpus_near(node: Option<u32>, inventory: &Inventory) -> String {

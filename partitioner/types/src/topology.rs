@@ -51,4 +51,6 @@ pub struct TopologyRow {
     pub cpu_affinity: String,
     /// NUMA node that it is next to.
     pub numa_node: Option<u32>,
+    /// NUMA node that its own memory is, which nvidia-smi calls the GPU NUMA ID.
+    pub memory_node: Option<u32>,
 }

@@ -71,6 +71,7 @@ fn topology() {
         cpu_affinity: text("0-55"),
         numa_node: Some(0),
         pci: text(pci),
+        memory_node: (device == "GPU0").then_some(8),
     };
     let mut topology = v1::Topology {
         header: ["GPU0", "NIC0"].map(text).into(),
@@ -89,14 +90,16 @@ fn topology() {
           "pci": "0000:1b:00.0",
           "links": [ "X", "PIX" ],
           "cpu_affinity": "0-55",
-          "numa_node": 0
+          "numa_node": 0,
+          "gpu_numa_id": 8
         },
         {
           "device": "NIC0",
           "pci": null,
           "links": [ "PIX", "X" ],
           "cpu_affinity": "0-55",
-          "numa_node": 0
+          "numa_node": 0,
+          "gpu_numa_id": null
         }
       ]
     }

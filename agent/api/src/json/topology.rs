@@ -32,6 +32,8 @@ pub struct TopologyRow {
     pub cpu_affinity: String,
     /// NUMA node that it is next to.
     pub numa_node: Option<u32>,
+    /// NUMA node that its own memory is; null for nearly all.
+    pub gpu_numa_id: Option<u32>,
 }
 
 impl TryFrom<&v1::Topology> for Topology {
@@ -62,6 +64,7 @@ impl From<&v1::TopologyRow> for TopologyRow {
             links: row.links.clone(),
             cpu_affinity: row.cpu_affinity.clone(),
             numa_node: row.numa_node,
+            gpu_numa_id: row.memory_node,
         }
     }
 }

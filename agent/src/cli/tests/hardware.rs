@@ -195,6 +195,7 @@ fn a_topology_has_its_legends() {
         cpu_affinity: "0-55".to_owned(),
         numa_node: Some(0),
         pci: pci.to_owned(),
+        memory_node: (device == "GPU0").then_some(8),
     };
     let message = v1::Topology {
         header: ["GPU0", "NIC0"].map(str::to_owned).into(),
@@ -206,9 +207,9 @@ fn a_topology_has_its_legends() {
     let topology = Topology::try_from(&message).expect("a right matrix");
     let nics = Inventory::from(&host()).nics;
     insta::assert_snapshot!(topology::render(&topology, &nics, PLAIN), @"
-          GPU0  NIC0  CPU Affinity  NUMA Affinity  PCI
-    GPU0  X     PIX   0-55          0              0000:10:00.0
-    NIC0  PIX   X     0-55          0              0000:18:00.0
+          GPU0  NIC0  CPU Affinity  NUMA Affinity  GPU NUMA ID  PCI
+    GPU0  X     PIX   0-55          0              8            0000:10:00.0
+    NIC0  PIX   X     0-55          0              N/A          0000:18:00.0
 
     Legend:
       X     =  Self

@@ -93,11 +93,17 @@ impl Shape {
             names: names(host),
         };
         Self {
-            title: title(host),
+            title: shown(&title(host)),
             nodes: builder.nodes(),
             links: builder.bonds(),
         }
     }
+}
+
+/// What a device says of itself, so that it may stand on a terminal and in a document.
+fn shown(text: &str) -> String {
+    let clean = |one: char| if one.is_control() { '?' } else { one };
+    text.chars().map(clean).collect()
 }
 
 fn title(host: &Inventory) -> String {
@@ -369,5 +375,5 @@ fn link_words(function: &PciFunction) -> String {
 /// Those that are not empty, between commas.
 fn words<const N: usize>(words: [String; N]) -> String {
     let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    words.join(", ")
+    shown(&words.join(", "))
 }
