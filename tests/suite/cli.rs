@@ -3,8 +3,10 @@
 //! The scripts in `fixtures/cli` are transcripts: a command, and what it prints. See [`script`] for how they are
 //! written, run, and brought up to date with `KERF_BLESS=1`.
 
+mod bare;
 mod containers;
 mod endings;
+mod map;
 mod mount;
 mod normal;
 mod output;

@@ -15,6 +15,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use kerf_partitioner::accelerators::accelerators;
 use kerf_partitioner::sysfs::{Reader, Root, cpu, devices, nics, numa, nvme, pci};
 use kerf_types::inventory::NumaNode;
 use kerf_types::map::PciFunction;
@@ -56,8 +57,9 @@ const READERS: [Read; 7] = [
     }),
     ("all of them", |reader, _| {
         let Before { nodes, functions } = &Before::read(reader);
+        let devices = devices::devices(reader, functions, nodes);
         cpu::cpus(reader).caches.len()
-            + devices::devices(reader, functions, nodes).len()
+            + accelerators(reader, functions, &devices).accelerators.len()
             + nvme::controllers(reader, functions, nodes).len()
             + nics::nics(reader, functions, nodes).len()
     }),
@@ -90,12 +92,16 @@ fn main() {
         folder.path(),
     );
     table("this machine", Path::new("/"));
+    // A dump that was unpacked before, such as those of hwloc's tests.
+    if let Some(dump) = std::env::var_os("KERF_DUMP") {
+        table("the dump", Path::new(&dump));
+    }
 }
 
 fn table(name: &str, path: &Path) {
     println!(
-        "{name:28} {:>10} {:>10} {:>10}   microseconds",
-        "p50", "p99", "max"
+        "{name:28} {:>10} {:>10} {:>10} {:>10}   microseconds",
+        "p50", "p99", "max", "CPU p50"
     );
     let root = Root::open(path).expect("a root");
     let before = Before::read(&Reader::new(&root));

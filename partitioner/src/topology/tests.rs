@@ -1,5 +1,7 @@
 //! Levels as nvidia-smi words them, from the paths of real trees.
 
+mod whole;
+
 use kerf_types::inventory::{
     Architecture, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
 };

@@ -21,6 +21,18 @@ pub fn whole(inventory: &Inventory) -> HostMap {
         let one = entry(&mut map.accelerators, gpu.pci, Vendor::Nvidia);
         add_nvidia(one, gpu);
     }
+    if !inventory.gpus.is_empty() {
+        let served = |one: &Accelerator| inventory.gpus.iter().any(|gpu| Some(gpu.pci) == one.pci);
+        let of_driver = |one: &Accelerator| {
+            let driver = one.driver.as_deref().unwrap_or_default();
+            one.vendor == Vendor::Nvidia && driver.split(' ').next() == Some("nvidia")
+        };
+        // The kernel goes on showing a GPU that has fallen off the bus, and the driver counts it no more.
+        let lost = map.accelerators.iter_mut();
+        for one in lost.filter(|one| of_driver(one) && !served(one)) {
+            one.health = AcceleratorHealth::Failed("gone: its driver does not list it".to_owned());
+        }
+    }
     for gpu in &inventory.amd {
         let one = entry(&mut map.accelerators, gpu.pci, Vendor::Amd);
         add_amd(one, gpu);

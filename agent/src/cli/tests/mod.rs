@@ -3,6 +3,7 @@
 
 mod amd;
 mod arguments;
+mod captures;
 mod failures;
 mod fleet;
 mod hardware;

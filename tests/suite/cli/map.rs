@@ -1,0 +1,110 @@
+//! What a person sees of simulated machines without a kerfd: inventory, tree, drawing, and what the doctor says.
+
+use std::fs;
+
+use kerf_tests::tree;
+use nvidia_ml::control::{FaultRequest, fault};
+
+use super::bare::Bare;
+
+/// Its accelerators with vendor and architecture, and the kinds of their links.
+#[test]
+fn every_vendors_machine_is_found_with_nothing_odd() {
+    let machines = [
+        ("mi300x8", 8, "amd", "gfx942", "xgmi"),
+        ("mi250x4", 8, "amd", "gfx90a", "xgmi"),
+        ("gaudi3x8", 8, "habana", "gaudi3", "PIX"),
+        ("trn2x16", 16, "aws", "trn2", "neuronlink"),
+        ("tpu-v5e-8", 8, "google", "v5e", "PHB"),
+        ("alveo-u55cx2", 2, "amd", "ultrascale+", "NODE"),
+        ("max1550x4", 4, "intel", "xe-hpc", "NODE"),
+        ("h100x8", 8, "nvidia", "hopper", "nvlink"),
+    ];
+    for (machine, count, vendor, architecture, link) in machines {
+        let found = Bare::new(machine)
+            .run(&["discover", "-o", "json"])
+            .json(&[0]);
+        let accelerators = found["accelerators"].as_array().expect("a list");
+        assert_eq!(accelerators.len(), count, "{machine}");
+        for one in accelerators {
+            assert_eq!(one["vendor"], vendor, "{machine}");
+            assert_eq!(one["architecture"], architecture, "{machine}");
+            let capabilities = one["capabilities"].as_object().expect("an object");
+            assert!(!capabilities.is_empty(), "{machine}: {one}");
+        }
+        let links = found["links"].as_array().expect("a list");
+        assert!(
+            links.iter().any(|one| one["kind"] == link),
+            "{machine}: {links:?}"
+        );
+        for empty in ["oddities", "problems"] {
+            assert_eq!(found[empty], serde_json::json!([]), "{machine}");
+        }
+    }
+}
+
+/// The node of a Grace machine's GPU is told to be the GPU's.
+#[test]
+fn memory_of_a_gpu_is_told_from_the_hosts() {
+    let bare = Bare::new("gh200x1");
+    let found = bare.run(&["discover", "-o", "json"]).json(&[0]);
+    let nodes = found["numa_nodes"].as_array().expect("a list");
+    let of_gpu = nodes
+        .iter()
+        .filter(|node| node["accelerator"] == "0009:01:00.0");
+    assert_eq!(of_gpu.count(), 1, "{nodes:?}");
+    let matrix = bare.run(&["topology", "-o", "json"]).json(&[0]);
+    assert_eq!(matrix["rows"][0]["gpu_numa_id"], 1);
+}
+
+/// The README shows these drawings.
+#[test]
+fn drawings_of_the_readme_are_those_of_the_machines() {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    for machine in ["h100x8", "mi300x8"] {
+        let said = Bare::new(machine).run(&["topology", "-o", "svg"]);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let drawing = said.out.replace(&format!(">{}  ", host.trim()), ">host  ");
+        let path = tree::fixtures_dir().join(format!("topology/{machine}.svg"));
+        if std::env::var_os("KERF_BLESS").is_some() {
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(&path, &drawing).expect("a fixture");
+        }
+        let kept = fs::read_to_string(&path).expect("run with KERF_BLESS=1 to make it");
+        assert!(
+            drawing == kept,
+            "{} is not what kerf draws: KERF_BLESS=1",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_doctor_names_what_is_sick_and_what_to_do() {
+    let bare = Bare::new("h100x8");
+    let well = bare.run(&["doctor"]);
+    assert!(
+        well.code == Some(0) && well.out.contains("everything is well"),
+        "{well:?}"
+    );
+    fault(&bare.info.dir, FaultRequest::Lost { gpu: 3 }).expect("the machine");
+    let sick = bare.run(&["doctor", "-o", "json"]).json(&[3]);
+    assert_eq!(sick["ok"], false);
+    let findings = sick["findings"].as_array().expect("a list");
+    let of_gpu = findings.iter().find(|one| one["what"] == "0000:41:00.0");
+    let of_gpu = of_gpu.expect("the lost GPU");
+    assert_eq!(of_gpu["severity"], "error");
+    assert!(
+        of_gpu["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("lost")),
+        "{of_gpu}"
+    );
+}
+
+#[test]
+fn only_a_topology_is_drawn() {
+    let said = Bare::new("a100x1").run(&["discover", "-o", "svg"]);
+    let words = "only kerf topology can be drawn";
+    assert!(said.code == Some(2) && said.err.contains(words), "{said:?}");
+}
