@@ -14,16 +14,17 @@ pub struct Model {
     pub facts: &'static [Fact],
 }
 
-/// What a target can do: formats of the matrix cores after the CDNA, CDNA 2, CDNA 3 and CDNA 4 white papers
-/// (2020, 2021, 2023, 2025), those of RDNA after the instruction set documents.
+/// What a target can do: formats of the matrix cores after "Data types and precision support" of the ROCm
+/// documentation, which has no row for int4; of CDNA 4's TF32 it and the white paper differ, so it is left out. That
+/// matrix cores skip zeros since CDNA 3 is in its white paper (2023).
 pub const TARGETS: &[(&str, &[Fact])] = &[
     (
         "gfx906",
         &[
-            flag(Key::TransformerEngine, false),
-            flag(Key::Sparsity, false),
-            flag(Key::MemoryEcc, true),
-            INFINITY_FABRIC,
+            flag(Key::TransformerEngine, false).unverified(),
+            flag(Key::Sparsity, false).unverified(),
+            flag(Key::MemoryEcc, true).unverified(),
+            INFINITY_FABRIC.unverified(),
             TURNS,
         ],
     ),
@@ -33,7 +34,7 @@ pub const TARGETS: &[(&str, &[Fact])] = &[
             words(Key::Formats, &["bf16", "fp16", "fp32", "int8"]),
             flag(Key::TransformerEngine, false),
             flag(Key::Sparsity, false),
-            flag(Key::MemoryEcc, true),
+            flag(Key::MemoryEcc, true).unverified(),
             INFINITY_FABRIC,
             PEERS,
             TURNS,
@@ -45,7 +46,7 @@ pub const TARGETS: &[(&str, &[Fact])] = &[
             words(Key::Formats, &["bf16", "fp16", "fp32", "fp64", "int8"]),
             flag(Key::TransformerEngine, false),
             flag(Key::Sparsity, false),
-            flag(Key::MemoryEcc, true),
+            flag(Key::MemoryEcc, true).unverified(),
             INFINITY_FABRIC,
             PEERS,
             TURNS,
@@ -72,9 +73,9 @@ pub const TARGETS: &[(&str, &[Fact])] = &[
                 Key::Formats,
                 &["bf16", "fp16", "fp32", "fp4", "fp6", "fp64", "fp8", "int8"],
             ),
-            flag(Key::Sparsity, true),
-            flag(Key::MemoryEcc, true),
-            INFINITY_FABRIC,
+            flag(Key::Sparsity, true).unverified(),
+            flag(Key::MemoryEcc, true).unverified(),
+            INFINITY_FABRIC.unverified(),
             PEERS,
             TURNS,
         ],
@@ -82,16 +83,16 @@ pub const TARGETS: &[(&str, &[Fact])] = &[
     (
         "gfx1100",
         &[
-            words(Key::Formats, &["bf16", "fp16", "int4", "int8"]),
-            flag(Key::Sparsity, false),
+            words(Key::Formats, &["bf16", "fp16", "int4", "int8"]).unverified(),
+            flag(Key::Sparsity, false).unverified(),
             TURNS,
         ],
     ),
     (
         "gfx1201",
         &[
-            words(Key::Formats, &["bf16", "fp16", "fp8", "int4", "int8"]),
-            flag(Key::Sparsity, true),
+            words(Key::Formats, &["bf16", "fp16", "fp8", "int4", "int8"]).unverified(),
+            flag(Key::Sparsity, true).unverified(),
             TURNS,
         ],
     ),
@@ -102,6 +103,7 @@ const INFINITY_FABRIC: Fact = word(Key::LinkKind, "xgmi");
 const PEERS: Fact = flag(Key::PeerDma, true);
 /// That processes share a GPU by turns is how the scheduler of KFD works; no document of AMD's calls it a mode.
 const TURNS: Fact = words(Key::SharingModes, &["time-slice"]).unverified();
+/// "rocJPEG chroma subsampling and hardware capabilities" of the ROCm documentation: VCN and JPEG cores.
 const DECODERS: Fact = words(Key::MediaEngines, &["decode", "jpeg"]);
 
 const fn matrix_cores(cores: u64) -> Fact {
@@ -124,14 +126,20 @@ const fn carry(gigabytes: u64) -> Fact {
     count(Key::LinkBandwidth, gigabytes)
 }
 
-/// After the data sheets of the MI300X, MI300A (2023), MI325X (2024), MI350X, MI355X (2025), MI250, MI250X, MI210
-/// (2021, 2022), MI100 (2020). An MI250 has two of these functions, each with half of what its sheet says.
+/// MI300A, MI300X and MI325X, and the matrix cores, memory and bandwidth of MI250X and MI250, after the CDNA 3 white
+/// paper (table 2, endnotes MI300-14 and MI300-15); MI100 after "MI100 microarchitecture" of the ROCm documentation;
+/// sizes of the others after its "GPU hardware specifications". An MI250 has two of these functions, each with half of
+/// what its documents say.
 #[rustfmt::skip]
 pub const MODELS: &[Model] = &[
-    Model { device: 0x66a0, name: "AMD Instinct MI60 / MI50", facts: &[memory("hbm2"), speed(1024)] },
-    Model { device: 0x66a1, name: "AMD Instinct MI60 / MI50", facts: &[memory("hbm2"), speed(1024)] },
+    Model { device: 0x66a0, name: "AMD Instinct MI60 / MI50", facts: &[
+        memory("hbm2").unverified(), speed(1024).unverified(),
+    ] },
+    Model { device: 0x66a1, name: "AMD Instinct MI60 / MI50", facts: &[
+        memory("hbm2").unverified(), speed(1024).unverified(),
+    ] },
     Model { device: 0x738c, name: "AMD Instinct MI100", facts: &[
-        matrix_cores(480), memory("hbm2"), size(32), speed(1228), links(3), carry(138),
+        matrix_cores(480).unverified(), memory("hbm2"), size(32), speed(1228), links(3), carry(138).unverified(),
     ] },
     Model { device: 0x7408, name: "AMD Instinct MI250X", facts: &[
         matrix_cores(440), memory("hbm2e"), size(64), speed(1638), DECODERS,
@@ -140,7 +148,8 @@ pub const MODELS: &[Model] = &[
         memory("hbm2e"), size(64), speed(1638), DECODERS,
     ] },
     Model { device: 0x740f, name: "AMD Instinct MI210", facts: &[
-        matrix_cores(416), memory("hbm2e"), size(64), speed(1638), links(3), carry(150), DECODERS,
+        matrix_cores(416).unverified(), memory("hbm2e").unverified(), size(64), speed(1638).unverified(),
+        links(3).unverified(), carry(150).unverified(), DECODERS,
     ] },
     Model { device: 0x74a0, name: "AMD Instinct MI300A", facts: &[
         matrix_cores(912), memory("hbm3"), size(128), speed(5300), DECODERS,
@@ -150,18 +159,20 @@ pub const MODELS: &[Model] = &[
     ] },
     Model { device: 0x74a2, name: "AMD Instinct MI308X", facts: &[] },
     Model { device: 0x74a5, name: "AMD Instinct MI325X", facts: &[
-        matrix_cores(1216), memory("hbm3e"), size(256), speed(6000), links(7), carry(448), DECODERS,
+        matrix_cores(1216), memory("hbm3e"), size(256), speed(6000), links(7), carry(448), DECODERS.unverified(),
     ] },
     Model { device: 0x74a9, name: "AMD Instinct MI300X HF", facts: &[] },
     Model { device: 0x74b5, name: "AMD Instinct MI300X VF", facts: &[memory("hbm3")] },
     Model { device: 0x75a0, name: "AMD Instinct MI350X", facts: &[
-        matrix_cores(1024), memory("hbm3e"), size(288), speed(8000), links(7), carry(537), DECODERS,
+        matrix_cores(1024).unverified(), memory("hbm3e").unverified(), size(288), speed(8000).unverified(),
+        links(7).unverified(), carry(537).unverified(), DECODERS.unverified(),
     ] },
     Model { device: 0x75a3, name: "AMD Instinct MI355X", facts: &[
-        matrix_cores(1024), memory("hbm3e"), size(288), speed(8000), links(7), carry(537), DECODERS,
+        matrix_cores(1024).unverified(), memory("hbm3e").unverified(), size(288), speed(8000).unverified(),
+        links(7).unverified(), carry(537).unverified(), DECODERS.unverified(),
     ] },
-    Model { device: 0x75b0, name: "AMD Instinct MI350X VF", facts: &[memory("hbm3e")] },
-    Model { device: 0x75b3, name: "AMD Instinct MI355X VF", facts: &[memory("hbm3e")] },
+    Model { device: 0x75b0, name: "AMD Instinct MI350X VF", facts: &[memory("hbm3e").unverified()] },
+    Model { device: 0x75b3, name: "AMD Instinct MI355X VF", facts: &[memory("hbm3e").unverified()] },
 ];
 
 /// The facts of a target.

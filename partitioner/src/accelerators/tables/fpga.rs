@@ -67,22 +67,23 @@ const fn dfl(
     }
 }
 
-/// Memory after the data sheets of the cards (DS962, DS963, DS965, DS978), UG1120 and UG1393.
+/// Memory after the data sheets of the cards (DS962, DS963, DS965, DS978), which are those of U200, U250, U280, U50 and
+/// U55C; of the other cards none was found.
 #[rustfmt::skip]
 pub const BOARDS: &[Board] = &[
     alveo(&[0x5000, 0x5001], "Alveo U200", ULTRASCALE, &[DDR4, size(64), speed(77)]),
     alveo(&[0x5004, 0x5005], "Alveo U250", ULTRASCALE, &[DDR4, size(64), speed(77)]),
     alveo(&[0x5008, 0x5009, 0x500c, 0x500d], "Alveo U280", ULTRASCALE, &[HBM2, size(8), speed(460)]),
     alveo(&[0x5020, 0x5021], "Alveo U50", ULTRASCALE, &[HBM2, size(8)]),
-    alveo(&[0x5060, 0x5061], "Alveo U50LV", ULTRASCALE, &[HBM2, size(8)]),
-    alveo(&[0x506c, 0x506d], "Alveo U50C", ULTRASCALE, &[HBM2]),
-    alveo(&[0x5058, 0x5059], "Alveo U55N", ULTRASCALE, &[HBM2]),
+    alveo(&[0x5060, 0x5061], "Alveo U50LV", ULTRASCALE, &[HBM2.unverified(), size(8).unverified()]),
+    alveo(&[0x506c, 0x506d], "Alveo U50C", ULTRASCALE, &[HBM2.unverified()]),
+    alveo(&[0x5058, 0x5059], "Alveo U55N", ULTRASCALE, &[HBM2.unverified()]),
     alveo(&[0x505c, 0x505d], "Alveo U55C", ULTRASCALE, &[HBM2, size(16), speed(460)]),
-    alveo(&[0x5050, 0x5051], "Alveo U25", ULTRASCALE, &[DDR4]),
+    alveo(&[0x5050, 0x5051], "Alveo U25", ULTRASCALE, &[DDR4.unverified()]),
     alveo(&[0x504e, 0x504f], "Alveo U26Z", ULTRASCALE, &[]),
-    alveo(&[0x503c, 0x503d, 0x513c, 0x513d], "Alveo U30", ULTRASCALE, &[DDR4]),
+    alveo(&[0x503c, 0x503d, 0x513c, 0x513d], "Alveo U30", ULTRASCALE, &[DDR4.unverified()]),
     alveo(&[0x5074, 0x5075, 0x5086], "Alveo X3522PV", ULTRASCALE, &[]),
-    alveo(&[0x5044, 0x5045, 0x5048, 0x5049], "VCK5000", VERSAL, &[DDR4]),
+    alveo(&[0x5044, 0x5045, 0x5048, 0x5049], "VCK5000", VERSAL, &[DDR4.unverified()]),
     alveo(&[0x5078, 0x5079], "Alveo V65", VERSAL, &[]),
     alveo(&[0x5094, 0x5095], "Alveo V70", VERSAL, &[]),
     alveo(&[0x6098, 0x6099], "VCK190", VERSAL, &[]),

@@ -9,5 +9,5 @@ use super::{Fact, flag, word};
 pub const VECTOR_ENGINE: &[Fact] = &[
     word(Key::MemoryKind, "hbm2").unverified(),
     flag(Key::MemoryEcc, true).unverified(),
-    flag(Key::TransformerEngine, false),
+    flag(Key::TransformerEngine, false).unverified(),
 ];

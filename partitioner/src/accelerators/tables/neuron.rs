@@ -29,7 +29,8 @@ const ALONE: Fact = words(Key::SharingModes, &["exclusive"]);
 #[rustfmt::skip]
 pub const MODELS: &[Model] = &[
     Model { devices: &[0x7064, 0x7065, 0x7066, 0x7067], name: "Inferentia", architecture: "inf1", facts: &[
-        count(Key::ComputeUnits, 4), count(Key::TensorUnits, 4), words(Key::Formats, &["bf16", "fp16", "int8"]),
+        count(Key::ComputeUnits, 4), count(Key::TensorUnits, 4).unverified(),
+        words(Key::Formats, &["bf16", "fp16", "int8"]),
         flag(Key::TransformerEngine, false), word(Key::MemoryKind, "ddr4").unverified(), count(Key::MemorySize, 8),
         NEURONLINK, ALONE,
     ] },

@@ -151,6 +151,11 @@ fn published(value: &str) -> Option<(String, Provenance)> {
     Some((value.to_owned(), Provenance::Published))
 }
 
+/// A value of a table that nobody could confirm.
+fn unverified(value: &str) -> Option<(String, Provenance)> {
+    Some((value.to_owned(), Provenance::Unverified))
+}
+
 /// A link in one line: `a - b xgmi x1 64`.
 fn line(link: &Link) -> String {
     let end = |end: &End| match end {

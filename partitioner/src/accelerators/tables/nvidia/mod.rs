@@ -33,8 +33,10 @@ pub(in crate::accelerators) struct Model {
 /// Multi-Process Service since compute capability 3.5.
 const SHARED: Fact = words(Key::SharingModes, &["exclusive", "mps", "time-slice"]);
 
-/// Numeric formats after the tables of tensor cores in the architecture white papers: V100 (2017), Turing (2018),
-/// A100 (2020), GA102 (2021), Ada (2022), H100 (2022), Blackwell technical brief (2024), RTX Blackwell (2025).
+/// Numeric formats and sparsity after "NVIDIA Ampere Architecture In-Depth" (Volta and the A100) and, from 8.6 on, the
+/// CUDA C++ Programming Guide, "Compute Capabilities"; FP4 and FP6 of 10.0 after the Blackwell architecture technical
+/// brief and the kinds of `tcgen05.mma` in the PTX ISA. FP8 that is scaled by layer: Transformer Engine documentation
+/// (Ada, Hopper, Blackwell). Confidential computing begins with Hopper ("NVIDIA Hopper Architecture In-Depth").
 pub(in crate::accelerators) const ARCHITECTURES: &[Architecture] = &[
     Architecture {
         compute: (7, 0),
@@ -51,7 +53,7 @@ pub(in crate::accelerators) const ARCHITECTURES: &[Architecture] = &[
         compute: (7, 5),
         name: "turing",
         facts: &[
-            words(Key::Formats, &["fp16", "int8", "int4", "int1"]),
+            words(Key::Formats, &["fp16", "int8", "int4", "int1"]).unverified(),
             flag(Key::TransformerEngine, false),
             flag(Key::Sparsity, false),
             flag(Key::Confidential, false),
@@ -91,8 +93,8 @@ pub(in crate::accelerators) const ARCHITECTURES: &[Architecture] = &[
                 &["tf32", "bf16", "fp16", "fp8", "int8", "int4"],
             ),
             flag(Key::TransformerEngine, true),
-            flag(Key::Sparsity, true),
-            flag(Key::Confidential, false),
+            flag(Key::Sparsity, true).unverified(),
+            flag(Key::Confidential, false).unverified(),
             SHARED,
         ],
     },
@@ -128,7 +130,7 @@ pub(in crate::accelerators) const ARCHITECTURES: &[Architecture] = &[
     Architecture {
         compute: (12, 1),
         name: "blackwell",
-        facts: BLACKWELL_GRAPHICS,
+        facts: BLACKWELL_SPARK,
     },
 ];
 
@@ -138,7 +140,7 @@ const AMPERE_GRAPHICS: &[Fact] = &[
         &["tf32", "bf16", "fp16", "int8", "int4", "int1"],
     ),
     flag(Key::TransformerEngine, false),
-    flag(Key::Sparsity, true),
+    flag(Key::Sparsity, true).unverified(),
     flag(Key::Confidential, false),
     SHARED,
 ];
@@ -154,27 +156,34 @@ const BLACKWELL: &[Fact] = &[
     SHARED,
 ];
 
-/// The data sheet of the B300 keeps the formats and lowers the rate of INT8; that confidential computing is as on the
-/// B200 is not written there.
+/// Formats of RTX Blackwell and Blackwell Ultra: the guide has no FP4 and FP6 for 12.0, and nothing of 10.3 and 12.1.
+const NARROW: Fact = words(
+    Key::Formats,
+    &["tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8"],
+)
+.unverified();
+
+/// That confidential computing is as on the B200 is not written.
 const BLACKWELL_ULTRA: &[Fact] = &[
-    words(
-        Key::Formats,
-        &["tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8"],
-    ),
+    NARROW,
     flag(Key::TransformerEngine, true),
-    flag(Key::Sparsity, true),
+    flag(Key::Sparsity, true).unverified(),
     flag(Key::Confidential, true).unverified(),
     SHARED,
 ];
 
 /// Whether one with graphics can compute confidentially differs by model.
 const BLACKWELL_GRAPHICS: &[Fact] = &[
-    words(
-        Key::Formats,
-        &["tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8"],
-    ),
+    NARROW,
     flag(Key::TransformerEngine, true),
     flag(Key::Sparsity, true),
+    SHARED,
+];
+
+const BLACKWELL_SPARK: &[Fact] = &[
+    NARROW,
+    flag(Key::TransformerEngine, true),
+    flag(Key::Sparsity, true).unverified(),
     SHARED,
 ];
 
