@@ -1,4 +1,5 @@
-//! That the registry and the code know the same keys, and the same sources of each vendor's.
+//! That the registry and the code know the same keys, and the same sources of each vendor's; and that the README tells
+//! which of them are unverified.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -156,4 +157,32 @@ fn every_vendor_that_sets_a_key_stands_there_with_its_source() {
         .filter(|source| source.0 != "any" && !set.contains(source));
     let stale: Vec<&Source> = stale.collect();
     assert!(stale.is_empty(), "nothing sets: {stale:#?}");
+}
+
+/// The keys that the README names in a vendor's line of its chapter on what is unverified.
+fn of_readme() -> BTreeSet<(String, String)> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let text = fs::read_to_string(path).expect("the README");
+    let (_, chapter) = text
+        .split_once("\n## What is unverified\n")
+        .expect("the chapter");
+    let chapter = chapter.split("\n## ").next().unwrap_or_default();
+    let mut found = BTreeSet::new();
+    for item in chapter.split("\n- `").skip(1) {
+        // The item begins within the vendor's backquotes, so every second part of it is quoted.
+        let mut quoted = item.split('`').step_by(2);
+        let vendor = quoted.next().expect("a vendor");
+        found.extend(quoted.map(|key| (vendor.to_owned(), key.to_owned())));
+    }
+    found
+}
+
+#[test]
+fn the_readme_names_what_is_unverified_and_nothing_else() {
+    let unverified: BTreeSet<(String, String)> = of_registry(&registry())
+        .into_iter()
+        .filter(|(_, _, provenance)| *provenance == Provenance::Unverified)
+        .map(|(vendor, key, _)| (vendor, key.as_str().to_owned()))
+        .collect();
+    assert_eq!(of_readme(), unverified);
 }
