@@ -21,6 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .btree_map(".")
         // The last message of an attachment must not make each of its bytes as large as a job.
         .boxed(".kerf.v1.AttachOutput.output.ended")
+        // Nor must a host's facts make an answer about one GPU as large.
+        .boxed(".kerf.partitioner.v1.Response.outcome.host")
         .compile_fds(descriptors)?;
     Ok(())
 }

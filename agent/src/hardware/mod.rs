@@ -142,7 +142,7 @@ impl Hardware {
             .call(Scope::Host, "reading /sys", call, self.deadlines.call)
             .await?
         {
-            wire::response::Outcome::Host(facts) => Ok(facts),
+            wire::response::Outcome::Host(facts) => Ok(*facts),
             other => Err(unexpected("reading /sys", &other)),
         }
     }

@@ -23,8 +23,8 @@ pub fn add(reader: &Reader<'_>, accelerators: &mut [Accelerator]) {
             .iter_mut()
             .filter(|one| one.vendor == vendor)
             .peekable();
-        let is_there = |folder: &&str| !reader.list(folder).is_empty();
-        if gpus.peek().is_none() || !folders.iter().any(|folder| is_there(&folder)) {
+        let is_there = |folder: &str| !reader.list(folder).is_empty();
+        if gpus.peek().is_none() || !folders.iter().any(|folder| is_there(folder)) {
             continue;
         }
         for gpu in gpus {

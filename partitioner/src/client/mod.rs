@@ -211,7 +211,7 @@ impl Client {
     /// The host apart from its GPUs.
     pub fn observe_host(&mut self, deadline: Duration) -> Result<wire::HostFacts, ClientError> {
         match self.call(Call::ObserveHost(wire::ObserveHost {}), deadline)? {
-            Outcome::Host(host) => Ok(host),
+            Outcome::Host(host) => Ok(*host),
             _ => Err(ClientError::OtherKind),
         }
     }

@@ -88,7 +88,7 @@ impl<'a> Worker<'a> {
         Ok(match call {
             Call::Identify(_) => Outcome::Identity(self.identity()),
             Call::Open(_) => Outcome::Opened(self.open()?),
-            Call::ObserveHost(_) => Outcome::Host(host::facts(self.root, self.tree)),
+            Call::ObserveHost(_) => Outcome::Host(Box::new(host::facts(self.root, self.tree))),
             Call::ObserveGpu(ask) => {
                 let access = access(ask.index, ask.pci.as_deref())?;
                 let gpu = nvml::observe(self.site()?, access);

@@ -51,10 +51,10 @@ async fn serve(listener: UnixListener, library: Option<Vec<u8>>, sysroot: Vec<u8
                 library: library.clone(),
                 sysroot: sysroot.clone(),
             }),
-            _ => response::Outcome::Host(HostFacts {
+            _ => response::Outcome::Host(Box::new(HostFacts {
                 host: "offered".to_owned(),
                 ..HostFacts::default()
-            }),
+            })),
         };
         let response = Response {
             id: request.id,
