@@ -1,17 +1,21 @@
 //! Machines as NCCL writes them down.
 
 use kerf_partitioner::in_words;
-use kerf_partitioner::nccl::NcclSystem;
+use kerf_partitioner::nccl::{NcclSystem, describe};
 
 /// Accelerators of which every pair is looked at.
 const PAIRS_OF: usize = 64;
 
 /// A text that reads has as near pairs from both ends, and interfaces with a place; one that does not says why in one
-/// line.
+/// line, and so does one of which no machine can be made.
 pub fn nccl_xml(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
+    if let Err(error) = describe(text, "m") {
+        let words = in_words(&error);
+        assert!(!words.contains(['\n', '\r']), "{words:?}");
+    }
     let system: NcclSystem = match text.parse() {
         Ok(system) => system,
         Err(error) => {

@@ -6,6 +6,7 @@
 mod bare;
 mod containers;
 mod endings;
+mod import;
 mod map;
 mod mount;
 mod normal;
@@ -53,6 +54,12 @@ fn a_fresh_host_is_described() {
 #[test]
 fn layouts_are_planned_and_applied() {
     script::play("layout.txt", &mut host("h100x8"));
+}
+
+#[test]
+fn machines_that_others_wrote_down_are_made() {
+    let scratch = Scratch::new("kc").expect("/tmp takes folders");
+    script::play("imports.txt", &mut World::new(scratch, None));
 }
 
 #[test]

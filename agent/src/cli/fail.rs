@@ -234,6 +234,7 @@ impl Failure {
             Self::Input(error) => error.is_usage(),
             Self::Layout(error) => error.is_usage(),
             Self::Pick(error) => error.is_usage(),
+            Self::Sim(error) => error.is_usage(),
             Self::Unfit { .. }
             | Self::Spec(_)
             | Self::Checkpoint { .. }

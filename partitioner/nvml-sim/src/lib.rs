@@ -10,11 +10,13 @@
 //! - `fuse` stops a client at a chosen call, for drills.
 //! - `store` owns the state file: one lock, atomic replacement, cheap re-reading.
 //! - `kernel` owns what the machine's kernel shows and takes under `/sys`, for GPUs without a library.
+//! - `import` makes a machine of a description in place of a name.
 //! - `ffi` owns the C ABI and all of the unsafe code but `machine::sys`.
 
 pub mod control;
 mod ffi;
 pub mod fuse;
+pub mod import;
 pub mod kernel;
 pub mod machine;
 pub mod model;

@@ -28,7 +28,11 @@ pub(super) fn is_mine(function: &PciFunction) -> bool {
     let is_served = function.driver.as_deref() == Some(DRIVER);
     let is_known =
         is_processing_accelerator(function) || function.device.and_then(table::model).is_some();
-    function.vendor == Some(AMD) && may_be && (is_served || is_known)
+    match function.vendor {
+        Some(vendor) => vendor == AMD && may_be && (is_served || is_known),
+        // That its driver serves it says whose it is.
+        None => may_be && is_served,
+    }
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {

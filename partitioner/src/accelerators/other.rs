@@ -33,7 +33,9 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
     let is_engine = |one: &PciFunction| one.vendor == Some(NEC) && one.class_pair() == 0x0b40;
     let functions = scene.functions(|function| {
         let is_one = is_processing_accelerator(function) || is_engine(function);
-        (is_one || class(function).is_some()) && !is_known(function)
+        // A 3D controller has no screen to draw on: where nobody says whose it is, that it computes is all that is known.
+        let is_nobodys = function.vendor.is_none() && function.class_pair() == 0x0302;
+        (is_one || is_nobodys || class(function).is_some()) && !is_known(function)
     });
     let accelerators = functions.into_iter().map(|function| {
         let mut accelerator =

@@ -51,6 +51,24 @@ pub enum NcclError {
         /// Which device.
         device: PciAddress,
     },
+    /// What is known of a device, in a place where no kernel shows it.
+    #[error("line {line}: <{element}> in <{parent}>: {why}")]
+    Unshown {
+        /// Where it stands.
+        line: u32,
+        /// What it is.
+        element: &'static str,
+        /// What it stands in.
+        parent: String,
+        /// What is wrong with that.
+        why: &'static str,
+    },
+    /// Interfaces reach the memory of some GPUs and not that of others.
+    #[error("line {line}: gdr is not the same for all GPUs, and the kernel has one module for all")]
+    Mixed {
+        /// Where the first other one stands.
+        line: u32,
+    },
     /// Two accelerators of one address.
     #[error("line {line}: there is another accelerator {device}")]
     Twice {

@@ -6,6 +6,7 @@
 //! in one, so that the host bridge of a device is not told: what meets at a `cpu` alone counts as meeting at its host
 //! bridge, as NCCL has it.
 
+mod describe;
 mod error;
 mod read;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod write;
 use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
 
+pub use describe::describe;
 pub use error::NcclError;
 pub use write::write;
 
@@ -66,6 +68,8 @@ struct Link {
 pub struct Net {
     /// Its name; its address in a file that names none.
     pub name: String,
+    /// Whether it reaches the memory of GPUs by itself, which only one with RDMA can; a file need not say it.
+    pub has_gdr: bool,
     cpu: usize,
     /// Its device; one that is not on PCI has none.
     device: Option<usize>,

@@ -14,29 +14,40 @@ use super::{
 const NODES_LIMIT: u32 = 1 << 18;
 
 /// Most devices that one may hang below; three are the most in a public file.
-const DEPTH_LIMIT: usize = 64;
+pub(super) const DEPTH_LIMIT: usize = 64;
 
 impl FromStr for NcclSystem {
     type Err = NcclError;
 
     fn from_str(text: &str) -> Result<Self, NcclError> {
-        let options = ParsingOptions {
-            nodes_limit: NODES_LIMIT,
-            ..ParsingOptions::default()
-        };
-        let document = Document::parse_with_options(text, options).map_err(NcclError::xml)?;
-        let root = document.root_element();
-        if !root.has_tag_name("system") {
-            let found = root.tag_name().name().to_owned();
-            return Err(NcclError::Root { found });
-        }
-        let version = root.attribute("version").unwrap_or_default();
-        if !["1", "2"].contains(&version) {
-            let found = version.to_owned();
-            return Err(NcclError::Version { found });
-        }
-        read(root)
+        read(system(&document(text)?)?)
     }
+}
+
+/// The text as XML.
+pub(super) fn document(text: &str) -> Result<Document<'_>, NcclError> {
+    let options = ParsingOptions {
+        nodes_limit: NODES_LIMIT,
+        ..ParsingOptions::default()
+    };
+    Document::parse_with_options(text, options).map_err(NcclError::xml)
+}
+
+/// The root of a document, which must be NCCL's.
+pub(super) fn system<'a, 'input>(
+    document: &'a Document<'input>,
+) -> Result<Node<'a, 'input>, NcclError> {
+    let root = document.root_element();
+    if !root.has_tag_name("system") {
+        let found = root.tag_name().name().to_owned();
+        return Err(NcclError::Root { found });
+    }
+    let version = root.attribute("version").unwrap_or_default();
+    if !["1", "2"].contains(&version) {
+        let found = version.to_owned();
+        return Err(NcclError::Version { found });
+    }
+    Ok(root)
 }
 
 fn read(root: Node<'_, '_>) -> Result<NcclSystem, NcclError> {
@@ -126,7 +137,13 @@ impl<'a, 'input> Reader<'a, 'input> {
             Some(device) => Some(device.cpu),
             None => self.cpus.get(&above).map(|(cpu, _)| *cpu),
         };
-        self.nets.extend(cpu.map(|cpu| Net { name, cpu, device }));
+        let has_gdr = node.attribute("gdr") == Some("1");
+        self.nets.extend(cpu.map(|cpu| Net {
+            name,
+            has_gdr,
+            cpu,
+            device,
+        }));
         Ok(())
     }
 
@@ -139,6 +156,7 @@ impl<'a, 'input> Reader<'a, 'input> {
             if class(*node)? >> 16 == NETWORK_CLASS {
                 self.nets.push(Net {
                     name: device.address.to_string(),
+                    has_gdr: false,
                     cpu: device.cpu,
                     device: Some(at),
                 });
@@ -194,16 +212,16 @@ fn link(node: Node<'_, '_>) -> Result<Link, NcclError> {
     })
 }
 
-fn class(node: Node<'_, '_>) -> Result<u32, NcclError> {
+pub(super) fn class(node: Node<'_, '_>) -> Result<u32, NcclError> {
     number(node, "class", "PCI class such as 0x030200")
 }
 
-fn is(name: &'static str) -> impl Fn(&Node<'_, '_>) -> bool {
+pub(super) fn is(name: &'static str) -> impl Fn(&Node<'_, '_>) -> bool {
     move |node| node.has_tag_name(name)
 }
 
 /// An attribute, by its type.
-fn parsed<Value: FromStr>(
+pub(super) fn parsed<Value: FromStr>(
     node: Node<'_, '_>,
     attribute: &'static str,
     expected: &'static str,
@@ -214,7 +232,7 @@ fn parsed<Value: FromStr>(
 }
 
 /// A number that is written as `0x068000`.
-fn number(
+pub(super) fn number(
     node: Node<'_, '_>,
     attribute: &'static str,
     expected: &'static str,
@@ -226,7 +244,11 @@ fn number(
     value.ok_or_else(|| wrong(node, attribute, expected))
 }
 
-fn wrong(node: Node<'_, '_>, attribute: &'static str, expected: &'static str) -> NcclError {
+pub(super) fn wrong(
+    node: Node<'_, '_>,
+    attribute: &'static str,
+    expected: &'static str,
+) -> NcclError {
     NcclError::Attribute {
         line: line(node),
         element: node.tag_name().name().to_owned(),
@@ -236,6 +258,6 @@ fn wrong(node: Node<'_, '_>, attribute: &'static str, expected: &'static str) ->
     }
 }
 
-fn line(node: Node<'_, '_>) -> u32 {
+pub(super) fn line(node: Node<'_, '_>) -> u32 {
     node.document().text_pos_at(node.range().start).row
 }

@@ -7,6 +7,8 @@
 //! its own here unless its physical one is out of sight.
 
 mod element;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -19,6 +21,7 @@ use kerf_types::map::{
 use kerf_types::{PciAddress, inventory};
 
 use super::{COMPUTE_CLASSES, NETWORK_CLASS, SWITCH_CLASS};
+use crate::sysfs::pci::find;
 use element::Element;
 use tree::Tree;
 
@@ -75,8 +78,7 @@ impl<'a> Writer<'a> {
     }
 
     fn function(&self, pci: PciAddress) -> Option<&'a PciFunction> {
-        let at = self.map.pci.binary_search_by_key(&pci, |one| one.address);
-        self.map.pci.get(at.ok()?)
+        find(&self.map.pci, pci)
     }
 
     /// Network controllers by address, those of one card as its first function, as NCCL has it.

@@ -12,7 +12,7 @@ pub mod devices;
 pub mod driver;
 mod folder;
 mod identity;
-mod links;
+pub(crate) mod links;
 pub mod majors;
 mod near;
 pub mod nics;

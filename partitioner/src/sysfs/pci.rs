@@ -35,14 +35,33 @@ pub fn functions(reader: &Reader<'_>, nodes: &[NumaNode]) -> Vec<PciFunction> {
         .filter_map(|name| site.function(name))
         .collect();
     functions.sort_by_key(|function| function.address);
+    let hidden = site.hidden(&functions);
+    functions.extend(hidden);
+    // Stable: the one that the bus lists comes first.
+    functions.sort_by_key(|function| function.address);
     site.ask_above(&mut functions);
     functions
 }
 
-/// The function at an address, of a list in order.
+/// The function at an address, of a list in order. Of several it is the one that the kernel's bus lists.
 pub fn find(functions: &[PciFunction], address: PciAddress) -> Option<&PciFunction> {
-    let at = functions.binary_search_by_key(&address, |function| function.address);
-    functions.get(at.ok()?)
+    all_at(functions, address).next()
+}
+
+/// The function at an address whose canonical path is that.
+pub fn find_at<'a>(
+    functions: &'a [PciFunction],
+    address: PciAddress,
+    path: &str,
+) -> Option<&'a PciFunction> {
+    all_at(functions, address).find(|function| function.path == path)
+}
+
+/// The functions at an address, of a list in order: more than one where firmware gave it out twice.
+fn all_at(functions: &[PciFunction], address: PciAddress) -> impl Iterator<Item = &PciFunction> {
+    let first = functions.partition_point(|function| function.address < address);
+    let rest = functions.iter().skip(first);
+    rest.take_while(move |function| function.address == address)
 }
 
 /// Canonical paths of the functions that jobs use or kerf places by: network interfaces, displays, accelerators,
@@ -105,26 +124,50 @@ impl Site<'_, '_> {
         let Some(folder) = Folder::open(self.reader, path.clone()) else {
             return self.reader.odd(&path, "leads to no folder");
         };
-        let identity = Identity::read(&folder, name);
         let path = self.place(&folder, address);
+        Some(self.read(address, &folder, path))
+    }
+
+    /// Bridges above others that have the address of a function somewhere else, of which the bus lists one alone.
+    fn hidden(&self, listed: &[PciFunction]) -> Vec<PciFunction> {
+        let above = listed.iter().flat_map(|one| folders_above(&one.path));
+        let elsewhere = above.filter_map(|folder| {
+            let address = address_at_end(folder)?;
+            let other = find(listed, address)?;
+            (other.path != folder && !other.path.is_empty()).then_some((folder, address))
+        });
+        let elsewhere: BTreeMap<&str, PciAddress> = elsewhere.collect();
+        let found = elsewhere.into_iter().filter_map(|(path, address)| {
+            let folder = path.trim_start_matches('/').to_owned();
+            let folder = Folder::open(self.reader, folder)?;
+            let told = format_args!("has the address of a function somewhere else");
+            self.reader.odd::<()>(folder.path(), told);
+            Some(self.read(address, &folder, path.to_owned()))
+        });
+        found.collect()
+    }
+
+    /// A function by its own folder and its canonical path.
+    fn read(&self, address: PciAddress, folder: &Folder<'_, '_>, path: String) -> PciFunction {
+        let identity = Identity::read(folder, &address.to_string());
         let parent = folders_above(&path).find_map(address_at_end);
-        Some(PciFunction {
+        PciFunction {
             address,
             class: identity.class,
             vendor: identity.vendor,
             device: identity.device,
             subsystem: identity.subsystem,
-            numa_node: self.nodes.of_folder(&folder),
+            numa_node: self.nodes.of_folder(folder),
             parent,
             host_bridge: host_bridge(&path).unwrap_or_default(),
             path,
-            link: links::of_function(&folder),
+            link: links::of_function(folder),
             driver: identity.driver,
-            iommu_group: iommu_group(&folder),
-            physical_function: physical_function(&folder),
-            sriov: sriov(&folder),
-            acs: acs::of_function(&folder),
-        })
+            iommu_group: iommu_group(folder),
+            physical_function: physical_function(folder),
+            sriov: sriov(folder),
+            acs: acs::of_function(folder),
+        }
     }
 
     /// Where a function hangs; empty where the tree does not say.

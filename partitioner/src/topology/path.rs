@@ -96,9 +96,12 @@ impl PciTree {
         let parsed = paths
             .into_iter()
             .filter_map(|(at, path)| Some((at, PciPath::parse(path)?)));
-        Self {
-            paths: parsed.collect(),
+        let mut paths = BTreeMap::new();
+        for (at, path) in parsed {
+            // Of two functions with one address the kernel's bus lists the first.
+            paths.entry(at).or_insert(path);
         }
+        Self { paths }
     }
 
     /// From the functions that the kernel shows.

@@ -4,6 +4,7 @@ mod amd;
 mod compute_mode;
 mod crash;
 mod faults;
+mod imported;
 mod known;
 mod look;
 mod mode;

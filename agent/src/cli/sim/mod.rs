@@ -5,6 +5,7 @@
 mod document;
 mod driver;
 mod fault;
+mod import;
 mod kernel;
 mod load;
 mod mount;
@@ -14,9 +15,11 @@ mod tool;
 
 use std::path::PathBuf;
 
+use kerf_partitioner::nccl::NcclError;
 use kerf_sim_mount::MountError;
 use kerf_sim_tools::client::ClientError;
 use nvidia_ml::control::{self, ControlError};
+use nvidia_ml::import::ImportError;
 use nvidia_ml::machine::{self, CreateError, CreateOptions};
 
 use super::fail::Failure;
@@ -42,6 +45,8 @@ pub enum Verb {
         #[arg(long, value_name = "N")]
         seed: Option<u64>,
     },
+    /// Make a machine that NCCL or RCCL has written down, in a folder
+    ImportNccl(import::Args),
     /// What is set on a machine
     Show {
         /// The machine's folder
@@ -85,6 +90,17 @@ pub enum SimError {
     /// It could not be made.
     #[error("cannot make the machine")]
     Create(#[from] CreateError),
+    /// A file is no machine of NCCL's.
+    #[error("{name} is no machine of NCCL")]
+    Nccl {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        source: NcclError,
+    },
+    /// No machine can be made of what a file says.
+    #[error("cannot make the machine")]
+    Import(#[source] ImportError),
     /// It could not be read or changed.
     #[error("cannot use the machine in {}", dir.display())]
     Control {
@@ -141,7 +157,22 @@ pub enum SimError {
     },
 }
 
+/// What could not be written is told as for any other machine.
+impl From<ImportError> for SimError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::Create(error) => Self::Create(error),
+            error => Self::Import(error),
+        }
+    }
+}
+
 impl SimError {
+    /// Whether the command or its file is wrong, and not what it met.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Nccl { .. } | Self::Import(_))
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -169,7 +200,11 @@ impl SimError {
                 "give it the pipe directory of a running MPS control daemon".to_owned()
             }
             Self::User { .. } => "only root can".to_owned(),
+            Self::Nccl { .. } => {
+                "NCCL writes such a file where NCCL_TOPO_DUMP_FILE names it".to_owned()
+            }
             Self::Create(_)
+            | Self::Import(_)
             | Self::Mps(_)
             | Self::Control { .. }
             | Self::Kernel { .. }
@@ -195,6 +230,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
             let made = SimMachine::from(&made.map_err(SimError::from)?);
             context.print.document(&made, render_made)?;
         }
+        Verb::ImportNccl(args) => import::run(args, context)?,
         Verb::Show { dir } => {
             let shown = control::show(dir).map_err(on(dir))?;
             context

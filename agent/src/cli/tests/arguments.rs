@@ -70,6 +70,8 @@ const SPELLINGS: &[&str] = &[
     "config show",
     "sim machines",
     "sim create h100x8 /tmp/m --seed 7",
+    "sim import-nccl topo.xml /tmp/m --seed 7",
+    "sim import-nccl - /tmp/m",
     "sim show /tmp/m",
     "sim fault /tmp/m --gpu 3 lost",
     "sim fault /tmp/m --gpu 3 xid=79 --gi 2",

@@ -103,13 +103,11 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
         source,
     })?;
     let took = begun.elapsed();
-    let addresses = machine.addresses().iter().enumerate();
-    let addresses = addresses.filter(|(at, _)| chosen.set.contains(*at));
+    let named = machine.named(chosen.set);
+    let addresses = named.values().flatten();
     Ok(Picked {
-        gpus: chosen.set.iter().collect(),
-        addresses: addresses
-            .filter_map(|(_, address)| Some(address.as_ref()?.to_string()))
-            .collect(),
+        gpus: named.keys().copied().collect(),
+        addresses: addresses.map(ToString::to_string).collect(),
         ring_gbps: chosen.ring_mbps.map(|mbps| f64::from(mbps) / 1_000.0),
         pair_score: chosen.pair_score,
         numa_nodes: table.host().numa_nodes(chosen.set).into_iter().collect(),

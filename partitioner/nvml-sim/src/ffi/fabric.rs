@@ -68,8 +68,11 @@ impl Version for FabricV3 {
 
 impl FabricV1 {
     fn of(view: &View) -> Self {
-        let wired = view.machine.wired(view.index);
-        let state = if wired { COMPLETED } else { 0 };
+        // Links from GPU to GPU make no fabric.
+        let state = match view.machine.switch_links(view.index) {
+            0 => 0,
+            _ => COMPLETED,
+        };
         Self {
             cluster: [0; 16],
             status: 0,

@@ -173,7 +173,7 @@ fn nvlink(view: &View, id: u32, scope: u32) -> Result<Value, Status> {
     let wired = view.machine.wired(view.index);
     match id {
         91 => Ok(Value::U32(nvlink.links)),
-        147 => Ok(Value::U32(if wired { nvlink.links } else { 0 })),
+        147 => Ok(Value::U32(view.machine.switch_links(view.index))),
         84..=90 | 132..=137 | 164 => Ok(Value::U32(if wired { nvlink.speed_mbps } else { 0 })),
         138..=141 => traffic(view, wired),
         165 => Ok(Value::U32(u32::from(

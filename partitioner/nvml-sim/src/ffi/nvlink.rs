@@ -8,7 +8,8 @@ use super::pointer::{Out, Version, Versioned};
 use crate::model::nvlink::LinkEnd;
 use crate::model::status::Status;
 
-/// `NVML_NVLINK_DEVICE_TYPE_SWITCH`; a GPU at the other end would be 0.
+/// `NVML_NVLINK_DEVICE_TYPE_GPU` and `NVML_NVLINK_DEVICE_TYPE_SWITCH`.
+const GPU: u32 = 0;
 const SWITCH: u32 = 2;
 
 nvml! {
@@ -49,8 +50,10 @@ nvml! {
 
     fn nvmlDeviceGetNvLinkRemoteDeviceType(device: Handle, link: u32, kind: Out<u32>) {
         let view = linked(device)?;
-        far_end(&view, link)?;
-        kind.put(SWITCH)
+        kind.put(match far_end(&view, link)? {
+            LinkEnd::Gpu(_) => GPU,
+            LinkEnd::Switch(_) | LinkEnd::Outside => SWITCH,
+        })
     }
 
     // Replay, recovery, CRC flit, CRC data, ECC: a simulated link makes no errors.
@@ -112,7 +115,7 @@ fn far_end(view: &View, link: u32) -> Result<LinkEnd, Status> {
 fn remote(device: Handle, link: u32) -> Result<PciInfo, Status> {
     let view = linked(device)?;
     // A switch that is not on this host's bus has no address to tell.
-    let LinkEnd::Switch(end) = far_end(&view, link)? else {
+    let (LinkEnd::Switch(end) | LinkEnd::Gpu(end)) = far_end(&view, link)? else {
         return Err(Status::NotSupported);
     };
     let spec = view.machine.spec().ok_or(Status::LibRmVersionMismatch)?;

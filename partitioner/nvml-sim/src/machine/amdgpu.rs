@@ -11,6 +11,18 @@ const VERSION: &str = "6.14.14";
 
 /// Writes it; returns whether the nodes are real ones.
 pub fn write(tree: &Tree, amd: &Amd) -> Result<bool, CreateError> {
+    let (drm, kfd) = (amd.drm_major, amd.kfd_major);
+    write_driver(tree, drm, kfd)?;
+    tree.folder("dev/dri")?;
+    let nodes = drm_minors(amd)
+        .into_iter()
+        .map(|(name, minor)| -> Node { (format!("dev/dri/{name}"), drm, minor, 0o666) });
+    let kfd = ("dev/kfd".to_owned(), kfd, 0, 0o666);
+    nodes::make(tree, nodes.chain([kfd]).collect())
+}
+
+/// Writes module and majors.
+pub fn write_driver(tree: &Tree, drm: u32, kfd: u32) -> Result<(), CreateError> {
     let facts = [
         ("version", VERSION.to_owned()),
         ("initstate", "live".to_owned()),
@@ -22,15 +34,8 @@ pub fn write(tree: &Tree, amd: &Amd) -> Result<bool, CreateError> {
         "proc/modules",
         "amdgpu 19697664 0 - Live 0x0000000000000000\n",
     )?;
-    let (drm, kfd) = (amd.drm_major, amd.kfd_major);
     let devices = format!(
         "Character devices:\n  1 mem\n  5 /dev/tty\n{drm} drm\n{kfd} kfd\n\nBlock devices:\n  7 loop\n"
     );
-    tree.text("proc/devices", devices)?;
-    tree.folder("dev/dri")?;
-    let nodes = drm_minors(amd)
-        .into_iter()
-        .map(|(name, minor)| -> Node { (format!("dev/dri/{name}"), drm, minor, 0o666) });
-    let kfd = ("dev/kfd".to_owned(), kfd, 0, 0o666);
-    nodes::make(tree, nodes.chain([kfd]).collect())
+    tree.text("proc/devices", devices)
 }

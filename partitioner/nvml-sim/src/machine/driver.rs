@@ -53,6 +53,16 @@ fn write_module(tree: &Tree) -> Result<(), CreateError> {
     tree.text("proc/modules", modules(false))
 }
 
+/// The module by which network interfaces reach the memory of GPUs.
+pub fn write_peer_memory(tree: &Tree) -> Result<(), CreateError> {
+    let attributes = [
+        ("version", DRIVER_VERSION.to_owned()),
+        ("initstate", "live".to_owned()),
+        ("refcnt", "0".to_owned()),
+    ];
+    tree.attributes("sys/module/nvidia_peermem", &attributes)
+}
+
 fn modules(drm: bool) -> String {
     let at = "Live 0x0000000000000000";
     let mut text = format!("nvidia_uvm 2146304 0 - {at}\n");

@@ -1,25 +1,25 @@
 //! Makes the folder of a machine: library, state, and a tree that stands for `/`. Owns the order
 //! of creation, which ends with the state file: a folder that has one is whole.
 
-mod amdgpu;
+pub(crate) mod amdgpu;
 mod cards;
-mod class;
-mod config_space;
-mod cpu;
-mod cpuinfo;
-mod driver;
-mod identity;
-mod library;
-mod link;
-mod network;
-mod nodes;
-mod numa;
+pub(crate) mod class;
+pub(crate) mod config_space;
+pub(crate) mod cpu;
+pub(crate) mod cpuinfo;
+pub(crate) mod driver;
+pub(crate) mod identity;
+pub(crate) mod library;
+pub(crate) mod link;
+pub(crate) mod network;
+pub(crate) mod nodes;
+pub(crate) mod numa;
 mod nvme;
 mod pci;
 mod sriov;
 mod sys;
-mod tools;
-mod tree;
+pub(crate) mod tools;
+pub(crate) mod tree;
 
 #[cfg(test)]
 mod tests;
@@ -41,7 +41,7 @@ use crate::store::{STATE_FILE, Store, StoreError, now_us};
 
 pub use library::{INSTALLED, LIBRARY, find_library};
 pub use tools::TOOLS;
-use tree::{Tree, failed};
+pub(crate) use tree::{Tree, failed};
 
 /// Present while a machine is being made; a folder with it may be begun anew.
 const MAKING_FILE: &str = "machine.making";
@@ -151,12 +151,21 @@ pub fn create(
     let spec = tables::machine(machine).ok_or_else(|| CreateError::UnknownMachine {
         name: machine.to_owned(),
     })?;
+    make(dir, options, |dir, seed| fill(spec, dir, library, seed))
+}
+
+/// Makes a machine in `dir`, which `fill` fills: the state file is the last that it writes.
+pub(crate) fn make(
+    dir: &Path,
+    options: &CreateOptions,
+    fill: impl FnOnce(&Path, u64) -> Result<(), CreateError>,
+) -> Result<MachineInfo, CreateError> {
     let (dir, _lock) = &prepare(dir)?;
     let seed = match options.seed {
         Some(seed) => seed,
         None => getrandom::u64().map_err(CreateError::Random)?,
     };
-    fill(spec, dir, library, seed)?;
+    fill(dir, seed)?;
     let making = dir.join(MAKING_FILE);
     fs::remove_file(&making).map_err(|error| failed("remove", &making, error))?;
     open(dir)

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::events::Event;
 use super::gpu::Gpu;
+use super::imported::{self, Imported};
 use super::mischief::{Armed, Delay};
 use super::product::MemoryFigures;
 use super::spec::{MachineSpec, PciFunction, Role};
@@ -24,8 +25,11 @@ pub const FORMAT: u32 = 1;
 pub struct Machine {
     /// Format number of this document.
     pub format: u32,
-    /// Which `MachineSpec`.
+    /// Which `MachineSpec`; only a name where the state carries its own.
     pub name: String,
+    /// What it consists of, where no table says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
     /// Counts the changes.
     pub generation: u64,
     /// Handed to the next GPU or compute instance; a handle holds it, so a handle dies with its
@@ -125,7 +129,10 @@ impl Machine {
     /// The fixed part. `None` when the state names a machine that this build does not know.
     #[must_use]
     pub fn spec(&self) -> Option<&'static MachineSpec> {
-        tables::machine(&self.name)
+        match &self.imported {
+            Some(imported) => Some(imported.spec()),
+            None => tables::machine(&self.name),
+        }
     }
 
     /// The GPU at that place on the bus.
@@ -153,17 +160,18 @@ impl Machine {
     }
 }
 
-/// The numbered PCI functions of a machine, computed once in a process. Empty for a machine that
-/// is not in the table, of which there is none.
+/// The numbered PCI functions of a machine, computed once in a process. Empty for a machine that is neither in the
+/// table nor imported, of which there is none.
 #[must_use]
 pub fn functions(spec: &'static MachineSpec) -> &'static [PciFunction] {
     static CACHE: [OnceLock<Vec<PciFunction>>; tables::MACHINES.len()] =
         [const { OnceLock::new() }; tables::MACHINES.len()];
     let mut known = CACHE.iter().zip(&tables::MACHINES);
     let cached = known.find(|(_, known)| known.name == spec.name);
-    cached.map_or(&[], |(functions, _)| {
-        functions.get_or_init(|| spec.functions())
-    })
+    match cached {
+        Some((functions, _)) => functions.get_or_init(|| spec.functions()),
+        None => imported::functions(spec),
+    }
 }
 
 /// The PCI function with that role.

@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod card;
 pub mod events;
 pub mod gpu;
+pub mod imported;
 pub mod load;
 pub mod machine;
 pub mod meter;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use uuid::Builder;
 
 use super::gpu::{Ecc, Fault, Gpu, Settings};
+use super::imported::Imported;
 use super::machine::{FORMAT, Machine, Nodes, Policy, functions};
 use super::meter::Meter;
 use super::mix;
@@ -24,6 +25,7 @@ impl Machine {
         Self {
             format: FORMAT,
             name: spec.name.to_owned(),
+            imported: Imported::of_spec(spec),
             generation: 0,
             next_serial: 0,
             next_event: 1,

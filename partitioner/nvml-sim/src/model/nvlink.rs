@@ -10,14 +10,16 @@ use super::status::Status;
 pub enum LinkEnd {
     /// An NVSwitch of this host.
     Switch(&'static PciFunction),
+    /// Another GPU.
+    Gpu(&'static PciFunction),
     /// An NVSwitch that this host does not see on its bus.
     Outside,
 }
 
 impl Machine {
-    /// Where link `link` of a GPU ends: the links are dealt to the NVSwitches in turn, each GPU
-    /// beginning one switch further, so that the switches are loaded evenly. `None` for a link
-    /// that is not wired, as all are on a machine without NVSwitches of any kind.
+    /// Where link `link` of a GPU ends. A machine that was imported says it itself; else the links are dealt to the
+    /// NVSwitches in turn, each GPU beginning one switch further, so that the switches are loaded evenly. `None` for a
+    /// link that is not wired, as all are on a machine without NVSwitches of any kind.
     ///
     /// # Errors
     /// `NotSupported` for a product without NVLink, `InvalidArgument` for a link that it does not
@@ -30,6 +32,9 @@ impl Machine {
         }
         if link >= links {
             return Err(Status::InvalidArgument);
+        }
+        if let Some(imported) = &self.imported {
+            return Ok(imported.link_end(gpu, link));
         }
         let switches: Vec<_> = functions(spec)
             .iter()
@@ -49,6 +54,18 @@ impl Machine {
     #[must_use]
     pub fn wired(&self, gpu: u32) -> bool {
         matches!(self.link_end(gpu, 0), Ok(Some(_)))
+    }
+
+    /// How many of the GPU's links end at NVSwitches.
+    #[must_use]
+    pub fn switch_links(&self, gpu: u32) -> u32 {
+        let links = self.product().map_or(0, |product| product.nvlink.links);
+        let is_one = |link: &u32| {
+            let end = self.link_end(gpu, *link);
+            matches!(end, Ok(Some(LinkEnd::Switch(_) | LinkEnd::Outside)))
+        };
+        let links = (0..links).filter(is_one).count();
+        u32::try_from(links).unwrap_or(u32::MAX)
     }
 
     /// Whether that link carries traffic now: it must be wired, and MIG mode takes it down.

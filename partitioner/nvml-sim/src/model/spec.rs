@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::card::Card;
 use super::processor::Processor;
 use super::product::Product;
@@ -55,6 +57,8 @@ pub enum Accelerators {
     Amd(&'static AmdProduct),
     /// Another maker's: there is no library, and nothing that its driver shows changes.
     Card(&'static Card),
+    /// Of a product that nobody here knows: there is no library, and what a driver shows stands in files.
+    Unknown,
 }
 
 /// The kind of network card in a machine.
@@ -151,7 +155,7 @@ pub enum Part {
 }
 
 /// A PCI address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bdf {
     /// Domain.
     pub domain: u16,
@@ -177,7 +181,7 @@ impl fmt::Display for Bdf {
 }
 
 /// What a PCI function is; the number counts its kind in bus order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// A root port.
     RootPort,
@@ -198,7 +202,7 @@ pub enum Role {
 }
 
 /// One PCI function in its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PciFunction {
     /// Address.
     pub bdf: Bdf,
@@ -220,7 +224,9 @@ impl PciFunction {
     /// Its folder below `/`, `sys/devices/pci0000:08/…/0000:0f:00.0`.
     #[must_use]
     pub fn sysfs_folder(&self) -> String {
-        let (domain, root) = (self.bdf.domain, self.root_bus);
+        // Hypervisors show switches and what is below them in domains of their own.
+        let top = self.bridges.first().unwrap_or(&self.bdf);
+        let (domain, root) = (top.domain, self.root_bus);
         let mut path = format!("sys/devices/pci{domain:04x}:{root:02x}");
         for bdf in self.bridges.iter().chain([&self.bdf]) {
             path.push_str(&format!("/{bdf}"));
@@ -248,7 +254,7 @@ impl MachineSpec {
     pub fn nvidia(&self) -> Option<&'static Product> {
         match self.accelerators {
             Accelerators::Nvidia(product) => Some(product),
-            Accelerators::Amd(_) | Accelerators::Card(_) => None,
+            Accelerators::Amd(_) | Accelerators::Card(_) | Accelerators::Unknown => None,
         }
     }
 
@@ -257,7 +263,7 @@ impl MachineSpec {
     pub fn amd(&self) -> Option<&'static AmdProduct> {
         match self.accelerators {
             Accelerators::Amd(product) => Some(product),
-            Accelerators::Nvidia(_) | Accelerators::Card(_) => None,
+            Accelerators::Nvidia(_) | Accelerators::Card(_) | Accelerators::Unknown => None,
         }
     }
 
@@ -266,7 +272,7 @@ impl MachineSpec {
     pub fn card(&self) -> Option<&'static Card> {
         match self.accelerators {
             Accelerators::Card(card) => Some(card),
-            Accelerators::Nvidia(_) | Accelerators::Amd(_) => None,
+            Accelerators::Nvidia(_) | Accelerators::Amd(_) | Accelerators::Unknown => None,
         }
     }
 
@@ -278,6 +284,7 @@ impl MachineSpec {
             Accelerators::Nvidia(product) => product.bar1_mib,
             Accelerators::Amd(product) => whole(product.memory_bytes),
             Accelerators::Card(card) => whole(card.memory_bytes),
+            Accelerators::Unknown => 0,
         }
     }
 
@@ -288,6 +295,7 @@ impl MachineSpec {
             Accelerators::Nvidia(product) => product.pcie_generation,
             Accelerators::Amd(product) => product.pcie_generation,
             Accelerators::Card(card) => card.pcie_generation,
+            Accelerators::Unknown => 4,
         }
     }
 

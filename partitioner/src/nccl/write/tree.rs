@@ -8,6 +8,7 @@ use kerf_types::map::{HostMap, LinkSpeed, PciFunction, PciLink};
 
 use super::element::Element;
 use crate::sysfs::cpus::CpuSet;
+use crate::sysfs::pci::{find, find_at};
 
 /// Devices and switches below their NUMA nodes.
 pub struct Tree<'a> {
@@ -35,11 +36,13 @@ impl<'a> Tree<'a> {
 
     /// Hangs up a function with what is in its element. One that is not known is left out.
     pub fn add(&mut self, pci: PciAddress, content: Option<Element>) {
-        let Some(function) = function(self.map, pci) else {
+        let Some(function) = find(&self.map.pci, pci) else {
             return;
         };
         let steps = steps(function);
-        let top = steps.first().and_then(|(at, _)| self.function(*at));
+        let top = steps
+            .first()
+            .and_then(|(at, path)| find_at(&self.map.pci, *at, path));
         // NCCL takes the first node where the kernel knows none.
         let node = top.unwrap_or(function).numa_node.unwrap_or(0);
         let mut place = self.cpus.entry(node).or_default();
@@ -50,10 +53,6 @@ impl<'a> Tree<'a> {
         if content.is_some() {
             place.content = content;
         }
-    }
-
-    fn function(&self, pci: PciAddress) -> Option<&'a PciFunction> {
-        function(self.map, pci)
     }
 
     /// The `cpu` elements, by NUMA node.
@@ -69,8 +68,8 @@ impl<'a> Tree<'a> {
 
     fn elements(&self, place: Place) -> Vec<Element> {
         let mut elements = Vec::new();
-        for (_, (address, below)) in place.below {
-            let mut element = self.element(address);
+        for (path, (address, below)) in place.below {
+            let mut element = self.element(address, &path);
             element.children.extend(below.content.clone());
             element.children.extend(self.elements(below));
             elements.push(element);
@@ -78,10 +77,10 @@ impl<'a> Tree<'a> {
         elements
     }
 
-    fn element(&self, address: PciAddress) -> Element {
+    fn element(&self, address: PciAddress, path: &str) -> Element {
         let mut element = Element::new("pci");
         element.set("busid", address);
-        let Some(function) = self.function(address) else {
+        let Some(function) = find_at(&self.map.pci, address, path) else {
             return element;
         };
         let id = |id: u16| format!("0x{id:04x}");
@@ -91,7 +90,8 @@ impl<'a> Tree<'a> {
         let subsystem = function.subsystem;
         element.set_known("subsystem_vendor", subsystem.map(|(vendor, _)| id(vendor)));
         element.set_known("subsystem_device", subsystem.map(|(_, device)| id(device)));
-        let port = function.parent.and_then(|port| self.function(port));
+        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+        let port = address_of(above).and_then(|port| find_at(&self.map.pci, port, above));
         let (speed, width) = link(function, port);
         element.set_known("link_speed", speed);
         element.set_known("link_width", width);
@@ -99,20 +99,12 @@ impl<'a> Tree<'a> {
     }
 }
 
-fn function(map: &HostMap, pci: PciAddress) -> Option<&PciFunction> {
-    let at = map.pci.binary_search_by_key(&pci, |one| one.address).ok()?;
-    map.pci.get(at)
-}
-
 /// The addresses that get an element, from the top down to the function itself, each with its path: the function,
 /// and each second folder above it.
 fn steps(function: &PciFunction) -> Vec<(PciAddress, String)> {
     let mut steps = vec![(function.address, function.path.clone())];
     let mut path = function.path.as_str();
-    loop {
-        let Some((port, _)) = path.rsplit_once('/') else {
-            break;
-        };
+    while let Some((port, _)) = path.rsplit_once('/') {
         let Some((above, _)) = port.rsplit_once('/') else {
             break;
         };

@@ -350,3 +350,44 @@ fn access_control_is_found_along_the_list() {
     };
     assert_eq!((acs::walk(read), loops.get()), (None, 480));
 }
+
+/// A bridge with the address of a card that hangs elsewhere: the bus has one of the two.
+const TWICE: &str = r"
+bus/pci/devices
+  0000:a1:00.0 -> devices/pci0000:15/0000:15:01.0/0000:a1:00.0
+  0000:b1:00.0 -> devices/pci0000:80/0000:a1:00.0/0000:b1:00.0
+devices/pci0000:15/0000:15:01.0/0000:a1:00.0
+  uevent = PCI_CLASS=20700\nPCI_ID=15B3:101B\nPCI_SLOT_NAME=0000:a1:00.0\n
+  numa_node = 0
+devices/pci0000:80/0000:a1:00.0
+  uevent = PCI_CLASS=60400\nPCI_ID=1000:C010\nPCI_SLOT_NAME=0000:a1:00.0\n
+  numa_node = 1
+devices/pci0000:80/0000:a1:00.0/0000:b1:00.0
+  uevent = PCI_CLASS=38000\nPCI_ID=1002:740C\nPCI_SLOT_NAME=0000:b1:00.0\n
+";
+
+#[test]
+fn of_two_functions_with_one_address_both_are_told_and_the_listed_one_is_found() {
+    let (_folder, root) = machine(TWICE);
+    let (functions, odd) = read(&root);
+    let told = "has the address of a function somewhere else";
+    assert_eq!(
+        odd,
+        [format!("/sys/devices/pci0000:80/0000:a1:00.0 {told}")]
+    );
+    let classes: Vec<u32> = functions.iter().map(|one| one.class).collect();
+    assert_eq!(classes, [0x02_0700, 0x06_0400, 0x03_8000]);
+    assert_eq!(at(&functions, "0000:a1:00.0").class, 0x02_0700);
+    let path = "/sys/devices/pci0000:80/0000:a1:00.0";
+    let bridge = pci::find_at(&functions, functions[0].address, path).expect("the bridge");
+    assert_eq!((bridge.vendor, bridge.numa_node), (Some(0x1000), Some(1)));
+    assert_eq!(
+        at(&functions, "0000:b1:00.0").numa_node,
+        Some(1),
+        "of the bridge above it"
+    );
+    assert_eq!(
+        pci::find_at(&functions, functions[0].address, "/sys/devices/pci0000:90"),
+        None
+    );
+}

@@ -22,7 +22,8 @@ pub use pci::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
 pub struct HostMap {
     /// Its processors.
     pub cpus: Cpus,
-    /// Every PCI function, by address.
+    /// Every PCI function, by address. Of several with one address, which firmware has been seen to give out, the first
+    /// is the one that the kernel's bus lists.
     pub pci: Vec<PciFunction>,
     /// What the kernel's classes make of them: disks, interfaces, render nodes, in order of class and name.
     pub devices: Vec<ClassDevice>,

@@ -6,8 +6,10 @@ mod device;
 mod link;
 mod pci;
 
-use kerf_types::HostMap;
+use std::fmt;
+
 use kerf_types::map::{Accelerator, ClassDevice, Cpus, Link, Nvme, Oddity, PciFunction};
+use kerf_types::{HostMap, PciAddress};
 
 use super::{At, ConvertError, GPU_LIMIT, NAME_LIMIT, TEXT_LIMIT, distinct, each, text};
 use crate::v1;
@@ -42,7 +44,7 @@ impl TryFrom<v1::HostMap> for HostMap {
     fn try_from(map: v1::HostMap) -> Result<Self, ConvertError> {
         let cpus = map.cpus.map(Cpus::try_from).transpose().at("cpus")?;
         let pci = each("pci", map.pci, FUNCTION_LIMIT, PciFunction::try_from)?;
-        distinct("pci", pci.iter().map(|function| function.address))?;
+        distinct("pci", pci.iter().map(Place::of))?;
         let accelerators = each(
             "accelerators",
             map.accelerators,
@@ -65,6 +67,22 @@ impl TryFrom<v1::HostMap> for HostMap {
             links: each("links", map.links, LINK_LIMIT, Link::try_from)?,
             oddities: each("oddities", map.oddities, ODDITY_LIMIT, Oddity::try_from)?,
         })
+    }
+}
+
+/// Where a function is. Firmware has been seen to give one address to two, which lie at different paths then.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a>(PciAddress, &'a str);
+
+impl<'a> Place<'a> {
+    fn of(function: &'a PciFunction) -> Self {
+        Self(function.address, &function.path)
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

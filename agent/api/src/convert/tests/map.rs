@@ -1,6 +1,7 @@
 //! The map on the wire, word by word.
 
-use kerf_types::map::{Accelerator, ClassDevice, DeviceClass, Link, LinkKind, Vendor};
+use kerf_types::map::{Accelerator, ClassDevice, DeviceClass, Link, LinkKind, PciFunction, Vendor};
+use kerf_types::{HostMap, PciAddress};
 
 use super::check;
 use crate::example::inventory;
@@ -45,4 +46,27 @@ fn what_a_later_release_knows_of_an_accelerator_is_left_out() {
         .insert("compute.telepathy".to_owned(), more);
     let read = Accelerator::try_from(message).expect("an accelerator");
     assert_eq!(read, *one);
+}
+
+/// Two functions with one address, at these paths.
+fn twins(paths: [&str; 2]) -> HostMap {
+    let address: PciAddress = "0000:a1:00.0".parse().expect("an address");
+    let at = |path: &str| PciFunction::at(address, path.to_owned());
+    HostMap {
+        pci: paths.map(at).to_vec(),
+        ..HostMap::default()
+    }
+}
+
+#[test]
+fn an_address_that_firmware_gave_out_twice_stands_at_two_paths() {
+    let places = [
+        "/sys/devices/pci0000:b0/0000:a1:00.0",
+        "/sys/devices/pci0000:00/0000:a1:00.0",
+    ];
+    // In their order: the kernel's bus lists the first.
+    check::<HostMap, v1::HostMap>(&twins(places));
+    let same = v1::HostMap::from(&twins([places[0]; 2]));
+    let error = HostMap::try_from(same).expect_err("one place");
+    assert_eq!(error.to_string(), "pci: 0000:a1:00.0 stands there twice");
 }

@@ -1,18 +1,22 @@
 //! The accelerators among which is chosen, and what is near them: from a file of NCCL, or from the machine itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::topology::{Device, Near, Site};
 use kerf_planner::rings::{DeviceSet, RingDevice, RingHost, TooMany};
+use kerf_types::inventory::Nic;
 use kerf_types::topology::LinkClass;
 use kerf_types::{Inventory, PciAddress};
 
 use super::weights::{Nearness, Tables};
 
-/// Accelerators by their number: in the order of the file, or of their addresses.
+/// Accelerators in the order of their addresses, so that a choice between sets that are as good does not depend on how
+/// a file happens to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
+    /// The number by which each is known: in the order of the file, or of their addresses.
+    numbers: Vec<usize>,
     /// `None` for one that is no PCI function.
     addresses: Vec<Option<PciAddress>>,
     accelerators: Vec<Accelerator>,
@@ -38,8 +42,13 @@ impl Machine {
     pub fn of_nccl(system: &NcclSystem) -> Result<Self, TooMany> {
         let addresses: Vec<_> = system.accelerators().map(Some).collect();
         TooMany::check(addresses.len())?;
-        let nets = system.nets();
-        let accelerators = (0..addresses.len()).map(|at| Accelerator {
+        // Where there are interfaces with RDMA, NCCL uses no others.
+        let has_gdr = system.nets().iter().any(|net| net.has_gdr);
+        let nets = system.nets().iter();
+        let nets: Vec<_> = nets.filter(|net| net.has_gdr || !has_gdr).collect();
+        let mut numbers: Vec<usize> = (0..addresses.len()).collect();
+        numbers.sort_by_key(|number| addresses.get(*number));
+        let accelerators = numbers.iter().copied().map(|at| Accelerator {
             numa_node: system.numa_node(at),
             is_well: true,
             nics: nets
@@ -47,9 +56,13 @@ impl Machine {
                 .filter_map(|net| Some((net.name.clone(), system.near_net(at, net)?)))
                 .collect(),
         });
-        Ok(Self::new(accelerators.collect(), addresses, |a, b| {
-            system.near(a, b)
-        }))
+        let addresses = numbers.iter().filter_map(|at| addresses.get(*at).copied());
+        Ok(
+            Self::new(accelerators.collect(), addresses.collect(), |a, b| {
+                system.near(*numbers.get(a)?, *numbers.get(b)?)
+            })
+            .numbered(&numbers),
+        )
     }
 
     /// As it was found.
@@ -61,8 +74,9 @@ impl Machine {
         let mut devices: Vec<&Device> = site.accelerators().iter().collect();
         TooMany::check(devices.len())?;
         devices.sort_by_key(|device| (device.pci.is_none(), device.pci, &device.id));
+        let interfaces = interfaces(&site, found);
         let nics = |device: &Device| {
-            let nics = site.nics().iter();
+            let nics = interfaces.iter();
             nics.map(|nic| (nic.id.clone(), site.level(device, nic)))
                 .collect()
         };
@@ -99,9 +113,33 @@ impl Machine {
         let row = |a: usize| (0..a).filter_map(|b| nearness(a, b)).collect();
         Self {
             near: (0..addresses.len()).map(row).collect(),
+            numbers: (0..addresses.len()).collect(),
             addresses,
             accelerators,
         }
+    }
+
+    /// The same, each known by this number.
+    fn numbered(self, numbers: &[usize]) -> Self {
+        let numbers = numbers.to_vec();
+        Self { numbers, ..self }
+    }
+
+    /// The place of the accelerator with that number.
+    pub fn place(&self, number: usize) -> Option<usize> {
+        self.numbers.iter().position(|known| *known == number)
+    }
+
+    /// Numbers of these accelerators, in order, each with its address.
+    pub fn named(&self, of: DeviceSet) -> BTreeMap<usize, Option<PciAddress>> {
+        let known = self
+            .numbers
+            .iter()
+            .copied()
+            .zip(&self.addresses)
+            .enumerate();
+        let chosen = known.filter(|(at, _)| of.contains(*at));
+        chosen.map(|(_, (number, pci))| (number, *pci)).collect()
     }
 
     /// How many there are.
@@ -185,4 +223,20 @@ impl Machine {
             near.map(|near| tables.pair(near)).unwrap_or_default()
         })
     }
+}
+
+/// Interfaces with RDMA; where there are none, the plain ones, which NCCL uses then.
+fn interfaces(site: &Site, found: &Inventory) -> Vec<Device> {
+    if !site.nics().is_empty() {
+        return site.nics().to_vec();
+    }
+    let plain = found.nics.iter().filter(|nic| nic.pci.is_some());
+    let device = |nic: &Nic| Device {
+        name: nic.name.clone(),
+        id: nic.name.clone(),
+        pci: nic.pci,
+        numa_node: nic.numa_node,
+        is_well: true,
+    };
+    plain.map(device).collect()
 }

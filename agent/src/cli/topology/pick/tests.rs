@@ -259,3 +259,56 @@ fn a_public_machine_has_its_pairs() {
     let two = pick(&line.expect("a right line").args, machine).expect("a pair");
     assert_eq!((two.gpus, two.ring_gbps), (vec![2, 3], Some(80.0)));
 }
+
+/// The same machine with its sockets and devices the other way round.
+const TURNED: &str = r#"<system version="1">
+<cpu numaid="1">
+ <pci busid="0000:22:00.0" class="0x030200"><gpu/></pci>
+ <pci busid="0000:20:00.0" class="0x060400">
+  <pci busid="0000:21:00.0" class="0x030200"><gpu/></pci>
+ </pci>
+</cpu>
+<cpu numaid="0">
+ <pci busid="0000:10:00.0" class="0x060400">
+  <pci busid="0000:13:00.0" class="0x020700"><nic><net name="mlx5_0" gdr="1"/></nic></pci>
+  <pci busid="0000:14:00.0" class="0x020000"><nic><net name="eth0" gdr="0"/></nic></pci>
+  <pci busid="0000:12:00.0" class="0x030200"><gpu><nvlink target="0000:11:00.0" count="2" tclass="0x030200"/></gpu></pci>
+  <pci busid="0000:11:00.0" class="0x030200"><gpu><nvlink target="0000:12:00.0" count="2" tclass="0x030200"/></gpu></pci>
+ </pci>
+</cpu>
+</system>"#;
+
+#[test]
+fn the_order_of_a_file_gives_numbers_and_decides_nothing() {
+    for count in 1..=4 {
+        for avoid in ["0000:11:00.0", "0000:22:00.0", "0000:99:00.0"] {
+            let count = count.to_string();
+            let mut words = vec!["-n", count.as_str()];
+            if !avoid.contains("99") {
+                words.extend(["--avoid", avoid]);
+            }
+            let chosen = |text| {
+                let picked = picked(text, &words).ok()?;
+                let addresses: std::collections::BTreeSet<String> =
+                    picked.addresses.into_iter().collect();
+                Some((addresses, picked.ring_gbps, picked.pair_score, picked.nics))
+            };
+            assert_eq!(chosen(SMALL), chosen(TURNED), "{words:?}");
+        }
+    }
+    let two = picked(TURNED, &["-n", "2"]).expect("a pair");
+    assert_eq!(
+        (two.gpus, two.addresses),
+        (
+            vec![2, 3],
+            vec!["0000:12:00.0".to_owned(), "0000:11:00.0".to_owned()]
+        )
+    );
+    let named = picked(TURNED, &["-n", "1", "--include", "0"]).expect("one");
+    assert_eq!(named.addresses, ["0000:22:00.0"]);
+    let refused = picked(TURNED, &["-n", "4", "--avoid", "0000:22:00.0"]).expect_err("three");
+    assert!(
+        refused.to_string().ends_with("to be avoided: 0"),
+        "{refused}"
+    );
+}

@@ -37,7 +37,7 @@ fn set(names: &[Named], machine: &Machine) -> Result<DeviceSet, PickError> {
     let numbers = names.iter().map(|name| {
         let known = machine.addresses();
         let number = match name {
-            Named::Number(number) => Some(*number).filter(|number| *number < known.len()),
+            Named::Number(number) => machine.place(*number),
             Named::Address(address) => known.iter().position(|one| *one == Some(*address)),
         };
         number.ok_or_else(|| PickError::NoSuch {
@@ -63,7 +63,8 @@ pub(super) fn left_out(args: &Args, machine: &Machine, wish: &Wish) -> String {
     ];
     let reasons = reasons.iter().filter(|(devices, _)| !devices.is_empty());
     let words = reasons.map(|(devices, why)| {
-        let numbers = join(devices.iter().map(|number| number.to_string()));
+        let numbers = machine.named(*devices).into_keys();
+        let numbers = join(numbers.map(|number| number.to_string()));
         format!("; {why}: {numbers}")
     });
     words.collect()

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kerf_partitioner::sysfs::pci::find;
 use kerf_partitioner::topology::Site;
 use kerf_types::inventory::{Inventory, Nic, NicKind};
 use kerf_types::map::{Accelerator, End, LinkKind, Nvme, PciFunction};
@@ -206,9 +207,7 @@ impl<'a> Builder<'a> {
     }
 
     fn function(&self, at: PciAddress) -> Option<&'a PciFunction> {
-        let all = &self.host.map.pci;
-        let found = all.binary_search_by_key(&at, |function| function.address);
-        all.get(found.ok()?)
+        find(&self.host.map.pci, at)
     }
 
     /// What jobs use of the PCI functions, physical ones.

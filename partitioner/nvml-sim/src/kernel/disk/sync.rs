@@ -13,7 +13,8 @@ use crate::store::StoreError;
 /// Where a file is written before it is renamed into the tree, so that readers see it whole or not at all.
 const NEXT: &str = "kernel.next";
 
-/// Folders in which nothing lies but what the kernel shows.
+/// Folders in which nothing lies but what the kernel of AMD GPUs shows. Those of a machine that was imported have no
+/// state, and are files like all else.
 const OWNED: [&str; 2] = ["sys/devices/virtual/kfd", "sys/devices/platform"];
 
 /// The tree of a machine.
@@ -46,7 +47,8 @@ impl Tree {
     /// Writes everything, whatever is there, and removes what should not be.
     pub fn whole(&self, state: &State) -> Result<(), StoreError> {
         let view = &state.view();
-        for owned in OWNED {
+        let owned = OWNED.iter().filter(|_| state.amd.is_some());
+        for owned in owned {
             self.clear(owned, view)?;
         }
         for passing in state.vgpu.iter().flat_map(|vgpu| vgpu.passing()) {

@@ -23,7 +23,7 @@ mod grids;
 mod h100;
 mod h200;
 mod machines;
-mod processors;
+pub mod processors;
 mod rtx_pro_6000;
 mod shape;
 #[cfg(test)]
