@@ -1,8 +1,10 @@
 //! One host as the planner sees it, rebuilt from its record.
 //!
 //! The planner that chooses here is the one that the owner runs, on the same facts, so the fleet and the
-//! owner agree as long as the record is fresh. UUIDs and instance ids are stand-ins that never leave this
-//! module: only the owner names a device.
+//! owner agree as long as the record is fresh. One thing they may see apart is which whole GPUs an ask gets:
+//! a record does not tell how many links join two of them, so here NUMA nodes decide, and the owner decides
+//! by their rings. Whether an ask is served is the same for both. UUIDs and instance ids are stand-ins that
+//! never leave this module: only the owner names a device.
 
 use std::sync::Arc;
 
@@ -138,7 +140,7 @@ impl HostModel {
         } else {
             &self.usage
         };
-        choose(&views, usage, ask)
+        choose(&views, usage, None, ask)
     }
 
     pub(crate) fn grid_of(&self, pci: PciAddress) -> Option<(&Gpu, Option<&Grid>)> {

@@ -207,7 +207,7 @@ fn keep_options(
         may_disable_mig: false,
         closed: None,
     };
-    let choice = choose(&[view], &usage, &asks[&profile]).ok()?;
+    let choice = choose(&[view], &usage, None, &asks[&profile]).ok()?;
     match choice.picks.as_slice() {
         [Pick::Cut { creation, .. }] => Some(creation.placement),
         other => panic!("one cut expected: {other:?}"),

@@ -241,7 +241,7 @@ fn eight_gpus(family: &str) {
             count: 1,
         };
         let start = Instant::now();
-        drop(choose(&views, &usage, &ask));
+        drop(choose(&views, &usage, None, &ask));
         choices.since(start);
     }
     println!(

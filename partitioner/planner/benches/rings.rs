@@ -1,5 +1,6 @@
 //! Times tables and choices of sets of accelerators, on hosts whose pairs are all alike (behind NVSwitches) and on hosts
-//! whose pairs differ at random; every choice among a random half or more of the devices that are free.
+//! whose pairs differ at random; every choice among a random half or more of the devices that are free. Then whole asks for
+//! GPUs, from who uses what to the picks.
 //!
 //! `cargo bench -p kerf-planner --bench rings` takes some seconds.
 
@@ -8,7 +9,10 @@
 
 use std::time::Instant;
 
-use kerf_planner::rings::{DeviceSet, MOST_DEVICES, Pair, RingDevice, RingHost, RingTable, Wish};
+use kerf_planner::rings::{GpuRings, MOST_DEVICES, Pair, RingDevice, RingHost, RingTable, Wish};
+use kerf_planner::{GpuView, Usage, choose};
+use kerf_types::inventory::{NvLink, NvLinkRemote};
+use kerf_types::{Ask, Gpu, MigMode};
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "fixtures/machine.rs"]
@@ -29,6 +33,76 @@ fn main() {
     for count in [8, MOST_DEVICES] {
         row("all alike", count, |_| 360);
         row("at random", count, |random| *random.pick(&GBPS));
+    }
+    for count in [8, MOST_DEVICES] {
+        for joined in [false, true] {
+            asks(count, joined);
+        }
+    }
+}
+
+/// Asks of a host whose GPUs are all behind switches; the ask for joined ones looks at their links besides.
+fn asks(count: usize, joined: bool) {
+    let mut random = Random(count.try_into().expect("small"));
+    let gpus: Vec<Gpu> = (0..count).map(switched).collect();
+    let device = |gpu: &Gpu| RingDevice {
+        numa_node: gpu.numa_node,
+        nic_score: 40,
+    };
+    let devices = gpus.iter().map(|gpu| (gpu.pci, device(gpu)));
+    let pair = |_, _| Pair {
+        mbps: 360_000,
+        score: 1_820,
+    };
+    let rings = GpuRings::renewed(None, devices.collect(), pair).expect("not too many");
+    let views: Vec<GpuView<'_>> = gpus.iter().map(view).collect();
+    let mut times = Vec::new();
+    for _ in 0..HOSTS * CHOICES {
+        let wish = wish(count, &mut random);
+        let taken = gpus.iter().enumerate();
+        let taken = taken.filter(|(at, _)| !wish.free.contains(*at));
+        let usage = Usage {
+            gpus: taken
+                .map(|(_, gpu)| (gpu.pci, "job 1".to_owned()))
+                .collect(),
+            ..Usage::default()
+        };
+        let word = if joined { "nvlink" } else { "gpu" };
+        let ask: Ask = format!("{word}:{}", wish.count).parse().expect("an ask");
+        let begun = Instant::now();
+        let choice = choose(&views, &usage, Some(&rings), &ask).expect("enough are free");
+        times.push(begun.elapsed());
+        assert_eq!(choice.picks.len(), wish.count);
+    }
+    let [p50, p99, max] = [50, 99, 100].map(|percent| at(&mut times, percent));
+    let name = format!("{count} GPUs, {}ask", if joined { "joined " } else { "" });
+    println!(
+        "{name:28} {:>10} {:>10} {p50:10.1} {p99:10.1} {max:10.1}",
+        "", ""
+    );
+}
+
+fn switched(index: usize) -> Gpu {
+    let index = u32::try_from(index).expect("small");
+    let mut gpu = machine::gpu(index, &[]);
+    let link = |link| NvLink {
+        link,
+        active: true,
+        version: 4,
+        remote: NvLinkRemote::Switch(gpu.pci),
+    };
+    gpu.nvlinks = (0..18).map(link).collect();
+    gpu.mig_mode = MigMode::Disabled;
+    gpu
+}
+
+fn view(gpu: &Gpu) -> GpuView<'_> {
+    GpuView {
+        gpu,
+        grid: None,
+        may_enable_mig: true,
+        may_disable_mig: true,
+        closed: None,
     }
 }
 
@@ -77,9 +151,7 @@ fn wish(count: usize, random: &mut Random) -> Wish {
     Wish {
         count: 1 + random.below(free.len()),
         free: free.into_iter().collect(),
-        include: DeviceSet::EMPTY,
-        avoid: DeviceSet::EMPTY,
-        within: None,
+        ..Wish::default()
     }
 }
 

@@ -3,26 +3,29 @@
 //! For a part of a GPU instance: a free one, then one more in an instance that kerf divides on demand, then
 //! one in a new instance. For a slice: a free one of exactly that profile before a new one; a new one where it costs the host the
 //! fewest options; a GPU without MIG is cut only when no other has room. Nothing that exists is ever moved
-//! or destroyed for an ask. For whole GPUs: on one NUMA node if that can be, without changing a mode if
-//! that can be. What is shared goes to those alone who ask for a share. Never decides who may ask.
-
-use std::fmt;
+//! or destroyed for an ask. For whole GPUs: the set with the widest ring that leaves the most for later, without
+//! changing a mode if that can be; where nothing is known of what joins them, on one NUMA node if that can
+//! be. What is shared goes to those alone who ask for a share. Never decides who may ask.
 
 use kerf_types::{
-    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName, SharingMode,
+    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName,
     Step,
 };
 
 use crate::gpu::Creation;
-use crate::grid::{Grid, NameError};
+use crate::grid::Grid;
 use crate::host::{GpuName, Usage};
+use crate::rings::GpuRings;
 
 mod capability;
 mod part;
+mod refusal;
 mod share;
 mod slice;
 mod whole;
 
+use refusal::Shortage;
+pub use refusal::{NoRoom, Refusal};
 pub use share::SharePick;
 
 /// A GPU that may serve an ask.
@@ -196,150 +199,17 @@ impl Pick {
     }
 }
 
-/// Why an ask finds nothing, GPU by GPU.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct NoRoom {
-    /// What was asked for.
-    pub ask: String,
-    /// How many of it could be had.
-    pub available: u32,
-    /// Every GPU, and why it does not help (further).
-    pub reasons: Vec<(GpuName, Refusal)>,
-}
-
-impl fmt::Display for NoRoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no room for {}", self.ask)?;
-        if self.available > 0 {
-            write!(f, ", only {} can be had", self.available)?;
-        }
-        if self.reasons.is_empty() {
-            return f.write_str(": this host has no GPU");
-        }
-        for (at, (refusal, gpus)) in self.by_refusal().iter().enumerate() {
-            f.write_str(if at == 0 { ": " } else { "; " })?;
-            match gpus.as_slice() {
-                [only] => write!(f, "{only}: {refusal}")?,
-                all => {
-                    let all: Vec<String> = all.iter().map(|gpu| gpu.index.to_string()).collect();
-                    write!(f, "GPUs {}: {refusal}", all.join(", "))?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-impl NoRoom {
-    /// Each reason once, with its GPUs: a host with eight of one kind has one reason and not eight.
-    fn by_refusal(&self) -> Vec<(&Refusal, Vec<&GpuName>)> {
-        let mut groups: Vec<(&Refusal, Vec<&GpuName>)> = Vec::new();
-        for (gpu, refusal) in &self.reasons {
-            match groups.iter_mut().find(|(known, _)| *known == refusal) {
-                Some((_, gpus)) => gpus.push(gpu),
-                None => groups.push((refusal, vec![gpu])),
-            }
-        }
-        groups
-    }
-}
-
-/// Why one GPU does not help.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// It is sick.
-    #[error("not well: {0}")]
-    Unhealthy(String),
-    /// It takes nothing new.
-    #[error("{0}")]
-    Closed(String),
-    /// It is leased as a whole.
-    #[error("leased by {0}")]
-    Leased(String),
-    /// Processes use it.
-    #[error("{0}")]
-    Busy(String),
-    /// It is shared, and the ask is for something of one's own.
-    #[error("it is shared by {0}, which an ask gets by that word alone")]
-    Shared(SharingMode),
-    /// It is not shared in the way that was asked for.
-    #[error("it is not shared by {0}")]
-    NotShared(SharingMode),
-    /// All places on it are given.
-    #[error("all of its {0} places are taken")]
-    SharesTaken(u32),
-    /// Its sharing does not work now.
-    #[error("{0}")]
-    Resting(String),
-    /// It promises no memory, and memory was asked for.
-    #[error("{0}")]
-    NothingPromised(&'static str),
-    /// It has no slice of the profile.
-    #[error("it has no slice {0} to share")]
-    NoSlice(ProfileName),
-    /// It cannot be cut.
-    #[error("it has no MIG")]
-    NoMig,
-    /// It may be cut, but how is not known.
-    #[error("its profiles are not known while its MIG mode is off")]
-    ProfilesUnknown,
-    /// MIG is off and stays off.
-    #[error("its MIG mode is off")]
-    MigOff,
-    /// MIG is on and stays on.
-    #[error("its MIG mode is on")]
-    MigOn,
-    /// Its mode waits for a reset.
-    #[error("its MIG mode changes at the next reset")]
-    ModePending,
-    /// It does not have the profile.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// The driver names no compute instance profile for it.
-    #[error("no compute instance profile fills {0}")]
-    NoComputeProfile(ProfileName),
-    /// All of its instances of the profile are there.
-    #[error("it holds all {most} of {profile} that it can")]
-    AllMade {
-        /// The profile.
-        profile: ProfileName,
-        /// Its maximum count.
-        most: u32,
-    },
-    /// Its media engines are given away.
-    #[error("too few media engines are left for {0}")]
-    Engines(ProfileName),
-    /// No place is free.
-    #[error("no legal place for {profile} is free ({free} of {units} units are)")]
-    NoPlace {
-        /// The profile.
-        profile: ProfileName,
-        /// Free units.
-        free: u32,
-        /// All units.
-        units: u32,
-    },
-    /// It serves the ask, but there are too few like it.
-    #[error("it serves {0}")]
-    TooFew(u32),
-    /// It is cut.
-    #[error("it is cut into {0} instances")]
-    Cut(usize),
-    /// It lacks what was asked for.
-    #[error("it lacks {0}")]
-    Lacks(String),
-    /// NVLink does not join it with enough others that are free.
-    #[error("nvlink does not join it with enough free GPUs")]
-    NotJoined,
-    /// Its NVLinks are not known: the driver answers nothing about them while MIG is on.
-    #[error("its nvlinks are not known while MIG is on: turn MIG off with a layout first")]
-    LinksUnknown,
-}
-
 /// What serves `ask` best.
 ///
-/// `usage` says who uses what, over all of `views`. The choice is a function of its arguments alone.
-pub fn choose(views: &[GpuView<'_>], usage: &Usage, ask: &Ask) -> Result<Choice, NoRoom> {
+/// `usage` says who uses what, over all of `views`; `rings` what joins them, where that is known, by which a set of whole
+/// GPUs is chosen exactly. Whether an ask can be served does not depend on it. The choice is a function of its arguments
+/// alone.
+pub fn choose(
+    views: &[GpuView<'_>],
+    usage: &Usage,
+    rings: Option<&GpuRings>,
+    ask: &Ask,
+) -> Result<Choice, NoRoom> {
     let picks = match ask {
         Ask::Slice { profile, count }
             if profile.part(profile.compute_slices) != profile.part(None) =>
@@ -347,8 +217,8 @@ pub fn choose(views: &[GpuView<'_>], usage: &Usage, ask: &Ask) -> Result<Choice,
             part::choose(views, usage, profile, *count)
         }
         Ask::Slice { profile, count } => slice::choose(views, usage, profile, *count),
-        Ask::Gpus { count } => whole::choose(views, usage, *count, false),
-        Ask::Capability(requirement) => capability::choose(views, usage, requirement),
+        Ask::Gpus { count } => whole::choose(views, usage, rings, *count, false),
+        Ask::Capability(requirement) => capability::choose(views, usage, rings, requirement),
         Ask::Share { mode, of } => share::choose(views, usage, *mode, of),
     };
     match picks {
@@ -359,12 +229,6 @@ pub fn choose(views: &[GpuView<'_>], usage: &Usage, ask: &Ask) -> Result<Choice,
             reasons,
         }),
     }
-}
-
-/// [`NoRoom`] before it is known what exactly was asked.
-struct Shortage {
-    available: u32,
-    reasons: Vec<(GpuName, Refusal)>,
 }
 
 /// What speaks against a GPU whatever is asked of it.

@@ -3,19 +3,23 @@
 //! A collective runs round a ring, and as fast as the slowest pair of it. So a set is worth its widest ring: the
 //! Hamiltonian cycle whose narrowest pair is the widest. Among sets of equal rings the one that leaves the most for later
 //! is taken, which is the sum over every size of the best ring among what remains; then the larger sum of pair scores, the
-//! nearer network interfaces, the fewer NUMA nodes, and the lowest numbers.
+//! nearer network interfaces, the fewer NUMA nodes, the one that leaves the fuller NUMA nodes, and the lowest numbers.
 //!
 //! [`RingTable::new`] works everything out that does not depend on what is free, once for each change of the topology; a
 //! choice then looks at every set of the wanted size. A device that is lost is one that is not free: it takes no other
 //! with it.
 
+mod gpus;
 mod pick;
 mod table;
+mod weights;
 
 use std::collections::BTreeSet;
 
+pub use gpus::GpuRings;
 pub use pick::{Chosen, Wish, WishError};
 pub use table::RingTable;
+pub use weights::{GBPS, Nearness, PairWeights, SCORES, Weights, is_one_board};
 
 /// Most devices that are chosen among; every set of them has a row in the tables.
 pub const MOST_DEVICES: usize = 16;

@@ -41,6 +41,7 @@ mod share;
 mod split;
 mod together;
 mod vgpu;
+mod whole;
 mod wishes;
 
 /// A GPU of these profiles that holds `state`, in order of the state.

@@ -303,7 +303,10 @@ fn the_fleet_chooses_what_the_owner_would() {
             kerf_planner::Pick::Part { cut, .. } => (pick.gpu(), Some(cut.placement)),
             kerf_planner::Pick::Gpu { .. } | kerf_planner::Pick::Share(_) => (pick.gpu(), None),
         };
-        match (choose(&views, &usage, &ask), model.choose(&ask, As::Now)) {
+        match (
+            choose(&views, &usage, None, &ask),
+            model.choose(&ask, As::Now),
+        ) {
             (Ok(own), Ok(seen)) => {
                 let places =
                     |picks: &[kerf_planner::Pick]| picks.iter().map(place_of).collect::<Vec<_>>();

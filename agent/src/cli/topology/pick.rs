@@ -27,7 +27,7 @@ use super::super::{Context, Exit};
 pub use args::Args;
 pub use error::PickError;
 use machine::Machine;
-use weights::Tables;
+use weights::weights;
 use wish::{left_out, wish};
 
 /// How long one GPU may take to answer.
@@ -94,8 +94,8 @@ pub fn discovery(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Inven
 }
 
 fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
-    let tables = Tables::new(&args.gbps, &args.score);
-    let table = RingTable::new(machine.rings(&tables)?);
+    let weights = weights(&args.gbps, &args.score);
+    let table = RingTable::new(machine.rings(&weights)?);
     let wish = wish(args, machine)?;
     let begun = Instant::now();
     let chosen = table.pick(&wish).map_err(|source| PickError::Wish {

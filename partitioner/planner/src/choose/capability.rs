@@ -8,6 +8,7 @@ use kerf_types::{Bytes, ProfileName};
 use super::{GpuView, Pick, Refusal, Shortage, slice, whole};
 use crate::grid::GridProfile;
 use crate::host::{GpuName, Usage};
+use crate::rings::GpuRings;
 
 /// How large a profile is: the smaller is tried first. A plain profile goes before one with attributes, and
 /// fewer media engines before more, so that scarce engines stay for those who ask for them.
@@ -16,6 +17,7 @@ type Size = (Bytes, u8, bool, [u64; 4]);
 pub(super) fn choose(
     views: &[GpuView<'_>],
     usage: &Usage,
+    rings: Option<&GpuRings>,
     requirement: &Requirement,
 ) -> Result<Vec<Pick>, Shortage> {
     let mut able = Vec::new();
@@ -29,7 +31,7 @@ pub(super) fn choose(
         }
     }
     if let Some(count) = requirement.nvlink {
-        let picks = whole::choose(&able, usage, count, true);
+        let picks = whole::choose(&able, usage, rings, count, true);
         return picks.map_err(|shortage| all_reasons(reasons, shortage));
     }
     for (_, name) in by_size(&able, requirement) {
@@ -43,7 +45,7 @@ pub(super) fn choose(
             Err(shortage) => merge(&mut reasons, shortage.reasons),
         }
     }
-    let picks = whole::choose(&able, usage, 1, false);
+    let picks = whole::choose(&able, usage, rings, 1, false);
     picks.map_err(|shortage| all_reasons(reasons, shortage))
 }
 

@@ -1,4 +1,9 @@
 //! Whole GPUs: idle, uncut, near each other.
+//!
+//! Where it is known what joins the GPUs of the host, the set is chosen [exactly](exact). Where it is not (a host of more
+//! GPUs than the tables hold, a host of another that is known by its record alone), NUMA nodes tell what is near.
+
+mod exact;
 
 use std::collections::BTreeMap;
 
@@ -7,6 +12,7 @@ use kerf_types::{Gpu, MigMode, PciAddress};
 
 use super::{GpuView, Pick, Refusal, Shortage, common};
 use crate::host::{Usage, changes_mode_at_once, processes};
+use crate::rings::GpuRings;
 
 /// A GPU that can be given as a whole.
 #[derive(Clone, Copy)]
@@ -19,6 +25,7 @@ struct Candidate<'a> {
 pub(super) fn choose(
     views: &[GpuView<'_>],
     usage: &Usage,
+    rings: Option<&GpuRings>,
     count: u32,
     joined: bool,
 ) -> Result<Vec<Pick>, Shortage> {
@@ -32,7 +39,12 @@ pub(super) fn choose(
     }
     candidates.sort_by_key(|candidate| (candidate.disable_mig, candidate.gpu.index));
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    if let Some(chosen) = best(&candidates, wanted, joined) {
+    let field = rings.and_then(|rings| exact::Field::of(rings, &candidates));
+    let chosen = match &field {
+        Some(field) => field.best(wanted, joined),
+        None => best(&candidates, wanted, joined),
+    };
+    if let Some(chosen) = chosen {
         return Ok(chosen.iter().map(|one| one.pick()).collect());
     }
     let available = u32::try_from(candidates.len()).unwrap_or(u32::MAX);

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use super::{DeviceSet, RingTable};
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wish {
     /// How many devices.
     pub count: usize,
@@ -15,6 +15,8 @@ pub struct Wish {
     pub include: DeviceSet,
     /// Those that must not be, free or not.
     pub avoid: DeviceSet,
+    /// Those that cost something to have: of equal rings one with fewer of them is taken, whatever is left for later.
+    pub rather_not: DeviceSet,
     /// Groups of which one must hold all, such as the devices of a NUMA node or below a switch; `None` binds nothing.
     pub within: Option<Vec<DeviceSet>>,
 }
@@ -89,7 +91,7 @@ impl RingTable {
             set.has_all(wish.include) && groups.iter().any(|group| group.has_all(*set))
         };
         let sets = self.of_size(wish.count).iter().copied().filter(fits);
-        let set = sets.max_by_key(|set| self.worth(*set, free));
+        let set = sets.max_by_key(|set| self.worth(*set, free, wish.rather_not));
         // A group with room for so many holds a set of so many.
         let set = set.unwrap_or_default();
         let row = self.row(set);
@@ -101,14 +103,16 @@ impl RingTable {
     }
 
     /// By what sets are compared, the most important first. Among equals the one with the lowest numbers is the greatest.
-    fn worth(&self, set: DeviceSet, free: DeviceSet) -> impl Ord + use<> {
-        let (row, rest) = (self.row(set), free.without(set));
+    fn worth(&self, set: DeviceSet, free: DeviceSet, cost: DeviceSet) -> impl Ord + use<> {
+        let (row, rest) = (self.row(set), self.row(free.without(set)));
         (
             row.ring,
-            self.row(rest).prospect,
+            Reverse(set.and(cost).len()),
+            rest.prospect,
             row.pair_score,
             row.nic_score,
             Reverse(row.nodes.count_ones()),
+            rest.together,
             // The lowest number in which they differ counts the most.
             set.0.reverse_bits(),
         )

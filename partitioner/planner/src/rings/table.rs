@@ -28,6 +28,9 @@ pub(super) struct Row {
     pub nic_score: u32,
     /// Its NUMA nodes, a bit for each in the order of their ids.
     pub nodes: u16,
+    /// How many two of its devices share a NUMA node, each order and a device with itself counted: the sum of the squares
+    /// of how many are on each. The fuller the nodes, the more.
+    pub together: u16,
     /// Sum over every size, from two on, of the widest ring of so many of its devices in MB/s.
     pub prospect: u64,
 }
@@ -93,6 +96,11 @@ fn with_sums(host: &RingHost) -> Vec<Row> {
             let device = host.devices().get(first).copied().unwrap_or_default();
             row.nic_score = row.nic_score.saturating_add(device.nic_score);
             row.nodes |= bit_of(device.numa_node, &nodes);
+            if device.numa_node.is_some() {
+                let others = rest.iter().filter_map(|other| host.devices().get(other));
+                let same = others.filter(|other| other.numa_node == device.numa_node);
+                row.together += 1 + same.map(|_| 2).sum::<u16>();
+            }
             row
         });
         rows.push(row);

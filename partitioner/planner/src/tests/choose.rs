@@ -54,7 +54,7 @@ impl World {
         let mut views: Vec<GpuView<'_>> =
             self.gpus.iter().map(|gpu| view(gpu, &self.grid)).collect();
         views.iter_mut().for_each(change);
-        match choose(&views, &self.usage, &ask.parse().expect("an ask")) {
+        match choose(&views, &self.usage, None, &ask.parse().expect("an ask")) {
             Err(none) => none.to_string(),
             Ok(choice) => {
                 assert_eq!(check_choice(&views, &self.usage, &choice), []);

@@ -77,7 +77,7 @@ fn keeping_options_refuses_as_little_as_the_optimum() {
             ..Usage::default()
         };
         let view = super::view(gpu, &grid);
-        match choose(&[view], &usage, &asks[&profile])
+        match choose(&[view], &usage, None, &asks[&profile])
             .ok()?
             .picks
             .as_slice()

@@ -1,5 +1,6 @@
 //! The chosen set is the one that trying every order of every set finds.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -26,9 +27,7 @@ fn wish(count: usize, free: &[usize]) -> Wish {
     Wish {
         count,
         free: free.iter().copied().collect(),
-        include: DeviceSet::EMPTY,
-        avoid: DeviceSet::EMPTY,
-        within: None,
+        ..Wish::default()
     }
 }
 
@@ -53,7 +52,7 @@ fn orders(of: &[usize]) -> Vec<Vec<usize>> {
 }
 
 /// The widest ring by trying every order; of one or none 0.
-fn widest(host: &RingHost, devices: &[usize]) -> u32 {
+pub(super) fn widest(host: &RingHost, devices: &[usize]) -> u32 {
     let narrowest = |order: Vec<usize>| {
         let next = order.iter().cycle().skip(1);
         let pairs = order.iter().zip(next);
@@ -67,7 +66,7 @@ fn widest(host: &RingHost, devices: &[usize]) -> u32 {
 }
 
 /// Every set of so many of these.
-fn sets(of: &[usize], size: usize) -> Vec<Vec<usize>> {
+pub(super) fn sets(of: &[usize], size: usize) -> Vec<Vec<usize>> {
     match (size, of.split_first()) {
         (0, _) => vec![Vec::new()],
         (_, None) => Vec::new(),
@@ -112,7 +111,12 @@ fn reference(host: &RingHost, wish: &Wish) -> Option<Vec<usize>> {
             .filter_map(|one| host.devices()[*one].numa_node)
             .collect();
         let ring = if set.len() > 1 { widest(host, set) } else { 0 };
-        (ring, later, score, nics, std::cmp::Reverse(nodes.len()))
+        let cost = set.iter().filter(|one| wish.rather_not.contains(**one));
+        let node = |one: &usize| host.devices()[*one].numa_node;
+        let on = |of: u32| rest.iter().filter(|one| node(one) == Some(of)).count();
+        let together: usize = (0..3).map(|node| on(node).pow(2)).sum();
+        let (cost, nodes) = (Reverse(cost.count()), Reverse(nodes.len()));
+        (ring, cost, later, score, nics, nodes, together)
     };
     let sets = sets(&free, wish.count).into_iter().filter(may);
     let worths: Vec<_> = sets.map(|set| (worth(&set), set)).collect();
@@ -131,6 +135,7 @@ prop_compose! {
         free in 0u16..64,
         include in prop_oneof![3 => Just(0u16), 1 => 0u16..64],
         avoid in prop_oneof![2 => Just(0u16), 1 => 0u16..64],
+        rather_not in prop_oneof![2 => Just(0u16), 1 => 0u16..64],
         within in prop_oneof![2 => Just(None), 1 => prop::collection::vec(0u16..64, 0..3).prop_map(Some)],
     ) -> (RingHost, Wish) {
         let bits = |bits: u16| (0..count).filter(|at| bits >> at & 1 == 1).collect::<DeviceSet>();
@@ -144,6 +149,7 @@ prop_compose! {
             free: bits(free),
             include: bits(include),
             avoid: bits(avoid),
+            rather_not: bits(rather_not),
             within: within.map(|within| within.into_iter().map(bits).collect()),
         };
         (host.expect("few devices"), wish)

@@ -82,12 +82,17 @@ impl World {
 
     fn pick(&self, ask: &str) -> crate::Choice {
         let ask = ask.parse().expect("an ask");
-        choose(&self.views(), &self.usage, &ask).expect("a place")
+        choose(&self.views(), &self.usage, None, &ask).expect("a place")
     }
 
     /// The pick in short, or the reason; every choice is checked.
     fn ask(&self, ask: &str) -> String {
-        match choose(&self.views(), &self.usage, &ask.parse().expect("an ask")) {
+        match choose(
+            &self.views(),
+            &self.usage,
+            None,
+            &ask.parse().expect("an ask"),
+        ) {
             Err(none) => none.to_string(),
             Ok(choice) => {
                 let found = crate::check::check_choice(&self.views(), &self.usage, &choice);

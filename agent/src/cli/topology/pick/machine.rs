@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::topology::{Device, Near, Site};
-use kerf_planner::rings::{DeviceSet, RingDevice, RingHost, TooMany};
+use kerf_planner::rings::{
+    DeviceSet, Nearness, PairWeights, RingDevice, RingHost, TooMany, is_one_board,
+};
 use kerf_types::inventory::Nic;
 use kerf_types::topology::LinkClass;
 use kerf_types::{Inventory, PciAddress};
-
-use super::weights::{Nearness, Tables};
 
 /// Accelerators in the order of their addresses, so that a choice between sets that are as good does not depend on how
 /// a file happens to be written.
@@ -99,14 +99,11 @@ impl Machine {
         near: impl Fn(usize, usize) -> Option<Near>,
     ) -> Self {
         let nearness = |a: usize, b: usize| {
-            let card = |at: usize| {
-                let pci = addresses.get(at).copied().flatten()?;
-                Some((pci.domain, pci.bus, pci.device))
-            };
+            let address = |at: usize| addresses.get(at).copied().flatten();
             let near = near(a, b)?;
             Some(Nearness {
                 level: near.level,
-                is_one_board: card(a).is_some() && card(a) == card(b),
+                is_one_board: is_one_board(address(a), address(b)),
                 links: near.links,
             })
         };
@@ -210,9 +207,9 @@ impl Machine {
     ///
     /// # Errors
     /// Where there are too many.
-    pub fn rings(&self, tables: &Tables) -> Result<RingHost, TooMany> {
+    pub fn rings(&self, weights: &PairWeights) -> Result<RingHost, TooMany> {
         let devices = self.accelerators.iter().map(|one| {
-            let nics = one.nics.iter().map(|(_, level)| tables.score(*level));
+            let nics = one.nics.iter().map(|(_, level)| weights.score(*level));
             RingDevice {
                 numa_node: one.numa_node,
                 nic_score: nics.max().unwrap_or(0),
@@ -220,7 +217,7 @@ impl Machine {
         });
         RingHost::new(devices.collect(), |a, b| {
             let near = self.nearness(a, b);
-            near.map(|near| tables.pair(near)).unwrap_or_default()
+            near.map(|near| weights.pair(near)).unwrap_or_default()
         })
     }
 }

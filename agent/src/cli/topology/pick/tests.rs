@@ -1,11 +1,13 @@
 //! What is picked on public machines, and what is said where nothing can be.
 
 use clap::Parser;
-use kerf_planner::rings::{DeviceSet, RingHost, RingTable, Wish};
+use kerf_planner::rings::{DeviceSet, GpuRings, PairWeights, RingHost, RingTable, Wish};
+use kerf_planner::{GpuView, Usage, choose};
+use kerf_types::{Ask, Gpu, MigMode, PciAddress};
 use serde_json::{Value, json};
 
-use super::weights::Tables;
 use super::{Args, Machine, PickError, Picked, pick};
+use crate::host::fixture;
 
 /// Two sockets with a switch each, two GPUs and a network interface below each; the GPUs of a switch are linked.
 const SMALL: &str = r#"<system version="1">
@@ -156,6 +158,62 @@ fn what_cannot_be_had_is_said() {
     );
 }
 
+/// The GPUs of a machine as a host gives them to leases and jobs.
+struct Asks {
+    gpus: Vec<Gpu>,
+    rings: GpuRings,
+}
+
+impl Asks {
+    fn of(machine: &Machine, host: &RingHost) -> Self {
+        let addresses: Vec<PciAddress> = machine.addresses().iter().copied().flatten().collect();
+        let at = |pci| addresses.iter().position(|one| *one == pci).expect("known");
+        let devices = addresses
+            .iter()
+            .copied()
+            .zip(host.devices().iter().copied());
+        let rings = GpuRings::renewed(None, devices.collect(), |a, b| host.pair(at(a), at(b)));
+        let gpus = (0..).zip(&addresses).map(|(index, pci)| Gpu {
+            pci: *pci,
+            mig_mode: MigMode::Disabled,
+            numa_node: host.devices()[at(*pci)].numa_node,
+            ..fixture::gpu(index)
+        });
+        Self {
+            gpus: gpus.collect(),
+            rings: rings.expect("few"),
+        }
+    }
+
+    /// What an ask gets, by the machine's numbers. Among equal sets it may be another than the file's order has first.
+    fn ask(&self, count: usize, free: DeviceSet) -> DeviceSet {
+        let view = |gpu| GpuView {
+            gpu,
+            grid: None,
+            may_enable_mig: true,
+            may_disable_mig: true,
+            closed: None,
+        };
+        let views: Vec<GpuView<'_>> = self.gpus.iter().map(view).collect();
+        let all = self.gpus.iter().enumerate();
+        let taken = all.filter(|(at, _)| !free.contains(*at));
+        let usage = Usage {
+            gpus: taken
+                .map(|(_, gpu)| (gpu.pci, "a job".to_owned()))
+                .collect(),
+            ..Usage::default()
+        };
+        let ask: Ask = format!("gpu:{count}").parse().expect("an ask");
+        let choice = choose(&views, &usage, Some(&self.rings), &ask).expect("enough are free");
+        let picked = |pci| self.gpus.iter().position(|gpu| gpu.pci == pci);
+        choice
+            .picks
+            .iter()
+            .filter_map(|pick| picked(pick.gpu()))
+            .collect()
+    }
+}
+
 /// The public machines.
 fn machines() -> Vec<(String, Machine)> {
     let folder = kerf_tests::tree::data_dir().join("nccl-topo");
@@ -197,13 +255,14 @@ fn widest(host: &RingHost, begun: &[usize], rest: DeviceSet) -> u32 {
 
 #[test]
 fn on_no_public_machine_is_there_a_wider_ring() {
-    let tables = Tables::new(&[], &[]);
+    let weights = PairWeights::default();
     let mut cases = 0;
     for (name, machine) in machines() {
         if machine.count() > 8 {
             continue;
         }
-        let table = RingTable::new(machine.rings(&tables).expect("few"));
+        let table = RingTable::new(machine.rings(&weights).expect("few"));
+        let asks = Asks::of(&machine, table.host());
         let sets: Vec<DeviceSet> = (0..1_u32 << machine.count())
             .map(|bits| {
                 (0..machine.count())
@@ -229,13 +288,17 @@ fn on_no_public_machine_is_there_a_wider_ring() {
                 let wish = Wish {
                     count,
                     free: *free,
-                    include: DeviceSet::EMPTY,
-                    avoid: DeviceSet::EMPTY,
-                    within: None,
+                    ..Wish::default()
                 };
                 let chosen = table.pick(&wish).expect("enough are free");
                 assert_eq!(
                     (chosen.ring_mbps, of(&chosen.set)),
+                    (best, true),
+                    "{name}: {wish:?}"
+                );
+                let asked = asks.ask(count, *free);
+                assert_eq!(
+                    (Some(table.ring(asked)), of(&asked)),
                     (best, true),
                     "{name}: {wish:?}"
                 );

@@ -18,6 +18,7 @@ pub(super) fn wish(args: &Args, machine: &Machine) -> Result<Wish, PickError> {
         free: free.and(machine.well()),
         include: set(&args.include, machine)?,
         avoid: set(&args.avoid, machine)?.union(far(args, machine)),
+        rather_not: DeviceSet::EMPTY,
         within: args.same.map(|same| match same {
             Same::Numa => machine.by_node(),
             Same::Switch => machine.by_switch(),

@@ -110,7 +110,7 @@ fn every_mutant_of_a_share_is_caught() {
                 "memory>=4GiB,mps",
             ];
             let ask = random.pick(&asks).parse().expect("an ask");
-            let Ok(choice) = choose(&world.views(), &world.usage, &ask) else {
+            let Ok(choice) = choose(&world.views(), &world.usage, None, &ask) else {
                 continue;
             };
             assert_eq!(check_choice(&world.views(), &world.usage, &choice), []);
@@ -134,7 +134,7 @@ fn every_mutant_of_a_share_is_caught() {
 fn one_place_is_not_given_twice_nor_a_shared_gpu_as_a_whole() {
     let world = World::new().shared(0, mps(4, None));
     let ask = "gpu,mps".parse().expect("an ask");
-    let choice = choose(&world.views(), &world.usage, &ask).expect("a share");
+    let choice = choose(&world.views(), &world.usage, None, &ask).expect("a share");
     let twice = [choice.picks.clone(), choice.picks.clone()].concat();
     assert_ne!(
         check_choice(&world.views(), &world.usage, &Choice { picks: twice }),
