@@ -46,7 +46,7 @@ impl Host {
             })
             .collect();
         let usage = self.usage();
-        let choice = choose(&views, &usage, None, ask)
+        let choice = choose(&views, &usage, self.rings.known(), ask)
             .map_err(|refusal| refused(ask, &refusal, policy.on_demand))?;
         let violations = check_choice(&views, &usage, &choice);
         if !violations.is_empty() {

@@ -377,7 +377,9 @@ impl Host {
             return Err(error);
         }
         self.modes.clear();
-        let text = format!("reserved for {}", lease.holder);
+        let ring = self.rings.words(&lease.subjects);
+        let ring = ring.map_or_else(String::new, |ring| format!(": {ring}"));
+        let text = format!("reserved for {}{ring}", lease.holder);
         self.events.add("lease", &lease.id.to_string(), &text);
         Ok(lease)
     }

@@ -37,6 +37,7 @@ mod recover;
 mod refusals;
 mod release;
 mod resume;
+mod rings;
 pub mod sharing;
 pub mod vgpu;
 pub mod view;
@@ -103,6 +104,8 @@ pub struct Host {
     events: Events,
     metrics: Arc<SelfMetrics>,
     inventory: Inventory,
+    /// What joins the GPUs, by which sets of them are chosen.
+    rings: rings::Rings,
     /// The GPUs that the kernel driver serves; `None` where it does not say.
     listed: Option<Vec<PciAddress>>,
     /// The AMD GPUs that the driver serves.
@@ -176,6 +179,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         events: parts.events,
         metrics: parts.metrics,
         inventory,
+        rings: rings::Rings::default(),
         listed: None,
         listed_amd: Vec::new(),
         amd_requests: amd::Requests::new(),

@@ -33,6 +33,8 @@ impl Host {
             }
             Err(error) => self.driver_failed(&error),
         }
+        // Tables of sixteen GPUs take some ten milliseconds; the other tasks of this thread go on meanwhile.
+        tokio::task::block_in_place(|| self.rings.note(&self.inventory));
         self.look_at_vgpus().await;
     }
 

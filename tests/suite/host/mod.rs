@@ -18,6 +18,7 @@ mod offered;
 pub mod page;
 mod parts;
 mod refusals;
+mod rings;
 mod rules;
 pub mod said;
 mod scrapes;
