@@ -1,6 +1,7 @@
 //! The worker against simulated machines, through the real library ABI and the real socket.
 
 mod amd;
+mod beside;
 mod compute_mode;
 mod crash;
 mod faults;
