@@ -1,8 +1,8 @@
 //! `config.json` of a container and kerfd's answer to its runtime: a container gets what was granted and no more.
 
 use kerf_runtime::frame::{
-    DeviceNode, Grant, LaunchKind, LaunchReply, LaunchRequest, MountEntry, REQUEST_SCHEMA, decode,
-    encode,
+    DeviceNode, Grant, LaunchKind, LaunchReply, LaunchRequest, MountEntry, Offer, REQUEST_SCHEMA,
+    decode, encode,
 };
 use kerf_runtime::spec::{APPLIED, Config, apply};
 use kerf_runtime::vet;
@@ -108,6 +108,10 @@ fn grant() -> Grant {
         options: vec!["ro".to_owned()],
         kind: "bind".to_owned(),
     };
+    let offer = Offer {
+        mount: mount("/run/nvidia-topologyd/virtualTopology.xml"),
+        env: vec!["NCCL_TOPO_FILE=/run/nvidia-topologyd/virtualTopology.xml".to_owned()],
+    };
     Grant {
         lease_id: LEASE.to_owned(),
         fence: 7,
@@ -116,6 +120,7 @@ fn grant() -> Grant {
         cpuset_mems: Some("0".to_owned()),
         env: vec!["NVIDIA_VISIBLE_DEVICES=void".to_owned()],
         mounts: vec![mount("/usr/lib/libcuda.so.1"), mount("/dev/shm")],
+        offers: vec![offer],
         claimed: Vec::new(),
         additional_gids: vec![44],
     }
@@ -182,7 +187,8 @@ fn mounts(before: &Value, after: &Value, grant: &Grant) {
     let (old, new) = (list(before, "/mounts"), list(after, "/mounts"));
     let at = |mount: &Value| mount["destination"].clone();
     for mount in new.iter().filter(|mount| !old.contains(mount)) {
-        let is_granted = grant.mounts.iter().any(|one| {
+        let offered = grant.offers.iter().map(|offer| &offer.mount);
+        let is_granted = grant.mounts.iter().chain(offered).any(|one| {
             one.destination.to_str() == mount["destination"].as_str()
                 && one.source.to_str() == mount["source"].as_str()
         });
@@ -202,25 +208,32 @@ fn is_shm(path: &str) -> bool {
     std::path::Path::new(path) == std::path::Path::new("/dev/shm")
 }
 
-/// Variables of other names stay, in their order; those of the grant are there once.
+/// Variables of other names stay, in their order; those of the grant are there once, and those of an offer where the
+/// container had none.
 fn environment(before: &Value, after: &Value, grant: &Grant) {
-    let key = |entry: &Value| {
-        let text = entry.as_str().unwrap_or_default();
-        text.split_once('=').map_or(text, |(key, _)| key).to_owned()
-    };
-    let granted: Vec<String> = grant
-        .env
-        .iter()
-        .map(|one| key(&one.as_str().into()))
-        .collect();
+    let key = |text: &str| text.split_once('=').map_or(text, |(key, _)| key).to_owned();
+    let keys = |entries: &[String]| entries.iter().map(|one| key(one)).collect::<Vec<String>>();
+    let of_entry = |entry: &Value| key(entry.as_str().unwrap_or_default());
+    let granted = keys(&grant.env);
+    let mut known = granted.clone();
+    known.extend(grant.offers.iter().flat_map(|offer| keys(&offer.env)));
     let others = |spec| {
         let env = list(spec, "/process/env").iter();
-        let others = env.filter(|entry| !granted.contains(&key(entry)));
+        let others = env.filter(|entry| !known.contains(&of_entry(entry)));
         others.cloned().collect::<Vec<Value>>()
     };
     assert_eq!(others(before), others(after));
-    for name in &granted {
-        let env = list(after, "/process/env").iter();
-        assert_eq!(env.filter(|entry| key(entry) == *name).count(), 1, "{name}");
+    let with = |spec, name: &String| {
+        let env = list(spec, "/process/env").iter();
+        let with = env.filter(|entry| of_entry(entry) == *name);
+        with.cloned().collect::<Vec<Value>>()
+    };
+    for name in &known {
+        let (old, new) = (with(before, name), with(after, name));
+        match granted.contains(name) {
+            true => assert_eq!(new.len(), 1, "{name}"),
+            false if old.is_empty() => assert!(new.len() <= 1, "{name}"),
+            false => assert_eq!(old, new, "{name} is the container's own"),
+        }
     }
 }

@@ -53,6 +53,8 @@ table!(
         user: String,
         /// Default false.
         host_network: bool,
+        /// Default false.
+        nccl_topology: bool,
         /// Default 60000.
         reservation_ttl_ms: u64,
     }
@@ -98,6 +100,7 @@ impl LaunchTable {
             log_limit: bytes("launch.log_limit", self.log_limit.as_deref(), LOG_LIMIT)?,
             kept_logs: bytes("launch.kept_logs", self.kept_logs.as_deref(), KEPT_LOGS)?,
             host_network: self.host_network.unwrap_or(false),
+            nccl_topology: self.nccl_topology.unwrap_or(false),
             reservation_ttl: millis("launch.reservation_ttl_ms", ttl, 60_000)?,
             namespace,
         })
@@ -212,6 +215,7 @@ impl From<&Launch> for LaunchTable {
             log_limit: Some(launch.log_limit.to_string()),
             kept_logs: Some(launch.kept_logs.to_string()),
             host_network: Some(launch.host_network),
+            nccl_topology: Some(launch.nccl_topology),
             reservation_ttl_ms: u64::try_from(launch.reservation_ttl.as_millis()).ok(),
         }
     }

@@ -132,6 +132,8 @@ pub struct Launch {
     pub kept_logs: Bytes,
     /// Whether jobs share the host's network.
     pub host_network: bool,
+    /// Whether containers get a file that describes their devices to NCCL.
+    pub nccl_topology: bool,
     /// How long a promised slice is kept for a container that does not come.
     pub reservation_ttl: Duration,
 }

@@ -1,4 +1,4 @@
-//! The device nodes, environment, CPUs and mounts that a lease stands for.
+//! The device nodes, environment and mounts that a lease stands for.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -10,9 +10,8 @@ use kerf_types::{Gpu, GpuInstance, PciAddress};
 use nix::sys::stat::{major, minor};
 
 use super::view::with_only;
-use super::{Host, HostError, observe};
+use super::{Host, HostError, locality, observe};
 use crate::cdi::CdiDevice;
-use crate::process;
 
 /// Nodes that every container with a GPU needs.
 const COMMON: [&str; 2] = ["/dev/nvidiactl", "/dev/nvidia-uvm"];
@@ -25,7 +24,7 @@ impl Host {
     /// Everything that the container of a lease gets.
     pub(super) async fn grant_of(&mut self, lease: &Lease) -> Result<Grant, HostError> {
         let device = self.lease_device(lease).await?;
-        let (cpuset_cpus, cpuset_mems) = self.cpuset(lease);
+        let (cpuset_cpus, cpuset_mems) = locality::cpuset(&self.inventory, lease);
         let mut env = device.env;
         env.push(format!("KERF_LEASE={}", lease.id));
         Ok(Grant {
@@ -36,6 +35,7 @@ impl Host {
             cpuset_mems,
             env,
             mounts: device.mounts,
+            offers: Vec::new(),
             claimed: Vec::new(),
             additional_gids: Vec::new(),
         })
@@ -87,6 +87,8 @@ impl Host {
         }
         let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
         extra.env.insert(0, visible);
+        let nearby = locality::nearby(&self.inventory, lease);
+        extra.env.extend(locality::variables(&nearby));
         Ok(CdiDevice {
             nodes: nodes.into_values().collect(),
             ..extra
@@ -227,36 +229,6 @@ impl Host {
         mounts
     }
 
-    /// CPUs and memory of the NUMA nodes next to the lease, as far as this process may use them: a cpuset
-    /// that the kernel does not have would make every launch fail.
-    fn cpuset(&self, lease: &Lease) -> (Option<String>, Option<String>) {
-        let mut nodes: Vec<u32> = lease
-            .subjects
-            .iter()
-            .filter_map(|subject| self.gpu(subject.gpu()).ok()?.numa_node)
-            .collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        let Some((allowed_cpus, allowed_mems)) = process::allowed() else {
-            return (None, None);
-        };
-        let cpus = self
-            .inventory
-            .numa_nodes
-            .iter()
-            .filter(|node| nodes.contains(&node.id))
-            .flat_map(|node| parse_list(&node.cpus))
-            .collect();
-        let cpus = common(cpus, &allowed_cpus);
-        let mems = common(nodes, &allowed_mems);
-        // Memory nodes without their CPUs would pin a container away from its own memory.
-        if cpus.is_empty() {
-            (None, None)
-        } else {
-            (Some(cpus), non_empty(mems))
-        }
-    }
-
     /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut. A share has no
     /// name that stands: it comes by an ask or by a lease.
     pub(super) async fn standing_devices(&mut self) -> super::publish::Standing {
@@ -313,56 +285,4 @@ fn gone(what: String) -> HostError {
 
 fn under(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
-}
-
-fn non_empty(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
-}
-
-/// The numbers of a kernel list (`0-3,8`); what cannot be read is left out.
-fn parse_list(text: &str) -> Vec<u32> {
-    let range = |part: &str| -> Option<std::ops::RangeInclusive<u32>> {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        Some(from.trim().parse().ok()?..=to.trim().parse().ok()?)
-    };
-    text.split(',').filter_map(range).flatten().collect()
-}
-
-/// The numbers that are in both, as a kernel list.
-fn common(wanted: Vec<u32>, allowed: &str) -> String {
-    let allowed = parse_list(allowed);
-    let mut both: Vec<u32> = wanted.into_iter().filter(|n| allowed.contains(n)).collect();
-    both.sort_unstable();
-    both.dedup();
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for number in both {
-        match ranges.last_mut() {
-            Some((_, end)) if *end + 1 == number => *end = number,
-            _ => ranges.push((number, number)),
-        }
-    }
-    let words: Vec<String> = ranges
-        .into_iter()
-        .map(|(from, to)| {
-            if from == to {
-                from.to_string()
-            } else {
-                format!("{from}-{to}")
-            }
-        })
-        .collect();
-    words.join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{common, parse_list};
-
-    #[test]
-    fn lists_are_cut_to_what_is_allowed() {
-        assert_eq!(parse_list("0-3,8"), [0, 1, 2, 3, 8]);
-        assert_eq!(common(parse_list("0-55,112-167"), "0-1"), "0-1");
-        assert_eq!(common(parse_list("56-111"), "0-1"), "");
-        assert_eq!(common(vec![1, 3, 2, 9], "0-7,9"), "1-3,9");
-    }
 }

@@ -83,8 +83,13 @@ impl Host {
             pid_file: request.pid_file.clone(),
         };
         let made_now = request.ask.is_some();
-        self.give(lease, container, Some(pending), None, made_now)
-            .await
+        let grant = self
+            .give(lease.clone(), container, Some(pending), None, made_now)
+            .await?;
+        Ok(Grant {
+            offers: self.nccl_offers(&lease),
+            ..grant
+        })
     }
 
     /// The grant of a lease, after a look at each of its GPUs: a promise may be hours old.

@@ -75,6 +75,7 @@ impl Host {
             );
         }
         self.drop_stale_copies();
+        self.drop_stale_nccl_files();
         self.degraded.remove(STARTING);
         self.settle().await;
     }

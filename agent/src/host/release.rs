@@ -248,6 +248,7 @@ impl Host {
         if let Err(error) = files::remove(&command::mirror_path(&self.config, lease.id)) {
             tracing::warn!(lease.id = %lease.id, %error, "copy of an ended lease remains");
         }
+        self.drop_nccl_file(lease.id);
         Ok(())
     }
 }

@@ -235,13 +235,9 @@ impl Kerf for Service {
     ) -> Result<Response<v1::ListLeasesResponse>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let leases = self
-            .host
-            .view()
-            .leases
-            .iter()
-            .map(v1::Lease::from)
-            .collect();
+        let view = self.host.view();
+        let leases = view.leases.iter();
+        let leases = leases.map(|lease| leases::message(&view, lease)).collect();
         self.counted("list_leases", begun, Ok(v1::ListLeasesResponse { leases }))
     }
 

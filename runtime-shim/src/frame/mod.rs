@@ -132,6 +132,9 @@ pub struct Grant {
     /// Bind mounts of what the driver offers.
     #[serde(default)]
     pub mounts: Vec<MountEntry>,
+    /// What the container gets unless it has something of its own in its place. A shim that does not know them gives none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Offer>,
     /// Devices of the other standing names that this container has claimed before: the hook of the last name looks
     /// at all of them together. Never granted by this answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -172,4 +175,14 @@ pub struct MountEntry {
     pub options: Vec<String>,
     /// The mount's type; `bind` is the only one that a grant may hold.
     pub kind: String,
+}
+
+/// A file with the variables that lead to it. It is given whole, or not at all: where the container sets one of the
+/// variables, or has something mounted at the place of the file or above it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The file.
+    pub mount: MountEntry,
+    /// `KEY=value` entries.
+    pub env: Vec<String>,
 }

@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod hooks;
 mod mounts;
+mod offers;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -137,6 +138,7 @@ impl<'a> Config<'a> {
         cpuset::apply(&mut self.root, grant)?;
         process::apply(&mut self.root, grant)?;
         mounts::apply(&mut self.root, &grant.mounts)?;
+        offers::apply(&mut self.root, &grant.offers)?;
         // Room for the whole at once: growing by doubling would copy the spec several times.
         let mut text = Vec::with_capacity(self.length + EDIT_ROOM);
         serde_json::to_writer(&mut text, &self.root).map_err(SpecError::Encode)?;

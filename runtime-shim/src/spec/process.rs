@@ -14,13 +14,9 @@ pub(super) fn apply(root: &mut Object<'_>, grant: &Grant) -> Result<(), SpecErro
     }
     let process = root.object("process", "process")?;
     process.refuse_lookalikes("process", &["env", "user"])?;
-    if !grant.env.is_empty() {
-        let list = process.list("env", ENV)?;
-        for entry in &grant.env {
-            set_variable(list, entry)?;
-        }
-    }
+    set(root, &grant.env)?;
     if !grant.additional_gids.is_empty() {
+        let process = root.object("process", "process")?;
         let user = process.object("user", "process.user")?;
         user.refuse_lookalikes("process.user", &["additionalGids"])?;
         add_groups(user.list("additionalGids", GIDS)?, &grant.additional_gids)?;
@@ -28,15 +24,47 @@ pub(super) fn apply(root: &mut Object<'_>, grant: &Grant) -> Result<(), SpecErro
     Ok(())
 }
 
+/// Sets these variables.
+pub(super) fn set(root: &mut Object<'_>, entries: &[String]) -> Result<(), SpecError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let list = root.object("process", "process")?.list("env", ENV)?;
+    for entry in entries {
+        set_variable(list, entry)?;
+    }
+    Ok(())
+}
+
+/// Whether the container has one of these variables, whatever its value.
+pub(super) fn sets_any(root: &mut Object<'_>, entries: &[String]) -> Result<bool, SpecError> {
+    let Some(process) = root.opened("process", "process")? else {
+        return Ok(false);
+    };
+    let Some(list) = process.opened_list("env", ENV)? else {
+        return Ok(false);
+    };
+    for node in list.iter() {
+        let old: String = node.read(ENV, "a list of strings")?;
+        if entries.iter().any(|entry| key(entry) == key(&old)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn key(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(key, _)| key)
+}
+
 /// Puts `entry` (`KEY=value`) in the place of the first entry with its key and drops any other: libraries
 /// differ in whether the first or the last of two counts.
 fn set_variable(list: &mut Vec<Node<'_>>, entry: &str) -> Result<(), SpecError> {
-    let key = entry.split_once('=').map_or(entry, |(key, _)| key);
     let mut place = None;
     let mut index = 0;
     while let Some(node) = list.get(index) {
         let old: String = node.read(ENV, "a list of strings")?;
-        let is_ours = old.split_once('=').map_or(old.as_str(), |(key, _)| key) == key;
+        let is_ours = key(&old) == key(entry);
         match (is_ours, place) {
             (false, _) => index += 1,
             (true, None) => {

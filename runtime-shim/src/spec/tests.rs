@@ -34,6 +34,7 @@ pub(in crate::spec) fn grant() -> Grant {
             options: vec!["ro".to_owned(), "nosuid".to_owned()],
             kind: "bind".to_owned(),
         }],
+        offers: Vec::new(),
         claimed: Vec::new(),
         additional_gids: vec![44, 7],
     }

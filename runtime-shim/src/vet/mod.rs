@@ -100,10 +100,12 @@ fn check(grant: &Grant) -> Result<(), VetError> {
             "the only one at its path",
         )?;
     }
-    for mount in &grant.mounts {
+    let offered = grant.offers.iter().map(|offer| &offer.mount);
+    for mount in grant.mounts.iter().chain(offered) {
         check_mount(mount)?;
     }
-    for entry in &grant.env {
+    let offered = grant.offers.iter().flat_map(|offer| &offer.env);
+    for entry in grant.env.iter().chain(offered) {
         let key = entry.split_once('=').map(|(key, _)| key);
         let is_good = key.is_some_and(|key| !key.is_empty()) && !entry.contains('\0');
         expect(is_good, "environment entry", entry, "KEY=value")?;

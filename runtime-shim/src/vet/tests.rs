@@ -1,7 +1,7 @@
 //! A grant that is fit for use passes; each way in which one can be wrong is refused by name.
 
 use super::*;
-use crate::frame::{LaunchKind, REQUEST_SCHEMA};
+use crate::frame::{LaunchKind, Offer, REQUEST_SCHEMA};
 
 fn request(lease: Option<&str>, claim: Option<&str>) -> LaunchRequest {
     LaunchRequest {
@@ -38,6 +38,15 @@ fn good() -> Grant {
             destination: "/usr/lib/libcuda.so.1".into(),
             options: vec!["ro".to_owned()],
             kind: "bind".to_owned(),
+        }],
+        offers: vec![Offer {
+            mount: MountEntry {
+                source: "/run/kerf/nccl/a.xml".into(),
+                destination: "/run/a.xml".into(),
+                options: vec!["ro".to_owned()],
+                kind: "bind".to_owned(),
+            },
+            env: vec!["FILE=/run/a.xml".to_owned()],
         }],
         claimed: Vec::new(),
         additional_gids: vec![44],
@@ -93,7 +102,7 @@ fn who_names_a_lease_gets_that_one() {
 #[test]
 fn each_fault_of_a_grant_is_refused() {
     type Fault = fn(&mut Grant);
-    let faults: [Fault; 21] = [
+    let faults: [Fault; 23] = [
         |g| g.lease_id = "lease-1".to_owned(),
         |g| g.lease_id = g.lease_id.to_uppercase(),
         |g| g.devices[0].path = "/etc/passwd".into(),
@@ -115,6 +124,8 @@ fn each_fault_of_a_grant_is_refused() {
         |g| g.env[0] = "=x".to_owned(),
         |g| g.cpuset_cpus = Some("0; rm".to_owned()),
         |g| g.cpuset_mems = Some(String::new()),
+        |g| g.offers[0].mount.source = "/run/../etc/shadow".into(),
+        |g| g.offers[0].env[0] = "FILE".to_owned(),
     ];
     let mut seen = Vec::new();
     for (number, fault) in faults.iter().enumerate() {
@@ -147,5 +158,7 @@ fn each_fault_of_a_grant_is_refused() {
     kerfd's grant has a bad environment entry: "=x" is not KEY=value
     kerfd's grant has a bad cpuset: "0; rm" is not a list of numbers
     kerfd's grant has a bad cpuset: "" is not a list of numbers
+    kerfd's grant has a bad mount source: "/run/../etc/shadow" is not an absolute plain path
+    kerfd's grant has a bad environment entry: "FILE" is not KEY=value
     "#);
 }

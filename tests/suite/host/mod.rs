@@ -12,6 +12,7 @@ mod faults;
 mod gone;
 mod isolation;
 mod layouts;
+mod locality;
 mod maintenance;
 mod metrics;
 mod offered;

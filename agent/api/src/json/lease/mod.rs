@@ -58,6 +58,10 @@ pub struct LeaseEntry {
     pub fence: FenceParts,
     /// Its CDI name.
     pub cdi_name: String,
+    /// RDMA interfaces nearest to its accelerators by the host's topology; none is given by the lease.
+    pub nearest_nics: Vec<String>,
+    /// NVMe controllers, the same.
+    pub nearest_nvme: Vec<String>,
 }
 
 /// A fence in its two parts. As one number it would exceed what a JSON number keeps exactly (2^53).
@@ -158,6 +162,8 @@ impl TryFrom<&v1::Lease> for LeaseEntry {
                 counter: lease.fence & ((1 << Fence::COUNTER_BITS) - 1),
             },
             cdi_name: lease.cdi_name.clone(),
+            nearest_nics: lease.nearest_nics.clone(),
+            nearest_nvme: lease.nearest_nvme.clone(),
         })
     }
 }

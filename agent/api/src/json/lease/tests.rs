@@ -43,6 +43,8 @@ fn lease_message() -> v1::Lease {
         expires_ms: None,
         init_pid: Some(4_242),
         cdi_name: text("kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"),
+        nearest_nics: vec![text("mlx5_0"), text("mlx5_1")],
+        nearest_nvme: Vec::new(),
     }
 }
 
@@ -82,7 +84,9 @@ fn leases() {
           "created_at": "2026-11-24T12:00:00.000Z",
           "expires_at": null,
           "fence": { "epoch": 3, "counter": 42 },
-          "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"
+          "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a",
+          "nearest_nics": ["mlx5_0", "mlx5_1"],
+          "nearest_nvme": []
         }
       ]
     }
@@ -111,7 +115,9 @@ fn lease() {
       "created_at": "2026-11-24T12:00:00.000Z",
       "expires_at": "2026-11-24T12:01:00.000Z",
       "fence": { "epoch": 3, "counter": 42 },
-      "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"
+      "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a",
+      "nearest_nics": ["mlx5_0", "mlx5_1"],
+      "nearest_nvme": []
     }
     "#);
 }
