@@ -85,7 +85,7 @@ fn leases() {
           "expires_at": null,
           "fence": { "epoch": 3, "counter": 42 },
           "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a",
-          "nearest_nics": ["mlx5_0", "mlx5_1"],
+          "nearest_nics": [ "mlx5_0", "mlx5_1" ],
           "nearest_nvme": []
         }
       ]
@@ -116,7 +116,7 @@ fn lease() {
       "expires_at": "2026-11-24T12:01:00.000Z",
       "fence": { "epoch": 3, "counter": 42 },
       "cdi_name": "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a",
-      "nearest_nics": ["mlx5_0", "mlx5_1"],
+      "nearest_nics": [ "mlx5_0", "mlx5_1" ],
       "nearest_nvme": []
     }
     "#);
