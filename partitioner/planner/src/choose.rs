@@ -8,8 +8,7 @@
 //! be. What is shared goes to those alone who ask for a share. Never decides who may ask.
 
 use kerf_types::{
-    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName,
-    Step,
+    Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName, Step,
 };
 
 use crate::gpu::Creation;

@@ -33,7 +33,7 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
     let is_engine = |one: &PciFunction| one.vendor == Some(NEC) && one.class_pair() == 0x0b40;
     let functions = scene.functions(|function| {
         let is_one = is_processing_accelerator(function) || is_engine(function);
-        // A 3D controller has no screen to draw on: where nobody says whose it is, that it computes is all that is known.
+        // A 3D controller has no screen to draw on, so it computes, whoever made it.
         let is_nobodys = function.vendor.is_none() && function.class_pair() == 0x0302;
         (is_one || is_nobodys || class(function).is_some()) && !is_known(function)
     });

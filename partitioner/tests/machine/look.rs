@@ -51,7 +51,7 @@ fn the_topology_document_has_a_row_for_each_device() {
     );
     let inventory = document(&world, "discover", &[]);
     assert_eq!(first["pci"], inventory["gpus"][0]["pci"]);
-    assert_eq!(rows[15]["pci"], inventory["nics"][7]["pci"]);
+    assert_eq!(rows[15]["pci"], inventory["nics"][7]["bdf"]);
     let table = look(&world, "topology", &[]);
     assert!(
         table.lines().nth(1).expect("GPU0").starts_with("GPU0  X "),

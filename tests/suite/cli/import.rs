@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kerf_tests::{Capability, Scratch, bins, tree};
+use kerf_tests::{Capability, bins, tree};
 use serde_json::Value;
 
 use crate::host::said::Said;
@@ -41,8 +41,14 @@ fn picked(count: &str, paths: &[(&str, &Path)]) -> Option<(Vec<String>, Value, V
 }
 
 fn check(file: &Path) {
-    let scratch = Scratch::new("ki").expect("/tmp takes folders");
-    let dir = scratch.join("m");
+    // A machine has ten thousand files.
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory),
+        false => tempfile::tempdir(),
+    };
+    let folder = folder.expect("a temporary folder");
+    let dir = folder.path().join("m");
     let made = kerf(&["sim", "import-nccl"], &[("", file), ("", &dir)]).json(&[0]);
     let library: PathBuf = made["library"].as_str().expect("a library").into();
     let root = dir.join("root");
