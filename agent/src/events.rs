@@ -17,7 +17,7 @@ pub struct Event {
     pub number: u64,
     /// When.
     pub time: Timestamp,
-    /// `gpu`, `slice`, `lease`, `job`, `plan`, `health`, `store`, `config`, `peer`.
+    /// `gpu`, `device`, `slice`, `lease`, `job`, `plan`, `health`, `maintenance`, `store`, `config` or `peer`.
     pub kind: &'static str,
     /// What it is about.
     pub subject: String,

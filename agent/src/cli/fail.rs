@@ -24,6 +24,14 @@ pub use refusal::Refusal;
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// A name that is no accelerator's.
+    #[error("there is no accelerator {named}; there are {known}")]
+    NoAccelerator {
+        /// What was named.
+        named: String,
+        /// The addresses of those that there are.
+        known: String,
+    },
     /// Options that do not go together.
     #[error("{why}")]
     Unfit {
@@ -236,6 +244,7 @@ impl Failure {
             Self::Pick(error) => error.is_usage(),
             Self::Sim(error) => error.is_usage(),
             Self::Unfit { .. }
+            | Self::NoAccelerator { .. }
             | Self::Spec(_)
             | Self::Checkpoint { .. }
             | Self::Run(RunError::NoImage { .. }) => true,

@@ -125,6 +125,23 @@ fn show(
             why: "--only and --lease choose what NCCL sees: they need -o nccl-xml",
         });
     }
+    if args.tree && (nccl || print.picture.is_some() || !print.is_table()) {
+        return Err(Failure::Unfit {
+            why: "--tree is for people: it goes with no other --output than table",
+        });
+    }
+    let all = &found.host.map.accelerators;
+    let is_there = |pci: &&PciAddress| all.iter().any(|one| one.pci == Some(**pci));
+    if let Some(stranger) = only.and_then(|only| only.iter().find(|pci| !is_there(pci))) {
+        let known: Vec<String> = all
+            .iter()
+            .filter_map(|one| Some(one.pci?.to_string()))
+            .collect();
+        return Err(Failure::NoAccelerator {
+            named: stranger.to_string(),
+            known: known.join(", "),
+        });
+    }
     if let Some(kind) = print.picture {
         return print.text(&picture::picture(&found.host, kind, only));
     }

@@ -46,16 +46,13 @@ pub fn of_platform(before: Platform<'_>, after: Platform<'_>) -> Vec<Change> {
     };
     changes.extend(each(&old.nvme, &new.nvme, nvme));
     let node = |node: &NumaNode| {
-        let told = vec![
-            ("CPUs", node.cpus.clone()),
-            ("memory", node.memory.to_string()),
-        ];
+        // How much there is moves with a balloon.
+        let memory = if node.memory.0 > 0 { "there" } else { "gone" };
+        let told = vec![("CPUs", node.cpus.clone()), ("memory", memory.to_owned())];
         (format!("NUMA node {}", node.id), told)
     };
     changes.extend(each(before.numa_nodes, after.numa_nodes, node));
-    changes.extend(each(&old.pci, &new.pci, |function: &PciFunction| {
-        (function.address.to_string(), told_of_function(function))
-    }));
+    changes.extend(of_functions(&old.pci, &new.pci, &changes));
     if old.cpus.online != new.cpus.online {
         changes.push(Change {
             subject: "processors".to_owned(),
@@ -65,6 +62,19 @@ pub fn of_platform(before: Platform<'_>, after: Platform<'_>) -> Vec<Change> {
             ),
         });
     }
+    changes
+}
+
+/// What has changed of PCI functions. An accelerator that comes or goes is told once, and of virtual functions their
+/// number.
+fn of_functions(old: &[PciFunction], new: &[PciFunction], told: &[Change]) -> Vec<Change> {
+    let physical = |all: &[PciFunction]| -> Vec<PciFunction> {
+        let all = all.iter().filter(|one| one.physical_function.is_none());
+        all.cloned().collect()
+    };
+    let function = |one: &PciFunction| (one.address.to_string(), told_of_function(one));
+    let mut changes = each(&physical(old), &physical(new), function);
+    changes.retain(|change| !told.contains(change));
     changes
 }
 

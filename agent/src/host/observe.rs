@@ -90,7 +90,11 @@ impl Host {
             .collect();
         let nics: Result<Vec<Nic>, _> = facts.nics.into_iter().map(Nic::try_from).collect();
         self.inventory.problems = facts.problems;
-        let map = HostMap::try_from(facts.map.unwrap_or_default());
+        // A worker of an earlier release tells none: then the last one stands.
+        let map = facts.map.map_or_else(
+            || Ok(HostMap::clone(&self.inventory.map)),
+            HostMap::try_from,
+        );
         match (nodes, nics, map) {
             (Ok(nodes), Ok(nics), Ok(map)) => {
                 self.tell_changes(&nodes, &nics, &map);

@@ -4,6 +4,7 @@
 //! chooses.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kerf_partitioner::topology::{Device, Site};
 use kerf_planner::rings::{
@@ -11,7 +12,8 @@ use kerf_planner::rings::{
 };
 use kerf_types::inventory::NvLink;
 use kerf_types::lease::Subject;
-use kerf_types::{Gpu, GpuUuid, Health, Inventory, MigMode, PciAddress};
+use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
+use kerf_types::{Gpu, GpuUuid, Health, HostMap, Inventory, MigMode, PciAddress};
 
 /// What is known of it.
 #[derive(Debug, Default)]
@@ -71,7 +73,7 @@ impl Rings {
         Inventory {
             gpus: inventory.gpus.iter().map(gpu).collect(),
             nics: inventory.nics.clone(),
-            map: inventory.map.clone(),
+            map: Arc::new(nearness(&inventory.map)),
             ..Inventory::default()
         }
     }
@@ -91,6 +93,23 @@ impl Rings {
             2 => format!("a pair of GPUs with {gbps} GB/s"),
             count => format!("a ring of {count} GPUs with {gbps} GB/s at its narrowest"),
         })
+    }
+}
+
+/// Of a map what says how near devices are: neither how busy nor how well they are, nor how fast an idle link is.
+fn nearness(map: &HostMap) -> HostMap {
+    let function = |one: &PciFunction| PciFunction::at(one.address, one.path.clone());
+    let accelerator = |one: &Accelerator| Accelerator {
+        utilisation_percent: None,
+        memory_used: None,
+        health: AcceleratorHealth::Unknown,
+        ..one.clone()
+    };
+    HostMap {
+        pci: map.pci.iter().map(function).collect(),
+        accelerators: map.accelerators.iter().map(accelerator).collect(),
+        links: map.links.clone(),
+        ..HostMap::default()
     }
 }
 

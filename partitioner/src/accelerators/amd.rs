@@ -265,6 +265,9 @@ fn ids(text: &str) -> Option<Vec<u32>> {
             return None;
         }
         ids.extend(first..=last);
+        if ids.len() > 1024 {
+            return None;
+        }
     }
     Some(ids)
 }

@@ -88,7 +88,13 @@ impl<'a> Scene<'a> {
             flag(capabilities, CapabilityKey::Virtualised, true);
         }
         let config = format!("{}/config", folder(function.address));
-        let config = self.reader.root().bytes(&config).ok().flatten();
+        let power = self
+            .reader
+            .text(&format!("{}/power_state", folder(function.address)));
+        // Reading it would wake a device that sleeps.
+        let is_awake = power.is_none_or(|state| state == "D0");
+        let read = || self.reader.root().bytes(&config).ok().flatten();
+        let config = is_awake.then(read).flatten();
         if let Some(atomics) = config.as_deref().and_then(pcie::atomics) {
             flag(capabilities, CapabilityKey::PcieAtomics, atomics);
         }

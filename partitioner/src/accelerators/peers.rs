@@ -2,7 +2,7 @@
 //!
 //! NVIDIA's is `nvidia-peermem` (before the driver had it, `nv_peer_mem`); AMD's driver registers with the peer memory
 //! interface of MLNX_OFED as `amdkfd`. These are the files that NCCL and RCCL look for (`src/transport/net_ib.cc`).
-//! DMA-BUF needs no module and shows no file, so that their absence says nothing.
+//! DMA-BUF needs no module and shows no file, so that their absence says "no" of a kernel alone that is older.
 
 use kerf_types::map::{
     Accelerator, Capability, CapabilityKey, CapabilityValue, Provenance, Vendor,
@@ -16,6 +16,9 @@ const AMD: [&str; 2] = [
     "sys/memory_peers/amdkfd",
 ];
 
+/// The first kernel on which DMA-BUF gives interfaces a way without a module (NCCL asks for it as well).
+const DMA_BUF: (u32, u32) = (5, 12);
+
 /// Adds to the GPUs what the modules of their driver say.
 pub fn add(reader: &Reader<'_>, accelerators: &mut [Accelerator]) {
     for (vendor, folders) in [(Vendor::Nvidia, NVIDIA), (Vendor::Amd, AMD)] {
@@ -23,16 +26,31 @@ pub fn add(reader: &Reader<'_>, accelerators: &mut [Accelerator]) {
             .iter_mut()
             .filter(|one| one.vendor == vendor)
             .peekable();
-        let is_there = |folder: &str| !reader.list(folder).is_empty();
-        if gpus.peek().is_none() || !folders.iter().any(|folder| is_there(folder)) {
+        if gpus.peek().is_none() {
+            continue;
+        }
+        let has_module = folders.iter().any(|folder| !reader.list(folder).is_empty());
+        // Without a module and with DMA-BUF nobody can tell.
+        if !has_module && !is_too_old(reader) {
             continue;
         }
         for gpu in gpus {
             let reachable = Capability {
-                value: CapabilityValue::Flag(true),
+                value: CapabilityValue::Flag(has_module),
                 provenance: Provenance::Kernel,
             };
             gpu.capabilities.insert(CapabilityKey::PeerDma, reachable);
         }
     }
+}
+
+/// Whether the kernel has no DMA-BUF for interfaces; an unknown one may have it.
+fn is_too_old(reader: &Reader<'_>) -> bool {
+    let release = reader.text("proc/sys/kernel/osrelease");
+    let version = release.as_deref().and_then(|release| {
+        let mut numbers = release.split(['.', '-']);
+        let number = |text: Option<&str>| text?.parse::<u32>().ok();
+        Some((number(numbers.next())?, number(numbers.next())?))
+    });
+    version.is_some_and(|version| version < DMA_BUF)
 }

@@ -36,6 +36,7 @@ pub fn write(host: &Inventory, only: Option<&BTreeSet<PciAddress>>) -> String {
         host,
         map: &host.map,
         is_rccl: host.gpus.is_empty() && host.map.accelerators.iter().any(is_amd_gpu),
+        is_part: only.is_some(),
     };
     let is_wanted = |pci: &PciAddress| only.is_none_or(|only| only.contains(pci));
     let mut tree = Tree::new(host);
@@ -59,6 +60,10 @@ struct Writer<'a> {
     map: &'a HostMap,
     /// Whether RCCL will read it.
     is_rccl: bool,
+    /// Whether it describes a part of the host, for a container. What is written wins over what NCCL finds, so there
+    /// stands nothing in it that NCCL counts or asks for itself: the numbers of devices are the container's there, and
+    /// rates and ways to memory those of the hour when it starts.
+    is_part: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -119,10 +124,16 @@ impl<'a> Writer<'a> {
             for (port, gbps) in ports {
                 let mut net = Element::new("net");
                 net.set("name", &nic.name);
-                net.set("dev", *dev);
-                net.set("speed", u64::from(gbps) * 1_000);
+                if !self.is_part {
+                    net.set("dev", *dev);
+                }
+                if !self.is_part || gbps > 0 {
+                    net.set("speed", u64::from(gbps) * 1_000);
+                }
                 net.set("port", port);
-                net.set("gdr", u32::from(has_rdma));
+                if !self.is_part {
+                    net.set("gdr", u32::from(has_rdma));
+                }
                 all.children.push(net);
                 *dev += 1;
             }
@@ -132,7 +143,9 @@ impl<'a> Writer<'a> {
 
     fn gpu(&self, dev: usize, one: &Accelerator) -> Element {
         let mut gpu = Element::new("gpu");
-        gpu.set("dev", dev);
+        if !self.is_part {
+            gpu.set("dev", dev);
+        }
         if self.is_rccl {
             gpu.set_known("sm", count(one, CapabilityKey::ComputeUnits));
             if let Some(architecture) = &one.architecture {
@@ -142,13 +155,15 @@ impl<'a> Writer<'a> {
         } else {
             gpu.set_known("sm", self.sm(one));
         }
-        gpu.set("rank", dev);
+        if !self.is_part {
+            gpu.set("rank", dev);
+        }
         let reachable = one.capabilities.get(&CapabilityKey::PeerDma);
-        let reachable = reachable.is_some_and(|dma| {
-            // What its maker says of the model does not say that this host can.
-            dma.value == CapabilityValue::Flag(true) && dma.provenance == Provenance::Kernel
-        });
-        gpu.set("gdr", u32::from(reachable));
+        // What its maker says of the model does not say that this host can.
+        let told = reachable.filter(|dma| dma.provenance == Provenance::Kernel);
+        if let Some(CapabilityValue::Flag(can)) = told.map(|dma| &dma.value) {
+            gpu.set("gdr", u32::from(*can));
+        }
         gpu.children = self.links(one);
         gpu
     }

@@ -7,6 +7,9 @@ use std::fmt;
 /// Highest CPU number that is believed; Linux is built for at most 8,192.
 const CPU_LIMIT: u32 = 65_535;
 
+/// Most parts that a list may have.
+const RUN_LIMIT: usize = 4_096;
+
 /// A set of CPUs, as sorted runs that neither touch nor overlap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CpuSet {
@@ -24,6 +27,10 @@ impl CpuSet {
                 return None;
             }
             runs.push((first, last));
+            // Linux is built for at most 8,192 CPUs, of which every second one may be another node's.
+            if runs.len() > RUN_LIMIT {
+                return None;
+            }
         }
         Some(Self::merged(runs))
     }
@@ -124,11 +131,9 @@ impl CpuSet {
         let mut runs = Vec::new();
         for (first, last) in &self.runs {
             let mut next = *first;
-            for (from, to) in other
-                .runs
-                .iter()
-                .filter(|run| run.1 >= *first && run.0 <= *last)
-            {
+            let begin = other.runs.partition_point(|run| run.1 < *first);
+            let met = other.runs.iter().skip(begin);
+            for (from, to) in met.take_while(|run| run.0 <= *last) {
                 if next < *from {
                     runs.push((next, from - 1));
                 }
@@ -150,8 +155,7 @@ impl CpuSet {
 
     /// Whether both have a CPU in common.
     pub fn overlaps(&self, other: &Self) -> bool {
-        let meets = |a: &(u32, u32)| other.runs.iter().any(|b| a.0 <= b.1 && b.0 <= a.1);
-        self.runs.iter().any(meets)
+        !self.and(other).is_empty()
     }
 }
 

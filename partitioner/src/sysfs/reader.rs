@@ -16,6 +16,8 @@ use crate::in_words;
 
 /// Most oddities that are kept: a tree that has more is no machine.
 const ODDITY_LIMIT: usize = 512;
+/// Most characters of a path, and of what is odd about it.
+const ODDITY_LENGTH: usize = 512;
 /// Characters of a file that an oddity shows.
 const SHOWN: usize = 40;
 
@@ -137,11 +139,12 @@ impl<'a> Reader<'a> {
 
     /// Remembers that a file is odd, and says that its fact is unknown.
     pub fn odd<T>(&self, path: impl Display, what: impl Display) -> Option<T> {
+        let cut = |text: String| -> String { text.chars().take(ODDITY_LENGTH).collect() };
         let mut odd = self.odd.borrow_mut();
         if odd.len() < ODDITY_LIMIT {
             odd.insert(Oddity {
                 path: format!("/{}", path.to_string().trim_start_matches('/')),
-                what: what.to_string(),
+                what: cut(what.to_string()),
             });
         }
         None

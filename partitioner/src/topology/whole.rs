@@ -80,16 +80,14 @@ fn add_nvidia(one: &mut Accelerator, gpu: &Gpu) {
     for (key, value) in published {
         one.capabilities.entry(key).or_insert(value);
     }
+    let modes = with_mig(one);
     let mut tell = |key, value| {
         let provenance = Provenance::Driver;
         one.capabilities
             .insert(key, Capability { value, provenance });
     };
     if gpu.mig_mode != MigMode::Unsupported {
-        tell(
-            CapabilityKey::PartitionModes,
-            CapabilityValue::Words(vec!["mig".to_owned()]),
-        );
+        tell(CapabilityKey::PartitionModes, CapabilityValue::Words(modes));
     }
     if let Some(most) = gpu.profiles.iter().map(|profile| profile.max_count).max() {
         tell(
@@ -101,6 +99,20 @@ fn add_nvidia(one: &mut Accelerator, gpu: &Gpu) {
         let links = u64::try_from(gpu.nvlinks.len()).unwrap_or(u64::MAX);
         tell(CapabilityKey::LinkCount, CapabilityValue::Count(links));
     }
+}
+
+/// The ways to cut it that are known already, with MIG among them.
+fn with_mig(one: &Accelerator) -> Vec<String> {
+    let known = one.capabilities.get(&CapabilityKey::PartitionModes);
+    let mut modes = match known.map(|modes| &modes.value) {
+        Some(CapabilityValue::Words(words)) => words.clone(),
+        _ => Vec::new(),
+    };
+    if !modes.iter().any(|mode| mode == "mig") {
+        modes.push("mig".to_owned());
+        modes.sort();
+    }
+    modes
 }
 
 fn add_amd(one: &mut Accelerator, gpu: &AmdGpu) {

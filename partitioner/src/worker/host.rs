@@ -4,6 +4,7 @@ use kerf_api::partitioner::v1::HostFacts;
 use kerf_types::HostMap;
 use kerf_types::inventory::NumaNode;
 
+use super::bounded::bound;
 use crate::accelerators::accelerators;
 use crate::amd;
 use crate::in_words;
@@ -15,8 +16,9 @@ pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
     let mut problems = Vec::new();
     let reader = Reader::new(root);
     let nodes = numa::nodes(&reader);
-    let map = map(&reader, &nodes);
-    let nics = nics::nics(&reader, &map.pci, &nodes);
+    let mut map = map(&reader, &nodes);
+    let mut nics = nics::nics(&reader, &map.pci, &nodes);
+    bound(&reader, &mut map, &mut nics);
     let majors = kept(majors::majors(root), &mut problems);
     let gpus = kept(driver::addresses(root), &mut problems);
     let amd_gpus = amd::addresses(tree).unwrap_or_else(|error| {

@@ -9,6 +9,7 @@
 //! only while idle and is not tied to its parent's death; deadlines are the client's.
 
 mod answer;
+mod bounded;
 mod confine;
 mod failure;
 mod host;

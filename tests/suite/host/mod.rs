@@ -10,6 +10,7 @@ mod crash;
 mod daemons;
 mod faults;
 mod gone;
+mod hot;
 mod isolation;
 mod layouts;
 mod locality;

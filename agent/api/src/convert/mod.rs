@@ -65,8 +65,10 @@ pub const ADDRESS_LIMIT: usize = 260;
 pub const RULE_LIMIT: usize = GPU_LIMIT;
 /// Longest name or version in bytes.
 pub const NAME_LIMIT: usize = 256;
-/// Longest sentence, and longest list of CPUs, in bytes.
+/// Longest sentence in bytes.
 pub const TEXT_LIMIT: usize = 8_192;
+/// Longest list of CPUs in bytes: 4,096 runs of two numbers of five digits.
+pub const CPUS_LIMIT: usize = 65_536;
 
 /// A message or a document that cannot be accepted: which field, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use kerf_types::Bytes;
 use kerf_types::inventory::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode};
 
 use super::{
-    ConvertError, NAME_LIMIT, NIC_LIMIT, NUMA_LIMIT, TEXT_LIMIT, count, each, parse, text,
+    CPUS_LIMIT, ConvertError, NAME_LIMIT, NIC_LIMIT, NUMA_LIMIT, count, each, parse, text,
 };
 use crate::v1;
 
@@ -44,7 +44,7 @@ impl TryFrom<v1::NumaNode> for NumaNode {
         };
         Ok(Self {
             id: node.id,
-            cpus: text("cpus", node.cpus, TEXT_LIMIT)?,
+            cpus: text("cpus", node.cpus, CPUS_LIMIT)?,
             memory: Bytes(node.memory_bytes),
             distances: node.distances,
             tier: node.tier,

@@ -34,7 +34,7 @@ pub struct EventEntry {
     pub number: u64,
     /// When it happened.
     pub happened_at: String,
-    /// `gpu`, `slice`, `lease`, `job`, `plan`, `driver`, `store` or `config`.
+    /// `gpu`, `device`, `slice`, `lease`, `job`, `plan`, `health`, `maintenance`, `store`, `config` or `peer`.
     pub kind: String,
     /// What it happened to.
     pub subject: String,

@@ -81,8 +81,10 @@ fn links(host: &Inventory) -> Vec<Finding> {
             .filter(|link| !link.active)
             .map(|link| link.link.to_string())
             .collect();
-        if !down.is_empty() && gpu.health.is_ok() {
-            let all = gpu.nvlinks.len();
+        let all = gpu.nvlinks.len();
+        // A GPU that nobody has joined to another has none up, and in MIG mode drivers say so of all.
+        let some_are_up = down.len() < all && !gpu.mig_mode.is_on();
+        if !down.is_empty() && some_are_up && gpu.health.is_ok() {
             let why = format!("NVLinks {} of {all} are down", down.join(", "));
             let hint = "collectives run as fast as the fewest links: see dmesg for XID 74";
             let what = gpu.pci.to_string();

@@ -98,9 +98,9 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
     let table = RingTable::new(machine.rings(&weights)?);
     let wish = wish(args, machine)?;
     let begun = Instant::now();
-    let chosen = table.pick(&wish).map_err(|source| PickError::Wish {
+    let chosen = table.pick(&wish).map_err(|why| PickError::Wish {
         left_out: left_out(args, machine, &wish),
-        source,
+        why,
     })?;
     let took = begun.elapsed();
     let named = machine.named(chosen.set);

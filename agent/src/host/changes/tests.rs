@@ -75,7 +75,7 @@ fn devices_come_and_go() {
             host.map.pci.clear();
             host.map.accelerators.clear();
         },
-        &["0000:16:00.0: is gone", "0000:16:00.0: is gone"],
+        &["0000:16:00.0: is gone"],
     );
     check(
         |host| {
@@ -86,6 +86,27 @@ fn devices_come_and_go() {
             host.nodes.clear();
         },
         &["mlx5_1: has come", "NUMA node 0: is gone"],
+    );
+}
+
+#[test]
+fn virtual_functions_are_told_by_their_number_and_memory_by_being_there() {
+    check(
+        |host| {
+            host.map.pci[0].sriov = Some(SriovFunctions {
+                total: 8,
+                enabled: 1,
+            });
+            let mut part = host.map.pci[0].clone();
+            part.physical_function = Some(part.address);
+            part.address = "0000:16:00.1".parse().expect("an address");
+            host.map.pci.push(part);
+            host.nodes[0].memory = kerf_types::Bytes(1 << 30);
+        },
+        &[
+            "NUMA node 0: memory is there, was gone",
+            "0000:16:00.0: number of virtual functions is 1, was 0",
+        ],
     );
 }
 

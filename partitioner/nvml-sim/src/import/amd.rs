@@ -69,6 +69,8 @@ pub fn write(
     amdgpu::write_driver(tree, majors.frontend, majors.uvm)?;
     if plan.description.has_peer_memory {
         tree.attributes(PEERS, &[("version", "1.0".to_owned())])?;
+    } else {
+        super::kernel_without_dma_buf(tree)?;
     }
     topology(tree, plan, &gpus, majors)?;
     for gpu in &gpus {

@@ -74,3 +74,24 @@ fn sound_and_switches_are_no_gpus() {
     virtual_of(function, AT);
     assert_eq!(said(&world.only(), Key::Virtualised), kernel("true"));
 }
+
+/// A module says yes, a kernel that has no other way says no, and a newer one says nothing.
+#[test]
+fn modules_and_old_kernels_tell_who_reaches_its_memory() {
+    let peers = |file: &str, text: &str| {
+        let mut world = sample();
+        world.file(file, text);
+        said(&world.only(), Key::PeerDma)
+    };
+    let release = "proc/sys/kernel/osrelease";
+    assert_eq!(
+        peers("sys/module/nvidia_peermem/version", "590.48.01\n"),
+        kernel("true")
+    );
+    for old in ["5.10.0-33-amd64\n", "4.18.0\n"] {
+        assert_eq!(peers(release, old), kernel("false"));
+    }
+    for unknown in ["5.12.0\n", "6.1.0-rc3\n", "linux\n"] {
+        assert_eq!(peers(release, unknown), published("true"));
+    }
+}

@@ -48,6 +48,9 @@ impl TryFrom<v1::Accelerator> for Accelerator {
             let Some(key) = CapabilityKey::from_word(&word) else {
                 continue;
             };
+            if Provenance::from_word(&value.provenance).is_none() {
+                continue;
+            }
             let value = Capability::try_from(value);
             capabilities.insert(key, value.at(&word).at("capabilities")?);
         }

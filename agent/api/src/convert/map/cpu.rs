@@ -4,7 +4,7 @@ use kerf_types::map::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
 
 use super::names;
 use crate::convert::{
-    ConvertError, NAME_LIMIT, TEXT_LIMIT, each, number_error, optional_text, text,
+    CPUS_LIMIT, ConvertError, NAME_LIMIT, each, number_error, optional_text, text,
 };
 use crate::v1;
 
@@ -37,8 +37,8 @@ impl TryFrom<v1::Cpus> for Cpus {
 
     fn try_from(cpus: v1::Cpus) -> Result<Self, ConvertError> {
         Ok(Self {
-            online: text("online", cpus.online, TEXT_LIMIT)?,
-            offline: text("offline", cpus.offline, TEXT_LIMIT)?,
+            online: text("online", cpus.online, CPUS_LIMIT)?,
+            offline: text("offline", cpus.offline, CPUS_LIMIT)?,
             architecture: optional_text("architecture", cpus.architecture, NAME_LIMIT)?,
             model: optional_text("model", cpus.model, NAME_LIMIT)?,
             vendor: optional_text("vendor", cpus.vendor, NAME_LIMIT)?,
@@ -78,13 +78,13 @@ impl TryFrom<v1::Package> for Package {
         let die = |die: v1::Die| {
             Ok::<_, ConvertError>(Die {
                 id: die.id,
-                cpus: text("cpus", die.cpus, TEXT_LIMIT)?,
+                cpus: text("cpus", die.cpus, CPUS_LIMIT)?,
             })
         };
-        let cluster = |cluster| text("", cluster, TEXT_LIMIT);
+        let cluster = |cluster| text("", cluster, CPUS_LIMIT);
         Ok(Self {
             id: package.id,
-            cpus: text("cpus", package.cpus, TEXT_LIMIT)?,
+            cpus: text("cpus", package.cpus, CPUS_LIMIT)?,
             cores: package.cores,
             dies: each("dies", package.dies, PART_LIMIT, die)?,
             clusters: each("clusters", package.clusters, PART_LIMIT, cluster)?,
@@ -107,7 +107,7 @@ impl TryFrom<v1::CoreKind> for CoreKind {
 
     fn try_from(kind: v1::CoreKind) -> Result<Self, ConvertError> {
         Ok(Self {
-            cpus: text("cpus", kind.cpus, TEXT_LIMIT)?,
+            cpus: text("cpus", kind.cpus, CPUS_LIMIT)?,
             name: text("name", kind.name, NAME_LIMIT)?,
             capacity: kind.capacity,
         })
@@ -146,7 +146,7 @@ impl TryFrom<v1::Cache> for Cache {
             level: cache.level,
             kind,
             bytes: cache.bytes,
-            cpus: text("cpus", cache.cpus, TEXT_LIMIT)?,
+            cpus: text("cpus", cache.cpus, CPUS_LIMIT)?,
         })
     }
 }

@@ -8,7 +8,9 @@ mod pci;
 
 use std::fmt;
 
-use kerf_types::map::{Accelerator, ClassDevice, Cpus, Link, Nvme, Oddity, PciFunction};
+use kerf_types::map::{
+    Accelerator, ClassDevice, Cpus, DeviceClass, Link, LinkKind, Nvme, Oddity, PciFunction, Vendor,
+};
 use kerf_types::{HostMap, PciAddress};
 
 use super::{At, ConvertError, GPU_LIMIT, NAME_LIMIT, TEXT_LIMIT, distinct, each, text};
@@ -41,7 +43,14 @@ impl From<&HostMap> for v1::HostMap {
 impl TryFrom<v1::HostMap> for HostMap {
     type Error = ConvertError;
 
-    fn try_from(map: v1::HostMap) -> Result<Self, ConvertError> {
+    fn try_from(mut map: v1::HostMap) -> Result<Self, ConvertError> {
+        // A later release may know more kinds of things than this one; what it says of them is not understood.
+        map.links
+            .retain(|link| LinkKind::from_word(&link.kind).is_some());
+        map.devices
+            .retain(|device| DeviceClass::from_word(&device.class).is_some());
+        map.accelerators
+            .retain(|one| Vendor::from_word(&one.vendor).is_some());
         let cpus = map.cpus.map(Cpus::try_from).transpose().at("cpus")?;
         let pci = each("pci", map.pci, FUNCTION_LIMIT, PciFunction::try_from)?;
         distinct("pci", pci.iter().map(Place::of))?;

@@ -70,3 +70,26 @@ fn an_address_that_firmware_gave_out_twice_stands_at_two_paths() {
     let error = HostMap::try_from(same).expect_err("one place");
     assert_eq!(error.to_string(), "pci: 0000:a1:00.0 stands there twice");
 }
+
+#[test]
+fn kinds_that_a_later_release_knows_are_left_out() {
+    let map = HostMap::clone(&inventory().map);
+    let mut message = v1::HostMap::from(&map);
+    let link = message.links.first().cloned().expect("a link");
+    message.links.push(v1::Link {
+        kind: "entanglement".to_owned(),
+        ..link
+    });
+    let device = message.devices.first().cloned().expect("a device");
+    message.devices.push(v1::ClassDevice {
+        class: "crystal".to_owned(),
+        ..device
+    });
+    let one = message.accelerators.first().cloned().expect("one");
+    message.accelerators.push(v1::Accelerator {
+        id: "other".to_owned(),
+        vendor: "acme".to_owned(),
+        ..one
+    });
+    assert_eq!(HostMap::try_from(message), Ok(map));
+}

@@ -33,10 +33,10 @@ pub enum PickError {
     #[error(transparent)]
     TooMany(#[from] TooMany),
     /// No set can be had.
-    #[error("{source}{left_out}")]
+    #[error("{why}{left_out}")]
     Wish {
-        /// Why.
-        source: WishError,
+        /// Why. It is the whole of the text, so it is not its cause as well.
+        why: WishError,
         /// Which are left out, and why.
         left_out: String,
     },
@@ -50,7 +50,7 @@ impl PickError {
             Self::Nccl { .. }
                 | Self::NoSuch { .. }
                 | Self::Wish {
-                    source: WishError::None,
+                    why: WishError::None,
                     ..
                 }
         )

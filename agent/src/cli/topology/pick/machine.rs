@@ -192,7 +192,9 @@ impl Machine {
     pub fn nics(&self, of: DeviceSet) -> Vec<String> {
         let chosen = of.iter().filter_map(|at| self.accelerators.get(at));
         let nearest = chosen.flat_map(|one| {
-            let level = one.nics.iter().map(|(_, level)| *level).min();
+            let levels = one.nics.iter().map(|(_, level)| *level);
+            // Across the link between NUMA nodes nothing is near.
+            let level = levels.min().filter(|level| *level < LinkClass::Sys);
             let nics = one
                 .nics
                 .iter()
