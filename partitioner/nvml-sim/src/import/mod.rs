@@ -88,5 +88,6 @@ fn fill(plan: &Plan<'_>, dir: &Path, library: &Path, seed: u64) -> Result<(), Cr
 
 /// A kernel on which interfaces reach the memory of GPUs by a module alone: DMA-BUF for that came with 5.12.
 fn kernel_without_dma_buf(tree: &Tree) -> Result<(), CreateError> {
-    tree.text("proc/sys/kernel/osrelease", "5.10.0\n")
+    let release = ("osrelease", "5.10.0".to_owned());
+    tree.attributes("proc/sys/kernel", &[release])
 }
