@@ -21,7 +21,6 @@ use kerf_types::map::{
 use kerf_types::{PciAddress, inventory};
 
 use super::{COMPUTE_CLASSES, NETWORK_CLASS, SWITCH_CLASS};
-use crate::sysfs::pci::find;
 use element::Element;
 use tree::Tree;
 
@@ -83,7 +82,7 @@ impl<'a> Writer<'a> {
     }
 
     fn function(&self, pci: PciAddress) -> Option<&'a PciFunction> {
-        find(&self.map.pci, pci)
+        self.map.function(pci)
     }
 
     /// Network controllers by address, those of one card as its first function, as NCCL has it.

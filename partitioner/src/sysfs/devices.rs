@@ -6,6 +6,7 @@
 
 use kerf_types::PciAddress;
 use kerf_types::inventory::NumaNode;
+use kerf_types::map::pci::find;
 use kerf_types::map::{ClassDevice, DeviceClass, PciFunction};
 
 use super::near::Nodes;
@@ -143,7 +144,7 @@ impl<'r, 'a> Place<'r, 'a> {
     /// The NUMA node of a device with that function and canonical path: the function's, else what its folder or the
     /// nearest one above says.
     pub fn numa_node(&self, pci: Option<PciAddress>, path: &str) -> Option<u32> {
-        match pci.and_then(|address| pci::find(self.functions, address)) {
+        match pci.and_then(|address| find(self.functions, address)) {
             Some(function) => function.numa_node,
             None => self.above(path),
         }

@@ -204,7 +204,8 @@ fn functions_are_near_to_the_nodes_that_the_files_name() {
         let functions = pci::functions(&reader, &nodes);
         let is_node = |id: u32| nodes.iter().any(|node| node.id == id);
         let mut differences = Vec::new();
-        for (address, path) in pci::paths(&functions) {
+        let placed = functions.iter().filter(|one| !one.path.is_empty());
+        for (address, path) in placed.map(|one| (one.address, &one.path)) {
             let device = dump.path.join(&path[1..]);
             let node = pci::numa_node(&root, address, &nodes);
             if !device.is_dir() || !node.is_none_or(is_node) {
@@ -212,7 +213,7 @@ fn functions_are_near_to_the_nodes_that_the_files_name() {
             }
             let told = fs::read_to_string(device.join("numa_node")).unwrap_or_default();
             if let Ok(told) = told.trim().parse::<u32>() {
-                differences.extend(differ(&path, &node, &Some(told)));
+                differences.extend(differ(path, &node, &Some(told)));
             }
         }
         let nics = nics::nics(&reader, &functions, &nodes);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
 use kerf_types::inventory::{Nic, NicKind, NicPort, NumaNode};
+use kerf_types::map::pci::find;
 use kerf_types::map::{DeviceClass, PciFunction};
 
 use super::devices::{Entry, Place, entries, hardware};
@@ -133,7 +134,7 @@ fn net(reader: &Reader<'_>, functions: &[PciFunction], name: String, pci: PciAdd
     let rate = number("speed").and_then(|megabits| u32::try_from(megabits / 1_000).ok());
     Nic {
         kind: NicKind::Net,
-        numa_node: pci::find(functions, pci).and_then(|function| function.numa_node),
+        numa_node: find(functions, pci).and_then(|function| function.numa_node),
         link_layer: link_layer.to_owned(),
         rate_gbps: rate.unwrap_or(0),
         pci: Some(pci),

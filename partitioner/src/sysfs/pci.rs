@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
 use kerf_types::inventory::NumaNode;
+use kerf_types::map::pci::find;
 use kerf_types::map::{PciFunction, SriovFunctions};
 
 use super::identity::Identity;
@@ -16,9 +17,6 @@ use super::near::{Nodes, folders_above};
 use super::{Folder, Reader, Root, acs, links};
 
 const DEVICES: &str = "sys/bus/pci/devices";
-const NVIDIA: u16 = 0x10de;
-/// An NVSwitch is a bridge of NVIDIA's.
-const OTHER_BRIDGE: u16 = 0x0680;
 /// Folders that a search for functions lists at most: a large host has a few thousand functions.
 const SEARCHED: usize = 16_384;
 
@@ -41,42 +39,6 @@ pub fn functions(reader: &Reader<'_>, nodes: &[NumaNode]) -> Vec<PciFunction> {
     functions.sort_by_key(|function| function.address);
     site.ask_above(&mut functions);
     functions
-}
-
-/// The function at an address, of a list in order. Of several it is the one that the kernel's bus lists.
-pub fn find(functions: &[PciFunction], address: PciAddress) -> Option<&PciFunction> {
-    all_at(functions, address).next()
-}
-
-/// The function at an address whose canonical path is that.
-pub fn find_at<'a>(
-    functions: &'a [PciFunction],
-    address: PciAddress,
-    path: &str,
-) -> Option<&'a PciFunction> {
-    all_at(functions, address).find(|function| function.path == path)
-}
-
-/// The functions at an address, of a list in order: more than one where firmware gave it out twice.
-fn all_at(functions: &[PciFunction], address: PciAddress) -> impl Iterator<Item = &PciFunction> {
-    let first = functions.partition_point(|function| function.address < address);
-    let rest = functions.iter().skip(first);
-    rest.take_while(move |function| function.address == address)
-}
-
-/// Canonical paths of the functions that jobs use or kerf places by: network interfaces, displays, accelerators,
-/// co-processors, NVSwitches. A function whose path is not known is left out.
-pub fn paths(functions: &[PciFunction]) -> BTreeMap<PciAddress, String> {
-    let is_wanted = |function: &&PciFunction| {
-        let is_switch = function.class_pair() == OTHER_BRIDGE && function.vendor == Some(NVIDIA);
-        // InfiniBand is a network sub class.
-        let by_class = matches!(function.class_pair(), 0x0200..=0x03ff | 0x1200..=0x12ff | 0x0b40);
-        (is_switch || by_class) && !function.path.is_empty()
-    };
-    let wanted = functions.iter().filter(is_wanted);
-    wanted
-        .map(|function| (function.address, function.path.clone()))
-        .collect()
 }
 
 /// The NUMA node next to one function: what the kernel says, else the only node that has its local CPUs, else what

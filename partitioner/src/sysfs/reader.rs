@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         let mut odd = self.odd.borrow_mut();
         if odd.len() < ODDITY_LIMIT {
             odd.insert(Oddity {
-                path: format!("/{}", path.to_string().trim_start_matches('/')),
+                path: cut(format!("/{}", path.to_string().trim_start_matches('/'))),
                 what: cut(what.to_string()),
             });
         }

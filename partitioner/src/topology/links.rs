@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::inventory::{Gpu, Inventory, NvLinkRemote};
-use kerf_types::map::{Accelerator, CapabilityKey, CapabilityValue, End, Link, LinkKind};
+use kerf_types::map::{Accelerator, End, Link, LinkKind};
 use kerf_types::topology::LinkClass;
 
 use super::path::PciTree;
@@ -79,11 +79,10 @@ fn nvlink_gbps(gpu: &Gpu) -> Option<u32> {
 }
 
 fn ways(tree: &PciTree, accelerators: &[Accelerator]) -> Vec<Link> {
-    let is_whole = |one: &&Accelerator| {
-        let part = one.capabilities.get(&CapabilityKey::Virtualised);
-        part.is_none_or(|part| part.value != CapabilityValue::Flag(true))
-    };
-    let whole: Vec<&Accelerator> = accelerators.iter().filter(is_whole).collect();
+    let whole: Vec<&Accelerator> = accelerators
+        .iter()
+        .filter(|one| !one.is_virtual())
+        .collect();
     if whole.len() > PAIRS_LIMIT {
         return Vec::new();
     }

@@ -10,7 +10,7 @@ use kerf_types::PciAddress;
 use kerf_types::inventory::Inventory;
 use kerf_types::topology::LinkClass;
 
-use super::path::PciPath;
+use super::path::{PciTree, Place};
 
 /// What is nearest, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,12 +23,18 @@ pub struct Nearby {
 
 /// What is nearest to these devices.
 pub fn nearby(host: &Inventory, devices: &BTreeSet<PciAddress>) -> Nearby {
-    let places: Vec<Place> = devices.iter().map(|pci| Place::of(host, *pci)).collect();
+    let tree = PciTree::of(&host.map);
+    let place = |pci: PciAddress, node: Option<u32>| Place {
+        path: tree.path(pci),
+        numa_node: node.or_else(|| numa_node(host, pci)),
+    };
+    let places: Vec<Place<'_>> = devices.iter().map(|pci| place(*pci, None)).collect();
     let candidate = |name: &str, pci: Option<PciAddress>, node: Option<u32>| {
-        let pci = pci.filter(|pci| !is_virtual(host, *pci))?;
-        let place = Place::of(host, pci);
-        let node = node.or(place.node);
-        Some((name.to_owned(), Place { node, ..place }))
+        let pci = pci?;
+        let function = host.map.function(pci);
+        // A virtual function is somebody else's: a guest's, or another container's.
+        let is_virtual = function.is_some_and(|function| function.physical_function.is_some());
+        (!is_virtual).then(|| (name.to_owned(), place(pci, node)))
     };
     let nics = host.rdma_nics();
     let nics = nics.filter_map(|nic| candidate(&nic.name, nic.pci, nic.numa_node));
@@ -49,60 +55,25 @@ pub(super) fn numa_node(host: &Inventory, pci: PciAddress) -> Option<u32> {
     gpu.and_then(|gpu| gpu.numa_node)
         .or_else(|| amd?.numa_node)
         .or_else(|| accelerator?.numa_node)
-        .or_else(|| function(host, pci)?.numa_node)
-}
-
-/// Where a device is.
-struct Place {
-    path: Option<PciPath>,
-    node: Option<u32>,
-}
-
-impl Place {
-    fn of(host: &Inventory, pci: PciAddress) -> Self {
-        Self {
-            path: function(host, pci).and_then(|function| PciPath::parse(&function.path)),
-            node: numa_node(host, pci),
-        }
-    }
-
-    fn level(&self, other: &Self) -> LinkClass {
-        let same_node = self.node.is_some() && self.node == other.node;
-        match (&self.path, &other.path) {
-            (Some(a), Some(b)) => a.level(b, same_node),
-            _ if same_node => LinkClass::Node,
-            _ => LinkClass::Sys,
-        }
-    }
+        .or_else(|| host.map.function(pci)?.numa_node)
 }
 
 /// Names of those that one of the places has nothing nearer than, in their own order.
-fn nearest(places: &[Place], candidates: &[(String, Place)]) -> Vec<String> {
-    let least = |place: &Place| {
-        let levels = candidates.iter().map(|(_, other)| place.level(other));
+fn nearest(places: &[Place<'_>], candidates: &[(String, Place<'_>)]) -> Vec<String> {
+    let least = |place: &Place<'_>| {
+        let levels = candidates.iter().map(|(_, other)| place.level(*other));
         levels.min().filter(|least| *least < LinkClass::Sys)
     };
-    let bounds: Vec<(&Place, LinkClass)> = places
+    let bounds: Vec<(&Place<'_>, LinkClass)> = places
         .iter()
         .filter_map(|place| Some((place, least(place)?)))
         .collect();
-    let is_near = |other: &Place| {
+    let is_near = |other: &Place<'_>| {
         let mut bounds = bounds.iter();
-        bounds.any(|(place, least)| place.level(other) == *least)
+        bounds.any(|(place, least)| place.level(*other) == *least)
     };
     let near = candidates.iter().filter(|(_, place)| is_near(place));
     near.map(|(name, _)| name.clone()).collect()
-}
-
-/// A virtual function is somebody else's: a guest's, or another container's.
-fn is_virtual(host: &Inventory, pci: PciAddress) -> bool {
-    function(host, pci).is_some_and(|function| function.physical_function.is_some())
-}
-
-fn function(host: &Inventory, pci: PciAddress) -> Option<&kerf_types::map::PciFunction> {
-    let all = &host.map.pci;
-    let at = all.binary_search_by_key(&pci, |function| function.address);
-    all.get(at.ok()?)
 }
 
 #[cfg(test)]

@@ -115,3 +115,24 @@ impl PciTree {
         self.paths.get(&address)
     }
 }
+
+/// Where a device is, as far as that is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Where it hangs.
+    pub path: Option<&'a PciPath>,
+    /// NUMA node that it is next to.
+    pub numa_node: Option<u32>,
+}
+
+impl Place<'_> {
+    /// The level between two devices. Without a path nothing nearer than the node can be promised.
+    pub fn level(self, other: Place<'_>) -> LinkClass {
+        let same_node = self.numa_node.is_some() && self.numa_node == other.numa_node;
+        match (self.path, other.path) {
+            (Some(a), Some(b)) => a.level(b, same_node),
+            _ if same_node => LinkClass::Node,
+            _ => LinkClass::Sys,
+        }
+    }
+}

@@ -2,11 +2,11 @@
 //! is chosen by.
 
 use kerf_types::inventory::{Inventory, Nic};
-use kerf_types::map::{Accelerator, AcceleratorHealth, CapabilityKey, CapabilityValue, End, Link};
+use kerf_types::map::{Accelerator, AcceleratorHealth, End, Link, LinkKind};
 use kerf_types::topology::LinkClass;
 use kerf_types::{HostMap, PciAddress};
 
-use super::path::PciTree;
+use super::path::{PciTree, Place};
 use super::whole::whole;
 
 /// A host's devices in the order of its matrix.
@@ -85,19 +85,17 @@ impl Site {
         }
     }
 
-    /// How near two devices are by PCIe. Without a path nothing nearer than the node can be promised.
+    /// How near two devices are by PCIe.
     pub fn level(&self, a: &Device, b: &Device) -> LinkClass {
-        let same_node = a.numa_node.is_some() && a.numa_node == b.numa_node;
-        let place = |device: &Device| device.pci.and_then(|address| self.tree.path(address));
-        match (place(a), place(b)) {
-            (Some(a), Some(b)) => a.level(b, same_node),
-            _ if same_node => LinkClass::Node,
-            _ => LinkClass::Sys,
-        }
+        let place = |device: &Device| Place {
+            path: device.pci.and_then(|address| self.tree.path(address)),
+            numa_node: device.numa_node,
+        };
+        place(a).level(place(b))
     }
 
     /// Links between two accelerators: the direct ones, or the fewer of both ones' links into switches.
-    fn own(&self, a: &Device, b: &Device) -> Option<(kerf_types::map::LinkKind, u32)> {
+    fn own(&self, a: &Device, b: &Device) -> Option<(LinkKind, u32)> {
         let is =
             |end: &End, device: &Device| matches!(end, End::Accelerator(id) if *id == device.id);
         let direct = self
@@ -125,11 +123,7 @@ fn accelerators(inventory: &Inventory, map: &HostMap) -> Vec<Device> {
         let gpu = inventory.gpus.iter().find(|gpu| Some(gpu.pci) == one.pci);
         gpu.map(|gpu| gpu.index)
     };
-    let is_whole = |one: &&Accelerator| {
-        let part = one.capabilities.get(&CapabilityKey::Virtualised);
-        part.is_none_or(|part| part.value != CapabilityValue::Flag(true))
-    };
-    let all = map.accelerators.iter().filter(is_whole);
+    let all = map.accelerators.iter().filter(|one| !one.is_virtual());
     let mut known: Vec<(u32, Device)> = Vec::new();
     let mut others = Vec::new();
     for one in all {

@@ -1,7 +1,6 @@
 //! From an inventory to findings. Pure: nothing is asked here.
 
 use kerf_api::json::{Finding, Severity};
-use kerf_types::PciAddress;
 use kerf_types::inventory::{Inventory, NicKind};
 use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
 
@@ -59,12 +58,6 @@ fn accelerators(host: &Inventory) -> impl Iterator<Item = Finding> {
     })
 }
 
-fn function(host: &Inventory, pci: PciAddress) -> Option<&PciFunction> {
-    let all = &host.map.pci;
-    let at = all.binary_search_by_key(&pci, |function| function.address);
-    all.get(at.ok()?)
-}
-
 /// PCIe links that have come up narrower than both ends allow, and NVLinks that are down. A lower speed alone is how
 /// an idle device saves power.
 fn links(host: &Inventory) -> Vec<Finding> {
@@ -72,7 +65,7 @@ fn links(host: &Inventory) -> Vec<Finding> {
     let nics = host.nics.iter().filter_map(|nic| nic.pci);
     let disks = host.map.nvme.iter().filter_map(|nvme| nvme.pci);
     let devices = accelerators.chain(nics).chain(disks);
-    let functions = devices.filter_map(|pci| function(host, pci));
+    let functions = devices.filter_map(|pci| host.map.function(pci));
     let mut findings: Vec<Finding> = functions.filter_map(|one| narrow(host, one)).collect();
     for gpu in &host.gpus {
         let down: Vec<String> = gpu
@@ -96,7 +89,7 @@ fn links(host: &Inventory) -> Vec<Finding> {
 
 fn narrow(host: &Inventory, function_of: &PciFunction) -> Option<Finding> {
     let link = function_of.link?;
-    let port = function_of.parent.and_then(|port| function(host, port));
+    let port = function_of.parent.and_then(|port| host.map.function(port));
     let port = port.and_then(|port| port.link?.max_width);
     let most = port.map_or(link.max_width?, |port| {
         port.min(link.max_width.unwrap_or(port))
@@ -130,8 +123,8 @@ fn access_control(host: &Inventory) -> Vec<Finding> {
     let whole = |one: &&Accelerator| one.pci.is_some();
     let mut bridges = std::collections::BTreeSet::new();
     for one in host.map.accelerators.iter().filter(whole) {
-        let mut above = one.pci.and_then(|pci| function(host, pci)?.parent);
-        while let Some(bridge) = above.and_then(|pci| function(host, pci)) {
+        let mut above = one.pci.and_then(|pci| host.map.function(pci)?.parent);
+        while let Some(bridge) = above.and_then(|pci| host.map.function(pci)) {
             if bridge.acs.is_some_and(|acs| acs.redirects_peers())
                 && !bridges.insert(bridge.address)
             {

@@ -8,7 +8,6 @@ use kerf_types::map::{HostMap, LinkSpeed, PciFunction, PciLink};
 
 use super::element::Element;
 use crate::sysfs::cpus::CpuSet;
-use crate::sysfs::pci::{find, find_at};
 
 /// Devices and switches below their NUMA nodes.
 pub struct Tree<'a> {
@@ -36,13 +35,13 @@ impl<'a> Tree<'a> {
 
     /// Hangs up a function with what is in its element. One that is not known is left out.
     pub fn add(&mut self, pci: PciAddress, content: Option<Element>) {
-        let Some(function) = find(&self.map.pci, pci) else {
+        let Some(function) = self.map.function(pci) else {
             return;
         };
         let steps = steps(function);
         let top = steps
             .first()
-            .and_then(|(at, path)| find_at(&self.map.pci, *at, path));
+            .and_then(|(at, path)| self.map.function_at(*at, path));
         // NCCL takes the first node where the kernel knows none.
         let node = top.unwrap_or(function).numa_node.unwrap_or(0);
         let mut place = self.cpus.entry(node).or_default();
@@ -80,7 +79,7 @@ impl<'a> Tree<'a> {
     fn element(&self, address: PciAddress, path: &str) -> Element {
         let mut element = Element::new("pci");
         element.set("busid", address);
-        let Some(function) = find_at(&self.map.pci, address, path) else {
+        let Some(function) = self.map.function_at(address, path) else {
             return element;
         };
         let id = |id: u16| format!("0x{id:04x}");
@@ -91,7 +90,7 @@ impl<'a> Tree<'a> {
         element.set_known("subsystem_vendor", subsystem.map(|(vendor, _)| id(vendor)));
         element.set_known("subsystem_device", subsystem.map(|(_, device)| id(device)));
         let above = path.rsplit_once('/').map_or("", |(above, _)| above);
-        let port = address_of(above).and_then(|port| find_at(&self.map.pci, port, above));
+        let port = address_of(above).and_then(|port| self.map.function_at(port, above));
         let (speed, width) = link(function, port);
         element.set_known("link_speed", speed);
         element.set_known("link_width", width);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use kerf_types::HostMap;
+use kerf_types::map::pci::find;
 use kerf_types::map::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
 
 use super::machine::{machine, nodes};
@@ -24,7 +26,7 @@ fn read(root: &Root) -> (Vec<PciFunction>, Vec<String>) {
 
 fn at(functions: &[PciFunction], address: &str) -> PciFunction {
     let parsed = address.parse().expect(address);
-    let found = pci::find(functions, parsed);
+    let found = find(functions, parsed);
     found
         .unwrap_or_else(|| panic!("{address} is listed"))
         .clone()
@@ -379,15 +381,17 @@ fn of_two_functions_with_one_address_both_are_told_and_the_listed_one_is_found()
     assert_eq!(classes, [0x02_0700, 0x06_0400, 0x03_8000]);
     assert_eq!(at(&functions, "0000:a1:00.0").class, 0x02_0700);
     let path = "/sys/devices/pci0000:80/0000:a1:00.0";
-    let bridge = pci::find_at(&functions, functions[0].address, path).expect("the bridge");
+    let map = HostMap {
+        pci: functions.clone(),
+        ..HostMap::default()
+    };
+    let twice = functions[0].address;
+    let bridge = map.function_at(twice, path).expect("the bridge");
     assert_eq!((bridge.vendor, bridge.numa_node), (Some(0x1000), Some(1)));
     assert_eq!(
         at(&functions, "0000:b1:00.0").numa_node,
         Some(1),
         "of the bridge above it"
     );
-    assert_eq!(
-        pci::find_at(&functions, functions[0].address, "/sys/devices/pci0000:90"),
-        None
-    );
+    assert_eq!(map.function_at(twice, "/sys/devices/pci0000:90"), None);
 }

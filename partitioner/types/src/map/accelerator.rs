@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::capability::Capabilities;
+use super::capability::{Capabilities, CapabilityKey, CapabilityValue};
 use crate::bytes::Bytes;
 use crate::pci::PciAddress;
 
@@ -97,6 +97,12 @@ impl Accelerator {
             utilisation_percent: None,
             capabilities: Capabilities::new(),
         }
+    }
+
+    /// Whether it is a part of another device that has ways and a place of its own: a virtual function.
+    pub fn is_virtual(&self) -> bool {
+        let part = self.capabilities.get(&CapabilityKey::Virtualised);
+        part.is_some_and(|part| part.value == CapabilityValue::Flag(true))
     }
 }
 

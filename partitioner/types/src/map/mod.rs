@@ -10,6 +10,8 @@ pub mod device;
 pub mod link;
 pub mod pci;
 
+use crate::pci::PciAddress;
+
 pub use accelerator::{Accelerator, AcceleratorHealth, Vendor};
 pub use capability::{Capabilities, Capability, CapabilityKey, CapabilityValue, Provenance};
 pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
@@ -35,6 +37,19 @@ pub struct HostMap {
     pub links: Vec<Link>,
     /// Files that do not say what a kernel says there, in order of their paths.
     pub oddities: Vec<Oddity>,
+}
+
+impl HostMap {
+    /// The function at an address. Where firmware gave one out twice it is the one that the kernel's bus lists.
+    pub fn function(&self, address: PciAddress) -> Option<&PciFunction> {
+        pci::find(&self.pci, address)
+    }
+
+    /// The function at an address whose canonical path is that.
+    pub fn function_at(&self, address: PciAddress, path: &str) -> Option<&PciFunction> {
+        let mut all = pci::all_at(&self.pci, address);
+        all.find(|function| function.path == path)
+    }
 }
 
 /// One file that is not as a kernel writes it. What it should have told is unknown.

@@ -112,3 +112,18 @@ impl Acs {
         self.enabled & Self::REDIRECT != 0
     }
 }
+
+/// The function at an address, of a list in order of the addresses; the first of several.
+pub fn find(functions: &[PciFunction], address: PciAddress) -> Option<&PciFunction> {
+    all_at(functions, address).next()
+}
+
+/// The functions at an address, of a list in order: more than one where firmware gave it out twice.
+pub(super) fn all_at(
+    functions: &[PciFunction],
+    address: PciAddress,
+) -> impl Iterator<Item = &PciFunction> {
+    let first = functions.partition_point(|function| function.address < address);
+    let rest = functions.iter().skip(first);
+    rest.take_while(move |function| function.address == address)
+}

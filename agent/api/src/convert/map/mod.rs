@@ -52,7 +52,9 @@ impl TryFrom<v1::HostMap> for HostMap {
         map.accelerators
             .retain(|one| Vendor::from_word(&one.vendor).is_some());
         let cpus = map.cpus.map(Cpus::try_from).transpose().at("cpus")?;
-        let pci = each("pci", map.pci, FUNCTION_LIMIT, PciFunction::try_from)?;
+        let mut pci = each("pci", map.pci, FUNCTION_LIMIT, PciFunction::try_from)?;
+        // Whoever looks for one relies on their order; of two at one address the first stays so.
+        pci.sort_by_key(|function| function.address);
         distinct("pci", pci.iter().map(Place::of))?;
         let accelerators = each(
             "accelerators",

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kerf_partitioner::sysfs::pci::find;
 use kerf_partitioner::topology::Site;
 use kerf_types::inventory::{Inventory, Nic, NicKind};
 use kerf_types::map::{Accelerator, End, LinkKind, Nvme, PciFunction};
@@ -207,7 +206,7 @@ impl<'a> Builder<'a> {
     }
 
     fn function(&self, at: PciAddress) -> Option<&'a PciFunction> {
-        find(&self.host.map.pci, at)
+        self.host.map.function(at)
     }
 
     /// What jobs use of the PCI functions, physical ones.
