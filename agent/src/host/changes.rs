@@ -125,10 +125,8 @@ fn told_of_accelerator(one: &Accelerator) -> Vec<(&'static str, String)> {
 }
 
 fn told_of_nic(nic: &Nic) -> Vec<(&'static str, String)> {
-    let rate = match nic.rate_gbps {
-        0 => "down".to_owned(),
-        gbps => format!("{gbps} Gb/s"),
-    };
+    let rate = nic.rate.map(|rate| rate.to_string());
+    let rate = rate.unwrap_or_else(|| "unknown".to_owned());
     let pci = nic
         .pci
         .map_or_else(|| "none".to_owned(), |pci| pci.to_string());

@@ -216,11 +216,7 @@ fn nics(inventory: &Inventory) -> Rows {
             nic.pci.map_or_else(unknown, |pci| pci.to_string()),
             nic.numa_node.map_or_else(unknown, |node| node.to_string()),
             nic.link_layer.clone(),
-            if nic.rate_gbps == 0 {
-                "down".to_owned()
-            } else {
-                format!("{} Gb/s", nic.rate_gbps)
-            },
+            nic.rate.map_or_else(unknown, |rate| rate.to_string()),
         ]
     });
     with_header(

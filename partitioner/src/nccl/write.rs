@@ -13,7 +13,7 @@ mod tree;
 
 use std::collections::BTreeSet;
 
-use kerf_types::inventory::{Inventory, NicKind};
+use kerf_types::inventory::{Inventory, NicKind, Rate};
 use kerf_types::map::{
     Accelerator, CapabilityKey, CapabilityValue, End, HostMap, LinkKind, PciFunction, Provenance,
     Vendor,
@@ -113,22 +113,18 @@ impl<'a> Writer<'a> {
             .iter()
             .filter(|nic| (nic.kind == NicKind::Rdma) == has_rdma)
         {
-            let ports: Vec<(u32, u32)> = match nic.ports.as_slice() {
-                [] => vec![(1, nic.rate_gbps)],
-                ports => ports
-                    .iter()
-                    .map(|port| (port.number, port.rate_gbps))
-                    .collect(),
+            let ports: Vec<(u32, Option<Rate>)> = match nic.ports.as_slice() {
+                [] => vec![(1, nic.rate)],
+                ports => ports.iter().map(|port| (port.number, port.rate)).collect(),
             };
-            for (port, gbps) in ports {
+            for (port, rate) in ports {
                 let mut net = Element::new("net");
                 net.set("name", &nic.name);
                 if !self.is_part {
                     net.set("dev", *dev);
                 }
-                if !self.is_part || gbps > 0 {
-                    net.set("speed", u64::from(gbps) * 1_000);
-                }
+                let told = rate.filter(|rate| !self.is_part || !rate.is_down());
+                net.set_known("speed", told.map(|rate| rate.0));
                 net.set("port", port);
                 if !self.is_part {
                     net.set("gdr", u32::from(has_rdma));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
-use kerf_types::inventory::{Nic, NicKind, NicPort, NumaNode};
+use kerf_types::inventory::{Nic, NicKind, NicPort, NumaNode, Rate};
 use kerf_types::map::pci::find;
 use kerf_types::map::{DeviceClass, PciFunction};
 
@@ -56,7 +56,7 @@ fn rdma(reader: &Reader<'_>, place: &Place<'_, '_>) -> Vec<Nic> {
                 kind: NicKind::Rdma,
                 numa_node: place.numa_node(pci, &path),
                 link_layer: first.link_layer,
-                rate_gbps: first.rate_gbps,
+                rate: first.rate,
                 netdevs: Vec::new(),
                 name,
                 pci,
@@ -81,24 +81,27 @@ fn port(folder: &Folder<'_, '_>, number: u32) -> Option<NicPort> {
         let (_, state) = text.split_once(": ")?;
         Some(state.to_owned())
     });
-    let rate = folder.parsed("rate", "a rate in Gb/sec", gigabits);
+    let rate = folder.parsed("rate", "a rate in Gb/sec", rate);
     // A port that is down still shows the rate that it last had.
     let is_down = state.as_ref().is_some_and(|state| state != "ACTIVE");
     // The manager of an InfiniBand subnet gives none that is 0; Ethernet has no such manager.
     let lid: Option<u32> = folder.parsed("lid", "a local id", hex);
     Some(NicPort {
         number,
-        rate_gbps: rate.filter(|_| !is_down).unwrap_or(0),
+        rate: if is_down { Some(Rate(0)) } else { rate },
         lid: lid.filter(|lid| *lid != 0 && link_layer != "Ethernet"),
         state: state.unwrap_or_default(),
         link_layer,
     })
 }
 
-/// `400 Gb/sec (4X NDR)`; old links have half gigabits, which are cut off.
-fn gigabits(rate: &str) -> Option<u32> {
-    let number = rate.split_once(" Gb/sec")?.0;
-    number.split('.').next()?.trim().parse().ok()
+/// `400 Gb/sec (4X NDR)`; old links have half gigabits (`2.5 Gb/sec (1X SDR)`), told with one digit.
+fn rate(text: &str) -> Option<Rate> {
+    let number = text.split_once(" Gb/sec")?.0.trim();
+    let (whole, tenths) = number.split_once('.').unwrap_or((number, "0"));
+    let tenths: u32 = tenths.parse().ok().filter(|tenths| *tenths < 10)?;
+    let whole: u32 = whole.parse().ok()?;
+    Some(Rate(whole.checked_mul(1_000)?.checked_add(tenths * 100)?))
 }
 
 /// Names of network interfaces by the PCI function that they are part of, each function's in order.
@@ -130,13 +133,21 @@ fn net(reader: &Reader<'_>, functions: &[PciFunction], name: String, pci: PciAdd
         Some(32) => "InfiniBand",
         _ => "",
     };
-    // Megabits a second; one that is down says -1, or does not answer.
-    let rate = number("speed").and_then(|megabits| u32::try_from(megabits / 1_000).ok());
+    // Megabits a second; -1 where the driver does not know. One that is down says that, or does not answer.
+    let rate = number("speed").and_then(|megabits| u32::try_from(megabits).ok());
+    let is_down = folder
+        .as_ref()
+        .and_then(|folder| folder.text("operstate"))
+        .is_some_and(|state| state == "down");
     Nic {
         kind: NicKind::Net,
         numa_node: find(functions, pci).and_then(|function| function.numa_node),
         link_layer: link_layer.to_owned(),
-        rate_gbps: rate.unwrap_or(0),
+        rate: if is_down {
+            Some(Rate(0))
+        } else {
+            rate.map(Rate)
+        },
         pci: Some(pci),
         ports: Vec::new(),
         netdevs: Vec::new(),

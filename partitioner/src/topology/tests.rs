@@ -160,7 +160,7 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
             pci: None,
             numa_node: Some(8),
             link_layer: "Ethernet".to_owned(),
-            rate_gbps: 100,
+            rate: Some(kerf_types::inventory::Rate(100_000)),
             ..Default::default()
         }],
         problems: Vec::new(),

@@ -1,5 +1,6 @@
 //! What a host has: GPUs, NUMA nodes, network interfaces, and how they hang together.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::amd::AmdGpu;
@@ -311,8 +312,8 @@ pub struct Nic {
     pub numa_node: Option<u32>,
     /// `InfiniBand` or `Ethernet` (RoCE); empty where the kernel does not say.
     pub link_layer: String,
-    /// Rate of its first port in gigabits a second, 0 when down.
-    pub rate_gbps: u32,
+    /// Rate of its first port; `None` where nobody says.
+    pub rate: Option<Rate>,
     /// Its ports, by number; empty for one that does no RDMA.
     pub ports: Vec<NicPort>,
     /// Network interfaces of the same PCI function, by name; empty for one of them.
@@ -328,8 +329,30 @@ pub struct NicPort {
     pub link_layer: String,
     /// Logical state without its number: `ACTIVE`, `DOWN`.
     pub state: String,
-    /// Rate in gigabits a second, 0 when it is down.
-    pub rate_gbps: u32,
+    /// Its rate; `None` where nobody says.
+    pub rate: Option<Rate>,
     /// Local id that the subnet manager gave; `None` for Ethernet.
     pub lid: Option<u32>,
+}
+
+/// What a port carries one way, in megabits a second; 0 while it is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(pub u32);
+
+impl Rate {
+    /// Whether nothing gets through.
+    pub fn is_down(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.pad("down"),
+            megabits if megabits < 1_000 => write!(f, "{megabits} Mb/s"),
+            megabits if megabits % 1_000 == 0 => write!(f, "{} Gb/s", megabits / 1_000),
+            megabits => write!(f, "{} Gb/s", f64::from(megabits) / 1_000.0),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! NUMA nodes and network interfaces.
 
 use kerf_types::Bytes;
-use kerf_types::inventory::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode};
+use kerf_types::inventory::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode, Rate};
 
 use super::{
     CPUS_LIMIT, ConvertError, NAME_LIMIT, NIC_LIMIT, NUMA_LIMIT, count, each, parse, text,
@@ -95,7 +95,7 @@ impl From<&Nic> for v1::Nic {
             pci: nic.pci.map(|pci| pci.to_string()),
             numa_node: nic.numa_node,
             link_layer: nic.link_layer.clone(),
-            rate_gbps: nic.rate_gbps,
+            rate_mbps: nic.rate.map(|rate| rate.0),
             kind: kind.into(),
             ports: nic.ports.iter().map(Into::into).collect(),
             netdevs: nic.netdevs.clone(),
@@ -119,7 +119,7 @@ impl TryFrom<v1::Nic> for Nic {
             pci: nic.pci.map(|pci| parse("pci", &pci)).transpose()?,
             numa_node: nic.numa_node,
             link_layer: text("link_layer", nic.link_layer, NAME_LIMIT)?,
-            rate_gbps: nic.rate_gbps,
+            rate: nic.rate_mbps.map(Rate),
             ports: each("ports", nic.ports, PART_LIMIT, NicPort::try_from)?,
             netdevs: each("netdevs", nic.netdevs, NIC_LIMIT, netdev)?,
         })
@@ -132,7 +132,7 @@ impl From<&NicPort> for v1::NicPort {
             number: port.number,
             link_layer: port.link_layer.clone(),
             state: port.state.clone(),
-            rate_gbps: port.rate_gbps,
+            rate_mbps: port.rate.map(|rate| rate.0),
             lid: port.lid,
         }
     }
@@ -146,7 +146,7 @@ impl TryFrom<v1::NicPort> for NicPort {
             number: port.number,
             link_layer: text("link_layer", port.link_layer, NAME_LIMIT)?,
             state: text("state", port.state, NAME_LIMIT)?,
-            rate_gbps: port.rate_gbps,
+            rate: port.rate_mbps.map(Rate),
             lid: port.lid,
         })
     }

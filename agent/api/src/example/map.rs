@@ -1,6 +1,6 @@
 //! The map of the small machine, with one of each thing.
 
-use kerf_types::inventory::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode};
+use kerf_types::inventory::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode, Rate};
 use kerf_types::map::{
     Accelerator, AcceleratorHealth, Acs, Cache, CacheKind, Capability, CapabilityKey,
     CapabilityValue, ClassDevice, CoreKind, Cpus, DeviceClass, Die, End, Link, LinkKind, LinkSpeed,
@@ -52,12 +52,12 @@ pub fn nics() -> Vec<Nic> {
             pci: Some(pci("0000:18:00.0")),
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
-            rate_gbps: 400,
+            rate: Some(Rate(400_000)),
             ports: vec![NicPort {
                 number: 1,
                 link_layer: "InfiniBand".to_owned(),
                 state: "ACTIVE".to_owned(),
-                rate_gbps: 400,
+                rate: Some(Rate(400_000)),
                 lid: Some(7),
             }],
             netdevs: vec!["ib0".to_owned()],

@@ -1,7 +1,7 @@
 //! From an inventory to findings. Pure: nothing is asked here.
 
 use kerf_api::json::{Finding, Severity};
-use kerf_types::inventory::{Inventory, NicKind};
+use kerf_types::inventory::{Inventory, NicKind, Rate};
 use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
 
 /// All that can be seen in an inventory.
@@ -106,7 +106,7 @@ fn nics(host: &Inventory) -> impl Iterator<Item = Finding> {
     let down = host
         .nics
         .iter()
-        .filter(|nic| nic.kind == NicKind::Rdma && nic.rate_gbps == 0);
+        .filter(|nic| nic.kind == NicKind::Rdma && nic.rate.is_some_and(Rate::is_down));
     down.map(|nic| {
         let hint = "plug it in, or take it out of NCCL_IB_HCA";
         finding(

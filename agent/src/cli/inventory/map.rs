@@ -2,8 +2,9 @@
 //! have no table of their own.
 
 use kerf_api::json::Inventory;
-use kerf_api::json::inventory::{Accelerator, NicKind};
+use kerf_api::json::inventory::{Accelerator, NicKind, Thousandths};
 use kerf_types::Bytes;
+use kerf_types::inventory::Rate;
 
 use crate::cli::style::Ink;
 use crate::cli::table::{Cell, Table, row};
@@ -80,7 +81,6 @@ pub fn numa_nodes(inventory: &Inventory) -> Table {
 pub fn nics(inventory: &Inventory) -> Table {
     let mut table = Table::new(&["NIC", "KIND", "PCI", ">NUMA", "LINK", ">RATE", "NETDEVS"]);
     for nic in &inventory.nics {
-        let rate = (nic.rate_gbps > 0).then(|| format!("{} Gb/s", nic.rate_gbps));
         let kind = match nic.kind {
             NicKind::Rdma => "rdma",
             NicKind::Net => "net",
@@ -91,18 +91,18 @@ pub fn nics(inventory: &Inventory) -> Table {
             Cell::optional(nic.bdf.as_ref()),
             Cell::optional(nic.numa_node),
             Cell::optional(nic.link_layer.as_ref()),
-            rate.map_or_else(|| no_rate(nic.kind), Cell::from),
+            rate(nic.rate_gbps),
             Cell::optional(Some(nic.netdevs.join(" ")).filter(|names| !names.is_empty())),
         ]);
     }
     table
 }
 
-/// An RDMA interface without a rate is down; a network interface may be up and have none, as a virtual one.
-fn no_rate(kind: NicKind) -> Cell {
-    match kind {
-        NicKind::Rdma => Cell::new(Ink::Red, "down"),
-        NicKind::Net => Cell::new(Ink::Dim, "-"),
+fn rate(gbps: Option<Thousandths>) -> Cell {
+    let rate = gbps.map(|gbps| Rate(gbps.0));
+    match rate {
+        Some(rate) if rate.is_down() => Cell::new(Ink::Red, rate),
+        rate => Cell::optional(rate),
     }
 }
 

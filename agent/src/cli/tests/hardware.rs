@@ -40,7 +40,7 @@ fn host() -> kerf_types::Inventory {
             pci: Some("0000:18:00.0".to_owned()),
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
-            rate_gbps: 400,
+            rate_mbps: Some(400_000),
             ..Default::default()
         }],
         problems: vec!["gpu 2 does not answer".to_owned()],

@@ -30,7 +30,7 @@ fn host() -> Host {
         }],
         nics: vec![Nic {
             name: "mlx5_0".to_owned(),
-            rate_gbps: 400,
+            rate: Some(kerf_types::inventory::Rate(400_000)),
             ..Nic::default()
         }],
         map,
@@ -120,7 +120,7 @@ fn devices_change() {
                 total: 8,
                 enabled: 4,
             });
-            host.nics[0].rate_gbps = 0;
+            host.nics[0].rate = Some(kerf_types::inventory::Rate(0));
             host.map.cpus.online = "0-2".to_owned();
         },
         &[

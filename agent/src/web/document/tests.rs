@@ -141,7 +141,7 @@ fn inventory() -> Inventory {
             pci: Some(at("0000:0c:00.0")),
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
-            rate_gbps: 400,
+            rate: Some(kerf_types::inventory::Rate(400_000)),
             ..Default::default()
         }],
         problems: vec!["the serial number of GPU 1".to_owned()],

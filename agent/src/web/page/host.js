@@ -48,7 +48,10 @@ function drawSwitch(web, group, fabric, shown, open) {
 }
 
 function nic(one) {
-  const rate = one.rate_gbps > 0 ? h("span", {}, `${one.rate_gbps} Gb/s ${one.link_layer}`) : h("span", { class: "down" }, "down");
+  const words = (rate) => [rate, one.link_layer].filter(Boolean).join(" ");
+  const rate = one.rate_gbps === 0
+    ? h("span", { class: "down" }, "down")
+    : h("span", {}, words(one.rate_gbps === null ? "" : `${one.rate_gbps} Gb/s`));
   return h("li", {}, h("b", {}, one.name), " ", rate);
 }
 

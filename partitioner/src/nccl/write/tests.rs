@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kerf_types::inventory::{Inventory, Nic, NicKind, NicPort, NumaNode};
+use kerf_types::inventory::{Inventory, Nic, NicKind, NicPort, NumaNode, Rate};
 use kerf_types::map::{
     Accelerator, Capability, CapabilityKey as Key, CapabilityValue as Value, End, HostMap, Link,
     LinkKind, LinkSpeed, PciFunction, PciLink, Provenance, Vendor,
@@ -51,7 +51,7 @@ fn gpu(address: &str, target: Option<&str>, dma: Option<Provenance>) -> Accelera
 fn rdma(name: &str, address: &str, ports: &[u32]) -> Nic {
     let port = |(number, gbps): (u32, &u32)| NicPort {
         number,
-        rate_gbps: *gbps,
+        rate: Some(Rate(*gbps * 1_000)),
         ..NicPort::default()
     };
     Nic {
@@ -145,7 +145,7 @@ fn host() -> Inventory {
                 name: "ib0".to_owned(),
                 kind: NicKind::Net,
                 pci: Some(at("0000:13:00.0")),
-                rate_gbps: 1,
+                rate: Some(Rate(2_500)),
                 ..Nic::default()
             },
         ],

@@ -1,6 +1,6 @@
 //! Devices of the kernel's classes: what is hardware, what is a part or a view of it, and what hangs where.
 
-use kerf_types::inventory::{Nic, NicKind, NicPort};
+use kerf_types::inventory::{Nic, NicKind, NicPort, Rate};
 use kerf_types::map::{ClassDevice, Namespace, Nvme};
 
 use super::machine::{machine, nodes};
@@ -201,6 +201,7 @@ devices/pci0000:00/0000:00:02.0
   virtio0/net/usb0/speed = 25000
   virtio0/net/down0/type = 1
   virtio0/net/down0/speed = -1
+  virtio0/net/down0/operstate = down
 devices/pci0000:00/0000:00:03.0/usb1/1-1/1-1:1.0/net
   enx0/type = 1
 class/net
@@ -215,20 +216,20 @@ class/net
 fn interfaces_with_and_without_rdma() {
     let (_folder, root) = machine(INTERFACES);
     let (_, _, nics) = found(&root);
-    let port = |number, link_layer: &str, state: &str, rate_gbps, lid| NicPort {
+    let port = |number, link_layer: &str, state: &str, rate, lid| NicPort {
         number,
         link_layer: link_layer.to_owned(),
         state: state.to_owned(),
-        rate_gbps,
+        rate: Some(Rate(rate)),
         lid,
     };
-    let net = |name: &str, rate_gbps| Nic {
+    let net = |name: &str, rate: Option<u32>| Nic {
         name: name.to_owned(),
         kind: NicKind::Net,
         pci: "0000:00:02.0".parse().ok(),
         numa_node: Some(1),
         link_layer: "Ethernet".to_owned(),
-        rate_gbps,
+        rate: rate.map(Rate),
         ..Default::default()
     };
     assert_eq!(
@@ -240,16 +241,16 @@ fn interfaces_with_and_without_rdma() {
                 pci: "0000:00:01.0".parse().ok(),
                 numa_node: None,
                 link_layer: "InfiniBand".to_owned(),
-                rate_gbps: 56,
+                rate: Some(Rate(56_000)),
                 ports: vec![
-                    port(1, "InfiniBand", "ACTIVE", 56, Some(0x3a4)),
+                    port(1, "InfiniBand", "ACTIVE", 56_000, Some(0x3a4)),
                     port(2, "Ethernet", "DOWN", 0, None),
                     port(10, "InfiniBand", "INIT", 0, None),
                 ],
                 netdevs: vec!["eth1".to_owned(), "ib0".to_owned()],
             },
-            net("down0", 0),
-            net("usb0", 25),
+            net("down0", Some(0)),
+            net("usb0", Some(25_000)),
         ]
     );
 }

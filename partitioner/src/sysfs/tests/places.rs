@@ -163,7 +163,7 @@ fn interfaces_of_all_sorts() {
                 pci,
                 nic.numa_node,
                 nic.link_layer.as_str(),
-                nic.rate_gbps,
+                nic.rate.map(|rate| rate.0),
             )
         })
         .collect();
@@ -171,10 +171,10 @@ fn interfaces_of_all_sorts() {
     assert_eq!(
         seen,
         [
-            ("bond0", String::new(), None, "", 0),
-            ("mlx5_0", at(), Some(0), "InfiniBand", 400),
-            ("mlx5_1", at(), Some(0), "Ethernet", 0),
-            ("qib0", at(), Some(0), "InfiniBand", 2),
+            ("bond0", String::new(), None, "", None),
+            ("mlx5_0", at(), Some(0), "InfiniBand", Some(400_000)),
+            ("mlx5_1", at(), Some(0), "Ethernet", Some(0)),
+            ("qib0", at(), Some(0), "InfiniBand", Some(2_500)),
         ]
     );
     let paths: Vec<&str> = functions.iter().map(|one| one.path.as_str()).collect();

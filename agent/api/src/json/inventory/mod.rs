@@ -5,6 +5,7 @@ mod amd;
 mod cpu;
 mod from;
 mod gpu;
+mod number;
 mod pci;
 mod place;
 #[cfg(test)]
@@ -21,7 +22,8 @@ pub use gpu::{
     ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
     NvLink, NvLinkRemote, PcieLink, Profile,
 };
-pub use pci::{Acs, ClassDevice, Gtps, Namespace, Nvme, PciFunction, PciLink, SriovFunctions};
+pub use number::Thousandths;
+pub use pci::{Acs, ClassDevice, Namespace, Nvme, PciFunction, PciLink, SriovFunctions};
 pub use place::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode};
 
 use super::schema_tag;

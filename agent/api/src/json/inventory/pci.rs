@@ -1,9 +1,10 @@
 //! PCI functions and devices of the kernel's classes, as documents show them.
 
 use kerf_types::map as facts;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use super::number::Thousandths;
 use super::place::known;
 
 /// A PCI function. Ids are as sysfs writes them, `0x10de`; addresses `domain:bus:device.function`.
@@ -45,37 +46,13 @@ pub struct PciFunction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PciLink {
     /// Speed now.
-    pub speed_gtps: Option<Gtps>,
+    pub speed_gtps: Option<Thousandths>,
     /// Lanes now.
     pub width: Option<u32>,
     /// Highest speed.
-    pub max_speed_gtps: Option<Gtps>,
+    pub max_speed_gtps: Option<Thousandths>,
     /// Most lanes.
     pub max_width: Option<u32>,
-}
-
-/// Gigatransfers a second; the first generation of PCIe has 2.5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gtps(facts::LinkSpeed);
-
-impl Serialize for Gtps {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(f64::from(self.0.0) / 1_000.0)
-    }
-}
-
-impl JsonSchema for Gtps {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Gtps".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "minimum": 0 })
-    }
 }
 
 /// Virtual functions of a physical one.
@@ -125,9 +102,9 @@ impl From<&facts::PciFunction> for PciFunction {
 impl From<&facts::PciLink> for PciLink {
     fn from(link: &facts::PciLink) -> Self {
         Self {
-            speed_gtps: link.speed.map(Gtps),
+            speed_gtps: link.speed.map(|speed| Thousandths(speed.0)),
             width: link.width,
-            max_speed_gtps: link.max_speed.map(Gtps),
+            max_speed_gtps: link.max_speed.map(|speed| Thousandths(speed.0)),
             max_width: link.max_width,
         }
     }

@@ -6,6 +6,8 @@ use kerf_types::inventory as facts;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::number::Thousandths;
+
 /// A NUMA node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NumaNode {
@@ -95,8 +97,8 @@ pub struct Nic {
     pub numa_node: Option<u32>,
     /// `InfiniBand` or `Ethernet` (RoCE).
     pub link_layer: Option<String>,
-    /// Rate of its first port in gigabits a second; 0 when it is down.
-    pub rate_gbps: u32,
+    /// Rate of its first port in gigabits a second; 0 while it is down, null where nobody says.
+    pub rate_gbps: Option<Thousandths>,
     /// Ports of an interface that does RDMA.
     pub ports: Vec<NicPort>,
     /// Network interfaces of the same PCI function.
@@ -122,8 +124,8 @@ pub struct NicPort {
     pub link_layer: Option<String>,
     /// `ACTIVE`, `DOWN` and what else the kernel says.
     pub state: Option<String>,
-    /// Rate in gigabits a second; 0 when it is down.
-    pub rate_gbps: u32,
+    /// Rate in gigabits a second; 0 while it is down, null where nobody says.
+    pub rate_gbps: Option<Thousandths>,
     /// Local id that the subnet manager gave.
     pub lid: Option<u32>,
 }
@@ -134,7 +136,7 @@ impl From<&facts::Nic> for Nic {
             number: port.number,
             link_layer: known(&port.link_layer),
             state: known(&port.state),
-            rate_gbps: port.rate_gbps,
+            rate_gbps: port.rate.map(|rate| Thousandths(rate.0)),
             lid: port.lid,
         };
         Self {
@@ -146,7 +148,7 @@ impl From<&facts::Nic> for Nic {
             bdf: nic.pci.map(|pci| pci.to_string()),
             numa_node: nic.numa_node,
             link_layer: known(&nic.link_layer),
-            rate_gbps: nic.rate_gbps,
+            rate_gbps: nic.rate.map(|rate| Thousandths(rate.0)),
             ports: nic.ports.iter().map(port).collect(),
             netdevs: nic.netdevs.clone(),
         }

@@ -318,10 +318,7 @@ fn nic(nics: &[(Option<usize>, &Nic)], function: &PciFunction) -> Branch {
         None => nic.name.clone(),
     };
     let label = |(number, nic): &(Option<usize>, &Nic)| {
-        let rate = match nic.rate_gbps {
-            0 => "down".to_owned(),
-            gbps => format!("{gbps} Gb/s"),
-        };
+        let rate = nic.rate.map(|rate| rate.to_string()).unwrap_or_default();
         let name = number.map(|_| nic.name.clone()).unwrap_or_default();
         words([name, nic.link_layer.clone(), rate])
     };

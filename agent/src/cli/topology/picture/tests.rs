@@ -103,7 +103,7 @@ fn host() -> Inventory {
             pci: Some(at("0000:19:00.0")),
             numa_node: Some(0),
             link_layer: "InfiniBand".to_owned(),
-            rate_gbps: 400,
+            rate: Some(kerf_types::inventory::Rate(400_000)),
             ..Nic::default()
         }],
         map: Arc::new(map),
