@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kerf_api::json::{Doctor, Severity};
 use kerf_types::HostMap;
-use kerf_types::inventory::{Inventory, Nic};
+use kerf_types::inventory::{Inventory, Nic, Rate};
 use kerf_types::map::{
     Accelerator, AcceleratorHealth, Acs, LinkSpeed, Oddity, PciFunction, PciLink, Vendor,
 };
@@ -113,6 +113,7 @@ fn what_the_kernel_wrote_oddly_and_what_is_down_is_told() {
             map.cpus.offline = "3".to_owned();
             host.nics.push(Nic {
                 name: "mlx5_3".to_owned(),
+                rate: Some(Rate(0)),
                 ..Nic::default()
             });
         },
