@@ -12,6 +12,7 @@ mod tests;
 mod tree;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use kerf_types::inventory::{Inventory, NicKind, Rate};
 use kerf_types::map::{
@@ -70,13 +71,11 @@ impl<'a> Writer<'a> {
     fn accelerators(&self) -> Vec<&'a Accelerator> {
         let all = self.map.accelerators.iter();
         all.filter(|one| {
-            let function = one.pci.and_then(|pci| self.function(pci));
-            let computes = |function: &PciFunction| {
-                let class = u32::from(function.class_pair());
-                COMPUTE_CLASSES.contains(&class) || is_gpu(one)
+            let Some(function) = one.pci.and_then(|pci| self.function(pci)) else {
+                return false;
             };
-            function.is_some_and(|function| function.physical_function.is_none())
-                && function.is_some_and(computes)
+            let computes = COMPUTE_CLASSES.contains(&u32::from(function.class_pair()));
+            function.physical_function.is_none() && (computes || is_gpu(one))
         })
         .collect()
     }
@@ -102,6 +101,11 @@ impl<'a> Writer<'a> {
             .map_or(pci, |function| function.address)
     }
 
+    /// Adds what NCCL counts or finds out by itself, where it is known and is not left to it.
+    fn tell(&self, element: &mut Element, name: &'static str, value: Option<impl Display>) {
+        element.set_known(name, value.filter(|_| !self.is_part));
+    }
+
     /// The interfaces of a card; `None` where its driver shows none.
     fn nic(&self, card: PciAddress, dev: &mut usize) -> Option<Element> {
         let of_card = |nic: &&inventory::Nic| nic.pci.is_some_and(|pci| self.card(pci) == card);
@@ -120,15 +124,10 @@ impl<'a> Writer<'a> {
             for (port, rate) in ports {
                 let mut net = Element::new("net");
                 net.set("name", &nic.name);
-                if !self.is_part {
-                    net.set("dev", *dev);
-                }
-                let told = rate.filter(|rate| !self.is_part || !rate.is_down());
-                net.set_known("speed", told.map(|rate| rate.0));
+                self.tell(&mut net, "dev", Some(*dev));
+                self.tell(&mut net, "speed", rate.map(|rate| rate.0));
                 net.set("port", port);
-                if !self.is_part {
-                    net.set("gdr", u32::from(has_rdma));
-                }
+                self.tell(&mut net, "gdr", Some(u32::from(has_rdma)));
                 all.children.push(net);
                 *dev += 1;
             }
@@ -138,9 +137,7 @@ impl<'a> Writer<'a> {
 
     fn gpu(&self, dev: usize, one: &Accelerator) -> Element {
         let mut gpu = Element::new("gpu");
-        if !self.is_part {
-            gpu.set("dev", dev);
-        }
+        self.tell(&mut gpu, "dev", Some(dev));
         if self.is_rccl {
             gpu.set_known("sm", count(one, CapabilityKey::ComputeUnits));
             if let Some(architecture) = &one.architecture {
@@ -150,15 +147,15 @@ impl<'a> Writer<'a> {
         } else {
             gpu.set_known("sm", self.sm(one));
         }
-        if !self.is_part {
-            gpu.set("rank", dev);
-        }
+        self.tell(&mut gpu, "rank", Some(dev));
         let reachable = one.capabilities.get(&CapabilityKey::PeerDma);
         // What its maker says of the model does not say that this host can.
         let told = reachable.filter(|dma| dma.provenance == Provenance::Kernel);
-        if let Some(CapabilityValue::Flag(can)) = told.map(|dma| &dma.value) {
-            gpu.set("gdr", u32::from(*can));
-        }
+        let told = told.and_then(|dma| match dma.value {
+            CapabilityValue::Flag(can) => Some(u32::from(can)),
+            _ => None,
+        });
+        self.tell(&mut gpu, "gdr", told);
         gpu.children = self.links(one);
         gpu
     }

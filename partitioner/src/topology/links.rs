@@ -1,6 +1,6 @@
 //! Links between accelerators of every vendor: those of their own, and the way over PCIe for each pair.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use kerf_types::inventory::{Gpu, Inventory, NvLinkRemote};
 use kerf_types::map::{Accelerator, End, Link, LinkKind};
@@ -20,51 +20,51 @@ pub fn links(
     accelerators: &[Accelerator],
     kernel: &[Link],
 ) -> Vec<Link> {
-    let mut links: Vec<Link> = inventory.gpus.iter().flat_map(nvlinks).collect();
-    // Each pair is told by both of its ends, and counts what both agree on.
+    let gpus = &inventory.gpus;
+    let mut links: Vec<Link> = gpus.iter().flat_map(|gpu| nvlinks(gpu, gpus)).collect();
     links.sort_by(|one, other| (&one.a, &one.b).cmp(&(&other.a, &other.b)));
-    links.dedup_by(|second, first| {
-        let is_same = first.a == second.a && first.b == second.b;
-        if is_same && second.count < first.count {
-            (first.count, first.gbps) = (second.count, second.gbps);
-        }
-        is_same
-    });
     links.extend(kernel.iter().cloned());
     links.extend(ways(tree, accelerators));
     links
 }
 
-/// The active NVLinks of one GPU, all to one end together. One that another GPU tells as well is named from the
-/// lower address.
-fn nvlinks(gpu: &Gpu) -> Vec<Link> {
-    let mut ends: BTreeMap<End, u32> = BTreeMap::new();
-    for link in gpu.nvlinks.iter().filter(|link| link.active) {
-        let end = match link.remote {
-            NvLinkRemote::Gpu(pci) => End::Accelerator(pci.to_string()),
-            NvLinkRemote::Switch(pci) => End::Switch(pci),
-            NvLinkRemote::Unknown => continue,
+/// The active NVLinks of one GPU, all to one end together. Those to another GPU are told by the one with the lower
+/// address, and count as many as both say are up; a GPU that is not there says nothing.
+fn nvlinks(gpu: &Gpu, all: &[Gpu]) -> Vec<Link> {
+    let remotes = gpu.nvlinks.iter().filter(|link| link.active);
+    let remotes: BTreeSet<NvLinkRemote> = remotes.map(|link| link.remote).collect();
+    let link = |remote: NvLinkRemote| {
+        let own = up_towards(gpu, remote);
+        let (end, count) = match remote {
+            NvLinkRemote::Switch(pci) => (End::Switch(pci), own),
+            NvLinkRemote::Gpu(pci) => match all.iter().find(|other| other.pci == pci) {
+                Some(other) if other.pci < gpu.pci => return None,
+                Some(other) => {
+                    let back = up_towards(other, NvLinkRemote::Gpu(gpu.pci));
+                    (End::Accelerator(pci.to_string()), own.min(back))
+                }
+                None => (End::Accelerator(pci.to_string()), own),
+            },
+            NvLinkRemote::Unknown => return None,
         };
-        *ends.entry(end).or_default() += 1;
-    }
-    let own = End::Accelerator(gpu.pci.to_string());
-    let link = |(end, count): (End, u32)| {
-        let is_first = matches!(end, End::Switch(_)) || own < end;
-        let (a, b) = if is_first {
-            (own.clone(), end)
-        } else {
-            (end, own.clone())
-        };
-        Link {
-            a,
-            b,
+        (count > 0).then(|| Link {
+            a: End::Accelerator(gpu.pci.to_string()),
+            b: end,
             kind: LinkKind::NvLink,
             count,
             gbps: nvlink_gbps(gpu).and_then(|each| each.checked_mul(count)),
             ancestor: String::new(),
-        }
+        })
     };
-    ends.into_iter().map(link).collect()
+    remotes.into_iter().filter_map(link).collect()
+}
+
+fn up_towards(gpu: &Gpu, remote: NvLinkRemote) -> u32 {
+    let links = gpu.nvlinks.iter();
+    let count = links
+        .filter(|link| link.active && link.remote == remote)
+        .count();
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// What one NVLink carries one way, in gigabytes a second, by generation: NVIDIA's datasheets of P100 (4 links, 160

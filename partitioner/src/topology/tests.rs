@@ -217,3 +217,18 @@ fn direct_links_count_for_their_pair_alone() {
         ]
     );
 }
+
+/// What one end says is down is down.
+#[test]
+fn a_link_counts_where_both_ends_are_up() {
+    let to = |pci: &str| NvLinkRemote::Gpu(at(pci));
+    let first = gpu(0, "0000:01:00.0", None, links(4, true, to("0000:02:00.0")));
+    let mut back = links(4, true, to("0000:01:00.0"));
+    back[1].active = false;
+    let second = gpu(1, "0000:02:00.0", None, back);
+    let silent = gpu(2, "0000:03:00.0", None, links(2, true, to("0000:04:00.0")));
+    let down = gpu(3, "0000:04:00.0", None, links(2, false, to("0000:03:00.0")));
+    let rows = rows(&host(vec![first, second, silent, down]));
+    assert_eq!(rows[0], "GPU0 X NV3 SYS SYS SYS [] None");
+    assert_eq!(rows[2], "GPU2 SYS SYS X SYS SYS [] None");
+}

@@ -219,7 +219,7 @@ pub struct NvLink {
 }
 
 /// The other end of an NVLink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NvLinkRemote {
     /// Another GPU.
     Gpu(PciAddress),
