@@ -6,7 +6,9 @@ use std::path::Path;
 
 use kerf_partitioner::sysfs::capabilities::CapabilityTable;
 use kerf_partitioner::sysfs::cpus::CpuSet;
-use kerf_partitioner::sysfs::{Reader, Root, cpu, devices, majors, nics, numa, nvme, pci};
+use kerf_partitioner::sysfs::{
+    ODDITY_LIMIT, Reader, Root, cpu, devices, majors, nics, numa, nvme, pci,
+};
 use kerf_types::DeviceMinor;
 use kerf_types::inventory::{Nic, NumaNode};
 use kerf_types::map::PciFunction;
@@ -17,8 +19,6 @@ use super::{Node, Tree};
 const OUTSIDE: &str = "4242 outside of the root";
 /// A folder in memory where there is one.
 const MEMORY: &str = "/dev/shm";
-/// Most oddities that a reader keeps.
-const ODDITIES: usize = 512;
 
 /// A tree that is laid out on a file system.
 pub fn sysfs_tree(bytes: &[u8]) {
@@ -38,6 +38,7 @@ pub fn sysfs_tree(bytes: &[u8]) {
     let root = Root::open(&folder).expect("a folder");
     stays_inside(&root, &tree);
     let nodes = numa_nodes(&root);
+    processors(&Reader::new(&root));
     functions(&root, &folder, &nodes);
     tables(&root, &tree);
 }
@@ -77,7 +78,6 @@ fn stays_inside(root: &Root, tree: &Tree) {
 fn numa_nodes(root: &Root) -> Vec<NumaNode> {
     let reader = Reader::new(root);
     let nodes = numa::nodes(&reader);
-    processors(&reader);
     let odd = reader.into_oddities();
     assert!(
         nodes.windows(2).all(|pair| pair[0].id < pair[1].id),
@@ -88,7 +88,7 @@ fn numa_nodes(root: &Root) -> Vec<NumaNode> {
         .filter(|node| node.distances.is_empty())
         .count();
     assert!(
-        odd.len() >= unknown.min(ODDITIES),
+        odd.len() >= unknown.min(ODDITY_LIMIT),
         "what is not known is told: {odd:?}"
     );
     for node in &nodes {
@@ -125,7 +125,11 @@ fn functions(root: &Root, folder: &Path, nodes: &[NumaNode]) {
     let is_known = |id: Option<u32>| id.is_none_or(|id| nodes.iter().any(|node| node.id == id));
     let reader = Reader::new(root);
     let functions = pci::functions(&reader, nodes);
-    let in_order = |pair: &[PciFunction]| pair[0].address < pair[1].address;
+    // Firmware may give one address to two bridges, which hang at different places.
+    let place = |one: &PciFunction| (one.address, one.path.clone());
+    let in_order = |pair: &[PciFunction]| {
+        pair[0].address <= pair[1].address && place(&pair[0]) != place(&pair[1])
+    };
     assert!(functions.windows(2).all(in_order), "each once, by address");
     for function in &functions {
         let path = &function.path;

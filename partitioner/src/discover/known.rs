@@ -31,7 +31,7 @@ impl Known {
             return Self::default();
         };
         // What is odd is told by the worker, which reads the same files.
-        let nodes = numa::nodes(&Reader::new(&root));
+        let nodes = numa::near(&Reader::new(&root));
         let gpus = driver::gpus(&root).unwrap_or_default();
         Self {
             gpus: gpus
@@ -64,17 +64,12 @@ impl Known {
 
 impl Extra {
     fn read(root: &Root, address: PciAddress, nodes: &[NumaNode]) -> Self {
-        let id = |file: &str| {
-            let text = root.fact(&format!("sys/bus/pci/devices/{address}/{file}"));
-            let digits = text.as_deref().and_then(|text| text.strip_prefix("0x"));
-            digits
-                .and_then(|digits| u16::from_str_radix(digits, 16).ok())
-                .map_or(0, u32::from)
-        };
+        let identity = pci::identity(root, address);
+        let whole = |(vendor, device): (u16, u16)| u32::from(device) << 16 | u32::from(vendor);
         Self {
             numa_node: pci::numa_node(root, address, nodes),
-            device_id: id("device") << 16 | id("vendor"),
-            subsystem_id: id("subsystem_device") << 16 | id("subsystem_vendor"),
+            device_id: identity.vendor.zip(identity.device).map_or(0, whole),
+            subsystem_id: identity.subsystem.map_or(0, whole),
         }
     }
 }

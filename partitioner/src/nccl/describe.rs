@@ -18,6 +18,7 @@ use roxmltree::{Node, NodeId};
 
 use super::NcclError;
 use super::read::{DEPTH_LIMIT, class, document, is, line, number, parsed, system, wrong};
+use crate::sysfs::cpus::CpuSet;
 use crate::sysfs::links::parse_speed;
 use gpu::Gpus;
 
@@ -38,13 +39,13 @@ pub fn describe(text: &str, name: &str) -> Result<Description, NcclError> {
     for node in root.descendants().filter(Node::is_element) {
         match node.tag_name().name() {
             "cpu" => {
-                cpus_per_node = cpus_per_node.max(cpus(node));
+                cpus_per_node = cpus_per_node.max(cpus(node)?);
                 maker = maker.or_else(|| processor(node));
             }
             "pci" => reader.device(node)?,
-            "nic" => stands_in(node, "nic", &["pci"])?,
-            "gpu" => stands_in(node, "gpu", &["pci"])?,
-            "net" => stands_in(node, "net", &["nic"])?,
+            "nic" => stands_in(node, "nic", "pci")?,
+            "gpu" => stands_in(node, "gpu", "pci")?,
+            "net" => stands_in(node, "net", "nic")?,
             _ => {}
         }
     }
@@ -105,9 +106,9 @@ impl Reader {
         let is_one = |one: &Node<'_, '_>| is("gpu")(one) || is("nic")(one);
         let mut told = node.children().filter(is_one);
         let first = told.next();
-        let (None, None | Some(_)) = (told.next(), first) else {
+        if told.next().is_some() {
             return Err(unshown(node, "pci", "it has more than one <gpu> and <nic>"));
-        };
+        }
         if first.is_some() && node.children().any(|one| is("pci")(&one)) {
             return Err(unshown(node, "pci", "it is a device and a switch"));
         }
@@ -139,13 +140,13 @@ fn numa_node(cpu: Node<'_, '_>) -> Result<u32, NcclError> {
 }
 
 /// How many CPUs a node has by its mask, `00000000,00ffffff`.
-fn cpus(cpu: Node<'_, '_>) -> Option<u32> {
-    let digits = cpu.attribute("affinity")?.chars();
-    let ones: u32 = digits
-        .filter_map(|digit| digit.to_digit(16))
-        .map(u32::count_ones)
-        .sum();
-    Some(ones).filter(|ones| *ones > 0)
+fn cpus(cpu: Node<'_, '_>) -> Result<Option<u32>, NcclError> {
+    const MASK: &str = "affinity";
+    let Some(text) = cpu.attribute(MASK).filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let cpus = CpuSet::from_mask(text).ok_or_else(|| wrong(cpu, MASK, "mask of CPUs"))?;
+    Ok(Some(cpus.len()).filter(|cpus| *cpus > 0))
 }
 
 fn processor(cpu: Node<'_, '_>) -> Option<ProcessorMaker> {
@@ -203,6 +204,15 @@ fn link(node: Node<'_, '_>) -> Result<Link, NcclError> {
     })
 }
 
+/// Whether interfaces and GPUs reach each other's memory, as NCCL found it.
+fn gdr(node: Node<'_, '_>) -> Result<bool, NcclError> {
+    match node.attribute("gdr") {
+        Some("1") => Ok(true),
+        None | Some("0") => Ok(false),
+        Some(_) => Err(wrong(node, "gdr", "0 or 1")),
+    }
+}
+
 /// An interface that NCCL says can reach GPUs' memory does RDMA; any other is one of the kernel's network stack.
 fn nets(nic: Node<'_, '_>) -> Result<Holds, NcclError> {
     let mut nets: Vec<Net> = Vec::new();
@@ -212,11 +222,7 @@ fn nets(nic: Node<'_, '_>) -> Result<Holds, NcclError> {
             number: 1,
             megabits: parsed(node, "speed", "rate in megabits a second")?,
         };
-        let is_rdma = match node.attribute("gdr") {
-            Some("1") => true,
-            None | Some("0") => false,
-            Some(_) => return Err(wrong(node, "gdr", "0 or 1")),
-        };
+        let is_rdma = gdr(node)?;
         // Several ports of one device; of a device with one, NCCL counts it through all functions of the card.
         let Some(device) = nets.iter_mut().find(|net| net.name == name) else {
             nets.push(Net {
@@ -239,10 +245,12 @@ fn nets(nic: Node<'_, '_>) -> Result<Holds, NcclError> {
     })
 }
 
-fn stands_in(node: Node<'_, '_>, element: &'static str, parents: &[&str]) -> Result<(), NcclError> {
-    let above = node.parent();
-    let name = above.map_or("", |above| above.tag_name().name());
-    if parents.contains(&name) {
+fn stands_in(
+    node: Node<'_, '_>,
+    element: &'static str,
+    parent: &'static str,
+) -> Result<(), NcclError> {
+    if node.parent().is_some_and(|above| is(parent)(&above)) {
         return Ok(());
     }
     Err(unshown(

@@ -51,7 +51,7 @@ pub fn write(host: &Inventory, only: Option<&BTreeSet<PciAddress>>) -> String {
     }
     let mut root = Element::new("system");
     root.set("version", if writer.is_rccl { "2" } else { "1" });
-    root.children = tree.into_cpus(writer.host);
+    root.children = tree.into_cpus();
     root.text()
 }
 

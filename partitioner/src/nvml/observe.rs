@@ -88,7 +88,7 @@ fn whole(site: Site<'_>, access: GpuAccess) -> Result<Known, NvmlError> {
     let (raw, profiles) = described_profiles(&device, mig_mode, identity.memory)?;
     let gpu = Gpu {
         index: called("nvmlDeviceGetIndex", device.index())?,
-        numa_node: pci::numa_node(root, identity.pci, &numa::nodes(&Reader::new(root))),
+        numa_node: pci::numa_node(root, identity.pci, &numa::near(&Reader::new(root))),
         pcie: identity::pcie_link(&device)?,
         nvlinks: links::nvlinks(&device)?,
         mig_mode,

@@ -88,7 +88,7 @@ pub(super) fn hardware(reader: &Reader<'_>, class: &Folder<'_, '_>, name: &str) 
 
 /// Whether an entry is a device of its own, and not a part or another view of one.
 fn is_device(reader: &Reader<'_>, class: DeviceClass, name: &str, path: &str) -> bool {
-    let file = |file: &str| reader.text(&format!("{}/{file}", path.trim_start_matches('/')));
+    let file = |file: &str| reader.text(&format!("{path}/{file}"));
     let numbered = |stem: &str| {
         let digits = name.strip_prefix(stem).unwrap_or_default();
         !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
@@ -100,7 +100,7 @@ fn is_device(reader: &Reader<'_>, class: DeviceClass, name: &str, path: &str) ->
         DeviceClass::Drm => ["card", "renderD", "controlD"].into_iter().any(numbered),
         // What the kernel uses as ordinary memory is a NUMA node's.
         DeviceClass::Dax => {
-            let folder = Folder::open(reader, path.trim_start_matches('/').to_owned());
+            let folder = Folder::open(reader, path.to_owned());
             folder.and_then(|folder| folder.link("driver")).as_deref() != Some("kmem")
         }
         DeviceClass::Mic => numbered("mic"),
@@ -146,13 +146,10 @@ impl<'r, 'a> Place<'r, 'a> {
     pub fn numa_node(&self, pci: Option<PciAddress>, path: &str) -> Option<u32> {
         match pci.and_then(|address| find(self.functions, address)) {
             Some(function) => function.numa_node,
-            None => self.above(path),
+            None => {
+                let own = self.nodes.of_path(self.reader, path);
+                own.or_else(|| self.nodes.above(self.reader, path))
+            }
         }
-    }
-
-    fn above(&self, path: &str) -> Option<u32> {
-        let folder = Folder::open(self.reader, path.trim_start_matches('/').to_owned())?;
-        let own = self.nodes.of_folder(&folder);
-        own.or_else(|| self.nodes.above(self.reader, path))
     }
 }

@@ -23,7 +23,7 @@ mod reader;
 mod root;
 
 pub use folder::Folder;
-pub use reader::Reader;
+pub use reader::{ODDITY_LIMIT, Reader};
 pub use root::{Root, SysfsError};
 
 #[cfg(test)]

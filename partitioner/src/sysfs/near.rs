@@ -3,20 +3,30 @@
 //! Firmware often leaves `numa_node` at -1, and sometimes names a node that does not exist: both are no answer, and
 //! the local CPUs are asked next, then what is above. Owns that order; reads no list of nodes itself.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use kerf_types::inventory::NumaNode;
 
 use super::cpus::CpuSet;
 use super::{Folder, Reader};
 
-/// The nodes that are online, with their CPUs.
+/// The nodes that are online, with their CPUs, and what was found out about folders.
 #[derive(Debug)]
-pub struct Nodes(Vec<(u32, CpuSet)>);
+pub struct Nodes {
+    online: Vec<(u32, CpuSet)>,
+    /// By canonical path: a bridge is asked once, however many functions hang below it.
+    known: RefCell<HashMap<String, Option<u32>>>,
+}
 
 impl Nodes {
     /// From the host's nodes.
     pub fn new(nodes: &[NumaNode]) -> Self {
         let cpus = |node: &NumaNode| CpuSet::from_list(&node.cpus).unwrap_or_default();
-        Self(nodes.iter().map(|node| (node.id, cpus(node))).collect())
+        Self {
+            online: nodes.iter().map(|node| (node.id, cpus(node))).collect(),
+            known: RefCell::default(),
+        }
     }
 
     /// The node that a device's own folder speaks for: the one it names, else the only one that has its local CPUs.
@@ -25,12 +35,29 @@ impl Nodes {
             .or_else(|| self.by_local_cpus(&local_cpus(folder)?))
     }
 
+    /// As [`Nodes::of_folder`], of a folder with that canonical path, which is empty where it is not known.
+    pub fn of_device(&self, folder: &Folder<'_, '_>, path: &str) -> Option<u32> {
+        let node = self.of_folder(folder);
+        if !path.is_empty() {
+            self.known.borrow_mut().insert(path.to_owned(), node);
+        }
+        node
+    }
+
     /// What the nearest folder above a canonical path says, up to `/sys/devices`.
     pub fn above(&self, reader: &Reader<'_>, path: &str) -> Option<u32> {
-        folders_above(path).find_map(|folder| {
-            let folder = Folder::open(reader, folder.trim_start_matches('/').to_owned())?;
-            self.of_folder(&folder)
-        })
+        folders_above(path).find_map(|path| self.of_path(reader, path))
+    }
+
+    /// As [`Nodes::of_folder`], of the folder at a canonical path.
+    pub fn of_path(&self, reader: &Reader<'_>, path: &str) -> Option<u32> {
+        if let Some(node) = self.known.borrow().get(path) {
+            return *node;
+        }
+        let folder = Folder::open(reader, path.to_owned());
+        let node = folder.and_then(|folder| self.of_folder(&folder));
+        self.known.borrow_mut().insert(path.to_owned(), node);
+        node
     }
 
     fn told(&self, folder: &Folder<'_, '_>) -> Option<u32> {
@@ -40,7 +67,7 @@ impl Nodes {
         if node == -1 {
             return None;
         }
-        let online = self.0.iter().find(|(id, _)| i64::from(*id) == node);
+        let online = self.online.iter().find(|(id, _)| i64::from(*id) == node);
         match online {
             Some((id, _)) => Some(*id),
             None => folder.odd(FILE, format_args!("names node {node}, which is not online")),
@@ -48,7 +75,7 @@ impl Nodes {
     }
 
     fn by_local_cpus(&self, local: &CpuSet) -> Option<u32> {
-        let mut near = self.0.iter().filter(|(_, cpus)| cpus.overlaps(local));
+        let mut near = self.online.iter().filter(|(_, cpus)| cpus.overlaps(local));
         // CPUs of several nodes mean that the kernel did not know either.
         match (near.next(), near.next()) {
             (Some((id, _)), None) => Some(*id),

@@ -6,6 +6,7 @@ use kerf_types::inventory::NumaNode;
 use kerf_types::map::{Namespace, Nvme, PciFunction};
 
 use super::devices::Place;
+use super::reader::spelled;
 use super::{Folder, Reader, pci};
 
 const CLASS: &str = "sys/class/nvme";
@@ -78,20 +79,14 @@ impl NamespaceName {
         let (device, number) = name.strip_prefix("nvme")?.split_once('n')?;
         let device = match device.split_once('c') {
             Some((device, controller)) => {
-                digits(controller)?;
+                spelled::<u32>(controller)?;
                 device
             }
             None => device,
         };
         Some(Self {
-            device: digits(device)?,
-            number: digits(number)?,
+            device: spelled(device)?,
+            number: spelled(number)?,
         })
     }
-}
-
-/// A number in the kernel's own spelling.
-fn digits(text: &str) -> Option<u32> {
-    let number: u32 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
 }

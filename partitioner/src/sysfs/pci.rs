@@ -14,6 +14,7 @@ use kerf_types::map::{PciFunction, SriovFunctions};
 
 use super::identity::Identity;
 use super::near::{Nodes, folders_above};
+use super::reader::spelled;
 use super::{Folder, Reader, Root, acs, links};
 
 const DEVICES: &str = "sys/bus/pci/devices";
@@ -37,7 +38,9 @@ pub fn functions(reader: &Reader<'_>, nodes: &[NumaNode]) -> Vec<PciFunction> {
     functions.extend(hidden);
     // Stable: the one that the bus lists comes first.
     functions.sort_by_key(|function| function.address);
-    site.ask_above(&mut functions);
+    for function in functions.iter_mut().filter(|one| one.numa_node.is_none()) {
+        function.numa_node = site.nodes.above(reader, &function.path);
+    }
     functions
 }
 
@@ -51,15 +54,18 @@ pub fn numa_node(root: &Root, address: PciAddress, nodes: &[NumaNode]) -> Option
         .or_else(|| nodes.above(&reader, &folder.canonical()?))
 }
 
-/// The nearest PCI function at or above a path.
-pub fn nearest(path: &str) -> Option<PciAddress> {
-    path.rsplit('/').find_map(address)
+/// What one function is; nothing is known of one that is not there.
+pub(crate) fn identity(root: &Root, address: PciAddress) -> Identity {
+    let reader = Reader::new(root);
+    let folder = Folder::open(&reader, format!("{DEVICES}/{address}"));
+    folder.map_or_else(Identity::default, |folder| {
+        Identity::read(&folder, &address.to_string())
+    })
 }
 
-/// An address in the kernel's own spelling; any other would let one function be listed twice.
-fn address(name: &str) -> Option<PciAddress> {
-    let address: PciAddress = name.parse().ok()?;
-    (address.to_string() == name).then_some(address)
+/// The nearest PCI function at or above a path.
+pub fn nearest(path: &str) -> Option<PciAddress> {
+    path.rsplit('/').find_map(spelled)
 }
 
 /// Whether a folder is a host bridge's, `pci0000:15`; domains have four digits or more.
@@ -80,7 +86,7 @@ struct Site<'r, 'a> {
 impl Site<'_, '_> {
     fn function(&self, name: &str) -> Option<PciFunction> {
         let path = format!("{DEVICES}/{name}");
-        let Some(address) = address(name) else {
+        let Some(address) = spelled(name) else {
             return self.reader.odd(&path, "is no PCI address");
         };
         let Some(folder) = Folder::open(self.reader, path.clone()) else {
@@ -100,8 +106,7 @@ impl Site<'_, '_> {
         });
         let elsewhere: BTreeMap<&str, PciAddress> = elsewhere.collect();
         let found = elsewhere.into_iter().filter_map(|(path, address)| {
-            let folder = path.trim_start_matches('/').to_owned();
-            let folder = Folder::open(self.reader, folder)?;
+            let folder = Folder::open(self.reader, path.to_owned())?;
             let told = format_args!("has the address of a function somewhere else");
             self.reader.odd::<()>(folder.path(), told);
             Some(self.read(address, &folder, path.to_owned()))
@@ -119,7 +124,7 @@ impl Site<'_, '_> {
             vendor: identity.vendor,
             device: identity.device,
             subsystem: identity.subsystem,
-            numa_node: self.nodes.of_folder(folder),
+            numa_node: self.nodes.of_device(folder, &path),
             parent,
             host_bridge: host_bridge(&path).unwrap_or_default(),
             path,
@@ -145,30 +150,10 @@ impl Site<'_, '_> {
         let places = self.places.get_or_init(|| search(self.reader));
         places.get(&address).cloned().unwrap_or_default()
     }
-
-    /// Functions whose folders name no node get that of the nearest bridge that has one. What stands above is asked
-    /// once, however many functions hang below it.
-    fn ask_above(&self, functions: &mut [PciFunction]) {
-        let own = functions
-            .iter()
-            .map(|one| (one.path.clone(), one.numa_node));
-        let mut known: BTreeMap<String, Option<u32>> = own.collect();
-        for function in functions.iter_mut().filter(|one| one.numa_node.is_none()) {
-            function.numa_node = folders_above(&function.path).find_map(|above| {
-                if let Some(answer) = known.get(above) {
-                    return *answer;
-                }
-                let folder = Folder::open(self.reader, above.trim_start_matches('/').to_owned());
-                let answer = folder.and_then(|folder| self.nodes.of_folder(&folder));
-                known.insert(above.to_owned(), answer);
-                answer
-            });
-        }
-    }
 }
 
 fn address_at_end(path: &str) -> Option<PciAddress> {
-    address(path.rsplit('/').next()?)
+    spelled(path.rsplit('/').next()?)
 }
 
 /// The innermost: below a VMD controller a host bridge hangs under a function of another.
@@ -187,7 +172,7 @@ fn iommu_group(folder: &Folder<'_, '_>) -> Option<u32> {
 fn physical_function(folder: &Folder<'_, '_>) -> Option<PciAddress> {
     const LINK: &str = "physfn";
     let name = folder.link(LINK)?;
-    address(&name).or_else(|| folder.unlike(LINK, &name, "a PCI address"))
+    spelled(&name).or_else(|| folder.unlike(LINK, &name, "a PCI address"))
 }
 
 fn sriov(folder: &Folder<'_, '_>) -> Option<SriovFunctions> {
@@ -200,24 +185,19 @@ fn sriov(folder: &Folder<'_, '_>) -> Option<SriovFunctions> {
 /// not followed, so nothing is found twice.
 fn search(reader: &Reader<'_>) -> BTreeMap<PciAddress, String> {
     let mut found = BTreeMap::new();
-    let mut pending = vec!["sys/devices".to_owned()];
+    let mut pending = vec!["/sys/devices".to_owned()];
     for _ in 0..SEARCHED {
         let Some(path) = pending.pop() else {
             return found;
         };
         for name in reader.list(&path) {
             let inside = format!("{path}/{name}");
-            let at = address(&name);
+            let at: Option<PciAddress> = spelled(&name);
             if at.is_none() && !is_host_bridge(&name) {
                 continue;
             }
-            let canonical = reader.root().canonical(&inside);
-            if canonical
-                .as_deref()
-                .map(|path| path.trim_start_matches('/'))
-                == Some(&inside)
-            {
-                found.extend(at.map(|at| (at, format!("/{inside}"))));
+            if reader.root().canonical(&inside).as_ref() == Some(&inside) {
+                found.extend(at.map(|at| (at, inside.clone())));
                 pending.push(inside);
             }
         }

@@ -11,11 +11,12 @@ use std::str::FromStr;
 use kerf_types::map::Oddity;
 
 use super::cpus::CpuSet;
+use super::folder::hex;
 use super::{Root, SysfsError};
 use crate::in_words;
 
 /// Most oddities that are kept: a tree that has more is no machine.
-const ODDITY_LIMIT: usize = 512;
+pub const ODDITY_LIMIT: usize = 512;
 /// Most characters of a path, and of what is odd about it.
 const ODDITY_LENGTH: usize = 512;
 /// Characters of a file that an oddity shows.
@@ -113,9 +114,7 @@ impl<'a> Reader<'a> {
 
     /// A hexadecimal number as the kernel writes ids, `0x10de`.
     pub fn hex(&self, path: &str) -> Option<u32> {
-        self.parsed(path, "a hexadecimal number", |text| {
-            u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
-        })
+        self.parsed(path, "a hexadecimal number", hex)
     }
 
     /// Names in a folder, sorted; none where it is absent or odd.
@@ -127,11 +126,7 @@ impl<'a> Reader<'a> {
 
     /// Numbers `N` of the entries `prefixN` of a folder, in the kernel's own spelling (`node01` is none), ascending.
     pub fn numbered(&self, path: &str, prefix: &str) -> Vec<u32> {
-        let number = |name: &String| {
-            let digits = name.strip_prefix(prefix)?;
-            let number: u32 = digits.parse().ok()?;
-            (number.to_string() == digits).then_some(number)
-        };
+        let number = |name: &String| spelled(name.strip_prefix(prefix)?);
         let mut numbers: Vec<u32> = self.list(path).iter().filter_map(number).collect();
         numbers.sort_unstable();
         numbers
@@ -154,4 +149,10 @@ impl<'a> Reader<'a> {
     pub fn into_oddities(self) -> Vec<Oddity> {
         self.odd.into_inner().into_iter().collect()
     }
+}
+
+/// What a name says, in the kernel's own spelling: any other would let one thing be told twice.
+pub(super) fn spelled<T: FromStr + Display>(name: &str) -> Option<T> {
+    let told: T = name.parse().ok()?;
+    (told.to_string() == name).then_some(told)
 }

@@ -17,6 +17,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 /// Most bytes that one file may have. The largest that the driver writes, `mig-minors`, has 110 KB on
 /// a host of 32 GPUs; a tree that hands out more is broken or hostile.
 const FILE_LIMIT: u64 = 1 << 20;
+/// Bytes of a page, the most that an attribute of a device has.
+const PAGE: usize = 4096;
 /// Most entries that one folder may have: a large host has a few thousand PCI functions.
 const ENTRY_LIMIT: usize = 65_536;
 /// Times that the kernel may say "changed while I looked" before we give up.
@@ -233,11 +235,11 @@ pub(super) fn contents(
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    let (limit, read) = match length {
-        Length::Within(limit) => (limit, read_to_end(&mut file, &mut bytes, limit)),
-        Length::Page => (FILE_LIMIT, read_page(&mut file, &mut bytes)),
+    let limit = match length {
+        Length::Within(limit) => limit,
+        Length::Page => FILE_LIMIT,
     };
-    if let Err(error) = read {
+    if let Err(error) = fill(&mut file, &mut bytes, length) {
         let unknown = error
             .raw_os_error()
             .is_some_and(|raw| is_silent(Errno::from_raw(raw)));
@@ -256,27 +258,18 @@ pub(super) fn contents(
     Ok(Some(bytes))
 }
 
-/// Reads up to one byte more than the limit. Most files have a line: they take one read and one allocation of
-/// their size, where `Read::read_to_end` begins with a guess.
-fn read_to_end(file: &mut File, bytes: &mut Vec<u8>, limit: u64) -> io::Result<()> {
-    let mut first = [0; 512];
+/// Reads up to a byte and more past the limit. Most files have a line: they take one read and one allocation of their
+/// size, where `Read::read_to_end` begins with a guess.
+fn fill(file: &mut File, bytes: &mut Vec<u8>, length: Length) -> io::Result<()> {
+    let mut first = [0; PAGE];
     let count = file.read(&mut first)?;
     bytes.extend_from_slice(first.get(..count).unwrap_or_default());
-    if count > 0 {
+    match length {
         // A short read need not be the last one.
-        file.take(limit).read_to_end(bytes)?;
-    }
-    Ok(())
-}
-
-/// As [`read_to_end`], of a file that comes whole where it has less than a page.
-fn read_page(file: &mut File, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut page = [0; 4096];
-    let count = file.read(&mut page)?;
-    bytes.extend_from_slice(page.get(..count).unwrap_or_default());
-    if count == page.len() {
-        file.take(FILE_LIMIT).read_to_end(bytes)?;
-    }
+        Length::Within(limit) if count > 0 => file.take(limit).read_to_end(bytes)?,
+        Length::Page if count == PAGE => file.take(FILE_LIMIT).read_to_end(bytes)?,
+        Length::Within(_) | Length::Page => 0,
+    };
     Ok(())
 }
 

@@ -12,10 +12,8 @@ mod site;
 mod whole;
 
 pub use cpuset::{Cpuset, cpuset};
-pub use links::links;
 pub use matrix::matrix;
 pub use nearby::{Nearby, nearby};
-pub use path::{PciPath, PciTree};
 pub use site::{Device, Near, Site};
 pub use whole::whole;
 

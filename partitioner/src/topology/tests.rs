@@ -8,7 +8,8 @@ use kerf_types::inventory::{
 use kerf_types::topology::LinkClass;
 use kerf_types::{Bytes, DeviceMinor, MigMode, PciAddress};
 
-use super::{PciPath, matrix};
+use super::matrix;
+use super::path::PciPath;
 
 fn at(address: &str) -> PciAddress {
     address.parse().expect(address)

@@ -10,7 +10,7 @@ use kerf_types::map::{
 };
 use kerf_types::{AmdGpu, HostMap, MigMode, PciAddress};
 
-use super::links;
+use super::links::links;
 use super::path::PciTree;
 use crate::accelerators::capabilities_of_nvidia;
 

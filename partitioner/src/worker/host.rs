@@ -1,4 +1,5 @@
-//! The host apart from its GPUs. Nothing here enters the GPU driver, so it answers beside a hung one.
+//! The host apart from its GPUs. It answers beside a hung GPU driver, which is asked one thing alone: which NUMA nodes
+//! are memory of a GPU, in a thread of its own that is waited for a second at most.
 
 use kerf_api::partitioner::v1::HostFacts;
 use kerf_types::HostMap;

@@ -4,7 +4,7 @@ use kerf_types::PciAddress;
 use nvidia_ml::import::describe::{AmdGpu, Holds, Links, NvidiaGpu};
 use roxmltree::Node;
 
-use super::bdf;
+use super::{bdf, gdr};
 use crate::nccl::read::{class, is, line, number, parsed, wrong};
 use crate::nccl::{COMPUTE_CLASSES, NcclError, SWITCH_CLASS};
 
@@ -37,11 +37,7 @@ impl Gpus {
 
     /// What a `gpu` says.
     pub fn gpu(&mut self, node: Node<'_, '_>) -> Result<Holds, NcclError> {
-        let gdr = match node.attribute("gdr") {
-            Some("1") => true,
-            None | Some("0") => false,
-            Some(_) => return Err(wrong(node, "gdr", "0 or 1")),
-        };
+        let gdr = gdr(node)?;
         if *self.gdr.get_or_insert(gdr) != gdr {
             let line = line(node);
             return Err(NcclError::Mixed { line });

@@ -11,7 +11,7 @@ use crate::sysfs::cpus::CpuSet;
 
 /// Devices and switches below their NUMA nodes.
 pub struct Tree<'a> {
-    map: &'a HostMap,
+    host: &'a Inventory,
     /// By NUMA node.
     cpus: BTreeMap<u32, Place>,
 }
@@ -28,20 +28,20 @@ impl<'a> Tree<'a> {
     /// A tree without devices.
     pub fn new(host: &'a Inventory) -> Self {
         Self {
-            map: &host.map,
+            host,
             cpus: BTreeMap::new(),
         }
     }
 
     /// Hangs up a function with what is in its element. One that is not known is left out.
     pub fn add(&mut self, pci: PciAddress, content: Option<Element>) {
-        let Some(function) = self.map.function(pci) else {
+        let Some(function) = self.host.map.function(pci) else {
             return;
         };
         let steps = steps(function);
         let top = steps
             .first()
-            .and_then(|(at, path)| self.map.function_at(*at, path));
+            .and_then(|(at, path)| self.host.map.function_at(*at, path));
         // NCCL takes the first node where the kernel knows none.
         let node = top.unwrap_or(function).numa_node.unwrap_or(0);
         let mut place = self.cpus.entry(node).or_default();
@@ -55,47 +55,46 @@ impl<'a> Tree<'a> {
     }
 
     /// The `cpu` elements, by NUMA node.
-    pub fn into_cpus(mut self, host: &Inventory) -> Vec<Element> {
-        let cpus = std::mem::take(&mut self.cpus);
+    pub fn into_cpus(self) -> Vec<Element> {
         let cpu = |(node, place): (u32, Place)| {
-            let mut element = cpu(host, node);
-            element.children = self.elements(place);
+            let mut element = cpu(self.host, node);
+            element.children = elements(&self.host.map, place);
             element
         };
-        cpus.into_iter().map(cpu).collect()
+        self.cpus.into_iter().map(cpu).collect()
     }
+}
 
-    fn elements(&self, place: Place) -> Vec<Element> {
-        let mut elements = Vec::new();
-        for (path, (address, below)) in place.below {
-            let mut element = self.element(address, &path);
-            element.children.extend(below.content.clone());
-            element.children.extend(self.elements(below));
-            elements.push(element);
-        }
-        elements
+fn elements(map: &HostMap, place: Place) -> Vec<Element> {
+    let mut elements = Vec::new();
+    for (path, (address, mut below)) in place.below {
+        let mut element = element(map, address, &path);
+        element.children.extend(below.content.take());
+        element.children.extend(self::elements(map, below));
+        elements.push(element);
     }
+    elements
+}
 
-    fn element(&self, address: PciAddress, path: &str) -> Element {
-        let mut element = Element::new("pci");
-        element.set("busid", address);
-        let Some(function) = self.map.function_at(address, path) else {
-            return element;
-        };
-        let id = |id: u16| format!("0x{id:04x}");
-        element.set("class", format_args!("0x{:06x}", function.class));
-        element.set_known("vendor", function.vendor.map(id));
-        element.set_known("device", function.device.map(id));
-        let subsystem = function.subsystem;
-        element.set_known("subsystem_vendor", subsystem.map(|(vendor, _)| id(vendor)));
-        element.set_known("subsystem_device", subsystem.map(|(_, device)| id(device)));
-        let above = path.rsplit_once('/').map_or("", |(above, _)| above);
-        let port = address_of(above).and_then(|port| self.map.function_at(port, above));
-        let (speed, width) = link(function, port);
-        element.set_known("link_speed", speed);
-        element.set_known("link_width", width);
-        element
-    }
+fn element(map: &HostMap, address: PciAddress, path: &str) -> Element {
+    let mut element = Element::new("pci");
+    element.set("busid", address);
+    let Some(function) = map.function_at(address, path) else {
+        return element;
+    };
+    let id = |id: u16| format!("0x{id:04x}");
+    element.set("class", format_args!("0x{:06x}", function.class));
+    element.set_known("vendor", function.vendor.map(id));
+    element.set_known("device", function.device.map(id));
+    let subsystem = function.subsystem;
+    element.set_known("subsystem_vendor", subsystem.map(|(vendor, _)| id(vendor)));
+    element.set_known("subsystem_device", subsystem.map(|(_, device)| id(device)));
+    let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+    let port = address_of(above).and_then(|port| map.function_at(port, above));
+    let (speed, width) = link(function, port);
+    element.set_known("link_speed", speed);
+    element.set_known("link_width", width);
+    element
 }
 
 /// The addresses that get an element, from the top down to the function itself, each with its path: the function,

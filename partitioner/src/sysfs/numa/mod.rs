@@ -51,6 +51,24 @@ pub fn nodes(reader: &Reader<'_>) -> Vec<NumaNode> {
     machine.ids.iter().map(node).collect()
 }
 
+/// What says which node a device is next to: the ids and CPUs of all, and nothing that a driver is asked for.
+pub fn near(reader: &Reader<'_>) -> Vec<NumaNode> {
+    let ids = ids(reader);
+    let machine = Machine {
+        tiers: BTreeMap::new(),
+        owners: BTreeMap::new(),
+        possible_cpus: some(reader.set(POSSIBLE_CPUS)),
+        online_cpus: some(reader.set(ONLINE_CPUS)),
+        ids,
+    };
+    let node = |id: &u32| NumaNode {
+        id: *id,
+        cpus: cpus(reader, *id, &machine).unwrap_or_default().to_string(),
+        ..NumaNode::default()
+    };
+    machine.ids.iter().map(node).collect()
+}
+
 /// A machine has a CPU: an empty list says nothing.
 fn some(cpus: Option<CpuSet>) -> Option<CpuSet> {
     cpus.filter(|cpus| !cpus.is_empty())
