@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use super::Found;
 use super::facts::{self, Scene, folder, is_display, is_processing_accelerator};
 use super::kfd::{self, Node, NodeLink};
+use super::peers;
 use super::tables::{self, amd as table};
 use crate::sysfs::SysfsError;
 
@@ -48,8 +49,10 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
             .collect();
         accelerator(scene, function, &parts, &nodes)
     });
+    let mut accelerators: Vec<Accelerator> = accelerators.collect();
+    peers::add(scene.reader, &peers::AMD, &mut accelerators);
     Found {
-        accelerators: accelerators.collect(),
+        accelerators,
         links: links(scene, &functions, &nodes),
     }
 }

@@ -65,7 +65,6 @@ pub fn accelerators(
     let place = |one: &Accelerator| (one.pci.is_none(), one.pci, one.id.clone());
     found.accelerators.sort_by_key(place);
     found.accelerators.dedup_by(|next, kept| next.id == kept.id);
-    peers::add(reader, &mut found.accelerators);
     found
         .links
         .sort_by(|one, other| (&one.a, &one.b, one.kind).cmp(&(&other.a, &other.b, other.kind)));

@@ -9,6 +9,7 @@ use kerf_types::map::{Accelerator, PciFunction, Vendor};
 
 use super::Found;
 use super::facts::Scene;
+use super::peers;
 use super::tables::{self, nvidia as table};
 use crate::sysfs::Root;
 use crate::sysfs::driver::{self, DriverGpu};
@@ -44,8 +45,10 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
     let accelerators = functions
         .iter()
         .map(|function| accelerator(scene, function, told.get(&function.address)));
+    let mut accelerators: Vec<Accelerator> = accelerators.collect();
+    peers::add(scene.reader, &peers::NVIDIA, &mut accelerators);
     Found {
-        accelerators: accelerators.collect(),
+        accelerators,
         links: Vec::new(),
     }
 }

@@ -4,14 +4,15 @@
 //! interface of MLNX_OFED as `amdkfd`. These are the files that NCCL and RCCL look for (`src/transport/net_ib.cc`).
 //! DMA-BUF needs no module and shows no file, so that their absence says "no" of a kernel alone that is older.
 
-use kerf_types::map::{
-    Accelerator, Capability, CapabilityKey, CapabilityValue, Provenance, Vendor,
-};
+use kerf_types::map::{Accelerator, CapabilityKey};
 
+use super::facts;
 use crate::sysfs::Reader;
 
-const NVIDIA: [&str; 2] = ["sys/module/nvidia_peermem", "sys/module/nv_peer_mem"];
-const AMD: [&str; 2] = [
+/// Folders of the modules that reach the memory of NVIDIA's GPUs.
+pub(super) const NVIDIA: [&str; 2] = ["sys/module/nvidia_peermem", "sys/module/nv_peer_mem"];
+/// Folders of the clients that reach the memory of AMD's GPUs.
+pub(super) const AMD: [&str; 2] = [
     "sys/kernel/mm/memory_peers/amdkfd",
     "sys/memory_peers/amdkfd",
 ];
@@ -19,28 +20,19 @@ const AMD: [&str; 2] = [
 /// The first kernel on which DMA-BUF gives interfaces a way without a module (NCCL asks for it as well).
 const DMA_BUF: (u32, u32) = (5, 12);
 
-/// Adds to the GPUs what the modules of their driver say.
-pub fn add(reader: &Reader<'_>, accelerators: &mut [Accelerator]) {
-    for (vendor, folders) in [(Vendor::Nvidia, NVIDIA), (Vendor::Amd, AMD)] {
-        let mut gpus = accelerators
-            .iter_mut()
-            .filter(|one| one.vendor == vendor)
-            .peekable();
-        if gpus.peek().is_none() {
-            continue;
-        }
-        let has_module = folders.iter().any(|folder| !reader.list(folder).is_empty());
-        // Without a module and with DMA-BUF nobody can tell.
-        if !has_module && !is_too_old(reader) {
-            continue;
-        }
-        for gpu in gpus {
-            let reachable = Capability {
-                value: CapabilityValue::Flag(has_module),
-                provenance: Provenance::Kernel,
-            };
-            gpu.capabilities.insert(CapabilityKey::PeerDma, reachable);
-        }
+/// Adds to the GPUs of one driver what its modules say. What the same vendor has beside GPUs is none of that driver's:
+/// an FPGA is reached in other ways.
+pub(super) fn add(reader: &Reader<'_>, folders: &[&str], gpus: &mut [Accelerator]) {
+    if gpus.is_empty() {
+        return;
+    }
+    let has_module = folders.iter().any(|folder| !reader.list(folder).is_empty());
+    // Without a module and with DMA-BUF nobody can tell.
+    if !has_module && !is_too_old(reader) {
+        return;
+    }
+    for gpu in gpus {
+        facts::flag(&mut gpu.capabilities, CapabilityKey::PeerDma, has_module);
     }
 }
 

@@ -90,6 +90,17 @@ fn two_functions_are_one_board() {
     assert_eq!(said(card, Key::MemoryBandwidth), published("460"));
 }
 
+/// AMD makes both: what its GPU driver says of GPUs says nothing of a board.
+#[test]
+fn a_board_is_no_gpu_of_its_vendors() {
+    let mut world = sample();
+    world.file("sys/kernel/mm/memory_peers/amdkfd/version", "1.0\n");
+    world.file("proc/sys/kernel/osrelease", "5.4.0\n");
+    for one in world.find().accelerators {
+        assert_eq!(said(&one, Key::PeerDma), None, "{}", one.id);
+    }
+}
+
 #[test]
 fn a_card_with_a_function_offline_has_failed() {
     let mut world = sample();
