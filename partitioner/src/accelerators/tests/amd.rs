@@ -70,6 +70,7 @@ pub fn sample() -> World {
     world.file("sys/devices/system/node/online", "0-1\n");
     world.file("sys/devices/system/node/has_cpu", "0-1\n");
     world.file("sys/module/amdgpu/version", "6.12.12\n");
+    world.file("sys/kernel/mm/memory_peers/amdkfd/version", "1.0\n");
     for (at, serial) in [(FIRST, "692352000001"), (SECOND, "692352000002")] {
         let function = world.function(at, 0x120000, (0x1002, 0x74a1), Some("amdgpu"));
         with_virtuals(function, 8);
@@ -134,6 +135,7 @@ fn an_mi300x_tells_everything() {
     assert_eq!(said(one, Key::PartitionMax), kernel("8"));
     assert_eq!(said(one, Key::PcieAtomics), kernel("true"));
     assert_eq!(said(one, Key::HostCoherent), kernel("false"));
+    assert_eq!(said(one, Key::PeerDma), kernel("true"));
     assert_eq!(said(one, Key::MemoryBandwidth), published("5300"));
     assert_eq!(
         said(one, Key::Formats),

@@ -1,6 +1,7 @@
 //! Machines with one vendor's accelerators, as small trees with what the kernel's documents and drivers write.
 
 mod amd;
+mod driver;
 mod fpga;
 mod gaudi;
 mod hostile;

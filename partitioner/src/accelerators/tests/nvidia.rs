@@ -4,10 +4,16 @@ use kerf_types::map::{CapabilityKey as Key, DeviceClass, Vendor};
 
 use super::{World, kernel, published, said, virtual_of};
 
-const AT: &str = "0000:18:00.0";
+pub const AT: &str = "0000:18:00.0";
 
-/// An H100 whose driver is loaded.
+/// An H100 whose driver is loaded, and the module that lets interfaces reach its memory.
 pub fn sample() -> World {
+    let mut world = without_module();
+    world.file("sys/module/nvidia_peermem/version", "590.48.01\n");
+    world
+}
+
+fn without_module() -> World {
     let mut world = World::new();
     world.function(AT, 0x030200, (0x10de, 0x2330), Some("nvidia"));
     world.device(DeviceClass::Drm, "renderD128", AT);
@@ -79,7 +85,7 @@ fn sound_and_switches_are_no_gpus() {
 #[test]
 fn modules_and_old_kernels_tell_who_reaches_its_memory() {
     let peers = |file: &str, text: &str| {
-        let mut world = sample();
+        let mut world = without_module();
         world.file(file, text);
         said(&world.only(), Key::PeerDma)
     };

@@ -9,7 +9,7 @@ use kerf_types::map::{Capability, CapabilityKey, CapabilityValue, Provenance};
 use toml::{Table, Value};
 
 use super::super::tables;
-use super::{World, amd, fpga, gaudi, intel, neuron, nvidia, other, tpu};
+use super::{World, amd, driver, fpga, gaudi, intel, neuron, nvidia, other, tpu};
 
 /// Who sets a key, which, and how it is known.
 type Source = (String, CapabilityKey, Provenance);
@@ -74,13 +74,15 @@ fn kind(value: &CapabilityValue) -> &'static str {
     }
 }
 
-/// What the code sets: each line of the tables, and what the kernel shows of the samples.
+/// What the code sets: each line of the tables, what the kernel shows of the samples, and what a driver tells.
 fn of_code() -> Vec<(String, CapabilityKey, Capability)> {
     let mut found = tables::every();
-    for one in all().find().accelerators {
-        let kernel = one.capabilities.into_iter();
-        let kernel = kernel.filter(|(_, capability)| capability.provenance == Provenance::Kernel);
-        found.extend(kernel.map(|(key, capability)| (one.vendor.to_string(), key, capability)));
+    let of_tables = [Provenance::Published, Provenance::Unverified];
+    let samples = all().find().accelerators.into_iter();
+    for one in samples.chain(driver::told()) {
+        let told = one.capabilities.into_iter();
+        let told = told.filter(|(_, capability)| !of_tables.contains(&capability.provenance));
+        found.extend(told.map(|(key, capability)| (one.vendor.to_string(), key, capability)));
     }
     found
 }
