@@ -6,7 +6,7 @@
 use crate::sysfs::Reader;
 use crate::sysfs::cpus::CpuSet;
 
-use super::units::Units;
+use super::units::{Line, Units};
 
 const PATH: &str = "proc/cpuinfo";
 /// Most bytes of it: 2 KB for each of the 8,192 threads that Linux is built for at most.
@@ -71,7 +71,7 @@ struct Blocks<'a> {
     identity: Identity,
     architecture: Option<&'static str>,
     /// The last line of units, which the next block repeats nearly always.
-    last: (&'a str, Units),
+    last: (Line, &'a str, Units),
     units: Option<Units>,
     with_flags: u32,
 }
@@ -84,7 +84,7 @@ impl<'a> Blocks<'a> {
             model: None,
             identity: Identity::default(),
             architecture: None,
-            last: ("", Units::of_line("")),
+            last: (Line::Flags, "", Units::NONE),
             units: None,
             with_flags: 0,
         }
@@ -111,26 +111,28 @@ impl<'a> Blocks<'a> {
             "model" if self.identity.model.is_none() => {
                 self.identity.model = value.parse().ok();
             }
-            // x86 and Arm.
-            "flags" | "Features" => self.flags(key, value),
-            _ => {}
+            _ => {
+                if let Some(line) = Line::of_key(key) {
+                    self.flags(line, value);
+                }
+            }
         }
     }
 
-    fn flags(&mut self, key: &str, value: &'a str) {
-        if self.last.0 != value {
-            self.last = (value, Units::of_line(value));
+    fn flags(&mut self, line: Line, value: &'a str) {
+        if (self.last.0, self.last.1) != (line, value) {
+            self.last = (line, value, Units::of_line(line, value));
         }
-        let here = self.last.1;
+        let here = self.last.2;
         self.units = Some(self.units.map_or(here, |units| units.and(here)));
         self.with_flags = self.with_flags.saturating_add(1);
         if self.architecture.is_none() {
             let has = |word| value.split_ascii_whitespace().any(|flag| flag == word);
-            self.architecture = match key {
+            self.architecture = match line {
                 // The long mode of x86. A 32-bit kernel shows it too, and no accelerator's driver is made for one.
-                "flags" if has("lm") => Some("x86_64"),
+                Line::Flags if has("lm") => Some("x86_64"),
                 // A 32-bit Arm kernel calls its vectors `neon`.
-                "Features" if has("asimd") => Some("aarch64"),
+                Line::Features if has("asimd") => Some("aarch64"),
                 _ => None,
             };
         }

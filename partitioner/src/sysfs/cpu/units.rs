@@ -1,11 +1,15 @@
 //! Units of processors that AI code asks for, by the kernel's words for them.
 //!
-//! Owns the table from words of `/proc/cpuinfo` to names of the registry. The kernel shows a word only when it lets
-//! programs use the unit. POWER10's MMA has no word there, so it is never told.
+//! Owns the tables from words of `/proc/cpuinfo` to names of the registry, one for each architecture: `sme` is Secure
+//! Memory Encryption among the flags of AMD's x86, and the Scalable Matrix Extension among the features of Arm. The
+//! kernel shows a word only when it lets programs use the unit. POWER10's MMA has no word there, so it is never told.
 //! Sources: `arch/x86/include/asm/cpufeatures.h` and `Documentation/arch/arm64/elf_hwcaps.rst` of the kernel.
 
-/// The kernel's word and ours, in the order in which they are told.
-const UNITS: [(&str, &str); 58] = [
+/// The kernel's word and ours.
+type Row = (&'static str, &'static str);
+
+/// Those of x86, in the order in which they are told.
+const X86: [Row; 27] = [
     ("amx_tile", "amx-tile"),
     ("amx_int8", "amx-int8"),
     ("amx_bf16", "amx-bf16"),
@@ -33,6 +37,10 @@ const UNITS: [(&str, &str); 58] = [
     ("avx_vnni", "avx-vnni"),
     ("avx_ifma", "avx-ifma"),
     ("avx2", "avx2"),
+];
+
+/// Those of Arm.
+const ARM: [Row; 31] = [
     ("asimddp", "asimddp"),
     ("asimdhp", "asimdhp"),
     ("bf16", "bf16"),
@@ -66,24 +74,56 @@ const UNITS: [(&str, &str); 58] = [
     ("f8dp2", "f8dp2"),
 ];
 
-/// A set of units: bit N stands for row N of the table.
+/// A line of `/proc/cpuinfo` that names units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// `flags` of x86.
+    Flags,
+    /// `Features` of Arm.
+    Features,
+}
+
+impl Line {
+    /// The line of that key.
+    pub fn of_key(key: &str) -> Option<Self> {
+        match key {
+            "flags" => Some(Self::Flags),
+            "Features" => Some(Self::Features),
+            _ => None,
+        }
+    }
+
+    /// Its rows, and the bit of the first.
+    fn rows(self) -> (usize, &'static [Row]) {
+        match self {
+            Self::Flags => (0, &X86),
+            Self::Features => (X86.len(), &ARM),
+        }
+    }
+}
+
+/// A set of units: a bit stands for each row of x86, and behind them for each row of Arm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Units(u64);
 
-const _: () = assert!(UNITS.len() <= 64, "every unit has a bit");
+const _: () = assert!(X86.len() + ARM.len() <= 64, "every unit has a bit");
 
 impl Units {
+    /// None.
+    pub const NONE: Self = Self(0);
+
     /// Those that a line of words names.
-    pub fn of_line(words: &str) -> Self {
+    pub fn of_line(line: Line, words: &str) -> Self {
+        let (first, rows) = line.rows();
         let mut bits = 0;
         for word in words.split_ascii_whitespace() {
             // All of them, and few other words, begin so.
             if !word.starts_with(['a', 's', 'b', 'i', 'f']) {
                 continue;
             }
-            for (bit, (name, _)) in UNITS.iter().enumerate() {
+            for (row, (name, _)) in rows.iter().enumerate() {
                 if *name == word {
-                    bits |= 1 << bit;
+                    bits |= 1 << (first + row);
                 }
             }
         }
@@ -97,7 +137,7 @@ impl Units {
 
     /// By their names.
     pub fn names(self) -> Vec<String> {
-        let rows = UNITS.iter().enumerate();
+        let rows = X86.iter().chain(&ARM).enumerate();
         let here = rows.filter(|(bit, _)| self.0 & (1 << bit) != 0);
         here.map(|(_, (_, name))| (*name).to_owned()).collect()
     }

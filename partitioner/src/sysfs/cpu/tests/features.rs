@@ -65,6 +65,21 @@ fn arm_has_features_and_a_register() {
     assert_eq!((none.model, odd.len()), (None, 1));
 }
 
+/// One word, two units: Secure Memory Encryption of an EPYC is no matrix extension, and Arm has no AVX.
+#[test]
+fn a_word_counts_on_its_own_architecture_alone() {
+    let epyc = "lm avx2 avx512f avx512_bf16 sme sev sev_es sev_snp bf16 i8mm sve";
+    let cpus = threads(1).with("/proc/cpuinfo", &x86(0, epyc)).clean();
+    assert_eq!(cpus.units, ["avx512f", "avx512-bf16", "avx2"]);
+    let arm = "processor\t: 0\nFeatures\t: fp asimd sve2 sme sme2 avx2 amx_tile\n";
+    let cpus = threads(1).with("/proc/cpuinfo", arm).clean();
+    assert_eq!(cpus.units, ["sve2", "sme", "sme2"]);
+    // The same words under both keys are read anew.
+    let both = x86(0, "lm sme") + "\nprocessor\t: 1\nFeatures\t: lm sme\n";
+    let cpus = threads(2).with("/proc/cpuinfo", &both).clean();
+    assert_eq!(cpus.units, [""; 0]);
+}
+
 #[test]
 fn power_has_a_name_and_its_kernel_the_byte_order() {
     let info =
