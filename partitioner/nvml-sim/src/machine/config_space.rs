@@ -6,6 +6,9 @@ use super::identity::Identity;
 use super::link::{Link, Speed};
 use crate::model::spec::{PciFunction, Role};
 
+#[cfg(test)]
+mod tests;
+
 /// Offset of the PCI Express capability.
 const EXPRESS: usize = 0x60;
 
@@ -32,18 +35,18 @@ pub fn bytes(ids: &Identity, function: &PciFunction, link: Option<Link>) -> Vec<
     if matches!(function.role, Role::Management(_)) || function.bdf.function > 0 {
         space[0x0e] |= 0x80;
     }
-    express(&mut space, function.role, link);
+    express(&mut space, function, link);
     space
 }
 
-/// Capability 0x10, version 2: port type, link capabilities and link status.
-fn express(space: &mut [u8], role: Role, link: Option<Link>) {
-    let port_type: u16 = match role {
+/// Capability 0x10, version 2: port type, link capabilities and link status. What is not known of a link is zero.
+fn express(space: &mut [u8], function: &PciFunction, link: Option<Link>) {
+    let port_type: u16 = match function.role {
         Role::RootPort => 4,
         Role::Upstream => 5,
         Role::Downstream => 6,
-        // Integrated into the root complex.
-        _ if link.is_none() => 9,
+        // On the root bus itself: integrated into the root complex. One whose link nobody tells hangs at a port still.
+        _ if function.bridges.is_empty() => 9,
         _ => 0,
     };
     space[EXPRESS] = 0x10;
