@@ -13,7 +13,9 @@ use crate::machine::cpu::{cpu_list, cpu_mask, list};
 use crate::machine::identity::Identity;
 use crate::machine::link;
 use crate::machine::{CreateError, Tree};
+use crate::model::machine::functions;
 use crate::model::spec::MachineSpec;
+use crate::model::walk::is_shared;
 
 const BRIDGE: u32 = 0x06_0400;
 const NVSWITCH: u32 = 0x06_8000;
@@ -31,7 +33,7 @@ struct Ids {
 }
 
 /// Writes every function.
-pub fn write(tree: &Tree, spec: &MachineSpec, plan: &Plan<'_>) -> Result<(), CreateError> {
+pub fn write(tree: &Tree, spec: &'static MachineSpec, plan: &Plan<'_>) -> Result<(), CreateError> {
     tree.folder("sys/bus/pci/devices")?;
     let mut on_bus = BTreeSet::new();
     // The kernel's bus has an address once: a device, which nothing else leads to, rather than a bridge.
@@ -47,7 +49,7 @@ pub fn write(tree: &Tree, spec: &MachineSpec, plan: &Plan<'_>) -> Result<(), Cre
     Ok(())
 }
 
-fn identify(spec: &MachineSpec, plan: &Plan<'_>, of: &Of) -> (Ids, Link) {
+fn identify(spec: &'static MachineSpec, plan: &Plan<'_>, of: &Of) -> (Ids, Link) {
     let told = |at: usize| plan.description.functions.get(at);
     let unknown = Ids {
         class: BRIDGE,
@@ -105,7 +107,7 @@ fn identify(spec: &MachineSpec, plan: &Plan<'_>, of: &Of) -> (Ids, Link) {
 }
 
 /// The driver, where what it shows is told. `None` where nobody says which one serves a function.
-fn driver(spec: &MachineSpec, class: u32, holds: &Holds) -> Option<&'static str> {
+fn driver(spec: &'static MachineSpec, class: u32, holds: &Holds) -> Option<&'static str> {
     match holds {
         Holds::Amd(_) => Some("amdgpu"),
         Holds::Nvidia(_) => spec.nvidia().map(|_| "nvidia"),
@@ -119,7 +121,7 @@ fn driver(spec: &MachineSpec, class: u32, holds: &Holds) -> Option<&'static str>
 
 fn write_attributes(
     tree: &Tree,
-    spec: &MachineSpec,
+    spec: &'static MachineSpec,
     placed: &Placed,
     ids: &Ids,
     irq: u32,
@@ -159,7 +161,8 @@ fn write_attributes(
     let folder = function.sysfs_folder();
     tree.attributes(&folder, &attributes)?;
     if let Some(identity) = identity(ids) {
-        let space = config_space::bytes(&identity, function, speed(link));
+        let is_shared = is_shared(functions(spec), function);
+        let space = config_space::bytes(&identity, function, speed(link), is_shared);
         tree.bytes(format!("{folder}/config"), &space)?;
     }
     Ok(())

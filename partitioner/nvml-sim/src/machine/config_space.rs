@@ -11,9 +11,16 @@ mod tests;
 
 /// Offset of the PCI Express capability.
 const EXPRESS: usize = 0x60;
+/// Bit of the header type: the device has several functions.
+const MULTI_FUNCTION: u8 = 0x80;
 
-/// The bytes of `config`.
-pub fn bytes(ids: &Identity, function: &PciFunction, link: Option<Link>) -> Vec<u8> {
+/// The bytes of `config`. `is_shared` says whether the function's device has more functions.
+pub fn bytes(
+    ids: &Identity,
+    function: &PciFunction,
+    link: Option<Link>,
+    is_shared: bool,
+) -> Vec<u8> {
     let mut space = vec![0u8; 256];
     put16(&mut space, 0x00, ids.vendor);
     put16(&mut space, 0x02, ids.device);
@@ -31,9 +38,9 @@ pub fn bytes(ids: &Identity, function: &PciFunction, link: Option<Link>) -> Vec<
         put16(&mut space, 0x2c, ids.subsystem.0);
         put16(&mut space, 0x2e, ids.subsystem.1);
     }
-    // The first of several functions says that there are more.
-    if matches!(function.role, Role::Management(_)) || function.bdf.function > 0 {
-        space[0x0e] |= 0x80;
+    // Whoever lists the bus asks the first of several functions alone whether there are more; all of them say so.
+    if is_shared {
+        space[0x0e] |= MULTI_FUNCTION;
     }
     express(&mut space, function, link);
     space

@@ -9,7 +9,7 @@ use super::link::{Link, link};
 use super::tree::Tree;
 use crate::model::machine::functions;
 use crate::model::spec::{MachineSpec, PciFunction, Role};
-use crate::model::walk::iommu_group;
+use crate::model::walk::{iommu_group, is_shared};
 
 /// First interrupt of the functions; theirs follow each other.
 const FIRST_IRQ: u32 = 128;
@@ -28,7 +28,7 @@ pub fn write(tree: &Tree, spec: &'static MachineSpec) -> Result<(), CreateError>
 
 fn write_attributes(
     tree: &Tree,
-    spec: &MachineSpec,
+    spec: &'static MachineSpec,
     function: &PciFunction,
     ids: &Identity,
     irq: u32,
@@ -67,7 +67,7 @@ fn write_attributes(
     tree.attributes(&folder, &attributes)?;
     tree.bytes(
         format!("{folder}/config"),
-        &config_space::bytes(ids, function, link),
+        &config_space::bytes(ids, function, link, is_shared(functions(spec), function)),
     )
 }
 

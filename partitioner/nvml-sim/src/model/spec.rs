@@ -167,6 +167,14 @@ pub struct Bdf {
     pub function: u8,
 }
 
+impl Bdf {
+    /// The device that the function is of: domain, bus and device number.
+    #[must_use]
+    pub fn slot(self) -> (u16, u8, u8) {
+        (self.domain, self.bus, self.device)
+    }
+}
+
 impl fmt::Display for Bdf {
     /// The kernel's form, `0000:0f:00.0`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,5 @@
 //! The numbering of a machine's PCI functions, depth first as firmware does it, and what follows from where they
-//! lie. Owns bus numbers, IOMMU groups and the levels between two functions.
+//! lie. Owns bus numbers, devices of several functions, IOMMU groups and the levels between two functions.
 
 use super::spec::{Bdf, MachineSpec, Part, PciFunction, Role, Root};
 
@@ -19,12 +19,18 @@ impl MachineSpec {
 /// share, for no access control keeps those apart.
 #[must_use]
 pub fn iommu_group(all: &[PciFunction], function: &PciFunction) -> u32 {
-    let ours = function.bdf;
-    let before = all.iter().take_while(|other| {
-        (other.bdf.domain, other.bdf.bus, other.bdf.device) != (ours.domain, ours.bus, ours.device)
-    });
+    let ours = function.bdf.slot();
+    let before = all.iter().take_while(|other| other.bdf.slot() != ours);
     let devices = before.filter(|other| other.bdf.function == 0);
     u32::try_from(devices.count()).unwrap_or(u32::MAX)
+}
+
+/// Whether the device of a function has more of them, among `all` of its machine.
+#[must_use]
+pub fn is_shared(all: &[PciFunction], function: &PciFunction) -> bool {
+    let ours = function.bdf;
+    let mut all = all.iter();
+    all.any(|other| other.bdf.slot() == ours.slot() && other.bdf != ours)
 }
 
 /// The depth-first walk: it hands out bus numbers and counts each kind.

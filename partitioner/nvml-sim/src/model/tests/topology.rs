@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::model::machine::{function, functions};
 use crate::model::nvlink::LinkEnd;
-use crate::model::spec::{Bdf, Role};
+use crate::model::spec::Role;
 use crate::model::walk::{common_ancestor, iommu_group};
 
 fn matrix(name: &str) -> String {
@@ -177,14 +177,8 @@ fn each_device_has_a_group_that_its_functions_share() {
         let all = functions(spec);
         let mut groups: BTreeMap<u32, BTreeSet<_>> = BTreeMap::new();
         for function in all {
-            let Bdf {
-                domain,
-                bus,
-                device,
-                ..
-            } = function.bdf;
             let devices = groups.entry(iommu_group(all, function)).or_default();
-            devices.insert((domain, bus, device));
+            devices.insert(function.bdf.slot());
         }
         assert!(
             groups.values().all(|devices| devices.len() == 1),
