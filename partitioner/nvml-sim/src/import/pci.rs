@@ -12,6 +12,7 @@ use crate::machine::config_space;
 use crate::machine::cpu::{cpu_list, cpu_mask, list};
 use crate::machine::identity::Identity;
 use crate::machine::link;
+use crate::machine::pci::irq;
 use crate::machine::{CreateError, Tree};
 use crate::model::machine::functions;
 use crate::model::spec::MachineSpec;
@@ -20,8 +21,6 @@ use crate::model::walk::is_shared;
 const BRIDGE: u32 = 0x06_0400;
 const NVSWITCH: u32 = 0x06_8000;
 const NVIDIA: u16 = 0x10de;
-/// First interrupt of the functions; theirs follow each other.
-const FIRST_IRQ: u32 = 128;
 
 /// What a function says of itself.
 struct Ids {
@@ -39,9 +38,9 @@ pub fn write(tree: &Tree, spec: &'static MachineSpec, plan: &Plan<'_>) -> Result
     // The kernel's bus has an address once: a device, which nothing else leads to, rather than a bridge.
     let mut placed: Vec<&Placed> = plan.placed.iter().collect();
     placed.sort_by_key(|placed| placed.function.buses.is_some());
-    for (placed, irq) in placed.into_iter().zip(FIRST_IRQ..) {
+    for placed in placed {
         let (ids, link) = identify(spec, plan, &placed.of);
-        write_attributes(tree, spec, placed, &ids, irq, &link)?;
+        write_attributes(tree, spec, placed, &ids, &link)?;
         if on_bus.insert(placed.function.bdf) {
             write_links(tree, placed, &ids)?;
         }
@@ -124,16 +123,15 @@ fn write_attributes(
     spec: &'static MachineSpec,
     placed: &Placed,
     ids: &Ids,
-    irq: u32,
     link: &Link,
 ) -> Result<(), CreateError> {
-    let function = &placed.function;
+    let (all, function) = (functions(spec), &placed.function);
     let hex = |id: u16| format!("{id:#06x}");
     let mut attributes = vec![
         ("class", format!("{:#08x}", ids.class)),
         ("revision", "0x00".to_owned()),
         ("numa_node", placed.node.map_or(-1, i64::from).to_string()),
-        ("irq", irq.to_string()),
+        ("irq", irq(all, function).to_string()),
         ("enable", "1".to_owned()),
         ("power_state", "D0".to_owned()),
         ("resource", NO_RESOURCES.repeat(13)),
@@ -161,7 +159,7 @@ fn write_attributes(
     let folder = function.sysfs_folder();
     tree.attributes(&folder, &attributes)?;
     if let Some(identity) = identity(ids) {
-        let is_shared = is_shared(functions(spec), function);
+        let is_shared = is_shared(all, function);
         let space = config_space::bytes(&identity, function, speed(link), is_shared);
         tree.bytes(format!("{folder}/config"), &space)?;
     }

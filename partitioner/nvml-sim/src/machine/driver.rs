@@ -3,8 +3,9 @@
 //! are the store's.
 
 use super::CreateError;
+use super::pci;
 use super::tree::Tree;
-use crate::model::machine::{Machine, Policy};
+use crate::model::machine::{Machine, Policy, functions};
 use crate::model::processor::Make;
 use crate::model::product::Product;
 use crate::model::spec::MachineSpec;
@@ -131,13 +132,14 @@ fn write_gpu(
         machine.gpu(index).map_err(invalid)?,
         machine.site(index).map_err(invalid)?,
     );
+    let all = machine.spec().map_or(&[][..], functions);
     let text = format!(
         "Model: \t\t {}\nIRQ:   \t\t {}\nGPU UUID: \t GPU-{}\nVideo BIOS: \t {}\n\
          Bus Type: \t PCIe\nDMA Size: \t 52 bits\nDMA Mask: \t 0xfffffffffffff\n\
          Bus Location: \t {}\nDevice Minor: \t {}\nGPU Firmware: \t {DRIVER_VERSION}\n\
          GPU Excluded:\t No\n",
         product.name,
-        128 + index,
+        pci::irq(all, site),
         gpu.uuid,
         product.vbios.to_lowercase(),
         site.bdf,

@@ -15,7 +15,7 @@ pub(crate) mod network;
 pub(crate) mod nodes;
 pub(crate) mod numa;
 mod nvme;
-mod pci;
+pub(crate) mod pci;
 mod sriov;
 mod sys;
 pub(crate) mod tools;

@@ -12,15 +12,21 @@ use crate::model::spec::{MachineSpec, PciFunction, Role};
 use crate::model::walk::{iommu_group, is_shared};
 
 /// First interrupt of the functions; theirs follow each other.
-const FIRST_IRQ: u32 = 128;
+const FIRST_IRQ: usize = 128;
+
+/// The interrupt of a function among `all` of its machine. Every driver that prints it means this one.
+pub fn irq(all: &[PciFunction], function: &PciFunction) -> usize {
+    let before = all.iter().take_while(|other| *other != function);
+    FIRST_IRQ + before.count()
+}
 
 /// Writes every PCI function.
 pub fn write(tree: &Tree, spec: &'static MachineSpec) -> Result<(), CreateError> {
     let all = functions(spec);
-    for (function, irq) in all.iter().zip(FIRST_IRQ..) {
+    for function in all {
         let link = link(spec, all, function);
         let ids = identity(spec, function.role);
-        write_attributes(tree, spec, function, &ids, irq, link)?;
+        write_attributes(tree, spec, function, &ids, link)?;
         write_links(tree, spec, function, &ids)?;
     }
     Ok(())
@@ -31,9 +37,9 @@ fn write_attributes(
     spec: &'static MachineSpec,
     function: &PciFunction,
     ids: &Identity,
-    irq: u32,
     link: Option<Link>,
 ) -> Result<(), CreateError> {
+    let all = functions(spec);
     let mut attributes = vec![
         ("vendor", format!("{:#06x}", ids.vendor)),
         ("device", format!("{:#06x}", ids.device)),
@@ -44,7 +50,7 @@ fn write_attributes(
         ("numa_node", function.node.to_string()),
         ("local_cpulist", cpu_list(spec, function.node)),
         ("local_cpus", cpu_mask(spec, function.node)),
-        ("irq", irq.to_string()),
+        ("irq", irq(all, function).to_string()),
         ("enable", "1".to_owned()),
         ("power_state", "D0".to_owned()),
         ("modalias", modalias(ids)),
@@ -67,7 +73,7 @@ fn write_attributes(
     tree.attributes(&folder, &attributes)?;
     tree.bytes(
         format!("{folder}/config"),
-        &config_space::bytes(ids, function, link, is_shared(functions(spec), function)),
+        &config_space::bytes(ids, function, link, is_shared(all, function)),
     )
 }
 

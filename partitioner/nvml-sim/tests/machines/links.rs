@@ -52,9 +52,22 @@ fn check_function(world: &World, function: &str) {
         uevent.contains(&format!("PCI_SLOT_NAME={function}\n")),
         "{uevent}"
     );
+    check_irq(world, function);
     let node = world.text(&format!("{link}/numa_node"));
     let cpus = world.text(&format!("sys/devices/system/node/node{node}/cpulist"));
     assert_eq!(world.text(&format!("{link}/local_cpulist")), cpus);
+}
+
+/// NVIDIA's driver prints the interrupt that the bus does.
+fn check_irq(world: &World, function: &str) {
+    let information = format!("proc/driver/nvidia/gpus/{function}/information");
+    if !world.root.join(&information).exists() {
+        return;
+    }
+    let text = world.text(&information);
+    let printed = text.lines().find_map(|line| line.strip_prefix("IRQ:"));
+    let irq = world.text(&format!("sys/bus/pci/devices/{function}/irq"));
+    assert_eq!(printed.map(str::trim), Some(&*irq), "{function}");
 }
 
 /// Every file below `sys` and `proc` says something.
