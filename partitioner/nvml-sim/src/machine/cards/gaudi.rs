@@ -9,7 +9,7 @@
 
 use super::super::CreateError;
 use super::super::class::Device;
-use super::super::network::rate;
+use super::super::network::{Layer, interface, port, rdma_device};
 use super::super::nodes::Node;
 use super::Site;
 use crate::model::card::Gaudi;
@@ -140,49 +140,35 @@ fn write_ports(site: &Site<'_>) -> Result<(), CreateError> {
     let (tree, pci, index) = (site.tree, site.folder(), site.index);
     let guid = format!("b0fd:0bff:fe{:02x}:{index:04x}", site.function.bdf.bus);
     let name = format!("hbl_{index}");
-    let rdma = Device {
-        class: "infiniband",
-        name: &name,
-        parent: Some(&pci),
-        node: None,
+    let attributes = vec![
+        ("node_guid", guid.clone()),
+        ("sys_image_guid", guid),
+        ("node_type", "7: unspecified".to_owned()),
+        ("node_desc", format!("{name} simulated")),
+    ];
+    let rdma = rdma_device(tree, &pci, &name, attributes)?;
+    let megabits = match site.card.pcie_generation {
+        5 => 200_000,
+        _ => 100_000,
     };
-    rdma.write(
-        tree,
-        &[
-            ("node_guid", guid.clone()),
-            ("sys_image_guid", guid),
-            ("node_type", "7: unspecified".to_owned()),
-            ("node_desc", format!("{name} simulated")),
-        ],
-    )?;
-    let gbps = if site.card.pcie_generation == 5 {
-        200
-    } else {
-        100
-    };
-    for port in 1..=PORTS {
-        let folder = format!("{}/ports/{port}", rdma.folder());
-        let attributes = [
-            ("state", "4: ACTIVE".to_owned()),
-            ("phys_state", "5: LinkUp".to_owned()),
-            ("rate", rate(gbps)),
-            ("link_layer", "Ethernet".to_owned()),
-            ("lid", "0x0".to_owned()),
-        ];
-        tree.attributes(&folder, &attributes)?;
-        if EXTERNAL.contains(&port) {
-            let interface = format!("hbl{index}p{port}");
-            tree.attributes(
-                format!("{folder}/gid_attrs/ndevs"),
-                &[("0", interface.clone())],
-            )?;
-            write_interface(site, &interface, port, gbps)?;
+    for number in 1..=PORTS {
+        let folder = port(tree, &rdma, number, megabits, Layer::Ethernet)?;
+        if EXTERNAL.contains(&number) {
+            let interface = format!("hbl{index}p{number}");
+            let ndevs = [("0", interface.clone())];
+            tree.attributes(format!("{folder}/gid_attrs/ndevs"), &ndevs)?;
+            write_interface(site, &interface, number, megabits)?;
         }
     }
     Ok(())
 }
 
-fn write_interface(site: &Site<'_>, name: &str, port: u32, gbps: u32) -> Result<(), CreateError> {
+fn write_interface(
+    site: &Site<'_>,
+    name: &str,
+    port: u32,
+    megabits: u64,
+) -> Result<(), CreateError> {
     let pci = site.folder();
     let net = Device {
         class: "net",
@@ -192,22 +178,12 @@ fn write_interface(site: &Site<'_>, name: &str, port: u32, gbps: u32) -> Result<
     };
     // Above those of the NICs.
     let number = 100 + site.index * PORTS + port;
-    net.write(
-        site.tree,
-        &[
-            (
-                "address",
-                format!("b0:fd:0b:{:02x}:{port:02x}:00", site.function.bdf.bus),
-            ),
-            ("type", "1".to_owned()),
-            ("mtu", "8000".to_owned()),
-            ("speed", (gbps * 1_000).to_string()),
-            ("duplex", "full".to_owned()),
-            ("operstate", "up".to_owned()),
-            ("carrier", "1".to_owned()),
-            ("dev_port", (port - 1).to_string()),
-            ("ifindex", number.to_string()),
-            ("uevent", format!("INTERFACE={name}\nIFINDEX={number}")),
-        ],
-    )
+    let bus = site.function.bdf.bus;
+    let mut attributes = interface(name, Layer::Ethernet, megabits, number);
+    attributes.extend([
+        ("address", format!("b0:fd:0b:{bus:02x}:{port:02x}:00")),
+        ("mtu", "8000".to_owned()),
+        ("dev_port", (port - 1).to_string()),
+    ]);
+    net.write(site.tree, &attributes)
 }
