@@ -270,3 +270,21 @@ fn a_state_with_an_unknown_product_is_foreign() {
             .contains("not known")
     );
 }
+
+#[test]
+fn an_uneven_machine_has_an_id_of_its_own_for_each_cache() {
+    let temp = tempfile::tempdir().expect("a temporary folder");
+    let mut told = pair();
+    // Ten cores of a socket, of which six share a cache and four the next.
+    (told.maker, told.cpus_per_node) = (ProcessorMaker::Amd, Some(20));
+    told.functions[2].node = 1;
+    let info = made(&told, temp.path());
+    let mut caches = BTreeSet::new();
+    for cpu in 0..40 {
+        let folder = format!("sys/devices/system/cpu/cpu{cpu}/cache/index3");
+        let read = |name| fs::read_to_string(info.sysroot.join(&folder).join(name)).expect(name);
+        caches.insert((read("id"), read("shared_cpu_list")));
+    }
+    let ids: BTreeSet<_> = caches.iter().map(|(id, _)| id).collect();
+    assert_eq!((ids.len(), caches.len()), (4, 4), "{caches:?}");
+}

@@ -112,7 +112,8 @@ fn write_caches(alike: &mut Alike<'_>, spec: &MachineSpec, core: u32) -> Result<
             ("type", kind.to_owned()),
             ("size", format!("{kib}K")),
             ("coherency_line_size", LINE_BYTES.to_string()),
-            ("id", (first / (last - first + 1)).to_string()),
+            // As unique among the caches of a level as its first core is.
+            ("id", first.to_string()),
             ("shared_cpu_map", mask(spec, &sharing)),
             ("shared_cpu_list", list(&sharing)),
         ];
@@ -145,7 +146,7 @@ fn mask(spec: &MachineSpec, ranges: &Ranges) -> String {
     }
     let digits = match spec.cpu_count() % 32 {
         0 => 8,
-        bits => super::words(bits.div_ceil(4) * 32),
+        bits => usize::try_from(bits.div_ceil(4)).unwrap_or(8),
     };
     let mut words = words.iter().rev();
     let first = words.next().map(|word| format!("{word:0digits$x}"));

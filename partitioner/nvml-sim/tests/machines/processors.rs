@@ -1,5 +1,7 @@
 //! CPUs, NUMA nodes and caches: what is told in two places agrees.
 
+use std::collections::BTreeMap;
+
 use crate::world::World;
 
 /// Shows a machine.
@@ -37,6 +39,7 @@ pub fn check(world: &World, name: &str) {
             assert_eq!(index < 3, shared == core, "{name} {cache}: {shared}");
         }
     }
+    check_caches(world, name, last);
     let nodes = world.names("sys/devices/system/node");
     let nodes = nodes.iter().filter(|name| name.starts_with("node"));
     for node in nodes.clone() {
@@ -46,5 +49,20 @@ pub fn check(world: &World, name: &str) {
             nodes.clone().count(),
             "{name}"
         );
+    }
+}
+
+/// Of one level and type, an id is one cache's: who has it shares that cache, and who has another does not.
+fn check_caches(world: &World, name: &str, last: u32) {
+    let mut caches: BTreeMap<[String; 3], String> = BTreeMap::new();
+    for cpu in 0..=last {
+        for index in 0..4 {
+            let folder = format!("sys/devices/system/cpu/cpu{cpu}/cache/index{index}");
+            let read = |file: &str| world.text(&format!("{folder}/{file}"));
+            let key = ["level", "type", "id"].map(read);
+            let shared = read("shared_cpu_list");
+            let known = caches.entry(key).or_insert_with(|| shared.clone());
+            assert_eq!(*known, shared, "{name} {folder}");
+        }
     }
 }
