@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use kerf_partitioner::topology::Nearest;
 use kerf_runtime::frame::{DeviceNode, Grant, MountEntry};
 use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Gpu, GpuInstance, PciAddress};
@@ -87,7 +88,7 @@ impl Host {
         }
         let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
         extra.env.insert(0, visible);
-        let nearby = locality::nearby(&self.inventory, lease);
+        let nearby = locality::nearby(&Nearest::of(&self.inventory), lease);
         extra.env.extend(locality::variables(&nearby));
         Ok(CdiDevice {
             nodes: nodes.into_values().collect(),

@@ -6,15 +6,15 @@
 use std::collections::BTreeSet;
 
 use kerf_partitioner::sysfs::cpus::CpuSet;
-use kerf_partitioner::topology::{self, Cpuset, Nearby};
+use kerf_partitioner::topology::{self, Cpuset, Nearby, Nearest};
 use kerf_types::lease::Lease;
 use kerf_types::{Inventory, PciAddress};
 
 use crate::process;
 
 /// Interfaces and disks nearest to a lease's devices.
-pub fn nearby(host: &Inventory, lease: &Lease) -> Nearby {
-    topology::nearby(host, &devices(lease))
+pub fn nearby(nearest: &Nearest<'_>, lease: &Lease) -> Nearby {
+    nearest.to(&devices(lease))
 }
 
 /// The accelerators that a lease is about, wholly or in part.

@@ -1,26 +1,20 @@
 //! What joins the GPUs of this host, kept from one look to the next, so that an ask for whole GPUs gets the best set.
 //!
-//! Worked out anew only where GPUs, links, interfaces or the map have changed. It never looks at the hardware and never
+//! The tables are worked out anew only where what joins the GPUs has changed. It never looks at the hardware and never
 //! chooses.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use kerf_partitioner::topology::{Device, Site};
-use kerf_planner::rings::{
-    GpuRings, Nearness, Pair, PairWeights, RingDevice, TooMany, is_one_board,
-};
+use kerf_planner::rings::{GpuRings, Nearness, Pair, PairWeights, TooMany};
 use kerf_types::inventory::NvLink;
 use kerf_types::lease::Subject;
-use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
-use kerf_types::{Gpu, GpuUuid, Health, HostMap, Inventory, MigMode, PciAddress};
+use kerf_types::{Gpu, GpuUuid, Inventory, PciAddress};
 
 /// What is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Rings {
     known: Option<GpuRings>,
-    /// What it was worked out from: an inventory of that alone by which GPUs are near.
-    from: Option<Inventory>,
     /// The NVLinks of each GPU as it was last seen without MIG, in which the driver tells of none.
     links: BTreeMap<PciAddress, (GpuUuid, Vec<NvLink>)>,
 }
@@ -34,12 +28,8 @@ impl Rings {
     /// Takes over what was seen.
     pub fn note(&mut self, inventory: &Inventory) {
         self.note_links(&inventory.gpus);
-        let from = self.nearness_of(inventory);
-        if self.from.as_ref() != Some(&from) {
-            // With too many GPUs nothing is known, and the planner goes by NUMA nodes.
-            self.known = rings(self.known.take(), &from).ok();
-            self.from = Some(from);
-        }
+        // With too many GPUs nothing is known, and the planner goes by NUMA nodes.
+        self.known = rings(self.known.take(), &self.with_links(inventory)).ok();
     }
 
     /// A GPU that comes out of MIG has its links again, which are down or not told of meanwhile. One of which nothing was
@@ -55,27 +45,14 @@ impl Rings {
         }
     }
 
-    /// The host without what has nothing to do with nearness, so that no use and no sickness of a GPU is a change.
-    fn nearness_of(&self, inventory: &Inventory) -> Inventory {
-        let gpu = |gpu: &Gpu| Gpu {
-            nvlinks: self
-                .links
-                .get(&gpu.pci)
-                .map_or_else(Vec::new, |(_, links)| links.clone()),
-            pcie: Default::default(),
-            mig_mode: MigMode::Unsupported,
-            profiles: Vec::new(),
-            instances: Vec::new(),
-            processes: Vec::new(),
-            health: Health::Ok,
-            ..gpu.clone()
-        };
-        Inventory {
-            gpus: inventory.gpus.iter().map(gpu).collect(),
-            nics: inventory.nics.clone(),
-            map: Arc::new(nearness(&inventory.map)),
-            ..Inventory::default()
+    /// The host with the links that are known of each GPU.
+    fn with_links(&self, inventory: &Inventory) -> Inventory {
+        let mut host = inventory.clone();
+        for gpu in &mut host.gpus {
+            let known = self.links.get(&gpu.pci);
+            gpu.nvlinks = known.map_or_else(Vec::new, |(_, links)| links.clone());
         }
+        host
     }
 
     /// How the GPUs of a lease are joined, in words; nothing where it has less than two.
@@ -96,24 +73,8 @@ impl Rings {
     }
 }
 
-/// Of a map what says how near devices are: neither how busy nor how well they are, nor how fast an idle link is.
-fn nearness(map: &HostMap) -> HostMap {
-    let function = |one: &PciFunction| PciFunction::at(one.address, one.path.clone());
-    let accelerator = |one: &Accelerator| Accelerator {
-        utilisation_percent: None,
-        memory_used: None,
-        health: AcceleratorHealth::Unknown,
-        ..one.clone()
-    };
-    HostMap {
-        pci: map.pci.iter().map(function).collect(),
-        accelerators: map.accelerators.iter().map(accelerator).collect(),
-        links: map.links.clone(),
-        ..HostMap::default()
-    }
-}
-
-/// The tables over the GPUs of NVML alone: no others are given as a whole, and devices of others would fill them.
+/// The tables over the GPUs of NVML alone: no others are given as a whole, and devices of others would fill them. Those
+/// that are `known` stay where no GPU has moved nearer or farther, whatever else has changed.
 fn rings(known: Option<GpuRings>, of: &Inventory) -> Result<GpuRings, TooMany> {
     // Before any two are compared.
     TooMany::check(of.gpus.len())?;
@@ -124,23 +85,14 @@ fn rings(known: Option<GpuRings>, of: &Inventory) -> Result<GpuRings, TooMany> {
     let devices: BTreeMap<PciAddress, &Device> = devices.collect();
     let weights = PairWeights::default();
     let gpu = |(pci, device): (&PciAddress, &&Device)| {
-        let nics = site.nics().iter();
-        let nics = nics.map(|nic| weights.score(site.level(device, nic)));
-        let one = RingDevice {
-            numa_node: device.numa_node,
-            nic_score: nics.max().unwrap_or(0),
-        };
-        (*pci, one)
+        let nics = site.nics().iter().map(|nic| site.level(device, nic));
+        (*pci, weights.device(device.numa_node, nics))
     };
     let pair = |a: PciAddress, b: PciAddress| {
         let two = devices.get(&a).zip(devices.get(&b));
         two.map_or(Pair::default(), |(one, other)| {
             let near = site.near(one, other);
-            weights.pair(Nearness {
-                level: near.level,
-                is_one_board: is_one_board(Some(a), Some(b)),
-                links: near.links,
-            })
+            weights.pair(Nearness::between(Some(a), Some(b), near.level, near.links))
         })
     };
     GpuRings::renewed(known, devices.iter().map(gpu).collect(), pair)

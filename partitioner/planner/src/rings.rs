@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 pub use gpus::GpuRings;
 pub use pick::{Chosen, Wish, WishError};
 pub use table::RingTable;
-pub use weights::{GBPS, Nearness, PairWeights, SCORES, Weights, is_one_board};
+pub use weights::{GBPS, Nearness, PairWeights, SCORES, Weights};
 
 /// Most devices that are chosen among; every set of them has a row in the tables.
 pub const MOST_DEVICES: usize = 16;

@@ -8,7 +8,11 @@ use super::site::{Device, Site};
 /// One row for each accelerator, NVIDIA's by index, then one for each RDMA interface in the inventory's order (`NIC0`
 /// is the first). The header is the rows' own order.
 pub fn matrix(inventory: &Inventory) -> Vec<TopologyRow> {
-    let site = Site::new(inventory);
+    matrix_of(inventory, &Site::new(inventory))
+}
+
+/// The same of a site that is known already.
+pub fn matrix_of(inventory: &Inventory, site: &Site) -> Vec<TopologyRow> {
     let accelerators = site.accelerators().len();
     let devices: Vec<&Device> = site.accelerators().iter().chain(site.nics()).collect();
     let cell = |at: usize, to: usize, device: &Device, other: &Device| {

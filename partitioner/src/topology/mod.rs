@@ -12,8 +12,8 @@ mod site;
 mod whole;
 
 pub use cpuset::{Cpuset, cpuset};
-pub use matrix::matrix;
-pub use nearby::{Nearby, nearby};
+pub use matrix::{matrix, matrix_of};
+pub use nearby::{Nearby, Nearest, nearest};
 pub use site::{Device, Near, Site};
 pub use whole::whole;
 

@@ -21,29 +21,87 @@ pub struct Nearby {
     pub nvme: Vec<String>,
 }
 
-/// What is nearest to these devices.
-pub fn nearby(host: &Inventory, devices: &BTreeSet<PciAddress>) -> Nearby {
-    let tree = PciTree::of(&host.map);
-    let place = |pci: PciAddress, node: Option<u32>| Place {
-        path: tree.path(pci),
-        numa_node: node.or_else(|| numa_node(host, pci)),
-    };
-    let places: Vec<Place<'_>> = devices.iter().map(|pci| place(*pci, None)).collect();
-    let candidate = |name: &str, pci: Option<PciAddress>, node: Option<u32>| {
-        let pci = pci?;
-        let function = host.map.function(pci);
-        // A virtual function is somebody else's: a guest's, or another container's.
-        let is_virtual = function.is_some_and(|function| function.physical_function.is_some());
-        (!is_virtual).then(|| (name.to_owned(), place(pci, node)))
-    };
-    let nics = host.rdma_nics();
-    let nics = nics.filter_map(|nic| candidate(&nic.name, nic.pci, nic.numa_node));
-    let nvme = host.map.nvme.iter();
-    let nvme = nvme.filter_map(|disk| candidate(&disk.name, disk.pci, disk.numa_node));
-    Nearby {
-        nics: nearest(&places, &nics.collect::<Vec<_>>()),
-        nvme: nearest(&places, &nvme.collect::<Vec<_>>()),
+/// A host to be asked what is nearest, of as many devices as one likes.
+#[derive(Debug)]
+pub struct Nearest<'a> {
+    host: &'a Inventory,
+    tree: PciTree,
+    nics: Vec<Candidate<'a>>,
+    nvme: Vec<Candidate<'a>>,
+}
+
+/// What may be near.
+#[derive(Debug, Clone, Copy)]
+struct Candidate<'a> {
+    name: &'a str,
+    pci: PciAddress,
+    numa_node: Option<u32>,
+}
+
+impl<'a> Nearest<'a> {
+    /// On a host.
+    pub fn of(host: &'a Inventory) -> Self {
+        let candidate = |name: &'a str, pci: Option<PciAddress>, node: Option<u32>| {
+            let pci = pci?;
+            let function = host.map.function(pci);
+            // A virtual function is somebody else's: a guest's, or another container's.
+            let is_virtual = function.is_some_and(|function| function.physical_function.is_some());
+            (!is_virtual).then(|| Candidate {
+                name,
+                pci,
+                numa_node: node.or_else(|| numa_node(host, pci)),
+            })
+        };
+        let nics = host.rdma_nics();
+        let nics = nics.filter_map(|nic| candidate(&nic.name, nic.pci, nic.numa_node));
+        let nvme = host.map.nvme.iter();
+        let nvme = nvme.filter_map(|disk| candidate(&disk.name, disk.pci, disk.numa_node));
+        Self {
+            host,
+            tree: PciTree::of(&host.map),
+            nics: nics.collect(),
+            nvme: nvme.collect(),
+        }
     }
+
+    /// To these devices.
+    pub fn to(&self, devices: &BTreeSet<PciAddress>) -> Nearby {
+        Nearby {
+            nics: self.among(&self.nics, devices),
+            nvme: self.among(&self.nvme, devices),
+        }
+    }
+
+    /// Names of those that are among the nearest of one of the devices, in their own order.
+    fn among(&self, all: &[Candidate<'a>], devices: &BTreeSet<PciAddress>) -> Vec<String> {
+        let mut near = BTreeSet::new();
+        for device in devices {
+            let place = self.place(*device, numa_node(self.host, *device));
+            let levels = all.iter().enumerate().map(|(at, one)| {
+                let other = self.place(one.pci, one.numa_node);
+                (at, place.level(other))
+            });
+            near.extend(nearest(levels));
+        }
+        let near = near.into_iter().filter_map(|at| all.get(at));
+        near.map(|one| one.name.to_owned()).collect()
+    }
+
+    fn place(&self, pci: PciAddress, numa_node: Option<u32>) -> Place<'_> {
+        Place {
+            path: self.tree.path(pci),
+            numa_node,
+        }
+    }
+}
+
+/// Of what is this near to one device, all that is as near as the nearest; across the link between NUMA nodes nothing
+/// is near.
+pub fn nearest<T>(all: impl Iterator<Item = (T, LinkClass)> + Clone) -> impl Iterator<Item = T> {
+    let levels = all.clone().map(|(_, level)| level);
+    let least = levels.min().filter(|least| *least < LinkClass::Sys);
+    let near = all.filter(move |(_, level)| Some(*level) == least);
+    near.map(|(one, _)| one)
 }
 
 /// The NUMA node that a device is next to, by whoever knows it.
@@ -56,24 +114,6 @@ pub(super) fn numa_node(host: &Inventory, pci: PciAddress) -> Option<u32> {
         .or_else(|| amd?.numa_node)
         .or_else(|| accelerator?.numa_node)
         .or_else(|| host.map.function(pci)?.numa_node)
-}
-
-/// Names of those that one of the places has nothing nearer than, in their own order.
-fn nearest(places: &[Place<'_>], candidates: &[(String, Place<'_>)]) -> Vec<String> {
-    let least = |place: &Place<'_>| {
-        let levels = candidates.iter().map(|(_, other)| place.level(*other));
-        levels.min().filter(|least| *least < LinkClass::Sys)
-    };
-    let bounds: Vec<(&Place<'_>, LinkClass)> = places
-        .iter()
-        .filter_map(|place| Some((place, least(place)?)))
-        .collect();
-    let is_near = |other: &Place<'_>| {
-        let mut bounds = bounds.iter();
-        bounds.any(|(place, least)| place.level(*other) == *least)
-    };
-    let near = candidates.iter().filter(|(_, place)| is_near(place));
-    near.map(|(name, _)| name.clone()).collect()
 }
 
 #[cfg(test)]

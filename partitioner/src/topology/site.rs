@@ -45,17 +45,18 @@ pub struct Near {
 impl Site {
     /// From an inventory, which need not be [whole](super::whole).
     pub fn new(inventory: &Inventory) -> Self {
-        let map = whole(inventory);
+        Self::of_whole(inventory, &whole(inventory))
+    }
+
+    /// From an inventory and its [whole](super::whole) map, for whoever has that already.
+    pub fn of_whole(inventory: &Inventory, map: &HostMap) -> Self {
         let nics = inventory.rdma_nics().enumerate();
+        let own = map.links.iter().filter(|link| link.kind.is_own());
         Self {
-            tree: PciTree::of(&map),
-            accelerators: accelerators(inventory, &map),
+            tree: PciTree::of(map),
+            accelerators: accelerators(inventory, map),
             nics: nics.map(nic).collect(),
-            links: map
-                .links
-                .into_iter()
-                .filter(|link| link.kind.is_own())
-                .collect(),
+            links: own.cloned().collect(),
         }
     }
 

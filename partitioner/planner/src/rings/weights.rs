@@ -3,7 +3,7 @@
 use kerf_types::PciAddress;
 use kerf_types::topology::LinkClass;
 
-use super::Pair;
+use super::{Pair, RingDevice};
 
 /// A number for each level, and one for each link.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,10 +57,21 @@ pub struct Nearness {
     pub links: u32,
 }
 
-/// Whether two functions are of one card.
-pub fn is_one_board(a: Option<PciAddress>, b: Option<PciAddress>) -> bool {
-    let card = |pci: PciAddress| (pci.domain, pci.bus, pci.device);
-    a.is_some() && a.map(card) == b.map(card)
+impl Nearness {
+    /// Of two that are at these addresses, as far as they are PCI functions.
+    pub fn between(
+        a: Option<PciAddress>,
+        b: Option<PciAddress>,
+        level: LinkClass,
+        links: u32,
+    ) -> Self {
+        let card = |pci: PciAddress| (pci.domain, pci.bus, pci.device);
+        Self {
+            level,
+            is_one_board: a.is_some() && a.map(card) == b.map(card),
+            links,
+        }
+    }
 }
 
 /// What pairs count.
@@ -97,9 +108,17 @@ impl PairWeights {
         }
     }
 
-    /// The score of a level, for what is no accelerator.
-    pub fn score(&self, level: LinkClass) -> u32 {
-        whole(self.scores.of(level, false))
+    /// An accelerator with how near each network interface is to it.
+    pub fn device(
+        &self,
+        numa_node: Option<u32>,
+        nics: impl Iterator<Item = LinkClass>,
+    ) -> RingDevice {
+        let scores = nics.map(|level| whole(self.scores.of(level, false)));
+        RingDevice {
+            numa_node,
+            nic_score: scores.max().unwrap_or(0),
+        }
     }
 }
 

@@ -93,7 +93,7 @@ fn check(devices: &[&str], nics: &[&str], disks: &[&str]) {
         nics: words(nics),
         nvme: words(disks),
     };
-    assert_eq!(nearby(&host(), &devices), expected, "{devices:?}");
+    assert_eq!(Nearest::of(&host()).to(&devices), expected, "{devices:?}");
 }
 
 #[test]

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_partitioner::nccl::NcclSystem;
-use kerf_partitioner::topology::{Device, Near, Site};
-use kerf_planner::rings::{
-    DeviceSet, Nearness, PairWeights, RingDevice, RingHost, TooMany, is_one_board,
-};
+use kerf_partitioner::topology::{Device, Near, Site, nearest};
+use kerf_planner::rings::{DeviceSet, Nearness, PairWeights, RingHost, TooMany};
 use kerf_types::inventory::Nic;
 use kerf_types::topology::LinkClass;
 use kerf_types::{Inventory, PciAddress};
@@ -101,11 +99,8 @@ impl Machine {
         let nearness = |a: usize, b: usize| {
             let address = |at: usize| addresses.get(at).copied().flatten();
             let near = near(a, b)?;
-            Some(Nearness {
-                level: near.level,
-                is_one_board: is_one_board(address(a), address(b)),
-                links: near.links,
-            })
+            let (a, b) = (address(a), address(b));
+            Some(Nearness::between(a, b, near.level, near.links))
         };
         let row = |a: usize| (0..a).filter_map(|b| nearness(a, b)).collect();
         Self {
@@ -191,18 +186,12 @@ impl Machine {
     /// The nearest network interfaces of these: of each all that are as near as its nearest.
     pub fn nics(&self, of: DeviceSet) -> Vec<String> {
         let chosen = of.iter().filter_map(|at| self.accelerators.get(at));
-        let nearest = chosen.flat_map(|one| {
-            let levels = one.nics.iter().map(|(_, level)| *level);
-            // Across the link between NUMA nodes nothing is near.
-            let level = levels.min().filter(|level| *level < LinkClass::Sys);
-            let nics = one
-                .nics
-                .iter()
-                .filter(move |(_, near)| Some(*near) == level);
-            nics.map(|(name, _)| name.clone())
+        let near = chosen.flat_map(|one| {
+            let nics = one.nics.iter().map(|(name, level)| (name, *level));
+            nearest(nics)
         });
-        let names: BTreeSet<String> = nearest.collect();
-        names.into_iter().collect()
+        let names: BTreeSet<&String> = near.collect();
+        names.into_iter().cloned().collect()
     }
 
     /// For the planner.
@@ -210,13 +199,10 @@ impl Machine {
     /// # Errors
     /// Where there are too many.
     pub fn rings(&self, weights: &PairWeights) -> Result<RingHost, TooMany> {
-        let devices = self.accelerators.iter().map(|one| {
-            let nics = one.nics.iter().map(|(_, level)| weights.score(*level));
-            RingDevice {
-                numa_node: one.numa_node,
-                nic_score: nics.max().unwrap_or(0),
-            }
-        });
+        let devices = self
+            .accelerators
+            .iter()
+            .map(|one| weights.device(one.numa_node, one.nics.iter().map(|(_, level)| *level)));
         RingHost::new(devices.collect(), |a, b| {
             let near = self.nearness(a, b);
             near.map(|near| weights.pair(near)).unwrap_or_default()
