@@ -91,10 +91,7 @@ fn sweep(folder: &Path, current: &BTreeSet<PathBuf>) {
 }
 
 fn described(host: &Inventory, lease: &Lease) -> String {
-    let whole = Inventory {
-        map: Arc::new(topology::whole(host)),
-        ..host.clone()
-    };
+    let whole = host.with_map(Arc::new(topology::whole(host)));
     nccl::write(&whole, Some(&locality::devices(lease)))
 }
 

@@ -44,14 +44,14 @@ impl Host {
         let shared = self.shared_view();
         let old = self.view.borrow().clone();
         let is_same = old.slices == slices && old.leases == leases && old.vgpus == vgpus;
-        if !is_same
-            || !SharedView::is_same_offer(&old.shared, &shared)
-            || old.inventory != self.inventory
-        {
+        let is_same_host = old.inventory == self.inventory;
+        if !is_same || !SharedView::is_same_offer(&old.shared, &shared) || !is_same_host {
             self.capacity += 1;
         }
+        let whole = is_same_host.then(|| old.whole.clone());
         self.view.send_replace(Arc::new(HostView {
             inventory: self.inventory.clone(),
+            whole: whole.unwrap_or_default(),
             sight: self.sight(),
             slices,
             leases,
@@ -120,6 +120,7 @@ impl Host {
 pub(super) fn first_view(config: &Config, generation: u64, epoch: u16) -> HostView {
     HostView {
         inventory: nothing_yet(&config.host),
+        whole: Default::default(),
         sight: Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),

@@ -1,14 +1,15 @@
 //! What the host looks like: an immutable picture that readers share, made anew after each change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use kerf_partitioner::topology;
 use kerf_planner::{Usage, Use};
 use kerf_types::inventory::GpuProcess;
 use kerf_types::lease::{Lease, SliceState, Subject};
 use kerf_types::{
-    CiId, ComputeInstance, Gpu, GpuInstance, GpuUuid, Inventory, MigUuid, PciAddress, ProfileName,
-    SliceId, Timestamp,
+    CiId, ComputeInstance, Gpu, GpuInstance, GpuUuid, HostMap, Inventory, MigUuid, PciAddress,
+    ProfileName, SliceId, Timestamp,
 };
 
 use super::layout::Sight;
@@ -22,6 +23,8 @@ use crate::config::GpuLabels;
 pub struct HostView {
     /// What is there.
     pub inventory: Inventory,
+    /// See [`HostView::whole`]; empty in a new picture, unless it is of the same inventory as the one before.
+    pub whole: OnceLock<Arc<HostMap>>,
     /// What of it is not known.
     pub sight: Sight,
     /// Every slice.
@@ -52,6 +55,14 @@ pub struct HostView {
     pub held: BTreeSet<PciAddress>,
     /// Grows when something changes that may let a waiting ask succeed: leases, instances, health.
     pub capacity: u64,
+}
+
+impl HostView {
+    /// The map with what drivers' libraries know, worked out for the first who asks: few of the pictures are asked.
+    pub fn whole(&self) -> &Arc<HostMap> {
+        let whole = || Arc::new(topology::whole(&self.inventory));
+        self.whole.get_or_init(whole)
+    }
 }
 
 /// Something that is not well.

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_api::v1;
-use kerf_partitioner::topology::{matrix, whole};
+use kerf_partitioner::topology::{Site, matrix_of};
 use kerf_planner::amd::AmdChange;
 use kerf_planner::host::Change;
 use kerf_planner::{GpuChange, HostPlan};
 use kerf_types::job::JobState;
 use kerf_types::lease::{Lease, SliceState};
 use kerf_types::profile::cdi_name;
-use kerf_types::{AmdWish, Inventory, Isolation, MigMode, PciAddress};
+use kerf_types::{AmdWish, Isolation, MigMode, PciAddress};
 
 use super::shared;
 use crate::events::Event;
@@ -125,20 +124,13 @@ fn count(number: usize) -> u32 {
 
 /// What the host has: what the kernel shows, with what drivers' libraries know of it.
 pub fn inventory(view: &HostView) -> v1::Inventory {
-    let map = Some((&whole(&view.inventory)).into());
-    let apart = Inventory {
-        map: Arc::default(),
-        ..view.inventory.clone()
-    };
-    v1::Inventory {
-        map,
-        ..(&apart).into()
-    }
+    (&view.inventory.with_map(view.whole().clone())).into()
 }
 
 /// The matrix of who is how near to whom.
 pub fn topology(view: &HostView) -> v1::Topology {
-    let rows = matrix(&view.inventory);
+    let site = Site::of_whole(&view.inventory, view.whole());
+    let rows = matrix_of(&view.inventory, &site);
     v1::Topology {
         header: rows.iter().map(|row| row.device.clone()).collect(),
         rows: rows

@@ -39,6 +39,14 @@ impl Inventory {
         let nics = self.nics.iter();
         nics.filter(|nic| nic.kind == NicKind::Rdma)
     }
+
+    /// The same host with another map: a whole one, or none for whoever shows no more of it.
+    pub fn with_map(&self, map: Arc<HostMap>) -> Self {
+        Self {
+            map,
+            ..self.clone()
+        }
+    }
 }
 
 /// Versions of the driver and its library.

@@ -38,6 +38,7 @@ fn view() -> HostView {
             problems: Vec::new(),
             map: Default::default(),
         },
+        whole: Default::default(),
         sight: Sight::default(),
         slices: Vec::new(),
         leases: Vec::new(),

@@ -4,6 +4,8 @@ mod gpu;
 mod peer;
 mod work;
 
+use std::sync::Arc;
+
 use kerf_api::json::web::{Host, Topology, Web, WebSchema};
 use kerf_api::json::{Degradation, Inventory};
 use kerf_types::Timestamp;
@@ -35,10 +37,7 @@ pub(super) fn document(
     facts: &Facts,
 ) -> Web {
     // The page shows no more of the map than this, and the map is large.
-    let inventory = Inventory::from(&kerf_types::Inventory {
-        map: Default::default(),
-        ..view.inventory.clone()
-    });
+    let inventory = Inventory::from(&view.inventory.with_map(Arc::default()));
     let holders = work::Holders::new(jobs, facts.names);
     let of_others = problems.iter().map(|(what, degraded)| (what, degraded));
     let degraded = view.degraded.iter().chain(of_others);

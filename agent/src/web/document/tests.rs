@@ -200,6 +200,7 @@ fn view() -> HostView {
         inventory,
         leases,
         vgpus: Default::default(),
+        whole: Default::default(),
         vgpu_gpus: Default::default(),
         vgpus_looked: None,
         degraded: BTreeMap::from([("store".to_owned(), degraded)]),
