@@ -18,6 +18,7 @@ use super::facts::{self, Scene, folder, is_display, is_processing_accelerator};
 use super::kfd::{self, Node, NodeLink};
 use super::peers;
 use super::tables::{self, amd as table};
+use crate::amd::observe::list;
 use crate::sysfs::SysfsError;
 
 const AMD: u16 = 0x1002;
@@ -75,13 +76,9 @@ fn accelerator(
     gpu.serial = scene.label(&file("serial_number"));
     gpu.unique_id = scene.label(&file("unique_id"));
     gpu.architecture = parts.first().and_then(|part| part.target());
-    let banks = parts
-        .iter()
-        .fold(0, |all: u64, part| all.saturating_add(part.memory));
-    gpu.memory = reader
-        .number(&file("mem_info_vram_total"))
-        .or_else(|| (banks > 0).then_some(banks))
-        .map(Bytes);
+    let banks = || facts::sum(parts.iter().map(|part| part.memory));
+    let memory = reader.number(&file("mem_info_vram_total")).or_else(banks);
+    gpu.memory = memory.filter(|bytes| *bytes > 0).map(Bytes);
     gpu.memory_used = reader.number(&file("mem_info_vram_used")).map(Bytes);
     gpu.utilisation_percent = reader.parsed(&file("gpu_busy_percent"), "a percentage", |text| {
         text.parse().ok().filter(|percent| *percent <= 100)
@@ -117,40 +114,23 @@ fn capabilities(
     parts: &[&Node],
     nodes: &[Node],
 ) {
-    let sum = |of: &dyn Fn(&Node) -> Option<u64>| -> u64 {
-        let all: Option<Vec<u64>> = parts.iter().map(|part| of(part)).collect();
-        all.unwrap_or_default()
-            .into_iter()
-            .fold(0, u64::saturating_add)
-    };
     let capabilities = &mut gpu.capabilities;
-    facts::sriov(capabilities, function);
-    facts::count(capabilities, Key::ComputeUnits, sum(&Node::compute_units));
-    let xccs = sum(&|part| part.fact("num_xcc"));
+    let units = facts::sum(parts.iter().map(|part| part.compute_units()));
+    facts::count(capabilities, Key::ComputeUnits, units);
+    let xccs = facts::sum(parts.iter().map(|part| part.fact("num_xcc")));
     facts::count(capabilities, Key::Chiplets, xccs);
     let folder = folder(function.address);
-    let modes = |name: &str| {
-        scene
-            .reader
-            .text(&format!("{folder}/{name}"))
-            .unwrap_or_default()
-    };
-    let compute: Vec<ComputePartition> = list(&modes("available_compute_partition"));
-    let memory: Vec<MemoryPartition> = list(&modes("available_memory_partition"));
-    let most = compute
-        .iter()
-        .map(|mode| mode.partitions(u32::try_from(xccs).unwrap_or(0)));
-    facts::count(
-        capabilities,
-        Key::PartitionMax,
-        most.max().unwrap_or(0).into(),
-    );
+    let modes = |name: &str| scene.reader.text(&format!("{folder}/{name}"));
+    let compute: Vec<ComputePartition> = list(modes("available_compute_partition"));
+    let memory: Vec<MemoryPartition> = list(modes("available_memory_partition"));
     let lower = |mode: &dyn ToString| mode.to_string().to_lowercase();
-    let mut ways: Vec<String> = compute.iter().map(|mode| lower(mode)).collect();
-    if function.sriov.is_some_and(|sriov| sriov.total > 0) {
-        ways.push("sriov".to_owned());
-    }
-    facts::words(capabilities, Key::PartitionModes, ways);
+    let ways = compute.iter().map(|mode| lower(mode)).collect();
+    facts::ways(
+        capabilities,
+        function,
+        ways,
+        most_partitions(&compute, xccs),
+    );
     let ways = memory.iter().map(|mode| lower(mode)).collect();
     facts::words(capabilities, Key::PartitionMemoryModes, ways);
     let to_processor = |link: &&NodeLink| {
@@ -174,23 +154,41 @@ fn capabilities(
     }
 }
 
-/// `SPX, DPX, QPX`; a mode that nobody knows yet is left out.
-fn list<T: std::str::FromStr>(text: &str) -> Vec<T> {
-    let names = text.split([',', ' ']).filter(|name| !name.is_empty());
-    names.filter_map(|name| name.parse().ok()).collect()
+/// Most partitions that these modes make. CPX makes one of each XCC, so that nobody knows the most where nobody knows
+/// the XCCs: kernels before 6.6 have no `num_xcc`.
+fn most_partitions(modes: &[ComputePartition], xccs: Option<u64>) -> Option<u64> {
+    let xccs = xccs.and_then(|xccs| u32::try_from(xccs).ok());
+    let partitions = |mode: &ComputePartition| match (mode, xccs) {
+        (ComputePartition::Cpx, None) => None,
+        (mode, xccs) => Some(mode.partitions(xccs.unwrap_or_default())),
+    };
+    let all: Option<Vec<u32>> = modes.iter().map(partitions).collect();
+    all?.into_iter().max().map(u64::from)
+}
+
+/// What the file of its mode says of a GPU.
+fn health(scene: &Scene<'_>, folder: &str, is_listed: bool) -> AcceleratorHealth {
+    let path = format!("{folder}/current_compute_partition");
+    health_of(&scene.reader.root().bytes(&path), is_listed)
 }
 
 /// amdgpu answers EPERM for its modes while it resets the GPU, and EIO when it no longer reaches it. One that KFD
 /// lists, or whose modes can be read, works as far as the driver says.
-fn health(scene: &Scene<'_>, folder: &str, is_listed: bool) -> AcceleratorHealth {
-    let path = format!("{folder}/current_compute_partition");
-    match scene.reader.root().bytes(&path) {
+pub(super) fn health_of(
+    mode: &Result<Option<Vec<u8>>, SysfsError>,
+    is_listed: bool,
+) -> AcceleratorHealth {
+    let failed = |what: &str| AcceleratorHealth::Failed(what.to_owned());
+    match mode {
+        Ok(Some(_)) => AcceleratorHealth::Ok,
         Err(SysfsError::Read { cause, .. })
             if cause.raw_os_error() == Some(Errno::EPERM as i32) =>
         {
-            AcceleratorHealth::Failed("amdgpu resets it".to_owned())
+            failed("amdgpu resets it")
         }
-        Ok(Some(_)) => AcceleratorHealth::Ok,
+        Err(SysfsError::Read { cause, .. }) if cause.raw_os_error() == Some(Errno::EIO as i32) => {
+            failed("amdgpu no longer reaches it")
+        }
         _ if is_listed => AcceleratorHealth::Ok,
         _ => AcceleratorHealth::Unknown,
     }
@@ -252,25 +250,9 @@ fn numa_nodes(scene: &Scene<'_>, nodes: &[Node]) -> BTreeMap<u32, u32> {
     let numbers: Vec<u32> = processors.map(|node| node.number).collect();
     let known = ["online", "has_cpu"].into_iter().find_map(|list| {
         let path = format!("sys/devices/system/node/{list}");
-        let ids = scene.reader.parsed(&path, "a list of nodes", ids)?;
-        (ids.len() == numbers.len()).then_some(ids)
+        let ids = scene.reader.set(&path)?;
+        (usize::try_from(ids.len()) == Ok(numbers.len())).then_some(ids)
     });
-    numbers.into_iter().zip(known.unwrap_or_default()).collect()
-}
-
-/// `0-1,8`; `None` where it is no list, or has more nodes than the kernel's largest (`MAX_NUMNODES`, 1024).
-fn ids(text: &str) -> Option<Vec<u32>> {
-    let mut ids = Vec::new();
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        if first > last || last >= 1024 {
-            return None;
-        }
-        ids.extend(first..=last);
-        if ids.len() > 1024 {
-            return None;
-        }
-    }
-    Some(ids)
+    let known = known.unwrap_or_default();
+    numbers.into_iter().zip(known.iter()).collect()
 }

@@ -159,21 +159,28 @@ pub(super) fn is_display(function: &PciFunction) -> bool {
     matches!(function.class_pair(), 0x0300 | 0x0302 | 0x0380)
 }
 
-/// The lowest PCI function in a canonical path.
-pub(super) fn nearest_function(path: &str) -> Option<PciAddress> {
-    path.rsplit('/').find_map(|name| name.parse().ok())
-}
-
 /// That the kernel says whether it can.
 pub(super) fn flag(capabilities: &mut Capabilities, key: CapabilityKey, can: bool) {
     kernel(capabilities, key, CapabilityValue::Flag(can));
 }
 
-/// That the kernel says how much; zero is no answer.
-pub(super) fn count(capabilities: &mut Capabilities, key: CapabilityKey, count: u64) {
-    if count > 0 {
+/// That the kernel says how much; nothing and zero are no answers.
+pub(super) fn count(
+    capabilities: &mut Capabilities,
+    key: CapabilityKey,
+    count: impl Into<Option<u64>>,
+) {
+    if let Some(count) = count.into().filter(|count| *count > 0) {
         kernel(capabilities, key, CapabilityValue::Count(count));
     }
+}
+
+/// What all parts of a device have together. Where one of them does not say, or there is none, nobody knows it: what
+/// the others have is not what the device has.
+pub(super) fn sum(parts: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    let mut parts = parts.into_iter();
+    let first = parts.next()??;
+    parts.try_fold(first, |all, part| Some(all.saturating_add(part?)))
 }
 
 /// That the kernel says which one.
@@ -195,21 +202,31 @@ fn kernel(capabilities: &mut Capabilities, key: CapabilityKey, value: Capability
     capabilities.insert(key, Capability { value, provenance });
 }
 
-/// That it can be cut into virtual functions (`sriov_totalvfs` of `Documentation/ABI/testing/sysfs-bus-pci`).
-pub(super) fn sriov(capabilities: &mut Capabilities, function: &PciFunction) {
-    let Some(sriov) = function.sriov.filter(|sriov| sriov.total > 0) else {
-        return;
+/// The ways to cut it: those that its maker has for it, with the most slices that they make, and virtual functions
+/// (`sriov_totalvfs` of `Documentation/ABI/testing/sysfs-bus-pci`). How many of these there can be counts only where
+/// there is no other way: a GPU that makes eight partitions of its own is cut into eight, however many it can show.
+pub(super) fn ways(
+    capabilities: &mut Capabilities,
+    function: &PciFunction,
+    mut own: Vec<String>,
+    most: Option<u64>,
+) {
+    let virtuals = function.sriov.map(|functions| functions.total);
+    let virtuals = virtuals.filter(|total| *total > 0).map(u64::from);
+    let most = match own.is_empty() {
+        true => most.or(virtuals),
+        false => most,
     };
-    words(
-        capabilities,
-        CapabilityKey::PartitionModes,
-        vec!["sriov".to_owned()],
-    );
-    count(
-        capabilities,
-        CapabilityKey::PartitionMax,
-        sriov.total.into(),
-    );
+    if virtuals.is_some() {
+        own.push("sriov".to_owned());
+    }
+    words(capabilities, CapabilityKey::PartitionModes, own);
+    count(capabilities, CapabilityKey::PartitionMax, most);
+}
+
+/// That it can be cut into virtual functions and in no other way.
+pub(super) fn sriov(capabilities: &mut Capabilities, function: &PciFunction) {
+    ways(capabilities, function, Vec::new(), None);
 }
 
 /// The vendor id that PCI gives to nobody, for a function whose vendor nobody says.

@@ -7,13 +7,12 @@
 use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
-use kerf_types::map::{
-    Accelerator, AcceleratorHealth, Capabilities, CapabilityKey as Key, PciFunction, Vendor,
-};
+use kerf_types::map::{Accelerator, AcceleratorHealth, Capabilities, PciFunction, Vendor};
 
 use super::Found;
-use super::facts::{self, NOBODY, Scene, folder, is_processing_accelerator, nearest_function};
+use super::facts::{self, NOBODY, Scene, folder, is_processing_accelerator};
 use super::tables::{self, fpga as table};
+use crate::sysfs::pci::nearest;
 
 const XILINX: u16 = 0x10ee;
 const MANAGERS: &str = "sys/class/fpga_manager";
@@ -86,7 +85,7 @@ impl Parts {
                 let name = format!("{prefix}{number}");
                 let folder = format!("{class}/{name}");
                 let path = scene.reader.root().canonical(&folder);
-                let pci = path.as_deref().and_then(nearest_function);
+                let pci = path.as_deref().and_then(nearest);
                 found.entry(pci).or_default().push(Part { name, folder });
             }
             found
@@ -137,17 +136,15 @@ fn board(scene: &Scene<'_>, functions: &[&PciFunction], parts: &Parts) -> Option
     accelerator.architecture = table
         .and_then(|board| board.architecture)
         .map(str::to_owned);
-    ways(
-        scene,
-        &mut accelerator,
-        first,
-        &of(&parts.regions, functions),
-    );
     let engines = of(&parts.engines, functions);
     let engine = engines.first().copied();
-    if let Some(engine) = engine {
-        feature_list(scene, &mut accelerator, engine);
-    }
+    let regions = of(&parts.regions, functions);
+    let ways = match has_region(scene, &regions) {
+        true => vec!["region".to_owned()],
+        false => Vec::new(),
+    };
+    let ports = engine.and_then(|engine| ports(scene, engine));
+    facts::ways(&mut accelerator.capabilities, first, ways, ports);
     let opened = engines.iter().copied().chain(of(&parts.ports, functions));
     accelerator
         .nodes
@@ -167,22 +164,13 @@ fn board(scene: &Scene<'_>, functions: &[&PciFunction], parts: &Parts) -> Option
     Some(accelerator)
 }
 
-/// Virtual functions, and regions that can be configured by themselves: those that say which images fit, since the
-/// static part of a board is a region without that (`compat_id`).
-fn ways(scene: &Scene<'_>, accelerator: &mut Accelerator, first: &PciFunction, regions: &[&Part]) {
-    let capabilities = &mut accelerator.capabilities;
-    facts::sriov(capabilities, first);
-    let has_region = regions.iter().any(|region| {
+/// Whether a region can be configured by itself: it says which images fit (`compat_id`), which the static part of a
+/// board, a region as well, does not.
+fn has_region(scene: &Scene<'_>, regions: &[&Part]) -> bool {
+    regions.iter().any(|region| {
         let path = format!("{}/compat_id", region.folder);
         scene.reader.text(&path).is_some()
-    });
-    if has_region {
-        let mut ways = vec!["region".to_owned()];
-        if first.sriov.is_some_and(|sriov| sriov.total > 0) {
-            ways.push("sriov".to_owned());
-        }
-        facts::words(capabilities, Key::PartitionModes, ways);
-    }
+    })
 }
 
 /// A chip beside its processor, which hangs on no bus.
@@ -221,14 +209,10 @@ fn vendor_of(name: &str) -> Vendor {
     }
 }
 
-/// What the management engine (FME) of a Device Feature List tells: its ports are what users get.
-fn feature_list(scene: &Scene<'_>, accelerator: &mut Accelerator, engine: &Part) {
-    let ports: Option<u64> = scene.reader.number(&format!("{}/ports_num", engine.folder));
-    facts::count(
-        &mut accelerator.capabilities,
-        Key::PartitionMax,
-        ports.unwrap_or(0),
-    );
+/// Ports of the management engine (FME) of a Device Feature List: they are what users get.
+fn ports(scene: &Scene<'_>, engine: &Part) -> Option<u64> {
+    let path = format!("{}/ports_num", engine.folder);
+    scene.reader.number(&path).filter(|ports| *ports > 0)
 }
 
 /// A failure that anybody tells, else that somebody tells that it works.

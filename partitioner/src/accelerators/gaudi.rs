@@ -11,8 +11,9 @@ use kerf_types::PciAddress;
 use kerf_types::map::{Accelerator, AcceleratorHealth, DeviceClass, PciFunction, Vendor};
 
 use super::Found;
-use super::facts::{Scene, folder, is_processing_accelerator, nearest_function};
+use super::facts::{Scene, folder, is_processing_accelerator};
 use super::tables::{self, gaudi as table};
+use crate::sysfs::pci::nearest;
 
 const HABANA: u16 = 0x1da3;
 const OLD_CLASS: &str = "sys/class/habanalabs";
@@ -48,7 +49,7 @@ fn old_devices(scene: &Scene<'_>) -> BTreeMap<PciAddress, u32> {
             .parsed(&format!("{folder}/pci_addr"), "a PCI address", |text| {
                 text.parse().ok()
             });
-        let linked = || nearest_function(&scene.reader.root().canonical(&folder)?);
+        let linked = || nearest(&scene.reader.root().canonical(&folder)?);
         Some((told.or_else(linked)?, number))
     };
     numbers.into_iter().filter_map(place).collect()

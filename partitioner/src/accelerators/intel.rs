@@ -41,9 +41,10 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
 fn accelerator(scene: &Scene<'_>, function: &PciFunction) -> Accelerator {
     let mut gpu = scene.accelerator(function, Vendor::Intel);
     facts::sriov(&mut gpu.capabilities, function);
-    let tiles = tiles(scene, function);
+    let folders = scene.reader.numbered(&folder(function.address), "tile");
+    let tiles = tiles(scene, function, &folders);
     facts::count(&mut gpu.capabilities, Key::Chiplets, tiles);
-    gpu.memory = memory(scene, function);
+    gpu.memory = memory(scene, function, &folders);
     gpu.health = health(scene, function);
     if let Some(model) = function.device.and_then(table::model) {
         model.name.clone_into(&mut gpu.model);
@@ -57,32 +58,31 @@ fn accelerator(scene: &Scene<'_>, function: &PciFunction) -> Accelerator {
 }
 
 /// Tiles: xe has a folder for each, i915 a folder for each GT. The second GT of an integrated GPU is its media unit,
-/// and those of Ponte Vecchio are its tiles. Zero where neither tells.
-fn tiles(scene: &Scene<'_>, function: &PciFunction) -> u64 {
-    let tiles = scene.reader.numbered(&folder(function.address), "tile");
-    let gts = || match (card(scene, function), is_ponte_vecchio(function)) {
-        (Some(card), true) => scene.reader.numbered(&format!("{card}/gt"), "gt"),
-        _ => Vec::new(),
+/// and those of Ponte Vecchio are its tiles. `None` where neither tells.
+fn tiles(scene: &Scene<'_>, function: &PciFunction, folders: &[u32]) -> Option<u64> {
+    let found = match folders {
+        [] if is_ponte_vecchio(function) => {
+            let card = card(scene, function)?;
+            scene.reader.numbered(&format!("{card}/gt"), "gt").len()
+        }
+        tiles => tiles.len(),
     };
-    let found = if tiles.is_empty() { gts() } else { tiles };
-    u64::try_from(found.len()).unwrap_or(0)
+    u64::try_from(found).ok().filter(|tiles| *tiles > 0)
 }
 
 /// What all tiles have, or what the card has.
-fn memory(scene: &Scene<'_>, function: &PciFunction) -> Option<Bytes> {
+fn memory(scene: &Scene<'_>, function: &PciFunction, folders: &[u32]) -> Option<Bytes> {
     let folder = folder(function.address);
-    let tiles = scene.reader.numbered(&folder, "tile");
-    let of_tile = |tile: u32| {
+    let of_tile = |tile: &u32| {
         let path = format!("{folder}/tile{tile}/physical_vram_size_bytes");
-        scene.reader.number::<u64>(&path)
+        scene.reader.number(&path)
     };
-    let sizes: Option<Vec<u64>> = tiles.into_iter().map(of_tile).collect();
-    let all = sizes?.into_iter().fold(0, u64::saturating_add);
     let of_card = || {
         let card = card(scene, function)?;
         scene.reader.number(&format!("{card}/lmem_total_bytes"))
     };
-    let bytes: Option<u64> = if all > 0 { Some(all) } else { of_card() };
+    let tiles = facts::sum(folders.iter().map(of_tile)).filter(|bytes| *bytes > 0);
+    let bytes: Option<u64> = tiles.or_else(of_card);
     bytes.filter(|bytes| *bytes > 0).map(Bytes)
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::PciAddress;
 
+use super::facts;
 use crate::amd::kfd::{is_at, properties};
 use crate::sysfs::Reader;
 
@@ -30,8 +31,8 @@ pub(super) struct Node {
     pub number: u32,
     /// Its facts by name.
     facts: BTreeMap<String, u64>,
-    /// What its memory banks hold together; zero where it has none that say.
-    pub memory: u64,
+    /// What its memory banks hold together; `None` where one does not say, or it has none.
+    pub memory: Option<u64>,
     /// Its links.
     pub links: Vec<NodeLink>,
 }
@@ -180,14 +181,11 @@ fn node(reader: &Reader<'_>, number: u32) -> Option<Node> {
     })
 }
 
-fn memory(reader: &Reader<'_>, folder: &str) -> u64 {
+fn memory(reader: &Reader<'_>, folder: &str) -> Option<u64> {
     let banks = reader.numbered(&format!("{folder}/mem_banks"), "");
     let size = |bank: u32| {
         let text = reader.text(&format!("{folder}/mem_banks/{bank}/properties"))?;
         properties(&text).get("size_in_bytes").copied()
     };
-    banks
-        .into_iter()
-        .filter_map(size)
-        .fold(0, u64::saturating_add)
+    facts::sum(banks.into_iter().map(size))
 }

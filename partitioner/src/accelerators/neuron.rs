@@ -16,8 +16,9 @@ use kerf_types::map::{
 };
 
 use super::Found;
-use super::facts::{self, Scene, nearest_function};
+use super::facts::{self, Scene};
 use super::tables::{self, neuron as table};
+use crate::sysfs::pci::nearest;
 
 const AMAZON: u16 = 0x1d0f;
 /// Where the devices are; the class has links to them.
@@ -82,7 +83,7 @@ fn devices(
     let device = |number: u32| {
         let folder = format!("{class}/neuron{number}");
         let linked = scene.reader.root().canonical(&folder);
-        let linked = linked.as_deref().and_then(nearest_function);
+        let linked = linked.as_deref().and_then(nearest);
         let at = functions.iter().find(|one| Some(one.address) == linked);
         let only = functions
             .first()
@@ -112,11 +113,7 @@ fn device(
     neuron.serial = scene.label(&file("info/serial_number"));
     neuron.nodes = vec![format!("/dev/neuron{number}")];
     let cores: Option<u64> = scene.reader.number(&file("core_count"));
-    facts::count(
-        &mut neuron.capabilities,
-        Key::ComputeUnits,
-        cores.unwrap_or(0),
-    );
+    facts::count(&mut neuron.capabilities, Key::ComputeUnits, cores);
     neuron.memory_used = memory_used(scene, folder);
     neuron.health = health(scene, folder);
     let model = name.as_deref().and_then(table::by_name);
@@ -168,11 +165,9 @@ fn memory_used(scene: &Scene<'_>, folder: &str) -> Option<Bytes> {
     let cores = scene.reader.numbered(folder, "neuron_core");
     let used = |core: u32| {
         let path = format!("{folder}/neuron_core{core}/stats/memory_usage/device_mem/total");
-        scene.reader.number::<u64>(&path)
+        scene.reader.number(&path)
     };
-    let used: Option<Vec<u64>> = cores.into_iter().map(used).collect();
-    let used = used.filter(|used| !used.is_empty())?;
-    Some(Bytes(used.into_iter().fold(0, u64::saturating_add)))
+    facts::sum(cores.into_iter().map(used)).map(Bytes)
 }
 
 /// A device with errors that could neither be corrected nor repaired has lost data, and will again.

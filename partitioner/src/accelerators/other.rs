@@ -80,7 +80,7 @@ fn vector_engine(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
     accelerator.memory = size.and_then(|size| size.checked_mul(GIBIBYTE)).map(Bytes);
     let cores: Option<u64> = scene.reader.number(&file("num_of_core"));
     let capabilities = &mut accelerator.capabilities;
-    facts::count(capabilities, Key::ComputeUnits, cores.unwrap_or(0));
+    facts::count(capabilities, Key::ComputeUnits, cores);
     tables::fill(capabilities, table::VECTOR_ENGINE);
 }
 
@@ -101,10 +101,6 @@ fn xeon_phi(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
         Some(state) if state == "online" => AcceleratorHealth::Ok,
         Some(state) => AcceleratorHealth::Failed(state),
     };
-    let cores = scene.reader.hex(&file("active_cores")).unwrap_or(0);
-    facts::count(
-        &mut accelerator.capabilities,
-        Key::ComputeUnits,
-        cores.into(),
-    );
+    let cores = scene.reader.hex(&file("active_cores")).map(u64::from);
+    facts::count(&mut accelerator.capabilities, Key::ComputeUnits, cores);
 }

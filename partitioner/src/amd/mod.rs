@@ -6,7 +6,7 @@
 pub mod apply;
 mod error;
 pub(crate) mod kfd;
-mod observe;
+pub(crate) mod observe;
 #[cfg(test)]
 mod tests;
 

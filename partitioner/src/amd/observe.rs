@@ -86,7 +86,7 @@ fn health(tree: &dyn SysTree, folder: &str, now: Timestamp) -> Health {
 }
 
 /// `SPX, DPX, QPX`; modes that nobody knows yet, and those that stand there twice, are left out.
-fn list<T: std::str::FromStr + PartialEq>(text: Option<String>) -> Vec<T> {
+pub(crate) fn list<T: std::str::FromStr + PartialEq>(text: Option<String>) -> Vec<T> {
     let text = text.unwrap_or_default();
     let names = text.split([',', ' ']).filter(|name| !name.is_empty());
     let mut found = Vec::new();

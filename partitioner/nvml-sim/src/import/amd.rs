@@ -4,8 +4,8 @@
 //! They are plain files: no partition can be chosen, for nothing tells which there are. A GPU's memory is not told
 //! either, so its node has no bank.
 
-use super::describe::{AmdGpu, Holds, Links};
-use super::place::{Of, Placed};
+use super::describe::{AmdGpu, Function, Holds, Links};
+use super::place::{self, Placed};
 use super::plan::Plan;
 use crate::machine::class::Device;
 use crate::machine::nodes::{self, Node};
@@ -33,9 +33,10 @@ const FIRST_RENDER: u32 = 128;
 
 /// A GPU with its place among the machine's.
 struct Gpu<'a> {
-    placed: &'a Placed,
+    placed: &'a Placed<'a>,
+    function: &'a Function,
     told: &'a AmdGpu,
-    /// Its place by address.
+    /// Its number.
     index: u32,
     unique_id: u64,
 }
@@ -98,26 +99,22 @@ pub fn write(
     nodes::make(tree, drm.chain([kfd]).collect()).map(Some)
 }
 
-/// The GPUs by address.
+/// The GPUs in order.
 fn gpus<'a>(plan: &'a Plan<'_>, seed: u64) -> Vec<Gpu<'a>> {
-    let told = plan.placed.iter().filter_map(|placed| {
-        let Of::Told(at, _) = placed.of else {
+    let gpus = place::gpus(&plan.placed).into_iter();
+    gpus.filter_map(|(index, placed, function)| {
+        let Holds::Amd(told) = &function.holds else {
             return None;
         };
-        match &plan.description.functions.get(at)?.holds {
-            Holds::Amd(told) => Some((placed, told)),
-            _ => None,
-        }
-    });
-    let mut told: Vec<_> = told.collect();
-    told.sort_by_key(|(placed, _)| placed.function.bdf);
-    let gpu = |(index, (placed, told)): (u32, (&'a Placed, &'a AmdGpu))| Gpu {
-        placed,
-        told,
-        index,
-        unique_id: mix(mix(seed ^ 1 << 40) ^ u64::from(index)),
-    };
-    (0..).zip(told).map(gpu).collect()
+        Some(Gpu {
+            placed,
+            function,
+            told,
+            index,
+            unique_id: mix(mix(seed ^ 1 << 40) ^ u64::from(index)),
+        })
+    })
+    .collect()
 }
 
 /// Names of its nodes in `/dev/dri`, with their minors.
@@ -207,10 +204,6 @@ fn node(tree: &Tree, plan: &Plan<'_>, gpu: &Gpu<'_>, gpus: &[Gpu<'_>]) -> Result
     let target = gpu.told.target;
     let bdf = gpu.bdf();
     let location = u64::from(bdf.bus) << 8 | u64::from(bdf.device) << 3 | u64::from(bdf.function);
-    let told = match &gpu.placed.of {
-        Of::Told(at, _) => plan.description.functions.get(*at),
-        _ => None,
-    };
     let mut facts = vec![
         ("cpu_cores_count", 0),
         ("simd_count", u64::from(gpu.told.compute_units) * SIMDS),
@@ -224,8 +217,7 @@ fn node(tree: &Tree, plan: &Plan<'_>, gpu: &Gpu<'_>, gpus: &[Gpu<'_>]) -> Result
         ("hive_id", hive.map_or(0, |first| mix(first.unique_id))),
         ("unique_id", gpu.unique_id),
     ];
-    let ids = told.and_then(|told| Some((told.vendor?, told.device?)));
-    if let Some((vendor, device)) = ids {
+    if let (Some(vendor), Some(device)) = (gpu.function.vendor, gpu.function.device) {
         facts.extend([("vendor_id", vendor.into()), ("device_id", device.into())]);
     }
     // Never zero, which is a processor's.

@@ -15,10 +15,7 @@ const INFINIBAND: u32 = 0x0207;
 pub fn write(tree: &Tree, plan: &Plan<'_>) -> Result<(), CreateError> {
     let mut count = 0;
     for placed in &plan.placed {
-        let Of::Told(at, nth) = placed.of else {
-            continue;
-        };
-        let Some(function) = plan.description.functions.get(at) else {
+        let Of::Told(function, nth) = placed.of else {
             continue;
         };
         let Holds::Nets(nets) = &function.holds else {

@@ -36,10 +36,10 @@ pub fn write(tree: &Tree, spec: &'static MachineSpec, plan: &Plan<'_>) -> Result
     tree.folder("sys/bus/pci/devices")?;
     let mut on_bus = BTreeSet::new();
     // The kernel's bus has an address once: a device, which nothing else leads to, rather than a bridge.
-    let mut placed: Vec<&Placed> = plan.placed.iter().collect();
+    let mut placed: Vec<&Placed<'_>> = plan.placed.iter().collect();
     placed.sort_by_key(|placed| placed.function.buses.is_some());
     for placed in placed {
-        let (ids, link) = identify(spec, plan, &placed.of);
+        let (ids, link) = identify(spec, &placed.of);
         write_attributes(tree, spec, placed, &ids, &link)?;
         if on_bus.insert(placed.function.bdf) {
             write_links(tree, placed, &ids)?;
@@ -48,8 +48,7 @@ pub fn write(tree: &Tree, spec: &'static MachineSpec, plan: &Plan<'_>) -> Result
     Ok(())
 }
 
-fn identify(spec: &'static MachineSpec, plan: &Plan<'_>, of: &Of) -> (Ids, Link) {
-    let told = |at: usize| plan.description.functions.get(at);
+fn identify(spec: &'static MachineSpec, of: &Of<'_>) -> (Ids, Link) {
     let unknown = Ids {
         class: BRIDGE,
         vendor: None,
@@ -58,26 +57,22 @@ fn identify(spec: &'static MachineSpec, plan: &Plan<'_>, of: &Of) -> (Ids, Link)
         driver: Some("pcieport"),
     };
     match of {
-        Of::Told(at, _) => match told(*at) {
-            Some(function) => {
-                let ids = Ids {
-                    class: function.class,
-                    vendor: function.vendor,
-                    device: function.device,
-                    subsystem: function.subsystem,
-                    driver: driver(spec, function.class, &function.holds),
-                };
-                (ids, function.link.clone())
-            }
-            None => (unknown, Link::default()),
-        },
-        // All ports of a switch have its ids.
-        Of::Downstream(at, link) => {
-            let switch = told(*at);
+        Of::Told(function, _) => {
             let ids = Ids {
-                vendor: switch.and_then(|switch| switch.vendor),
-                device: switch.and_then(|switch| switch.device),
-                subsystem: switch.and_then(|switch| switch.subsystem),
+                class: function.class,
+                vendor: function.vendor,
+                device: function.device,
+                subsystem: function.subsystem,
+                driver: driver(spec, function.class, &function.holds),
+            };
+            (ids, function.link.clone())
+        }
+        // All ports of a switch have its ids.
+        Of::Downstream(switch, link) => {
+            let ids = Ids {
+                vendor: switch.vendor,
+                device: switch.device,
+                subsystem: switch.subsystem,
                 ..unknown
             };
             (ids, link.clone())
@@ -121,7 +116,7 @@ fn driver(spec: &'static MachineSpec, class: u32, holds: &Holds) -> Option<&'sta
 fn write_attributes(
     tree: &Tree,
     spec: &'static MachineSpec,
-    placed: &Placed,
+    placed: &Placed<'_>,
     ids: &Ids,
     link: &Link,
 ) -> Result<(), CreateError> {
@@ -217,7 +212,7 @@ fn speed(link: &Link) -> Option<link::Link> {
     })
 }
 
-fn uevent(ids: &Ids, placed: &Placed) -> String {
+fn uevent(ids: &Ids, placed: &Placed<'_>) -> String {
     let mut text = String::new();
     if let Some(driver) = ids.driver {
         text.push_str(&format!("DRIVER={driver}\n"));
@@ -233,7 +228,7 @@ fn uevent(ids: &Ids, placed: &Placed) -> String {
     text
 }
 
-fn write_links(tree: &Tree, placed: &Placed, ids: &Ids) -> Result<(), CreateError> {
+fn write_links(tree: &Tree, placed: &Placed<'_>, ids: &Ids) -> Result<(), CreateError> {
     let (folder, bdf) = (placed.function.sysfs_folder(), placed.function.bdf);
     tree.link(format!("sys/bus/pci/devices/{bdf}"), &folder)?;
     tree.link(format!("{folder}/subsystem"), "sys/bus/pci")?;

@@ -18,26 +18,39 @@ const DEPTH_LIMIT: usize = 64;
 
 /// A function in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct Placed<'a> {
     /// Where it lies and what it is.
     pub function: PciFunction,
     /// Its NUMA node; an NVSwitch's is not known.
     pub node: Option<u32>,
     /// The function of the description that says the rest.
-    pub of: Of,
+    pub of: Of<'a>,
 }
 
 /// What says the rest of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum Of<'a> {
     /// One of the description, and which of its functions that is: a card has several.
-    Told(usize, u8),
+    Told(&'a Function, u8),
     /// A downstream port of a switch of the description.
-    Downstream(usize, Link),
+    Downstream(&'a Function, Link),
     /// A root port.
     RootPort(Link),
-    /// An NVSwitch that only links name, or the root port above it.
+    /// An NVSwitch that only links name.
     NvSwitch,
+}
+
+/// The GPUs of a machine whose functions are numbered, in order, with what is told of each.
+pub fn gpus<'p, 'a>(placed: &'p [Placed<'a>]) -> Vec<(u32, &'p Placed<'a>, &'a Function)> {
+    let gpus = placed
+        .iter()
+        .filter_map(|one| match (one.function.role, &one.of) {
+            (Role::Gpu(index), Of::Told(told, _)) => Some((index, one, *told)),
+            _ => None,
+        });
+    let mut gpus: Vec<_> = gpus.collect();
+    gpus.sort_by_key(|(index, ..)| *index);
+    gpus
 }
 
 /// Everything above a function.
@@ -49,7 +62,10 @@ struct Above {
 }
 
 /// Places every function of a description, and the NVSwitches that are not among them.
-pub fn place(description: &Description, nvswitches: &[Bdf]) -> Result<Vec<Placed>, ImportError> {
+pub fn place<'a>(
+    description: &'a Description,
+    nvswitches: &[Bdf],
+) -> Result<Vec<Placed<'a>>, ImportError> {
     let functions = &description.functions;
     let addresses = functions.iter().map(|function| function.bdf);
     let mut walk = Walk {
@@ -81,10 +97,10 @@ struct Walk<'a> {
     /// What hangs below each.
     below: Vec<Vec<usize>>,
     buses: Buses,
-    placed: Vec<Placed>,
+    placed: Vec<Placed<'a>>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn host_bridge(&mut self, domain: u16, tops: &[usize]) -> Result<(), ImportError> {
         let first = tops.iter().map(|at| self.functions[*at].bdf).min();
         let Some(first) = first else {
@@ -110,7 +126,7 @@ impl Walk<'_> {
         &mut self,
         bdf: Bdf,
         role: Role,
-        of: Of,
+        of: Of<'a>,
         above: &Above,
         below: &[usize],
     ) -> Result<(), ImportError> {
@@ -126,7 +142,8 @@ impl Walk<'_> {
     }
 
     fn told(&mut self, at: usize, above: &Above) -> Result<(), ImportError> {
-        let function = &self.functions[at];
+        let functions = self.functions;
+        let function = &functions[at];
         let (bdf, node) = (function.bdf, Some(function.node));
         if self.below[at].is_empty() {
             // Their numbers are given out by whoever knows all of them.
@@ -136,14 +153,14 @@ impl Walk<'_> {
                     function: bdf.function + nth,
                     ..bdf
                 };
-                self.push(own, role, Of::Told(at, nth), node, above);
+                self.push(own, role, Of::Told(function, nth), node, above);
             }
             return Ok(());
         }
         if above.switches.len() >= DEPTH_LIMIT {
             return Err(ImportError::Place { bdf });
         }
-        let place = self.push(bdf, Role::Upstream, Of::Told(at, 0), node, above);
+        let place = self.push(bdf, Role::Upstream, Of::Told(function, 0), node, above);
         let mut deeper = above.clone();
         deeper.bridges.push(bdf);
         deeper.switches.push(bdf);
@@ -154,7 +171,7 @@ impl Walk<'_> {
         })?;
         for (nth, group) in self.groups(at).into_iter().enumerate() {
             let port = port(bdf.domain, bus, nth, bdf)?;
-            let of = Of::Downstream(at, self.widest(&group));
+            let of = Of::Downstream(function, self.widest(&group));
             self.port(port, Role::Downstream, of, &deeper, &group)?;
         }
         self.end_bridge(place);
@@ -225,7 +242,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn push(&mut self, bdf: Bdf, role: Role, of: Of, node: Option<u32>, above: &Above) -> usize {
+    fn push(
+        &mut self,
+        bdf: Bdf,
+        role: Role,
+        of: Of<'a>,
+        node: Option<u32>,
+        above: &Above,
+    ) -> usize {
         let function = PciFunction {
             bdf,
             role,

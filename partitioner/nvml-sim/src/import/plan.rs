@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ImportError;
 use super::describe::{Description, Function, Holds, Links, Net, NvidiaGpu};
-use super::place::{Of, Placed, place};
+use super::place::{Of, Placed, gpus, place};
 use crate::model::imported::{self, Imported, NvLinks, Record};
 use crate::model::product::Product;
 use crate::model::spec::{Bdf, Role};
@@ -29,25 +29,20 @@ pub struct Plan<'a> {
     /// What is told.
     pub description: &'a Description,
     /// Every function in its place.
-    pub placed: Vec<Placed>,
+    pub placed: Vec<Placed<'a>>,
     /// What the state remembers.
     pub imported: Imported,
 }
 
 /// The product of its GPUs, if they are NVIDIA's and all of one product that can be simulated.
 pub fn product(description: &Description) -> Option<&'static Product> {
-    let id = device_id(description)?;
-    imported::product(id)
-}
-
-fn device_id(description: &Description) -> Option<u16> {
     let gpus = description.functions.iter();
     let mut ids = gpus
         .filter(|function| matches!(function.holds, Holds::Nvidia(_)))
         .map(|function| function.device);
     let first = ids.next()??;
     let is_one = ids.all(|id| id == Some(first));
-    (is_one && imported::product(first).is_some()).then_some(first)
+    is_one.then(|| imported::product(first))?
 }
 
 /// Looks a description through.
@@ -58,8 +53,8 @@ pub fn plan(description: &Description) -> Result<Plan<'_>, ImportError> {
     let product = product(description);
     let switches = links(description, product)?;
     let mut placed = place(description, &switches)?;
-    number(description, &mut placed);
-    let record = record(description, product.is_some(), &placed);
+    number(&mut placed);
+    let record = record(description, product, &placed);
     // Its product was found above.
     let imported = Imported::new(record).ok_or(ImportError::Empty)?;
     Ok(Plan {
@@ -234,26 +229,20 @@ fn fits(gpu: Bdf, told: &NvidiaGpu, product: &'static Product) -> Result<(), Imp
 }
 
 /// GPUs are numbered by their address, as drivers number them, and so is the rest.
-fn number(description: &Description, placed: &mut [Placed]) {
-    let mut leaves: Vec<&mut Placed> = placed
+fn number(placed: &mut [Placed<'_>]) {
+    let mut leaves: Vec<&mut Placed<'_>> = placed
         .iter_mut()
         .filter(|one| matches!(one.function.role, Role::Nic(_) | Role::NvSwitch(_)))
         .collect();
     leaves.sort_by_key(|one| one.function.bdf);
     let (mut gpus, mut nics, mut switches) = (0, 0, 0);
     for one in leaves {
-        let told = match one.of {
-            Of::Told(at, _) => description.functions.get(at),
-            _ => None,
-        };
-        let is_gpu = |one: &&Function| matches!(one.holds, Holds::Amd(_) | Holds::Nvidia(_));
-        let (role, counter): (fn(u32) -> Role, &mut u32) = match told {
-            Some(_) if told.as_ref().is_some_and(is_gpu) => (Role::Gpu, &mut gpus),
-            Some(function) if function.class >> 8 == NVSWITCH_CLASS => {
-                (Role::NvSwitch, &mut switches)
+        let (role, counter): (fn(u32) -> Role, &mut u32) = match &one.of {
+            Of::Told(told, _) if matches!(told.holds, Holds::Amd(_) | Holds::Nvidia(_)) => {
+                (Role::Gpu, &mut gpus)
             }
-            Some(_) => (Role::Nic, &mut nics),
-            None => (Role::NvSwitch, &mut switches),
+            Of::Told(told, _) if told.class >> 8 != NVSWITCH_CLASS => (Role::Nic, &mut nics),
+            _ => (Role::NvSwitch, &mut switches),
         };
         one.function.role = role(*counter);
         *counter += 1;
@@ -263,27 +252,24 @@ fn number(description: &Description, placed: &mut [Placed]) {
 /// A bridge of another kind, which an NVSwitch is.
 const NVSWITCH_CLASS: u32 = 0x0680;
 
-fn record(description: &Description, has_product: bool, placed: &[Placed]) -> Record {
+fn record(
+    description: &Description,
+    product: Option<&'static Product>,
+    placed: &[Placed<'_>],
+) -> Record {
     let functions = &description.functions;
     let nodes = functions.iter().map(|one| one.node).max().unwrap_or(0) + 1;
     let threads = description.maker.processor().threads_per_core;
     let cpus = description.cpus_per_node.unwrap_or(USUAL_CPUS);
     let cpus = cpus.clamp(1, NODE_CPUS_LIMIT.min(CPUS_LIMIT / nodes));
-    let mut gpus: Vec<&Placed> = placed
-        .iter()
-        .filter(|one| matches!(one.function.role, Role::Gpu(_)))
-        .collect();
-    gpus.sort_by_key(|one| one.function.bdf);
-    let nvlinks = gpus.iter().map(|one| match &one.of {
-        Of::Told(at, _) => match functions.get(*at).map(|function| &function.holds) {
-            Some(Holds::Nvidia(gpu)) => gpu.links.iter().map(nvlinks).collect(),
-            _ => Vec::new(),
-        },
+    let gpus = gpus(placed).into_iter();
+    let nvlinks = gpus.map(|(_, _, told)| match &told.holds {
+        Holds::Nvidia(gpu) => gpu.links.iter().map(nvlinks).collect(),
         _ => Vec::new(),
     });
     Record {
         name: description.name.clone(),
-        device_id: device_id(description).filter(|_| has_product),
+        device_id: product.map(Product::pci_device),
         maker: description.maker,
         nodes,
         cores_per_node: (cpus / threads).max(1),

@@ -93,8 +93,8 @@ fn accelerator(accelerators: Accelerators) -> Identity {
     match accelerators {
         Accelerators::Nvidia(product) => Identity {
             vendor: NVIDIA,
-            device: high_half(product.device_id),
-            subsystem: (NVIDIA, high_half(product.subsystem_id)),
+            device: product.pci_device(),
+            subsystem: (NVIDIA, product.pci_subsystem()),
             class: 0x03_0200,
             revision: 0xa1,
             driver: "nvidia",
@@ -125,10 +125,6 @@ fn accelerator(accelerators: Accelerators) -> Identity {
             driver: "",
         },
     }
-}
-
-fn high_half(ids: u32) -> u16 {
-    u16::try_from(ids >> 16).unwrap_or(u16::MAX)
 }
 
 /// The mode of a function's IOMMU group as `type` prints it: what user space drives by itself is translated.

@@ -103,7 +103,7 @@ impl ProcessorMaker {
 /// The product with that PCI device id.
 #[must_use]
 pub fn product(device_id: u16) -> Option<&'static Product> {
-    let is_it = |product: &&&Product| product.device_id >> 16 == u32::from(device_id);
+    let is_it = |product: &&&Product| product.pci_device() == device_id;
     PRODUCTS.iter().find(is_it).copied()
 }
 

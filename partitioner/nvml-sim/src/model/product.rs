@@ -181,7 +181,25 @@ pub enum MemoryFigures {
     Uneven,
 }
 
+/// The id of a pair in which the low half is the vendor's, as NVML tells them.
+const fn high_half(ids: u32) -> u16 {
+    let [.., low, high] = ids.to_le_bytes();
+    u16::from_le_bytes([low, high])
+}
+
 impl Product {
+    /// Its device id as PCI tells it.
+    #[must_use]
+    pub const fn pci_device(&self) -> u16 {
+        high_half(self.device_id)
+    }
+
+    /// Its subsystem's id as PCI tells it.
+    #[must_use]
+    pub const fn pci_subsystem(&self) -> u16 {
+        high_half(self.subsystem_id)
+    }
+
     /// The id that the driver gives to an instance at that place.
     #[must_use]
     pub fn gi_id(&self, start: u32, size: u32) -> u32 {

@@ -52,7 +52,7 @@ pub struct Gpu {
     /// NUMA node.
     pub node: u32,
     /// PCI device id.
-    pub device_id: u32,
+    pub device_id: u16,
     /// Whether vGPUs of several sizes may be on it.
     pub heterogeneous: bool,
     /// What NVML's state says of it.
@@ -146,7 +146,7 @@ impl Vgpu {
                 bdf: function.bdf.to_string(),
                 folder: function.sysfs_folder(),
                 node: function.node,
-                device_id: product.device_id >> 16,
+                device_id: product.pci_device(),
                 heterogeneous: false,
                 mig: Mig::default(),
                 functions: match framework {
