@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kerf_partitioner::sysfs::cpus::CpuSet;
-use kerf_partitioner::topology::{Cpuset, cpuset, nearby};
+use kerf_partitioner::topology::{Cpuset, Nearest, cpuset};
 use kerf_types::PciAddress;
 
 use crate::world::{PATIENCE, World};
@@ -21,7 +21,7 @@ fn told(machine: &str, which: &[usize]) -> String {
         mems: everything,
     };
     let set = cpuset(&found, &devices, &allowed);
-    let near = nearby(&found, &devices);
+    let near = Nearest::of(&found).to(&devices);
     let (nics, nvme) = (near.nics.join(","), near.nvme.join(","));
     format!("{} / {} / {nics} / {nvme}", set.cpus, set.mems)
 }

@@ -7,7 +7,7 @@ use kerf_types::inventory::{Inventory, Nic, NicKind};
 use kerf_types::map::{Nvme, PciFunction};
 use kerf_types::{HostMap, PciAddress};
 
-use super::{Nearby, nearby, numa_node};
+use super::{Nearby, Nearest, numa_node};
 
 fn at(address: &str) -> PciAddress {
     address.parse().expect("an address")
