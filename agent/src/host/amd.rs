@@ -63,7 +63,7 @@ impl Host {
             None => {
                 let text = format!("{} found", gpu.name);
                 known.push(gpu);
-                self.events.add("gpu", &name, &text);
+                self.find("gpu", name, text);
             }
         }
         self.inventory.amd.sort_by_key(|gpu| gpu.pci);

@@ -106,6 +106,8 @@ pub struct Host {
     events: Events,
     metrics: Arc<SelfMetrics>,
     inventory: Inventory,
+    /// What looks have found, told once the picture shows it: who hears of a device finds it.
+    found: Vec<publish::Found>,
     /// What joins the GPUs, by which sets of them are chosen.
     rings: rings::Rings,
     /// The GPUs that the kernel driver serves; `None` where it does not say.
@@ -181,6 +183,7 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
         events: parts.events,
         metrics: parts.metrics,
         inventory,
+        found: Vec::new(),
         rings: rings::Rings::default(),
         listed: None,
         listed_amd: Vec::new(),

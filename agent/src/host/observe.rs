@@ -132,8 +132,9 @@ impl Host {
             nics,
             map,
         };
-        for Change { subject, text } in changes::of_platform(before, after) {
-            self.events.add("device", &subject, &text);
+        let changes = changes::of_platform(before, after);
+        for Change { subject, text } in changes {
+            self.find("device", subject, text);
         }
     }
 
@@ -201,25 +202,22 @@ impl Host {
                 "its neighbours go on; drain and reset or replace it",
             );
         }
-        match self
-            .inventory
-            .gpus
-            .iter_mut()
-            .find(|known| known.pci == gpu.pci)
-        {
+        let gpus = &mut self.inventory.gpus;
+        let texts = match gpus.iter_mut().find(|known| known.pci == gpu.pci) {
             Some(known) => {
-                for text in changes::of_gpu(known, &gpu) {
-                    self.events.add("gpu", &name, &text);
-                }
+                let texts = changes::of_gpu(known, &gpu);
                 *known = gpu;
-                self.inventory.gpus.sort_by_key(|gpu| (gpu.index, gpu.pci));
+                texts
             }
             None => {
                 let text = format!("{} ({}) found", gpu.name, gpu.uuid);
-                self.events.add("gpu", &name, &text);
-                self.inventory.gpus.push(gpu);
-                self.inventory.gpus.sort_by_key(|gpu| (gpu.index, gpu.pci));
+                gpus.push(gpu);
+                vec![text]
             }
+        };
+        gpus.sort_by_key(|gpu| (gpu.index, gpu.pci));
+        for text in texts {
+            self.find("gpu", name.clone(), text);
         }
     }
 

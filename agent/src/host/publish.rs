@@ -20,6 +20,14 @@ pub(super) struct Standing {
     pub gpus: BTreeMap<String, CdiDevice>,
 }
 
+/// An event that waits for the picture which shows what it tells of.
+#[derive(Debug)]
+pub(super) struct Found {
+    kind: &'static str,
+    subject: String,
+    text: String,
+}
+
 impl Standing {
     /// Whether no name stands.
     pub fn is_empty(&self) -> bool {
@@ -36,7 +44,7 @@ impl Standing {
 }
 
 impl Host {
-    /// Makes a new picture for the readers.
+    /// Makes a new picture for the readers, and then tells what it shows that is new.
     pub(super) fn publish(&mut self) {
         let leases: Vec<_> = self.leases.values().map(|row| row.lease.clone()).collect();
         let slices = self.slices();
@@ -68,6 +76,23 @@ impl Host {
             held: self.held_for_maintenance(),
             capacity: self.capacity,
         }));
+        for Found {
+            kind,
+            subject,
+            text,
+        } in self.found.drain(..)
+        {
+            self.events.add(kind, &subject, &text);
+        }
+    }
+
+    /// Notes what a look has found, to be told with the next picture.
+    pub(super) fn find(&mut self, kind: &'static str, subject: String, text: String) {
+        self.found.push(Found {
+            kind,
+            subject,
+            text,
+        });
     }
 
     /// Brings CDI files and picture up to date: a new name is written before its slice is shown, and an old
