@@ -7,6 +7,9 @@
 use super::describe::{AmdGpu, Function, Holds, Links};
 use super::place::{self, Placed};
 use super::plan::Plan;
+use crate::kernel::amd::topology::{
+    self, FIRST_RENDER, KFD, Link, SIMDS, XGMI_WEIGHT, properties, to_sockets,
+};
 use crate::machine::class::Device;
 use crate::machine::nodes::{self, Node};
 use crate::machine::{CreateError, Tree, amdgpu};
@@ -14,22 +17,10 @@ use crate::model::machine::Nodes;
 use crate::model::mix;
 use crate::model::spec::Bdf;
 
-const KFD: &str = "sys/devices/virtual/kfd/kfd";
-/// KFD's types of links.
-const HYPERTRANSPORT: u64 = 1;
-const PCIE: u64 = 2;
-const XGMI: u64 = 11;
-/// Weight of PCIe, and of one hop of xGMI.
-const PCIE_WEIGHT: u64 = 20;
-const XGMI_WEIGHT: u64 = 15;
 /// What one xGMI link carries, in MB/s (AMD CDNA 2 and 3 white papers).
-const XGMI_MBPS: u64 = 50_000;
-/// SIMDs of a compute unit, in every generation that has xGMI.
-const SIMDS: u64 = 4;
+const XGMI_MBPS: u32 = 50_000;
 /// Where amdgpu registers its memory with the peer memory interface of MLNX_OFED.
 const PEERS: &str = "sys/kernel/mm/memory_peers/amdkfd";
-/// The first render node's minor.
-const FIRST_RENDER: u32 = 128;
 
 /// A GPU with its place among the machine's.
 struct Gpu<'a> {
@@ -45,15 +36,6 @@ impl Gpu<'_> {
     fn bdf(&self) -> Bdf {
         self.placed.function.bdf
     }
-}
-
-/// A link of KFD's, from the node in whose folder it lies.
-struct KfdLink {
-    kind: u64,
-    to: u32,
-    weight: u64,
-    least_mbps: u64,
-    most_mbps: u64,
 }
 
 /// Writes it; returns whether the nodes are real ones, and `None` for a machine without AMD GPUs.
@@ -154,46 +136,19 @@ fn processor(
     gpus: &[Gpu<'_>],
 ) -> Result<(), CreateError> {
     let spec = plan.imported.spec();
-    let folder = format!("{KFD}/topology/nodes/{socket}");
-    let others = (0..spec.sockets).filter(|other| *other != socket);
-    let others = others.map(|to| KfdLink {
-        kind: HYPERTRANSPORT,
-        to,
-        weight: spec.remote_distance.into(),
-        least_mbps: 0,
-        most_mbps: 0,
-    });
+    let others = to_sockets(socket, spec.sockets, spec.remote_distance);
     let own = gpus.iter().filter(|gpu| gpu.placed.function.node == socket);
-    let own = own.map(|gpu| pcie(spec.sockets + gpu.index));
+    let own = own.map(|gpu| Link::pcie(spec.sockets + gpu.index, 0, 0));
     let count = links(tree, socket, others.chain(own))?;
-    let cores = u64::from(spec.cpu_count() / spec.sockets);
-    let facts = [
-        ("cpu_cores_count", cores),
-        ("simd_count", 0),
-        ("mem_banks_count", 1),
-        ("io_links_count", count),
-        ("cpu_core_id_base", cores * u64::from(socket)),
-        ("gfx_target_version", 0),
-        ("drm_render_minor", 0),
-    ];
-    let files = [
-        ("gpu_id", "0".to_owned()),
-        ("name", "\n".to_owned()),
-        ("properties", properties(&facts)),
-    ];
-    tree.attributes(&folder, &files)?;
-    let memory = [
-        ("heap_type", 0),
-        ("size_in_bytes", spec.node_memory_kib << 10),
-    ];
-    let bank = [("properties", properties(&memory))];
-    tree.attributes(format!("{folder}/mem_banks/0"), &bank)
+    let folder = format!("{KFD}/topology/nodes/{socket}");
+    tree.folder(format!("{folder}/mem_banks/0"))?;
+    tree.attributes(folder, &topology::socket(spec, socket, count))
 }
 
 fn node(tree: &Tree, plan: &Plan<'_>, gpu: &Gpu<'_>, gpus: &[Gpu<'_>]) -> Result<(), CreateError> {
     let sockets = plan.imported.spec().sockets;
     let number = sockets + gpu.index;
-    let host = std::iter::once(pcie(gpu.placed.function.node));
+    let host = std::iter::once(Link::pcie(gpu.placed.function.node, 0, 0));
     let peers = gpu.told.links.iter().filter_map(|links| {
         let peer = gpus.iter().find(|peer| peer.bdf() == links.target)?;
         Some(xgmi(sockets + peer.index, links))
@@ -206,10 +161,13 @@ fn node(tree: &Tree, plan: &Plan<'_>, gpu: &Gpu<'_>, gpus: &[Gpu<'_>]) -> Result
     let location = u64::from(bdf.bus) << 8 | u64::from(bdf.device) << 3 | u64::from(bdf.function);
     let mut facts = vec![
         ("cpu_cores_count", 0),
-        ("simd_count", u64::from(gpu.told.compute_units) * SIMDS),
+        (
+            "simd_count",
+            u64::from(gpu.told.compute_units) * u64::from(SIMDS),
+        ),
         ("mem_banks_count", 0),
         ("io_links_count", count),
-        ("simd_per_cu", SIMDS),
+        ("simd_per_cu", SIMDS.into()),
         ("gfx_target_version", target.into()),
         ("location_id", location),
         ("domain", bdf.domain.into()),
@@ -220,8 +178,7 @@ fn node(tree: &Tree, plan: &Plan<'_>, gpu: &Gpu<'_>, gpus: &[Gpu<'_>]) -> Result
     if let (Some(vendor), Some(device)) = (gpu.function.vendor, gpu.function.device) {
         facts.extend([("vendor_id", vendor.into()), ("device_id", device.into())]);
     }
-    // Never zero, which is a processor's.
-    let gpu_id = mix(gpu.unique_id) & 0xffff | 1;
+    let gpu_id = topology::gpu_id(gpu.unique_id);
     let files = [
         ("gpu_id", gpu_id.to_string()),
         ("name", name(target)),
@@ -236,55 +193,22 @@ fn name(target: u32) -> String {
     format!("gfx{major}{minor:x}{stepping:x}")
 }
 
-fn pcie(to: u32) -> KfdLink {
-    KfdLink {
-        kind: PCIE,
+fn xgmi(to: u32, links: &Links) -> Link {
+    Link::xgmi(
         to,
-        weight: PCIE_WEIGHT,
-        least_mbps: 0,
-        most_mbps: 0,
-    }
-}
-
-/// The driver tells how many links there are by what one carries and what all carry.
-fn xgmi(to: u32, links: &Links) -> KfdLink {
-    KfdLink {
-        kind: XGMI,
-        to,
-        weight: XGMI_WEIGHT,
-        least_mbps: XGMI_MBPS,
-        most_mbps: XGMI_MBPS * u64::from(links.count),
-    }
+        XGMI_WEIGHT,
+        XGMI_MBPS,
+        XGMI_MBPS * u32::from(links.count),
+    )
 }
 
 /// Writes the links of a node; says how many.
-fn links(tree: &Tree, from: u32, links: impl Iterator<Item = KfdLink>) -> Result<u64, CreateError> {
+fn links(tree: &Tree, from: u32, links: impl Iterator<Item = Link>) -> Result<u64, CreateError> {
     let mut count = 0;
     for link in links {
-        let facts = [
-            ("type", link.kind),
-            ("version_major", 0),
-            ("version_minor", 0),
-            ("node_from", from.into()),
-            ("node_to", link.to.into()),
-            ("weight", link.weight),
-            ("min_latency", 0),
-            ("max_latency", 0),
-            ("min_bandwidth", link.least_mbps),
-            ("max_bandwidth", link.most_mbps),
-            ("recommended_transfer_size", 0),
-            ("flags", 1),
-        ];
         let folder = format!("{KFD}/topology/nodes/{from}/io_links/{count}");
-        tree.attributes(folder, &[("properties", properties(&facts))])?;
+        tree.attributes(folder, &[("properties", link.properties(from))])?;
         count += 1;
     }
     Ok(count)
-}
-
-fn properties(facts: &[(&str, u64)]) -> String {
-    let lines = facts
-        .iter()
-        .map(|(name, value)| format!("{name} {value}\n"));
-    lines.collect()
 }

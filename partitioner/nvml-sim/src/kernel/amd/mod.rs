@@ -9,6 +9,7 @@ mod product;
 mod show;
 #[cfg(test)]
 mod tests;
+pub(crate) mod topology;
 mod write;
 
 use serde::{Deserialize, Serialize};

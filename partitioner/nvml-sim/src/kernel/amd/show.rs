@@ -5,12 +5,11 @@ mod links;
 
 use std::fmt::Display;
 
+use super::topology::FIRST_RENDER;
 use super::write::{COMPUTE, MEMORY};
 use super::{Amd, Gpu, Memory, XcpNames};
 use crate::kernel::tree::View;
 
-/// First minor of render nodes.
-const FIRST_RENDER: u32 = 128;
 /// Render nodes of one GPU that can be partitioned: those of partitions exist from boot, whether or not the partitions
 /// do.
 const RENDER_NODES: u32 = 8;

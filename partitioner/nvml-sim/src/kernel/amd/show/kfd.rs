@@ -1,11 +1,9 @@
 //! `/sys/class/kfd`: the topology that ROCm enumerates, and the processes that have opened KFD.
 
+use super::super::topology::{self, KFD, SIMDS, properties};
 use super::super::{Amd, Gpu};
 use super::{links, render_minor};
 use crate::kernel::tree::View;
-use crate::model::mix;
-
-pub const KFD: &str = "sys/devices/virtual/kfd/kfd";
 
 /// A node of the topology that is a partition of a GPU.
 pub struct Node<'a> {
@@ -77,34 +75,18 @@ fn nodes(amd: &Amd) -> Vec<Node<'_>> {
 
 /// KFD's id of a partition, which is never zero.
 fn gpu_id(gpu: &Gpu, partition: u32) -> u64 {
-    mix(gpu.unique_id ^ u64::from(partition)) & 0xffff | 1
+    topology::gpu_id(gpu.unique_id ^ u64::from(partition))
 }
 
 fn show_socket(amd: &Amd, view: &mut View, socket: u32, nodes: &[Node<'_>]) {
     let folder = format!("{KFD}/topology/nodes/{socket}");
-    view.line(format!("{folder}/gpu_id"), "0");
-    view.line(format!("{folder}/name"), "\n");
-    let spec = crate::model::tables::machine(&amd.machine);
-    let cores = spec.map_or(0, |spec| spec.cpu_count() / spec.sockets);
-    let distance = spec.map_or(0, |spec| spec.remote_distance);
-    let links = links::of_socket(amd, view, socket, distance, nodes);
-    let memory = spec.map_or(0, |spec| spec.node_memory_kib << 10);
-    let facts = [
-        ("cpu_cores_count", u64::from(cores)),
-        ("simd_count", 0),
-        ("mem_banks_count", 1),
-        ("io_links_count", links),
-        ("cpu_core_id_base", u64::from(cores * socket)),
-        ("gfx_target_version", 0),
-        ("drm_render_minor", 0),
-        ("num_xcc", 0),
-    ];
-    view.line(format!("{folder}/properties"), properties(&facts));
-    let bank = format!("{folder}/mem_banks/0/properties");
-    view.line(
-        bank,
-        properties(&[("heap_type", 0), ("size_in_bytes", memory)]),
-    );
+    let Some(spec) = crate::model::tables::machine(&amd.machine) else {
+        return;
+    };
+    let links = links::of_socket(amd, view, socket, spec.remote_distance, nodes);
+    for (name, text) in topology::socket(spec, socket, links) {
+        view.line(format!("{folder}/{name}"), text);
+    }
 }
 
 fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
@@ -121,14 +103,17 @@ fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
     let location = u64::from(gpu.bus) << 8 | u64::from(node.partition) << 28;
     let facts = [
         ("cpu_cores_count", 0),
-        ("simd_count", u64::from(xccs * product.units_per_xcc * 4)),
+        (
+            "simd_count",
+            u64::from(xccs * product.units_per_xcc * SIMDS),
+        ),
         ("mem_banks_count", 1),
         ("io_links_count", links),
         ("p2p_links_count", 0),
         ("max_waves_per_simd", 8),
         ("lds_size_in_kb", 64),
         ("wave_front_size", 64),
-        ("simd_per_cu", 4),
+        ("simd_per_cu", SIMDS.into()),
         ("gfx_target_version", u64::from(product.target_version)),
         ("vendor_id", 0x1002),
         ("device_id", u64::from(product.device_id)),
@@ -156,12 +141,4 @@ fn show_node(amd: &Amd, view: &mut View, node: &Node<'_>, all: &[Node<'_>]) {
         bank,
         properties(&[("heap_type", 1), ("size_in_bytes", size), ("width", 8_192)]),
     );
-}
-
-/// The lines of a file `properties`.
-pub fn properties(facts: &[(&str, u64)]) -> String {
-    facts
-        .iter()
-        .map(|(name, value)| format!("{name} {value}\n"))
-        .collect()
 }

@@ -7,32 +7,17 @@
 mod tests;
 
 use super::super::Amd;
-use super::kfd::{KFD, Node, properties};
+use super::super::topology::{KFD, Link, XGMI_WEIGHT, to_sockets};
+use super::kfd::Node;
 use crate::kernel::tree::View;
 
-/// KFD's types of links.
-const HYPERTRANSPORT: u32 = 1;
-const PCIE: u32 = 2;
-const XGMI: u32 = 11;
-
-/// Weight of PCIe, of one hop of xGMI, and between the partitions of one GPU.
-const PCIE_WEIGHT: u32 = 20;
-const XGMI_WEIGHT: u32 = 15;
+/// Weight between the partitions of one GPU.
 const WITHIN_WEIGHT: u32 = 13;
 
 /// What one lane of the first generation moves, in MB/s: the least that a PCIe link can be trained to.
 const PCIE_LEAST_MBPS: u32 = 312;
 /// Between the partitions of one GPU, in MB/s.
 const WITHIN_MBPS: u32 = 819_200;
-
-/// One link.
-struct Link {
-    kind: u32,
-    to: u32,
-    weight: u32,
-    least_mbps: u32,
-    most_mbps: u32,
-}
 
 /// Puts the links of a socket into a view; says how many. `distance` is that of its NUMA nodes.
 pub fn of_socket(
@@ -42,14 +27,7 @@ pub fn of_socket(
     distance: u32,
     nodes: &[Node<'_>],
 ) -> u64 {
-    let others = (0..amd.sockets).filter(|other| *other != socket);
-    let others = others.map(|to| Link {
-        kind: HYPERTRANSPORT,
-        to,
-        weight: distance,
-        least_mbps: 0,
-        most_mbps: 0,
-    });
+    let others = to_sockets(socket, amd.sockets, distance);
     // The way back of what each GPU whose memory is all in its window has to its socket.
     let own = nodes.iter().filter(|node| node.gpu.node == socket);
     let own = own.map(|node| to_host(amd, node.number));
@@ -70,13 +48,7 @@ fn to_host(amd: &Amd, to: u32) -> Link {
         4 => 31_504,
         _ => 63_008,
     };
-    Link {
-        kind: PCIE,
-        to,
-        weight: PCIE_WEIGHT,
-        least_mbps: PCIE_LEAST_MBPS,
-        most_mbps,
-    }
+    Link::pcie(to, PCIE_LEAST_MBPS, most_mbps)
 }
 
 fn to_peer(amd: &Amd, node: &Node<'_>, peer: &Node<'_>) -> Link {
@@ -93,38 +65,14 @@ fn to_peer(amd: &Amd, node: &Node<'_>, peer: &Node<'_>) -> Link {
         (_, true) => (WITHIN_WEIGHT, WITHIN_MBPS, WITHIN_MBPS),
         (_, false) => (2 * WITHIN_WEIGHT + XGMI_WEIGHT, 0, 0),
     };
-    Link {
-        kind: XGMI,
-        to: peer.number,
-        weight,
-        least_mbps,
-        most_mbps,
-    }
+    Link::xgmi(peer.number, weight, least_mbps, most_mbps)
 }
 
 fn show(view: &mut View, from: u32, links: impl Iterator<Item = Link>) -> u64 {
     let mut count = 0;
     for link in links {
-        let facts = [
-            ("type", link.kind),
-            ("version_major", 0),
-            ("version_minor", 0),
-            ("node_from", from),
-            ("node_to", link.to),
-            ("weight", link.weight),
-            ("min_latency", 0),
-            ("max_latency", 0),
-            ("min_bandwidth", link.least_mbps),
-            ("max_bandwidth", link.most_mbps),
-            ("recommended_transfer_size", 0),
-            ("recommended_sdma_engine_id_mask", 0),
-            ("flags", 1),
-        ];
         let path = format!("{KFD}/topology/nodes/{from}/io_links/{count}/properties");
-        view.line(
-            path,
-            properties(&facts.map(|(name, value)| (name, value.into()))),
-        );
+        view.line(path, link.properties(from));
         count += 1;
     }
     count
