@@ -61,7 +61,8 @@ pub const CORE: Level = Level {
     ],
 };
 
-/// Threads that are in a group already.
+/// Threads that are in a group already. A table by number rather than a [`CpuSet`]: it is asked for each thread at each
+/// level and grows by a few threads at a time, for which a set of runs would be made anew as often.
 #[derive(Debug, Default)]
 pub struct Covered(Vec<bool>);
 
