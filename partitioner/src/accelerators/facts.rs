@@ -9,7 +9,8 @@ use kerf_types::map::{
 };
 
 use super::pcie;
-use crate::sysfs::Reader;
+use crate::sysfs::pci::is_awake;
+use crate::sysfs::{Folder, Reader};
 use crate::systree::label;
 
 /// Base class of processing accelerators (PCI Code and ID Assignment, class 12h).
@@ -87,16 +88,10 @@ impl<'a> Scene<'a> {
         if function.physical_function.is_some() {
             flag(capabilities, CapabilityKey::Virtualised, true);
         }
-        let config = format!("{}/config", folder(function.address));
-        let power = self
-            .reader
-            .text(&format!("{}/power_state", folder(function.address)));
-        // Reading it would wake a device that sleeps.
-        let is_awake = power.is_none_or(|state| state == "D0");
-        let read = || self.reader.root().bytes(&config).ok().flatten();
-        let config = is_awake.then(read).flatten();
-        if let Some(atomics) = config.as_deref().and_then(pcie::atomics) {
-            flag(capabilities, CapabilityKey::PcieAtomics, atomics);
+        let at = Folder::open(self.reader, folder(function.address));
+        let config = at.filter(is_awake).and_then(|at| at.file("config"));
+        if config.is_some_and(|config| pcie::may_ask_for_atomics(&config)) {
+            flag(capabilities, CapabilityKey::PcieAtomics, true);
         }
         accelerator
     }

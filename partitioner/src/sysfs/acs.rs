@@ -20,13 +20,6 @@ const MOST: usize = (4096 - 256) / 8;
 /// What a function's `config` says. Each register is read by itself, since the kernel asks the device for each, and a
 /// device takes a microsecond: the whole space of a large host would take a quarter of a second.
 pub fn of_function(folder: &Folder<'_, '_>) -> Option<Acs> {
-    // Reading it would wake a function that sleeps, and enter its driver at every look.
-    if folder
-        .text("power_state")
-        .is_some_and(|state| state != "D0")
-    {
-        return None;
-    }
     let config = folder.file("config")?;
     walk(|offset| register(&config, offset))
 }

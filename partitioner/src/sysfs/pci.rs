@@ -118,6 +118,7 @@ impl Site<'_, '_> {
     fn read(&self, address: PciAddress, folder: &Folder<'_, '_>, path: String) -> PciFunction {
         let identity = Identity::read(folder, &address.to_string());
         let parent = folders_above(&path).find_map(address_at_end);
+        let is_awake = is_awake(folder);
         PciFunction {
             address,
             class: identity.class,
@@ -128,12 +129,12 @@ impl Site<'_, '_> {
             parent,
             host_bridge: host_bridge(&path).unwrap_or_default(),
             path,
-            link: links::of_function(folder),
+            link: is_awake.then(|| links::of_function(folder)).flatten(),
             driver: identity.driver,
             iommu_group: iommu_group(folder),
             physical_function: physical_function(folder),
             sriov: sriov(folder),
-            acs: acs::of_function(folder),
+            acs: is_awake.then(|| acs::of_function(folder)).flatten(),
         }
     }
 
@@ -150,6 +151,14 @@ impl Site<'_, '_> {
         let places = self.places.get_or_init(|| search(self.reader));
         places.get(&address).cloned().unwrap_or_default()
     }
+}
+
+/// Whether a function is on. What the kernel answers from its configuration space, the state of its link since Linux
+/// 6.18 among it, wakes one that sleeps, with its driver, at every look.
+pub fn is_awake(function: &Folder<'_, '_>) -> bool {
+    function
+        .text("power_state")
+        .is_none_or(|state| state == "D0")
 }
 
 fn address_at_end(path: &str) -> Option<PciAddress> {

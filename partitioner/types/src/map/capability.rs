@@ -117,7 +117,7 @@ keys! {
     LinkBandwidth "interconnect.bandwidth_gbps" "What all of them carry one way, in gigabytes a second."
     Confidential "confidential.computing" "Whether it can keep a tenant's memory from the host."
     MediaEngines "media.engines" "Fixed units for media: decode, encode, jpeg, optical-flow."
-    PcieAtomics "pcie.atomics" "Whether atomic operations reach it or leave it over PCIe."
+    PcieAtomics "pcie.atomics" "Whether atomic operations of its own reach the host over PCIe, or the host's reach it."
     PeerDma "pcie.peer_dma" "Whether interfaces and disks can reach its memory without the host's: GPUDirect, DMA-BUF."
     HostCoherent "memory.host_coherent" "Whether processor and device see each other's memory coherently: NVLink-C2C, Infinity Fabric of an APU."
     Virtualised "virtual.function" "Whether it is a virtual function, so a part of a device."
