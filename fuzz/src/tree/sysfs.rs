@@ -1,6 +1,7 @@
 //! The host's own facts, read from a real folder: NUMA nodes, PCI functions, devices, tables of drivers.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -15,8 +16,6 @@ use kerf_types::map::PciFunction;
 
 use super::{Node, Tree};
 
-/// Lies beside the root, where no read may come.
-const OUTSIDE: &str = "4242 outside of the root";
 /// A folder in memory where there is one.
 const MEMORY: &str = "/dev/shm";
 
@@ -31,12 +30,13 @@ pub fn sysfs_tree(bytes: &[u8]) {
     let scratch = tempfile::tempdir_in(place).expect("a folder");
     let folder = scratch.path().join("root");
     fs::create_dir(&folder).expect("a folder");
-    fs::write(scratch.path().join("outside"), OUTSIDE).expect("a file");
+    let outside = outside(bytes);
+    fs::write(scratch.path().join("outside"), &outside).expect("a file");
     for (path, node) in tree.nodes() {
         lay(&folder, path, node);
     }
     let root = Root::open(&folder).expect("a folder");
-    stays_inside(&root, &tree);
+    stays_inside(&root, &tree, &outside);
     let nodes = numa_nodes(&root);
     processors(&Reader::new(&root));
     functions(&root, &folder, &nodes);
@@ -58,10 +58,18 @@ fn lay(folder: &Path, path: &str, node: &Node) {
     });
 }
 
-fn stays_inside(root: &Root, tree: &Tree) {
+/// What lies beside the root, where no read may come. No file of the tree says the same: a fuzzer sees what is compared
+/// with what, and writes it into its next tree.
+fn outside(tree: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    tree.hash(&mut hasher);
+    format!("{} outside of the root", hasher.finish())
+}
+
+fn stays_inside(root: &Root, tree: &Tree, outside: &str) {
     for (path, _) in tree.nodes() {
         let path = path.trim_start_matches('/');
-        assert_ne!(root.fact(path).as_deref(), Some(OUTSIDE), "{path}");
+        assert_ne!(root.fact(path).as_deref(), Some(outside), "{path}");
         if let Some(inside) = root.canonical(path) {
             assert!(
                 inside.starts_with('/') && !inside.contains("/../"),
