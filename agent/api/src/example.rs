@@ -3,6 +3,7 @@
 mod map;
 
 use kerf_types::amd::{AmdGpu, AmdPartition, ComputePartition, MemoryPartition};
+use kerf_types::fabric::{C2cLink, Fabric, FabricHealth, FabricState, FabricSummary};
 use kerf_types::inventory::{Architecture, Driver, GpuProcess, NvLink, NvLinkRemote, PcieLink};
 use kerf_types::inventory::{Gpu, Health, Inventory};
 use kerf_types::{
@@ -104,6 +105,21 @@ pub fn cut_gpu() -> Gpu {
             link(1, true, NvLinkRemote::Gpu(pci("0000:43:00.0"))),
             link(2, false, NvLinkRemote::Unknown),
         ],
+        fabric: Some(Fabric {
+            state: FabricState::Completed,
+            status: Some(0),
+            cluster: Some(*b"kerf's own rack!"),
+            clique: Some(3),
+            health: Some(FabricHealth {
+                mask: 0x1a9,
+                summary: Some(FabricSummary::LimitedCapacity),
+            }),
+        }),
+        c2c: vec![C2cLink {
+            link: 0,
+            active: Some(true),
+            mbps: Some(44_712),
+        }],
         mig_mode: MigMode::Enabled,
         profiles: vec![profile()],
         instances: vec![instance()],
@@ -169,6 +185,8 @@ pub fn lost_gpu() -> Gpu {
         architecture: Architecture::Other(8),
         numa_node: None,
         nvlinks: Vec::new(),
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: MigMode::Unsupported,
         profiles: Vec::new(),
         instances: Vec::new(),

@@ -257,6 +257,8 @@ fn rebuild(record: &HostRecord, one: &GpuRecord, model: &GpuModel) -> Gpu {
         numa_node: one.numa_node,
         pcie: PcieLink::default(),
         nvlinks: links(record, &one.nvlink),
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: one.mig_mode,
         profiles: model.profiles.clone(),
         instances: Vec::with_capacity(one.slices.len()),

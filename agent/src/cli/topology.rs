@@ -11,6 +11,7 @@ use kerf_api::json::{Inventory, Topology};
 use kerf_api::v1;
 use kerf_partitioner::discover::topology;
 use kerf_types::PciAddress;
+use kerf_types::map::{End, Link};
 
 use super::client::soon;
 use super::fail::Failure;
@@ -150,7 +151,11 @@ fn show(
     }
     if print.is_table() {
         let nics = Inventory::from(&found.host).nics;
-        return print.styled(|style| render(&found.topology, &nics, style));
+        let links = &found.host.map.links;
+        return print.styled(|style| {
+            let own = processor_legend(&found.topology, links, style);
+            render(&found.topology, &nics, style) + &own
+        });
     }
     print.document(&found.topology, |_, _| String::new())
 }
@@ -241,6 +246,29 @@ fn legend(topology: &Topology, style: Style) -> String {
         style.paint(Ink::Bold, "Legend:"),
         table.render(style, "  ")
     )
+}
+
+/// The links of accelerators to processors, which have no column in the matrix.
+fn processor_legend(topology: &Topology, links: &[Link], style: Style) -> String {
+    let mut table = Table::new(&["", "", ""]);
+    for row in &topology.rows {
+        let own = row.pci.clone().map(End::Accelerator);
+        for link in links.iter().filter(|link| Some(&link.a) == own.as_ref()) {
+            let End::Cpu(node) = link.b else { continue };
+            let (kind, count) = (link.kind.as_str(), link.count);
+            let speed = link.gbps.map(|gbps| format!(", {gbps} GB/s one way"));
+            let words = format!(
+                "{count} links of {kind} to the CPUs of node {node}{}",
+                speed.unwrap_or_default()
+            );
+            table.push(row![&row.device, "=", &words]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    let head = style.paint(Ink::Bold, "Processor Legend:");
+    format!("\n{head}\n{}", table.render(style, "  "))
 }
 
 /// Which interface each `NIC<n>` is.

@@ -26,6 +26,8 @@ pub fn gpu(index: u32) -> Gpu {
         numa_node: None,
         pcie: PcieLink::default(),
         nvlinks: Vec::new(),
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: MigMode::Enabled,
         profiles: Vec::new(),
         instances: Vec::new(),

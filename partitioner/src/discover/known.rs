@@ -90,6 +90,8 @@ fn listed((known, extra): &(DriverGpu, Extra), index: u32, health: Health) -> Op
         numa_node: extra.numa_node,
         pcie: PcieLink::default(),
         nvlinks: Vec::new(),
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: MigMode::Unsupported,
         profiles: Vec::new(),
         instances: Vec::new(),

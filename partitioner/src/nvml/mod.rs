@@ -9,6 +9,7 @@ mod answers;
 pub mod apply;
 pub mod compute_mode;
 mod error;
+mod fabric;
 mod ffi;
 mod identity;
 mod instances;

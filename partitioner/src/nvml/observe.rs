@@ -10,7 +10,7 @@ use super::error::{NvmlError, ReturnCode, called, optional};
 use super::ffi::InstanceProfile;
 use super::instances::{ComputeProfiles, ToldCompute};
 use super::known::{Known, KnownGpus};
-use super::{ffi, identity, instances, links, processes, profiles};
+use super::{fabric, ffi, identity, instances, links, processes, profiles};
 use crate::in_words;
 use crate::sysfs::capabilities::{CapabilityCache, CapabilityTable};
 use crate::sysfs::{Reader, Root, numa, pci};
@@ -91,6 +91,8 @@ fn whole(site: Site<'_>, access: GpuAccess) -> Result<Known, NvmlError> {
         numa_node: pci::numa_node(root, identity.pci, &numa::near(&Reader::new(root))),
         pcie: identity::pcie_link(&device)?,
         nvlinks: links::nvlinks(&device)?,
+        fabric: fabric::fabric(&device)?,
+        c2c: fabric::c2c_links(&device)?,
         mig_mode,
         profiles,
         instances: Vec::new(),

@@ -23,6 +23,7 @@ pub fn links(
     let gpus = &inventory.gpus;
     let mut links: Vec<Link> = gpus.iter().flat_map(|gpu| nvlinks(gpu, gpus)).collect();
     links.sort_by(|one, other| (&one.a, &one.b).cmp(&(&other.a, &other.b)));
+    links.extend(gpus.iter().filter_map(c2c));
     links.extend(kernel.iter().cloned());
     links.extend(ways(tree, accelerators));
     links
@@ -57,6 +58,23 @@ fn nvlinks(gpu: &Gpu, all: &[Gpu]) -> Vec<Link> {
         })
     };
     remotes.into_iter().filter_map(link).collect()
+}
+
+/// The links of a GPU to the processor on its module, which is the one that it is next to. Those that are down do not
+/// count, as long as the driver says so.
+fn c2c(gpu: &Gpu) -> Option<Link> {
+    let up = gpu.c2c.iter().filter(|link| link.active != Some(false));
+    let each: Vec<Option<u32>> = up.map(|link| link.mbps).collect();
+    let count = u32::try_from(each.len()).ok().filter(|count| *count > 0)?;
+    let all: Option<u64> = each.into_iter().map(|mbps| mbps.map(u64::from)).sum();
+    Some(Link {
+        a: End::Accelerator(gpu.pci.to_string()),
+        b: End::Cpu(gpu.numa_node?),
+        kind: LinkKind::NvLinkC2c,
+        count,
+        gbps: all.and_then(|mbps| u32::try_from(mbps / 1_000).ok()),
+        ancestor: String::new(),
+    })
 }
 
 fn up_towards(gpu: &Gpu, remote: NvLinkRemote) -> u32 {

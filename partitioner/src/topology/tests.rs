@@ -123,6 +123,8 @@ fn gpu(index: u32, pci: &str, numa_node: Option<u32>, nvlinks: Vec<NvLink>) -> G
         numa_node,
         pcie: PcieLink::default(),
         nvlinks,
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: MigMode::Disabled,
         profiles: Vec::new(),
         instances: Vec::new(),

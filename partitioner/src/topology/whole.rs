@@ -42,7 +42,8 @@ pub fn whole(inventory: &Inventory) -> HostMap {
         key(one).cmp(&key(other))
     });
     // These follow from the rest.
-    let follows = |kind| matches!(kind, LinkKind::NvLink) || !LinkKind::is_own(kind);
+    let follows =
+        |kind| matches!(kind, LinkKind::NvLink | LinkKind::NvLinkC2c) || !LinkKind::is_own(kind);
     map.links.retain(|link| !follows(link.kind));
     let tree = PciTree::of(&map);
     map.links = links(inventory, &tree, &map.accelerators, &map.links);

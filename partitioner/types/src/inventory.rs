@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::amd::AmdGpu;
 use crate::bytes::Bytes;
+use crate::fabric::{C2cLink, Fabric};
 use crate::ids::{DeviceMinor, GpuUuid, SliceId};
 use crate::map::HostMap;
 use crate::mig::{GpuInstance, MigMode};
@@ -104,6 +105,10 @@ pub struct Gpu {
     pub pcie: PcieLink,
     /// NVLinks that it has, by link number.
     pub nvlinks: Vec<NvLink>,
+    /// Its place in the NVLink fabric; `None` where the driver tells of none.
+    pub fabric: Option<Fabric>,
+    /// NVLink-C2C links to its processor, by number; empty where there are none or the driver does not say.
+    pub c2c: Vec<C2cLink>,
     /// MIG mode.
     pub mig_mode: MigMode,
     /// MIG profiles with their legal places; empty where the GPU has none, or MIG is off and the driver

@@ -9,6 +9,7 @@ pub mod amd;
 pub mod ask;
 pub mod bytes;
 pub mod compute;
+pub mod fabric;
 pub mod host;
 pub mod host_record;
 pub mod ids;

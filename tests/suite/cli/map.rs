@@ -1,11 +1,13 @@
 //! What a person sees of simulated machines without a kerfd: inventory, tree, drawing, and what the doctor says.
 
 use std::fs;
+use std::process::Command;
 
-use kerf_tests::tree;
+use kerf_tests::{bins, tree};
 use nvidia_ml::control::{FaultRequest, fault};
 
 use super::bare::Bare;
+use crate::host::said::Said;
 
 /// Its accelerators with vendor and architecture, and the kinds of their links.
 #[test]
@@ -100,6 +102,50 @@ fn the_doctor_names_what_is_sick_and_what_to_do() {
             .is_some_and(|why| why.contains("lost")),
         "{of_gpu}"
     );
+}
+
+/// A tray of a rack: its cluster, its links to the processors, and what the doctor says of a fabric that is sick.
+#[test]
+fn a_fabric_and_its_health_are_told() {
+    let bare = Bare::new("gb200x4");
+    let found = bare.run(&["discover", "-o", "json"]).json(&[0]);
+    let fabric = &found["gpus"][2]["fabric"];
+    assert_eq!(fabric["state"], "completed");
+    assert_eq!(
+        (&fabric["status"], &fabric["clique"]),
+        (&0.into(), &1.into())
+    );
+    assert!(fabric["cluster"].is_string(), "{fabric}");
+    assert_eq!(fabric["health"]["degraded_bandwidth"], false);
+    assert_eq!(fabric["complaints"], serde_json::json!([]));
+    let links = found["links"].as_array().expect("a list");
+    let to_cpu: Vec<&serde_json::Value> = links
+        .iter()
+        .filter(|link| link["kind"] == "nvlink-c2c")
+        .collect();
+    let told = to_cpu
+        .iter()
+        .map(|link| (&link["b"], &link["count"], &link["gbps"]));
+    for (node, (b, count, gbps)) in ["cpu0", "cpu0", "cpu1", "cpu1"].iter().zip(told) {
+        assert_eq!((b, count, gbps), (&(*node).into(), &5.into(), &223.into()));
+    }
+    assert_eq!(to_cpu.len(), 4);
+    let matrix = bare.run(&["topology"]);
+    let words = "GPU3  =  5 links of nvlink-c2c to the CPUs of node 1, 223 GB/s one way";
+    assert!(matrix.out.contains(words), "{}", matrix.out);
+
+    let mut break_it = Command::new(bins::kerf().expect("kerf is built"));
+    break_it.args(["sim", "fault"]).arg(&bare.info.dir);
+    break_it.args(["--gpu", "2", "fabric=degraded"]);
+    let done = Said::by(break_it);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let sick = bare.run(&["doctor", "-o", "json"]).json(&[3]);
+    let findings = sick["findings"].as_array().expect("a list");
+    let whys: Vec<&str> = findings
+        .iter()
+        .filter_map(|one| one["why"].as_str())
+        .collect();
+    assert_eq!(whys, ["NVLink fabric: its bandwidth is degraded"]);
 }
 
 #[test]

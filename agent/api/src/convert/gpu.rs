@@ -1,5 +1,6 @@
 //! A physical GPU: what it is, how it is linked, who uses it and how it is.
 
+use kerf_types::fabric::{C2cLink, Fabric};
 use kerf_types::inventory::{Architecture, GpuProcess, NvLink, NvLinkRemote, PcieLink};
 use kerf_types::{Bytes, CiId, DeviceMinor, GiId, Gpu, GpuInstance, Health, Profile, Timestamp};
 
@@ -53,6 +54,8 @@ impl From<&Gpu> for v1::Gpu {
             instances: gpu.instances.iter().map(Into::into).collect(),
             processes: gpu.processes.iter().map(Into::into).collect(),
             health: Some((&gpu.health).into()),
+            fabric: gpu.fabric.as_ref().map(Into::into),
+            c2c: gpu.c2c.iter().map(Into::into).collect(),
         }
     }
 }
@@ -72,6 +75,10 @@ impl TryFrom<v1::Gpu> for Gpu {
         distinct("instances", instances.iter().map(|instance| instance.id))?;
         let nvlinks = each("nvlinks", gpu.nvlinks, NVLINK_LIMIT, NvLink::try_from)?;
         distinct("nvlinks", nvlinks.iter().map(|link| link.link))?;
+        let c2c = each("c2c", gpu.c2c, NVLINK_LIMIT, |link| {
+            Ok::<C2cLink, ConvertError>(link.into())
+        })?;
+        distinct("c2c", c2c.iter().map(|link| link.link))?;
         Ok(Self {
             index: gpu.index,
             uuid: parse("uuid", &gpu.uuid)?,
@@ -87,6 +94,8 @@ impl TryFrom<v1::Gpu> for Gpu {
             numa_node: gpu.numa_node,
             pcie: required("pcie", gpu.pcie)?.into(),
             nvlinks,
+            fabric: gpu.fabric.map(Fabric::try_from).transpose().at("fabric")?,
+            c2c,
             mig_mode: mig_mode("mig_mode", gpu.mig_mode)?,
             profiles,
             instances,

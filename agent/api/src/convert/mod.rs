@@ -5,6 +5,7 @@
 
 mod amd;
 mod check;
+mod fabric;
 mod gpu;
 mod host;
 mod job;

@@ -234,6 +234,8 @@ fn owner_gpu(index: u32, model: &kerf_types::host_record::GpuModel) -> Gpu {
         numa_node: Some(index / 2),
         pcie: PcieLink::default(),
         nvlinks: Vec::new(),
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: kerf_types::MigMode::Enabled,
         profiles: model.profiles.clone(),
         instances: Vec::new(),

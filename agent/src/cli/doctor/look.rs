@@ -1,6 +1,7 @@
 //! From an inventory to findings. Pure: nothing is asked here.
 
 use kerf_api::json::{Finding, Severity};
+use kerf_types::fabric::FabricState;
 use kerf_types::inventory::{Inventory, NicKind, Rate};
 use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
 
@@ -11,6 +12,7 @@ pub fn findings(host: &Inventory) -> Vec<Finding> {
     findings.extend(oddities(host));
     findings.extend(accelerators(host));
     findings.extend(links(host));
+    findings.extend(fabrics(host));
     findings.extend(nics(host));
     findings.extend(access_control(host));
     findings.extend(offline(host));
@@ -81,6 +83,44 @@ fn links(host: &Inventory) -> Vec<Finding> {
             let why = format!("NVLinks {} of {all} are down", down.join(", "));
             let hint = "collectives run as fast as the fewest links: see dmesg for XID 74";
             let what = gpu.pci.to_string();
+            findings.push(finding(Severity::Warning, &what, why, hint));
+        }
+    }
+    findings
+}
+
+/// GPUs that are not in their NVLink fabric as they should be, and links to their processor that are down.
+fn fabrics(host: &Inventory) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let well = host.gpus.iter().filter(|gpu| gpu.health.is_ok());
+    for gpu in well {
+        let what = gpu.pci.to_string();
+        if let Some(fabric) = gpu.fabric
+            && let complaints = fabric.complaints()
+            && !complaints.is_empty()
+        {
+            let is_in = fabric.state == FabricState::Completed && fabric.status == Some(0);
+            // Outside of its fabric a GPU behind switches starts no CUDA at all (error 802, "system not yet
+            // initialized"); within it, it is slow or alone.
+            let (severity, hint) = match is_in {
+                true => (
+                    Severity::Warning,
+                    "see nvidia-smi -q, Fabric, and the log of nvidia-fabricmanager",
+                ),
+                false => (
+                    Severity::Error,
+                    "see that nvidia-fabricmanager runs: until the fabric is complete CUDA does not start there",
+                ),
+            };
+            let why = format!("NVLink fabric: {}", complaints.join(", "));
+            findings.push(finding(severity, &what, why, hint));
+        }
+        let down = gpu.c2c.iter().filter(|link| link.active == Some(false));
+        let down: Vec<String> = down.map(|link| link.link.to_string()).collect();
+        if !down.is_empty() {
+            let all = gpu.c2c.len();
+            let why = format!("NVLink-C2C links {} of {all} are down", down.join(", "));
+            let hint = "what the processor and the GPU share is slower: see nvidia-smi c2c -s";
             findings.push(finding(Severity::Warning, &what, why, hint));
         }
     }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use kerf_api::json::{Doctor, Severity};
-use kerf_types::HostMap;
-use kerf_types::inventory::{Inventory, Nic, Rate};
+use kerf_types::fabric::{C2cLink, Fabric, FabricHealth, FabricState};
+use kerf_types::inventory::{Gpu, Health, Inventory, Nic, Rate};
 use kerf_types::map::{
     Accelerator, AcceleratorHealth, Acs, LinkSpeed, Oddity, PciFunction, PciLink, Vendor,
 };
+use kerf_types::{HostMap, Timestamp};
 
 use super::look::findings;
 use super::render;
 use crate::cli::style::Style;
+use crate::host::fixture;
 
 const GPU: &str = "0000:16:00.0";
 const PORT: &str = "0000:15:01.0";
@@ -83,6 +85,73 @@ fn a_sick_accelerator_is_an_error() {
             map.accelerators[0].model = "Gaudi".to_owned();
         },
         &[(Severity::Error, GPU, "Gaudi is not well: in reset")],
+    );
+}
+
+/// A GPU of NVML's, in the fabric that `mask` tells of.
+fn in_fabric(state: FabricState, mask: u32) -> Gpu {
+    Gpu {
+        pci: GPU.parse().expect("an address"),
+        fabric: Some(Fabric {
+            state,
+            status: (state == FabricState::Completed).then_some(0),
+            cluster: None,
+            clique: None,
+            health: Some(FabricHealth {
+                mask,
+                summary: None,
+            }),
+        }),
+        ..fixture::gpu(0)
+    }
+}
+
+#[test]
+fn a_gpu_outside_of_its_fabric_or_sick_in_it_is_told() {
+    let with = |state, mask| {
+        move |host: &mut Inventory, _: &mut HostMap| host.gpus = vec![in_fabric(state, mask)]
+    };
+    check(with(FabricState::Completed, 0x1aa), &[]);
+    check(with(FabricState::NotSupported, 0), &[]);
+    let why = "NVLink fabric: its bandwidth is degraded";
+    check(
+        with(FabricState::Completed, 0x1a9),
+        &[(Severity::Warning, GPU, why)],
+    );
+    let why = "NVLink fabric: joining it has not started";
+    check(
+        with(FabricState::NotStarted, 0),
+        &[(Severity::Error, GPU, why)],
+    );
+    // What a lost GPU said last counts no more.
+    check(
+        |host, _| {
+            let lost = Health::Lost {
+                since: Timestamp(1),
+            };
+            let gpu = in_fabric(FabricState::NotStarted, 0);
+            host.gpus = vec![Gpu {
+                health: lost,
+                ..gpu
+            }];
+        },
+        &[],
+    );
+}
+
+#[test]
+fn links_to_the_processor_that_are_down_are_told() {
+    let link = |link, active| C2cLink {
+        link,
+        active,
+        mbps: None,
+    };
+    check(
+        |host, _| {
+            host.gpus = vec![in_fabric(FabricState::Completed, 0)];
+            host.gpus[0].c2c = vec![link(0, Some(true)), link(1, Some(false)), link(2, None)];
+        },
+        &[(Severity::Warning, GPU, "NVLink-C2C links 1 of 3 are down")],
     );
 }
 

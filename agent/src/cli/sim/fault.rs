@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use kerf_types::ParseError;
 use nvidia_ml::control::{self, FaultRequest};
+use nvidia_ml::model::fabric::FabricFault;
 use nvidia_ml::model::tool::Tool;
 
 use super::driver::DriverFault;
@@ -23,7 +24,8 @@ pub struct Args {
     /// The GPU's index
     #[arg(long, value_name = "N", requires = "fault", group = "broken")]
     gpu: Option<u32>,
-    /// lost, gone, hang, reset-required, xid=CODE, ecc-corrected=COUNT, ecc-uncorrected=COUNT, or clear
+    /// lost, gone, hang, reset-required, xid=CODE, ecc-corrected=COUNT, ecc-uncorrected=COUNT,
+    /// fabric=HOW (not-started, in-progress, failed, degraded, route-unhealthy, no-partition), or clear
     #[arg(value_name = "FAULT", requires = "gpu")]
     fault: Option<GpuFault>,
     /// GPU instance that an XID is about
@@ -64,6 +66,7 @@ enum GpuFault {
     Xid(u64),
     EccCorrected(u64),
     EccUncorrected(u64),
+    Fabric(FabricFault),
     Clear,
 }
 
@@ -72,9 +75,14 @@ impl FromStr for GpuFault {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let error = || {
-            let hint = "lost, gone, hang, reset-required, xid=79, ecc-corrected=1, ecc-uncorrected=1 or clear";
+            let hint = "lost, gone, hang, reset-required, xid=79, ecc-corrected=1, ecc-uncorrected=1, fabric=not-started or clear";
             ParseError::new("a fault", text, hint)
         };
+        if let Some(how) = text.strip_prefix("fabric=") {
+            let mut words = FabricFault::WORDS.into_iter();
+            let (_, how) = words.find(|(word, _)| *word == how).ok_or_else(error)?;
+            return Ok(Self::Fabric(how));
+        }
         let (word, number) = match text.split_once('=') {
             Some((word, number)) => (word, Some(number.parse::<u64>().map_err(|_| error())?)),
             None => (text, None),
@@ -122,6 +130,7 @@ fn gpu_fault(gpu: u32, fault: GpuFault, gi: Option<u32>) -> FaultRequest {
         GpuFault::Xid(number) => FaultRequest::Xid { gpu, number, gi },
         GpuFault::EccCorrected(count) => FaultRequest::EccCorrected { gpu, count },
         GpuFault::EccUncorrected(count) => FaultRequest::EccUncorrected { gpu, count },
+        GpuFault::Fabric(how) => FaultRequest::Fabric { gpu, how },
         GpuFault::Clear => FaultRequest::Clear { gpu },
     }
 }

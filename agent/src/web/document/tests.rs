@@ -89,6 +89,8 @@ fn gpu(index: u32, pci: &str, other: &str) -> Gpu {
         numa_node: Some(0),
         pcie: PcieLink::default(),
         nvlinks: vec![link(0), link(1)],
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: MigMode::Disabled,
         profiles: Vec::new(),
         instances: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::{ControlError, known};
 use crate::model::events::{self, About};
+use crate::model::fabric::FabricFault;
 use crate::model::gpu::Fault;
 use crate::model::machine::Machine;
 use crate::model::mischief::{Armed, Delay, Mischief};
@@ -93,7 +94,14 @@ pub enum FaultRequest {
         /// GPU index.
         gpu: u32,
     },
-    /// The GPU is well again: neither lost, gone nor hung, and in no need of a reset. Its instances are as
+    /// Something is wrong with the GPU's way into the NVLink fabric; it goes on by itself.
+    Fabric {
+        /// GPU index.
+        gpu: u32,
+        /// What.
+        how: FabricFault,
+    },
+    /// The GPU is well again, its fabric too: neither lost, gone nor hung, and in no need of a reset. Its instances are as
     /// they were, but for one that was gone.
     Clear {
         /// GPU index.
@@ -154,7 +162,11 @@ pub(super) fn apply(
             machine.leave(gpu, now_us)?;
         }
         FaultRequest::ResetRequired { gpu } => known(machine, gpu)?.fault = Fault::ResetRequired,
-        FaultRequest::Clear { gpu } => known(machine, gpu)?.fault = Fault::None,
+        FaultRequest::Fabric { gpu, how } => known(machine, gpu)?.fabric = how,
+        FaultRequest::Clear { gpu } => {
+            let gpu = known(machine, gpu)?;
+            (gpu.fault, gpu.fabric) = (Fault::None, FabricFault::None);
+        }
         FaultRequest::Xid { gpu, number, gi } => {
             known(machine, gpu)?;
             let ci = gi.and_then(|gi| only_ci(machine, gpu, gi));

@@ -1,31 +1,32 @@
-//! The NVLink fabric as a cluster of GPUs sees it: Hopper and later.
+//! The NVLink fabric as a cluster of GPUs sees it, and NVLink-C2C: Hopper and later.
 
-use super::call::{self, View};
+use super::call;
 use super::handle::Handle;
 use super::pointer::{Out, Version, Versioned, version_of};
+use crate::model::fabric::FabricTold;
 use crate::model::status::Status;
-
-/// `NVML_GPU_FABRIC_STATE_COMPLETED`; without NVSwitches the state is NOT_SUPPORTED, 0.
-const COMPLETED: u32 = 3;
 
 nvml! {
     fn nvmlDeviceGetGpuFabricInfo(device: Handle, out: Out<FabricV1>) {
-        out.put(FabricV1::of(&fabric(device)?))
+        out.put(FabricV1::of(fabric(device)?))
     }
 
     fn nvmlDeviceGetGpuFabricInfoV(device: Handle, out: Versioned) {
-        let view = fabric(device)?;
-        let base = FabricV1::of(&view);
+        let told = fabric(device)?;
+        let (base, health_mask, summary) = (FabricV1::of(told), told.mask, told.summary);
         if out.is::<FabricV3>()? {
-            out.put(FabricV3 { version: version_of::<FabricV3>(), base, health_mask: 0, summary: 0 })
+            out.put(FabricV3 { version: version_of::<FabricV3>(), base, health_mask, summary })
         } else {
-            out.put(FabricV2 { version: version_of::<FabricV2>(), base, health_mask: 0 })
+            out.put(FabricV2 { version: version_of::<FabricV2>(), base, health_mask })
         }
     }
 
     fn nvmlDeviceGetC2cModeInfoV(device: Handle, enabled: Out<u32>) {
-        call::gpu(device)?;
-        enabled.put(0)
+        let view = call::gpu(device)?;
+        match view.product.architecture.hopper_or_later() {
+            true => enabled.put(u32::from(view.machine.c2c_links(view.index) > 0)),
+            false => Err(Status::NotSupported),
+        }
     }
 }
 
@@ -67,25 +68,20 @@ impl Version for FabricV3 {
 }
 
 impl FabricV1 {
-    fn of(view: &View) -> Self {
-        // Links from GPU to GPU make no fabric.
-        let state = match view.machine.switch_links(view.index) {
-            0 => 0,
-            _ => COMPLETED,
-        };
+    fn of(told: FabricTold) -> Self {
         Self {
-            cluster: [0; 16],
-            status: 0,
-            clique: 0,
-            state,
+            cluster: told.cluster,
+            status: told.status,
+            clique: told.clique,
+            state: told.state,
         }
     }
 }
 
-fn fabric(device: Handle) -> Result<View, Status> {
+fn fabric(device: Handle) -> Result<FabricTold, Status> {
     let view = call::gpu(device)?;
     if view.product.architecture.hopper_or_later() {
-        Ok(view)
+        Ok(view.machine.fabric(view.index))
     } else {
         Err(Status::NotSupported)
     }

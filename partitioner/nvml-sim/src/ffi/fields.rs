@@ -76,7 +76,7 @@ fn read(view: &View, id: u32, scope: u32) -> Result<Value, Status> {
         74..=83 | 185..=196 | 269..=271 => power_and_heat(view, id, scope),
         29..=31 | 92 | 93 | 142..=145 => memory_repair(view, id),
         94 | 95 | 169 | 173..=183 | 197 | 198 | 228 | 229 => pcie(view, id),
-        170 => Ok(Value::U32(0)),
+        170..=172 => c2c(view, id, scope),
         184 => Ok(Value::U32(u32::from(
             view.product.architecture.hopper_or_later(),
         ))),
@@ -99,6 +99,17 @@ fn ecc(view: &View, id: u32) -> Result<Value, Status> {
         5 | 22 => Ok(Value::U64(ecc.aggregate_corrected)),
         6 | 23 => Ok(Value::U64(ecc.aggregate_uncorrected)),
         _ => Err(Status::NotSupported),
+    }
+}
+
+/// 170 how many links to the processor; 171 whether one is up and 172 its MB/s, by the link's number as scope.
+fn c2c(view: &View, id: u32, scope: u32) -> Result<Value, Status> {
+    let links = view.machine.c2c_links(view.index);
+    match id {
+        170 => Ok(Value::U32(links)),
+        _ if scope >= links => Err(Status::InvalidArgument),
+        171 => Ok(Value::U32(1)),
+        _ => Ok(Value::U32(view.machine.c2c_mbps())),
     }
 }
 

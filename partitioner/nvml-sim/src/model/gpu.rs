@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::fabric::FabricFault;
 use super::load::Process;
 use super::machine::Machine;
 use super::meter::Meter;
@@ -38,6 +39,9 @@ pub struct Gpu {
     pub settings: Settings,
     /// Memory errors counted.
     pub ecc: Ecc,
+    /// What is wrong with its way into the NVLink fabric; nothing in a state that was written before there was any.
+    #[serde(default)]
+    pub fabric: FabricFault,
     /// vGPUs on it, each with the GPU instance that carries it. They are the kernel's: this is what it has told.
     #[serde(default)]
     pub vgpus: Vec<Option<u32>>,

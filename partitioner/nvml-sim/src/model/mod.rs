@@ -4,6 +4,7 @@
 pub mod capacity;
 pub mod card;
 pub mod events;
+pub mod fabric;
 pub mod gpu;
 pub mod imported;
 pub mod load;

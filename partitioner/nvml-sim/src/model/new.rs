@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use uuid::Builder;
 
+use super::fabric::FabricFault;
 use super::gpu::{Ecc, Fault, Gpu, Settings};
 use super::imported::Imported;
 use super::machine::{FORMAT, Machine, Nodes, Policy, functions};
@@ -66,6 +67,7 @@ fn gpu(product: &Product, index: u32, seed: u64, now_us: u64) -> Gpu {
             locked_clocks_mhz: None,
         },
         ecc: Ecc::default(),
+        fabric: FabricFault::None,
         vgpus: Vec::new(),
     }
 }

@@ -369,6 +369,12 @@ impl MachineSpec {
         nodes
     }
 
+    /// Whether it is a tray of a rack: its GPUs' memory is the processors', and their links end at switches outside.
+    #[must_use]
+    pub fn is_in_rack(&self) -> bool {
+        self.switches_outside && self.memory_nodes_per_gpu > 0
+    }
+
     /// The NUMA node that a GPU's own memory is, if it is one.
     #[must_use]
     pub fn memory_node(&self, gpu: u32) -> Option<u32> {

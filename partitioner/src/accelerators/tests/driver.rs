@@ -58,6 +58,8 @@ fn gpu() -> Gpu {
         numa_node: None,
         pcie: PcieLink::default(),
         nvlinks: vec![link],
+        fabric: None,
+        c2c: Vec::new(),
         mig_mode: MigMode::Enabled,
         profiles: vec![slice],
         instances: Vec::new(),

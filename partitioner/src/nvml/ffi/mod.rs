@@ -10,11 +10,15 @@
 
 mod compute;
 mod device;
+mod fabric;
 mod gpu_instance;
 mod profile;
 
 pub use compute::{ComputeHandle, ComputeInfo};
 pub use device::{LinkEnd, clock_event_reasons, link_end};
+pub use fabric::{FabricInfo, Field, c2c_enabled, fabric_info, fields};
+#[cfg(test)]
+pub(super) use fabric::{fabric_v1, fabric_v2, fabric_v3};
 pub use gpu_instance::{
     InstanceHandle, InstanceInfo, create_instance, instance, instances, placements,
 };

@@ -10,7 +10,7 @@ use nvml_wrapper_sys::bindings as sys;
 use super::{NvmlError, PROFILE_ENUMERATORS, ReturnCode, check, is_absent, symbol};
 
 /// The `version` of a structure: its size and its number (nvml.h, `NVML_STRUCT_VERSION`).
-const fn version(size: usize, number: u32) -> u32 {
+pub(super) const fn version(size: usize, number: u32) -> u32 {
     assert!(size < 1 << 24, "the size shares a word with the number");
     #[expect(clippy::cast_possible_truncation, reason = "checked in the line above")]
     let size = size as u32;

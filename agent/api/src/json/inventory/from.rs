@@ -33,6 +33,8 @@ impl From<&facts::Gpu> for Gpu {
             numa_node: gpu.numa_node,
             pcie: (&gpu.pcie).into(),
             nvlinks: gpu.nvlinks.iter().map(Into::into).collect(),
+            fabric: gpu.fabric.as_ref().map(Into::into),
+            c2c: gpu.c2c.iter().map(Into::into).collect(),
             mig_mode: gpu.mig_mode.into(),
             profiles: gpu.profiles.iter().map(Into::into).collect(),
             instances: gpu.instances.iter().map(Into::into).collect(),

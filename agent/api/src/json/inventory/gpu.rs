@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::fabric::{C2cLink, Fabric};
 use crate::json::Placement;
 
 /// One physical GPU.
@@ -42,6 +43,10 @@ pub struct Gpu {
     pub pcie: PcieLink,
     /// NVLinks that it has, by link number.
     pub nvlinks: Vec<NvLink>,
+    /// Its place in the NVLink fabric; null where the driver tells of none.
+    pub fabric: Option<Fabric>,
+    /// NVLink-C2C links to its processor, by number.
+    pub c2c: Vec<C2cLink>,
     /// MIG mode.
     pub mig_mode: MigMode,
     /// MIG profiles with their legal places; empty where the driver tells of none.

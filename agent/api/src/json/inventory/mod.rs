@@ -3,6 +3,7 @@
 mod accelerator;
 mod amd;
 mod cpu;
+mod fabric;
 mod from;
 mod gpu;
 mod number;
@@ -17,6 +18,7 @@ use serde::Serialize;
 pub use accelerator::{Accelerator, Capabilities, Capability, Link, Oddity, Provenance, Value};
 pub use amd::{AmdGpu, AmdPartition};
 pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
+pub use fabric::{C2cLink, Fabric, FabricHealth};
 pub use from::architecture_word;
 pub use gpu::{
     ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,

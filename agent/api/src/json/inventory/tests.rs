@@ -51,6 +51,23 @@ fn a_gpu_is_shown_with_its_links() {
         },
         { "link": 2, "active": false, "version": 4, "remote": { "kind": "unknown" } }
       ],
+      "fabric": {
+        "state": "completed",
+        "status": 0,
+        "cluster": "6b657266-2773-206f-776e-207261636b21",
+        "clique": 3,
+        "health": {
+          "mask": 425,
+          "degraded_bandwidth": true,
+          "route_recovery": false,
+          "route_unhealthy": false,
+          "access_timeout_recovery": false,
+          "configuration": "right",
+          "summary": "limited-capacity"
+        },
+        "complaints": [ "its bandwidth is degraded" ]
+      },
+      "c2c": [ { "link": 0, "active": true, "mbps": 44712 } ],
       "mig_mode": "enabled",
       "profiles": [],
       "instances": [],
@@ -177,6 +194,8 @@ fn what_is_not_known_is_null() {
         "current_width": 16
       },
       "nvlinks": [],
+      "fabric": null,
+      "c2c": [],
       "mig_mode": "unsupported",
       "profiles": [],
       "instances": [],

@@ -37,7 +37,7 @@ pub const B200X8: MachineSpec = MachineSpec {
 /// See its summary.
 pub const GB200X4: MachineSpec = MachineSpec {
     name: "gb200x4",
-    summary: "two Grace sockets, 4 GB200 186GB on root ports of their own, 4 NICs, NVSwitches in the rack; 64-bit Arm, GPU memory as NUMA nodes; not simulated: NVLink-C2C, links to other hosts",
+    summary: "two Grace sockets, 4 GB200 186GB on root ports of their own, 4 NICs, NVSwitches in the rack; 64-bit Arm, GPU memory as NUMA nodes; not simulated: links to other hosts",
     accelerators: Nvidia(&GB200),
     processor: &processors::GRACE,
     sockets: 2,
@@ -72,7 +72,7 @@ pub const B300X8: MachineSpec = MachineSpec {
 /// See its summary.
 pub const GB300X4: MachineSpec = MachineSpec {
     name: "gb300x4",
-    summary: "two Grace sockets, 4 GB300 278GB on root ports of their own, 4 NICs, NVSwitches in the rack; 64-bit Arm, GPU memory as NUMA nodes; not simulated: NVLink-C2C, links to other hosts",
+    summary: "two Grace sockets, 4 GB300 278GB on root ports of their own, 4 NICs, NVSwitches in the rack; 64-bit Arm, GPU memory as NUMA nodes; not simulated: links to other hosts",
     accelerators: Nvidia(&GB300),
     nic: CONNECTX_8,
     ..GB200X4

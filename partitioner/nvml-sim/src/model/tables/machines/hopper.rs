@@ -83,7 +83,7 @@ pub const H100NVL_94X4: MachineSpec = MachineSpec {
 /// See its summary.
 pub const GH200X1: MachineSpec = MachineSpec {
     name: "gh200x1",
-    summary: "one Grace socket of 64-bit Arm, one GH200 96GB in a PCI domain of its own whose memory is a NUMA node, one NIC, one NVMe drive; not simulated: NVLink-C2C",
+    summary: "one Grace socket of 64-bit Arm, one GH200 96GB in a PCI domain of its own whose memory is a NUMA node, one NIC, one NVMe drive; NVLink-C2C",
     accelerators: Nvidia(&GH200_96GB),
     processor: &processors::GRACE,
     sockets: 1,
