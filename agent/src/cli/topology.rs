@@ -199,7 +199,7 @@ pub fn render(topology: &Topology, nics: &[Nic], style: Style) -> String {
     for row in &topology.rows {
         let mut cells = vec![Cell::new(Ink::Bold, &row.device)];
         cells.extend(row.links.iter().map(|link| Cell::new(ink(link), link)));
-        cells.push((&row.cpu_affinity).into());
+        cells.push(Cell::optional(row.cpu_affinity.as_ref()));
         cells.push(Cell::optional(row.numa_node));
         let memory = row.gpu_numa_id.map(|node| node.to_string());
         cells.push(memory.unwrap_or_else(|| "N/A".to_owned()).into());

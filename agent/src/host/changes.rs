@@ -40,15 +40,16 @@ pub fn of_platform(before: Platform<'_>, after: Platform<'_>) -> Vec<Change> {
     changes.extend(each(&old.accelerators, &new.accelerators, accelerator));
     let nic = |nic: &Nic| (nic.name.clone(), told_of_nic(nic));
     changes.extend(each(before.nics, after.nics, nic));
-    let nvme = |nvme: &kerf_types::map::Nvme| {
-        let state = nvme.state.clone().unwrap_or_else(|| "unknown".to_owned());
-        (nvme.name.clone(), vec![("state", state)])
-    };
+    let nvme =
+        |nvme: &kerf_types::map::Nvme| (nvme.name.clone(), vec![("state", known(&nvme.state))]);
     changes.extend(each(&old.nvme, &new.nvme, nvme));
     let node = |node: &NumaNode| {
         // How much there is moves with a balloon.
-        let memory = if node.memory.0 > 0 { "there" } else { "gone" };
-        let told = vec![("CPUs", node.cpus.clone()), ("memory", memory.to_owned())];
+        let memory = node.memory.map_or("unknown", |memory| match memory.0 {
+            0 => "gone",
+            _ => "there",
+        });
+        let told = vec![("CPUs", known(&node.cpus)), ("memory", memory.to_owned())];
         (format!("NUMA node {}", node.id), told)
     };
     changes.extend(each(before.numa_nodes, after.numa_nodes, node));
@@ -109,8 +110,11 @@ fn each<T>(before: &[T], after: &[T], told: impl Fn(&T) -> Told) -> Vec<Change> 
     changes
 }
 
+fn known(text: &Option<String>) -> String {
+    text.clone().unwrap_or_else(|| "unknown".to_owned())
+}
+
 fn told_of_accelerator(one: &Accelerator) -> Vec<(&'static str, String)> {
-    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     let health = match &one.health {
         AcceleratorHealth::Unknown => "unknown".to_owned(),
         AcceleratorHealth::Ok => "ok".to_owned(),

@@ -188,15 +188,16 @@ fn slices(inventory: &Inventory) -> Rows {
 fn numa_nodes(inventory: &Inventory) -> Rows {
     let rows = inventory.numa_nodes.iter().map(|node| {
         let distances: Vec<String> = node.distances.iter().map(u32::to_string).collect();
-        let cpus = if node.cpus.is_empty() {
-            "-".to_owned()
-        } else {
-            node.cpus.clone()
+        let cpus = match node.cpus.as_deref() {
+            Some("") => "-".to_owned(),
+            Some(cpus) => cpus.to_owned(),
+            None => unknown(),
         };
         vec![
             node.id.to_string(),
             cpus,
-            node.memory.to_string(),
+            node.memory
+                .map_or_else(unknown, |memory| memory.to_string()),
             distances.join(" "),
         ]
     });
@@ -233,7 +234,7 @@ fn matrix(inventory: &Inventory) -> Rows {
     let lines = rows.iter().map(|row| {
         let mut line = vec![row.device.clone()];
         line.extend(row.links.iter().map(ToString::to_string));
-        line.push(row.cpu_affinity.clone());
+        line.push(row.cpu_affinity.clone().unwrap_or_else(unknown));
         line.push(row.numa_node.map_or_else(unknown, |node| node.to_string()));
         line
     });

@@ -108,8 +108,8 @@ SLICE             PROFILE  GPU/GI/CI  UUID   MEMORY
 0000:11:00.0-2-1  19       1/9/0      MIG-1  ?
 
       GPU0  GPU1  CPU AFFINITY  NUMA
-GPU0  X     SYS                 ?
-GPU1  SYS   X                   ?
+GPU0  X     SYS   ?             ?
+GPU1  SYS   X     ?             ?
 problem: GPU 0: gone
 ";
     assert_eq!(text, expected);

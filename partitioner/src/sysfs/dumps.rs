@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use kerf_types::Bytes;
 use kerf_types::inventory::{MemoryAccess, NicKind, NumaNode};
 use roxmltree::Node;
 
@@ -66,8 +67,8 @@ fn node_differs(node: &NumaNode, folder: &Path, online: &CpuSet) -> Vec<String> 
     let kib = total.split_whitespace().nth(3).expect("kB");
     let kib: u64 = kib.parse().expect("a number");
     [
-        differ("CPUs", &node.cpus, &cpus.and(online).to_string()),
-        differ("memory", &node.memory.0, &(kib * 1_024)),
+        differ("CPUs", &node.cpus, &Some(cpus.and(online).to_string())),
+        differ("memory", &node.memory, &Some(Bytes(kib * 1_024))),
         differ(
             "distances",
             &columns.join(" "),
@@ -101,7 +102,7 @@ fn numa_nodes_equal_lstopo() {
             let memory = attribute(*object, "local_memory");
             differences.extend(differ(
                 "memory",
-                &node.memory.0.to_string().as_str(),
+                &node.memory.expect("the dump has it").0.to_string().as_str(),
                 &memory,
             ));
             differences.extend(differ("CPUs", &near(dump, node, &nodes), &cpus(*object)));
@@ -141,13 +142,14 @@ fn near(dump: &Dump, node: &NumaNode, nodes: &[NumaNode]) -> String {
         let local = CpuSet::from_mask(&local).expect("a mask");
         return local.and(&online(dump)).to_string();
     }
-    if !node.cpus.is_empty() {
-        return node.cpus.clone();
+    let cpus = |node: &NumaNode| node.cpus.clone().expect("the dump has its CPUs");
+    if !cpus(node).is_empty() {
+        return cpus(node);
     }
     let initiators = node.access.iter().flat_map(|access| &access.initiators);
     let mut set = CpuSet::default();
     for node in initiators.filter_map(|id| nodes.iter().find(|node| node.id == *id)) {
-        set.join(&CpuSet::from_list(&node.cpus).expect("a list"));
+        set.join(&CpuSet::from_list(&cpus(node)).expect("a list"));
     }
     set.to_string()
 }

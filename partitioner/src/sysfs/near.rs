@@ -14,7 +14,7 @@ use super::{Folder, Reader};
 /// The nodes that are online, with their CPUs, and what was found out about folders.
 #[derive(Debug)]
 pub struct Nodes {
-    online: Vec<(u32, CpuSet)>,
+    online: Vec<(u32, Option<CpuSet>)>,
     /// By canonical path: a bridge is asked once, however many functions hang below it.
     known: RefCell<HashMap<String, Option<u32>>>,
 }
@@ -22,7 +22,7 @@ pub struct Nodes {
 impl Nodes {
     /// From the host's nodes.
     pub fn new(nodes: &[NumaNode]) -> Self {
-        let cpus = |node: &NumaNode| CpuSet::from_list(&node.cpus).unwrap_or_default();
+        let cpus = |node: &NumaNode| CpuSet::from_list(node.cpus.as_ref()?);
         Self {
             online: nodes.iter().map(|node| (node.id, cpus(node))).collect(),
             known: RefCell::default(),
@@ -75,10 +75,16 @@ impl Nodes {
     }
 
     fn by_local_cpus(&self, local: &CpuSet) -> Option<u32> {
-        let mut near = self.online.iter().filter(|(_, cpus)| cpus.overlaps(local));
-        // CPUs of several nodes mean that the kernel did not know either.
+        let has_unknown = self.online.iter().any(|(_, cpus)| cpus.is_none());
+        let known = |(id, cpus): &'_ (u32, Option<CpuSet>)| Some((*id, cpus.clone()?));
+        let all = self.online.iter().filter_map(known);
+        let mut near = all.filter(|(_, cpus)| cpus.overlaps(local));
+        // CPUs of several nodes mean that the kernel did not know either. Those of none that is known may be of one
+        // whose CPUs nobody told.
         match (near.next(), near.next()) {
-            (Some((id, _)), None) => Some(*id),
+            (Some((id, cpus)), None) => {
+                (!has_unknown || local.without(&cpus).is_empty()).then_some(id)
+            }
             _ => None,
         }
     }

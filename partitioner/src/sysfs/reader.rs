@@ -45,12 +45,8 @@ impl<'a> Reader<'a> {
 
     /// The text of a file without surrounding white space; `None` where it is absent, empty, or odd.
     pub fn text(&self, path: &str) -> Option<String> {
-        self.content(path).filter(|text| !text.is_empty())
-    }
-
-    /// As [`Reader::text`], with the empty text of an empty file: some files say "none" so.
-    fn content(&self, path: &str) -> Option<String> {
-        self.kept(&path, self.root.bytes(path))
+        let text = self.kept(&path, self.root.bytes(path));
+        text.filter(|text| !text.is_empty())
     }
 
     /// The text of what was read.
@@ -95,9 +91,12 @@ impl<'a> Reader<'a> {
         self.odd(path, format_args!("{shown:?} is not {expected}"))
     }
 
-    /// A set of CPUs or nodes that the kernel writes as a list. An empty file is the empty set.
+    /// A set of CPUs or nodes that the kernel writes as a list. An empty line is the empty set; a file without a line
+    /// says nothing.
     pub fn set(&self, path: &str) -> Option<CpuSet> {
-        let text = self.content(path)?;
+        let has_line = |bytes: &Vec<u8>| !bytes.is_empty();
+        let bytes = self.root.bytes(path);
+        let text = self.kept(&path, bytes.map(|bytes| bytes.filter(has_line)))?;
         CpuSet::from_list(&text).or_else(|| self.not(&path, &text, "a list of numbers"))
     }
 

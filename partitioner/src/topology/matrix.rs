@@ -46,8 +46,7 @@ fn memory_of(device: &Device, inventory: &Inventory) -> Option<u32> {
     Some(own.next()?.id)
 }
 
-fn cpus_near(node: Option<u32>, inventory: &Inventory) -> String {
+fn cpus_near(node: Option<u32>, inventory: &Inventory) -> Option<String> {
     let of = |id| inventory.numa_nodes.iter().find(|node| node.id == id);
-    node.and_then(of)
-        .map_or_else(String::new, |node| node.cpus.clone())
+    node.and_then(of)?.cpus.clone()
 }

@@ -147,8 +147,8 @@ fn links(count: u32, active: bool, remote: NvLinkRemote) -> Vec<NvLink> {
 fn host(gpus: Vec<Gpu>) -> Inventory {
     let node = |id, cpus: &str| NumaNode {
         id,
-        cpus: cpus.to_owned(),
-        memory: Bytes(0),
+        cpus: Some(cpus.to_owned()),
+        memory: Some(Bytes(0)),
         distances: Vec::new(),
         ..Default::default()
     };
@@ -180,7 +180,7 @@ fn rows(inventory: &Inventory) -> Vec<String> {
                 "{} {} [{}] {:?}",
                 row.device,
                 cells.join(" "),
-                row.cpu_affinity,
+                row.cpu_affinity.as_deref().unwrap_or("?"),
                 row.numa_node
             )
         })
@@ -213,9 +213,9 @@ fn direct_links_count_for_their_pair_alone() {
     assert_eq!(
         rows(&host(vec![first, second, down])),
         [
-            "GPU0 X NV4 SYS SYS [] None",
-            "GPU1 NV4 X SYS SYS [] None",
-            "GPU2 SYS SYS X SYS [] None",
+            "GPU0 X NV4 SYS SYS [?] None",
+            "GPU1 NV4 X SYS SYS [?] None",
+            "GPU2 SYS SYS X SYS [?] None",
             "NIC0 SYS SYS SYS X [4-7] Some(8)",
         ]
     );
@@ -232,6 +232,6 @@ fn a_link_counts_where_both_ends_are_up() {
     let silent = gpu(2, "0000:03:00.0", None, links(2, true, to("0000:04:00.0")));
     let down = gpu(3, "0000:04:00.0", None, links(2, false, to("0000:03:00.0")));
     let rows = rows(&host(vec![first, second, silent, down]));
-    assert_eq!(rows[0], "GPU0 X NV3 SYS SYS SYS [] None");
-    assert_eq!(rows[2], "GPU2 SYS SYS X SYS SYS [] None");
+    assert_eq!(rows[0], "GPU0 X NV3 SYS SYS SYS [?] None");
+    assert_eq!(rows[2], "GPU2 SYS SYS X SYS SYS [?] None");
 }

@@ -260,10 +260,11 @@ pub struct GpuProcess {
 pub struct NumaNode {
     /// Node id; ids can have gaps.
     pub id: u32,
-    /// Its CPUs as the kernel lists them (`0-55,112-167`); empty for a memory-only node.
-    pub cpus: String,
-    /// Its memory.
-    pub memory: Bytes,
+    /// Its CPUs as the kernel lists them (`0-55,112-167`), empty for a node of memory alone; `None` where the kernel does
+    /// not say.
+    pub cpus: Option<String>,
+    /// Its memory, 0 for a node of processors alone; `None` where the kernel does not say.
+    pub memory: Option<Bytes>,
     /// Distance to each online node, in order of their ids (10 is local).
     pub distances: Vec<u32>,
     /// The kernel's memory tier: the lower, the faster. Ordinary memory is in tier 4.

@@ -47,8 +47,8 @@ pub struct TopologyRow {
     pub pci: Option<PciAddress>,
     /// The way to each device, in the order of the header.
     pub links: Vec<LinkClass>,
-    /// CPUs near to it, as the kernel lists them.
-    pub cpu_affinity: String,
+    /// CPUs near to it, as the kernel lists them; `None` where its NUMA node, or that node's CPUs, are not known.
+    pub cpu_affinity: Option<String>,
     /// NUMA node that it is next to.
     pub numa_node: Option<u32>,
     /// NUMA node that its own memory is, which nvidia-smi calls the GPU NUMA ID.

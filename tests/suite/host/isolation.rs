@@ -286,7 +286,8 @@ fn a_container_is_pinned_to_the_cpus_beside_its_gpu() {
         let node = gpu.numa_node.expect("a NUMA node");
         nodes.insert(node);
         let mut numa = inventory.numa_nodes.iter();
-        let beside = &numa.find(|numa| numa.id == node).expect("its node").cpus;
+        let beside = numa.find(|numa| numa.id == node).expect("its node");
+        let beside = beside.cpus.as_deref().expect("its CPUs");
         let here = status_list("/proc/self/status", "Cpus_allowed_list");
         let expected: BTreeSet<u32> = cpus(beside).intersection(&cpus(&here)).copied().collect();
         let text = std::fs::read_to_string(world.bundle(id).join("config.json")).expect("a bundle");

@@ -20,7 +20,7 @@ impl From<&NumaNode> for v1::NumaNode {
         Self {
             id: node.id,
             cpus: node.cpus.clone(),
-            memory_bytes: node.memory.0,
+            memory_bytes: node.memory.map(|memory| memory.0),
             distances: node.distances.clone(),
             tier: node.tier,
             accelerator: node.accelerator.map(|pci| pci.to_string()),
@@ -36,6 +36,7 @@ impl TryFrom<v1::NumaNode> for NumaNode {
     fn try_from(node: v1::NumaNode) -> Result<Self, ConvertError> {
         count("distances", node.distances.len(), NUMA_LIMIT)?;
         let accelerator = node.accelerator.map(|pci| parse("accelerator", &pci));
+        let cpus = node.cpus.map(|cpus| text("cpus", cpus, CPUS_LIMIT));
         let cache = |cache: v1::MemoryCache| {
             Ok::<_, ConvertError>(MemoryCache {
                 level: cache.level,
@@ -44,8 +45,8 @@ impl TryFrom<v1::NumaNode> for NumaNode {
         };
         Ok(Self {
             id: node.id,
-            cpus: text("cpus", node.cpus, CPUS_LIMIT)?,
-            memory: Bytes(node.memory_bytes),
+            cpus: cpus.transpose()?,
+            memory: node.memory_bytes.map(Bytes),
             distances: node.distances,
             tier: node.tier,
             accelerator: accelerator.transpose()?,

@@ -15,8 +15,8 @@ pub fn numa_nodes() -> Vec<NumaNode> {
     vec![
         NumaNode {
             id: 0,
-            cpus: "0-55,112-167".to_owned(),
-            memory: Bytes(1 << 40),
+            cpus: Some("0-55,112-167".to_owned()),
+            memory: Some(Bytes(1 << 40)),
             distances: vec![10, 21],
             tier: Some(4),
             accelerator: None,
@@ -36,7 +36,8 @@ pub fn numa_nodes() -> Vec<NumaNode> {
         NumaNode {
             id: 8,
             accelerator: Some(pci("0000:1b:00.0")),
-            memory: Bytes(96 << 30),
+            cpus: Some(String::new()),
+            memory: Some(Bytes(96 << 30)),
             distances: vec![21, 10],
             ..NumaNode::default()
         },

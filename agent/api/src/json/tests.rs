@@ -68,7 +68,7 @@ fn topology() {
     let row = |device, pci, links: [&str; 2]| v1::TopologyRow {
         device: text(device),
         links: links.map(text).into(),
-        cpu_affinity: text("0-55"),
+        cpu_affinity: Some(text("0-55")),
         numa_node: Some(0),
         pci: text(pci),
         memory_node: (device == "GPU0").then_some(8),

@@ -28,8 +28,8 @@ pub struct TopologyRow {
     pub pci: Option<String>,
     /// `X`, `NV18`, `PIX`, `PXB`, `PHB`, `NODE` or `SYS` for each device.
     pub links: Vec<String>,
-    /// CPUs near to it, as the kernel lists them.
-    pub cpu_affinity: String,
+    /// CPUs near to it, as the kernel lists them; null where nobody knows.
+    pub cpu_affinity: Option<String>,
     /// NUMA node that it is next to.
     pub numa_node: Option<u32>,
     /// NUMA node that its own memory is; null for nearly all.

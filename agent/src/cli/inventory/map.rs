@@ -7,7 +7,7 @@ use kerf_types::Bytes;
 use kerf_types::inventory::Rate;
 
 use crate::cli::style::Ink;
-use crate::cli::table::{Cell, Table, row};
+use crate::cli::table::{Cell, Table};
 use crate::cli::words::count;
 
 /// Accelerators that are neither among the GPUs with MIG and NVLink nor among AMD's.
@@ -69,10 +69,14 @@ pub fn numa_nodes(inventory: &Inventory) -> Table {
     let mut table = Table::new(&[">NODE", "CPUS", ">MEMORY", "DISTANCES"]);
     for node in &inventory.numa_nodes {
         let distances: Vec<String> = node.distances.values().map(ToString::to_string).collect();
-        let memory = Bytes(node.memory_bytes);
         let of = node.accelerator.as_ref();
-        let cpus = of.map_or_else(|| node.cpus.clone(), |pci| format!("memory of {pci}"));
-        table.push(row![node.id, cpus, memory, distances.join(" ")]);
+        let of = of.map(|pci| format!("memory of {pci}"));
+        table.push(vec![
+            node.id.into(),
+            Cell::optional(of.or_else(|| node.cpus.clone())),
+            Cell::optional(node.memory_bytes.map(Bytes)),
+            distances.join(" ").into(),
+        ]);
     }
     table
 }

@@ -40,8 +40,8 @@ fn like_theirs(mig_mode: MigMode) -> Inventory {
     Inventory {
         gpus: vec![gpu],
         numa_nodes: vec![NumaNode {
-            cpus: "0-19".to_owned(),
-            memory: Bytes(1 << 38),
+            cpus: Some("0-19".to_owned()),
+            memory: Some(Bytes(1 << 38)),
             distances: vec![10],
             ..NumaNode::default()
         }],

@@ -30,8 +30,8 @@ fn host() -> kerf_types::Inventory {
         ],
         numa_nodes: vec![v1::NumaNode {
             id: 0,
-            cpus: "0-55".to_owned(),
-            memory_bytes: 512 << 30,
+            cpus: Some("0-55".to_owned()),
+            memory_bytes: Some(512 << 30),
             distances: vec![10],
             ..Default::default()
         }],
@@ -192,7 +192,7 @@ fn a_topology_has_its_legends() {
     let row = |device: &str, pci: &str, links: [&str; 2]| v1::TopologyRow {
         device: device.to_owned(),
         links: links.map(str::to_owned).into(),
-        cpu_affinity: "0-55".to_owned(),
+        cpu_affinity: Some("0-55".to_owned()),
         numa_node: Some(0),
         pci: pci.to_owned(),
         memory_node: (device == "GPU0").then_some(8),

@@ -25,7 +25,8 @@ fn host() -> Host {
     map.cpus.online = "0-3".to_owned();
     Host {
         nodes: vec![NumaNode {
-            cpus: "0-3".to_owned(),
+            cpus: Some("0-3".to_owned()),
+            memory: Some(kerf_types::Bytes(0)),
             ..NumaNode::default()
         }],
         nics: vec![Nic {
@@ -101,11 +102,22 @@ fn virtual_functions_are_told_by_their_number_and_memory_by_being_there() {
             part.physical_function = Some(part.address);
             part.address = "0000:16:00.1".parse().expect("an address");
             host.map.pci.push(part);
-            host.nodes[0].memory = kerf_types::Bytes(1 << 30);
+            host.nodes[0].memory = Some(kerf_types::Bytes(1 << 30));
         },
         &[
             "NUMA node 0: memory is there, was gone",
             "0000:16:00.0: number of virtual functions is 1, was 0",
+        ],
+    );
+}
+
+#[test]
+fn a_node_that_says_nothing_more_has_lost_nothing() {
+    check(
+        |host| (host.nodes[0].cpus, host.nodes[0].memory) = (None, None),
+        &[
+            "NUMA node 0: CPUs is unknown, was 0-3",
+            "NUMA node 0: memory is unknown, was gone",
         ],
     );
 }

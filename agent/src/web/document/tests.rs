@@ -133,8 +133,8 @@ fn inventory() -> Inventory {
         amd: Vec::new(),
         numa_nodes: vec![NumaNode {
             id: 0,
-            cpus: "0-55".to_owned(),
-            memory: Bytes(1 << 40),
+            cpus: Some("0-55".to_owned()),
+            memory: Some(Bytes(1 << 40)),
             distances: vec![10],
             ..Default::default()
         }],

@@ -29,7 +29,7 @@ function nodes(web) {
 
 function draw(web, { node, switches }, fabric, below, shown, open) {
   const words = node
-    ? [h("b", {}, `NUMA node ${node.id}`), node.cpus ? h("span", {}, `CPUs ${node.cpus}`) : null, h("span", {}, bytes(node.memory_bytes))]
+    ? [h("b", {}, `NUMA node ${node.id}`), node.cpus ? h("span", {}, `CPUs ${node.cpus}`) : null, node.memory_bytes === null ? null : h("span", {}, bytes(node.memory_bytes))]
     : [h("b", {}, "No NUMA node"), h("span", {}, "the kernel does not say where these are")];
   return h("div", { class: below ? "node below" : "node", role: "group", "aria-label": node ? `NUMA node ${node.id}` : "No NUMA node" },
     h("p", { class: "socket" }, words),

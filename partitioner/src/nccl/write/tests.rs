@@ -128,8 +128,8 @@ fn host() -> Inventory {
     };
     let node = |id, cpus: &str| NumaNode {
         id,
-        cpus: cpus.to_owned(),
-        memory: Bytes(1),
+        cpus: Some(cpus.to_owned()),
+        memory: Some(Bytes(1)),
         ..NumaNode::default()
     };
     Inventory {
@@ -237,6 +237,21 @@ fn of_two_functions_with_one_address_each_says_what_it_is() {
     assert_eq!(
         (text.matches(card).count(), text.matches(switch).count()),
         (1, 1),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_the_kernel_does_not_say_is_no_attribute() {
+    let mut host = host();
+    host.numa_nodes[1].cpus = None;
+    let text = write(&host, None);
+    // NCCL reads the kernel's file then, where zeros would be no processors.
+    assert!(text.contains("<cpu numaid=\"1\">"), "{text}");
+    host.numa_nodes[1].cpus = Some(String::new());
+    let text = write(&host, None);
+    assert!(
+        text.contains("<cpu numaid=\"1\" affinity=\"00000000\">"),
         "{text}"
     );
 }

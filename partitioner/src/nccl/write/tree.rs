@@ -151,10 +151,11 @@ fn cpu(host: &Inventory, node: u32) -> Element {
     let mut element = Element::new("cpu");
     element.set("numaid", node);
     let of = |one: &&NumaNode| one.id == node;
+    let all = &host.map.cpus;
     let cpus = host.numa_nodes.iter().find(of);
-    let mask = cpus.and_then(|node| CpuSet::from_list(&node.cpus));
-    let (all, cpus) = (&host.map.cpus, mask.unwrap_or_default());
-    element.set("affinity", cpus.to_mask(&all.online));
+    let cpus = cpus.and_then(|node| CpuSet::from_list(node.cpus.as_ref()?));
+    // NCCL reads the kernel's file where there is no attribute, and takes zeros for no CPUs at all.
+    element.set_known("affinity", cpus.map(|cpus| cpus.to_mask(&all.online)));
     // NCCL's words: `x86_64`, `arm64`, `ppc64`.
     let architecture = all.architecture.as_deref().map(|word| match word {
         "aarch64" => "arm64",

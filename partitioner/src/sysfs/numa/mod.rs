@@ -63,7 +63,7 @@ pub fn near(reader: &Reader<'_>) -> Vec<NumaNode> {
     };
     let node = |id: &u32| NumaNode {
         id: *id,
-        cpus: cpus(reader, *id, &machine).unwrap_or_default().to_string(),
+        cpus: cpus(reader, *id, &machine).map(|cpus| cpus.to_string()),
         ..NumaNode::default()
     };
     machine.ids.iter().map(node).collect()
@@ -87,8 +87,8 @@ fn ids(reader: &Reader<'_>) -> Vec<u32> {
 fn node(reader: &Reader<'_>, id: u32, machine: &Machine) -> NumaNode {
     NumaNode {
         id,
-        cpus: cpus(reader, id, machine).unwrap_or_default().to_string(),
-        memory: memory(reader, id).unwrap_or_default(),
+        cpus: cpus(reader, id, machine).map(|cpus| cpus.to_string()),
+        memory: memory(reader, id),
         distances: distances(reader, id, machine.ids.len()).unwrap_or_default(),
         tier: machine.tiers.get(&id).copied(),
         accelerator: machine.owners.get(&id).copied(),

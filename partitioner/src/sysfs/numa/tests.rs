@@ -1,5 +1,7 @@
 //! Nodes that firmware describes oddly, and what a kernel tells of unusual memory.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -62,10 +64,10 @@ fn ids_have_gaps_and_nodes_no_cpus() {
     let (nodes, odd) = read(&base, &[("sys/devices/system/node/nodeX", "")]);
     let seen: Vec<_> = nodes
         .iter()
-        .map(|node| (node.id, node.cpus.as_str()))
+        .map(|node| (node.id, node.cpus.as_deref()))
         .collect();
-    assert_eq!(seen, [(0, "0-3"), (8, "4-7"), (252, "")]);
-    assert_eq!(nodes[2].memory, Bytes(1 << 20));
+    assert_eq!(seen, [(0, Some("0-3")), (8, Some("4-7")), (252, Some(""))]);
+    assert_eq!(nodes[2].memory, Some(Bytes(1 << 20)));
     assert_eq!(nodes[2].distances, [20, 10, 40]);
     assert_eq!(odd, [""; 0]);
     assert_eq!(read(&[], &[]), (Vec::new(), Vec::new()));
@@ -82,7 +84,7 @@ fn an_old_kernel_has_masks_alone_and_lists_what_is_offline() {
             ("sys/devices/system/cpu/online", "0-6\n"),
         ],
     );
-    assert_eq!((nodes[0].cpus.as_str(), odd), ("4-6", Vec::new()));
+    assert_eq!((nodes[0].cpus.as_deref(), odd), (Some("4-6"), Vec::new()));
 }
 
 #[test]
@@ -100,15 +102,18 @@ fn what_lies_is_odd_and_unknown() {
     );
     let seen: Vec<_> = nodes
         .iter()
-        .map(|node| (node.cpus.as_str(), node.memory.0, node.distances.as_slice()))
+        .map(|node| {
+            let cpus = node.cpus.as_deref();
+            (cpus, node.memory, node.distances.as_slice())
+        })
         .collect();
-    let mib = 1 << 20;
+    let mib = Some(Bytes(1 << 20));
     assert_eq!(
         seen,
         [
-            ("", mib, [10, 20, 30].as_slice()),
-            ("", mib, &[]),
-            ("", 0, &[])
+            (None, mib, [10, 20, 30].as_slice()),
+            (None, mib, &[]),
+            (Some(""), None, &[])
         ]
     );
     assert_eq!(
@@ -122,6 +127,49 @@ fn what_lies_is_odd_and_unknown() {
             "system/node/node2/meminfo: does not say how much memory there is (MemTotal)",
         ]
     );
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_what_is_empty_is_known() {
+    let base = files(&[(0, "0-3", "10 20"), (1, "", "20 10")]);
+    let seen = |mangle: &dyn Fn(&Path)| {
+        let files: Vec<(&str, &str)> = base
+            .iter()
+            .map(|(path, text)| (path.as_str(), text.as_str()))
+            .collect();
+        let (folder, root) = tree(&files);
+        mangle(&folder.path().join(NODES).join("node1"));
+        let reader = Reader::new(&root);
+        let one = nodes(&reader).remove(1);
+        (one.cpus, one.memory, reader.into_oddities().len())
+    };
+    let mib = Some(Bytes(1 << 20));
+    // The kernel writes an empty line for a node of memory alone.
+    assert_eq!(seen(&|_| {}), (Some(String::new()), mib, 0));
+    let no_text = |path: &Path| fs::write(path, [0xff, b'\n']).expect("a file");
+    let cut = |path: &Path| fs::write(path, "").expect("a file");
+    let gone = |path: &Path| fs::remove_file(path).expect("a file");
+    let folder = |path: &Path| {
+        gone(path);
+        fs::create_dir(path).expect("a folder");
+    };
+    let looped = |path: &Path| {
+        gone(path);
+        std::os::unix::fs::symlink(path, path).expect("a link");
+    };
+    let mangles: [&dyn Fn(&Path); 5] = [&no_text, &cut, &gone, &folder, &looped];
+    for (at, mangle) in mangles.into_iter().enumerate() {
+        let (cpus, memory, odd) = seen(&|node| mangle(&node.join("cpulist")));
+        assert_eq!((cpus, memory, odd > 0), (None, mib, true), "{at}");
+        let (cpus, memory, odd) = seen(&|node| mangle(&node.join("meminfo")));
+        let none = Some(String::new());
+        assert_eq!((cpus, memory, odd > 0), (none, None, true), "{at}");
+    }
+    // A node of processors alone says that it has none.
+    let bare = |node: &Path| {
+        fs::write(node.join("meminfo"), "Node 1 MemTotal:       0 kB\n").expect("a file");
+    };
+    assert_eq!(seen(&bare), (Some(String::new()), Some(Bytes(0)), 0));
 }
 
 /// How firmware describes a node without processors; what is wrong in it is told below.

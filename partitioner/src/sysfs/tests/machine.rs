@@ -37,7 +37,7 @@ pub fn machine(text: &str) -> (TempDir, Root) {
 pub fn nodes() -> Vec<NumaNode> {
     let node = |id, cpus: &str| NumaNode {
         id,
-        cpus: cpus.to_owned(),
+        cpus: Some(cpus.to_owned()),
         ..Default::default()
     };
     vec![node(0, "0-3"), node(1, "4-7")]

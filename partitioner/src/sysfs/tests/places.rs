@@ -180,3 +180,19 @@ fn interfaces_of_all_sorts() {
     let paths: Vec<&str> = functions.iter().map(|one| one.path.as_str()).collect();
     assert_eq!(paths, [format!("/{bus}")]);
 }
+
+#[test]
+fn cpus_of_nobody_that_is_known_may_be_those_of_a_silent_node() {
+    let near = |cpulist: &str, local: &str| {
+        let mut files = node(0, "0-3", "10 20");
+        files.extend(node(1, cpulist, "20 10"));
+        let device = "sys/bus/pci/devices/0000:00:01.0/local_cpulist";
+        let (_folder, root) = tree_of(&files, &[(device, local)]);
+        let nodes = numa::nodes(&Reader::new(&root));
+        pci::numa_node(&root, "0000:00:01.0".parse().expect("an address"), &nodes)
+    };
+    // The kernel lists CPUs that are offline too, and this node is known to have none.
+    assert_eq!(near("\n", "0-7"), Some(0));
+    assert_eq!(near("x", "0-7"), None);
+    assert_eq!(near("x", "0-3"), Some(0));
+}

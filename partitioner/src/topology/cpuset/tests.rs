@@ -16,8 +16,8 @@ fn node(id: u32, cpus: &str, memory: u64, distances: &str) -> NumaNode {
     let far = |text: &str| text.parse().expect("a distance");
     NumaNode {
         id,
-        cpus: cpus.to_owned(),
-        memory: Bytes(memory << 30),
+        cpus: Some(cpus.to_owned()),
+        memory: Some(Bytes(memory << 30)),
         distances: distances.split_whitespace().map(far).collect(),
         ..NumaNode::default()
     }
@@ -143,7 +143,7 @@ fn memory_of_graces_gpu_is_never_given_whoever_is_silent() {
     check("aarch64", &nodes, &[Some(0)], "0-71 / 0");
     check("aarch64", &nodes, &[Some(1)], "0-71 / 0");
     // One of its nodes for MIG gets memory, and the driver names no owner of it.
-    nodes[2].memory = Bytes(1 << 30);
+    nodes[2].memory = Some(Bytes(1 << 30));
     check("aarch64", &nodes, &[Some(0)], "0-71 / 0");
     // It is nobody's either where the place of the device is not known.
     check("aarch64", &nodes, &[None], " / 0");
@@ -187,4 +187,72 @@ fn processors_without_memory_take_the_nearest() {
     unknown[1].distances.clear();
     check("x86_64", &unknown, &[Some(1)], "4-7 / ");
     check("x86_64", &unknown, &[Some(1), Some(2)], "4-11 / ");
+}
+
+/// A node that does not say which processors it has.
+fn silent(id: u32, memory: u64, distances: &str) -> NumaNode {
+    NumaNode {
+        cpus: None,
+        ..node(id, "", memory, distances)
+    }
+}
+
+#[test]
+fn processors_that_are_not_known_pin_nobody_elsewhere() {
+    let nodes = [node(0, "0-3", 1, "10 21"), silent(1, 1, "21 10")];
+    for architecture in ["x86_64", "aarch64"] {
+        check(architecture, &nodes, &[Some(1)], " / ");
+        check(architecture, &nodes, &[Some(0), Some(1)], " / ");
+        // The others are as well known as before.
+        check(architecture, &nodes, &[Some(0)], "0-3 / 0");
+    }
+    // It may be the nearest with processors of a node without, or it is too far away to be that.
+    let near = [
+        node(0, "0-3", 1, "10 21 15"),
+        silent(1, 1, "21 10 13"),
+        node(2, "", 0, "15 13 10"),
+    ];
+    check("x86_64", &near, &[Some(2)], " / ");
+    let [node_0, mut node_1, mut node_2] = near;
+    node_1.distances = vec![21, 10, 17];
+    node_2.distances = vec![15, 17, 10];
+    check("x86_64", &[node_0, node_1, node_2], &[Some(2)], "0-3 / 0");
+}
+
+#[test]
+fn memory_that_is_not_known_pins_nobody_elsewhere() {
+    let mut nodes = [node(0, "0-3", 1, "10 21"), node(1, "4-7", 1, "21 10")];
+    nodes[1].memory = None;
+    check("x86_64", &nodes, &[Some(1)], "4-7 / ");
+    check("aarch64", &nodes, &[Some(1)], "4-7 / ");
+    check("x86_64", &nodes, &[Some(0), Some(1)], "0-7 / ");
+    check("x86_64", &nodes, &[Some(0)], "0-3 / 0");
+    // Processors that have none take the nearest: this one, if it has some.
+    nodes[0].memory = Some(Bytes(0));
+    check("x86_64", &nodes, &[Some(0)], "0-3 / ");
+    // One without processors is left out where nobody knows whether it has any.
+    let mut far = node(1, "", 1, "21 10");
+    far.memory = None;
+    let nodes = [node(0, "0-3", 1, "10 21"), far];
+    check("x86_64", &nodes, &[Some(0)], "0-3 / 0");
+}
+
+#[test]
+fn memory_of_a_gpu_is_never_given_beside_a_node_that_says_nothing() {
+    // Beside memory that is somebody's the host's is what has processors, also where nobody knows how much that is.
+    let mut nodes = vec![
+        node(0, "0-71", 480, "10 40 80"),
+        node(1, "72-143", 480, "40 10 80"),
+        gpu_memory(2, "80 80 10"),
+    ];
+    nodes[1].memory = None;
+    check("aarch64", &nodes, &[Some(1)], "72-143 / 0-1");
+    // What may be a GPU's is left out there, as long as something is known to be the host's.
+    nodes[1] = silent(1, 480, "40 10 80");
+    check("aarch64", &nodes, &[Some(1)], " / 0");
+    nodes[0] = silent(0, 480, "10 40 80");
+    check("aarch64", &nodes, &[Some(1)], " / 0-1");
+    // Nobody knows how much a GPU's node has.
+    nodes[2].memory = None;
+    check("aarch64", &nodes, &[Some(1)], " / 0-1");
 }

@@ -1,7 +1,8 @@
 //! The map on the wire, word by word.
 
+use kerf_types::inventory::NumaNode;
 use kerf_types::map::{Accelerator, ClassDevice, DeviceClass, Link, LinkKind, PciFunction, Vendor};
-use kerf_types::{HostMap, PciAddress};
+use kerf_types::{Bytes, HostMap, PciAddress};
 
 use super::check;
 use crate::example::inventory;
@@ -92,4 +93,20 @@ fn kinds_that_a_later_release_knows_are_left_out() {
         ..one
     });
     assert_eq!(HostMap::try_from(message), Ok(map));
+}
+
+#[test]
+fn what_a_node_does_not_say_stays_unknown() {
+    for (cpus, memory) in [
+        (None, None),
+        (Some(""), Some(0)),
+        (Some("0-3"), None),
+        (None, Some(1 << 30)),
+    ] {
+        check::<NumaNode, v1::NumaNode>(&NumaNode {
+            cpus: cpus.map(str::to_owned),
+            memory: memory.map(Bytes),
+            ..NumaNode::default()
+        });
+    }
 }

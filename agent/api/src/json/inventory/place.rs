@@ -13,10 +13,11 @@ use super::number::Thousandths;
 pub struct NumaNode {
     /// Node id; ids can have gaps.
     pub id: u32,
-    /// Its CPUs as the kernel lists them (`0-55,112-167`); empty for a node of memory alone.
-    pub cpus: String,
-    /// Its memory in bytes.
-    pub memory_bytes: u64,
+    /// Its CPUs as the kernel lists them (`0-55,112-167`), empty for a node of memory alone; null where the kernel does
+    /// not say.
+    pub cpus: Option<String>,
+    /// Its memory in bytes, 0 for a node of processors alone; null where the kernel does not say.
+    pub memory_bytes: Option<u64>,
     /// Distance to each online node by its id; 10 is local. Empty where the kernel does not say.
     pub distances: BTreeMap<u32, u32>,
     /// The kernel's memory tier: the lower, the faster.
@@ -74,7 +75,7 @@ impl NumaNode {
         Self {
             id: node.id,
             cpus: node.cpus.clone(),
-            memory_bytes: node.memory.0,
+            memory_bytes: node.memory.map(|memory| memory.0),
             distances: ids.iter().copied().zip(distances).collect(),
             tier: node.tier,
             accelerator: node.accelerator.map(|pci| pci.to_string()),

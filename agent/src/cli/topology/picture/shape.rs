@@ -156,12 +156,15 @@ impl<'a> Builder<'a> {
         let Some(node) = node else {
             return String::new();
         };
-        let cpus = match (&node.accelerator, node.cpus.as_str()) {
+        let cpus = match (&node.accelerator, node.cpus.as_deref()) {
             (Some(pci), _) => format!("memory of {pci}"),
-            (None, "") => "no CPUs".to_owned(),
-            (None, cpus) => format!("CPUs {cpus}"),
+            (None, None) => "CPUs unknown".to_owned(),
+            (None, Some("")) => "no CPUs".to_owned(),
+            (None, Some(cpus)) => format!("CPUs {cpus}"),
         };
-        format!("{cpus}, {}", node.memory)
+        let memory = node.memory.map(|memory| memory.to_string());
+        let memory = memory.unwrap_or_else(|| "memory unknown".to_owned());
+        format!("{cpus}, {memory}")
     }
 
     /// Host bridges that have a device of interest, each with its NUMA node.

@@ -91,8 +91,8 @@ fn host() -> Inventory {
     };
     let node = |id, cpus: &str| NumaNode {
         id,
-        cpus: cpus.to_owned(),
-        memory: Bytes(512 << 30),
+        cpus: Some(cpus.to_owned()),
+        memory: Some(Bytes(512 << 30)),
         ..NumaNode::default()
     };
     Inventory {
@@ -114,6 +114,17 @@ fn host() -> Inventory {
 #[test]
 fn the_tree_has_everything_in_its_place() {
     insta::assert_snapshot!(tree(&host(), Style { color: false }));
+}
+
+#[test]
+fn a_node_that_says_nothing_has_not_nothing() {
+    let mut host = host();
+    (host.numa_nodes[0].cpus, host.numa_nodes[0].memory) = (None, None);
+    (host.numa_nodes[1].cpus, host.numa_nodes[1].memory) = (Some(String::new()), Some(Bytes(0)));
+    let text = tree(&host, Style { color: false });
+    for expected in ["CPUs unknown, memory unknown", "no CPUs, 0B"] {
+        assert!(text.contains(expected), "{expected} in {text}");
+    }
 }
 
 #[test]
