@@ -42,7 +42,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
             (host, of_status(&status))
         }
     };
-    findings.extend(look::findings(&host));
+    findings.extend(look::findings(&host, &findings));
     let doctor = Doctor::new(host.host.clone(), findings);
     context.print.document(&doctor, render)?;
     Ok(if doctor.ok { Exit::Done } else { Exit::Differs })

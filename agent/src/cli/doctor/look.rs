@@ -1,16 +1,20 @@
 //! From an inventory to findings. Pure: nothing is asked here.
 
+use std::collections::BTreeSet;
+
 use kerf_api::json::{Finding, Severity};
+use kerf_types::PciAddress;
 use kerf_types::fabric::FabricState;
 use kerf_types::inventory::{Inventory, NicKind, Rate};
-use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
+use kerf_types::map::{AcceleratorHealth, PciFunction};
 
-/// All that can be seen in an inventory.
-pub fn findings(host: &Inventory) -> Vec<Finding> {
+/// All that can be seen in an inventory, but for accelerators that `told` is about.
+pub fn findings(host: &Inventory, told: &[Finding]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(nothing(host));
     findings.extend(host.problems.iter().map(|problem| problem_of(problem)));
     findings.extend(oddities(host));
-    findings.extend(accelerators(host));
+    findings.extend(accelerators(host, told));
     findings.extend(links(host));
     findings.extend(fabrics(host));
     findings.extend(nics(host));
@@ -36,20 +40,35 @@ fn problem_of(problem: &str) -> Finding {
 /// Files that are not as a kernel writes them: what they should have told is unknown.
 fn oddities(host: &Inventory) -> impl Iterator<Item = Finding> {
     let odd = host.map.oddities.iter();
-    odd.map(|odd| finding(Severity::Note, &odd.path, odd.what.clone(), ""))
+    let hint = "what it should tell is unknown; everything else stands";
+    odd.map(|odd| finding(Severity::Note, &odd.path, odd.what.clone(), hint))
 }
 
-fn accelerators(host: &Inventory) -> impl Iterator<Item = Finding> {
+/// A bus on which nothing is.
+fn nothing(host: &Inventory) -> Option<Finding> {
+    host.map.pci.is_empty().then(|| {
+        let why =
+            "the kernel shows no PCI functions, so that no accelerator can be found".to_owned();
+        let hint = "is /sys mounted, or the folder the root of a machine?";
+        finding(Severity::Error, "/sys/bus/pci", why, hint)
+    })
+}
+
+fn accelerators<'a>(
+    host: &'a Inventory,
+    told: &'a [Finding],
+) -> impl Iterator<Item = Finding> + 'a {
     let many_nodes = host.numa_nodes.len() > 1;
     host.map.accelerators.iter().flat_map(move |one| {
+        let is_told = told.iter().any(|finding| finding.what.contains(&one.id));
         let sick = match &one.health {
-            AcceleratorHealth::Failed(word) => Some(finding(
+            AcceleratorHealth::Failed(word) if !is_told => Some(finding(
                 Severity::Error,
                 &one.id,
                 format!("{} is not well: {word}", one.model),
                 "drain it (kerf maintenance) and reset it; its neighbours go on",
             )),
-            AcceleratorHealth::Ok | AcceleratorHealth::Unknown => None,
+            _ => None,
         };
         let homeless = (many_nodes && one.numa_node.is_none() && one.pci.is_some()).then(|| {
             let hint = "update the firmware, or give the NUMA affinity of its slot there";
@@ -66,8 +85,9 @@ fn links(host: &Inventory) -> Vec<Finding> {
     let accelerators = host.map.accelerators.iter().filter_map(|one| one.pci);
     let nics = host.nics.iter().filter_map(|nic| nic.pci);
     let disks = host.map.nvme.iter().filter_map(|nvme| nvme.pci);
-    let devices = accelerators.chain(nics).chain(disks);
-    let functions = devices.filter_map(|pci| host.map.function(pci));
+    // Several interfaces may be of one function.
+    let devices: BTreeSet<PciAddress> = accelerators.chain(nics).chain(disks).collect();
+    let functions = devices.into_iter().filter_map(|pci| host.map.function(pci));
     let mut findings: Vec<Finding> = functions.filter_map(|one| narrow(host, one)).collect();
     for gpu in &host.gpus {
         let down: Vec<String> = gpu
@@ -129,7 +149,7 @@ fn fabrics(host: &Inventory) -> Vec<Finding> {
 
 fn narrow(host: &Inventory, function_of: &PciFunction) -> Option<Finding> {
     let link = function_of.link?;
-    let port = function_of.parent.and_then(|port| host.map.function(port));
+    let port = host.map.above(function_of).next();
     let port = port.and_then(|port| port.link?.max_width);
     let most = port.map_or(link.max_width?, |port| {
         port.min(link.max_width.unwrap_or(port))
@@ -160,19 +180,12 @@ fn nics(host: &Inventory) -> impl Iterator<Item = Finding> {
 
 /// Bridges above accelerators that send peers through the root complex.
 fn access_control(host: &Inventory) -> Vec<Finding> {
-    let whole = |one: &&Accelerator| one.pci.is_some();
-    let mut bridges = std::collections::BTreeSet::new();
-    for one in host.map.accelerators.iter().filter(whole) {
-        let mut above = one.pci.and_then(|pci| host.map.function(pci)?.parent);
-        while let Some(bridge) = above.and_then(|pci| host.map.function(pci)) {
-            if bridge.acs.is_some_and(|acs| acs.redirects_peers())
-                && !bridges.insert(bridge.address)
-            {
-                break;
-            }
-            above = bridge.parent.filter(|parent| *parent != bridge.address);
-        }
-    }
+    let accelerators = host.map.accelerators.iter();
+    let functions = accelerators.filter_map(|one| host.map.function(one.pci?));
+    let above = functions.flat_map(|function| host.map.above(function));
+    let redirects = |bridge: &&PciFunction| bridge.acs.is_some_and(|acs| acs.redirects_peers());
+    let bridges = above.filter(redirects).map(|bridge| bridge.address);
+    let bridges: BTreeSet<PciAddress> = bridges.collect();
     let why = "its access control sends what accelerators and interfaces below it say to each other \
                through the root complex";
     let hint = "where no virtual machine needs it, turn ACS off (NCCL's troubleshooting guide)";
@@ -186,6 +199,7 @@ fn offline(host: &Inventory) -> Option<Finding> {
     let offline = &host.map.cpus.offline;
     (!offline.is_empty()).then(|| {
         let why = format!("CPUs {offline} are offline");
-        finding(Severity::Note, "processors", why, "")
+        let hint = "none, where somebody took them away on purpose";
+        finding(Severity::Note, "processors", why, hint)
     })
 }

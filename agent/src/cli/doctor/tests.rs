@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kerf_api::json::{Doctor, Severity};
+use kerf_api::json::{Doctor, Finding, Severity};
 use kerf_types::fabric::{C2cLink, Fabric, FabricHealth, FabricState};
 use kerf_types::inventory::{Gpu, Health, Inventory, Nic, Rate};
 use kerf_types::map::{
@@ -44,7 +44,7 @@ fn host(change: impl FnOnce(&mut Inventory, &mut HostMap)) -> Inventory {
 }
 
 fn check(change: impl FnOnce(&mut Inventory, &mut HostMap), expected: &[(Severity, &str, &str)]) {
-    let found = findings(&host(change));
+    let found = findings(&host(change), &[]);
     let found: Vec<_> = found
         .iter()
         .map(|one| (one.severity, one.what.as_str(), one.why.as_str()))
@@ -156,6 +156,73 @@ fn links_to_the_processor_that_are_down_are_told() {
 }
 
 #[test]
+fn what_kerfd_tells_of_an_accelerator_is_not_told_again() {
+    let sick = host(|_, map| {
+        map.accelerators[0].health = AcceleratorHealth::Failed("lost".to_owned());
+    });
+    let told = |what: String| Finding {
+        severity: Severity::Error,
+        what,
+        why: "the driver has lost it".to_owned(),
+        hint: String::new(),
+    };
+    assert_eq!(findings(&sick, &[told(format!("gpu 0 ({GPU})"))]), []);
+    let other = told("gpu 1 (0000:17:00.0)".to_owned());
+    assert_eq!(findings(&sick, &[other]).len(), 1);
+}
+
+#[test]
+fn a_machine_that_shows_no_bus_is_not_well() {
+    check(
+        |_, map| (map.pci, map.accelerators) = (Vec::new(), Vec::new()),
+        &[(
+            Severity::Error,
+            "/sys/bus/pci",
+            "the kernel shows no PCI functions, so that no accelerator can be found",
+        )],
+    );
+}
+
+#[test]
+fn several_interfaces_of_one_function_have_one_narrow_link() {
+    let why = "its PCIe link has 8 lanes, and both ends have 16";
+    check(
+        |host, map| {
+            map.pci[1].link.as_mut().expect("a link").width = Some(8);
+            for name in ["eth0", "eth1"] {
+                host.nics.push(Nic {
+                    name: name.to_owned(),
+                    pci: Some(map.pci[1].address),
+                    ..Nic::default()
+                });
+            }
+        },
+        &[(Severity::Warning, GPU, why)],
+    );
+}
+
+/// Two functions, each of which lies below the other in one of two places: parents by address alone lead in a circle.
+#[test]
+fn bridges_that_lie_below_each_other_end() {
+    let why = "its access control sends what accelerators and interfaces below it say to each other through the root complex";
+    check(
+        |_, map| {
+            let mut port = map.pci[1].clone();
+            port.path = format!("/sys/devices/pci0000:15/{GPU}");
+            map.pci[0].path = format!("{}/{PORT}", port.path);
+            map.pci[0].parent = Some(port.address);
+            map.pci.push(port);
+            map.pci[0].acs = Some(Acs {
+                capable: 0x7f,
+                enabled: 1 << 2,
+            });
+            map.pci[1].path = format!("{}/{GPU}", map.pci[0].path);
+        },
+        &[(Severity::Warning, PORT, why)],
+    );
+}
+
+#[test]
 fn access_control_above_an_accelerator_is_told_once() {
     let acs = |enabled| {
         Some(Acs {
@@ -198,7 +265,7 @@ fn what_the_kernel_wrote_oddly_and_what_is_down_is_told() {
 fn notes_alone_are_well() {
     let with = |offline: &str| {
         let host = host(|_, map| map.cpus.offline = offline.to_owned());
-        Doctor::new("h1".to_owned(), findings(&host))
+        Doctor::new("h1".to_owned(), findings(&host, &[]))
     };
     assert!(with("3").ok);
     let plain = Style { color: false };
@@ -207,7 +274,7 @@ fn notes_alone_are_well() {
 h1  1 finding
 
       ABOUT       WHY                 WHAT TO DO
-note  processors  CPUs 3 are offline
+note  processors  CPUs 3 are offline  none, where somebody took them away on purpose
 ";
     assert_eq!(render(&with("3"), plain), expected);
 }

@@ -50,6 +50,17 @@ impl HostMap {
         let mut all = pci::all_at(&self.pci, address);
         all.find(|function| function.path == path)
     }
+
+    /// The bridges above a function, innermost first, by where it hangs: an address may stand twice, and a parent named
+    /// by its address alone may be another bridge, or one below.
+    pub fn above<'a>(&'a self, function: &'a PciFunction) -> impl Iterator<Item = &'a PciFunction> {
+        let parent = |path: &'a str| path.rfind('/').and_then(|at| path.get(..at));
+        let folders = std::iter::successors(parent(&function.path), move |path| parent(path));
+        folders.filter_map(|path| {
+            let address = path.rsplit('/').next()?.parse().ok()?;
+            self.function_at(address, path)
+        })
+    }
 }
 
 /// One file that is not as a kernel writes it. What it should have told is unknown.
