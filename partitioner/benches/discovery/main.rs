@@ -76,7 +76,7 @@ fn main() {
     let cpus = cpu::cpus(&reader);
     assert_eq!(
         (cpus.threads, cpus.cores),
-        (machine.threads(), machine.cores())
+        (Some(machine.threads()), Some(machine.cores()))
     );
     let before = Before::read(&reader);
     assert_eq!(before.functions.len(), buses::FUNCTIONS);
@@ -88,7 +88,7 @@ fn main() {
     assert!(odd.is_empty(), "{odd:?}");
     let count = before.functions.len();
     table(
-        &format!("{} threads, {count} functions", cpus.threads),
+        &format!("{} threads, {count} functions", machine.threads()),
         folder.path(),
     );
     table("this machine", Path::new("/"));

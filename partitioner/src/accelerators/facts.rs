@@ -66,10 +66,14 @@ impl<'a> Scene<'a> {
     }
 
     /// An accelerator with what its PCI function tells. The model is its ids until somebody knows better.
-    pub fn accelerator(&self, function: &PciFunction, vendor: Vendor) -> Accelerator {
+    pub fn accelerator(
+        &self,
+        function: &PciFunction,
+        vendor: impl Into<Option<Vendor>>,
+    ) -> Accelerator {
         let mut accelerator = Accelerator {
             id: function.address.to_string(),
-            vendor,
+            vendor: vendor.into(),
             model: ids(function),
             pci: Some(function.address),
             numa_node: function.numa_node,
@@ -146,12 +150,12 @@ pub(super) fn folder(address: PciAddress) -> String {
 
 /// Whether a function is of PCI's class of processing accelerators.
 pub(super) fn is_processing_accelerator(function: &PciFunction) -> bool {
-    function.class_pair() >> 8 == PROCESSING_ACCELERATOR
+    function.base_class() == Some(PROCESSING_ACCELERATOR)
 }
 
 /// Whether a function drives or could drive a display: VGA, 3D, or another display controller.
 pub(super) fn is_display(function: &PciFunction) -> bool {
-    matches!(function.class_pair(), 0x0300 | 0x0302 | 0x0380)
+    matches!(function.class_pair(), Some(0x0300 | 0x0302 | 0x0380))
 }
 
 /// That the kernel says whether it can.
@@ -223,9 +227,6 @@ pub(super) fn ways(
 pub(super) fn sriov(capabilities: &mut Capabilities, function: &PciFunction) {
     ways(capabilities, function, Vec::new(), None);
 }
-
-/// The vendor id that PCI gives to nobody, for a function whose vendor nobody says.
-pub const NOBODY: u16 = 0xffff;
 
 /// `10de:2330`, with question marks for what nobody says.
 fn ids(function: &PciFunction) -> String {

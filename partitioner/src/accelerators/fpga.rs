@@ -10,7 +10,7 @@ use kerf_types::PciAddress;
 use kerf_types::map::{Accelerator, AcceleratorHealth, Capabilities, PciFunction, Vendor};
 
 use super::Found;
-use super::facts::{self, NOBODY, Scene, folder, is_processing_accelerator};
+use super::facts::{self, Scene, folder, is_processing_accelerator};
 use super::tables::{self, fpga as table};
 use crate::sysfs::pci::nearest;
 
@@ -116,7 +116,7 @@ fn of<'a>(
 fn board(scene: &Scene<'_>, functions: &[&PciFunction], parts: &Parts) -> Option<Accelerator> {
     let first = functions.first()?;
     let table = known(first);
-    let vendor = table::maker(first.vendor.unwrap_or(NOBODY));
+    let vendor = first.vendor.map(table::maker);
     let mut accelerator = scene.accelerator(first, vendor);
     for other in functions.iter().skip(1) {
         let other = scene.accelerator(other, vendor);
@@ -195,17 +195,17 @@ fn chip(scene: &Scene<'_>, manager: &Part) -> Accelerator {
     }
 }
 
-/// Whose chip a manager programs, by the names that the drivers in `drivers/fpga` give themselves. One that names no
-/// maker is of nobody that PCI knows.
-fn vendor_of(name: &str) -> Vendor {
+/// Whose chip a manager programs, by the names that the drivers in `drivers/fpga` give themselves; `None` for one that
+/// names no maker.
+fn vendor_of(name: &str) -> Option<Vendor> {
     let name = name.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     if has(&["xilinx", "zynq", "versal"]) {
-        Vendor::Amd
+        Some(Vendor::Amd)
     } else if has(&["altera", "intel", "stratix", "socfpga", "dfl"]) {
-        Vendor::Intel
+        Some(Vendor::Intel)
     } else {
-        Vendor::Other(0)
+        None
     }
 }
 

@@ -137,7 +137,7 @@ fn without_function(scene: &Scene<'_>, functions: &[&PciFunction], number: u32) 
     let driver = name.unwrap_or(DRIVER);
     Accelerator {
         id: format!("neuron{number}"),
-        vendor: Vendor::Aws,
+        vendor: Some(Vendor::Aws),
         model: format!("neuron{number}"),
         pci: None,
         numa_node: near.filter(|_| are_alike),

@@ -18,7 +18,7 @@ const NVIDIA: u16 = 0x10de;
 
 /// Whether a function is a GPU of NVIDIA's: VGA or 3D. Its audio function and an NVSwitch are none.
 pub(super) fn is_mine(function: &PciFunction) -> bool {
-    function.vendor == Some(NVIDIA) && matches!(function.class_pair(), 0x0300 | 0x0302)
+    function.vendor == Some(NVIDIA) && matches!(function.class_pair(), Some(0x0300 | 0x0302))
 }
 
 pub(super) fn find(scene: &Scene<'_>) -> Found {

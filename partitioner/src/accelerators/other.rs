@@ -10,7 +10,6 @@ use kerf_types::map::{
     Vendor,
 };
 
-use super::facts::NOBODY;
 use super::facts::{self, Scene, is_processing_accelerator};
 use super::tables::{self, nec as table};
 use super::{Found, is_known};
@@ -30,16 +29,15 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
         scene.devices(function).iter().copied().find(is_its)
     };
     // A vector engine is a co-processor to PCI (0b40h); others of that class, such as QuickAssist, compress.
-    let is_engine = |one: &PciFunction| one.vendor == Some(NEC) && one.class_pair() == 0x0b40;
+    let is_engine = |one: &PciFunction| one.vendor == Some(NEC) && one.class_pair() == Some(0x0b40);
     let functions = scene.functions(|function| {
         let is_one = is_processing_accelerator(function) || is_engine(function);
         // A 3D controller has no screen to draw on, so it computes, whoever made it.
-        let is_nobodys = function.vendor.is_none() && function.class_pair() == 0x0302;
+        let is_nobodys = function.vendor.is_none() && function.class_pair() == Some(0x0302);
         (is_one || is_nobodys || class(function).is_some()) && !is_known(function)
     });
     let accelerators = functions.into_iter().map(|function| {
-        let mut accelerator =
-            scene.accelerator(function, vendor(function.vendor.unwrap_or(NOBODY)));
+        let mut accelerator = scene.accelerator(function, function.vendor.map(vendor));
         facts::sriov(&mut accelerator.capabilities, function);
         match class(function).map(|device| (device.class, &device.name)) {
             Some((DeviceClass::Ve, name)) => vector_engine(scene, &mut accelerator, name),

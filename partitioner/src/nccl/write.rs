@@ -74,7 +74,9 @@ impl<'a> Writer<'a> {
             let Some(function) = one.pci.and_then(|pci| self.function(pci)) else {
                 return false;
             };
-            let computes = COMPUTE_CLASSES.contains(&u32::from(function.class_pair()));
+            let computes = function
+                .class_pair()
+                .is_some_and(|class| COMPUTE_CLASSES.contains(&u32::from(class)));
             function.physical_function.is_none() && (computes || is_gpu(one))
         })
         .collect()
@@ -87,7 +89,7 @@ impl<'a> Writer<'a> {
     /// Network controllers by address, those of one card as its first function, as NCCL has it.
     fn network_functions(&self) -> BTreeSet<PciAddress> {
         let functions = self.map.pci.iter().filter(|function| {
-            u32::from(function.class_pair()) >> 8 == NETWORK_CLASS
+            function.base_class().map(u32::from) == Some(NETWORK_CLASS)
                 && function.physical_function.is_none()
         });
         functions
@@ -183,7 +185,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let target = match other {
-                End::Switch(pci) => Some((*pci, SWITCH_CLASS)),
+                End::Switch(pci) => Some((*pci, Some(SWITCH_CLASS))),
                 End::Accelerator(id) => self.target(id),
                 End::Cpu(_) => None,
             };
@@ -191,14 +193,15 @@ impl<'a> Writer<'a> {
                 let mut element = Element::new(name);
                 element.set("target", pci);
                 element.set("count", link.count);
-                element.set("tclass", format_args!("0x{class:06x}"));
+                let class = class.map(|class| format!("0x{class:06x}"));
+                element.set_known("tclass", class);
                 links.push(element);
             }
         }
         links
     }
 
-    fn target(&self, id: &str) -> Option<(PciAddress, u32)> {
+    fn target(&self, id: &str) -> Option<(PciAddress, Option<u32>)> {
         let one = self.map.accelerators.iter().find(|one| one.id == id)?;
         let function = self.function(one.pci?)?;
         Some((function.address, function.class))
@@ -206,13 +209,13 @@ impl<'a> Writer<'a> {
 }
 
 fn is_gpu(one: &Accelerator) -> bool {
-    one.vendor == Vendor::Nvidia || is_amd_gpu(one)
+    one.vendor == Some(Vendor::Nvidia) || is_amd_gpu(one)
 }
 
 /// FPGAs are AMD's as well.
 fn is_amd_gpu(one: &Accelerator) -> bool {
     let target = one.architecture.as_deref();
-    one.vendor == Vendor::Amd && target.is_some_and(|target| target.starts_with("gfx"))
+    one.vendor == Some(Vendor::Amd) && target.is_some_and(|target| target.starts_with("gfx"))
 }
 
 fn count(one: &Accelerator, key: CapabilityKey) -> Option<u64> {

@@ -14,7 +14,7 @@ const CLASS_LIMIT: u32 = 0xff_ffff;
 #[derive(Debug, Default)]
 pub struct Identity {
     /// Base class, sub class, interface.
-    pub class: u32,
+    pub class: Option<u32>,
     /// Vendor id.
     pub vendor: Option<u16>,
     /// Device id.
@@ -39,7 +39,7 @@ impl Identity {
             Some((vendor, folder.hex("subsystem_device")?))
         });
         Self {
-            class: told.class.or_else(|| class(folder)).unwrap_or_default(),
+            class: told.class.or_else(|| class(folder)),
             vendor,
             device,
             subsystem,

@@ -25,7 +25,7 @@ pub fn whole(inventory: &Inventory) -> HostMap {
         let served = |one: &Accelerator| inventory.gpus.iter().any(|gpu| Some(gpu.pci) == one.pci);
         let of_driver = |one: &Accelerator| {
             let driver = one.driver.as_deref().unwrap_or_default();
-            one.vendor == Vendor::Nvidia && driver.split(' ').next() == Some("nvidia")
+            one.vendor == Some(Vendor::Nvidia) && driver.split(' ').next() == Some("nvidia")
         };
         // The kernel goes on showing a GPU that has fallen off the bus, and the driver counts it no more.
         let lost = map.accelerators.iter_mut();

@@ -113,15 +113,15 @@ fn cpus() -> Cpus {
         packages: vec![Package {
             id: 0,
             cpus: "0-55,112-167".to_owned(),
-            cores: 56,
+            cores: Some(56),
             dies: vec![Die {
                 id: 0,
                 cpus: "0-55,112-167".to_owned(),
             }],
             clusters: vec!["0-3".to_owned()],
         }],
-        cores: 56,
-        threads: 112,
+        cores: Some(56),
+        threads: Some(112),
         kinds: vec![CoreKind {
             cpus: "0-55".to_owned(),
             name: "core".to_owned(),
@@ -141,7 +141,7 @@ fn cpus() -> Cpus {
 fn function() -> PciFunction {
     PciFunction {
         address: pci("0000:1b:00.0"),
-        class: 0x03_0200,
+        class: Some(0x03_0200),
         vendor: Some(0x10de),
         device: Some(0x2330),
         subsystem: Some((0x10de, 0x16c1)),

@@ -36,7 +36,7 @@ pub fn accelerators(inventory: &Inventory) -> Table {
         };
         table.push(vec![
             (&one.id).into(),
-            (&one.vendor).into(),
+            Cell::optional(one.vendor.as_ref()),
             (&one.model).into(),
             Cell::optional(one.memory_bytes.map(Bytes)),
             Cell::optional(one.numa_node),
@@ -51,13 +51,13 @@ pub fn accelerators(inventory: &Inventory) -> Table {
 pub fn cpus(inventory: &Inventory) -> Table {
     let mut table = Table::new(&["CPUS", ">PACKAGES", ">CORES", ">THREADS", "UNITS"]);
     let cpus = &inventory.cpus;
-    if cpus.threads > 0 {
+    if cpus.threads.is_some() {
         let name = cpus.model.as_ref().or(cpus.architecture.as_ref());
         table.push(vec![
             Cell::optional(name),
             cpus.packages.len().into(),
-            cpus.cores.into(),
-            cpus.threads.into(),
+            Cell::optional(cpus.cores),
+            Cell::optional(cpus.threads),
             Cell::optional(Some(cpus.units.join(" ")).filter(|units| !units.is_empty())),
         ]);
     }

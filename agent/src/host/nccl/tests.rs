@@ -17,7 +17,7 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
             gpu.index, gpu.pci
         );
         PciFunction {
-            class: 0x03_02_00,
+            class: Some(0x03_02_00),
             numa_node: Some(0),
             ..PciFunction::at(gpu.pci, path)
         }

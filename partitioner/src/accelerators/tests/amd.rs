@@ -111,7 +111,7 @@ fn an_mi300x_tells_everything() {
         panic!("{} accelerators", found.accelerators.len());
     };
     assert_eq!((one.id.as_str(), other.id.as_str()), (FIRST, SECOND));
-    assert_eq!(one.vendor, Vendor::Amd);
+    assert_eq!(one.vendor, Some(Vendor::Amd));
     assert_eq!(one.model, "AMD Instinct MI300X OAM");
     assert_eq!(one.architecture.as_deref(), Some("gfx942"));
     assert_eq!(one.memory, Some(Bytes(206_141_652_992)));

@@ -26,7 +26,7 @@ pub fn sample() -> World {
 #[test]
 fn the_layout_of_the_accel_class() {
     let one = sample().only();
-    assert_eq!(one.vendor, Vendor::Habana);
+    assert_eq!(one.vendor, Some(Vendor::Habana));
     assert_eq!(one.model, "Intel Gaudi 3");
     assert_eq!(one.architecture.as_deref(), Some("gaudi3"));
     assert_eq!(one.nodes, ["/dev/accel/accel3"]);

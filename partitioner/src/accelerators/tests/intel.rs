@@ -28,7 +28,7 @@ pub fn sample() -> World {
 #[test]
 fn a_ponte_vecchio_has_two_tiles() {
     let one = sample().only();
-    assert_eq!(one.vendor, Vendor::Intel);
+    assert_eq!(one.vendor, Some(Vendor::Intel));
     assert_eq!(one.model, "Intel Data Center GPU Max 1550");
     assert_eq!(one.architecture.as_deref(), Some("xe-hpc"));
     assert_eq!(one.memory, Some(Bytes(128 << 30)));

@@ -67,7 +67,7 @@ impl World {
         self.file(&link, &format!("->../../../../{path}"));
         self.functions.push(PciFunction {
             address: address(at),
-            class,
+            class: Some(class),
             vendor: Some(ids.0),
             device: Some(ids.1),
             subsystem: None,

@@ -62,7 +62,7 @@ fn devices_stand_for_their_functions() {
     assert_eq!(found.accelerators.len(), 4);
     let one = found.accelerators.first().expect("a device");
     assert_eq!(one.id, "neuron0");
-    assert_eq!(one.vendor, Vendor::Aws);
+    assert_eq!(one.vendor, Some(Vendor::Aws));
     assert_eq!(one.model, "Trainium2");
     assert_eq!(one.architecture.as_deref(), Some("trn2"));
     assert_eq!((one.pci, one.numa_node), (None, Some(1)));

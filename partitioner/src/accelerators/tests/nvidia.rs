@@ -31,7 +31,7 @@ fn without_module() -> World {
 #[test]
 fn a_gpu_with_its_driver() {
     let one = sample().only();
-    assert_eq!(one.vendor, Vendor::Nvidia);
+    assert_eq!(one.vendor, Some(Vendor::Nvidia));
     assert_eq!(one.model, "NVIDIA H100 80GB HBM3");
     assert_eq!(one.architecture.as_deref(), Some("hopper"));
     assert_eq!(

@@ -40,7 +40,7 @@ pub fn sample() -> World {
 fn a_vector_engine() {
     let found = sample().find();
     let one = found.accelerators.first().expect("an engine");
-    assert_eq!(one.vendor, Vendor::Nec);
+    assert_eq!(one.vendor, Some(Vendor::Nec));
     assert_eq!(one.model, "NEC Vector Engine 136");
     assert_eq!(one.serial.as_deref(), Some("3842200113"));
     assert_eq!(one.memory, Some(Bytes(48 << 30)));
@@ -56,7 +56,7 @@ fn a_xeon_phi() {
     let mut world = sample();
     let found = world.find();
     let one = found.accelerators.get(1).expect("a Xeon Phi");
-    assert_eq!((one.vendor, one.id.as_str()), (Vendor::Intel, PHI));
+    assert_eq!((one.vendor, one.id.as_str()), (Some(Vendor::Intel), PHI));
     assert_eq!(one.model, "Intel Xeon Phi Knights Corner");
     assert_eq!(one.serial.as_deref(), Some("ADKC23500189"));
     assert_eq!(one.memory, Some(Bytes(0x7c_0000 << 10)));
@@ -91,13 +91,32 @@ fn the_class_of_accelerators_is_enough() {
     world.function("0000:04:00.0", 0xff0000, (0x1d17, 0x0001), Some("somebody"));
     world.device(DeviceClass::Accel, "accel1", "0000:04:00.0");
     let found = world.find();
-    let vendors: Vec<Vendor> = found.accelerators.iter().map(|one| one.vendor).collect();
+    let vendors = found.accelerators.iter().filter_map(|one| one.vendor);
+    let vendors: Vec<Vendor> = vendors.collect();
     assert_eq!(
         vendors,
         [Vendor::Other(0x1e52), Vendor::Intel, Vendor::Other(0x1d17)]
     );
     let npu = found.accelerators.get(1).expect("an accelerator");
     assert_eq!(npu.nodes, ["/dev/accel/accel0"]);
+}
+
+#[test]
+fn what_nobody_says_of_a_function_is_no_vendor_and_no_class() {
+    let mut world = World::new();
+    world
+        .function("0000:01:00.0", 0x120000, (0, 0), None)
+        .vendor = None;
+    // Without its class nobody knows whether it is a GPU, its audio, or a switch.
+    world
+        .function("0000:02:00.0", 0, (0x10de, 0x2330), None)
+        .class = None;
+    let found = world.find().accelerators;
+    let seen: Vec<_> = found
+        .iter()
+        .map(|one| (one.id.as_str(), one.vendor))
+        .collect();
+    assert_eq!(seen, [("0000:01:00.0", None)]);
 }
 
 /// Nothing is found twice, whichever vendor claims it, and a list with one function twice has it once.

@@ -82,7 +82,9 @@ fn of_code() -> Vec<(String, CapabilityKey, Capability)> {
     for one in samples.chain(driver::told()) {
         let told = one.capabilities.into_iter();
         let told = told.filter(|(_, capability)| !of_tables.contains(&capability.provenance));
-        found.extend(told.map(|(key, capability)| (one.vendor.to_string(), key, capability)));
+        found.extend(told.map(|(key, capability)| {
+            (one.vendor.expect("its maker").to_string(), key, capability)
+        }));
     }
     found
 }

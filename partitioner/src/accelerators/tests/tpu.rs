@@ -17,7 +17,7 @@ pub fn sample() -> World {
 #[test]
 fn a_v5e_is_opened_through_vfio() {
     let one = sample().only();
-    assert_eq!(one.vendor, Vendor::Google);
+    assert_eq!(one.vendor, Some(Vendor::Google));
     assert_eq!(one.model, "TPU v5e");
     assert_eq!(one.architecture.as_deref(), Some("v5e"));
     assert_eq!(one.nodes, ["/dev/vfio/7"]);

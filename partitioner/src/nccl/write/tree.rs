@@ -83,7 +83,8 @@ fn element(map: &HostMap, address: PciAddress, path: &str) -> Element {
         return element;
     };
     let id = |id: u16| format!("0x{id:04x}");
-    element.set("class", format_args!("0x{:06x}", function.class));
+    let class = function.class.map(|class| format!("0x{class:06x}"));
+    element.set_known("class", class);
     element.set_known("vendor", function.vendor.map(id));
     element.set_known("device", function.device.map(id));
     let subsystem = function.subsystem;

@@ -113,7 +113,7 @@ fn package(id: u32, cpus: &str, cores: u32, dies: &[(u32, &str)], clusters: &[&s
     Package {
         id,
         cpus: cpus.to_owned(),
-        cores,
+        cores: Some(cores),
         dies: dies.iter().map(die).collect(),
         clusters: clusters.iter().map(|cpus| (*cpus).to_owned()).collect(),
     }
@@ -123,7 +123,7 @@ fn package(id: u32, cpus: &str, cores: u32, dies: &[(u32, &str)], clusters: &[&s
 fn packages_dies_clusters_and_cores() {
     let cpus = server().clean();
     assert_eq!((cpus.online.as_str(), cpus.offline.as_str()), ("0-6", "7"));
-    assert_eq!((cpus.threads, cpus.cores), (7, 6));
+    assert_eq!((cpus.threads, cpus.cores), (Some(7), Some(6)));
     assert_eq!(
         cpus.packages,
         [
@@ -170,7 +170,7 @@ fn an_old_kernel_has_other_names_and_firmware_no_ids() {
     }
     let cpus = files.clean();
     assert_eq!((cpus.online.as_str(), cpus.offline.as_str()), ("0-2", ""));
-    assert_eq!((cpus.threads, cpus.cores), (3, 2));
+    assert_eq!((cpus.threads, cpus.cores), (Some(3), Some(2)));
     assert_eq!(
         cpus.packages,
         [
@@ -194,7 +194,7 @@ fn siblings_with_ids_of_their_own_are_cores() {
         );
     }
     let cpus = files.clean();
-    assert_eq!((cpus.cores, cpus.packages[0].cores), (4, 4));
+    assert_eq!((cpus.cores, cpus.packages[0].cores), (Some(4), Some(4)));
 }
 
 fn cache(level: u32, kind: CacheKind, bytes: Option<u64>, cpus: &str) -> Cache {

@@ -21,6 +21,15 @@ pub struct Topology {
     pub packages: Vec<Package>,
     /// Threads of each core, by first thread.
     pub cores: Vec<CpuSet>,
+    /// Threads that are in one of the cores.
+    covered: CpuSet,
+}
+
+impl Topology {
+    /// How many cores these threads are; `None` where the kernel does not name the core of each.
+    pub fn known(&self, threads: &CpuSet) -> Option<u32> {
+        known(&self.cores, &self.covered, threads)
+    }
 }
 
 /// Reads it for the threads that are online.
@@ -29,6 +38,7 @@ pub fn read(reader: &Reader<'_>, online: &CpuSet) -> Topology {
     let groups = |level| groups::of_level(reader, online, &names, level);
     let (packages, dies) = (groups(&PACKAGE), groups(&DIE));
     let (clusters, cores) = (groups(&CLUSTER), parted(reader, groups(&CORE)));
+    let covered = cores.iter().flat_map(CpuSet::iter).collect();
     let mut read: Vec<Package> = Vec::new();
     for (place, cpus) in packages.iter().enumerate() {
         let inside = |group: &&CpuSet| group.overlaps(cpus);
@@ -39,7 +49,7 @@ pub fn read(reader: &Reader<'_>, online: &CpuSet) -> Topology {
         read.push(Package {
             id: id(reader, cpus, "physical_package_id").unwrap_or_else(|| count(place)),
             cpus: cpus.to_string(),
-            cores: count(cores.iter().filter(inside).count()),
+            cores: known(&cores, &covered, cpus),
             dies: self::dies(reader, cpus, &own),
             clusters: clusters.map(ToString::to_string).collect(),
         });
@@ -48,7 +58,15 @@ pub fn read(reader: &Reader<'_>, online: &CpuSet) -> Topology {
     Topology {
         packages: read,
         cores,
+        covered,
     }
+}
+
+/// How many of `cores` these threads are, which `covered` are in any; `None` where a thread is in none, so that it may be
+/// one more or part of one.
+fn known(cores: &[CpuSet], covered: &CpuSet, threads: &CpuSet) -> Option<u32> {
+    let is_known = !threads.is_empty() && threads.without(covered).is_empty();
+    is_known.then(|| count(cores.iter().filter(|core| core.overlaps(threads)).count()))
 }
 
 /// Files of `topology`, by the first thread that has any: all have the same, and old kernels fewer.

@@ -32,7 +32,7 @@ fn processors_equal_lstopo() {
         let threads = topology.objects("PU").count();
         differences.extend(differ(
             "threads",
-            &ours.threads.to_string(),
+            &ours.threads.unwrap_or_default().to_string(),
             &threads.to_string(),
         ));
         let machine = topology.objects("Machine").next().expect("a machine");
@@ -56,7 +56,7 @@ fn packages_differ(ours: &Cpus, topology: &Topology<'_>) -> Vec<String> {
     let mut dies = BTreeSet::new();
     for package in &ours.packages {
         packages.insert(format!(
-            "{}: {}, {} cores",
+            "{}: {}, {:?} cores",
             package.id, package.cpus, package.cores
         ));
         let within = package.dies.iter().map(|die| die.cpus.clone());
@@ -69,16 +69,17 @@ fn packages_differ(ours: &Cpus, topology: &Topology<'_>) -> Vec<String> {
             .filter(|node| node.attribute("type") == Some("Core"))
             .count();
         format!(
-            "{}: {}, {cores} cores",
+            "{}: {}, {:?} cores",
             attribute(package, "os_index"),
-            cpus(package)
+            cpus(package),
+            Some(cores)
         )
     });
     let cores = topology.objects("Core").count();
     [
         differ("packages", &packages, &theirs),
         differ("dies", &dies, &lines(topology, "Die", cpus)),
-        differ("cores", &ours.cores.to_string(), &cores.to_string()),
+        differ("cores", &ours.cores, &u32::try_from(cores).ok()),
     ]
     .into_iter()
     .flatten()

@@ -69,7 +69,7 @@ fn identity(function: &PciFunction) -> String {
     let (vendor, device) = function.subsystem.unwrap_or_default();
     format!(
         "{:04x} [{:04x}:{:04x}] [{vendor:04x}:{device:04x}]",
-        function.class_pair(),
+        function.class_pair().unwrap_or_default(),
         function.vendor.unwrap_or_default(),
         function.device.unwrap_or_default()
     )
@@ -119,7 +119,7 @@ fn every_function_is_as_lstopo_has_it() {
 fn is_hidden(dump: &Dump, function: &PciFunction) -> bool {
     let path = format!("sys/bus/pci/devices/{}/config", function.address);
     let config = fs::read(dump.path.join(path)).unwrap_or_default();
-    let is_bridge = function.class_pair() == 0x0604;
+    let is_bridge = function.class_pair() == Some(0x0604);
     function.address.domain > 0xffff || is_bridge && config.get(0x19) == Some(&0)
 }
 

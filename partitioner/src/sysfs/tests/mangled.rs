@@ -143,7 +143,7 @@ fn is_possible(root: &Root, functions: &[PciFunction], nodes: &[NumaNode]) {
     );
     for function in functions {
         assert!(is_node(function.numa_node), "{function:?}");
-        assert!(function.class <= 0xff_ffff, "{function:?}");
+        assert!(function.class <= Some(0xff_ffff), "{function:?}");
         assert_ne!(function.parent, Some(function.address), "{function:?}");
         let end = format!("/{}", function.address);
         let path = &function.path;

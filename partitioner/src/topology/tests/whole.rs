@@ -120,7 +120,7 @@ fn a_lost_gpu_says_so() {
 fn links_of_other_makers_have_their_word_in_the_matrix() {
     let mut map = map(&PLACES);
     for one in &mut map.accelerators {
-        one.vendor = Vendor::Amd;
+        one.vendor = Some(Vendor::Amd);
     }
     map.links.push(Link {
         a: End::Accelerator(FIRST.to_owned()),

@@ -78,11 +78,11 @@ pub enum AcceleratorHealth {
 }
 
 impl Accelerator {
-    /// An accelerator of which nothing is known but where it is and who made it.
-    pub fn at(pci: PciAddress, vendor: Vendor) -> Self {
+    /// An accelerator of which nothing is known but where it is and, where somebody says, who made it.
+    pub fn at(pci: PciAddress, vendor: impl Into<Option<Vendor>>) -> Self {
         Self {
             id: pci.to_string(),
-            vendor,
+            vendor: vendor.into(),
             model: String::new(),
             pci: Some(pci),
             numa_node: None,
@@ -112,8 +112,8 @@ pub struct Accelerator {
     /// A name that stays while the machine is not rebuilt: the PCI address, or the kernel's name of a device that
     /// has none (`neuron0`, `fpga0`).
     pub id: String,
-    /// Who made it.
-    pub vendor: Vendor,
+    /// Who made it; `None` where nobody says.
+    pub vendor: Option<Vendor>,
     /// Marketing name, else what the driver calls it, else the PCI ids (`1002:74a1`).
     pub model: String,
     /// Where it sits.

@@ -3,7 +3,7 @@
 /// The processors of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cpus {
-    /// Threads that are online, as the kernel lists them (`0-55,112-167`).
+    /// Threads that are online, as the kernel lists them (`0-55,112-167`); empty where the kernel does not say.
     pub online: String,
     /// Threads that are present and not online, as the kernel lists them; empty for none.
     pub offline: String,
@@ -19,10 +19,10 @@ pub struct Cpus {
     pub model_number: Option<u32>,
     /// Packages (sockets), by id.
     pub packages: Vec<Package>,
-    /// Cores that have a thread online.
-    pub cores: u32,
-    /// Threads that are online.
-    pub threads: u32,
+    /// Cores that have a thread online; `None` where the kernel does not name every thread's.
+    pub cores: Option<u32>,
+    /// Threads that are online; `None` where the kernel does not say.
+    pub threads: Option<u32>,
     /// Kinds of cores of a hybrid machine, the most capable first; empty where all are alike.
     pub kinds: Vec<CoreKind>,
     /// Caches, each once, by level, kind and first CPU.
@@ -40,8 +40,8 @@ pub struct Package {
     pub id: u32,
     /// Its online threads, as the kernel lists them.
     pub cpus: String,
-    /// Its cores that have a thread online.
-    pub cores: u32,
+    /// Its cores that have a thread online; `None` where the kernel does not name every thread's.
+    pub cores: Option<u32>,
     /// Its dies, by first CPU; one where the kernel names none.
     pub dies: Vec<Die>,
     /// Threads of each group of cores between core and die that the kernel names (`cluster_cpus_list`), by first

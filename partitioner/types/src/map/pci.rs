@@ -7,8 +7,8 @@ use crate::pci::PciAddress;
 pub struct PciFunction {
     /// Where it sits.
     pub address: PciAddress,
-    /// Class code: base class, sub class, interface (`0x030200`).
-    pub class: u32,
+    /// Class code: base class, sub class, interface (`0x030200`). Every kernel shows one; zero is one of old devices.
+    pub class: Option<u32>,
     /// Vendor id; every kernel shows one, an imported description need not.
     pub vendor: Option<u16>,
     /// Device id; the same.
@@ -42,7 +42,7 @@ impl PciFunction {
     pub fn at(address: PciAddress, path: String) -> Self {
         Self {
             address,
-            class: 0,
+            class: None,
             vendor: None,
             device: None,
             subsystem: None,
@@ -59,9 +59,14 @@ impl PciFunction {
         }
     }
 
-    /// Base class and sub class, as `lspci` has them: `0x0302` for a 3D controller.
-    pub fn class_pair(&self) -> u16 {
-        u16::try_from(self.class >> 8 & 0xffff).unwrap_or(u16::MAX)
+    /// Base class and sub class, as `lspci` has them: `0x0302` for a 3D controller. `None` where nobody says.
+    pub fn class_pair(&self) -> Option<u16> {
+        u16::try_from(self.class? >> 8).ok()
+    }
+
+    /// Base class: `0x12` for a processing accelerator. `None` where nobody says.
+    pub fn base_class(&self) -> Option<u16> {
+        self.class_pair().map(|pair| pair >> 8)
     }
 }
 

@@ -18,7 +18,7 @@ impl From<&Accelerator> for v1::Accelerator {
             |(key, value): (&CapabilityKey, &Capability)| (key.as_str().to_owned(), value.into());
         Self {
             id: one.id.clone(),
-            vendor: one.vendor.to_string(),
+            vendor: one.vendor.map(|vendor| vendor.to_string()),
             model: one.model.clone(),
             pci: one.pci.map(|pci| pci.to_string()),
             numa_node: one.numa_node,
@@ -40,8 +40,10 @@ impl TryFrom<v1::Accelerator> for Accelerator {
     type Error = ConvertError;
 
     fn try_from(one: v1::Accelerator) -> Result<Self, ConvertError> {
-        let vendor = Vendor::from_word(&one.vendor)
-            .ok_or_else(|| number_error("vendor", &one.vendor, "a vendor of accelerators"))?;
+        let vendor = |word: String| {
+            Vendor::from_word(&word)
+                .ok_or_else(|| number_error("vendor", &word, "a vendor of accelerators"))
+        };
         let mut capabilities = std::collections::BTreeMap::new();
         for (word, value) in one.capabilities {
             // A later release may know more keys than this one; what it says of them is not understood.
@@ -56,7 +58,7 @@ impl TryFrom<v1::Accelerator> for Accelerator {
         }
         Ok(Self {
             id: text("id", one.id, NAME_LIMIT)?,
-            vendor,
+            vendor: one.vendor.map(vendor).transpose()?,
             model: text("model", one.model, NAME_LIMIT)?,
             pci: one.pci.map(|pci| parse("pci", &pci)).transpose()?,
             numa_node: one.numa_node,

@@ -49,8 +49,9 @@ impl TryFrom<v1::HostMap> for HostMap {
             .retain(|link| LinkKind::from_word(&link.kind).is_some());
         map.devices
             .retain(|device| DeviceClass::from_word(&device.class).is_some());
+        let is_known = |vendor: &String| Vendor::from_word(vendor).is_some();
         map.accelerators
-            .retain(|one| Vendor::from_word(&one.vendor).is_some());
+            .retain(|one| one.vendor.as_ref().is_none_or(is_known));
         let cpus = map.cpus.map(Cpus::try_from).transpose().at("cpus")?;
         let mut pci = each("pci", map.pci, FUNCTION_LIMIT, PciFunction::try_from)?;
         // Whoever looks for one relies on their order; of two at one address the first stays so.

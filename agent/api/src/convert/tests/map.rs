@@ -1,7 +1,9 @@
 //! The map on the wire, word by word.
 
 use kerf_types::inventory::NumaNode;
-use kerf_types::map::{Accelerator, ClassDevice, DeviceClass, Link, LinkKind, PciFunction, Vendor};
+use kerf_types::map::{
+    Accelerator, ClassDevice, Cpus, DeviceClass, Link, LinkKind, PciFunction, Vendor,
+};
 use kerf_types::{Bytes, HostMap, PciAddress};
 
 use super::check;
@@ -32,7 +34,10 @@ fn every_word_of_the_map_survives_the_wire() {
     ];
     for vendor in vendors {
         let one = map.accelerators.first().cloned().expect("an accelerator");
-        check::<_, v1::Accelerator>(&Accelerator { vendor, ..one });
+        check::<_, v1::Accelerator>(&Accelerator {
+            vendor: Some(vendor),
+            ..one
+        });
     }
 }
 
@@ -89,7 +94,7 @@ fn kinds_that_a_later_release_knows_are_left_out() {
     let one = message.accelerators.first().cloned().expect("one");
     message.accelerators.push(v1::Accelerator {
         id: "other".to_owned(),
-        vendor: "acme".to_owned(),
+        vendor: Some("acme".to_owned()),
         ..one
     });
     assert_eq!(HostMap::try_from(message), Ok(map));
@@ -108,5 +113,30 @@ fn what_a_node_does_not_say_stays_unknown() {
             memory: memory.map(Bytes),
             ..NumaNode::default()
         });
+    }
+}
+
+#[test]
+fn what_the_map_does_not_say_stays_unknown() {
+    let map = inventory().map;
+    let one = map.accelerators.first().cloned().expect("one");
+    check::<_, v1::Accelerator>(&Accelerator {
+        vendor: None,
+        ..one
+    });
+    let function = map.pci.first().cloned().expect("a function");
+    for class in [None, Some(0)] {
+        check::<_, v1::PciFunction>(&PciFunction {
+            class,
+            ..function.clone()
+        });
+    }
+    for count in [None, Some(0)] {
+        let cpus = Cpus {
+            cores: count,
+            threads: count,
+            ..Cpus::default()
+        };
+        check::<_, v1::Cpus>(&cpus);
     }
 }

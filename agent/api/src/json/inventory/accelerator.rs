@@ -13,8 +13,8 @@ use super::place::known;
 pub struct Accelerator {
     /// A name that stays while the machine is not rebuilt: the PCI address, or the kernel's name.
     pub id: String,
-    /// `amd`, `aws`, `google`, `habana`, `intel`, `nec`, `nvidia`, else `pci-` and the vendor id.
-    pub vendor: String,
+    /// `amd`, `aws`, `google`, `habana`, `intel`, `nec`, `nvidia`, else `pci-` and the vendor id; null where nobody says.
+    pub vendor: Option<String>,
     /// Marketing name, else what the driver calls it, else the PCI ids.
     pub model: String,
     /// PCI address, `domain:bus:device.function`.
@@ -122,7 +122,7 @@ impl From<&facts::Accelerator> for Accelerator {
         };
         Self {
             id: one.id.clone(),
-            vendor: one.vendor.to_string(),
+            vendor: one.vendor.map(|vendor| vendor.to_string()),
             model: one.model.clone(),
             bdf: one.pci.map(|pci| pci.to_string()),
             numa_node: one.numa_node,

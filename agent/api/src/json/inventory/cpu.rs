@@ -9,7 +9,7 @@ use super::place::known;
 /// The processors of a host. Lists of CPUs are as the kernel writes them, `0-55,112-167`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Cpus {
-    /// Threads that are online.
+    /// Threads that are online; empty where the kernel does not say.
     pub online: String,
     /// Threads that are present and not online; empty for none.
     pub offline: String,
@@ -25,10 +25,10 @@ pub struct Cpus {
     pub model_number: Option<u32>,
     /// Packages (sockets), by id.
     pub packages: Vec<Package>,
-    /// Cores that have a thread online.
-    pub cores: u32,
-    /// Threads that are online.
-    pub threads: u32,
+    /// Cores that have a thread online; null where the kernel does not name every thread's.
+    pub cores: Option<u32>,
+    /// Threads that are online; null where the kernel does not say.
+    pub threads: Option<u32>,
     /// Kinds of cores of a hybrid machine, the most capable first; empty where all are alike.
     pub kinds: Vec<CoreKind>,
     /// Caches, each once.
@@ -46,8 +46,8 @@ pub struct Package {
     pub id: u32,
     /// Its online threads.
     pub cpus: String,
-    /// Its cores that have a thread online.
-    pub cores: u32,
+    /// Its cores that have a thread online; null where the kernel does not name every thread's.
+    pub cores: Option<u32>,
     /// Its dies.
     pub dies: Vec<Die>,
     /// Threads of each group of cores between core and die.

@@ -12,8 +12,8 @@ use super::place::known;
 pub struct PciFunction {
     /// Where it sits.
     pub bdf: String,
-    /// Base class, sub class and interface: `0x030200`.
-    pub class: String,
+    /// Base class, sub class and interface: `0x030200`; null where nobody says.
+    pub class: Option<String>,
     /// Vendor id.
     pub vendor: Option<String>,
     /// Device id.
@@ -76,7 +76,7 @@ impl From<&facts::PciFunction> for PciFunction {
         let id = |id: u16| format!("0x{id:04x}");
         Self {
             bdf: function.address.to_string(),
-            class: format!("0x{:06x}", function.class),
+            class: function.class.map(|class| format!("0x{class:06x}")),
             vendor: function.vendor.map(id),
             device: function.device.map(id),
             subsystem_vendor: function.subsystem.map(|(vendor, _)| id(vendor)),

@@ -109,14 +109,16 @@ fn shown(text: &str) -> String {
 fn title(host: &Inventory) -> String {
     let cpus = &host.map.cpus;
     let model = cpus.model.clone().unwrap_or_default();
-    if cpus.threads == 0 {
+    let Some(threads) = cpus.threads else {
         return host.host.clone();
-    }
+    };
     let packages = cpus.packages.len();
     let s = if packages == 1 { "" } else { "s" };
+    let cores = cpus.cores.map(|cores| format!("{cores} cores, "));
+    let cores = cores.unwrap_or_default();
     let text = format!(
-        "{}  {packages} package{s}, {} cores, {} threads  {model}",
-        host.host, cpus.cores, cpus.threads
+        "{}  {packages} package{s}, {cores}{threads} threads  {model}",
+        host.host
     );
     text.trim_end().to_owned()
 }

@@ -24,7 +24,7 @@ fn function(path: &str, class: u32) -> PciFunction {
     let mut function = PciFunction::at(address, format!("/sys/devices/{path}"));
     root.clone_into(&mut function.host_bridge);
     function.numa_node = Some(u32::from(root == "pci0000:85"));
-    function.class = class;
+    function.class = Some(class);
     function.link = Some(PciLink {
         speed: Some(LinkSpeed(2_500)),
         width: Some(8),

@@ -47,7 +47,9 @@ fn a_group_needs_its_own_thread_and_no_other_groups() {
         .map(|package| package.cpus.as_str())
         .collect();
     assert_eq!(packages, ["0-1", "2-3"]);
-    assert_eq!(cpus.cores, 3);
+    // Which core thread 1 is of is not known, so neither is how many there are; package 1 knows its own.
+    let cores = cpus.packages.iter().map(|package| package.cores);
+    assert_eq!((cpus.cores, cores.collect()), (None, vec![None, Some(2)]));
     assert_eq!(
         odd,
         [
@@ -63,7 +65,9 @@ fn a_thread_that_names_no_group_is_in_none() {
     files = files.thread(0, &[("package_cpus", "1"), ("core_cpus", "1")]);
     files = files.thread(1, &[("core_cpus", "zz")]);
     let (cpus, odd) = files.read();
-    assert_eq!((cpus.threads, cpus.cores, cpus.packages.len()), (2, 1, 1));
+    let cores = cpus.packages.iter().map(|package| package.cores);
+    assert_eq!((cpus.threads, cpus.cores), (Some(2), None));
+    assert_eq!(cores.collect::<Vec<_>>(), [Some(1)]);
     assert_eq!(
         odd,
         [
@@ -72,6 +76,17 @@ fn a_thread_that_names_no_group_is_in_none() {
             "cpu1/topology/core_cpus: \"zz\" is not a mask",
         ]
     );
+}
+
+#[test]
+fn without_topology_nobody_knows_how_many_cores_there_are() {
+    let (cpus, _) = Files::default()
+        .with("online", "0-1")
+        .with("cpu0/online", "1")
+        .with("cpu1/online", "1")
+        .read();
+    assert_eq!((cpus.threads, cpus.cores), (Some(2), None));
+    assert!(cpus.packages.is_empty(), "{cpus:?}");
 }
 
 #[test]
@@ -203,8 +218,8 @@ fn check(root: &Root) -> Result<(), TestCaseError> {
     let (cpus, nodes) = (cpu::cpus(&reader), numa::nodes(&reader));
     // Whatever they say, it adds up.
     let threads = cpus.packages.iter().map(|package| set(&package.cpus).len());
-    prop_assert!(threads.sum::<u32>() <= cpus.threads);
-    prop_assert!(cpus.cores <= cpus.threads && cpus.threads <= 8);
+    prop_assert!(threads.sum::<u32>() <= cpus.threads.unwrap_or_default());
+    prop_assert!(cpus.cores <= cpus.threads && cpus.threads <= Some(8));
     prop_assert!(nodes.len() <= 2);
     for node in &nodes {
         prop_assert!(node.distances.is_empty() || node.distances.len() == nodes.len());
