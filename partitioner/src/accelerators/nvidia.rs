@@ -26,9 +26,9 @@ pub(super) fn find(scene: &Scene<'_>) -> Found {
     if functions.is_empty() {
         return Found::default();
     }
-    // Reading these files takes the driver's lock, which may be held for ever. On the real machine NVML tells the same
-    // behind a deadline, so that the driver is not entered here; elsewhere they are plain files.
-    let read = |root: &Root| match root.is_real() {
+    // Reading these files takes the driver's lock, which may be held for ever. Where they are the driver's NVML tells the
+    // same behind a deadline, so that the driver is not entered here; elsewhere they are plain files.
+    let read = |root: &Root| match root.is_on_proc(driver::GPUS) {
         true => Ok(Vec::new()),
         false => driver::gpus(root),
     };

@@ -7,7 +7,8 @@ use kerf_types::{DeviceMinor, GpuUuid, PciAddress};
 
 use super::{Root, SysfsError};
 
-const GPUS: &str = "proc/driver/nvidia/gpus";
+/// A folder for each GPU.
+pub const GPUS: &str = "proc/driver/nvidia/gpus";
 
 /// A GPU as the kernel driver knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

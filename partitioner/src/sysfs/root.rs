@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 /// Most bytes that one file may have. The largest that the driver writes, `mig-minors`, has 110 KB on
 /// a host of 32 GPUs; a tree that hands out more is broken or hostile.
@@ -97,7 +98,20 @@ impl Root {
         &self.path
     }
 
-    /// Whether it is the machine that this process runs on.
+    /// Whether what lies at a path is the kernel's own `/proc`, also under a root that is bound somewhere else. What
+    /// cannot be asked counts as it, since a driver behind it may hang. Asking enters no driver.
+    pub fn is_on_proc(&self, path: &str) -> bool {
+        match self.resolve(path, OFlag::O_PATH) {
+            Ok(fd) => {
+                fstatfs(&fd).map_or(true, |found| found.filesystem_type() == PROC_SUPER_MAGIC)
+            }
+            Err(errno) => !is_absent(errno),
+        }
+    }
+
+    /// Whether it is `/` of this process. The machine's root that is bound elsewhere is not: what this decides (nodes with
+    /// the numbers of real hardware) is refused in any tree that only may be the machine's. Whether reading enters a
+    /// driver is [`Root::is_on_proc`]'s.
     pub fn is_real(&self) -> bool {
         self.path == Path::new("/")
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns `/proc/driver/nvidia/gpus/<address>/numa_status`, a file that NVIDIA's driver makes only on platforms where
 //! GPU memory is a node (`kernel-open/nvidia/nv-procfs.c` of its open kernel modules). Reading it takes the GPU's
-//! lock inside the driver and can hang as NVML does, so on the real machine it is read by a thread that can be left
+//! lock inside the driver and can hang as NVML does, so where the folder is the kernel's it is read by a thread that can be left
 //! behind, one at a time. Which addresses there are is asked of the folder alone, which does not enter the driver.
 
 use std::collections::BTreeMap;
@@ -75,7 +75,7 @@ fn statuses(reader: &Reader<'_>) -> Option<Vec<Status>> {
     if files.is_empty() {
         return Some(Vec::new());
     }
-    if !root.is_real() {
+    if !root.is_on_proc(GPUS) {
         return Some(read(root, files));
     }
     let place = root.path().to_owned();

@@ -232,6 +232,18 @@ fn the_kernel_driver_names_its_gpus() {
 }
 
 #[test]
+fn the_kernels_proc_is_known_under_any_root() {
+    let real = Root::open(Path::new("/")).expect("the root");
+    assert!(real.is_on_proc("proc/sys"));
+    assert!(!real.is_on_proc("dev") && !real.is_on_proc("proc/no-such-folder"));
+    // As under a root that is bound somewhere: its path is not `/`, and what it shows is the kernel's.
+    let bound = Root::open(Path::new("/proc")).expect("a root");
+    assert!(!bound.is_real() && bound.is_on_proc("sys/kernel"));
+    let (_folder, copy) = tree(&[("proc/driver/nvidia/gpus/0000:01:00.0/information", "")]);
+    assert!(!copy.is_on_proc("proc/driver/nvidia/gpus"));
+}
+
+#[test]
 fn the_real_root_is_known() {
     assert!(Root::open(Path::new("/")).expect("the root").is_real());
     let (_folder, root) = tree(&[]);
