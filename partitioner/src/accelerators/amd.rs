@@ -156,7 +156,7 @@ fn capabilities(
 
 /// Most partitions that these modes make. CPX makes one of each XCC, so that nobody knows the most where nobody knows
 /// the XCCs: kernels before 6.6 have no `num_xcc`.
-fn most_partitions(modes: &[ComputePartition], xccs: Option<u64>) -> Option<u64> {
+pub(super) fn most_partitions(modes: &[ComputePartition], xccs: Option<u64>) -> Option<u64> {
     let xccs = xccs.and_then(|xccs| u32::try_from(xccs).ok());
     let partitions = |mode: &ComputePartition| match (mode, xccs) {
         (ComputePartition::Cpx, None) => None,

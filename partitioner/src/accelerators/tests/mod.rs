@@ -11,6 +11,7 @@ mod nvidia;
 mod other;
 mod pcie;
 mod registry;
+mod told;
 mod tpu;
 
 use std::fs;
