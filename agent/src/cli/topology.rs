@@ -6,7 +6,7 @@ mod picture;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use kerf_api::json::inventory::Nic;
+use kerf_api::json::inventory::{Nic, NicKind};
 use kerf_api::json::{Inventory, Topology};
 use kerf_api::v1;
 use kerf_partitioner::discover::topology;
@@ -271,14 +271,15 @@ fn processor_legend(topology: &Topology, links: &[Link], style: Style) -> String
     format!("\n{head}\n{}", table.render(style, "  "))
 }
 
-/// Which interface each `NIC<n>` is.
+/// Which interface each `NIC<n>` is: those that do RDMA, in order. Several may be of one function, which may be an
+/// accelerator's as well.
 fn nic_legend(topology: &Topology, nics: &[Nic], style: Style) -> String {
     let mut table = Table::new(&["", "", ""]);
-    for row in &topology.rows {
-        let is_it = |nic: &&Nic| nic.bdf.is_some() && nic.bdf == row.pci;
-        if let Some(nic) = nics.iter().find(is_it) {
-            table.push(row![&row.device, "=", &nic.name]);
-        }
+    let rows = topology.rows.iter();
+    let rows = rows.filter(|row| row.device.starts_with("NIC"));
+    let nics = nics.iter().filter(|nic| nic.kind == NicKind::Rdma);
+    for (row, nic) in rows.zip(nics) {
+        table.push(row![&row.device, "=", &nic.name]);
     }
     if table.is_empty() {
         return String::new();

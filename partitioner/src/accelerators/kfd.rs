@@ -158,9 +158,16 @@ pub(super) fn is_there(reader: &Reader<'_>) -> bool {
 
 fn node(reader: &Reader<'_>, number: u32) -> Option<Node> {
     let folder = format!("{KFD}/topology/nodes/{number}");
-    // A GPU that this process may not use has an empty file (`kfd_devcgroup_check_permission`).
-    let text = reader.text(&format!("{folder}/properties"))?;
+    let path = format!("{folder}/properties");
+    let text = reader.text(&path).unwrap_or_default();
     let facts = properties(&text);
+    if facts.is_empty() {
+        // So is that of a GPU which this process may not use (`kfd_devcgroup_check_permission`).
+        return reader.odd(
+            &path,
+            "says nothing, so that the links of this GPU are not known",
+        );
+    }
     let facts = facts
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value));

@@ -62,8 +62,7 @@ pub fn accelerators(
         found.accelerators.extend(more.accelerators);
         found.links.extend(more.links);
     }
-    let place = |one: &Accelerator| (one.pci.is_none(), one.pci, one.id.clone());
-    found.accelerators.sort_by_key(place);
+    Accelerator::sort(&mut found.accelerators);
     found.accelerators.dedup_by(|next, kept| next.id == kept.id);
     found
         .links

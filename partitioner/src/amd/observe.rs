@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use super::{AmdError, kfd};
 use crate::systree::{self, SysTree, fact};
 
+/// AMD's vendor id.
+const AMD: u32 = 0x1002;
 const DRIVER: &str = "/sys/bus/pci/drivers/amdgpu";
 
 /// The folder of a PCI function.
@@ -40,7 +42,8 @@ pub fn observe(tree: &dyn SysTree, pci: PciAddress, now: Timestamp) -> Result<Am
     let text = |name: &str| fact(tree, &format!("{folder}/{name}")).filter(|text| !text.is_empty());
     let label = |name: &str| text(name).and_then(|text| systree::label(&text));
     let ids = |name: &str| text(name).as_deref().and_then(hexadecimal);
-    let (vendor, device) = (ids("vendor").unwrap_or(0), ids("device").unwrap_or(0));
+    // amdgpu serves no other vendor's.
+    let (vendor, device) = (ids("vendor").unwrap_or(AMD), ids("device"));
     let bytes = |name: &str| text(name)?.parse().ok().map(Bytes);
     let banks = || nodes.partitions.iter().filter_map(|one| one.memory);
     let banks = || Bytes(banks().map(|bytes| bytes.0).fold(0, u64::saturating_add));
@@ -49,13 +52,17 @@ pub fn observe(tree: &dyn SysTree, pci: PciAddress, now: Timestamp) -> Result<Am
     Ok(AmdGpu {
         index: u32::try_from(place).unwrap_or(u32::MAX),
         pci,
-        name: label("product_name").unwrap_or_else(|| format!("AMD {device:04x}")),
-        pci_device_id: device << 16 | vendor,
+        name: label("product_name").unwrap_or_else(|| match device {
+            Some(device) => format!("AMD {device:04x}"),
+            None => "AMD GPU".to_owned(),
+        }),
+        pci_device_id: device.unwrap_or_default() << 16 | vendor,
         unique_id: label("unique_id"),
         serial: label("serial_number"),
         memory: bytes("mem_info_vram_total").unwrap_or_else(banks),
         memory_used: bytes("mem_info_vram_used"),
-        numa_node: text("numa_node").and_then(|node| node.parse().ok()),
+        // Which nodes there are is not asked here.
+        numa_node: None,
         xccs: (xccs > 0).then_some(xccs),
         hive: (nodes.hive != 0).then(|| format!("{:016x}", nodes.hive)),
         compute: text("current_compute_partition").and_then(|mode| mode.parse().ok()),

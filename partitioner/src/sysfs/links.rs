@@ -8,12 +8,13 @@ use super::Folder;
 
 /// A function's link; `None` where it has none.
 pub fn of_function(folder: &Folder<'_, '_>) -> Option<PciLink> {
-    // A function has all four files or none of them.
-    let now = folder.text("current_link_speed")?;
+    let now = folder.text("current_link_speed");
     let most = folder.text("max_link_speed");
-    let is_old_spelling = most.as_ref().unwrap_or(&now).ends_with("GT/s");
+    // A function has all four files or none of them, so of most functions no more than two are asked for.
+    let told = most.as_ref().or(now.as_ref())?;
+    let is_old_spelling = told.ends_with("GT/s");
     let link = PciLink {
-        speed: speed(folder, "current_link_speed", &now),
+        speed: now.and_then(|now| speed(folder, "current_link_speed", &now)),
         width: width(folder, "current_link_width"),
         max_speed: most.and_then(|most| speed(folder, "max_link_speed", &most)),
         max_width: width(folder, "max_link_width"),

@@ -3,7 +3,7 @@
 //!
 //! Owns which of them are told, and in which order. Never asks for counters, and knows nothing of addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::PciAddress;
 use kerf_types::inventory::{Nic, NicKind, NicPort, NumaNode, Rate};
@@ -16,6 +16,8 @@ use super::{Folder, Reader, pci};
 
 const RDMA: &str = "sys/class/infiniband";
 const NET: &str = "sys/class/net";
+/// GIDs of a port that are asked for their interface.
+const GIDS: u32 = 4;
 
 /// Every RDMA interface by name, then every other interface of a PCI function by name. A network interface of a
 /// function that does RDMA is named by that, and not told again. A bond has no PCI function of its own.
@@ -23,12 +25,19 @@ pub fn nics(reader: &Reader<'_>, functions: &[PciFunction], nodes: &[NumaNode]) 
     let place = Place::new(reader, functions, nodes);
     let mut netdevs = netdevs(reader);
     let mut found = rdma(reader, &place);
+    let mut devices: BTreeMap<PciAddress, u32> = BTreeMap::new();
+    for pci in found.iter().filter_map(|nic| nic.pci) {
+        *devices.entry(pci).or_default() += 1;
+    }
     for nic in &mut found {
-        nic.netdevs = nic
-            .pci
-            .and_then(|pci| netdevs.get(&pci))
-            .cloned()
-            .unwrap_or_default();
+        let Some(pci) = nic.pci else { continue };
+        let of_function = netdevs.get(&pci).map_or(&[][..], Vec::as_slice);
+        let is_alone = devices.get(&pci) == Some(&1);
+        nic.netdevs = if is_alone && of_function.len() < 2 {
+            of_function.to_vec()
+        } else {
+            own_netdevs(reader, &nic.name, of_function)
+        };
     }
     netdevs.retain(|address, _| !found.iter().any(|nic| nic.pci == Some(*address)));
     let plain = netdevs.into_iter();
@@ -64,6 +73,27 @@ fn rdma(reader: &Reader<'_>, place: &Place<'_, '_>) -> Vec<Nic> {
             }
         })
         .collect()
+}
+
+/// Of the network interfaces of a function, those that carry an RDMA device: a function has several where it is cut
+/// into sub-functions, or shows the other end of its virtual functions (`gid_attrs/ndevs`,
+/// Documentation/ABI/stable/sysfs-class-infiniband). All of them where the device names none.
+fn own_netdevs(reader: &Reader<'_>, device: &str, of_function: &[String]) -> Vec<String> {
+    let mut own = BTreeSet::new();
+    let ports = format!("{RDMA}/{device}/ports");
+    for port in reader.numbered(&ports, "") {
+        let folder = format!("{ports}/{port}/gid_attrs/ndevs");
+        // The first ones are the port's own; those of its VLANs follow. An unused one cannot be read.
+        for gid in 0..GIDS {
+            own.extend(reader.text(&format!("{folder}/{gid}")));
+        }
+    }
+    let named = of_function.iter().filter(|name| own.contains(*name));
+    let named: Vec<String> = named.cloned().collect();
+    if named.is_empty() {
+        return of_function.to_vec();
+    }
+    named
 }
 
 fn ports(reader: &Reader<'_>, name: &str) -> Vec<NicPort> {

@@ -153,12 +153,11 @@ impl Site<'_, '_> {
     }
 }
 
-/// Whether a function is on. What the kernel answers from its configuration space, the state of its link since Linux
-/// 6.18 among it, wakes one that sleeps, with its driver, at every look.
+/// Whether a function is on. What the kernel answers from its configuration space, in newer kernels the state of its
+/// link as well, wakes one that sleeps, with its driver, at every look. One that no driver serves is "unknown", and on.
 pub fn is_awake(function: &Folder<'_, '_>) -> bool {
-    function
-        .text("power_state")
-        .is_none_or(|state| state == "D0")
+    let state = function.text("power_state");
+    state.is_none_or(|state| matches!(state.as_str(), "D0" | "unknown"))
 }
 
 fn address_at_end(path: &str) -> Option<PciAddress> {

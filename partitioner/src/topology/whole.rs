@@ -37,10 +37,7 @@ pub fn whole(inventory: &Inventory) -> HostMap {
         let one = entry(&mut map.accelerators, gpu.pci, Vendor::Amd);
         add_amd(one, gpu);
     }
-    map.accelerators.sort_by(|one, other| {
-        let key = |one: &Accelerator| (one.pci.is_none(), one.pci, one.id.clone());
-        key(one).cmp(&key(other))
-    });
+    Accelerator::sort(&mut map.accelerators);
     // These follow from the rest.
     let follows =
         |kind| matches!(kind, LinkKind::NvLink | LinkKind::NvLinkC2c) || !LinkKind::is_own(kind);

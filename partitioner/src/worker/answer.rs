@@ -12,7 +12,7 @@ use kerf_api::partitioner::v1::{
     ComputeMode, ComputeModeIs, DeviceNode, DeviceNodes, Identity, Opened, Request, Response,
     Sampled,
 };
-use kerf_types::{DeviceMinor, ParseError, PciAddress, Step, Timestamp};
+use kerf_types::{AmdGpu, DeviceMinor, ParseError, PciAddress, Step, Timestamp};
 use nvml_wrapper::Nvml;
 
 use super::failure::{FailureOf, about, refusal};
@@ -21,8 +21,8 @@ use crate::amd;
 use crate::nodes;
 use crate::nvml::sample::Sampler;
 use crate::nvml::{self, GpuAccess, KnownGpus, Site, apply, compute_mode};
-use crate::sysfs::Root;
 use crate::sysfs::capabilities::CapabilityCache;
+use crate::sysfs::{Reader, Root, numa, pci};
 use crate::systree::SysTree;
 use crate::systree::transaction::Polls;
 use crate::vgpu::{self, WithTool};
@@ -96,7 +96,7 @@ impl<'a> Worker<'a> {
             }
             Call::ObserveAmd(ask) => {
                 let gpu = amd::observe(self.tree, address(&ask.pci)?, now())?;
-                Outcome::AmdGpu((&gpu).into())
+                self.placed(gpu)
             }
             Call::ObserveVgpu(ask) => {
                 Outcome::VgpuGpu((&vgpu::observe(self.tree, address(&ask.pci)?)?).into())
@@ -125,6 +125,14 @@ impl<'a> Worker<'a> {
         })
     }
 
+    /// An AMD GPU with the NUMA node that it is next to, by the rules for any device: its own file may name none, or one
+    /// that does not exist.
+    fn placed(&self, gpu: AmdGpu) -> Outcome {
+        let nodes = numa::near(&Reader::new(self.root));
+        let numa_node = pci::numa_node(self.root, gpu.pci, &nodes);
+        Outcome::AmdGpu((&AmdGpu { numa_node, ..gpu }).into())
+    }
+
     fn identity(&self) -> Identity {
         Identity {
             pid: std::process::id(),
@@ -144,7 +152,7 @@ impl<'a> Worker<'a> {
         }
         let mut patience = Polls::new(AMD_POLLS, AMD_POLL, Instant::now() + AMD_DEADLINE);
         if let Some(gpu) = amd::apply::apply(self.tree, &step, now(), &mut patience) {
-            return Ok(Outcome::AmdGpu((&gpu?).into()));
+            return Ok(self.placed(gpu?));
         }
         let tree = WithTool::new(self.tree, self.programs);
         if let Some(gpu) = vgpu::apply::apply(&tree, &step, &mut patience) {

@@ -9,6 +9,7 @@ use crate::{
     PciAddress, Placement, ProfileName, SliceId, Spot, Timestamp,
 };
 
+mod map;
 mod sharing;
 
 fn check_round_trip<T>(texts: &[&str])

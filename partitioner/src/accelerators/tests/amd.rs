@@ -170,6 +170,20 @@ fn links_are_counted_by_their_bandwidth() {
     }
 }
 
+/// A node that says nothing takes its links with it, which somebody must hear of.
+#[test]
+fn a_node_without_facts_is_odd() {
+    for text in ["", "junk"] {
+        let mut world = World::new();
+        world.function(FIRST, 0x038000, (0x1002, 0x7408), Some("amdgpu"));
+        gpu(&mut world, 1, 0x11, 128, (1, 0));
+        world.file(&format!("{NODES}/2/properties"), text);
+        let (_, oddities) = world.find_with_oddities();
+        let paths: Vec<&str> = oddities.iter().map(|odd| odd.path.as_str()).collect();
+        assert_eq!(paths, [format!("/{NODES}/2/properties")], "{text:?}");
+    }
+}
+
 /// In CPX each XCC is a node; together they are the GPU, and links between them are none of the host's.
 #[test]
 fn partitions_are_summed_up() {

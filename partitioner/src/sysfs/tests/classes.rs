@@ -254,3 +254,42 @@ fn interfaces_with_and_without_rdma() {
         ]
     );
 }
+
+/// A card with a sub-function, and the other end of a virtual function beside its own interface.
+const SHARED: &str = r"
+devices/pci0000:00/0000:00:01.0
+  infiniband/mlx5_0/ports/1/gid_attrs/ndevs/0 = eth0
+  infiniband/mlx5_0/ports/1/gid_attrs/ndevs/1 = eth0.7
+  mlx5_core.sf.2/infiniband/mlx5_1/ports/1/gid_attrs/ndevs/0 = eth1
+  mlx5_core.sf.3/infiniband/mlx5_2/ports/1/gid_attrs/ndevs/0 = \n
+  net/eth0/type = 1
+  net/pf0vf0/type = 1
+  mlx5_core.sf.2/net/eth1/type = 1
+class/infiniband
+  mlx5_0 -> devices/pci0000:00/0000:00:01.0/infiniband/mlx5_0
+  mlx5_1 -> devices/pci0000:00/0000:00:01.0/mlx5_core.sf.2/infiniband/mlx5_1
+  mlx5_2 -> devices/pci0000:00/0000:00:01.0/mlx5_core.sf.3/infiniband/mlx5_2
+class/net
+  eth0 -> devices/pci0000:00/0000:00:01.0/net/eth0
+  pf0vf0 -> devices/pci0000:00/0000:00:01.0/net/pf0vf0
+  eth1 -> devices/pci0000:00/0000:00:01.0/mlx5_core.sf.2/net/eth1
+";
+
+#[test]
+fn interfaces_that_share_a_function_have_their_own_names() {
+    let (_folder, root) = machine(SHARED);
+    let (_, _, nics) = found(&root);
+    let told: Vec<_> = nics
+        .iter()
+        .map(|nic| (nic.name.as_str(), nic.netdevs.join(" ")))
+        .collect();
+    let expected = [
+        ("mlx5_0", "eth0"),
+        ("mlx5_1", "eth1"),
+        ("mlx5_2", "eth0 eth1 pf0vf0"),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(name, netdevs)| (name, netdevs.to_owned()))
+    );
+}

@@ -398,3 +398,38 @@ fn of_two_functions_with_one_address_both_are_told_and_the_listed_one_is_found()
     );
     assert_eq!(map.function_at(twice, "/sys/devices/pci0000:90"), None);
 }
+
+const LINKS: &str = r"
+bus/pci/devices
+  0000:00:01.0 -> devices/pci0000:00/0000:00:01.0
+  0000:00:02.0 -> devices/pci0000:00/0000:00:02.0
+  0000:00:03.0 -> devices/pci0000:00/0000:00:03.0
+devices/pci0000:00/0000:00:01.0
+  current_link_speed = \n
+  max_link_speed = 32.0 GT/s PCIe
+  current_link_width = 8
+devices/pci0000:00/0000:00:02.0
+  power_state = D3cold
+  current_link_speed = 32.0 GT/s PCIe
+  max_link_speed = 32.0 GT/s PCIe
+devices/pci0000:00/0000:00:03.0
+  power_state = unknown
+  current_link_speed = 8 GT/s
+";
+
+#[test]
+fn a_link_is_told_as_far_as_it_is_known_and_of_a_function_that_sleeps_not_at_all() {
+    let (_folder, root) = machine(LINKS);
+    let (functions, _) = read(&root);
+    let link = |address| {
+        let link = at(&functions, address).link?;
+        Some((link.speed, link.width, link.max_speed))
+    };
+    let most = Some(LinkSpeed(32_000));
+    assert_eq!(link("0000:00:01.0"), Some((None, Some(8), most)));
+    assert_eq!(link("0000:00:02.0"), None);
+    assert_eq!(
+        link("0000:00:03.0"),
+        Some((Some(LinkSpeed(8_000)), None, None))
+    );
+}

@@ -77,7 +77,25 @@ pub enum AcceleratorHealth {
     Failed(String),
 }
 
+/// By which names are ordered: `neuron2` comes before `neuron10`.
+pub fn name_order(name: &str) -> (&str, Option<u64>, &str) {
+    let stem = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    let number = name
+        .strip_prefix(stem)
+        .and_then(|digits| digits.parse().ok());
+    (stem, number, name)
+}
+
 impl Accelerator {
+    /// Puts accelerators in their order: by address, then those without one by name.
+    pub fn sort(all: &mut [Self]) {
+        let key = |one: &Self| (one.pci.is_none(), one.pci);
+        all.sort_by(|one, next| {
+            let by_name = || name_order(&one.id).cmp(&name_order(&next.id));
+            key(one).cmp(&key(next)).then_with(by_name)
+        });
+    }
+
     /// An accelerator of which nothing is known but where it is and, where somebody says, who made it.
     pub fn at(pci: PciAddress, vendor: impl Into<Option<Vendor>>) -> Self {
         Self {

@@ -1,9 +1,12 @@
 //! Links between accelerators.
 
+use std::cmp::Ordering;
+
+use super::accelerator::name_order;
 use crate::pci::PciAddress;
 
 /// One end of a link.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum End {
     /// An accelerator, by its [`id`](super::Accelerator::id).
     Accelerator(String),
@@ -11,6 +14,29 @@ pub enum End {
     Switch(PciAddress),
     /// A processor, by its NUMA node.
     Cpu(u32),
+}
+
+impl Ord for End {
+    /// Accelerators in their own order, then switches, then processors.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let key = |end: &Self| match end {
+            Self::Accelerator(_) => (0, None, 0),
+            Self::Switch(address) => (1, Some(*address), 0),
+            Self::Cpu(node) => (2, None, *node),
+        };
+        match (self, other) {
+            (Self::Accelerator(one), Self::Accelerator(next)) => {
+                name_order(one).cmp(&name_order(next))
+            }
+            _ => key(self).cmp(&key(other)),
+        }
+    }
+}
+
+impl PartialOrd for End {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What a link is.
