@@ -78,6 +78,15 @@ pub fn ask(bytes: &[u8]) {
     match &ask {
         Ask::Slice { count, .. } | Ask::Gpus { count } => assert!((1..=112).contains(count)),
         Ask::Capability(wish) => assert!(wish.nvlink.is_none_or(|count| count > 0)),
+        Ask::Imex(of) => {
+            let whole = of.to_string();
+            assert!(
+                whole.starts_with("gpu:") || whole.contains("nvlink:"),
+                "{whole}"
+            );
+            assert_eq!(format!("imex,{whole}").parse(), Ok(ask.clone()));
+            assert_eq!(format!("{whole},imex,imex").parse::<Ask>().ok(), None);
+        }
         Ask::Share { mode, of } => {
             if let Shareable::Capability(wish) = of {
                 assert_eq!(wish.nvlink, None, "a share is of one device");

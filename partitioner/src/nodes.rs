@@ -1,4 +1,5 @@
-//! Device nodes of MIG capabilities, `/dev/nvidia-caps/nvidia-cap<minor>`.
+//! Device nodes of MIG capabilities, `/dev/nvidia-caps/nvidia-cap<minor>`, and of IMEX channels,
+//! `/dev/nvidia-caps-imex-channels/channel<minor>`.
 //!
 //! NVIDIA's own tools make them when they feel like it, and a container can only be given a node that
 //! exists. Owns making what the driver's table names and `/dev` lacks. Never replaces or removes a node:
@@ -14,13 +15,35 @@ use nix::sys::stat::{Mode, SFlag};
 use nix::sys::stat::{fstatat, major, makedev, minor, mkdirat, mknodat};
 
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
-use crate::sysfs::{Root, SysfsError, majors};
+use crate::sysfs::{Root, SysfsError, imex, majors};
 
-/// The folder of the nodes. It is public: the driver checks what a process may open by the node.
-const FOLDER: &str = "nvidia-caps";
+/// Nodes of one driver in one folder.
+struct Kind {
+    /// The driver's name in `/proc/devices`.
+    driver: &'static str,
+    /// The folder under `/dev`. It is public: the driver checks what a process may open by the node.
+    folder: &'static str,
+    /// What stands before the minor in a node's name.
+    prefix: &'static str,
+    /// Permission bits of a node.
+    mode: Mode,
+}
+
+/// The driver gives instance nodes `DeviceFileMode: 292` under `/proc/driver/nvidia/capabilities`.
+const CAPABILITIES: Kind = Kind {
+    driver: majors::NVIDIA_CAPS,
+    folder: "nvidia-caps",
+    prefix: "nvidia-cap",
+    mode: Mode::from_bits_truncate(0o444),
+};
+/// A channel is opened for writing too; nvidia-modprobe makes these with the mode of GPU nodes.
+const CHANNELS: Kind = Kind {
+    driver: majors::NVIDIA_IMEX,
+    folder: "nvidia-caps-imex-channels",
+    prefix: "channel",
+    mode: Mode::from_bits_truncate(0o666),
+};
 const FOLDER_MODE: Mode = Mode::from_bits_truncate(0o755);
-/// What the driver gives instance nodes (`DeviceFileMode: 292` under `/proc/driver/nvidia/capabilities`).
-const NODE_MODE: Mode = Mode::from_bits_truncate(0o444);
 
 /// A character node that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +72,18 @@ pub enum NodeError {
         /// The minor.
         minor: u32,
     },
-    /// The driver of capability nodes is not loaded.
-    #[error("/proc/devices does not name {}", majors::NVIDIA_CAPS)]
-    NoMajor,
+    /// The driver has no IMEX channel of this number.
+    #[error("the driver has no IMEX channel {channel}")]
+    NoChannel {
+        /// The channel.
+        channel: u32,
+    },
+    /// The driver of the nodes is not loaded.
+    #[error("/proc/devices does not name {driver}")]
+    NoMajor {
+        /// Its name there.
+        driver: &'static str,
+    },
     /// The tree is not the real machine's, and its major is that of real hardware.
     #[error(
         "major {major} belongs to {driver} of the real machine, whose devices no tree may open"
@@ -91,29 +123,57 @@ pub fn ensure(root: &Root, minors: &[DeviceMinor]) -> Result<Vec<DeviceNode>, No
         return Ok(Vec::new());
     }
     let table = CapabilityTable::read(root).map_err(|cause| NodeError::Table { cause })?;
+    // Never `config` or `monitor`: who opens these rules or watches every slice.
+    let opens_instance = |minor: DeviceMinor| match table.capability(minor) {
+        Some(Capability::Gi(..) | Capability::Ci(..)) => Ok(minor.0),
+        _ => Err(NodeError::NoCapability { minor: minor.0 }),
+    };
+    make(
+        root,
+        &CAPABILITIES,
+        minors.iter().map(|minor| opens_instance(*minor)),
+    )
+}
+
+/// The same for IMEX channels.
+pub fn ensure_channels(root: &Root, channels: &[u32]) -> Result<Vec<DeviceNode>, NodeError> {
+    if channels.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_there = |channel: u32| match imex::has(root, channel) {
+        true => Ok(channel),
+        false => Err(NodeError::NoChannel { channel }),
+    };
+    make(
+        root,
+        &CHANNELS,
+        channels.iter().map(|channel| is_there(*channel)),
+    )
+}
+
+fn make(
+    root: &Root,
+    kind: &Kind,
+    minors: impl Iterator<Item = Result<u32, NodeError>>,
+) -> Result<Vec<DeviceNode>, NodeError> {
+    let driver = kind.driver;
     let majors = majors::majors(root).map_err(|cause| NodeError::Table { cause })?;
-    let major = *majors.get(majors::NVIDIA_CAPS).ok_or(NodeError::NoMajor)?;
+    let major = *majors.get(driver).ok_or(NodeError::NoMajor { driver })?;
     if !root.is_real() {
         let real = Root::open(Path::new("/")).and_then(|real| majors::character_drivers(&real));
         refuse_real(major, &real.map_err(|cause| NodeError::Table { cause })?)?;
     }
-    let folder = folder(root)?;
+    let folder = folder(root, kind.folder)?;
     let mut nodes = Vec::new();
-    for &DeviceMinor(minor) in minors {
-        // Never `config` or `monitor`: who opens these rules or watches every slice.
-        if !matches!(
-            table.capability(DeviceMinor(minor)),
-            Some(Capability::Gi(..) | Capability::Ci(..))
-        ) {
-            return Err(NodeError::NoCapability { minor });
-        }
-        let name = format!("nvidia-cap{minor}");
+    for minor in minors {
+        let minor = minor?;
+        let name = format!("{}{minor}", kind.prefix);
         let node = DeviceNode {
-            path: format!("/dev/{FOLDER}/{name}"),
+            path: format!("/dev/{}/{name}", kind.folder),
             major,
             minor,
         };
-        ensure_node(&folder, &name, &node)?;
+        ensure_node(&folder, &name, &node, kind.mode)?;
         if root.is_real() {
             ensure_link(root, &node)?;
         }
@@ -134,8 +194,8 @@ fn refuse_real(major: u32, real: &[(u32, String)]) -> Result<(), NodeError> {
     }
 }
 
-fn folder(root: &Root) -> Result<OwnedFd, NodeError> {
-    let path = format!("dev/{FOLDER}");
+fn folder(root: &Root, name: &str) -> Result<OwnedFd, NodeError> {
+    let path = format!("dev/{name}");
     let failed = |operation| {
         let path = format!("/{path}");
         move |cause| NodeError::Io {
@@ -149,13 +209,18 @@ fn folder(root: &Root) -> Result<OwnedFd, NodeError> {
         answer => return answer.map_err(failed("open")),
     }
     let dev = root.folder("dev").map_err(failed("open the parent of"))?;
-    match mkdirat(dev.as_fd(), FOLDER, FOLDER_MODE) {
+    match mkdirat(dev.as_fd(), name, FOLDER_MODE) {
         Ok(()) | Err(Errno::EEXIST) => root.folder(&path).map_err(failed("open")),
         Err(cause) => Err(failed("make")(cause)),
     }
 }
 
-fn ensure_node(folder: &OwnedFd, name: &str, node: &DeviceNode) -> Result<(), NodeError> {
+fn ensure_node(
+    folder: &OwnedFd,
+    name: &str,
+    node: &DeviceNode,
+    mode: Mode,
+) -> Result<(), NodeError> {
     let failed = |operation| {
         move |cause| NodeError::Io {
             operation,
@@ -168,7 +233,7 @@ fn ensure_node(folder: &OwnedFd, name: &str, node: &DeviceNode) -> Result<(), No
         Found::Nothing => {}
     }
     let device = makedev(node.major.into(), node.minor.into());
-    match mknodat(folder.as_fd(), name, SFlag::S_IFCHR, NODE_MODE, device) {
+    match mknodat(folder.as_fd(), name, SFlag::S_IFCHR, mode, device) {
         // No `chmod` after it: it would follow a link that the folder's owner has put here meanwhile. The
         // worker's umask takes no bits away.
         Ok(()) | Err(Errno::EEXIST) => {}
@@ -198,7 +263,7 @@ fn ensure_link(root: &Root, node: &DeviceNode) -> Result<(), NodeError> {
     if check(&folder, &name, node, AtFlags::empty())? == Found::Right {
         return Ok(());
     }
-    let target = format!("../{FOLDER}/nvidia-cap{}", node.minor);
+    let target = node.path.replacen("/dev/", "../", 1);
     match nix::unistd::symlinkat(target.as_str(), folder.as_fd(), name.as_str()) {
         Ok(()) | Err(Errno::EEXIST) => check(&folder, &name, node, AtFlags::empty()).map(drop),
         Err(cause) => Err(failed(cause)),

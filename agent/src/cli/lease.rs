@@ -31,7 +31,7 @@ pub enum Verb {
 /// `kerf lease create`
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// What: 1g.10gb, gpu:2, memory>=20GiB,fp8, gpu,mps for a share, or slice=ID or gpu=ID for one of its name
+    /// What: 1g.10gb, gpu:2, memory>=20GiB,fp8, gpu,mps for a share, gpu:4,imex with an IMEX channel, or slice=ID or gpu=ID for one of its name
     #[arg(value_name = "ASK")]
     ask: String,
     /// containerd namespace of the container that it is for
@@ -220,10 +220,8 @@ fn gives(lease: &LeaseEntry) -> String {
         } => format!("{profile} {id}{}", place(share.as_ref())),
         LeaseSubject::Gpu { pci, share, .. } => format!("gpu {pci}{}", place(share.as_ref())),
     };
-    lease
-        .subjects
-        .iter()
-        .map(subject)
-        .collect::<Vec<_>>()
-        .join(", ")
+    let channel = lease.imex_channel;
+    let channel = channel.map(|channel| format!("IMEX channel {channel}"));
+    let gives = lease.subjects.iter().map(subject).chain(channel);
+    gives.collect::<Vec<_>>().join(", ")
 }

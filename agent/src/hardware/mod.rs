@@ -219,8 +219,31 @@ impl Hardware {
         &self,
         capability_minors: Vec<u32>,
     ) -> Result<Vec<wire::DeviceNode>, HardwareError> {
+        self.make_nodes(wire::EnsureNodes {
+            capability_minors,
+            imex_channels: Vec::new(),
+        })
+        .await
+    }
+
+    /// The same for one IMEX channel.
+    pub async fn ensure_channel(
+        &self,
+        channel: u32,
+    ) -> Result<Vec<wire::DeviceNode>, HardwareError> {
+        self.make_nodes(wire::EnsureNodes {
+            capability_minors: Vec::new(),
+            imex_channels: vec![channel],
+        })
+        .await
+    }
+
+    async fn make_nodes(
+        &self,
+        nodes: wire::EnsureNodes,
+    ) -> Result<Vec<wire::DeviceNode>, HardwareError> {
         let operation = "making device nodes";
-        let call = wire::request::Call::EnsureNodes(wire::EnsureNodes { capability_minors });
+        let call = wire::request::Call::EnsureNodes(nodes);
         match self
             .call(Scope::Host, operation, call, self.deadlines.call)
             .await?

@@ -86,6 +86,10 @@ impl Host {
                     .map(|node| (node.path.clone(), node)),
             );
         }
+        if let Some(channel) = lease.imex {
+            let node = self.channel_node(channel).await?;
+            nodes.insert(node.path.clone(), node);
+        }
         let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
         extra.env.insert(0, visible);
         let nearby = locality::nearby(&Nearest::of(&self.inventory), lease);
@@ -175,7 +179,11 @@ impl Host {
         })
     }
 
-    fn node(&self, path: &Path, expected: Option<(u32, u32)>) -> Result<DeviceNode, HostError> {
+    pub(super) fn node(
+        &self,
+        path: &Path,
+        expected: Option<(u32, u32)>,
+    ) -> Result<DeviceNode, HostError> {
         let bad = |why: String| HostError::Node {
             path: path.display().to_string(),
             why,

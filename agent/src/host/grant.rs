@@ -72,6 +72,7 @@ impl Host {
                 .map(|row| row.lease.clone())
                 .ok_or_else(|| HostError::NoLease { id: id.to_string() });
         }
+        let channel = self.channel_for(&request.wanted)?;
         let mut cuts = Vec::new();
         let subjects = match &request.wanted {
             Wanted::Ask(ask) => self.serve(ask, request, &mut cuts).await,
@@ -79,7 +80,7 @@ impl Host {
             Wanted::Gpu(name) => self.named_gpu(name).map(|subject| vec![subject]),
         };
         let outcome = match subjects {
-            Ok(subjects) => self.write_lease(request, subjects, &cuts).await,
+            Ok(subjects) => self.write_lease(request, (subjects, channel), &cuts).await,
             Err(error) => Err(error),
         };
         let changed = outcome.is_ok() || !cuts.is_empty() || !self.modes.is_empty();
@@ -322,7 +323,7 @@ impl Host {
     async fn write_lease(
         &mut self,
         request: &Reserve,
-        subjects: Vec<Subject>,
+        (subjects, imex): (Vec<Subject>, Option<u32>),
         cuts: &[Cut],
     ) -> Result<Lease, HostError> {
         let conflict = self.leases.values().map(|row| &row.lease).find(|lease| {
@@ -351,6 +352,7 @@ impl Host {
             container: None,
             init: None,
             on_demand: !cuts.is_empty(),
+            imex,
             created,
             expires: Some(expiry(created, request.ttl)),
         };

@@ -19,6 +19,7 @@ mod execute;
 pub(crate) mod fixture;
 mod force;
 mod grant;
+mod imex;
 mod inbox;
 mod kept;
 mod launch;

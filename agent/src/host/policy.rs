@@ -28,16 +28,14 @@ pub fn may_claim(asks: &Asks, lease: &Lease, container: &ContainerRef, runtime_u
     match &lease.holder {
         Holder::Container(bound) => bound == container,
         Holder::Job(_) => false,
-        Holder::User { uid } => {
-            *uid == runtime_uid && may_have(asks, &container.namespace, &lease.subjects)
-        }
+        Holder::User { uid } => *uid == runtime_uid && may_have(asks, &container.namespace, lease),
     }
 }
 
 /// Whether a namespace may ask for everything that a lease is about.
-fn may_have(asks: &Asks, namespace: &str, subjects: &[Subject]) -> bool {
+fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
     let mut counts: BTreeMap<(String, Option<SharingMode>), u32> = BTreeMap::new();
-    for subject in subjects {
+    for subject in &lease.subjects {
         let name = match subject {
             Subject::Slice { profile, .. } => profile.to_string(),
             Subject::Gpu { .. } => "gpu".to_owned(),
@@ -47,6 +45,7 @@ fn may_have(asks: &Asks, namespace: &str, subjects: &[Subject]) -> bool {
     }
     let mut wanted = counts.iter().map(|((name, mode), count)| match mode {
         Some(mode) => format!("{name},{mode}"),
+        None if lease.imex.is_some() => format!("{name}:{count},imex"),
         None => format!("{name}:{count}"),
     });
     wanted.all(|ask| may_ask(asks, namespace, &ask))
@@ -55,8 +54,8 @@ fn may_have(asks: &Asks, namespace: &str, subjects: &[Subject]) -> bool {
 /// Whether one pattern of `[launch.asks]` covers an ask.
 ///
 /// `1g.*` and `gpu` stand for one of these, `1g.*:4` for up to four at once, `gpu:*` for any number, and `*`
-/// for everything. A share is covered by a pattern with its word: `gpu,mps`, `3g.*,mps`, `*,time-slice`. Asks by
-/// capability and CDI names are matched as they are written, in canonical form.
+/// for everything. A share is covered by a pattern with its word: `gpu,mps`, `3g.*,mps`, `*,time-slice`; an IMEX channel
+/// likewise: `gpu:8,imex`. Asks by capability and CDI names are matched as they are written, in canonical form.
 fn covers(pattern: &str, ask: &str) -> bool {
     if pattern == "*" {
         return true;
@@ -67,6 +66,11 @@ fn covers(pattern: &str, ask: &str) -> bool {
         // Less isolation is another thing than what a pattern without the word allows.
         Ok(Ask::Share { mode, of }) => match pattern.rsplit_once(',') {
             Some((pattern, word)) if word == mode.as_str() => matches(pattern, &of.to_string()),
+            _ => false,
+        },
+        // A channel reaches memory of other hosts: a pattern without the word does not allow it.
+        Ok(Ask::Imex(of)) => match pattern.rsplit_once(',') {
+            Some((pattern, "imex")) => covers(pattern, &of.to_string()),
             _ => false,
         },
         Ok(by_capability) => matches(pattern, &by_capability.to_string()),

@@ -11,9 +11,10 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Folders of device nodes under the root of a machine, and how the names of a driver's nodes in them begin.
-const NODES: [(&str, &[&str]); 3] = [
+const NODES: [(&str, &[&str]); 4] = [
     ("dev", &["nvidia", "kfd"]),
     ("dev/nvidia-caps", &["nvidia-cap"]),
+    ("dev/nvidia-caps-imex-channels", &["channel"]),
     ("dev/dri", &["card", "renderD"]),
 ];
 

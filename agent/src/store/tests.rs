@@ -50,6 +50,7 @@ fn lease(store: &mut Store) -> LeaseRow {
         container: Some(ContainerRef::try_new("default", "c1").expect("a container")),
         init: Some(process(42)),
         on_demand: true,
+        imex: None,
         created: Timestamp(5),
         expires: Some(Timestamp(9)),
     };

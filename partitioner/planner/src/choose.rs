@@ -209,7 +209,7 @@ pub fn choose(
     rings: Option<&GpuRings>,
     ask: &Ask,
 ) -> Result<Choice, NoRoom> {
-    let picks = match ask {
+    let picks = match ask.devices() {
         Ask::Slice { profile, count }
             if profile.part(profile.compute_slices) != profile.part(None) =>
         {
@@ -219,6 +219,11 @@ pub fn choose(
         Ask::Gpus { count } => whole::choose(views, usage, rings, *count, false),
         Ask::Capability(requirement) => capability::choose(views, usage, rings, requirement),
         Ask::Share { mode, of } => share::choose(views, usage, *mode, of),
+        // One in another reads from no text.
+        Ask::Imex(_) => Err(Shortage {
+            available: 0,
+            reasons: Vec::new(),
+        }),
     };
     match picks {
         Ok(picks) => Ok(Choice { picks }),

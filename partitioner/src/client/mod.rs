@@ -292,7 +292,10 @@ impl Client {
         capability_minors: Vec<u32>,
         deadline: Duration,
     ) -> Result<Vec<wire::DeviceNode>, ClientError> {
-        let call = Call::EnsureNodes(wire::EnsureNodes { capability_minors });
+        let call = Call::EnsureNodes(wire::EnsureNodes {
+            capability_minors,
+            imex_channels: Vec::new(),
+        });
         match self.call(call, deadline)? {
             Outcome::Nodes(nodes) => Ok(nodes.nodes),
             _ => Err(ClientError::OtherKind),

@@ -7,7 +7,7 @@ use kerf_types::DeviceMinor;
 use nix::sys::stat::{major, minor};
 use tempfile::TempDir;
 
-use super::{DeviceNode, NodeError, ensure, ensure_link};
+use super::{DeviceNode, NodeError, ensure, ensure_channels, ensure_link};
 use crate::sysfs::Root;
 
 const MINORS: &str = "config 1\nmonitor 2\ngpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n";
@@ -57,6 +57,41 @@ fn nodes_are_made_with_the_right_numbers_and_mode() {
 }
 
 #[test]
+fn a_channels_node_is_made_as_far_as_the_driver_has_it() {
+    if !may_make_nodes() {
+        return;
+    }
+    let (folder, root) = machine();
+    let major = MAJOR + 1;
+    let devices = format!("Character devices:\n{major} nvidia-caps-imex-channels\n");
+    let write = |path: &str, text: &str| {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        fs::write(path, text).expect("a file");
+    };
+    let absent = ensure_channels(&root, &[0]);
+    assert!(
+        matches!(absent, Err(NodeError::NoMajor { .. })),
+        "{absent:?}"
+    );
+    write("proc/devices", &devices);
+    write("proc/driver/nvidia/params", "ImexChannelCount: 2\n");
+    let nodes = ensure_channels(&root, &[1]).expect("a node");
+    assert_eq!(nodes[0].path, "/dev/nvidia-caps-imex-channels/channel1");
+    assert_eq!((nodes[0].major, nodes[0].minor), (major, 1));
+    let at = folder.path().join(&nodes[0].path[1..]);
+    assert_eq!(
+        fs::metadata(at).expect("a node").permissions().mode() & 0o600,
+        0o600
+    );
+    let beyond = ensure_channels(&root, &[2]);
+    assert!(
+        matches!(beyond, Err(NodeError::NoChannel { channel: 2 })),
+        "{beyond:?}"
+    );
+}
+
+#[test]
 fn minors_that_open_no_instance_are_refused() {
     let (_folder, root) = machine();
     for minor in [0, 1, 2, 68, u32::MAX] {
@@ -100,7 +135,7 @@ fn a_driver_without_tables_makes_no_nodes() {
     fs::write(folder.path().join("proc/devices"), "Character devices:\n").expect("a file");
     assert!(matches!(
         ensure(&root, &[DeviceMinor(66)]),
-        Err(NodeError::NoMajor)
+        Err(NodeError::NoMajor { .. })
     ));
     fs::write(
         folder.path().join("proc/driver/nvidia-caps/mig-minors"),

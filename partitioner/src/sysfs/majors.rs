@@ -8,6 +8,9 @@ use super::{Root, SysfsError};
 /// The driver of `/dev/nvidia-caps/nvidia-cap<minor>`.
 pub const NVIDIA_CAPS: &str = "nvidia-caps";
 
+/// The driver of `/dev/nvidia-caps-imex-channels/channel<minor>`.
+pub const NVIDIA_IMEX: &str = "nvidia-caps-imex-channels";
+
 /// Majors by driver name. The first one counts where a driver has several.
 pub fn majors(root: &Root) -> Result<BTreeMap<String, u32>, SysfsError> {
     let mut majors = BTreeMap::new();

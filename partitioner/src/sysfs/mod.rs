@@ -12,6 +12,7 @@ pub mod devices;
 pub mod driver;
 mod folder;
 mod identity;
+pub mod imex;
 pub(crate) mod links;
 pub mod majors;
 mod near;

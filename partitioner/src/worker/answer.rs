@@ -117,7 +117,8 @@ impl<'a> Worker<'a> {
             Call::EnsureNodes(ask) => {
                 let minors: Vec<DeviceMinor> =
                     ask.capability_minors.into_iter().map(DeviceMinor).collect();
-                let nodes = nodes::ensure(self.root, &minors)?;
+                let mut nodes = nodes::ensure(self.root, &minors)?;
+                nodes.extend(nodes::ensure_channels(self.root, &ask.imex_channels)?);
                 Outcome::Nodes(DeviceNodes {
                     nodes: nodes.into_iter().map(node).collect(),
                 })

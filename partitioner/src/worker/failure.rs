@@ -142,8 +142,8 @@ impl From<LibraryError> for FailureOf {
 impl From<NodeError> for FailureOf {
     fn from(error: NodeError) -> Self {
         let code = match &error {
-            NodeError::NoCapability { .. } => Code::NotFound,
-            NodeError::NoMajor => Code::NoDriver,
+            NodeError::NoChannel { .. } | NodeError::NoCapability { .. } => Code::NotFound,
+            NodeError::NoMajor { .. } => Code::NoDriver,
             NodeError::Foreign { .. } | NodeError::RealMajor { .. } => Code::Conflict,
             NodeError::Io {
                 cause: Errno::EPERM | Errno::EACCES,

@@ -9,7 +9,9 @@ use super::bounded::bound;
 use crate::accelerators::accelerators;
 use crate::amd;
 use crate::in_words;
-use crate::sysfs::{Reader, Root, SysfsError, cpu, devices, driver, majors, nics, numa, nvme, pci};
+use crate::sysfs::{
+    Reader, Root, SysfsError, cpu, devices, driver, imex, majors, nics, numa, nvme, pci,
+};
 use crate::systree::SysTree;
 
 /// What sysfs tells; what it does not is named among the problems, and a file that is odd among the oddities.
@@ -52,6 +54,7 @@ fn map(reader: &Reader<'_>, nodes: &[NumaNode]) -> HostMap {
         links: found.links,
         cpus: cpu::cpus(reader),
         nvme: nvme::controllers(reader, &pci, nodes),
+        imex: imex::channels(reader),
         pci,
         devices,
         ..HostMap::default()

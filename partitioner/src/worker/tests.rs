@@ -130,6 +130,7 @@ fn requests_before_open_and_broken_ones_are_refused_each() {
     );
     let minors = EnsureNodes {
         capability_minors: vec![3],
+        imex_channels: Vec::new(),
     };
     assert_eq!(
         bare.refusal(6, Some(Call::EnsureNodes(minors))).0,

@@ -35,6 +35,9 @@ pub enum Ask {
         /// Which device.
         of: Shareable,
     },
+    /// Whole GPUs with an IMEX channel of their own (`gpu,imex`, `gpu:4,imex`, `nvlink:4,imex`). What is in it is
+    /// [`Ask::Gpus`], or an [`Ask::Capability`] with `nvlink`: memory of a slice is nobody's to reach from another host.
+    Imex(Box<Ask>),
 }
 
 /// The device of which a share is asked for.
@@ -96,6 +99,9 @@ impl Feature {
 /// Most devices that one ask may name: more than any host has GPUs and slices.
 const COUNT_LIMIT: u32 = 112;
 
+/// The word that asks for an IMEX channel.
+const IMEX: &str = "imex";
+
 impl FromStr for Ask {
     type Err = ParseError;
 
@@ -105,9 +111,17 @@ impl FromStr for Ask {
             ParseError::new(
                 "an accelerator ask",
                 text,
-                "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, or gpu,mps and gpu,time-slice for a share",
+                "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, gpu,mps and gpu,time-slice for a share, \
+                 or gpu:4,imex for whole GPUs with an IMEX channel",
             )
         };
+        if let Some(rest) = split_imex(text) {
+            let whole = rest.parse().ok().filter(Self::is_of_whole_gpus);
+            let hint =
+                "an IMEX channel goes with whole GPUs: write gpu,imex, gpu:4,imex or nvlink:4,imex";
+            let error = || ParseError::new("an ask for whole GPUs beside imex", text, hint);
+            return whole.map(|of| Self::Imex(Box::new(of))).ok_or_else(error);
+        }
         if let Some((mode, rest)) = split_share(text) {
             let of = parse_shareable(&rest).ok_or_else(error)?;
             return Ok(Self::Share { mode, of });
@@ -132,6 +146,34 @@ impl FromStr for Ask {
             .map(Self::Capability)
             .ok_or_else(error)
     }
+}
+
+impl Ask {
+    /// Whether only whole GPUs of one's own can serve it.
+    fn is_of_whole_gpus(&self) -> bool {
+        match self {
+            Self::Gpus { .. } => true,
+            Self::Capability(requirement) => requirement.nvlink.is_some(),
+            Self::Slice { .. } | Self::Share { .. } | Self::Imex(_) => false,
+        }
+    }
+
+    /// The devices that it is about, without what goes with them.
+    pub fn devices(&self) -> &Self {
+        match self {
+            Self::Imex(of) => of,
+            other => other,
+        }
+    }
+}
+
+/// What stands beside the word for an IMEX channel. A second one stays in the rest, where it is refused.
+fn split_imex(text: &str) -> Option<String> {
+    let terms: Vec<&str> = text.split(',').collect();
+    let at = terms.iter().position(|term| *term == IMEX)?;
+    let rest = terms.iter().enumerate().filter(|(other, _)| *other != at);
+    let rest: Vec<&str> = rest.map(|(_, term)| *term).collect();
+    Some(rest.join(","))
 }
 
 /// The word that asks for a share, and the rest. A second one stays in the rest, which nothing reads.
@@ -200,6 +242,7 @@ impl fmt::Display for Ask {
             Self::Gpus { count } => write!(f, "gpu:{count}"),
             Self::Capability(requirement) => requirement.fmt(f),
             Self::Share { mode, of } => write!(f, "{of},{mode}"),
+            Self::Imex(of) => write!(f, "{of},{IMEX}"),
         }
     }
 }

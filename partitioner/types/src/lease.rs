@@ -195,6 +195,8 @@ pub struct Lease {
     pub init: Option<InitProcess>,
     /// Whether its slices were cut for it and go with it.
     pub on_demand: bool,
+    /// The IMEX channel that goes with it; no other lease has that one.
+    pub imex: Option<u32>,
     /// When it was made.
     pub created: Timestamp,
     /// When a reservation ends by itself.

@@ -116,6 +116,13 @@ fn wrong_texts_are_refused() {
     check_refused::<Placement>(&["", "0", "0:0", "60:5", "-1:4", "0:65"]);
     check_refused::<Bytes>(&["", "GiB", "1.5GiB", "-1B", "99999999999TiB"]);
     check_refused::<Ask>(&["", "gpu:0", "gpu:x"]);
+    check_refused::<Ask>(&[
+        "imex",
+        "1g.10gb,imex",
+        "fp8,imex",
+        "gpu,imex,imex",
+        "gpu,mps,imex",
+    ]);
     check_refused::<Ask>(&["gpus", "1g.10gb:0", "fp8,fp8", "1g.10gb,gpu:1", "fp8,"]);
     check_refused::<LeaseId>(&["", "0192F0A4-5C1E-7000-8000-00000000002A", "x"]);
     assert!(ContainerRef::try_new("k8s.io", "../x").is_err());

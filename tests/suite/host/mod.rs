@@ -11,6 +11,7 @@ mod daemons;
 mod faults;
 mod gone;
 mod hot;
+mod imex;
 mod isolation;
 mod layouts;
 mod locality;

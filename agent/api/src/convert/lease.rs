@@ -24,6 +24,7 @@ impl From<&Lease> for v1::Lease {
             // These follow from the host's map and not from the lease: whoever has both fills them in.
             nearest_nics: Vec::new(),
             nearest_nvme: Vec::new(),
+            imex_channel: lease.imex,
         }
     }
 }

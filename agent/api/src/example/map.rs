@@ -3,8 +3,9 @@
 use kerf_types::inventory::{MemoryAccess, MemoryCache, Nic, NicKind, NicPort, NumaNode, Rate};
 use kerf_types::map::{
     Accelerator, AcceleratorHealth, Acs, Cache, CacheKind, Capability, CapabilityKey,
-    CapabilityValue, ClassDevice, CoreKind, Cpus, DeviceClass, Die, End, Link, LinkKind, LinkSpeed,
-    Namespace, Nvme, Oddity, Package, PciFunction, PciLink, Provenance, SriovFunctions, Vendor,
+    CapabilityValue, ClassDevice, CoreKind, Cpus, DeviceClass, Die, End, ImexChannels, Link,
+    LinkKind, LinkSpeed, Namespace, Nvme, Oddity, Package, PciFunction, PciLink, Provenance,
+    SriovFunctions, Vendor,
 };
 use kerf_types::{Bytes, HostMap};
 
@@ -85,6 +86,10 @@ pub fn map() -> HostMap {
             numa_node: Some(0),
         }],
         nvme: vec![nvme()],
+        imex: Some(ImexChannels {
+            count: Some(2_048),
+            nodes: vec![0, 3],
+        }),
         links: vec![Link {
             a: End::Accelerator(accelerator.id.clone()),
             b: End::Switch(pci("0000:0a:00.0")),

@@ -42,6 +42,7 @@ fn lease(subjects: Vec<Subject>) -> Lease {
         container: None,
         init: None,
         on_demand: false,
+        imex: None,
         created: Timestamp(0),
         expires: None,
     }

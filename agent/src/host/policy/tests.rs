@@ -31,6 +31,13 @@ fn a_pattern_covers_names_up_to_its_count() {
         ("3g.*", "3g.40gb,mps", false),
         ("*,mps", "memory>=10GiB,fp8,mps", true),
         ("*", "gpu,time-slice", true),
+        ("gpu:4", "gpu:2,imex", false),
+        ("gpu:4,imex", "gpu:2,imex", true),
+        ("gpu:4,imex", "gpu:8,imex", false),
+        ("gpu:4,imex", "gpu:2", false),
+        ("nvlink:*,imex", "nvlink:4,imex", true),
+        ("*,imex", "gpu:8,imex", true),
+        ("*", "gpu:8,imex", true),
         ("1g.*", "slice=0000:0d:00.0/0:1", false),
         ("slice=*", "slice=0000:0d:00.0/0:1", true),
     ] {
@@ -71,6 +78,7 @@ fn lease(holder: Holder) -> Lease {
         container: None,
         init: None,
         on_demand: false,
+        imex: None,
         created: Timestamp(0),
         expires: None,
     }
@@ -84,6 +92,12 @@ fn a_lease_is_no_bearer_token() {
     let one = asks(&[("default", &["1g.*"]), ("k8s.io", &[])]);
     let two = asks(&[("default", &["1g.*:2"]), ("k8s.io", &[])]);
     let bound = lease(Holder::Container(mine.clone()));
+    let with_channel = Lease {
+        imex: Some(0),
+        ..lease(Holder::User { uid: 0 })
+    };
+    let no_word = asks(&[("default", &["1g.*:2"])]);
+    assert!(!may_claim(&no_word, &with_channel, &mine, 0));
     assert!(may_claim(&one, &bound, &mine, 0));
     assert!(!may_claim(&one, &bound, &other, 0));
     let of_root = lease(Holder::User { uid: 0 });

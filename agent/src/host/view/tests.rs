@@ -22,6 +22,7 @@ fn lease(start: u8) -> Lease {
         container: None,
         init: None,
         on_demand: true,
+        imex: None,
         created: Timestamp(0),
         expires: None,
     }

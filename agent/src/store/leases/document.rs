@@ -26,6 +26,9 @@ pub(super) struct Document {
     /// Names of those that are parts of one. Apart, so that a kerfd that knows no parts reads the rest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cut_parts: Vec<String>,
+    /// The IMEX channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imex: Option<u32>,
     created_ms: u64,
     expires_ms: Option<u64>,
     #[serde(default)]
@@ -110,6 +113,7 @@ impl From<&LeaseRow> for Document {
             }),
             cut: whole_cuts(row).collect(),
             cut_parts: part_cuts(row).collect(),
+            imex: lease.imex,
             created_ms: lease.created.0,
             expires_ms: lease.expires.map(|time| time.0),
             wanted: row.wanted.clone(),
@@ -171,6 +175,7 @@ impl TryFrom<Document> for LeaseRow {
             container,
             init: document.init.map(InitProcess::from),
             on_demand: !cut.is_empty(),
+            imex: document.imex,
             created: Timestamp(document.created_ms),
             expires: document.expires_ms.map(Timestamp),
         };

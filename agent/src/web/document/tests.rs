@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kerf_api::json::Web;
-use kerf_types::inventory::{
-    Architecture, Driver, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
-};
+use kerf_types::inventory::{Driver, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote};
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::map::PciFunction;
 use kerf_types::peer::Attempt;
 use kerf_types::profile::{Engines, Profile};
 use kerf_types::{
-    Bytes, CiId, ComputeInstance, ContainerRef, DeviceMinor, Fence, GiId, GpuInstance, HostId,
-    HostMap, JobId, LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
+    Bytes, CiId, ComputeInstance, ContainerRef, Fence, GiId, GpuInstance, HostId, HostMap, JobId,
+    LeaseId, MigMode, PciAddress, Placement, ProfileId, SliceId, Timestamp,
 };
 
 use super::{Facts, JobsSeen, document};
@@ -78,24 +76,13 @@ fn gpu(index: u32, pci: &str, other: &str) -> Gpu {
         index,
         uuid: format!("GPU-{index}").parse().expect("a UUID"),
         pci: at(pci),
-        minor: DeviceMinor(index),
         name: "NVIDIA H100 80GB HBM3".to_owned(),
         pci_device_id: 0x2330_10de,
-        pci_subsystem_id: 0,
-        serial: None,
-        architecture: Architecture::Hopper,
-        compute_capability: (9, 0),
         memory: Bytes(80 << 30),
         numa_node: Some(0),
-        pcie: PcieLink::default(),
         nvlinks: vec![link(0), link(1)],
-        fabric: None,
-        c2c: Vec::new(),
         mig_mode: MigMode::Disabled,
-        profiles: Vec::new(),
-        instances: Vec::new(),
-        processes: Vec::new(),
-        health: Health::Ok,
+        ..crate::host::fixture::gpu(index)
     }
 }
 
@@ -109,6 +96,7 @@ fn lease(number: u8, holder: Holder, state: LeaseState, subject: Subject) -> Lea
         container: None,
         init: None,
         on_demand: false,
+        imex: None,
         created: Timestamp(2_000),
         expires: (state == LeaseState::Reserved).then_some(Timestamp(62_000)),
     }

@@ -20,10 +20,7 @@ pub fn write(tree: &Tree, product: &Product, machine: &Machine) -> Result<(), Cr
     write_module(tree)?;
     tree.folder("proc/driver/nvidia/capabilities/mig")?;
     tree.text("proc/driver/nvidia/version", version(machine.spec()))?;
-    tree.text(
-        "proc/driver/nvidia/params",
-        "ModifyDeviceFiles: 1\nDeviceFileMode: 438\n",
-    )?;
+    tree.text("proc/driver/nvidia/params", params(machine))?;
     for (name, minor, mode) in [("config", 1, 0o400), ("monitor", 2, 0o444)] {
         let path = format!("proc/driver/nvidia/capabilities/mig/{name}");
         tree.text(&path, capability_text(minor, mode))?;
@@ -180,12 +177,30 @@ fn mig_minors() -> String {
     text
 }
 
+/// The driver makes no channel's node by itself. On machines outside of racks it stands for one that was loaded with
+/// `NVreg_ImexChannelCount=0`.
+fn params(machine: &Machine) -> String {
+    let mut text = "ModifyDeviceFiles: 1\nDeviceFileMode: 438\n".to_owned();
+    if has_channels(machine) {
+        text.push_str("ImexChannelCount: 2048\nCreateImexChannel0: 0\n");
+    }
+    text
+}
+
+fn has_channels(machine: &Machine) -> bool {
+    machine.nodes.imex > 0 && machine.spec().is_some_and(MachineSpec::is_in_rack)
+}
+
 /// `/proc/devices` with the names that driver 590 registers and the majors that are really used.
 fn devices(machine: &Machine) -> String {
     let nodes = machine.nodes;
+    let channels = match has_channels(machine) {
+        true => format!("{} nvidia-caps-imex-channels\n", nodes.imex),
+        false => String::new(),
+    };
     format!(
         "Character devices:\n  1 mem\n  5 /dev/tty\n{0} nvidia\n{0} nvidiactl\n{1} nvidia-uvm\n\
-         {2} nvidia-caps\n\nBlock devices:\n  7 loop\n",
+         {2} nvidia-caps\n{channels}\nBlock devices:\n  7 loop\n",
         nodes.frontend, nodes.uvm, nodes.caps
     )
 }

@@ -23,7 +23,7 @@ const NVIDIA_MAJOR: u32 = 195;
 /// Minors of the driver's two general nodes.
 const CONTROL_MINOR: u32 = 255;
 
-/// Chooses three majors for the machine in `folder`. Different folders get different ones as far
+/// Chooses four majors for the machine in `folder`. Different folders get different ones as far
 /// as the range allows, so that a device-cgroup rule for one machine does not name another's nodes.
 ///
 /// # Errors
@@ -36,15 +36,16 @@ pub fn choose(folder: &Path, proc_devices: &str) -> Result<Nodes, CreateError> {
         .collect();
     let seed = folder.as_os_str().as_encoded_bytes().iter();
     let seed = seed.fold(0, |seed, byte| mix(seed ^ u64::from(*byte)));
-    let span = u64::from(LAST_MAJOR - FIRST_MAJOR - 2);
+    let span = u64::from(LAST_MAJOR - FIRST_MAJOR - 3);
     let first = FIRST_MAJOR + u32::try_from(seed % span).unwrap_or(0);
     let nodes = Nodes {
         real: false,
         frontend: first,
         uvm: first + 1,
         caps: first + 2,
+        imex: first + 3,
     };
-    match [nodes.frontend, nodes.uvm, nodes.caps]
+    match [nodes.frontend, nodes.uvm, nodes.caps, nodes.imex]
         .into_iter()
         .find(|major| taken.contains(major))
     {

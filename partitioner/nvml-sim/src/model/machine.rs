@@ -76,6 +76,9 @@ pub struct Nodes {
     pub uvm: u32,
     /// Major of `nvidia-caps/*`.
     pub caps: u32,
+    /// Major of `nvidia-caps-imex-channels/*`, which a tray of a rack has; 0 in a state from before there were any.
+    #[serde(default)]
+    pub imex: u32,
 }
 
 /// Choices in which real drivers differ.

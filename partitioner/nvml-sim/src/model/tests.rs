@@ -28,6 +28,7 @@ fn machine(name: &str) -> Machine {
         frontend: 600,
         uvm: 601,
         caps: 602,
+        imex: 0,
     };
     Machine::new(spec, 1, nodes, START_US)
 }

@@ -21,6 +21,7 @@ fn begun(dir: &Path) -> Store {
         frontend: 600,
         uvm: 601,
         caps: 602,
+        imex: 0,
     };
     let mig = dir.join("root/proc/driver/nvidia/capabilities/gpu0/mig");
     fs::create_dir_all(mig).expect("a writable folder");

@@ -7,6 +7,7 @@ pub mod accelerator;
 pub mod capability;
 pub mod cpu;
 pub mod device;
+pub mod imex;
 pub mod link;
 pub mod pci;
 
@@ -16,6 +17,7 @@ pub use accelerator::{Accelerator, AcceleratorHealth, Vendor};
 pub use capability::{Capabilities, Capability, CapabilityKey, CapabilityValue, Provenance};
 pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
 pub use device::{ClassDevice, DeviceClass, Namespace, Nvme};
+pub use imex::ImexChannels;
 pub use link::{End, Link, LinkKind};
 pub use pci::{Acs, LinkSpeed, PciFunction, PciLink, SriovFunctions};
 
@@ -35,6 +37,8 @@ pub struct HostMap {
     pub accelerators: Vec<Accelerator>,
     /// Links between accelerators that the kernel names: xGMI, Gaudi, Neuron.
     pub links: Vec<Link>,
+    /// IMEX channels of NVIDIA's driver; `None` where it has none.
+    pub imex: Option<ImexChannels>,
     /// Files that do not say what a kernel says there, in order of their paths.
     pub oddities: Vec<Oddity>,
 }

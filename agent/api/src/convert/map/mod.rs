@@ -9,7 +9,8 @@ mod pci;
 use std::fmt;
 
 use kerf_types::map::{
-    Accelerator, ClassDevice, Cpus, DeviceClass, Link, LinkKind, Nvme, Oddity, PciFunction, Vendor,
+    Accelerator, ClassDevice, Cpus, DeviceClass, ImexChannels, Link, LinkKind, Nvme, Oddity,
+    PciFunction, Vendor,
 };
 use kerf_types::{HostMap, PciAddress};
 
@@ -35,6 +36,10 @@ impl From<&HostMap> for v1::HostMap {
             nvme: map.nvme.iter().map(Into::into).collect(),
             accelerators: map.accelerators.iter().map(Into::into).collect(),
             links: map.links.iter().map(Into::into).collect(),
+            imex: map.imex.as_ref().map(|imex| v1::ImexChannels {
+                count: imex.count,
+                nodes: imex.nodes.clone(),
+            }),
             oddities: map.oddities.iter().map(Into::into).collect(),
         }
     }
@@ -77,9 +82,20 @@ impl TryFrom<v1::HostMap> for HostMap {
             nvme: each("nvme", map.nvme, FUNCTION_LIMIT, Nvme::try_from)?,
             accelerators,
             links: each("links", map.links, LINK_LIMIT, Link::try_from)?,
+            imex: map.imex.map(imex).transpose().at("imex")?,
             oddities: each("oddities", map.oddities, ODDITY_LIMIT, Oddity::try_from)?,
         })
     }
+}
+
+fn imex(imex: v1::ImexChannels) -> Result<ImexChannels, ConvertError> {
+    let mut nodes = each("nodes", imex.nodes, FUNCTION_LIMIT, Ok::<u32, ConvertError>)?;
+    nodes.sort_unstable();
+    distinct("nodes", &nodes)?;
+    Ok(ImexChannels {
+        count: imex.count,
+        nodes,
+    })
 }
 
 /// Where a function is. Firmware has been seen to give one address to two, which lie at different paths then.

@@ -50,6 +50,7 @@ fn a_lease_is_shown_whole() {
             boot_id: "b".to_owned(),
         }),
         on_demand: true,
+        imex: None,
         created: Timestamp(1),
         expires: None,
     };

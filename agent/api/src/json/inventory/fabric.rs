@@ -1,4 +1,4 @@
-//! A GPU's place in the NVLink fabric and its links to its processor, as documents show them.
+//! A GPU's place in the NVLink fabric, its links to its processor, and the host's IMEX channels, as documents show them.
 
 use kerf_types::fabric as facts;
 use schemars::JsonSchema;
@@ -50,6 +50,24 @@ pub struct C2cLink {
     pub active: Option<bool>,
     /// What it carries one way, in megabytes a second.
     pub mbps: Option<u32>,
+}
+
+/// IMEX channels of the host, by which processes of several hosts reach each other's GPU memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ImexChannels {
+    /// Channels that the driver was loaded for, numbered from 0; null where it does not say.
+    pub count: Option<u32>,
+    /// Channels whose device nodes exist (`/dev/nvidia-caps-imex-channels/channel<N>`).
+    pub nodes: Vec<u32>,
+}
+
+impl From<&kerf_types::map::ImexChannels> for ImexChannels {
+    fn from(imex: &kerf_types::map::ImexChannels) -> Self {
+        Self {
+            count: imex.count,
+            nodes: imex.nodes.clone(),
+        }
+    }
 }
 
 impl From<&facts::Fabric> for Fabric {

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub use accelerator::{Accelerator, Capabilities, Capability, Link, Oddity, Provenance, Value};
 pub use amd::{AmdGpu, AmdPartition};
 pub use cpu::{Cache, CacheKind, CoreKind, Cpus, Die, Package};
-pub use fabric::{C2cLink, Fabric, FabricHealth};
+pub use fabric::{C2cLink, Fabric, FabricHealth, ImexChannels};
 pub use from::architecture_word;
 pub use gpu::{
     ComputeInstance, ComputeProfile, Engines, Gpu, GpuInstance, GpuProcess, Health, MigMode,
@@ -61,6 +61,8 @@ pub struct Inventory {
     pub accelerators: Vec<Accelerator>,
     /// Links between accelerators, and their ways over PCIe.
     pub links: Vec<Link>,
+    /// IMEX channels of NVIDIA's driver; null where it has none.
+    pub imex: Option<ImexChannels>,
     /// Files that are not as a kernel writes them.
     pub oddities: Vec<Oddity>,
     /// What could not be read, in words; the rest of the inventory stands.
@@ -97,6 +99,7 @@ impl From<&kerf_types::Inventory> for Inventory {
             devices: map.devices.iter().map(Into::into).collect(),
             accelerators: map.accelerators.iter().map(Into::into).collect(),
             links: map.links.iter().map(Into::into).collect(),
+            imex: map.imex.as_ref().map(Into::into),
             oddities: map.oddities.iter().map(Into::into).collect(),
             problems: inventory.problems.clone(),
         }

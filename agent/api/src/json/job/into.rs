@@ -74,6 +74,11 @@ fn ask(text: &str) -> Result<Ask, ConvertError> {
                        host, by their annotation or by a lease";
             Err(ConvertError::new("accelerator", Fault::Conflict { why }))
         }
+        Ask::Imex(_) => {
+            let why = "a job gets no IMEX channel: its members would need one number on every host, and records of \
+                       hosts tell of none; containers of this host have one by their annotation or by a lease";
+            Err(ConvertError::new("accelerator", Fault::Conflict { why }))
+        }
         ask => Ok(ask),
     }
 }

@@ -62,6 +62,9 @@ pub struct LeaseEntry {
     pub nearest_nics: Vec<String>,
     /// NVMe controllers, the same.
     pub nearest_nvme: Vec<String>,
+    /// The IMEX channel that goes with it; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imex_channel: Option<u32>,
 }
 
 /// A fence in its two parts. As one number it would exceed what a JSON number keeps exactly (2^53).
@@ -164,6 +167,7 @@ impl TryFrom<&v1::Lease> for LeaseEntry {
             cdi_name: lease.cdi_name.clone(),
             nearest_nics: lease.nearest_nics.clone(),
             nearest_nvme: lease.nearest_nvme.clone(),
+            imex_channel: lease.imex_channel,
         })
     }
 }

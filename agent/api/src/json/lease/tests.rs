@@ -45,6 +45,7 @@ fn lease_message() -> v1::Lease {
         cdi_name: text("kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"),
         nearest_nics: vec![text("mlx5_0"), text("mlx5_1")],
         nearest_nvme: Vec::new(),
+        imex_channel: None,
     }
 }
 
