@@ -76,8 +76,16 @@ pub fn ask(bytes: &[u8]) {
         return;
     };
     match &ask {
-        Ask::Slice { count, .. } | Ask::Gpus { count } => assert!((1..=112).contains(count)),
-        Ask::Capability(wish) => assert!(wish.nvlink.is_none_or(|count| count > 0)),
+        Ask::Slice { count, .. } | Ask::Gpus { count, .. } => {
+            assert!((1..=112).contains(count));
+        }
+        Ask::Capability(wish) => {
+            assert!(wish.nvlink.is_none_or(|count| count > 0));
+            assert!(
+                wish.nvlink.is_some() || wish.only.is_empty(),
+                "a slice is bound by nothing"
+            );
+        }
         Ask::Imex(of) => {
             let whole = of.to_string();
             assert!(

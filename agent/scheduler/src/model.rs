@@ -3,12 +3,15 @@
 //! The planner that chooses here is the one that the owner runs, on the same facts, so the fleet and the
 //! owner agree as long as the record is fresh. One thing they may see apart is which whole GPUs an ask gets:
 //! a record does not tell how many links join two of them, so here NUMA nodes decide, and the owner decides
-//! by their rings. Whether an ask is served is the same for both. UUIDs and instance ids are stand-ins that
+//! by their rings. Whether an ask is served is the same for both, but for constraints of which a record tells nothing
+//! (UUIDs, PCIe switches, network interfaces): those are left to the owner, which refuses with its reason. UUIDs and instance ids are stand-ins that
 //! never leave this module: only the owner names a device.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, Usage, Use, choose};
+use kerf_types::ask::{Constraints, GpuRef, Same};
 use kerf_types::host_record::{GpuHealth, GpuModel, GpuRecord, NvlinkReach, Occupancy};
 use kerf_types::inventory::{GpuProcess, NvLink, NvLinkRemote, PcieLink};
 use kerf_types::peer::MemberAsk;
@@ -140,7 +143,10 @@ impl HostModel {
         } else {
             &self.usage
         };
-        choose(&views, usage, None, ask)
+        choose(&views, usage, None, &as_told(ask)).map_err(|none| NoRoom {
+            ask: ask.to_string(),
+            ..none
+        })
     }
 
     pub(crate) fn grid_of(&self, pci: PciAddress) -> Option<(&Gpu, Option<&Grid>)> {
@@ -223,6 +229,24 @@ impl HostModel {
         };
         self.usage.slices.insert(id, Use::Leased(holder.to_owned()));
     }
+}
+
+/// An ask without what no record tells: a host of which nobody here knows whether it serves is not ruled out.
+fn as_told(ask: &Ask) -> Ask {
+    let Some(only) = ask.constraints() else {
+        return ask.clone();
+    };
+    let told = |names: &BTreeSet<GpuRef>| {
+        let told = names.iter();
+        let told = told.filter(|name| !matches!(name, GpuRef::Uuid(_)));
+        told.cloned().collect()
+    };
+    ask.clone().with_constraints(Constraints {
+        include: told(&only.include),
+        avoid: told(&only.avoid),
+        same: only.same.filter(|same| *same == Same::Numa),
+        nic: None,
+    })
 }
 
 fn grid_of(model: &GpuModel) -> Option<Arc<Grid>> {

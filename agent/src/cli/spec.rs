@@ -16,7 +16,7 @@ use super::words::{cpu_milli, seconds};
 #[derive(Debug, clap::Args)]
 #[group(id = "spec", multiple = true)]
 pub struct SpecArgs {
-    /// What it asks for: 1g.10gb, 1g.10gb:2, gpu:2 or memory>=20GiB,fp8,nvlink:4
+    /// What it asks for: 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4 or gpu:4,same=numa,nic=pix,avoid=0
     #[arg(long, value_name = "ASK")]
     accel: Option<Ask>,
     /// Image, as containerd knows it

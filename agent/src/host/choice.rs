@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Weak;
 
-use kerf_planner::check::check_choice;
+use kerf_planner::check::{check_ask, check_choice};
 use kerf_planner::choose::Refusal;
 use kerf_planner::host::profiles_of;
 use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, Usage, choose};
@@ -49,10 +49,13 @@ impl Host {
         let choice = choose(&views, &usage, self.rings.known(), ask)
             .map_err(|refusal| refused(ask, &refusal, policy.on_demand))?;
         let violations = check_choice(&views, &usage, &choice);
-        if !violations.is_empty() {
-            let words: Vec<String> = violations
+        let unasked = check_ask(&views, self.rings.known(), ask, &choice);
+        if !violations.is_empty() || !unasked.is_empty() {
+            let faults = violations
                 .iter()
-                .map(|(index, fault)| format!("GPU {index}: {fault}"))
+                .map(|(index, fault)| format!("GPU {index}: {fault}"));
+            let words: Vec<String> = faults
+                .chain(unasked.iter().map(ToString::to_string))
                 .collect();
             return Err(HostError::Unsafe {
                 violations: words.join("; "),
@@ -204,6 +207,8 @@ fn refused(ask: &Ask, refusal: &NoRoom, on_demand: bool) -> HostError {
             why: words.join("; "),
         };
     }
+    let unmet = refusal.unmet.iter().map(ToString::to_string);
+    let words: Vec<String> = unmet.chain(words).collect();
     let why = if words.is_empty() {
         "this host has no GPU".to_owned()
     } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kerf_types::ask::Constraints;
 use kerf_types::lease::{Holder, Lease, Subject};
 use kerf_types::{Ask, ContainerRef, SharingMode};
 
@@ -56,25 +57,61 @@ fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
 /// `1g.*` and `gpu` stand for one of these, `1g.*:4` for up to four at once, `gpu:*` for any number, and `*`
 /// for everything. A share is covered by a pattern with its word: `gpu,mps`, `3g.*,mps`, `*,time-slice`; an IMEX channel
 /// likewise: `gpu:8,imex`. Asks by capability and CDI names are matched as they are written, in canonical form.
+///
+/// `same=` and `nic=` in an ask take nothing that it could not have had without them, so a pattern without them covers
+/// them; in a pattern they are a condition. Whoever names GPUs decides which one it gets, and that is another thing:
+/// `include=` and `avoid=` are covered by a pattern with the word alone, such as `gpu:4,include=*,avoid=*`.
 fn covers(pattern: &str, ask: &str) -> bool {
     if pattern == "*" {
         return true;
     }
-    match ask.parse::<Ask>() {
-        Ok(Ask::Slice { profile, count }) => covers_named(pattern, &profile.to_string(), count),
-        Ok(Ask::Gpus { count }) => covers_named(pattern, "gpu", count),
+    let Ok(ask) = ask.parse::<Ask>() else {
+        return matches(pattern, ask);
+    };
+    let terms: Vec<String> = ask
+        .constraints()
+        .into_iter()
+        .flat_map(|only| only.terms())
+        .collect();
+    let (conditions, pattern): (Vec<&str>, Vec<&str>) = pattern
+        .split(',')
+        .partition(|term| names_gpu(term) || binds(term));
+    let has = |condition: &&str| terms.iter().any(|term| matches(condition, term));
+    let may = |term: &String| conditions.iter().any(|condition| matches(condition, term));
+    conditions.iter().filter(|term| binds(term)).all(has)
+        && terms.iter().filter(|term| names_gpu(term)).all(may)
+        && covers_plain(
+            &pattern.join(","),
+            ask.with_constraints(Constraints::default()),
+        )
+}
+
+/// Whether a term of an ask or a pattern names a GPU.
+fn names_gpu(term: &str) -> bool {
+    term.starts_with("include=") || term.starts_with("avoid=")
+}
+
+/// Whether it says what all must have.
+fn binds(term: &str) -> bool {
+    term.starts_with("same=") || term.starts_with("nic=")
+}
+
+/// Whether it covers an ask without constraints.
+fn covers_plain(pattern: &str, ask: Ask) -> bool {
+    match ask {
+        Ask::Slice { profile, count } => covers_named(pattern, &profile.to_string(), count),
+        Ask::Gpus { count, only: _ } => covers_named(pattern, "gpu", count),
         // Less isolation is another thing than what a pattern without the word allows.
-        Ok(Ask::Share { mode, of }) => match pattern.rsplit_once(',') {
+        Ask::Share { mode, of } => match pattern.rsplit_once(',') {
             Some((pattern, word)) if word == mode.as_str() => matches(pattern, &of.to_string()),
             _ => false,
         },
         // A channel reaches memory of other hosts: a pattern without the word does not allow it.
-        Ok(Ask::Imex(of)) => match pattern.rsplit_once(',') {
-            Some((pattern, "imex")) => covers(pattern, &of.to_string()),
+        Ask::Imex(of) => match pattern.rsplit_once(',') {
+            Some((pattern, "imex")) => pattern == "*" || covers_plain(pattern, *of),
             _ => false,
         },
-        Ok(by_capability) => matches(pattern, &by_capability.to_string()),
-        Err(_) => matches(pattern, ask),
+        by_capability @ Ask::Capability(_) => matches(pattern, &by_capability.to_string()),
     }
 }
 

@@ -85,7 +85,8 @@ fn rings(known: Option<GpuRings>, of: &Inventory) -> Result<GpuRings, TooMany> {
     let devices: BTreeMap<PciAddress, &Device> = devices.collect();
     let weights = PairWeights::default();
     let gpu = |(pci, device): (&PciAddress, &&Device)| {
-        let nics = site.nics().iter().map(|nic| site.level(device, nic));
+        let nics = site.interfaces().iter();
+        let nics = nics.map(|nic| site.level(device, nic));
         (*pci, weights.device(device.numa_node, nics))
     };
     let pair = |a: PciAddress, b: PciAddress| {

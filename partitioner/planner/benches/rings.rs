@@ -48,11 +48,13 @@ fn asks(count: usize, joined: bool) {
     let device = |gpu: &Gpu| RingDevice {
         numa_node: gpu.numa_node,
         nic_score: 40,
+        nic: None,
     };
     let devices = gpus.iter().map(|gpu| (gpu.pci, device(gpu)));
     let pair = |_, _| Pair {
         mbps: 360_000,
         score: 1_820,
+        ..Pair::default()
     };
     let rings = GpuRings::renewed(None, devices.collect(), pair).expect("not too many");
     let views: Vec<GpuView<'_>> = gpus.iter().map(view).collect();
@@ -132,12 +134,14 @@ fn host(count: usize, mut gbps: impl FnMut() -> u32) -> RingHost {
     let device = |at: usize| RingDevice {
         numa_node: u32::try_from(at * 2 / count).ok(),
         nic_score: 40,
+        nic: None,
     };
     let pair = |_, _| {
         let gbps = gbps();
         Pair {
             mbps: gbps * 1_000,
             score: gbps * 5,
+            ..Pair::default()
         }
     };
     RingHost::new((0..count).map(device).collect(), pair).expect("not too many")

@@ -25,7 +25,7 @@ mod together;
 mod users;
 
 pub use amd::AmdViolation;
-pub use choice::check_choice;
+pub use choice::{AskViolation, check_ask, check_choice};
 pub use layout::check_host;
 pub use parts::ExpectedParts;
 pub use split::{Subject, check_split};

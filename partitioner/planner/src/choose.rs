@@ -7,6 +7,7 @@
 //! changing a mode if that can be; where nothing is known of what joins them, on one NUMA node if that can
 //! be. What is shared goes to those alone who ask for a share. Never decides who may ask.
 
+use kerf_types::ask::Constraints;
 use kerf_types::{
     Ask, GiId, Gpu, GpuUuid, MigUuid, PciAddress, Placement, ProfileId, ProfileName, Step,
 };
@@ -16,6 +17,7 @@ use crate::grid::Grid;
 use crate::host::{GpuName, Usage};
 use crate::rings::GpuRings;
 
+mod bounds;
 mod capability;
 mod part;
 mod refusal;
@@ -24,7 +26,7 @@ mod slice;
 mod whole;
 
 use refusal::Shortage;
-pub use refusal::{NoRoom, Refusal};
+pub use refusal::{NoRoom, Refusal, Unmet};
 pub use share::SharePick;
 
 /// A GPU that may serve an ask.
@@ -216,23 +218,41 @@ pub fn choose(
             part::choose(views, usage, profile, *count)
         }
         Ask::Slice { profile, count } => slice::choose(views, usage, profile, *count),
-        Ask::Gpus { count } => whole::choose(views, usage, rings, *count, false),
+        Ask::Gpus { count, only } => bounds(views, only, *count).and_then(|bounds| {
+            let wanted = whole::Wanted::new(*count, &bounds);
+            whole::choose(views, usage, rings, &wanted)
+        }),
         Ask::Capability(requirement) => capability::choose(views, usage, rings, requirement),
         Ask::Share { mode, of } => share::choose(views, usage, *mode, of),
         // One in another reads from no text.
         Ask::Imex(_) => Err(Shortage {
             available: 0,
+            unmet: None,
             reasons: Vec::new(),
         }),
     };
     match picks {
         Ok(picks) => Ok(Choice { picks }),
-        Err(Shortage { available, reasons }) => Err(NoRoom {
+        Err(Shortage {
+            available,
+            unmet,
+            reasons,
+        }) => Err(NoRoom {
             ask: ask.to_string(),
             available,
+            unmet,
             reasons,
         }),
     }
+}
+
+/// Which GPUs an ask may get, or what of that nobody can meet.
+fn bounds<'a>(
+    views: &[GpuView<'_>],
+    only: &'a Constraints,
+    count: u32,
+) -> Result<bounds::Bounds<'a>, Shortage> {
+    bounds::Bounds::of(views, only, count).map_err(Shortage::unmet)
 }
 
 /// What speaks against a GPU whatever is asked of it.

@@ -9,6 +9,7 @@
 //! choice then looks at every set of the wanted size. A device that is lost is one that is not free: it takes no other
 //! with it.
 
+mod bound;
 mod gpus;
 mod pick;
 mod table;
@@ -16,6 +17,9 @@ mod weights;
 
 use std::collections::BTreeSet;
 
+use kerf_types::topology::LinkClass;
+
+pub use bound::Bound;
 pub use gpus::GpuRings;
 pub use pick::{Chosen, Wish, WishError};
 pub use table::RingTable;
@@ -101,6 +105,8 @@ pub struct Pair {
     pub mbps: u32,
     /// How near they are; more is nearer. What the numbers mean is the caller's.
     pub score: u32,
+    /// Whether one PCIe switch, or several below one another, leads to both; functions of one card are.
+    pub is_below_one_switch: bool,
 }
 
 /// A device among which is chosen.
@@ -110,6 +116,8 @@ pub struct RingDevice {
     pub numa_node: Option<u32>,
     /// How near its nearest network interface is, in the same numbers as [`Pair::score`]; 0 for none.
     pub nic_score: u32,
+    /// The level of the nearest network interface; `None` where there is none.
+    pub nic: Option<LinkClass>,
 }
 
 /// The devices of a host and what joins them.

@@ -23,6 +23,7 @@ mod amd_layout;
 mod check;
 mod choose;
 mod churn;
+mod constrained;
 mod exact;
 mod grid;
 mod host;

@@ -15,6 +15,7 @@ pub struct Site {
     tree: PciTree,
     accelerators: Vec<Device>,
     nics: Vec<Device>,
+    plain: Vec<Device>,
     links: Vec<Link>,
 }
 
@@ -56,6 +57,7 @@ impl Site {
             tree: PciTree::of(map),
             accelerators: accelerators(inventory, map),
             nics: nics.map(nic).collect(),
+            plain: plain(inventory),
             links: own.cloned().collect(),
         }
     }
@@ -68,6 +70,14 @@ impl Site {
     /// RDMA interfaces.
     pub fn nics(&self) -> &[Device] {
         &self.nics
+    }
+
+    /// Interfaces that a choice goes by: those with RDMA; where there are none, the plain ones, which NCCL uses then.
+    pub fn interfaces(&self) -> &[Device] {
+        match self.nics.is_empty() {
+            true => &self.plain,
+            false => &self.nics,
+        }
     }
 
     /// How near two accelerators are.
@@ -164,4 +174,17 @@ fn nic((number, nic): (usize, &Nic)) -> Device {
         numa_node: nic.numa_node,
         is_well: true,
     }
+}
+
+/// Every interface that is a PCI function.
+fn plain(inventory: &Inventory) -> Vec<Device> {
+    let plain = inventory.nics.iter().filter(|nic| nic.pci.is_some());
+    let device = |nic: &Nic| Device {
+        name: nic.name.clone(),
+        id: nic.name.clone(),
+        pci: nic.pci,
+        numa_node: nic.numa_node,
+        is_well: true,
+    };
+    plain.map(device).collect()
 }

@@ -1,4 +1,5 @@
-//! What a container or a job asks for: `1g.10gb`, `gpu:2`, `memory>=20GiB,fp8,nvlink:4`, `gpu,mps`.
+//! What a container or a job asks for: `1g.10gb`, `gpu:2`, `memory>=20GiB,fp8,nvlink:4`, `gpu,mps`,
+//! `gpu:4,same=numa,nic=pix,avoid=0`.
 //!
 //! An ask is a value and gives no right: the host's policy says who may ask for what.
 
@@ -10,6 +11,10 @@ use crate::profile::ProfileName;
 use crate::sharing::SharingMode;
 use crate::{Gpu, ParseError};
 
+mod constraints;
+
+pub use constraints::{Constraints, GpuRef, NicWithin, Same};
+
 /// A request for accelerators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
@@ -20,10 +25,12 @@ pub enum Ask {
         /// How many, at least 1.
         count: u32,
     },
-    /// Whole GPUs (`gpu`, `gpu:2`).
+    /// Whole GPUs (`gpu`, `gpu:2`, `gpu:2,same=numa`).
     Gpus {
         /// How many, at least 1.
         count: u32,
+        /// Which they may be.
+        only: Box<Constraints>,
     },
     /// The smallest thing that has all of this.
     Capability(Requirement),
@@ -60,6 +67,8 @@ pub struct Requirement {
     pub features: Vec<Feature>,
     /// That many whole GPUs, joined by NVLink.
     pub nvlink: Option<u32>,
+    /// Which whole GPUs they may be; never without `nvlink`, for a slice is chosen by what it leaves for others.
+    pub only: Box<Constraints>,
 }
 
 /// A feature of an accelerator that follows from its compute capability.
@@ -111,40 +120,91 @@ impl FromStr for Ask {
             ParseError::new(
                 "an accelerator ask",
                 text,
-                "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, gpu,mps and gpu,time-slice for a share, \
-                 or gpu:4,imex for whole GPUs with an IMEX channel",
+                "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, gpu:4,same=numa,nic=pix,avoid=0, \
+                 gpu,mps and gpu,time-slice for a share, or gpu:4,imex for whole GPUs with an IMEX channel",
             )
         };
-        if let Some(rest) = split_imex(text) {
-            let whole = rest.parse().ok().filter(Self::is_of_whole_gpus);
-            let hint =
-                "an IMEX channel goes with whole GPUs: write gpu,imex, gpu:4,imex or nvlink:4,imex";
-            let error = || ParseError::new("an ask for whole GPUs beside imex", text, hint);
-            return whole.map(|of| Self::Imex(Box::new(of))).ok_or_else(error);
+        let (only, text) = Constraints::split(text).ok_or_else(error)?;
+        let imex = split_term(&text, |term| (term == IMEX).then_some(()));
+        let devices = imex.as_ref().map_or(text.as_str(), |(_, rest)| rest);
+        let ask = Self::parse_plain(devices).and_then(|ask| ask.constrained(only));
+        if imex.is_none() {
+            return ask.ok_or_else(error);
         }
-        if let Some((mode, rest)) = split_share(text) {
-            let of = parse_shareable(&rest).ok_or_else(error)?;
-            return Ok(Self::Share { mode, of });
+        let whole = ask.filter(Self::is_of_whole_gpus);
+        let hint =
+            "an IMEX channel goes with whole GPUs: write gpu,imex, gpu:4,imex or nvlink:4,imex";
+        let error = || ParseError::new("an ask for whole GPUs beside imex", &text, hint);
+        whole.map(|of| Self::Imex(Box::new(of))).ok_or_else(error)
+    }
+}
+
+impl Ask {
+    fn parse_plain(text: &str) -> Option<Self> {
+        if let Some((mode, rest)) = split_term(text, |term| term.parse().ok()) {
+            let of = parse_shareable(&rest)?;
+            return Some(Self::Share { mode, of });
         }
+        let gpus = |count| Self::Gpus {
+            count,
+            only: Box::default(),
+        };
         if text == "gpu" {
-            return Ok(Self::Gpus { count: 1 });
+            return Some(gpus(1));
         }
         if let Some(count) = text.strip_prefix("gpu:") {
-            return Ok(Self::Gpus {
-                count: parse_count(count).ok_or_else(error)?,
-            });
+            return parse_count(count).map(gpus);
         }
         if text.starts_with(|first: char| first.is_ascii_digit()) {
             let (name, count) = text.split_once(':').unwrap_or((text, "1"));
-            let count = parse_count(count).ok_or_else(error)?;
-            return Ok(Self::Slice {
-                profile: name.parse().map_err(|_| error())?,
-                count,
+            return Some(Self::Slice {
+                profile: name.parse().ok()?,
+                count: parse_count(count)?,
             });
         }
-        parse_requirement(text)
-            .map(Self::Capability)
-            .ok_or_else(error)
+        parse_requirement(text).map(Self::Capability)
+    }
+
+    /// The same ask, bound; `None` where something is bound and whole GPUs are not what it asks for.
+    fn constrained(mut self, bound: Constraints) -> Option<Self> {
+        match &mut self {
+            Self::Gpus { only, .. }
+            | Self::Capability(Requirement {
+                nvlink: Some(_),
+                only,
+                ..
+            }) => **only = bound,
+            Self::Imex(of) => {
+                **of = of.clone().constrained(bound)?;
+            }
+            Self::Slice { .. } | Self::Capability(_) | Self::Share { .. } => {
+                return bound.is_empty().then_some(self);
+            }
+        }
+        Some(self)
+    }
+
+    /// Which GPUs it may get; `None` where it is not for whole GPUs by their number.
+    pub fn constraints(&self) -> Option<&Constraints> {
+        match self {
+            Self::Gpus { only, .. }
+            | Self::Capability(Requirement {
+                nvlink: Some(_),
+                only,
+                ..
+            }) => Some(only),
+            Self::Imex(of) => of.constraints(),
+            Self::Slice { .. } | Self::Capability(_) | Self::Share { .. } => None,
+        }
+    }
+
+    /// The same ask with these constraints in place of its own; as it is where it can have none.
+    #[must_use]
+    pub fn with_constraints(self, only: Constraints) -> Self {
+        match self.clone().constrained(only) {
+            Some(bound) => bound,
+            None => self,
+        }
     }
 }
 
@@ -167,24 +227,15 @@ impl Ask {
     }
 }
 
-/// What stands beside the word for an IMEX channel. A second one stays in the rest, where it is refused.
-fn split_imex(text: &str) -> Option<String> {
-    let terms: Vec<&str> = text.split(',').collect();
-    let at = terms.iter().position(|term| *term == IMEX)?;
-    let rest = terms.iter().enumerate().filter(|(other, _)| *other != at);
-    let rest: Vec<&str> = rest.map(|(_, term)| *term).collect();
-    Some(rest.join(","))
-}
-
-/// The word that asks for a share, and the rest. A second one stays in the rest, which nothing reads.
-fn split_share(text: &str) -> Option<(SharingMode, String)> {
-    let terms: Vec<&str> = text.split(',').collect();
-    let mode = |term: &&str| term.parse::<SharingMode>().ok();
-    let at = terms.iter().position(|term| mode(term).is_some())?;
-    let found = terms.get(at).and_then(mode)?;
-    let rest = terms.iter().enumerate().filter(|(other, _)| *other != at);
-    let rest: Vec<&str> = rest.map(|(_, term)| *term).collect();
-    Some((found, rest.join(",")))
+/// The first term that `read` knows, and what stands beside it. A second one stays in the rest, which nothing reads.
+fn split_term<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<(T, String)> {
+    let mut terms: Vec<&str> = text.split(',').collect();
+    let known = terms.iter().enumerate();
+    let (at, found) = known
+        .filter_map(|(at, term)| Some((at, read(term)?)))
+        .next()?;
+    terms.remove(at);
+    Some((found, terms.join(",")))
 }
 
 fn parse_shareable(text: &str) -> Option<Shareable> {
@@ -239,7 +290,10 @@ impl fmt::Display for Ask {
         match self {
             Self::Slice { profile, count: 1 } => profile.fmt(f),
             Self::Slice { profile, count } => write!(f, "{profile}:{count}"),
-            Self::Gpus { count } => write!(f, "gpu:{count}"),
+            Self::Gpus { count, only } => {
+                write!(f, "gpu:{count}")?;
+                only.terms().try_for_each(|term| write!(f, ",{term}"))
+            }
             Self::Capability(requirement) => requirement.fmt(f),
             Self::Share { mode, of } => write!(f, "{of},{mode}"),
             Self::Imex(of) => write!(f, "{of},{IMEX}"),
@@ -267,7 +321,8 @@ impl fmt::Display for Requirement {
             .iter()
             .map(|feature| feature.as_str().to_owned());
         let nvlink = self.nvlink.map(|count| format!("nvlink:{count}"));
-        let terms: Vec<String> = memory.into_iter().chain(features).chain(nvlink).collect();
+        let terms = memory.into_iter().chain(features).chain(nvlink);
+        let terms: Vec<String> = terms.chain(self.only.terms()).collect();
         f.write_str(&terms.join(","))
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     PciAddress, Placement, ProfileName, SliceId, Spot, Timestamp,
 };
 
+mod constraints;
 mod map;
 mod sharing;
 
@@ -55,6 +56,8 @@ fn text_forms_round_trip() {
         "1g.10gb:2",
         "gpu:2",
         "memory>=20GiB,fp8,nvlink:4",
+        "gpu:2,include=0,include=0000:1b:00.0,avoid=3,same=numa,nic=pix",
+        "nvlink:4,avoid=GPU-11111111-1111-1111-1111-111111111111,same=switch,nic=node",
         "memory>=1536MiB",
         "memory>=19531250KiB",
         "memory>=1000B",
@@ -208,6 +211,7 @@ fn asks() -> impl Strategy<Value = Ask> {
             memory,
             features,
             nvlink,
+            only: Box::default(),
         })
         .prop_filter("an ask asks for something", |requirement| {
             *requirement != Requirement::default()
@@ -219,7 +223,17 @@ fn asks() -> impl Strategy<Value = Ask> {
     });
     prop_oneof![
         named,
-        (1_u32..=112).prop_map(|count| Ask::Gpus { count }),
+        (1_u32..=112, constraints::constraints()).prop_map(|(count, only)| Ask::Gpus {
+            count,
+            only: Box::new(only)
+        }),
+        (requirement.clone(), 1_u32..=112, constraints::constraints()).prop_map(
+            |(requirement, count, only)| Ask::Capability(Requirement {
+                nvlink: Some(count),
+                only: Box::new(only),
+                ..requirement
+            })
+        ),
         requirement.clone().prop_map(Ask::Capability),
         (sharing::modes(), sharing::shareables(requirement))
             .prop_map(|(mode, of)| Ask::Share { mode, of }),

@@ -5,6 +5,7 @@ mod bundle;
 mod cdi;
 mod cdi_spec;
 mod client;
+mod constraints;
 mod containers;
 mod crash;
 mod daemons;

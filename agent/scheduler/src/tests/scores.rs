@@ -358,3 +358,38 @@ fn a_slice_of_an_unknown_profile_is_nobodys() {
     assert_eq!(placed(&mut all, &spec("3g.40gb", 1)), Ok(vec![1]));
     assert!(placed(&mut all, &spec("3g.40gb:2", 1)).is_err());
 }
+
+/// What a record tells rules a host out; what none tells is for the owner to say.
+#[test]
+fn constraints_are_judged_as_far_as_a_record_tells() {
+    let mut apart = record(1, 2);
+    for (node, gpu) in (0..).zip(&mut apart.gpus) {
+        gpu.numa_node = Some(node);
+    }
+    let mut all = fleet(vec![apart.clone()]);
+    let pci = apart.gpus[1].pci;
+    for (ask, expected) in [
+        ("gpu:2", true),
+        ("gpu,same=numa", true),
+        ("gpu:2,same=numa", false),
+        ("gpu,include=1", true),
+        ("gpu,include=2", false),
+        ("gpu,avoid=0,avoid=1", false),
+        ("gpu,avoid=9", true),
+        ("gpu:2,same=switch,nic=pix", true),
+        ("gpu:2,same=switch,avoid=1", false),
+        ("gpu,include=GPU-of-nobody-knows-which-host", true),
+        ("gpu,avoid=GPU-of-nobody-knows-which-host", true),
+    ] {
+        let placed = placed(&mut all, &spec(ask, 1));
+        assert_eq!(placed.is_ok(), expected, "{ask}: {placed:?}");
+    }
+    let named = format!("gpu,include={pci}");
+    assert_eq!(placed(&mut all, &spec(&named, 1)), Ok(vec![1]));
+    let told = placed(&mut all, &spec("gpu:2,nic=pix,avoid=1", 1)).expect_err("one is left");
+    let told = format!("{told:?}");
+    assert!(
+        told.contains("gpu:2,avoid=1,nic=pix"),
+        "as it was asked: {told}"
+    );
+}

@@ -28,7 +28,7 @@ pub use args::Args;
 pub use error::PickError;
 use machine::Machine;
 use weights::weights;
-use wish::{left_out, wish};
+use wish::meant;
 
 /// How long one GPU may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -96,10 +96,10 @@ pub fn discovery(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Inven
 fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
     let weights = weights(&args.gbps, &args.score);
     let table = RingTable::new(machine.rings(&weights)?);
-    let wish = wish(args, machine)?;
+    let meant = meant(args, machine, table.host())?;
     let begun = Instant::now();
-    let chosen = table.pick(&wish).map_err(|why| PickError::Wish {
-        left_out: left_out(args, machine, &wish),
+    let chosen = table.pick(&meant.wish).map_err(|why| PickError::Wish {
+        left_out: meant.left_out(machine),
         why,
     })?;
     let took = begun.elapsed();

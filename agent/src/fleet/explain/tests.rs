@@ -127,6 +127,7 @@ fn each_constraint_has_its_word() {
         Box::new(kerf_planner::NoRoom {
             ask: "gpu:9".to_owned(),
             available: 0,
+            unmet: None,
             reasons: Vec::new(),
         })
     };

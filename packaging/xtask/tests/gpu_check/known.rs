@@ -29,6 +29,7 @@ impl Known {
             frontend: 0,
             uvm: 0,
             caps: 0,
+            imex: 0,
         };
         let fresh = Machine::new(spec, SEED, nodes, 0);
         Self {

@@ -10,6 +10,10 @@ use super::{Expected, ExpectedParts, Violation, check_part_steps, parts, share, 
 use crate::choose::{Choice, GpuView, Pick};
 use crate::host::Usage;
 
+mod asked;
+
+pub use asked::{AskViolation, check_ask};
+
 /// Everything that is wrong with giving `choice`, with the GPU's index.
 pub fn check_choice(
     views: &[GpuView<'_>],

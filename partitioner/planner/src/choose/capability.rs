@@ -31,7 +31,12 @@ pub(super) fn choose(
         }
     }
     if let Some(count) = requirement.nvlink {
-        let picks = whole::choose(&able, usage, rings, count, true);
+        let bounds = super::bounds(views, &requirement.only, count)?;
+        let wanted = whole::Wanted {
+            joined: true,
+            ..whole::Wanted::new(count, &bounds)
+        };
+        let picks = whole::choose(&able, usage, rings, &wanted);
         return picks.map_err(|shortage| all_reasons(reasons, shortage));
     }
     for (_, name) in by_size(&able, requirement) {
@@ -45,7 +50,8 @@ pub(super) fn choose(
             Err(shortage) => merge(&mut reasons, shortage.reasons),
         }
     }
-    let picks = whole::choose(&able, usage, rings, 1, false);
+    let bounds = super::bounds(views, &requirement.only, 1)?;
+    let picks = whole::choose(&able, usage, rings, &whole::Wanted::new(1, &bounds));
     picks.map_err(|shortage| all_reasons(reasons, shortage))
 }
 
@@ -60,6 +66,7 @@ fn all_reasons(mut reasons: BTreeMap<u32, (GpuName, Refusal)>, last: Shortage) -
     merge(&mut reasons, last.reasons);
     Shortage {
         available: last.available,
+        unmet: last.unmet,
         reasons: reasons.into_values().collect(),
     }
 }

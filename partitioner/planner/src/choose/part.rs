@@ -69,7 +69,7 @@ pub(super) fn choose(
         };
         reasons.extend(pairs().map(refusal));
         reasons.sort_by_key(|(gpu, _)| gpu.index);
-        return Err(Shortage { available, reasons });
+        return Err(Shortage::new(available, reasons));
     }
     let mut picks = Vec::new();
     for left in (1..=count).rev() {
@@ -81,7 +81,7 @@ pub(super) fn choose(
             // Not reached: no place is taken that leaves fewer of the wanted size than another.
             None => {
                 let available = count - left;
-                return Err(Shortage { available, reasons });
+                return Err(Shortage::new(available, reasons));
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use kerf_types::ask::{GpuRef, NicWithin, Same};
 use kerf_types::{ProfileName, SharingMode};
 
 use crate::grid::NameError;
@@ -14,6 +15,8 @@ pub struct NoRoom {
     pub ask: String,
     /// How many of it could be had.
     pub available: u32,
+    /// What was asked of the set that nobody can meet.
+    pub unmet: Option<Unmet>,
     /// Every GPU, and why it does not help (further).
     pub reasons: Vec<(GpuName, Refusal)>,
 }
@@ -24,11 +27,18 @@ impl fmt::Display for NoRoom {
         if self.available > 0 {
             write!(f, ", only {} can be had", self.available)?;
         }
+        if let Some(unmet) = &self.unmet {
+            write!(f, ": {unmet}")?;
+        }
+        let first = if self.unmet.is_some() { "; " } else { ": " };
+        if self.reasons.is_empty() && self.unmet.is_some() {
+            return Ok(());
+        }
         if self.reasons.is_empty() {
             return f.write_str(": this host has no GPU");
         }
         for (at, (refusal, gpus)) in self.by_refusal().iter().enumerate() {
-            f.write_str(if at == 0 { ": " } else { "; " })?;
+            f.write_str(if at == 0 { first } else { "; " })?;
             match gpus.as_slice() {
                 [only] => write!(f, "{only}: {refusal}")?,
                 all => {
@@ -145,10 +155,72 @@ pub enum Refusal {
     /// Its NVLinks are not known: the driver answers nothing about them while MIG is on.
     #[error("its nvlinks are not known while MIG is on: turn MIG off with a layout first")]
     LinksUnknown,
+    /// The ask avoids it.
+    #[error("the ask avoids it")]
+    Avoided,
+    /// No network interface is so near to it.
+    #[error("it has no network interface within {0}")]
+    NoNic(NicWithin),
+    /// Too few that are free have this in common with it.
+    #[error("too few that may be had are {} with it", together(*.0))]
+    Apart(Same),
+    /// How near it is to switches and interfaces is not known.
+    #[error("how near switches and network interfaces are to it is not known")]
+    NearUnknown,
+}
+
+fn together(same: Same) -> &'static str {
+    match same {
+        Same::Numa => "on one NUMA node",
+        Same::Switch => "below one PCIe switch",
+    }
+}
+
+/// What an ask says of the whole set, and that no choice meets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unmet {
+    /// A GPU that must be among them is not there.
+    #[error("there is no GPU {0}, which must be among them")]
+    NoSuch(GpuRef),
+    /// It is to be avoided, by another name.
+    #[error("GPU {0} must be among them and is to be avoided")]
+    Avoided(GpuRef),
+    /// More must be among them than are asked for.
+    #[error("{included} GPUs must be among {count}")]
+    TooMany {
+        /// How many must be.
+        included: u32,
+        /// How many are asked for.
+        count: u32,
+    },
+    /// It is there, and cannot be had.
+    #[error("GPU {0} must be among them and cannot be had")]
+    NotFree(GpuRef),
 }
 
 /// [`NoRoom`] before it is known what exactly was asked.
 pub(super) struct Shortage {
     pub available: u32,
+    pub unmet: Option<Unmet>,
     pub reasons: Vec<(GpuName, Refusal)>,
+}
+
+impl Shortage {
+    /// Of what the ask says of the whole set; it speaks against no GPU.
+    pub fn unmet(unmet: Unmet) -> Self {
+        Self {
+            available: 0,
+            unmet: Some(unmet),
+            reasons: Vec::new(),
+        }
+    }
+
+    /// Of the GPUs one by one.
+    pub fn new(available: u32, reasons: Vec<(GpuName, Refusal)>) -> Self {
+        Self {
+            available,
+            unmet: None,
+            reasons,
+        }
+    }
 }

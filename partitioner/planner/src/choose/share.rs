@@ -50,10 +50,7 @@ pub(super) fn choose(
     }
     match best {
         Some((_, pick)) => Ok(vec![Pick::Share(pick)]),
-        None => Err(Shortage {
-            available: 0,
-            reasons,
-        }),
+        None => Err(Shortage::new(0, reasons)),
     }
 }
 

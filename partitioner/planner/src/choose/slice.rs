@@ -58,7 +58,7 @@ pub(super) fn choose(
                 .map(|seat| (seat.view.name(), seat.why_no_more())),
         );
         reasons.sort_by_key(|(gpu, _)| gpu.index);
-        return Err(Shortage { available, reasons });
+        return Err(Shortage::new(available, reasons));
     }
     let mut picks = Vec::new();
     for left in (0..count).rev() {
@@ -66,10 +66,7 @@ pub(super) fn choose(
             Some(pick) => picks.push(pick),
             // Not reached: what is left is never made smaller than what is still wanted.
             None => {
-                return Err(Shortage {
-                    available: count - left - 1,
-                    reasons,
-                });
+                return Err(Shortage::new(count - left - 1, reasons));
             }
         }
     }

@@ -7,11 +7,13 @@ mod exact;
 
 use std::collections::BTreeMap;
 
+use kerf_types::ask::Same;
 use kerf_types::inventory::NvLinkRemote;
 use kerf_types::{Gpu, MigMode, PciAddress};
 
-use super::{GpuView, Pick, Refusal, Shortage, common};
-use crate::host::{Usage, changes_mode_at_once, processes};
+use super::bounds::Bounds;
+use super::{GpuView, Pick, Refusal, Shortage, Unmet, common};
+use crate::host::{GpuName, Usage, changes_mode_at_once, processes};
 use crate::rings::GpuRings;
 
 /// A GPU that can be given as a whole.
@@ -21,38 +23,82 @@ struct Candidate<'a> {
     disable_mig: bool,
 }
 
-/// The best `count` GPUs; with `joined`, each must have an NVLink way to each other.
+/// What is asked for.
+pub(super) struct Wanted<'a> {
+    /// How many.
+    pub count: u32,
+    /// Whether each must have an NVLink way to each other.
+    pub joined: bool,
+    /// Which they may be.
+    pub bounds: &'a Bounds<'a>,
+}
+
+impl<'a> Wanted<'a> {
+    /// So many, joined by whatever joins them.
+    pub fn new(count: u32, bounds: &'a Bounds<'a>) -> Self {
+        Self {
+            count,
+            joined: false,
+            bounds,
+        }
+    }
+
+    /// How many, as the length of a list.
+    fn len(&self) -> usize {
+        usize::try_from(self.count).unwrap_or(usize::MAX)
+    }
+}
+
+/// The best GPUs.
 pub(super) fn choose(
     views: &[GpuView<'_>],
     usage: &Usage,
     rings: Option<&GpuRings>,
-    count: u32,
-    joined: bool,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Pick>, Shortage> {
-    let mut candidates = Vec::new();
+    let mut free = Vec::new();
     let mut reasons = Vec::new();
     for view in views {
         match candidate(view, usage) {
-            Ok(candidate) => candidates.push(candidate),
+            Ok(candidate) => free.push(candidate),
             Err(refusal) => reasons.push((view.name(), refusal)),
         }
     }
-    candidates.sort_by_key(|candidate| (candidate.disable_mig, candidate.gpu.index));
-    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    let field = rings.and_then(|rings| exact::Field::of(rings, &candidates));
-    let chosen = match &field {
-        Some(field) => field.best(wanted, joined),
-        None => best(&candidates, wanted, joined),
-    };
-    if let Some(chosen) = chosen {
-        return Ok(chosen.iter().map(|one| one.pick()).collect());
+    free.sort_by_key(|candidate| (candidate.disable_mig, candidate.gpu.index));
+    let field = rings.and_then(|rings| exact::Field::of(rings, &free, wanted.bounds));
+    let mut candidates = Vec::new();
+    for one in &free {
+        let near = field.as_ref().map(exact::Field::near);
+        match wanted.bounds.refuses(one.gpu.pci, near) {
+            None => candidates.push(*one),
+            Some(refusal) => reasons.push((one.gpu.into(), refusal)),
+        }
     }
+    let chosen = match &field {
+        Some(field) => field.best(wanted.len(), wanted.joined),
+        None => best(&candidates, wanted),
+    };
+    match chosen {
+        Some(chosen) => Ok(chosen.iter().map(|one| one.pick()).collect()),
+        None => Err(shortage(&candidates, reasons, wanted)),
+    }
+}
+
+/// What is in the way of a set of the candidates, with what speaks against the others.
+fn shortage(
+    candidates: &[Candidate<'_>],
+    mut reasons: Vec<(GpuName, Refusal)>,
+    wanted: &Wanted<'_>,
+) -> Shortage {
     let available = u32::try_from(candidates.len()).unwrap_or(u32::MAX);
-    let short = available < count;
-    for one in &candidates {
-        let view = views.iter().find(|view| view.gpu.pci == one.gpu.pci);
-        let refusal = if short {
+    let short = available < wanted.count;
+    let is_candidate = |pci| candidates.iter().any(|one| one.gpu.pci == pci);
+    let missing = wanted.bounds.missing(is_candidate);
+    for one in candidates {
+        let refusal = if short || missing.is_some() {
             Refusal::TooFew(1)
+        } else if let Some(same) = wanted.bounds.only.same {
+            Refusal::Apart(same)
         } else if one.disable_mig && one.gpu.nvlinks.is_empty() {
             // It may well be joined; the driver tells of no link in MIG mode (nvidia-smi: "Nvlink queries
             // are not supported for Devices in MIG mode").
@@ -60,11 +106,14 @@ pub(super) fn choose(
         } else {
             Refusal::NotJoined
         };
-        reasons.extend(view.map(|view| (view.name(), refusal)));
+        reasons.push((one.gpu.into(), refusal));
     }
     reasons.sort_by_key(|(gpu, _)| gpu.index);
-    let available = if short { available } else { 0 };
-    Err(Shortage { available, reasons })
+    Shortage {
+        available: if short { available } else { 0 },
+        unmet: missing.map(Unmet::NotFree),
+        reasons,
+    }
 }
 
 fn candidate<'a>(view: &GpuView<'a>, usage: &Usage) -> Result<Candidate<'a>, Refusal> {
@@ -87,34 +136,37 @@ fn candidate<'a>(view: &GpuView<'a>, usage: &Usage) -> Result<Candidate<'a>, Ref
 
 /// Near beats unchanged: first one NUMA node without a mode change, then one NUMA node, then as few nodes as
 /// can be without a mode change, then as few as can be.
-fn best<'a>(
-    candidates: &[Candidate<'a>],
-    count: usize,
-    joined: bool,
-) -> Option<Vec<Candidate<'a>>> {
+fn best<'a>(candidates: &[Candidate<'a>], wanted: &Wanted<'_>) -> Option<Vec<Candidate<'a>>> {
+    let count = wanted.len();
     let unchanged: Vec<Candidate<'a>> = candidates
         .iter()
         .filter(|one| !one.disable_mig)
         .copied()
         .collect();
     let pools = [unchanged.as_slice(), candidates];
+    let same_node = wanted.bounds.only.same == Some(Same::Numa);
     let one_node = |pool: &[Candidate<'a>]| {
-        let nodes = by_node(pool);
+        let mut nodes = by_node(pool);
+        if same_node {
+            // Of two whose nodes are not known nobody can say that they are the same.
+            nodes.retain(|node| node.iter().all(|one| one.gpu.numa_node.is_some()));
+        }
         let mut nodes: Vec<&Vec<Candidate<'a>>> =
             nodes.iter().filter(|node| node.len() >= count).collect();
         // The tightest node, so that a larger ask later still finds a whole one.
         nodes.sort_by_key(|node| node.len());
-        nodes.into_iter().find_map(|node| take(node, count, joined))
+        nodes.into_iter().find_map(|node| take(node, wanted))
     };
     let any_node = |pool: &[Candidate<'a>]| {
         let mut nodes = by_node(pool);
         nodes.sort_by_key(|node| std::cmp::Reverse(node.len()));
-        take(&tight_last(nodes, count), count, joined)
+        take(&tight_last(nodes, count), wanted)
     };
-    pools
-        .iter()
-        .find_map(|pool| one_node(pool))
-        .or_else(|| pools.iter().find_map(|pool| any_node(pool)))
+    let near = pools.iter().find_map(|pool| one_node(pool));
+    match near {
+        None if !same_node => pools.iter().find_map(|pool| any_node(pool)),
+        near => near,
+    }
 }
 
 /// The candidates of each NUMA node, nodes in order of their id; unknown counts as a node of its own.
@@ -141,12 +193,31 @@ fn tight_last(nodes: Vec<Vec<Candidate<'_>>>, count: usize) -> Vec<Candidate<'_>
     out
 }
 
-fn take<'a>(pool: &[Candidate<'a>], count: usize, joined: bool) -> Option<Vec<Candidate<'a>>> {
-    if !joined {
-        return (pool.len() >= count).then(|| pool.iter().take(count).copied().collect());
+/// The first of a pool, after those of it that must be among them.
+fn take<'a>(pool: &[Candidate<'a>], wanted: &Wanted<'_>) -> Option<Vec<Candidate<'a>>> {
+    let count = wanted.len();
+    let must = &wanted.bounds.include;
+    let (mut chosen, rest): (Vec<_>, Vec<_>) = pool
+        .iter()
+        .copied()
+        .partition(|one| must.contains(&one.gpu.pci));
+    if chosen.len() < must.len() {
+        return None;
     }
-    let mut chosen = Vec::with_capacity(count);
-    clique(pool, count, &mut chosen).then_some(chosen)
+    if !wanted.joined {
+        chosen.extend(rest.into_iter().take(count.saturating_sub(chosen.len())));
+        return (chosen.len() == count).then_some(chosen);
+    }
+    let near_to = |one: &Candidate<'a>, all: &[Candidate<'a>]| {
+        let mut others = all.iter().filter(|other| other.gpu.pci != one.gpu.pci);
+        others.all(|other| are_joined(one.gpu, other.gpu))
+    };
+    if !chosen.iter().all(|one| near_to(one, &chosen)) {
+        return None;
+    }
+    let rest = rest.into_iter().filter(|one| near_to(one, &chosen));
+    let rest: Vec<Candidate<'a>> = rest.collect();
+    clique(&rest, count, &mut chosen).then_some(chosen)
 }
 
 /// Extends `chosen` to `count` GPUs of `pool` that are all joined, in the order of the pool.

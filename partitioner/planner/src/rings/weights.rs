@@ -105,6 +105,7 @@ impl PairWeights {
         Pair {
             mbps: whole(gbps * 1_000.0),
             score: whole(score),
+            is_below_one_switch: near.is_one_board || near.level <= LinkClass::Pxb,
         }
     }
 
@@ -112,12 +113,14 @@ impl PairWeights {
     pub fn device(
         &self,
         numa_node: Option<u32>,
-        nics: impl Iterator<Item = LinkClass>,
+        nics: impl Iterator<Item = LinkClass> + Clone,
     ) -> RingDevice {
+        let nic = nics.clone().min();
         let scores = nics.map(|level| whole(self.scores.of(level, false)));
         RingDevice {
             numa_node,
             nic_score: scores.max().unwrap_or(0),
+            nic,
         }
     }
 }

@@ -14,11 +14,13 @@ fn host(count: usize, gbps: impl Fn(usize, usize) -> u32) -> RingTable {
     let device = |at: usize| RingDevice {
         numa_node: Some(u32::from(at >= count / 2)),
         nic_score: 0,
+        nic: None,
     };
     let devices = (0..count).map(device).collect();
     let pair = |a, b| Pair {
         mbps: gbps(a, b) * 1_000,
         score: gbps(a, b) * 10,
+        ..Pair::default()
     };
     RingTable::new(RingHost::new(devices, pair).expect("few devices"))
 }
@@ -139,10 +141,10 @@ prop_compose! {
         within in prop_oneof![2 => Just(None), 1 => prop::collection::vec(0u16..64, 0..3).prop_map(Some)],
     ) -> (RingHost, Wish) {
         let bits = |bits: u16| (0..count).filter(|at| bits >> at & 1 == 1).collect::<DeviceSet>();
-        let device = |(numa_node, nic_score)| RingDevice { numa_node, nic_score };
+        let device = |(numa_node, nic_score)| RingDevice { numa_node, nic_score, nic: None };
         let host = RingHost::new(devices.into_iter().map(device).collect(), |a, b| {
             let (mbps, score) = pairs[a * 6 + b];
-            Pair { mbps, score }
+            Pair { mbps, score, ..Pair::default() }
         });
         let wish = Wish {
             count: wanted,

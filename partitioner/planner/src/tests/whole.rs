@@ -16,7 +16,7 @@ use crate::machine::{self, Random};
 use crate::rings::{GpuRings, Nearness, Pair, PairWeights, RingDevice, RingHost};
 
 /// NVLinks between the GPUs of a DGX-1 with V100, as `nvidia-smi topo -m` of one prints them.
-const DGX_1V: [[u32; 8]; 8] = [
+pub(super) const DGX_1V: [[u32; 8]; 8] = [
     [0, 1, 1, 2, 2, 0, 0, 0],
     [1, 0, 2, 1, 0, 2, 0, 0],
     [1, 2, 0, 2, 0, 0, 1, 0],
@@ -168,6 +168,7 @@ fn device(gpu: &Gpu) -> RingDevice {
     RingDevice {
         numa_node: gpu.numa_node,
         nic_score: 0,
+        nic: None,
     }
 }
 

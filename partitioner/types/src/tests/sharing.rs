@@ -20,6 +20,7 @@ pub fn shareables(requirement: BoxedStrategy<Requirement>) -> impl Strategy<Valu
     let alone = requirement.prop_filter_map("a share has no nvlink", |requirement| {
         let alone = Requirement {
             nvlink: None,
+            only: Box::default(),
             ..requirement
         };
         (alone != Requirement::default()).then_some(Shareable::Capability(alone))

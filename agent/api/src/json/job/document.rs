@@ -45,9 +45,10 @@ pub struct JobSpecDocument {
     /// Whether it gets a terminal. Only a job of one member can have one.
     #[serde(default)]
     pub terminal: bool,
-    /// What each member asks for: `1g.10gb`, `1g.10gb:2`, `gpu:2` or `memory>=20GiB,fp8,nvlink:4`.
+    /// What each member asks for: `1g.10gb`, `1g.10gb:2`, `gpu:2`, `memory>=20GiB,fp8,nvlink:4` or
+    /// `gpu:4,same=numa,nic=pix,avoid=0`.
     #[serde(default)]
-    #[schemars(extend("examples" = ["1g.10gb", "gpu:2", "memory>=20GiB,fp8,nvlink:4"]))]
+    #[schemars(extend("examples" = ["1g.10gb", "gpu:2", "memory>=20GiB,fp8,nvlink:4", "gpu:4,same=numa,nic=pix,avoid=0"]))]
     pub accelerator: Option<String>,
     /// Number of members, which start all or none.
     #[serde(default = "one_member")]

@@ -160,7 +160,12 @@ fn every_field_is_in_the_hash() {
         |spec| spec.name.push('x'),
         |spec| spec.args.push(String::new()),
         |spec| spec.workdir = Some("/".to_owned()),
-        |spec| spec.accelerator = Some(Ask::Gpus { count: 1 }),
+        |spec| {
+            spec.accelerator = Some(Ask::Gpus {
+                count: 1,
+                only: Box::default(),
+            })
+        },
         |spec| spec.restart = RestartPolicy::Always,
         |spec| spec.checkpoint_grace_seconds = 0,
         |spec| spec.communication = Communication::Pipeline,

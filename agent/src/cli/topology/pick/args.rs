@@ -1,11 +1,8 @@
 //! What may be asked, and in which words.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use kerf_types::topology::LinkClass;
-use kerf_types::{ParseError, PciAddress};
+use kerf_types::ask::{GpuRef, NicWithin, Same};
 
 use super::weights::{Given, given, given_whole};
 
@@ -15,22 +12,22 @@ pub struct Args {
     /// How many accelerators
     #[arg(short = 'n', long, value_name = "K")]
     pub(super) count: usize,
-    /// Those that are free, by number (in the order of the file, or of their addresses) or by PCI address, which stays
-    /// where one of them falls off the bus; separated by commas; all by default
+    /// Those that are free, by number (in the order of the file, or of their addresses), or by PCI address or
+    /// UUID, which stay where one of them falls off the bus; separated by commas; all by default
     #[arg(long, value_name = "GPU", value_delimiter = ',')]
-    pub(super) free: Option<Vec<Named>>,
+    pub(super) free: Option<Vec<GpuRef>>,
     /// Those that must be among them
     #[arg(long, value_name = "GPU", value_delimiter = ',')]
-    pub(super) include: Vec<Named>,
+    pub(super) include: Vec<GpuRef>,
     /// Those that must not be among them, whether free or not
     #[arg(long, value_name = "GPU", value_delimiter = ',')]
-    pub(super) avoid: Vec<Named>,
-    /// What they must have in common
-    #[arg(long)]
+    pub(super) avoid: Vec<GpuRef>,
+    /// What they must have in common: numa, or switch for a PCIe switch
+    #[arg(long, value_name = "WHAT")]
     pub(super) same: Option<Same>,
-    /// Only accelerators with a network interface at this level or nearer
+    /// Only accelerators with a network interface at this level or nearer: pix, pxb, phb or node
     #[arg(long, value_name = "LEVEL")]
-    pub(super) nic: Option<Level>,
+    pub(super) nic: Option<NicWithin>,
     /// A machine as NCCL or RCCL writes it down (NCCL_TOPO_DUMP_FILE); - for standard input
     #[arg(long, value_name = "FILE", required_unless_present = "sysroot")]
     #[arg(conflicts_with_all = ["sysroot", "nvml"])]
@@ -48,65 +45,4 @@ pub struct Args {
     /// node=20, sys=10
     #[arg(long, value_name = "WORD=N", value_delimiter = ',', value_parser = given_whole)]
     pub(super) score: Vec<Given>,
-}
-
-/// An accelerator as people name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    Number(usize),
-    Address(PciAddress),
-}
-
-impl FromStr for Named {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        match text.parse() {
-            Ok(number) => Ok(Self::Number(number)),
-            Err(_) => text.parse().map(Self::Address),
-        }
-    }
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(number) => number.fmt(f),
-            Self::Address(address) => address.fmt(f),
-        }
-    }
-}
-
-/// What accelerators may have to have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Same {
-    /// The NUMA node
-    Numa,
-    /// A PCIe switch
-    Switch,
-}
-
-/// How near a network interface must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Level {
-    /// At most one PCIe switch
-    Pix,
-    /// Several PCIe switches
-    Pxb,
-    /// The same host bridge
-    Phb,
-    /// The same NUMA node
-    Node,
-}
-
-impl Level {
-    /// As the map words it.
-    pub fn class(self) -> LinkClass {
-        match self {
-            Self::Pix => LinkClass::Pix,
-            Self::Pxb => LinkClass::Pxb,
-            Self::Phb => LinkClass::Phb,
-            Self::Node => LinkClass::Node,
-        }
-    }
 }

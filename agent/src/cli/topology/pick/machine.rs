@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::topology::{Device, Near, Site, nearest};
 use kerf_planner::rings::{DeviceSet, Nearness, PairWeights, RingHost, TooMany};
-use kerf_types::inventory::Nic;
+use kerf_types::ask::GpuRef;
 use kerf_types::topology::LinkClass;
-use kerf_types::{Inventory, PciAddress};
+use kerf_types::{GpuUuid, Inventory, PciAddress};
 
 /// Accelerators in the order of their addresses, so that a choice between sets that are as good does not depend on how
 /// a file happens to be written.
@@ -25,6 +25,8 @@ pub struct Machine {
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Accelerator {
+    /// The driver's name for it, of an NVIDIA GPU that a driver has told of.
+    uuid: Option<GpuUuid>,
     numa_node: Option<u32>,
     /// Whether its driver says that it is well.
     is_well: bool,
@@ -47,6 +49,7 @@ impl Machine {
         let mut numbers: Vec<usize> = (0..addresses.len()).collect();
         numbers.sort_by_key(|number| addresses.get(*number));
         let accelerators = numbers.iter().copied().map(|at| Accelerator {
+            uuid: None,
             numa_node: system.numa_node(at),
             is_well: true,
             nics: nets
@@ -72,13 +75,17 @@ impl Machine {
         let mut devices: Vec<&Device> = site.accelerators().iter().collect();
         TooMany::check(devices.len())?;
         devices.sort_by_key(|device| (device.pci.is_none(), device.pci, &device.id));
-        let interfaces = interfaces(&site, found);
         let nics = |device: &Device| {
-            let nics = interfaces.iter();
+            let nics = site.interfaces().iter();
             nics.map(|nic| (nic.id.clone(), site.level(device, nic)))
                 .collect()
         };
+        let uuid = |pci: Option<PciAddress>| {
+            let gpu = found.gpus.iter().find(|gpu| Some(gpu.pci) == pci);
+            gpu.map(|gpu| gpu.uuid.clone())
+        };
         let accelerators = devices.iter().map(|device| Accelerator {
+            uuid: uuid(device.pci),
             numa_node: device.numa_node,
             is_well: device.is_well,
             nics: nics(device),
@@ -117,9 +124,19 @@ impl Machine {
         Self { numbers, ..self }
     }
 
-    /// The place of the accelerator with that number.
-    pub fn place(&self, number: usize) -> Option<usize> {
-        self.numbers.iter().position(|known| *known == number)
+    /// The place of the accelerator of that name.
+    pub fn place(&self, name: &GpuRef) -> Option<usize> {
+        match name {
+            GpuRef::Index(number) => {
+                let number = usize::try_from(*number).ok()?;
+                self.numbers.iter().position(|known| *known == number)
+            }
+            GpuRef::Pci(pci) => self.addresses.iter().position(|one| *one == Some(*pci)),
+            GpuRef::Uuid(uuid) => {
+                let mut all = self.accelerators.iter();
+                all.position(|one| one.uuid.as_ref() == Some(uuid))
+            }
+        }
     }
 
     /// Numbers of these accelerators, in order, each with its address.
@@ -139,43 +156,14 @@ impl Machine {
         self.accelerators.len()
     }
 
-    /// The address of each.
-    pub fn addresses(&self) -> &[Option<PciAddress>] {
-        &self.addresses
-    }
-
     /// Those that are well.
     pub fn well(&self) -> DeviceSet {
         self.those(|one| one.is_well)
     }
 
-    /// Those with a network interface at this level or nearer.
-    pub fn with_nic(&self, level: LinkClass) -> DeviceSet {
-        self.those(|one| one.nics.iter().any(|(_, near)| *near <= level))
-    }
-
     fn those(&self, are: impl Fn(&Accelerator) -> bool) -> DeviceSet {
         let all = self.accelerators.iter().enumerate();
         all.filter(|(_, one)| are(one)).map(|(at, _)| at).collect()
-    }
-
-    /// The devices of each NUMA node; one whose node is not known is of no group.
-    pub fn by_node(&self) -> Vec<DeviceSet> {
-        let nodes = self.accelerators.iter().filter_map(|one| one.numa_node);
-        let nodes: BTreeSet<u32> = nodes.collect();
-        let of = |node| self.those(|one| one.numa_node == Some(node));
-        nodes.into_iter().map(of).collect()
-    }
-
-    /// The devices that are below a PCIe switch together.
-    pub fn by_switch(&self) -> Vec<DeviceSet> {
-        let below_one = |a: usize, b: usize| {
-            let near = self.nearness(a, b);
-            a == b || near.is_some_and(|near| near.is_one_board || near.level <= LinkClass::Pxb)
-        };
-        let group = |a| (0..self.count()).filter(|b| below_one(a, *b)).collect();
-        let groups: BTreeSet<DeviceSet> = (0..self.count()).map(group).collect();
-        groups.into_iter().collect()
     }
 
     fn nearness(&self, a: usize, b: usize) -> Option<Nearness> {
@@ -208,20 +196,4 @@ impl Machine {
             near.map(|near| weights.pair(near)).unwrap_or_default()
         })
     }
-}
-
-/// Interfaces with RDMA; where there are none, the plain ones, which NCCL uses then.
-fn interfaces(site: &Site, found: &Inventory) -> Vec<Device> {
-    if !site.nics().is_empty() {
-        return site.nics().to_vec();
-    }
-    let plain = found.nics.iter().filter(|nic| nic.pci.is_some());
-    let device = |nic: &Nic| Device {
-        name: nic.name.clone(),
-        id: nic.name.clone(),
-        pci: nic.pci,
-        numa_node: nic.numa_node,
-        is_well: true,
-    };
-    plain.map(device).collect()
 }

@@ -7,67 +7,84 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Candidate, are_joined};
-use crate::rings::{Chosen, DeviceSet, GpuRings, MOST_DEVICES, Wish};
+use super::{Bounds, Candidate, are_joined};
+use crate::rings::{Bound, Chosen, DeviceSet, GpuRings, MOST_DEVICES, Wish};
 
 /// Candidates by their number in the tables.
 pub(super) struct Field<'r, 'a> {
     rings: &'r GpuRings,
+    /// Those that are free, whether the ask may have them or not: what it may not is left for later all the same.
     by_number: BTreeMap<usize, Candidate<'a>>,
+    bound: Bound,
 }
 
 impl<'r, 'a> Field<'r, 'a> {
     /// `None` where the tables are of another host: one of the candidates has no place in them.
-    pub(super) fn of(rings: &'r GpuRings, candidates: &[Candidate<'a>]) -> Option<Self> {
+    pub(super) fn of(
+        rings: &'r GpuRings,
+        free: &[Candidate<'a>],
+        bounds: &Bounds<'_>,
+    ) -> Option<Self> {
         let numbered = |one: &Candidate<'a>| Some((rings.number(one.gpu.pci)?, *one));
-        let by_number = candidates.iter().map(numbered);
+        let by_number = free.iter().map(numbered);
         Some(Self {
             rings,
             by_number: by_number.collect::<Option<_>>()?,
+            bound: bounds.bound(rings),
         })
+    }
+
+    /// By what it is known how near things are to a GPU.
+    pub(super) fn near(&self) -> (&GpuRings, &Bound) {
+        (self.rings, &self.bound)
     }
 
     /// The best `count`, in the order of their addresses; with `joined`, each joined to each other.
     pub(super) fn best(&self, count: usize, joined: bool) -> Option<Vec<Candidate<'a>>> {
         let (all, unchanged) = (self.those(|_| true), self.those(|one| !one.disable_mig));
-        let chosen = match self.pick(count, unchanged, &[unchanged], joined) {
+        let kept = self.pick(count, unchanged, unchanged, &[unchanged], joined);
+        let chosen = match kept {
             Some(kept) if unchanged == all || self.nodes(kept.set).len() <= 1 => kept,
             Some(kept) => {
                 let nodes = self.nodes(all).into_iter();
                 let on = nodes.map(|node| self.those(|one| one.gpu.numa_node == node));
                 let on: Vec<DeviceSet> = on.collect();
-                let near = self.pick(count, unchanged, &on, joined);
+                let near = self.pick(count, unchanged, all, &on, joined);
                 let is_wider = |near: &Chosen| near.ring_mbps > kept.ring_mbps;
                 near.filter(is_wider).unwrap_or(kept)
             }
-            None => self.pick(count, unchanged, &[all], joined)?,
+            None => self.pick(count, unchanged, all, &[all], joined)?,
         };
         let chosen = chosen.set.iter().map(|at| self.by_number.get(&at).copied());
         chosen.collect()
     }
 
-    /// The best set of one of the pools, with as few changes of mode as its ring allows.
+    /// The best set of one of the pools among the free, with as few changes of mode as its ring allows.
     fn pick(
         &self,
         count: usize,
         unchanged: DeviceSet,
+        free: DeviceSet,
         pools: &[DeviceSet],
         joined: bool,
     ) -> Option<Chosen> {
-        let free = pools
-            .iter()
-            .copied()
-            .fold(DeviceSet::EMPTY, DeviceSet::union);
-        let within = match joined {
-            true => self.joined(pools),
-            false => pools.to_vec(),
+        let pools = match &self.bound.within {
+            None => pools.to_vec(),
+            Some(groups) => {
+                let cut = |pool: &DeviceSet| {
+                    let pool = *pool;
+                    groups.iter().map(move |group| group.and(pool))
+                };
+                pools.iter().flat_map(cut).collect()
+            }
         };
         let wish = Wish {
-            count,
-            free,
             rather_not: free.without(unchanged),
-            within: Some(within),
-            ..Wish::default()
+            within: Some(match joined {
+                true => self.joined(&pools),
+                false => pools,
+            }),
+            ..self.bound.wish(count, free)
         };
         self.rings.table().pick(&wish).ok()
     }
