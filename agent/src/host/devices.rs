@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use kerf_partitioner::topology::Nearest;
 use kerf_runtime::frame::{DeviceNode, Grant, MountEntry};
 use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Gpu, GpuInstance, PciAddress};
@@ -92,8 +91,7 @@ impl Host {
         }
         let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
         extra.env.insert(0, visible);
-        let nearby = locality::nearby(&Nearest::of(&self.inventory), lease);
-        extra.env.extend(locality::variables(&nearby));
+        extra.env.extend(locality::variables(lease));
         Ok(CdiDevice {
             nodes: nodes.into_values().collect(),
             ..extra

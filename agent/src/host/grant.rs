@@ -7,7 +7,7 @@ use kerf_planner::Pick;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, ProfileId, SliceId, Timestamp};
 
-use super::{Host, HostError, now};
+use super::{Host, HostError, locality, now};
 use crate::process::BootMoment;
 use crate::store::{LeaseRow, Store};
 
@@ -343,6 +343,7 @@ impl Host {
         self.spare_vgpus_of(&subjects).await?;
         let created = now();
         let fence = self.write(Store::next_fence)?;
+        let nearby = locality::nearby(&self.inventory, &subjects);
         let lease = Lease {
             id: new_lease_id(created)?,
             fence,
@@ -353,6 +354,8 @@ impl Host {
             init: None,
             on_demand: !cuts.is_empty(),
             imex,
+            nearest_nics: nearby.nics,
+            nearest_nvme: nearby.nvme,
             created,
             expires: Some(expiry(created, request.ttl)),
         };

@@ -7,25 +7,32 @@ use std::collections::BTreeSet;
 
 use kerf_partitioner::sysfs::cpus::CpuSet;
 use kerf_partitioner::topology::{self, Cpuset, Nearby, Nearest};
-use kerf_types::lease::Lease;
+use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Inventory, PciAddress};
 
 use crate::process;
 
-/// Interfaces and disks nearest to a lease's devices.
-pub fn nearby(nearest: &Nearest<'_>, lease: &Lease) -> Nearby {
-    nearest.to(&devices(lease))
+/// Interfaces and disks nearest to what a lease is about to give. Worked out once, for the lease keeps it.
+pub(super) fn nearby(host: &Inventory, subjects: &[Subject]) -> Nearby {
+    Nearest::of(host).to(&gpus(subjects))
 }
 
 /// The accelerators that a lease is about, wholly or in part.
 pub(super) fn devices(lease: &Lease) -> BTreeSet<PciAddress> {
-    lease.subjects.iter().map(|one| one.gpu()).collect()
+    gpus(&lease.subjects)
+}
+
+fn gpus(subjects: &[Subject]) -> BTreeSet<PciAddress> {
+    subjects.iter().map(Subject::gpu).collect()
 }
 
 /// Variables that name what is nearest, for programs that choose by name (`NCCL_IB_HCA`, UCX). What there is none of
 /// has no variable, and a name with a comma would be read as two.
-pub(super) fn variables(nearby: &Nearby) -> Vec<String> {
-    let lists = [("KERF_NICS", &nearby.nics), ("KERF_NVME", &nearby.nvme)];
+pub(super) fn variables(lease: &Lease) -> Vec<String> {
+    let lists = [
+        ("KERF_NICS", &lease.nearest_nics),
+        ("KERF_NVME", &lease.nearest_nvme),
+    ];
     let variable = |(key, names): (&str, &Vec<String>)| {
         let whole = names.iter().filter(|name| !name.contains(','));
         let names: Vec<&str> = whole.map(String::as_str).collect();
@@ -52,15 +59,37 @@ pub(super) fn cpuset(host: &Inventory, lease: &Lease) -> (Option<String>, Option
 
 #[cfg(test)]
 mod tests {
+    use kerf_types::lease::{Holder, LeaseState};
+    use kerf_types::{Fence, LeaseId, Timestamp};
+
     use super::*;
+
+    fn lease() -> Lease {
+        Lease {
+            id: LeaseId::new(1, [0; 10]),
+            fence: Fence(1),
+            subjects: Vec::new(),
+            holder: Holder::User { uid: 0 },
+            state: LeaseState::Reserved,
+            container: None,
+            init: None,
+            on_demand: false,
+            imex: None,
+            nearest_nics: Vec::new(),
+            nearest_nvme: Vec::new(),
+            created: Timestamp(0),
+            expires: None,
+        }
+    }
 
     #[test]
     fn variables_name_what_there_is() {
         let named = |nics: &[&str], nvme: &[&str]| {
             let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            variables(&Nearby {
-                nics: own(nics),
-                nvme: own(nvme),
+            variables(&Lease {
+                nearest_nics: own(nics),
+                nearest_nvme: own(nvme),
+                ..lease()
             })
         };
         assert_eq!(

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use kerf_api::v1;
-use kerf_partitioner::topology::Nearest;
-use kerf_types::lease::{Holder, Lease};
+use kerf_types::lease::Holder;
 use kerf_types::{Ask, ContainerRef, LeaseId};
 use tonic::{Code, Status};
 
@@ -12,7 +11,7 @@ use super::Service;
 use super::auth::{Peer, Role};
 use super::status::with_hint;
 use crate::host::policy::may_ask;
-use crate::host::{Command, HostError, Reserve, Wanted, locality};
+use crate::host::{Command, HostError, Reserve, Wanted};
 
 /// Longest time that a promise may be kept: a forgotten one must not hold a slice for ever.
 const TTL_LIMIT_SECONDS: u32 = 86_400;
@@ -68,8 +67,7 @@ impl Service {
             .host
             .ask(|reply| Command::Reserve { request, reply })
             .await?;
-        let view = self.host.view();
-        Ok(message(&Nearest::of(&view.inventory), &lease))
+        Ok(v1::Lease::from(&lease))
     }
 
     /// A lease reaches no further than an annotation would: only an admin may reserve for a namespace what
@@ -107,19 +105,8 @@ impl Service {
             .host
             .ask(|reply| Command::Release { lease, by, reply })
             .await?;
-        let view = self.host.view();
-        let mut message = message(&Nearest::of(&view.inventory), &lease);
+        let mut message = v1::Lease::from(&lease);
         "released".clone_into(&mut message.state);
         Ok(message)
-    }
-}
-
-/// A lease with what is nearest to its devices.
-pub(super) fn message(nearest: &Nearest<'_>, lease: &Lease) -> v1::Lease {
-    let nearby = locality::nearby(nearest, lease);
-    v1::Lease {
-        nearest_nics: nearby.nics,
-        nearest_nvme: nearby.nvme,
-        ..v1::Lease::from(lease)
     }
 }

@@ -22,7 +22,6 @@ use std::time::Instant;
 
 use kerf_api::v1;
 use kerf_api::v1::kerf_server::Kerf;
-use kerf_partitioner::topology::Nearest;
 use kerf_telemetry::SelfMetrics;
 use tokio::sync::watch;
 use tokio_stream::Stream;
@@ -237,10 +236,7 @@ impl Kerf for Service {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
         let view = self.host.view();
-        let nearest = Nearest::of(&view.inventory);
-        let leases = view.leases.iter();
-        let leases = leases.map(|lease| leases::message(&nearest, lease));
-        let leases = leases.collect();
+        let leases = view.leases.iter().map(v1::Lease::from).collect();
         self.counted("list_leases", begun, Ok(v1::ListLeasesResponse { leases }))
     }
 

@@ -197,6 +197,10 @@ pub struct Lease {
     pub on_demand: bool,
     /// The IMEX channel that goes with it; no other lease has that one.
     pub imex: Option<u32>,
+    /// RDMA interfaces that were nearest to its accelerators when it was made, by name; none is given by it.
+    pub nearest_nics: Vec<String>,
+    /// NVMe controllers, the same.
+    pub nearest_nvme: Vec<String>,
     /// When it was made.
     pub created: Timestamp,
     /// When a reservation ends by itself.

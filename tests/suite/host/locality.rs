@@ -60,8 +60,18 @@ fn nccl_is_told_of_the_devices_of_the_lease_alone() {
     for name in ["0198c0de-0000-7000-8000-000000000001.xml", ".x.xml.7.tmp"] {
         std::fs::write(folder.join(name), "left").expect("written");
     }
+    // What was nearest when it was granted is kept with it, although the interfaces have gone since.
+    let class = world.kerfd.sysroot().join("sys/class/infiniband");
+    for nic in &lease.nearest_nics {
+        std::fs::remove_file(class.join(nic)).expect("ours");
+    }
     world.kerfd.restart().expect("kerfd comes back");
     world.until("what is left to go", || names(&folder) == own);
+    let kept = lease_of(&world, "two");
+    assert_eq!(
+        (&kept.nearest_nics, &kept.nearest_nvme),
+        (&lease.nearest_nics, &lease.nearest_nvme)
+    );
     world.end("two");
     world.until_no_leases();
     assert_eq!(names(&folder), Vec::<String>::new());

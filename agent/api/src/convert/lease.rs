@@ -21,10 +21,9 @@ impl From<&Lease> for v1::Lease {
             expires_ms: lease.expires.map(|expires| expires.0),
             init_pid: lease.init.as_ref().map(|init| init.pid),
             cdi_name: cdi_name("lease", &lease.id.to_string()),
-            // These follow from the host's map and not from the lease: whoever has both fills them in.
-            nearest_nics: Vec::new(),
-            nearest_nvme: Vec::new(),
             imex_channel: lease.imex,
+            nearest_nics: lease.nearest_nics.clone(),
+            nearest_nvme: lease.nearest_nvme.clone(),
         }
     }
 }

@@ -43,6 +43,8 @@ fn lease(subjects: Vec<Subject>) -> Lease {
         init: None,
         on_demand: false,
         imex: None,
+        nearest_nics: Vec::new(),
+        nearest_nvme: Vec::new(),
         created: Timestamp(0),
         expires: None,
     }

@@ -103,6 +103,8 @@ fn lease(holder: Holder) -> Lease {
         init: None,
         on_demand: false,
         imex: None,
+        nearest_nics: Vec::new(),
+        nearest_nvme: Vec::new(),
         created: Timestamp(0),
         expires: None,
     }

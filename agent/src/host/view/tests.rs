@@ -23,6 +23,8 @@ fn lease(start: u8) -> Lease {
         init: None,
         on_demand: true,
         imex: None,
+        nearest_nics: Vec::new(),
+        nearest_nvme: Vec::new(),
         created: Timestamp(0),
         expires: None,
     }

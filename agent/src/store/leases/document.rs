@@ -29,6 +29,10 @@ pub(super) struct Document {
     /// The IMEX channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     imex: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nearest_nics: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nearest_nvme: Vec<String>,
     created_ms: u64,
     expires_ms: Option<u64>,
     #[serde(default)]
@@ -114,6 +118,8 @@ impl From<&LeaseRow> for Document {
             cut: whole_cuts(row).collect(),
             cut_parts: part_cuts(row).collect(),
             imex: lease.imex,
+            nearest_nics: lease.nearest_nics.clone(),
+            nearest_nvme: lease.nearest_nvme.clone(),
             created_ms: lease.created.0,
             expires_ms: lease.expires.map(|time| time.0),
             wanted: row.wanted.clone(),
@@ -176,6 +182,8 @@ impl TryFrom<Document> for LeaseRow {
             init: document.init.map(InitProcess::from),
             on_demand: !cut.is_empty(),
             imex: document.imex,
+            nearest_nics: document.nearest_nics,
+            nearest_nvme: document.nearest_nvme,
             created: Timestamp(document.created_ms),
             expires: document.expires_ms.map(Timestamp),
         };

@@ -97,6 +97,8 @@ fn lease(number: u8, holder: Holder, state: LeaseState, subject: Subject) -> Lea
         init: None,
         on_demand: false,
         imex: None,
+        nearest_nics: Vec::new(),
+        nearest_nvme: Vec::new(),
         created: Timestamp(2_000),
         expires: (state == LeaseState::Reserved).then_some(Timestamp(62_000)),
     }

@@ -51,6 +51,8 @@ fn a_lease_is_shown_whole() {
         }),
         on_demand: true,
         imex: None,
+        nearest_nics: vec!["mlx5_0".to_owned()],
+        nearest_nvme: vec!["nvme0".to_owned()],
         created: Timestamp(1),
         expires: None,
     };
@@ -83,7 +85,7 @@ fn a_lease_is_shown_whole() {
     );
 }
 
-/// The slice is had alone, the GPU is shared.
+/// The slice is had alone, the GPU is shared; and what was nearest is told.
 fn told_of_shares(message: &v1::Lease) {
     let shares = message.subjects.iter();
     let shares = shares.map(|subject| {
@@ -92,4 +94,6 @@ fn told_of_shares(message: &v1::Lease) {
     });
     let shares: Vec<_> = shares.collect();
     assert_eq!(shares, [("hardware", None), ("mps", Some((1, 4)))]);
+    let nearest = [&message.nearest_nics, &message.nearest_nvme];
+    assert_eq!(nearest, [&["mlx5_0"], &["nvme0"]]);
 }
