@@ -28,6 +28,7 @@ impl Host {
                 for key in self.keys(opened.gpu_count) {
                     self.observe_gpu(key).await;
                 }
+                self.forget_moved();
                 self.note_missing();
                 self.find_libraries();
             }
@@ -49,6 +50,35 @@ impl Host {
         (0..count)
             .map(|index| known(&index).map_or(GpuKey::Index(index), |gpu| GpuKey::Pci(gpu.pci)))
             .collect()
+    }
+
+    /// A board that is at another address by now is there alone: two entries of one UUID would be one GPU too many, and a
+    /// name that means two. Where a lease still names the address, the entry stays until that has ended.
+    fn forget_moved(&mut self) {
+        let Some(listed) = &self.listed else {
+            return;
+        };
+        let is_here = |gpu: &&Gpu| listed.contains(&gpu.pci);
+        let here: Vec<&Gpu> = self.inventory.gpus.iter().filter(is_here).collect();
+        let leased = |pci: PciAddress| {
+            let mut leases = self.leases.values().flat_map(|row| &row.lease.subjects);
+            leases.any(|subject| subject.gpu() == pci)
+        };
+        let place = |gpu: &Gpu| {
+            let now = here.iter().find(|other| other.uuid == gpu.uuid)?;
+            Some((gpu.index, gpu.pci, now.pci))
+        };
+        let gone = self.inventory.gpus.iter().filter(|gpu| !is_here(gpu));
+        let moved = gone.filter(|gpu| !leased(gpu.pci)).filter_map(place);
+        let moved: Vec<(u32, PciAddress, PciAddress)> = moved.collect();
+        for (index, was, now) in moved {
+            let name = gpu_name(index, was);
+            self.inventory.gpus.retain(|gpu| gpu.pci != was);
+            self.unheard.remove(&was);
+            self.recovered(&name);
+            self.events
+                .add("gpu", &name, &format!("it is at {now} now"));
+        }
     }
 
     /// A GPU that the driver no longer serves has dropped out; its entry says so until it comes back.

@@ -164,6 +164,27 @@ pub fn reload(dir: &Path) -> Result<(), ControlError> {
     change(dir, |machine, now_us| Ok(machine.reload(now_us)?))
 }
 
+/// Puts two boards into each other's slots, as a reboot of the bus may number them: each UUID and serial number is at the
+/// other place from then on, whatever is wrong with that place.
+///
+/// # Errors
+/// `Store`, `NoGpu`.
+pub fn exchange(dir: &Path, one: u32, other: u32) -> Result<(), ControlError> {
+    change(dir, |machine, _| {
+        let identity = |machine: &mut Machine, index: u32| {
+            let gpu = known(machine, index)?;
+            Ok::<_, ControlError>((gpu.uuid, gpu.serial.clone()))
+        };
+        let (first, second) = (identity(machine, one)?, identity(machine, other)?);
+        for (index, (uuid, serial)) in [(one, second), (other, first)] {
+            let gpu = known(machine, index)?;
+            gpu.uuid = uuid;
+            gpu.serial = serial;
+        }
+        Ok(())
+    })
+}
+
 /// Chooses between behaviours in which real drivers differ. What holds the GPUs shows in the
 /// machine's tree.
 ///
