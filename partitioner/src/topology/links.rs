@@ -53,7 +53,7 @@ fn nvlinks(gpu: &Gpu, all: &[Gpu]) -> Vec<Link> {
             b: end,
             kind: LinkKind::NvLink,
             count,
-            gbps: nvlink_gbps(gpu).and_then(|each| each.checked_mul(count)),
+            gbps: nvlink_gbps(gpu.compute_capability).and_then(|each| each.checked_mul(count)),
             ancestor: String::new(),
         })
     };
@@ -86,12 +86,13 @@ fn up_towards(gpu: &Gpu, remote: NvLinkRemote) -> u32 {
 }
 
 /// What one NVLink carries one way, in gigabytes a second, by generation: NVIDIA's datasheets of P100 (4 links, 160
-/// both ways), V100 (6, 300), A100 (12, 600), H100 (18, 900) and B200 (18, 1800).
-fn nvlink_gbps(gpu: &Gpu) -> Option<u32> {
-    match gpu.compute_capability.0 {
-        6 => Some(20),
-        7..=9 => Some(25),
-        10 => Some(50),
+/// both ways), V100 (6, 300), Quadro RTX 8000 (2, 100), A100 (12, 600), H100 (18, 900) and B200 (18, 1800). A40 and its
+/// like have four of 14.0625, which is no number of whole gigabytes and so not told.
+pub(super) fn nvlink_gbps(compute_capability: (u32, u32)) -> Option<u32> {
+    match compute_capability {
+        (6, 0) => Some(20),
+        (7, 0 | 5) | (8 | 9, 0) => Some(25),
+        (10, _) => Some(50),
         _ => None,
     }
 }

@@ -8,6 +8,7 @@ use kerf_types::inventory::{
 use kerf_types::topology::LinkClass;
 use kerf_types::{Bytes, DeviceMinor, MigMode, PciAddress};
 
+use super::links::nvlink_gbps;
 use super::matrix;
 use super::path::PciPath;
 
@@ -234,4 +235,14 @@ fn a_link_counts_where_both_ends_are_up() {
     let rows = rows(&host(vec![first, second, silent, down]));
     assert_eq!(rows[0], "GPU0 X NV3 SYS SYS SYS [?] None");
     assert_eq!(rows[2], "GPU2 SYS SYS X SYS SYS [?] None");
+}
+
+#[test]
+fn a_link_carries_what_its_generation_does() {
+    let known = [(6, 0), (7, 0), (7, 5), (8, 0), (9, 0), (10, 0), (10, 3)];
+    let carried = known.map(|capability| nvlink_gbps(capability).expect("known"));
+    assert_eq!(carried, [20, 25, 25, 25, 25, 50, 50]);
+    for unknown in [(6, 1), (8, 6), (8, 9), (12, 0)] {
+        assert_eq!(nvlink_gbps(unknown), None, "{unknown:?}");
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! An offer is taken whole or not at all. It is left where the container sets one of its variables, and where its file
 //! would come over or into something that is mounted: a file system in memory apart, a runtime would leave an empty
-//! file on whatever the author has mounted there, the host's `/run` at worst.
+//! file on whatever the author has mounted there, the host's `/run` at worst. Links in the image are not seen here, but
+//! for the usual one from `/var/run`: one that leads into a volume of the container has an empty file made in that.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -30,7 +31,7 @@ pub(super) fn apply(root: &mut Object<'_>, offers: &[Offer]) -> Result<(), SpecE
     Ok(())
 }
 
-/// Whether something is mounted at a place, or above it and is not memory.
+/// Whether something is mounted at a place, or above it and is not memory, or where a path with `..` does not say.
 fn is_taken(root: &mut Object<'_>, place: &Path) -> Result<bool, SpecError> {
     let Some(list) = root.opened_list("mounts", "mounts")? else {
         return Ok(false);
@@ -42,7 +43,9 @@ fn is_taken(root: &mut Object<'_>, place: &Path) -> Result<bool, SpecError> {
         let is_in_the_way = |at: &Path, place: &Path| {
             at == place || (place.starts_with(at) && at != Path::new("/") && !is_memory)
         };
-        if is_in_the_way(at, place) || is_in_the_way(&unlinked(at), &unlinked(place)) {
+        let is_crooked = at.components().any(|part| part == Component::ParentDir);
+        if is_crooked || is_in_the_way(at, place) || is_in_the_way(&unlinked(at), &unlinked(place))
+        {
             return Ok(true);
         }
     }

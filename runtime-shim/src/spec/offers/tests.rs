@@ -83,6 +83,8 @@ fn what_the_container_has_stays_and_nothing_comes_beside_it() {
         ("/run", Some("bind")),
         ("/var/run", Some("none")),
         ("/var", Some("bind")),
+        ("/srv/../run", Some("bind")),
+        ("/srv/../run", Some("tmpfs")),
     ] {
         assert_eq!(given(&with_mount(at, kind)), (false, Vec::new()), "{at}");
     }
