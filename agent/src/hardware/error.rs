@@ -31,6 +31,12 @@ pub enum HardwareError {
         /// The call that did not return.
         operation: String,
     },
+    /// A look that is of no GPU did not return, and is not sent again until it does.
+    #[error("{operation} has not returned yet")]
+    Stuck {
+        /// The call that did not return.
+        operation: String,
+    },
     /// The whole driver hangs.
     #[error("the driver does not respond: {stuck} workers are stuck in it")]
     DriverHangs {
@@ -103,9 +109,12 @@ impl HardwareError {
         )
     }
 
-    /// Whether the GPU, or the whole driver, was found hanging before the call was made.
+    /// Whether the GPU, the whole driver, or what else was asked was found hanging before the call was made.
     pub fn is_hang(&self) -> bool {
-        matches!(self, Self::Unresponsive { .. } | Self::DriverHangs { .. })
+        matches!(
+            self,
+            Self::Unresponsive { .. } | Self::Stuck { .. } | Self::DriverHangs { .. }
+        )
     }
 
     /// Whether somebody answered that nothing of the call was done.

@@ -3,7 +3,10 @@
 //! A call past its deadline makes its GPU unresponsive. The stuck worker is abandoned, its socket kept, and a
 //! fresh one serves the other GPUs. When the late answer comes, the driver has come back, and the GPU is let
 //! in again. A worker that was late with loading the driver goes on as the one that is asked, where there is no
-//! other: loading took long, and would again. At most two workers are abandoned; a third that is stuck means that the driver as a whole is.
+//! other: loading took long, and would again. At most two workers are abandoned in the driver of one maker; a third
+//! that is stuck means that this driver as a whole is, and another maker's GPUs go on. The look at the whole host enters
+//! drivers behind a deadline for each device; where it is stuck all the same it is not sent again until it is back,
+//! says nothing of any GPU, and what it last saw stands.
 
 mod close;
 mod compute_mode;
@@ -79,11 +82,11 @@ pub struct Deadlines {
 /// What the pool knows about itself, for `kerf status` and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolStatus {
-    /// Workers that are stuck in the driver.
+    /// Workers that are stuck.
     pub stuck: usize,
     /// GPUs that are left alone, with the call that did not return.
     pub unresponsive: Vec<(GpuKey, String)>,
-    /// Whether the whole driver hangs.
+    /// Whether the whole driver of NVIDIA hangs.
     pub driver_hangs: bool,
     /// Calls that ran past their deadline since the start.
     pub timeouts: u64,
@@ -135,7 +138,7 @@ impl Hardware {
         pool.opened().await
     }
 
-    /// NUMA nodes and network interfaces; works beside a hung driver.
+    /// The host apart from its GPUs; works beside a hung driver.
     pub async fn observe_host(&self) -> Result<wire::HostFacts, HardwareError> {
         let call = wire::request::Call::ObserveHost(wire::ObserveHost {});
         match self
@@ -245,7 +248,7 @@ impl Hardware {
         let operation = "making device nodes";
         let call = wire::request::Call::EnsureNodes(nodes);
         match self
-            .call(Scope::Host, operation, call, self.deadlines.call)
+            .call(Scope::Nodes, operation, call, self.deadlines.call)
             .await?
         {
             wire::response::Outcome::Nodes(nodes) => Ok(nodes.nodes),

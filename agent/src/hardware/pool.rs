@@ -12,12 +12,13 @@ use tokio::sync::mpsc;
 use super::worker::{Worker, WorkerProgram};
 use super::{GpuKey, HardwareError, PoolStatus};
 
-/// Stuck workers beyond which no fresh one is started: two that were abandoned and the current one. More would
-/// only pile up inside a driver that answers nobody.
+/// Workers that are stuck in one driver beyond which it is asked nothing: two that were abandoned and the current
+/// one. More would only pile up inside a driver that answers nobody.
 const STUCK_LIMIT: usize = 3;
 
-/// Bound of the channel of late answers; each stuck worker sends one message in its life.
-const LATE_BOUND: usize = STUCK_LIMIT + 1;
+/// Bound of the channel of late answers; each stuck worker sends one message in its life, and there are so many of
+/// two drivers and one for each scope without a GPU.
+const LATE_BOUND: usize = 2 * STUCK_LIMIT + 2;
 
 /// Least time between two attempts to load a driver that is not there: each takes a process of its own, since
 /// a library that has failed to load once does not find the driver later.
@@ -26,8 +27,10 @@ const DRIVER_RETRY: Duration = Duration::from_secs(10);
 /// What a call touches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    /// Files of the kernel alone.
+    /// What the kernel shows of the whole host.
     Host,
+    /// Device nodes, which are made of what the kernel has in memory.
+    Nodes,
     /// The driver as a whole.
     Driver,
     /// One GPU.
@@ -44,9 +47,26 @@ impl Scope {
         match self {
             Self::Gpu(key) => Some(key),
             Self::Amd(pci) | Self::Vgpu(pci) => Some(GpuKey::Pci(pci)),
-            Self::Host | Self::Driver => None,
+            Self::Host | Self::Nodes | Self::Driver => None,
         }
     }
+
+    /// The driver that a call may be stuck in. The look at the whole host is of none: it gives a file of a device a
+    /// second, so that one that is late all the same says nothing of a driver whose GPUs are asked by themselves.
+    fn maker(self) -> Option<Maker> {
+        match self {
+            Self::Driver | Self::Gpu(_) | Self::Vgpu(_) => Some(Maker::Nvidia),
+            Self::Amd(_) => Some(Maker::Amd),
+            Self::Host | Self::Nodes => None,
+        }
+    }
+}
+
+/// Whose driver it is: that one hangs as a whole is no reason to leave the GPUs of another alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    Nvidia,
+    Amd,
 }
 
 #[derive(Debug)]
@@ -164,14 +184,7 @@ impl Pool {
         deadline: Duration,
     ) -> Result<response::Outcome, HardwareError> {
         self.readmit();
-        if let Some(gpu) = scope.gpu()
-            && let Some((_, operation)) = self.stuck.values().find(|(stuck, _)| *stuck == scope)
-        {
-            return Err(HardwareError::Unresponsive {
-                gpu,
-                operation: operation.clone(),
-            });
-        }
+        self.refuse_if_stuck(scope)?;
         if matches!(scope, Scope::Gpu(_) | Scope::Driver) {
             self.opened().await?;
         }
@@ -187,11 +200,33 @@ impl Pool {
         self.program.records.clone()
     }
 
+    /// What is stuck is not sent again while it is: another worker would be stuck as well. Loading the driver is tried
+    /// as often as workers may be spent on it.
+    fn refuse_if_stuck(&self, scope: Scope) -> Result<(), HardwareError> {
+        let mut stuck = self.stuck.values();
+        let Some((_, operation)) = stuck.find(|(stuck, _)| *stuck == scope) else {
+            return Ok(());
+        };
+        let operation = operation.clone();
+        match (scope, scope.gpu()) {
+            (Scope::Driver, _) => Ok(()),
+            (_, Some(gpu)) => Err(HardwareError::Unresponsive { gpu, operation }),
+            (_, None) => Err(HardwareError::Stuck { operation }),
+        }
+    }
+
+    /// How many workers are stuck in a driver.
+    fn stuck_in(&self, maker: Option<Maker>) -> usize {
+        let stuck = self.stuck.values();
+        let stuck = stuck.filter(|(scope, _)| maker.is_some() && scope.maker() == maker);
+        stuck.count()
+    }
+
     fn driver_hangs(&self) -> bool {
         self.stuck
             .values()
             .any(|(scope, _)| *scope == Scope::Driver)
-            || self.stuck.len() >= STUCK_LIMIT
+            || self.stuck_in(Some(Maker::Nvidia)) >= STUCK_LIMIT
     }
 
     async fn run(
@@ -203,13 +238,12 @@ impl Pool {
     ) -> Result<response::Outcome, HardwareError> {
         let program = self.program.program.clone();
         let failed = |source| HardwareError::Worker { program, source };
+        let stuck = self.stuck_in(scope.maker());
+        if stuck >= STUCK_LIMIT {
+            return Err(HardwareError::DriverHangs { stuck });
+        }
         let active = match &mut self.active {
             Some(active) => active,
-            None if self.stuck.len() >= STUCK_LIMIT => {
-                return Err(HardwareError::DriverHangs {
-                    stuck: self.stuck.len(),
-                });
-            }
             None => {
                 let worker = Worker::start(&self.program).await.map_err(failed.clone())?;
                 self.spawned += 1;

@@ -16,6 +16,11 @@ const IMPATIENCE: Duration = Duration::from_millis(300);
 
 /// A pool whose worker is this shell script; fd 0 is the socket. Every call has this deadline.
 fn pool(folder: &std::path::Path, script: &str, call: Duration) -> Hardware {
+    pool_of(folder, script, call, call)
+}
+
+/// The same with a deadline of its own for loading the driver.
+fn pool_of(folder: &std::path::Path, script: &str, call: Duration, open: Duration) -> Hardware {
     let program = folder.join("worker");
     kerf_tests::executable::script(&program, &format!("#!/bin/sh\n{script}\n")).expect("a script");
     Hardware::new(
@@ -29,7 +34,7 @@ fn pool(folder: &std::path::Path, script: &str, call: Duration) -> Hardware {
         },
         Deadlines {
             call,
-            open: call,
+            open,
             step: call,
         },
         Arc::new(SelfMetrics::try_new().expect("metrics")),
@@ -226,4 +231,74 @@ async fn a_worker_that_comes_out_of_the_driver_late_is_let_go_by_a_closed_pool()
     std::fs::write(&gate, "").expect("the gate opens");
     let gone = || hardware.status().stuck == 0 && running() == 0;
     until("it stayed, with the driver open", gone).await;
+}
+
+/// A script whose first `hung` processes wait for the gate, and whose others send that answer.
+fn script_of(folder: &std::path::Path, hung: usize, then: response::Outcome) -> String {
+    let (gate, starts) = (folder.join("gate"), folder.join("starts"));
+    let (gate, starts) = (gate.display(), starts.display());
+    let wait = format!("while [ ! -e {gate} ]; do sleep 0.02; done; exit 0");
+    let is_one = format!("[ $(wc -l < {starts}) -le {hung} ]");
+    let then = answer(then);
+    format!("echo x >> {starts}\nif {is_one}; then {wait}; fi\n{then}\ncat >/dev/null")
+}
+
+#[tokio::test]
+async fn a_look_at_the_host_that_is_stuck_is_not_sent_again_and_takes_no_gpu_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = script_of(
+        folder.path(),
+        1,
+        response::Outcome::Opened(Opened::default()),
+    );
+    let hardware = pool_of(folder.path(), &script, IMPATIENCE, PATIENCE);
+    let error = hardware.observe_host().await.expect_err("it hangs");
+    assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
+    for _ in 0..5 {
+        let error = hardware.observe_host().await.expect_err("it is stuck");
+        assert!(matches!(error, HardwareError::Stuck { .. }), "{error}");
+        assert_eq!(error.to_string(), "reading /sys has not returned yet");
+        assert!(error.was_not_done());
+    }
+    let starts = || std::fs::read_to_string(folder.path().join("starts")).expect("starts");
+    assert_eq!(starts(), "x\n", "no other worker is spent on it");
+    hardware.open().await.expect("the driver answers beside it");
+    let status = hardware.status();
+    assert_eq!((status.stuck, status.timeouts), (1, 1));
+    assert!(!status.driver_hangs && status.unresponsive.is_empty());
+    std::fs::write(folder.path().join("gate"), "").expect("the gate opens");
+    until("it did not come back", || hardware.status().stuck == 0).await;
+    // The script answers nobody twice: that it was sent is what counts.
+    let error = hardware.observe_host().await.expect_err("no answer");
+    assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn gpus_of_one_maker_that_hang_leave_the_driver_of_another_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = script_of(
+        folder.path(),
+        3,
+        response::Outcome::Opened(Opened::default()),
+    );
+    let hardware = pool_of(folder.path(), &script, IMPATIENCE, PATIENCE);
+    let gpu = |bus: u8| format!("0000:{bus:02x}:00.0").parse().expect("an address");
+    for bus in 1..4 {
+        let error = hardware.observe_amd(gpu(bus)).await.expect_err("it hangs");
+        assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
+    }
+    hardware.open().await.expect("NVIDIA's answers");
+    assert!(!hardware.status().driver_hangs);
+    let error = hardware.observe_amd(gpu(4)).await.expect_err("not risked");
+    assert!(
+        matches!(error, HardwareError::DriverHangs { stuck: 3 }),
+        "{error}"
+    );
+    let error = hardware.observe_amd(gpu(1)).await.expect_err("left alone");
+    assert!(
+        matches!(error, HardwareError::Unresponsive { .. }),
+        "{error}"
+    );
+    std::fs::write(folder.path().join("gate"), "").expect("the gate opens");
+    until("they did not come back", || hardware.status().stuck == 0).await;
 }
