@@ -57,6 +57,7 @@ pub fn amd_gpu() -> AmdGpu {
         serial: Some("692200012345".to_owned()),
         memory: Bytes(206_141_652_992),
         memory_used: Some(Bytes(296_747_008)),
+        utilisation_percent: Some(3),
         numa_node: Some(1),
         xccs: Some(8),
         hive: Some("00000000deadbeef".to_owned()),

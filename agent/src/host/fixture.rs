@@ -77,6 +77,7 @@ pub fn amd(index: u32) -> AmdGpu {
         serial: None,
         memory: Bytes(192 << 30),
         memory_used: None,
+        utilisation_percent: None,
         numa_node: None,
         xccs: Some(8),
         hive: Some("1".to_owned()),

@@ -1,9 +1,12 @@
 //! Showing the host to readers and runtimes, in the order that never shows a name without its device.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kerf_types::Inventory;
+use kerf_types::{HostMap, Inventory};
 
 use super::layout::Sight;
 use super::recover::STARTING;
@@ -53,7 +56,9 @@ impl Host {
         let old = self.view.borrow().clone();
         let is_same = old.slices == slices && old.leases == leases && old.vgpus == vgpus;
         let is_same_host = old.inventory == self.inventory;
-        if !is_same || !SharedView::is_same_offer(&old.shared, &shared) || !is_same_host {
+        let is_same_shared = SharedView::is_same_offer(&old.shared, &shared);
+        let has_same = || is_same_host || offers_same(&old.inventory, &self.inventory);
+        if !is_same || !is_same_shared || !has_same() {
             self.capacity += 1;
         }
         let whole = is_same_host.then(|| old.whole.clone());
@@ -139,6 +144,31 @@ impl Host {
             }
         }
     }
+}
+
+/// Whether two looks differ in nothing but what moves all the time, by which nobody plans: memory in use, and load.
+fn offers_same(old: &Inventory, new: &Inventory) -> bool {
+    let is_same_map = || {
+        let at_rest = |one: &HostMap| {
+            let mut one = one.clone();
+            for accelerator in &mut one.accelerators {
+                accelerator.memory_used = None;
+                accelerator.utilisation_percent = None;
+            }
+            one
+        };
+        old.map == new.map || at_rest(&old.map) == at_rest(&new.map)
+    };
+    let at_rest = |one: &Inventory| {
+        let mut one = one.clone();
+        for gpu in &mut one.amd {
+            gpu.memory_used = None;
+            gpu.utilisation_percent = None;
+        }
+        one.map = Arc::default();
+        one
+    };
+    is_same_map() && at_rest(old) == at_rest(new)
 }
 
 /// The picture of a host before the first look.

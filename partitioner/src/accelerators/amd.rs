@@ -1,8 +1,9 @@
 //! AMD's GPUs: amdgpu's files of a function, and KFD's nodes of it.
 //!
-//! After `Documentation/gpu/amdgpu/driver-misc.rst` (`mem_info_vram_*`, `product_name`, `serial_number`,
-//! `unique_id`), `amdgpu_pm.c` (`gpu_busy_percent`) and `amdgpu_gfx.c` (partition modes). Changes no mode: that is
-//! [`crate::amd`]'s.
+//! After `Documentation/gpu/amdgpu/driver-misc.rst` (`mem_info_vram_total`, `product_name`, `serial_number`,
+//! `unique_id`) and `amdgpu_gfx.c` (`available_compute_partition`): what the driver has in memory. Reads nothing for which
+//! it asks the GPU's firmware: load, memory in use, the present modes and the health that they tell of are
+//! [`crate::amd::observe`]'s, which asks each GPU by itself. Changes no mode.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,6 @@ use kerf_types::map::{
     Accelerator, AcceleratorHealth, CapabilityKey as Key, End, Link, LinkKind, PciFunction, Vendor,
 };
 use kerf_types::{Bytes, PciAddress};
-use nix::errno::Errno;
 
 use super::Found;
 use super::facts::{self, Scene, folder, is_display, is_processing_accelerator};
@@ -19,7 +19,7 @@ use super::kfd::{self, Node, NodeLink};
 use super::peers;
 use super::tables::{self, amd as table};
 use crate::amd::observe::list;
-use crate::sysfs::SysfsError;
+use crate::sysfs::Device;
 
 const AMD: u16 = 0x1002;
 const DRIVER: &str = "amdgpu";
@@ -64,28 +64,27 @@ fn accelerator(
     parts: &[&Node],
     nodes: &[Node],
 ) -> Accelerator {
-    let reader = scene.reader;
-    let folder = folder(function.address);
-    let file = |name: &str| format!("{folder}/{name}");
+    let device = scene.device(folder(function.address));
     let mut gpu = scene.accelerator(function, Vendor::Amd);
     let model = function.device.and_then(table::model);
-    gpu.model = scene
-        .label(&file("product_name"))
+    gpu.model = device
+        .label("product_name")
         .or_else(|| model.map(|model| model.name.to_owned()))
         .unwrap_or(gpu.model);
-    gpu.serial = scene.label(&file("serial_number"));
-    gpu.unique_id = scene.label(&file("unique_id"));
+    gpu.serial = device.label("serial_number");
+    gpu.unique_id = device.label("unique_id");
     gpu.architecture = parts.first().and_then(|part| part.target());
     let banks = || facts::sum(parts.iter().map(|part| part.memory));
-    let memory = reader.number(&file("mem_info_vram_total")).or_else(banks);
+    let memory = device.number("mem_info_vram_total").or_else(banks);
     gpu.memory = memory.filter(|bytes| *bytes > 0).map(Bytes);
-    gpu.memory_used = reader.number(&file("mem_info_vram_used")).map(Bytes);
-    gpu.utilisation_percent = reader.parsed(&file("gpu_busy_percent"), "a percentage", |text| {
-        text.parse().ok().filter(|percent| *percent <= 100)
-    });
-    gpu.health = health(scene, &folder, !parts.is_empty());
     nodes_of(scene, &mut gpu, parts);
-    capabilities(scene, &mut gpu, function, parts, nodes);
+    capabilities(&device, &mut gpu, function, parts, nodes);
+    // One that KFD lists works as far as the driver says.
+    let listed = match parts {
+        [] => AcceleratorHealth::Unknown,
+        _ => AcceleratorHealth::Ok,
+    };
+    gpu.health = facts::heard(&device, listed);
     let capabilities = &mut gpu.capabilities;
     tables::fill(capabilities, model.map_or(&[], |model| model.facts));
     let target = gpu.architecture.as_deref().unwrap_or_default();
@@ -108,7 +107,7 @@ fn nodes_of(scene: &Scene<'_>, gpu: &mut Accelerator, parts: &[&Node]) {
 }
 
 fn capabilities(
-    scene: &Scene<'_>,
+    device: &Device<'_, '_>,
     gpu: &mut Accelerator,
     function: &PciFunction,
     parts: &[&Node],
@@ -119,8 +118,7 @@ fn capabilities(
     facts::count(capabilities, Key::ComputeUnits, units);
     let xccs = facts::sum(parts.iter().map(|part| part.fact("num_xcc")));
     facts::count(capabilities, Key::Chiplets, xccs);
-    let folder = folder(function.address);
-    let modes = |name: &str| scene.reader.text(&format!("{folder}/{name}"));
+    let modes = |name: &str| device.text(name);
     let compute: Vec<ComputePartition> = list(modes("available_compute_partition"));
     let memory: Vec<MemoryPartition> = list(modes("available_memory_partition"));
     let lower = |mode: &dyn ToString| mode.to_string().to_lowercase();
@@ -164,34 +162,6 @@ pub(super) fn most_partitions(modes: &[ComputePartition], xccs: Option<u64>) -> 
     };
     let all: Option<Vec<u32>> = modes.iter().map(partitions).collect();
     all?.into_iter().max().map(u64::from)
-}
-
-/// What the file of its mode says of a GPU.
-fn health(scene: &Scene<'_>, folder: &str, is_listed: bool) -> AcceleratorHealth {
-    let path = format!("{folder}/current_compute_partition");
-    health_of(&scene.reader.root().bytes(&path), is_listed)
-}
-
-/// amdgpu answers EPERM for its modes while it resets the GPU, and EIO when it no longer reaches it. One that KFD
-/// lists, or whose modes can be read, works as far as the driver says.
-pub(super) fn health_of(
-    mode: &Result<Option<Vec<u8>>, SysfsError>,
-    is_listed: bool,
-) -> AcceleratorHealth {
-    let failed = |what: &str| AcceleratorHealth::Failed(what.to_owned());
-    match mode {
-        Ok(Some(_)) => AcceleratorHealth::Ok,
-        Err(SysfsError::Read { cause, .. })
-            if cause.raw_os_error() == Some(Errno::EPERM as i32) =>
-        {
-            failed("amdgpu resets it")
-        }
-        Err(SysfsError::Read { cause, .. }) if cause.raw_os_error() == Some(Errno::EIO as i32) => {
-            failed("amdgpu no longer reaches it")
-        }
-        _ if is_listed => AcceleratorHealth::Ok,
-        _ => AcceleratorHealth::Unknown,
-    }
 }
 
 /// xGMI between GPUs, and between a GPU and its processor. Partitions of one GPU count as the GPU; of several ways

@@ -10,7 +10,7 @@ use kerf_types::map::{
 
 use super::pcie;
 use crate::sysfs::pci::is_awake;
-use crate::sysfs::{Folder, Reader};
+use crate::sysfs::{Device, Folder, Reader};
 use crate::systree::label;
 
 /// Base class of processing accelerators (PCI Code and ID Assignment, class 12h).
@@ -109,7 +109,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// A name or number that a file tells, fit to be shown.
+    /// The folder of a device, whose files its driver answers.
+    pub fn device(&self, folder: String) -> Device<'a, 'a> {
+        Device::new(self.reader, folder)
+    }
+
+    /// A name or number that a file tells, fit to be shown. No file of a device: those may never answer.
     pub fn label(&self, path: &str) -> Option<String> {
         label(&self.reader.text(path)?)
     }
@@ -140,6 +145,14 @@ impl<'a> Scene<'a> {
         nodes.sort();
         nodes.dedup();
         nodes
+    }
+}
+
+/// How a device is, of which `told` was read: it is not well if its driver no longer answers.
+pub(super) fn heard(device: &Device<'_, '_>, told: AcceleratorHealth) -> AcceleratorHealth {
+    match device.is_silent() {
+        true => AcceleratorHealth::Failed("its driver does not answer".to_owned()),
+        false => told,
     }
 }
 

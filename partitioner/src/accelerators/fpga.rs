@@ -12,6 +12,7 @@ use kerf_types::map::{Accelerator, AcceleratorHealth, Capabilities, PciFunction,
 use super::Found;
 use super::facts::{self, Scene, folder, is_processing_accelerator};
 use super::tables::{self, fpga as table};
+use crate::sysfs::Device;
 use crate::sysfs::pci::nearest;
 
 const XILINX: u16 = 0x10ee;
@@ -33,6 +34,12 @@ pub(super) fn is_mine(function: &PciFunction) -> bool {
 struct Part {
     name: String,
     folder: String,
+}
+
+impl Part {
+    fn device<'a>(&self, scene: &Scene<'a>) -> Device<'a, 'a> {
+        scene.device(self.folder.clone())
+    }
 }
 
 /// All of them, by the function above each.
@@ -129,7 +136,7 @@ fn board(scene: &Scene<'_>, functions: &[&PciFunction], parts: &Parts) -> Option
     }
     let managers = of(&parts.managers, functions);
     let manager = managers.first().copied();
-    let name = manager.and_then(|manager| scene.label(&format!("{}/name", manager.folder)));
+    let name = manager.and_then(|manager| manager.device(scene).label("name"));
     if let Some(name) = table.map(|board| board.name.to_owned()).or(name) {
         accelerator.model = name;
     }
@@ -168,14 +175,14 @@ fn board(scene: &Scene<'_>, functions: &[&PciFunction], parts: &Parts) -> Option
 /// board, a region as well, does not.
 fn has_region(scene: &Scene<'_>, regions: &[&Part]) -> bool {
     regions.iter().any(|region| {
-        let path = format!("{}/compat_id", region.folder);
-        scene.reader.text(&path).is_some()
+        let device = region.device(scene);
+        device.text("compat_id").is_some()
     })
 }
 
 /// A chip beside its processor, which hangs on no bus.
 fn chip(scene: &Scene<'_>, manager: &Part) -> Accelerator {
-    let name = scene.label(&format!("{}/name", manager.folder));
+    let name = manager.device(scene).label("name");
     Accelerator {
         id: manager.name.clone(),
         vendor: vendor_of(name.as_deref().unwrap_or_default()),
@@ -211,8 +218,8 @@ fn vendor_of(name: &str) -> Option<Vendor> {
 
 /// Ports of the management engine (FME) of a Device Feature List: they are what users get.
 fn ports(scene: &Scene<'_>, engine: &Part) -> Option<u64> {
-    let path = format!("{}/ports_num", engine.folder);
-    scene.reader.number(&path).filter(|ports| *ports > 0)
+    let ports = engine.device(scene).number("ports_num");
+    ports.filter(|ports| *ports > 0)
 }
 
 /// A failure that anybody tells, else that somebody tells that it works.
@@ -229,35 +236,39 @@ fn worst(told: impl Iterator<Item = AcceleratorHealth>) -> AcceleratorHealth {
 /// `mgmtpf/mgmt-sysfs.c`).
 fn card_health(scene: &Scene<'_>, functions: &[&PciFunction]) -> AcceleratorHealth {
     let is_offline = |function: &&PciFunction| {
-        let path = format!("{}/dev_offline", folder(function.address));
-        scene.reader.parsed(&path, "0 or 1", |text| match text {
+        let device = scene.device(folder(function.address));
+        let told = device.parsed("dev_offline", "0 or 1", |text| match text {
             "0" => Some(AcceleratorHealth::Ok),
             "1" => Some(AcceleratorHealth::Failed("offline".to_owned())),
             _ => None,
-        })
+        });
+        Some(facts::heard(&device, told.unwrap_or_default()))
     };
     worst(functions.iter().filter_map(is_offline))
 }
 
 /// `errors/catfatal_errors` is a mask.
 fn engine_health(scene: &Scene<'_>, engine: &Part) -> AcceleratorHealth {
-    let path = format!("{}/errors/catfatal_errors", engine.folder);
-    match scene.reader.hex(&path) {
+    let device = engine.device(scene);
+    let told = match device.hex("errors/catfatal_errors") {
         None => AcceleratorHealth::Unknown,
         Some(0) => AcceleratorHealth::Ok,
         Some(errors) => {
             AcceleratorHealth::Failed(format!("catastrophic or fatal errors {errors:#x}"))
         }
-    }
+    };
+    facts::heard(&device, told)
 }
 
 /// `operating`, `unknown`, or a step or an error of programming it, when nobody can use it.
 fn manager_health(scene: &Scene<'_>, manager: &Part) -> AcceleratorHealth {
-    match scene.label(&format!("{}/state", manager.folder)).as_deref() {
+    let device = manager.device(scene);
+    let told = match device.label("state").as_deref() {
         None | Some("unknown") => AcceleratorHealth::Unknown,
         Some("operating") => AcceleratorHealth::Ok,
         Some(state) => AcceleratorHealth::Failed(state.to_owned()),
-    }
+    };
+    facts::heard(&device, told)
 }
 
 fn known(function: &PciFunction) -> Option<&'static table::Board> {

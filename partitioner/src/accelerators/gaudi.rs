@@ -11,7 +11,7 @@ use kerf_types::PciAddress;
 use kerf_types::map::{Accelerator, AcceleratorHealth, DeviceClass, PciFunction, Vendor};
 
 use super::Found;
-use super::facts::{Scene, folder, is_processing_accelerator};
+use super::facts::{self, Scene, folder, is_processing_accelerator};
 use super::tables::{self, gaudi as table};
 use crate::sysfs::pci::nearest;
 
@@ -44,13 +44,10 @@ fn old_devices(scene: &Scene<'_>) -> BTreeMap<PciAddress, u32> {
     let numbers = scene.reader.numbered(OLD_CLASS, "hl");
     let place = |number: u32| {
         let folder = format!("{OLD_CLASS}/hl{number}");
-        let told = scene
-            .reader
-            .parsed(&format!("{folder}/pci_addr"), "a PCI address", |text| {
-                text.parse().ok()
-            });
-        let linked = || nearest(&scene.reader.root().canonical(&folder)?);
-        Some((told.or_else(linked)?, number))
+        let linked = nearest(&scene.reader.root().canonical(&folder)?);
+        let device = scene.device(folder);
+        let told = || device.parsed("pci_addr", "a PCI address", |text| text.parse().ok());
+        Some((linked.or_else(told)?, number))
     };
     numbers.into_iter().filter_map(place).collect()
 }
@@ -75,9 +72,11 @@ fn accelerator(
         }
         (None, None) => folder(function.address),
     };
-    let kind = scene.label(&format!("{attributes}/device_type"));
-    let status = scene.label(&format!("{attributes}/status"));
-    gaudi.health = status.map_or(AcceleratorHealth::Unknown, health);
+    let device = scene.device(attributes);
+    let kind = device.label("device_type");
+    let status = device.label("status");
+    let told = status.map_or(AcceleratorHealth::Unknown, health);
+    gaudi.health = facts::heard(&device, told);
     let model = kind.as_deref().and_then(table::by_kind);
     if let Some(model) = model.or_else(|| table::by_device(function.device?)) {
         model.name.clone_into(&mut gaudi.model);

@@ -45,7 +45,8 @@ fn accelerator(scene: &Scene<'_>, function: &PciFunction) -> Accelerator {
     let tiles = tiles(scene, function, &folders);
     facts::count(&mut gpu.capabilities, Key::Chiplets, tiles);
     gpu.memory = memory(scene, function, &folders);
-    gpu.health = health(scene, function);
+    let device = scene.device(folder(function.address));
+    gpu.health = facts::heard(&device, health(scene, function));
     if let Some(model) = function.device.and_then(table::model) {
         model.name.clone_into(&mut gpu.model);
         gpu.architecture = Some(model.architecture.to_owned());
@@ -72,14 +73,11 @@ fn tiles(scene: &Scene<'_>, function: &PciFunction, folders: &[u32]) -> Option<u
 
 /// What all tiles have, or what the card has.
 fn memory(scene: &Scene<'_>, function: &PciFunction, folders: &[u32]) -> Option<Bytes> {
-    let folder = folder(function.address);
-    let of_tile = |tile: &u32| {
-        let path = format!("{folder}/tile{tile}/physical_vram_size_bytes");
-        scene.reader.number(&path)
-    };
+    let device = scene.device(folder(function.address));
+    let of_tile = |tile: &u32| device.number(&format!("tile{tile}/physical_vram_size_bytes"));
     let of_card = || {
         let card = card(scene, function)?;
-        scene.reader.number(&format!("{card}/lmem_total_bytes"))
+        scene.device(card).number("lmem_total_bytes")
     };
     let tiles = facts::sum(folders.iter().map(of_tile)).filter(|bytes| *bytes > 0);
     let bytes: Option<u64> = tiles.or_else(of_card);

@@ -9,7 +9,7 @@ use kerf_types::PciAddress;
 
 use super::facts;
 use crate::amd::kfd::{is_at, properties};
-use crate::sysfs::Reader;
+use crate::sysfs::{Device, Reader};
 
 const KFD: &str = "sys/class/kfd/kfd";
 /// How often a list is read anew because it changed meanwhile.
@@ -132,7 +132,8 @@ impl NodeLink {
 
 /// The nodes, by number; none where KFD is absent, or where they keep changing.
 pub(super) fn nodes(reader: &Reader<'_>) -> Vec<Node> {
-    let generation = || reader.text(&format!("{KFD}/topology/generation_id"));
+    let topology = Device::new(reader, format!("{KFD}/topology"));
+    let generation = || topology.text("generation_id");
     for _ in 0..TRIES {
         let before = generation();
         let mut numbers = reader.numbered(&format!("{KFD}/topology/nodes"), "");
@@ -159,7 +160,8 @@ pub(super) fn is_there(reader: &Reader<'_>) -> bool {
 fn node(reader: &Reader<'_>, number: u32) -> Option<Node> {
     let folder = format!("{KFD}/topology/nodes/{number}");
     let path = format!("{folder}/properties");
-    let text = reader.text(&path).unwrap_or_default();
+    let device = Device::new(reader, folder.clone());
+    let text = device.text("properties").unwrap_or_default();
     let facts = properties(&text);
     if facts.is_empty() {
         // So is that of a GPU which this process may not use (`kfd_devcgroup_check_permission`).
@@ -172,26 +174,26 @@ fn node(reader: &Reader<'_>, number: u32) -> Option<Node> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value));
     let links = ["io_links", "p2p_links"].into_iter().flat_map(|kind| {
-        let folder = format!("{folder}/{kind}");
-        let mut numbers = reader.numbered(&folder, "");
+        let mut numbers = reader.numbered(&format!("{folder}/{kind}"), "");
         numbers.truncate(MOST);
+        let device = &device;
         numbers.into_iter().filter_map(move |number| {
-            let path = format!("{folder}/{number}/properties");
-            reader.parsed(&path, "a link of KFD's", NodeLink::parse)
+            let file = format!("{kind}/{number}/properties");
+            device.parsed(&file, "a link of KFD's", NodeLink::parse)
         })
     });
     Some(Node {
         number,
         facts: facts.collect(),
-        memory: memory(reader, &folder),
+        memory: memory(reader, &folder, &device),
         links: links.collect(),
     })
 }
 
-fn memory(reader: &Reader<'_>, folder: &str) -> Option<u64> {
+fn memory(reader: &Reader<'_>, folder: &str, device: &Device<'_, '_>) -> Option<u64> {
     let banks = reader.numbered(&format!("{folder}/mem_banks"), "");
     let size = |bank: u32| {
-        let text = reader.text(&format!("{folder}/mem_banks/{bank}/properties"))?;
+        let text = device.text(&format!("mem_banks/{bank}/properties"))?;
         properties(&text).get("size_in_bytes").copied()
     };
     facts::sum(banks.into_iter().map(size))

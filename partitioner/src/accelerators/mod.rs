@@ -40,7 +40,8 @@ pub struct Found {
 /// The accelerators of a host, and their links.
 ///
 /// `functions` are all PCI functions, `devices` all devices of the kernel's classes. What is odd in the tree is
-/// remembered by the reader. Nothing here enters NVIDIA's driver, which can hang.
+/// remembered by the reader. Nothing here enters NVIDIA's driver; what another maker's answers is waited for a second,
+/// for each device by itself.
 pub fn accelerators(
     reader: &Reader<'_>,
     functions: &[PciFunction],

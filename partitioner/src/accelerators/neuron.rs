@@ -18,6 +18,7 @@ use kerf_types::map::{
 use super::Found;
 use super::facts::{self, Scene};
 use super::tables::{self, neuron as table};
+use crate::sysfs::Device;
 use crate::sysfs::pci::nearest;
 
 const AMAZON: u16 = 0x1d0f;
@@ -103,19 +104,19 @@ fn device(
     folder: &str,
     function: Option<&PciFunction>,
 ) -> Accelerator {
-    let file = |name: &str| format!("{folder}/{name}");
+    let device = scene.device(folder.to_owned());
     let mut neuron = match function {
         Some(function) => scene.accelerator(function, Vendor::Aws),
         None => without_function(scene, functions, number),
     };
-    let name = scene.label(&file("info/architecture/device_name"));
-    let instance = scene.label(&file("info/architecture/instance_type"));
-    neuron.serial = scene.label(&file("info/serial_number"));
+    let name = device.label("info/architecture/device_name");
+    let instance = device.label("info/architecture/instance_type");
+    neuron.serial = device.label("info/serial_number");
     neuron.nodes = vec![format!("/dev/neuron{number}")];
-    let cores: Option<u64> = scene.reader.number(&file("core_count"));
+    let cores: Option<u64> = device.number("core_count");
     facts::count(&mut neuron.capabilities, Key::ComputeUnits, cores);
-    neuron.memory_used = memory_used(scene, folder);
-    neuron.health = health(scene, folder);
+    neuron.memory_used = memory_used(scene, folder, &device);
+    neuron.health = facts::heard(&device, health(&device));
     let model = name.as_deref().and_then(table::by_name);
     let model = model.or_else(|| table::by_device(functions.first()?.device?));
     if let Some(model) = model {
@@ -161,21 +162,18 @@ fn describe(neuron: &mut Accelerator, model: &table::Model) {
 }
 
 /// What all cores use: `total` of a memory counter is what is in use now.
-fn memory_used(scene: &Scene<'_>, folder: &str) -> Option<Bytes> {
+fn memory_used(scene: &Scene<'_>, folder: &str, device: &Device<'_, '_>) -> Option<Bytes> {
     let cores = scene.reader.numbered(folder, "neuron_core");
     let used = |core: u32| {
-        let path = format!("{folder}/neuron_core{core}/stats/memory_usage/device_mem/total");
-        scene.reader.number(&path)
+        let file = format!("neuron_core{core}/stats/memory_usage/device_mem/total");
+        device.number(&file)
     };
     facts::sum(cores.into_iter().map(used)).map(Bytes)
 }
 
 /// A device with errors that could neither be corrected nor repaired has lost data, and will again.
-fn health(scene: &Scene<'_>, folder: &str) -> AcceleratorHealth {
-    let errors = |file: &str| {
-        let path = format!("{folder}/stats/hardware/{file}");
-        scene.reader.number::<u64>(&path)
-    };
+fn health(device: &Device<'_, '_>) -> AcceleratorHealth {
+    let errors = |file: &str| device.number::<u64>(&format!("stats/hardware/{file}"));
     let (memory, sram) = (
         errors("mem_ecc_uncorrected"),
         errors("sram_ecc_uncorrected"),
@@ -194,13 +192,11 @@ fn health(scene: &Scene<'_>, folder: &str) -> AcceleratorHealth {
 fn links(scene: &Scene<'_>, class: &str, devices: &BTreeMap<u32, Accelerator>) -> Vec<Link> {
     let mut pairs: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     for number in devices.keys().copied() {
-        let path = format!("{class}/neuron{number}/connected_devices");
-        let peers = scene
-            .reader
-            .parsed(&path, "a list of other devices", |text| {
-                let known = |peer: &u32| *peer != number && devices.contains_key(peer);
-                peers(text).filter(|peers| peers.iter().all(known))
-            });
+        let device = scene.device(format!("{class}/neuron{number}"));
+        let peers = device.parsed("connected_devices", "a list of other devices", |text| {
+            let known = |peer: &u32| *peer != number && devices.contains_key(peer);
+            peers(text).filter(|peers| peers.iter().all(known))
+        });
         let mut own: BTreeMap<(u32, u32), u32> = BTreeMap::new();
         for peer in peers.unwrap_or_default() {
             let count = own.entry((number.min(peer), number.max(peer))).or_default();

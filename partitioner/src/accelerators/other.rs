@@ -67,16 +67,17 @@ fn vendor(id: u16) -> Vendor {
 
 /// `memory_size` is in gibibytes.
 fn vector_engine(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
-    let file = |file: &str| format!("sys/class/ve/{name}/{file}");
-    let model = scene.label(&file("model"));
+    let device = scene.device(format!("sys/class/ve/{name}"));
+    let model = device.label("model");
     accelerator.model = model.map_or_else(
         || "NEC Vector Engine".to_owned(),
         |model| format!("NEC Vector Engine {model}"),
     );
-    accelerator.serial = scene.label(&file("serial"));
-    let size: Option<u64> = scene.reader.number(&file("memory_size"));
+    accelerator.serial = device.label("serial");
+    let size: Option<u64> = device.number("memory_size");
     accelerator.memory = size.and_then(|size| size.checked_mul(GIBIBYTE)).map(Bytes);
-    let cores: Option<u64> = scene.reader.number(&file("num_of_core"));
+    let cores: Option<u64> = device.number("num_of_core");
+    accelerator.health = facts::heard(&device, AcceleratorHealth::Unknown);
     let capabilities = &mut accelerator.capabilities;
     facts::count(capabilities, Key::ComputeUnits, cores);
     tables::fill(capabilities, table::VECTOR_ENGINE);
@@ -84,21 +85,22 @@ fn vector_engine(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
 
 /// `active_cores` and `memsize`, in kibibytes, are hexadecimal without a prefix.
 fn xeon_phi(scene: &Scene<'_>, accelerator: &mut Accelerator, name: &str) {
-    let file = |file: &str| format!("sys/class/mic/{name}/{file}");
-    let family = scene.label(&file("family"));
+    let device = scene.device(format!("sys/class/mic/{name}"));
+    let family = device.label("family");
     accelerator.model = family.map_or_else(
         || "Intel Xeon Phi".to_owned(),
         |family| format!("Intel Xeon Phi {family}"),
     );
-    accelerator.serial = scene.label(&file("serialnumber"));
-    let size = scene.reader.hex(&file("memsize")).map(u64::from);
+    accelerator.serial = device.label("serialnumber");
+    let size = device.hex("memsize").map(u64::from);
     let size = size.filter(|size| *size > 0);
     accelerator.memory = size.and_then(|size| size.checked_mul(1024)).map(Bytes);
-    accelerator.health = match scene.label(&file("state")) {
+    let told = match device.label("state") {
         None => AcceleratorHealth::Unknown,
         Some(state) if state == "online" => AcceleratorHealth::Ok,
         Some(state) => AcceleratorHealth::Failed(state),
     };
-    let cores = scene.reader.hex(&file("active_cores")).map(u64::from);
+    let cores = device.hex("active_cores").map(u64::from);
+    accelerator.health = facts::heard(&device, told);
     facts::count(&mut accelerator.capabilities, Key::ComputeUnits, cores);
 }

@@ -61,6 +61,9 @@ pub fn observe(tree: &dyn SysTree, pci: PciAddress, now: Timestamp) -> Result<Am
         serial: label("serial_number"),
         memory: bytes("mem_info_vram_total").unwrap_or_else(banks),
         memory_used: bytes("mem_info_vram_used"),
+        utilisation_percent: text("gpu_busy_percent")
+            .and_then(|percent| percent.parse().ok())
+            .filter(|percent| *percent <= 100),
         // Which nodes there are is not asked here.
         numa_node: None,
         xccs: (xccs > 0).then_some(xccs),

@@ -85,6 +85,7 @@ fn a_gpu_is_described_whole() {
     assert_eq!(gpu.pci_device_id, 0x74a1_1002);
     assert_eq!(gpu.memory, Bytes(206_141_652_992));
     assert_eq!(gpu.xccs, Some(8));
+    assert_eq!(gpu.utilisation_percent, Some(0));
     assert_eq!(gpu.unique_id.as_ref().map(String::len), Some(16));
     assert_eq!(gpu.hive, world.gpu(0).hive);
     assert_eq!(gpu.compute, Some(ComputePartition::Spx));

@@ -1,16 +1,19 @@
 //! What the kernel says about the host: NUMA nodes, processors, PCI functions, devices, driver numbers.
 //!
 //! Owns the reading of `/sys` and `/proc` under an injected root. A file that is absent or does not
-//! answer means "unknown" and never zero. Never writes, and never asks the GPU driver for anything that
-//! can hang, except in [`driver`], which says so, and in [`numa`], which waits a second at most.
+//! answer means "unknown" and never zero. Never writes. What the driver of a device answers may never come: it is read
+//! as a [`Device`], by a thread that is waited for a second and then left behind; so is what [`numa`] asks of NVIDIA's
+//! driver. [`driver`] alone waits for ever, and says so.
 
 mod acs;
 pub mod capabilities;
 pub mod cpu;
 pub mod cpus;
+mod device;
 pub mod devices;
 pub mod driver;
 mod folder;
+mod guard;
 mod identity;
 pub mod imex;
 pub(crate) mod links;
@@ -23,6 +26,7 @@ pub mod pci;
 mod reader;
 mod root;
 
+pub use device::Device;
 pub use folder::Folder;
 pub use reader::{ODDITY_LIMIT, Reader};
 pub use root::{Root, SysfsError};

@@ -12,7 +12,7 @@ use kerf_types::map::{DeviceClass, PciFunction};
 
 use super::devices::{Entry, Place, entries, hardware};
 use super::folder::hex;
-use super::{Folder, Reader, pci};
+use super::{Device, Folder, Reader, pci};
 
 const RDMA: &str = "sys/class/infiniband";
 const NET: &str = "sys/class/net";
@@ -97,32 +97,33 @@ fn own_netdevs(reader: &Reader<'_>, device: &str, of_function: &[String]) -> Vec
 }
 
 fn ports(reader: &Reader<'_>, name: &str) -> Vec<NicPort> {
-    let folder = format!("{RDMA}/{name}/ports");
-    let numbers = reader.numbered(&folder, "").into_iter();
-    numbers
-        .filter_map(|number| port(&Folder::open(reader, format!("{folder}/{number}"))?, number))
-        .collect()
+    let device = Device::new(reader, format!("{RDMA}/{name}"));
+    let numbers = reader.numbered(&format!("{RDMA}/{name}/ports"), "");
+    let numbers = numbers.into_iter();
+    numbers.map(|number| port(&device, number)).collect()
 }
 
-fn port(folder: &Folder<'_, '_>, number: u32) -> Option<NicPort> {
-    let link_layer = folder.text("link_layer").unwrap_or_default();
+/// For its state and rate the driver asks the interface (`ib_query_port`).
+fn port(device: &Device<'_, '_>, number: u32) -> NicPort {
+    let file = |name: &str| format!("ports/{number}/{name}");
+    let link_layer = device.text(&file("link_layer")).unwrap_or_default();
     // `4: ACTIVE`
-    let state = folder.parsed("state", "a number and a state", |text| {
+    let state = device.parsed(&file("state"), "a number and a state", |text| {
         let (_, state) = text.split_once(": ")?;
         Some(state.to_owned())
     });
-    let rate = folder.parsed("rate", "a rate in Gb/sec", rate);
+    let rate = device.parsed(&file("rate"), "a rate in Gb/sec", rate);
     // A port that is down still shows the rate that it last had.
     let is_down = state.as_ref().is_some_and(|state| state != "ACTIVE");
     // The manager of an InfiniBand subnet gives none that is 0; Ethernet has no such manager.
-    let lid: Option<u32> = folder.parsed("lid", "a local id", hex);
-    Some(NicPort {
+    let lid: Option<u32> = device.parsed(&file("lid"), "a local id", hex);
+    NicPort {
         number,
         rate: if is_down { Some(Rate(0)) } else { rate },
         lid: lid.filter(|lid| *lid != 0 && link_layer != "Ethernet"),
         state: state.unwrap_or_default(),
         link_layer,
-    })
+    }
 }
 
 /// `400 Gb/sec (4X NDR)`; old links have half gigabits (`2.5 Gb/sec (1X SDR)`), told with one digit.
@@ -151,12 +152,8 @@ fn netdevs(reader: &Reader<'_>) -> BTreeMap<PciAddress, Vec<String>> {
 }
 
 fn net(reader: &Reader<'_>, functions: &[PciFunction], name: String, pci: PciAddress) -> Nic {
-    let folder = Folder::open(reader, format!("{NET}/{name}"));
-    let number = |file| {
-        folder
-            .as_ref()
-            .and_then(|folder| folder.number::<i64>(file))
-    };
+    let device = Device::new(reader, format!("{NET}/{name}"));
+    let number = |file| device.number::<i64>(file);
     // ARPHRD_ETHER and ARPHRD_INFINIBAND (include/uapi/linux/if_arp.h).
     let link_layer = match number("type") {
         Some(1) => "Ethernet",
@@ -165,10 +162,8 @@ fn net(reader: &Reader<'_>, functions: &[PciFunction], name: String, pci: PciAdd
     };
     // Megabits a second; -1 where the driver does not know. One that is down says that, or does not answer.
     let rate = number("speed").and_then(|megabits| u32::try_from(megabits).ok());
-    let is_down = folder
-        .as_ref()
-        .and_then(|folder| folder.text("operstate"))
-        .is_some_and(|state| state == "down");
+    let state = device.text("operstate");
+    let is_down = state.is_some_and(|state| state == "down");
     Nic {
         kind: NicKind::Net,
         numa_node: find(functions, pci).and_then(|function| function.numa_node),

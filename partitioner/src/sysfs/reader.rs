@@ -12,6 +12,7 @@ use kerf_types::map::Oddity;
 
 use super::cpus::CpuSet;
 use super::folder::hex;
+use super::guard::{self, Guard};
 use super::{Root, SysfsError};
 use crate::in_words;
 
@@ -27,6 +28,7 @@ const SHOWN: usize = 40;
 pub struct Reader<'a> {
     root: &'a Root,
     odd: RefCell<BTreeSet<Oddity>>,
+    guard: Guard,
 }
 
 impl<'a> Reader<'a> {
@@ -35,12 +37,18 @@ impl<'a> Reader<'a> {
         Self {
             root,
             odd: RefCell::default(),
+            guard: Guard::new(guard::DEADLINE, Root::bytes),
         }
     }
 
     /// The tree.
     pub fn root(&self) -> &'a Root {
         self.root
+    }
+
+    /// What reads the files that a device's driver answers.
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// The text of a file without surrounding white space; `None` where it is absent, empty, or odd.

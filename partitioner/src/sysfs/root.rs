@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{FUSE_SUPER_MAGIC, FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
 
 /// Most bytes that one file may have. The largest that the driver writes, `mig-minors`, has 110 KB on
 /// a host of 32 GPUs; a tree that hands out more is broken or hostile.
@@ -101,12 +101,28 @@ impl Root {
     /// Whether what lies at a path is the kernel's own `/proc`, also under a root that is bound somewhere else. What
     /// cannot be asked counts as it, since a driver behind it may hang. Asking enters no driver.
     pub fn is_on_proc(&self, path: &str) -> bool {
+        self.is_on(path, &[PROC_SUPER_MAGIC])
+    }
+
+    /// Whether somebody answers who reads what lies at a path: the kernel (`/sys`, `/proc`), or a program that serves a
+    /// file system (FUSE). What is read there may never come. As [`Root::is_on_proc`].
+    pub fn is_answered(&self, path: &str) -> bool {
+        self.is_on(path, &[SYSFS_MAGIC, PROC_SUPER_MAGIC, FUSE_SUPER_MAGIC])
+    }
+
+    fn is_on(&self, path: &str, kinds: &[FsType]) -> bool {
         match self.resolve(path, OFlag::O_PATH) {
-            Ok(fd) => {
-                fstatfs(&fd).map_or(true, |found| found.filesystem_type() == PROC_SUPER_MAGIC)
-            }
+            Ok(fd) => fstatfs(&fd).map_or(true, |found| kinds.contains(&found.filesystem_type())),
             Err(errno) => !is_absent(errno),
         }
+    }
+
+    /// The same root for another thread.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(Self {
+            dir: self.dir.try_clone()?,
+            path: self.path.clone(),
+        })
     }
 
     /// Whether it is `/` of this process. The machine's root that is bound elsewhere is not: what this decides (nodes with

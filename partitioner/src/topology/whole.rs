@@ -120,11 +120,13 @@ fn add_amd(one: &mut Accelerator, gpu: &AmdGpu) {
     if gpu.memory.0 > 0 {
         one.memory = Some(gpu.memory);
     }
-    one.memory_used = gpu.memory_used.or(one.memory_used);
+    one.memory_used = gpu.memory_used;
+    one.utilisation_percent = gpu.utilisation_percent;
     one.serial = gpu.serial.clone().or(one.serial.take());
     one.unique_id = gpu.unique_id.clone().or(one.unique_id.take());
     one.numa_node = gpu.numa_node.or(one.numa_node);
-    if !gpu.health.is_ok() {
+    // That it has answered is how it is, unless the kernel's part knows that something of it does not.
+    if !gpu.health.is_ok() || one.health == AcceleratorHealth::Unknown {
         one.health = health(&gpu.health);
     }
 }

@@ -1,5 +1,6 @@
-//! The host apart from its GPUs. It answers beside a hung GPU driver, which is asked one thing alone: which NUMA nodes
-//! are memory of a GPU, in a thread of its own that is waited for a second at most.
+//! The host apart from its GPUs. It answers beside hung drivers: nothing is asked of a GPU's firmware, which has calls of
+//! its own, NVIDIA's driver is asked one thing alone (which NUMA nodes are memory of a GPU), and what it and the drivers of
+//! other devices answer is read by threads that are left behind after a second, three of a look at most.
 
 use kerf_api::partitioner::v1::HostFacts;
 use kerf_types::HostMap;

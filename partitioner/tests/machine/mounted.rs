@@ -1,6 +1,7 @@
 //! AMD GPUs through a worker that knows of no simulator: it writes real files, and a kernel is behind them.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use kerf_api::partitioner::v1::failure::Code;
 use kerf_partitioner::client::{Client, WorkerCommand};
@@ -11,7 +12,8 @@ use kerf_partitioner::worker::Machine;
 use kerf_sim_mount::{Mounted, mount};
 use kerf_tests::capability::{Capability, require};
 use kerf_tests::mounts;
-use kerf_types::{ComputePartition, MemoryPartition, Step};
+use kerf_types::map::AcceleratorHealth;
+use kerf_types::{ComputePartition, HostMap, MemoryPartition, Step};
 use nvidia_ml::kernel::state::{Access, Fault, FaultKind};
 
 use crate::amd::{World, gpus, refusal};
@@ -164,5 +166,68 @@ fn discovery_finds_the_gpus_in_real_files() {
         assert!(table(&found).contains("AMD Instinct MI300X OAM"));
         let simulated = discover(&place.world.command(), PATIENCE).expect("an inventory");
         assert_eq!(found.amd, simulated.amd);
+    });
+}
+
+/// What a look at the host tells.
+fn look(worker: &mut Client) -> HostMap {
+    let facts = worker.observe_host(PATIENCE).expect("facts");
+    facts.map.expect("a map").try_into().expect("a right map")
+}
+
+/// Looks until that holds: on a machine under load a file that answers may be late as well, once.
+fn look_until(worker: &mut Client, what: &str, holds: impl Fn(&HostMap) -> bool) {
+    let begun = Instant::now();
+    while !holds(&look(worker)) {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+    }
+}
+
+#[test]
+fn a_gpu_whose_file_hangs_says_so_and_its_neighbours_are_whole() {
+    with_mount(|place| {
+        let kernel = place.world.kernel();
+        let mut worker = Client::spawn(&place.command()).expect("a worker");
+        let mut simulated = Client::spawn(&place.world.command()).expect("a worker");
+        let well = look(&mut simulated);
+        assert_eq!(well.accelerators.len(), 8);
+        let sick = well.accelerators[2].pci.expect("an address");
+        let hang = |file: &str| {
+            let fault = Fault {
+                path: format!("/sys/bus/pci/devices/{sick}/{file}"),
+                on: Access::Read,
+                kind: FaultKind::Hang,
+                times: None,
+            };
+            kernel.set_fault(fault).expect("set");
+        };
+        // The look at the host asks nothing for which amdgpu asks the firmware.
+        for file in [
+            "gpu_busy_percent",
+            "mem_info_vram_used",
+            "current_compute_partition",
+        ] {
+            hang(file);
+        }
+        look_until(&mut worker, "it asks the firmware", |map| *map == well);
+        hang("unique_id");
+        let word = AcceleratorHealth::Failed("its driver does not answer".to_owned());
+        // The second look does not ask it again, and says the same.
+        for _ in 0..2 {
+            look_until(&mut worker, "not that one alone is sick", |map| {
+                let pairs = map.accelerators.iter().zip(&well.accelerators);
+                let mut pairs = pairs.map(|(one, was)| match one.pci == Some(sick) {
+                    true => one.health == word,
+                    false => one == was,
+                });
+                let mut paths = map.oddities.iter().map(|odd| &odd.path);
+                pairs.all(|holds| holds)
+                    && map.links == well.links
+                    && map.pci == well.pci
+                    && paths.any(|path| path.contains(&sick.to_string()))
+            });
+        }
+        kernel.clear_faults().expect("cleared");
+        look_until(&mut worker, "it is not well again", |map| *map == well);
     });
 }

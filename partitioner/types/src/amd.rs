@@ -210,6 +210,9 @@ pub struct AmdGpu {
     pub memory: Bytes,
     /// How much of it is in use.
     pub memory_used: Option<Bytes>,
+    /// How busy it is, in percent (`gpu_busy_percent`, amdgpu_pm.c), for which the driver asks the firmware; `None`
+    /// where it does not say.
+    pub utilisation_percent: Option<u32>,
     /// The NUMA node that it is next to.
     pub numa_node: Option<u32>,
     /// XCCs of all its partitions; `None` where KFD does not list it.

@@ -19,6 +19,7 @@ pub(super) fn gpu(index: u8) -> AmdGpu {
         serial: None,
         memory: Bytes(192 << 30),
         memory_used: None,
+        utilisation_percent: None,
         numa_node: None,
         xccs: Some(8),
         hive: Some("h".to_owned()),

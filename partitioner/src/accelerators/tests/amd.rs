@@ -115,7 +115,6 @@ fn an_mi300x_tells_everything() {
     assert_eq!(one.model, "AMD Instinct MI300X OAM");
     assert_eq!(one.architecture.as_deref(), Some("gfx942"));
     assert_eq!(one.memory, Some(Bytes(206_141_652_992)));
-    assert_eq!(one.memory_used, Some(Bytes(298_491_904)));
     assert_eq!(one.serial.as_deref(), Some("692352000001"));
     assert_eq!(one.unique_id.as_deref(), Some("c3b5e6b2d7a10001"));
     assert_eq!(one.driver.as_deref(), Some("amdgpu 6.12.12"));
@@ -124,7 +123,8 @@ fn an_mi300x_tells_everything() {
         ["/dev/dri/card1", "/dev/dri/renderD128", "/dev/kfd"]
     );
     assert_eq!(one.health, AcceleratorHealth::Ok);
-    assert_eq!(one.utilisation_percent, Some(12));
+    // For these amdgpu asks the GPU's firmware, which may hang: they are told by who asks each GPU by itself.
+    assert_eq!((one.memory_used, one.utilisation_percent), (None, None));
     assert_eq!(said(one, Key::ComputeUnits), kernel("304"));
     assert_eq!(said(one, Key::Chiplets), kernel("8"));
     assert_eq!(

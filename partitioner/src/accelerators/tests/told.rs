@@ -1,39 +1,9 @@
-//! What is made of a driver's answers: health, modes, and sums over parts.
-
-use std::io;
+//! What is made of a driver's answers: modes, and sums over parts.
 
 use kerf_types::amd::ComputePartition as Mode;
-use kerf_types::map::AcceleratorHealth;
 
-use crate::accelerators::amd::{health_of, most_partitions};
+use crate::accelerators::amd::most_partitions;
 use crate::accelerators::facts::sum;
-use crate::sysfs::SysfsError;
-
-#[test]
-fn a_refusal_of_amdgpu_is_a_failure_and_silence_is_what_kfd_says() {
-    let refused = |errno: i32| {
-        Err(SysfsError::Read {
-            path: String::new(),
-            cause: io::Error::from_raw_os_error(errno),
-        })
-    };
-    let failed = |word: &str| AcceleratorHealth::Failed(word.to_owned());
-    for is_listed in [true, false] {
-        let of = |mode| health_of(&mode, is_listed);
-        assert_eq!(of(Ok(Some(b"SPX".to_vec()))), AcceleratorHealth::Ok);
-        assert_eq!(of(refused(1)), failed("amdgpu resets it"));
-        assert_eq!(of(refused(5)), failed("amdgpu no longer reaches it"));
-    }
-    // EACCES is ours and not the GPU's, and a file that is not there says nothing.
-    for listed in [true, false] {
-        let expected = match listed {
-            true => AcceleratorHealth::Ok,
-            false => AcceleratorHealth::Unknown,
-        };
-        assert_eq!(health_of(&refused(13), listed), expected);
-        assert_eq!(health_of(&Ok(None), listed), expected);
-    }
-}
 
 #[test]
 fn nobody_knows_the_most_partitions_without_the_xccs() {

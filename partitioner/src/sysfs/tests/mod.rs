@@ -13,6 +13,7 @@ use crate::sysfs::{Root, SysfsError, driver, majors};
 
 mod classes;
 mod functions;
+mod guard;
 mod imex;
 mod lstopo_io;
 mod machine;

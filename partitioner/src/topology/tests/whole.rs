@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use kerf_types::HostMap;
 use kerf_types::inventory::{Health, NvLinkRemote};
 use kerf_types::map::{
     Accelerator, AcceleratorHealth, CapabilityKey, CapabilityValue, End, Link, LinkKind,
     PciFunction, Vendor,
 };
 use kerf_types::topology::LinkClass;
+use kerf_types::{AmdGpu, Bytes, HostMap, Timestamp};
 
 use super::super::{Site, whole};
 use super::{at, gpu, host, links};
@@ -143,4 +143,64 @@ fn links_of_other_makers_have_their_word_in_the_matrix() {
         (site.near(a, b).links, site.near(b, a).level),
         (4, LinkClass::Phb)
     );
+}
+
+/// What an AMD GPU has said of itself, as its worker read it.
+fn amd() -> AmdGpu {
+    AmdGpu {
+        index: 0,
+        pci: at(FIRST),
+        name: "AMD Instinct MI300X".to_owned(),
+        pci_device_id: 0x74a1_1002,
+        unique_id: None,
+        serial: None,
+        memory: Bytes(192 << 30),
+        memory_used: Some(Bytes(1 << 30)),
+        utilisation_percent: Some(97),
+        numa_node: None,
+        xccs: None,
+        hive: None,
+        compute: None,
+        compute_modes: Vec::new(),
+        memory_mode: None,
+        memory_modes: Vec::new(),
+        pending_memory: None,
+        partitions: Vec::new(),
+        processes: Vec::new(),
+        health: Health::Ok,
+    }
+}
+
+#[test]
+fn an_amd_gpu_tells_its_load_and_that_it_is_well() {
+    let silent = AcceleratorHealth::Failed("its driver does not answer".to_owned());
+    let since = Timestamp(1);
+    let operation = "amdgpu resets it".to_owned();
+    let resets = Health::Unresponsive { since, operation };
+    let unresponsive = AcceleratorHealth::Failed("unresponsive (amdgpu resets it)".to_owned());
+    for (kernel, told, expected) in [
+        (
+            AcceleratorHealth::Unknown,
+            Health::Ok,
+            AcceleratorHealth::Ok,
+        ),
+        // The kernel's part has met a file that hangs, which the answers of others do not heal.
+        (silent.clone(), Health::Ok, silent.clone()),
+        (AcceleratorHealth::Ok, resets, unresponsive),
+    ] {
+        let mut map = map(&PLACES);
+        let one = &mut map.accelerators[0];
+        (one.vendor, one.health) = (Some(Vendor::Amd), kernel);
+        let mut inventory = host(Vec::new());
+        let health = told;
+        inventory.amd = vec![AmdGpu { health, ..amd() }];
+        inventory.map = Arc::new(map);
+        let first = whole(&inventory);
+        let one = &first.accelerators[0];
+        assert_eq!(one.memory_used, Some(Bytes(1 << 30)));
+        assert_eq!(one.utilisation_percent, Some(97));
+        assert_eq!(one.health, expected);
+        inventory.map = Arc::new(first.clone());
+        assert_eq!(whole(&inventory), first, "a second pass adds nothing");
+    }
 }

@@ -26,6 +26,8 @@ pub struct AmdGpu {
     pub memory_bytes: u64,
     /// How much of it is in use.
     pub memory_used_bytes: Option<u64>,
+    /// How busy it is, in percent.
+    pub utilisation_percent: Option<u32>,
     /// The NUMA node that it is next to.
     pub numa_node: Option<u32>,
     /// Accelerator complex dies (XCCs) of all its partitions.
@@ -77,6 +79,7 @@ impl From<&kerf_types::AmdGpu> for AmdGpu {
             serial: gpu.serial.clone(),
             memory_bytes: gpu.memory.0,
             memory_used_bytes: gpu.memory_used.map(|bytes| bytes.0),
+            utilisation_percent: gpu.utilisation_percent,
             numa_node: gpu.numa_node,
             xccs: gpu.xccs,
             hive: gpu.hive.clone(),

@@ -138,6 +138,7 @@ fn an_amd_gpu_is_shown_with_its_modes_and_partitions() {
       "serial": "692200012345",
       "memory_bytes": 206141652992,
       "memory_used_bytes": 296747008,
+      "utilisation_percent": 3,
       "numa_node": 1,
       "xccs": 8,
       "hive": "00000000deadbeef",
