@@ -1,7 +1,11 @@
 //! The other end of a worker's socket, for callers that may block: a request, an answer, a deadline.
 //!
-//! Owns the worker process that it starts. After a missed deadline the worker may be stuck in a driver
-//! call: it is left behind, never killed, and ends by itself when the driver lets it go.
+//! Owns the worker process that it starts. After a missed deadline the worker may be stuck in a driver call: it is left
+//! behind, and ends by itself when the driver lets it go, or is ended by whoever has only looked ([`Client::end`]). What
+//! a worker says on its standard error is copied to ours, so that one that is stuck holds nothing open of whoever called
+//! this program.
+
+mod words;
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -21,11 +25,14 @@ use kerf_types::sample::GpuSample;
 use kerf_types::{AmdGpu, Gpu, PciAddress, Step};
 
 use crate::worker::Machine;
+use words::Words;
 
 /// Bytes read at once: an answer of a GPU with all its profiles has some KiB.
 const READ_BYTES: usize = 16_384;
 /// How long a client that is dropped waits for its idle worker to end, so that it leaves no zombie.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long one that was killed is waited for: it is gone at once, or waits inside the kernel.
+const KILLED: Duration = Duration::from_millis(200);
 const FAREWELL_STEP: Duration = Duration::from_millis(2);
 
 /// How to start a worker.
@@ -117,6 +124,7 @@ pub enum ClientError {
 pub struct Client {
     stream: UnixStream,
     worker: Option<Child>,
+    words: Option<Words>,
     frames: FrameDecoder,
     last_id: u64,
 }
@@ -129,13 +137,15 @@ impl Client {
             cause,
         };
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        let worker = command
+        let mut worker = command
             .command()
             .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
         Ok(Self {
             stream: ours,
+            words: worker.stderr.take().and_then(Words::copy),
             worker: Some(worker),
             frames: FrameDecoder::new(),
             last_id: 0,
@@ -306,6 +316,17 @@ impl Client {
     pub fn abandon(mut self) {
         self.worker = None;
     }
+
+    /// Ends a worker that is stuck and that nobody waits for any more: it would stay for as long as the GPU hangs, and
+    /// one more with every look. It was asked to read alone; one that waits inside the kernel ends when it can.
+    pub fn end(mut self) {
+        let Some(mut worker) = self.worker.take() else {
+            return;
+        };
+        if worker.kill().is_ok() {
+            await_end(&mut worker, KILLED);
+        }
+    }
 }
 
 impl Drop for Client {
@@ -317,10 +338,18 @@ impl Drop for Client {
         if self.stream.shutdown(std::net::Shutdown::Both).is_err() {
             return;
         }
-        let end = Instant::now() + FAREWELL;
-        while matches!(worker.try_wait(), Ok(None)) && Instant::now() < end {
-            std::thread::sleep(FAREWELL_STEP);
+        await_end(&mut worker, FAREWELL);
+        if let Some(words) = self.words.take() {
+            words.await_last(FAREWELL);
         }
+    }
+}
+
+/// Waits for a process to end, so that it leaves no zombie.
+fn await_end(worker: &mut Child, limit: Duration) {
+    let end = Instant::now() + limit;
+    while matches!(worker.try_wait(), Ok(None)) && Instant::now() < end {
+        std::thread::sleep(FAREWELL_STEP);
     }
 }
 

@@ -23,7 +23,7 @@ use known::Known;
 pub use samples::samples;
 pub use table::{samples_table, table, topology_table};
 
-/// Stuck workers that discovery leaves behind at most. Each may hold a lock of the driver, so more of
+/// Stuck workers that discovery has at most. Each may hold a lock of the driver, so more of
 /// them would make a sick host sicker; the GPUs not yet asked are then listed as unresponsive.
 const STUCK_LIMIT: usize = 2;
 
@@ -98,13 +98,20 @@ where
     found
 }
 
-/// A search under way: its present worker, and how many it has left behind.
+/// A search under way: its present worker, and those that hang. They keep their sockets until the end.
 struct Search<'a> {
     command: &'a WorkerCommand,
     deadline: Duration,
     client: Option<Client>,
-    stuck: usize,
+    stuck: Vec<Client>,
     problems: Vec<String>,
+}
+
+impl Drop for Search<'_> {
+    /// Workers that hang have had until now to come back.
+    fn drop(&mut self) {
+        self.stuck.drain(..).for_each(Client::end);
+    }
 }
 
 impl<'a> Search<'a> {
@@ -113,7 +120,7 @@ impl<'a> Search<'a> {
             command,
             deadline,
             client: None,
-            stuck: 0,
+            stuck: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -130,8 +137,7 @@ impl<'a> Search<'a> {
         let answer = question(&mut client);
         match &answer {
             Err(ClientError::Deadline { .. }) => {
-                self.stuck += 1;
-                client.abandon();
+                self.stuck.push(client);
             }
             Ok(_) | Err(ClientError::Refused(_)) => self.client = Some(client),
             Err(_) => {}
@@ -166,7 +172,7 @@ impl<'a> Search<'a> {
         let mut found = Vec::new();
         for address in addresses {
             let Ok(pci) = address.parse() else { continue };
-            if self.stuck >= STUCK_LIMIT {
+            if self.stuck.len() >= STUCK_LIMIT {
                 self.problems.push(format!(
                     "AMD GPU {pci}: not asked, {STUCK_LIMIT} workers hang"
                 ));
@@ -187,7 +193,7 @@ impl<'a> Search<'a> {
         let mut gpus = Vec::new();
         let mut known = None;
         for index in 0..count {
-            let health = if self.stuck >= STUCK_LIMIT {
+            let health = if self.stuck.len() >= STUCK_LIMIT {
                 self.problems.push(format!(
                     "GPU {index}: not asked, {STUCK_LIMIT} workers hang"
                 ));

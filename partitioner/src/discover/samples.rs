@@ -33,13 +33,13 @@ pub fn samples(command: &WorkerCommand, deadline: Duration) -> Result<Samples, D
     Ok(Samples {
         schema: Default::default(),
         samples,
-        problems: search.problems,
+        problems: std::mem::take(&mut search.problems),
     })
 }
 
 fn read(search: &mut Search<'_>, index: u32) -> Option<GpuSample> {
     let deadline = search.deadline;
-    if search.stuck >= STUCK_LIMIT {
+    if search.stuck.len() >= STUCK_LIMIT {
         let why = format!("GPU {index}: not asked, {STUCK_LIMIT} workers hang");
         search.problems.push(why);
         return None;

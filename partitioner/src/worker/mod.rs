@@ -6,7 +6,8 @@
 //! ```
 //! It keeps nothing between requests but the loaded library, what a reading compares with, and what no step can
 //! change of a GPU. It never dies inside a driver call: a process killed there has frozen GPUs. So it takes signals
-//! only while idle and is not tied to its parent's death; deadlines are the client's.
+//! only while idle and is not tied to its parent's death; deadlines are the client's. (One that hangs in a look
+//! without kerfd is killed by who looked: nothing was being changed, and nobody would ever wait for it.)
 
 mod answer;
 mod bounded;

@@ -1,11 +1,13 @@
 //! The program's verbs that only look, as programs read them.
 
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use nvidia_ml::control::{FaultRequest, fault};
 use serde_json::Value;
 
-use crate::world::{World, program};
+use crate::world::{PATIENCE, World, program};
 
 fn look(world: &World, verb: &str, arguments: &[&str]) -> String {
     let output = Command::new(program())
@@ -14,8 +16,6 @@ fn look(world: &World, verb: &str, arguments: &[&str]) -> String {
         .arg("--sysroot")
         .arg(&world.info.sysroot)
         .args(arguments)
-        // A worker that is left behind keeps this stream open.
-        .stderr(Stdio::null())
         .output()
         .expect("started");
     assert!(output.status.success(), "{}", output.status);
@@ -103,4 +103,32 @@ fn a_gpu_that_hangs_is_a_problem_and_not_a_reading() {
     assert_eq!(read.len(), 7, "{:?}", samples["problems"]);
     let problem = samples["problems"][0].as_str().expect("a problem");
     assert!(problem.starts_with("GPU 3: no answer within"), "{problem}");
+}
+
+/// Processes whose command line names a folder.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let name = folder.to_str().expect("a name");
+    let line = |entry: std::fs::DirEntry| std::fs::read(entry.path().join("cmdline")).ok();
+    let entries = std::fs::read_dir("/proc").expect("processes").flatten();
+    let lines = entries.filter_map(line);
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(name)).collect()
+}
+
+#[test]
+fn a_look_at_a_gpu_that_hangs_leaves_no_process_and_no_stream_open() {
+    let world = World::new("h100x8");
+    fault(&world.info.dir, FaultRequest::Hang { gpu: 1 }).expect("a machine");
+    for verb in ["discover", "sample"] {
+        // Its standard error is read to the end, which a worker that holds it would never let come.
+        let document = document(&world, verb, &["--deadline-ms", "700"]);
+        assert_ne!(document["problems"], Value::Array(Vec::new()), "{verb}");
+        let begun = Instant::now();
+        while !processes_of(&world.info.dir).is_empty() {
+            let left = processes_of(&world.info.dir);
+            assert!(begun.elapsed() < PATIENCE, "{verb} leaves {left:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    fault(&world.info.dir, FaultRequest::Clear { gpu: 1 }).expect("a machine");
 }
