@@ -28,6 +28,7 @@ pub mod locality;
 mod maintenance;
 mod mend;
 mod mode;
+mod named;
 mod nccl;
 mod observe;
 mod owed;

@@ -15,6 +15,7 @@ mod classes;
 mod functions;
 mod guard;
 mod imex;
+mod links;
 mod lstopo_io;
 mod machine;
 mod mangled;

@@ -57,10 +57,8 @@ fn a_lease_is_shown_whole() {
         expires: None,
     };
     let message = v1::Lease::from(&lease);
-    assert_eq!(
-        message.cdi_name,
-        "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a"
-    );
+    let name = "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a";
+    assert_eq!(message.cdi_name, name);
     assert_eq!(message.holder, "container default/web-1");
     assert_eq!(
         (message.fence, message.init_pid),
