@@ -281,7 +281,7 @@ impl Failure {
                 return miette::Diagnostic::help(error).map(|help| help.to_string());
             }
             Self::Layout(error) => return error.hint(),
-            Self::Pick(error) => return error.hint().map(str::to_owned),
+            Self::Pick(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
             Self::DriverHeld(_) => "no worker is killed; look again: `kerf maintenance show`",

@@ -38,8 +38,10 @@ const DEADLINE: Duration = Duration::from_secs(5);
 struct Picked {
     /// Numbers of the accelerators.
     gpus: Vec<usize>,
-    /// Their PCI addresses.
+    /// Their PCI addresses; one that is no PCI function has none.
     addresses: Vec<String>,
+    /// Their ids in the inventory, in the order of `gpus`.
+    ids: Vec<String>,
     /// Bandwidth of the narrowest pair of their widest ring in GB/s; of two, of their pair; of one, none.
     ring_gbps: Option<f64>,
     /// Sum of the scores of their pairs.
@@ -100,7 +102,7 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
     let begun = Instant::now();
     let chosen = table.pick(&meant.wish).map_err(|why| PickError::Wish {
         left_out: meant.left_out(machine),
-        why,
+        why: why.numbered(|place| machine.number(place)),
     })?;
     let took = begun.elapsed();
     let named = machine.named(chosen.set);
@@ -108,6 +110,7 @@ fn pick(args: &Args, machine: &Machine) -> Result<Picked, PickError> {
     Ok(Picked {
         gpus: named.keys().copied().collect(),
         addresses: addresses.map(ToString::to_string).collect(),
+        ids: machine.ids(chosen.set),
         ring_gbps: chosen.ring_mbps.map(|mbps| f64::from(mbps) / 1_000.0),
         pair_score: chosen.pair_score,
         numa_nodes: table.host().numa_nodes(chosen.set).into_iter().collect(),
@@ -125,6 +128,7 @@ fn render(picked: &Picked, style: Style) -> String {
     let mut table = Table::new(&["", ""]);
     table.push(row!["GPUs", numbers(&picked.gpus)]);
     table.push(row!["addresses", join(picked.addresses.iter().cloned())]);
+    table.push(row!["ids", join(picked.ids.iter().cloned())]);
     table.push(row!["ring", ring]);
     table.push(row!["pair score", picked.pair_score.to_string()]);
     let nodes = picked.numa_nodes.iter().map(ToString::to_string);

@@ -78,6 +78,25 @@ pub enum WishError {
     },
 }
 
+impl WishError {
+    /// The same in the numbers by which somebody else knows the devices.
+    #[must_use]
+    pub fn numbered(self, number: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Self::IncludedAvoided { device } => Self::IncludedAvoided {
+                device: number(device),
+            },
+            Self::IncludedNotFree { device } => Self::IncludedNotFree {
+                device: number(device),
+            },
+            Self::None
+            | Self::IncludedTooMany { .. }
+            | Self::TooFew { .. }
+            | Self::NoGroup { .. } => self,
+        }
+    }
+}
+
 impl RingTable {
     /// The best set.
     ///

@@ -10,17 +10,17 @@ use super::weights::{Given, given, given_whole};
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// How many accelerators
-    #[arg(short = 'n', long, value_name = "K")]
+    #[arg(short = 'n', long, value_name = "K", value_parser = count, allow_negative_numbers = true)]
     pub(super) count: usize,
     /// Those that are free, by number (in the order of the file, or of their addresses), or by PCI address or
     /// UUID, which stay where one of them falls off the bus; separated by commas; all by default
-    #[arg(long, value_name = "GPU", value_delimiter = ',')]
+    #[arg(long, value_name = "GPU", value_delimiter = ',', value_parser = gpu)]
     pub(super) free: Option<Vec<GpuRef>>,
     /// Those that must be among them
-    #[arg(long, value_name = "GPU", value_delimiter = ',')]
+    #[arg(long, value_name = "GPU", value_delimiter = ',', value_parser = gpu)]
     pub(super) include: Vec<GpuRef>,
     /// Those that must not be among them, whether free or not
-    #[arg(long, value_name = "GPU", value_delimiter = ',')]
+    #[arg(long, value_name = "GPU", value_delimiter = ',', value_parser = gpu)]
     pub(super) avoid: Vec<GpuRef>,
     /// What they must have in common: numa, or switch for a PCIe switch
     #[arg(long, value_name = "WHAT")]
@@ -45,4 +45,19 @@ pub struct Args {
     /// node=20, sys=10
     #[arg(long, value_name = "WORD=N", value_delimiter = ',', value_parser = given_whole)]
     pub(super) score: Vec<Given>,
+}
+
+/// Reads how many; that none is asked for is said where it is picked.
+fn count(text: &str) -> Result<usize, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("{text:?} is not in range: write a whole number, 1 or more"))
+}
+
+/// Reads a name of a list; what stands between two commas is all that is seen of it here.
+fn gpu(text: &str) -> Result<GpuRef, String> {
+    let usual = "write numbers with commas between them (0,1,2), PCI addresses (0000:1b:00.0), or UUIDs (GPU-...)";
+    text.parse().map_err(|_| match text {
+        "" => format!("nothing stands between two commas; {usual}"),
+        _ => format!("{text:?} names no accelerator; {usual}"),
+    })
 }

@@ -4,6 +4,9 @@ use kerf_partitioner::discover::DiscoverError;
 use kerf_partitioner::nccl::NcclError;
 use kerf_planner::rings::{TooMany, WishError};
 
+/// Where a right file comes from.
+pub const NCCL_HINT: &str = "NCCL writes such a file where NCCL_TOPO_DUMP_FILE names it";
+
 /// Why nothing is picked.
 #[derive(Debug, thiserror::Error)]
 pub enum PickError {
@@ -57,10 +60,35 @@ impl PickError {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Nccl { .. } => Some("NCCL writes such a file where NCCL_TOPO_DUMP_FILE names it"),
-            _ => None,
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Nccl { .. } => NCCL_HINT.to_owned(),
+            Self::Wish { why, .. } => hint_of(why),
+            _ => return None,
+        })
+    }
+}
+
+/// What to change in what is asked for.
+fn hint_of(why: &WishError) -> String {
+    let fewer = |most: &usize, or: &str| match most {
+        0 => or.to_owned(),
+        _ => format!("ask for {most} with -n {most}, or {or}"),
+    };
+    match why {
+        WishError::None => "-n 1 picks the best one".to_owned(),
+        WishError::IncludedAvoided { device } => {
+            format!("take {device} out of --include, or out of --avoid, or ask for a wider --nic")
         }
+        WishError::IncludedNotFree { device } => {
+            format!("take {device} out of --include, or add it to --free once it is free and well")
+        }
+        WishError::IncludedTooMany { included, .. } => {
+            format!("ask for {included} with -n {included}, or name fewer with --include")
+        }
+        WishError::TooFew { available, .. } => {
+            fewer(available, "let more be had with --free, --avoid or --nic")
+        }
+        WishError::NoGroup { largest, .. } => fewer(largest, "leave out --same"),
     }
 }

@@ -25,6 +25,8 @@ pub struct Machine {
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Accelerator {
+    /// What the inventory calls it: its PCI address, or the name of its device where it has none.
+    id: String,
     /// The driver's name for it, of an NVIDIA GPU that a driver has told of.
     uuid: Option<GpuUuid>,
     numa_node: Option<u32>,
@@ -48,7 +50,9 @@ impl Machine {
         let nets: Vec<_> = nets.filter(|net| net.has_gdr || !has_gdr).collect();
         let mut numbers: Vec<usize> = (0..addresses.len()).collect();
         numbers.sort_by_key(|number| addresses.get(*number));
+        let address = |at: usize| addresses.get(at).copied().flatten();
         let accelerators = numbers.iter().copied().map(|at| Accelerator {
+            id: address(at).map_or_else(String::new, |pci| pci.to_string()),
             uuid: None,
             numa_node: system.numa_node(at),
             is_well: true,
@@ -85,6 +89,7 @@ impl Machine {
             gpu.map(|gpu| gpu.uuid.clone())
         };
         let accelerators = devices.iter().map(|device| Accelerator {
+            id: device.id.clone(),
             uuid: uuid(device.pci),
             numa_node: device.numa_node,
             is_well: device.is_well,
@@ -141,14 +146,22 @@ impl Machine {
 
     /// Numbers of these accelerators, in order, each with its address.
     pub fn named(&self, of: DeviceSet) -> BTreeMap<usize, Option<PciAddress>> {
-        let known = self
-            .numbers
-            .iter()
-            .copied()
-            .zip(&self.addresses)
-            .enumerate();
-        let chosen = known.filter(|(at, _)| of.contains(*at));
-        chosen.map(|(_, (number, pci))| (number, *pci)).collect()
+        let known = of.iter().map(|at| self.number(at)).zip(of.iter());
+        let address = |at: usize| self.addresses.get(at).copied().flatten();
+        known.map(|(number, at)| (number, address(at))).collect()
+    }
+
+    /// Ids of these accelerators, in the order of their numbers.
+    pub fn ids(&self, of: DeviceSet) -> Vec<String> {
+        let known = of.iter().map(|at| (self.number(at), at)).collect();
+        let known: BTreeMap<usize, usize> = known;
+        let places = known.values().filter_map(|at| self.accelerators.get(*at));
+        places.map(|one| one.id.clone()).collect()
+    }
+
+    /// The number by which the accelerator at a place is known.
+    pub fn number(&self, place: usize) -> usize {
+        self.numbers.get(place).copied().unwrap_or(place)
     }
 
     /// How many there are.

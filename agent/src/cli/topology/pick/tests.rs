@@ -57,7 +57,8 @@ fn gpus(words: &[&str]) -> Vec<usize> {
 #[test]
 fn the_linked_pair_is_told_with_what_is_near_it() {
     let expected = json!({
-        "gpus": [0, 1], "addresses": ["0000:11:00.0", "0000:12:00.0"], "ring_gbps": 40.0, "pair_score": 250, "numa_nodes": [0], "nics": ["mlx5_0"],
+        "gpus": [0, 1], "addresses": ["0000:11:00.0", "0000:12:00.0"], "ids": ["0000:11:00.0", "0000:12:00.0"],
+        "ring_gbps": 40.0, "pair_score": 250, "numa_nodes": [0], "nics": ["mlx5_0"],
     });
     assert_eq!(document(SMALL, &["-n", "2"]), expected);
     let one = document(SMALL, &["-n", "1", "--avoid", "0,1"]);
@@ -194,17 +195,73 @@ fn the_order_of_a_file_gives_numbers_and_decides_nothing() {
     }
     let two = picked(TURNED, &["-n", "2"]).expect("a pair");
     assert_eq!(
-        (two.gpus, two.addresses),
+        (&two.gpus, &two.addresses),
         (
-            vec![2, 3],
-            vec!["0000:12:00.0".to_owned(), "0000:11:00.0".to_owned()]
+            &vec![2, 3],
+            &vec!["0000:12:00.0".to_owned(), "0000:11:00.0".to_owned()]
         )
     );
     let named = picked(TURNED, &["-n", "1", "--include", "0"]).expect("one");
     assert_eq!(named.addresses, ["0000:22:00.0"]);
+    assert_eq!(named.ids, ["0000:22:00.0"]);
+    assert_eq!(two.ids, ["0000:12:00.0", "0000:11:00.0"]);
+    // The file's number, not the place among the addresses.
+    let included = |more: &[&str]| {
+        let words = [&["-n", "1", "--include", "0"], more].concat();
+        picked(TURNED, &words).expect_err("none").to_string()
+    };
+    let taken = included(&["--free", "1,2"]);
+    assert!(
+        taken.starts_with("accelerator 0 must be among them and is not free; not free: 0, 3"),
+        "{taken}"
+    );
+    let avoided = included(&["--avoid", "0"]);
+    assert!(
+        avoided.starts_with("accelerator 0 must be among them and is left out"),
+        "{avoided}"
+    );
     let refused = picked(TURNED, &["-n", "4", "--avoid", "0000:22:00.0"]).expect_err("three");
     assert!(
         refused.to_string().ends_with("to be avoided: 0"),
         "{refused}"
     );
+}
+
+#[test]
+fn what_to_do_is_said_with_what_cannot_be_had() {
+    let hint = |words: &[&str]| {
+        let refused = picked(SMALL, words).expect_err("none");
+        refused.hint().expect("a hint")
+    };
+    let few = hint(&["-n", "3", "--free", "0,1"]);
+    assert_eq!(
+        few,
+        "ask for 2 with -n 2, or let more be had with --free, --avoid or --nic"
+    );
+    let none = hint(&["-n", "1", "--free", "0", "--avoid", "0"]);
+    assert_eq!(none, "let more be had with --free, --avoid or --nic");
+    let apart = hint(&["-n", "3", "--same", "numa"]);
+    assert_eq!(apart, "ask for 2 with -n 2, or leave out --same");
+    let two = hint(&["-n", "1", "--include", "0,1"]);
+    assert_eq!(two, "ask for 2 with -n 2, or name fewer with --include");
+    assert!(hint(&["-n", "1", "--include", "2", "--free", "0"]).starts_with("take 2 out of"));
+    assert!(hint(&["-n", "1", "--include", "2", "--avoid", "2"]).starts_with("take 2 out of"));
+}
+
+#[test]
+fn a_word_that_is_none_is_told_how_it_is_written() {
+    let refused = |words: &[&str]| {
+        let line = [&["pick", "--nccl-xml", "-"], words].concat();
+        let error = Line::try_parse_from(line).err().expect("a wrong line");
+        error.to_string()
+    };
+    let usual = "write numbers with commas between them (0,1,2), PCI addresses";
+    for option in ["--free", "--include", "--avoid"] {
+        for wrong in ["foo", "0-3", "0,1,,2"] {
+            let error = refused(&["-n", "1", option, wrong]);
+            assert!(error.contains(usual), "{error}");
+        }
+    }
+    let negative = refused(&["-n", "-1"]);
+    assert!(negative.contains("\"-1\" is not in range"), "{negative}");
 }
