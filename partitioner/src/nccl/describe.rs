@@ -17,7 +17,7 @@ use nvidia_ml::model::spec::Bdf;
 use roxmltree::{Node, NodeId};
 
 use super::NcclError;
-use super::read::{DEPTH_LIMIT, class, document, is, line, number, parsed, system, wrong};
+use super::read::{DEPTH_LIMIT, class, document, is, line, number, parsed, system, unshown, wrong};
 use crate::sysfs::cpus::CpuSet;
 use crate::sysfs::links::parse_speed;
 use gpu::Gpus;
@@ -258,14 +258,4 @@ fn stands_in(
         element,
         "there is no PCI device that shows it",
     ))
-}
-
-fn unshown(node: Node<'_, '_>, element: &'static str, why: &'static str) -> NcclError {
-    let above = node.parent();
-    NcclError::Unshown {
-        line: line(node),
-        element,
-        parent: above.map_or_else(String::new, |above| above.tag_name().name().to_owned()),
-        why,
-    }
 }

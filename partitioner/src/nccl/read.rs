@@ -47,7 +47,50 @@ pub(super) fn system<'a, 'input>(
         let found = version.to_owned();
         return Err(NcclError::Version { found });
     }
+    agrees(root, version)?;
     Ok(root)
+}
+
+/// That what can be read is no slip either: each NUMA node of a host once, and links of the maker whose version it is
+/// that lead away from their GPU. Files of several hosts tell those apart by `host_hash`.
+fn agrees(root: Node<'_, '_>, version: &str) -> Result<(), NcclError> {
+    let mut nodes = BTreeSet::new();
+    for node in root.descendants() {
+        let odd = |element, why| Err(unshown(node, element, why));
+        match (node.tag_name().name(), version) {
+            ("cpu", _) => {
+                let name = |attribute| node.attribute(attribute);
+                if !nodes.insert((name("host_hash"), name("numaid"))) {
+                    return odd("cpu", "there is another one of that NUMA node");
+                }
+            }
+            ("nvlink", "2") => {
+                return odd(
+                    "nvlink",
+                    "version 2 is RCCL's, which knows AMD's xgmi links",
+                );
+            }
+            ("xgmi", "1") => {
+                return odd("xgmi", "version 1 is NCCL's, which knows NVIDIA's nvlinks");
+            }
+            ("nvlink", _) if leads_to_itself(node) => {
+                return odd("nvlink", "it leads to the GPU that it is of");
+            }
+            ("xgmi", _) if leads_to_itself(node) => {
+                return odd("xgmi", "it leads to the GPU that it is of");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn leads_to_itself(link: Node<'_, '_>) -> bool {
+    let address = |text: &str| text.parse::<PciAddress>().ok();
+    let target = link.attribute("target").and_then(address);
+    let device = link.ancestors().find(is("pci"));
+    let own = device.and_then(|device| device.attribute("busid").and_then(address));
+    target.is_some() && target == own
 }
 
 fn read(root: Node<'_, '_>) -> Result<NcclSystem, NcclError> {
@@ -260,4 +303,14 @@ pub(super) fn wrong(
 
 pub(super) fn line(node: Node<'_, '_>) -> u32 {
     node.document().text_pos_at(node.range().start).row
+}
+
+pub(super) fn unshown(node: Node<'_, '_>, element: &'static str, why: &'static str) -> NcclError {
+    let above = node.parent();
+    NcclError::Unshown {
+        line: line(node),
+        element,
+        parent: above.map_or_else(String::new, |above| above.tag_name().name().to_owned()),
+        why,
+    }
 }

@@ -158,3 +158,49 @@ fn links_into_a_cpu_are_none_into_a_switch_and_an_interface_may_be_on_no_bus() {
     assert_eq!(system.near_net(0, net), Some(LinkClass::Phb));
     assert_eq!(system.near_net(1, net), Some(LinkClass::Sys));
 }
+
+#[test]
+fn what_contradicts_itself_is_refused_with_its_line() {
+    let refused = |text: &str| {
+        let error = text.parse::<NcclSystem>().expect_err(text);
+        assert_eq!(
+            super::describe(text, "m").expect_err(text).to_string(),
+            error.to_string()
+        );
+        error.to_string()
+    };
+    let system =
+        |version: u32, inner: &str| format!("<system version=\"{version}\">\n{inner}</system>");
+    let cpu = |attributes: &str| format!("<cpu {attributes}/>\n");
+    let nodes = system(1, &cpu("numaid=\"0\"").repeat(2));
+    assert_eq!(
+        refused(&nodes),
+        "line 3: <cpu> in <system>: there is another one of that NUMA node"
+    );
+    let hosts = ["0x1", "0x2"].map(|host| cpu(&format!("numaid=\"0\" host_hash=\"{host}\"")));
+    assert!(system(1, &hosts.concat()).parse::<NcclSystem>().is_ok());
+    let linked = |version: u32, link: &str, target: &str| {
+        let link = format!("<{link} target=\"{target}\" count=\"2\" tclass=\"0x030200\"/>");
+        let gpu = format!("<gpu sm=\"80\" gcn=\"gfx90a\">\n{link}</gpu>");
+        let pci = format!("<pci busid=\"0000:01:00.0\" class=\"0x030200\">{gpu}</pci>");
+        system(version, &format!("<cpu numaid=\"0\">{pci}</cpu>"))
+    };
+    for (version, link) in [(1, "nvlink"), (2, "xgmi")] {
+        let itself = refused(&linked(version, link, "0:01:00.0"));
+        let expected = format!("line 3: <{link}> in <gpu>: it leads to the GPU that it is of");
+        assert_eq!(itself, expected);
+        // A switch is at no place of the file.
+        let away = linked(version, link, "0000:0f:00.0");
+        assert!(away.parse::<NcclSystem>().is_ok() && super::describe(&away, "m").is_ok());
+    }
+    let other = refused(&linked(2, "nvlink", "0000:0f:00.0"));
+    assert!(
+        other.starts_with("line 3: <nvlink> in <gpu>: version 2 is RCCL's"),
+        "{other}"
+    );
+    let other = refused(&linked(1, "xgmi", "0000:0f:00.0"));
+    assert!(
+        other.starts_with("line 3: <xgmi> in <gpu>: version 1 is NCCL's"),
+        "{other}"
+    );
+}

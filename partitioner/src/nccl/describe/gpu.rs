@@ -43,9 +43,12 @@ impl Gpus {
             return Err(NcclError::Mixed { line });
         }
         if !self.is_rccl {
-            let sm: u32 = parsed(node, "sm", "compute capability such as 90")?;
+            // What nobody knows is left out where it is written down.
+            let sm = node.attribute("sm");
+            let sm = sm.map(|_| parsed::<u32>(node, "sm", "compute capability such as 90"));
+            let sm = sm.transpose()?;
             return Ok(Holds::Nvidia(NvidiaGpu {
-                compute: Some((sm / 10, sm % 10)),
+                compute: sm.map(|sm| (sm / 10, sm % 10)),
                 links: links(node, "nvlink")?,
             }));
         }

@@ -86,6 +86,16 @@ fn a_gpu_that_is_left_to_nccl_is_its_drivers_where_that_is_nvidias() {
     let holds = |attributes: &str| told(1, &pci(attributes, "")).functions[0].holds.clone();
     assert!(matches!(holds("vendor=\"0x10de\""), Holds::Nvidia(gpu) if gpu.compute.is_none()));
     assert_eq!(holds("vendor=\"0x1002\""), Holds::Nothing);
+    let gpu = |gpu: &str| told(1, &pci("", gpu)).functions[0].holds.clone();
+    let bare = gpu("<gpu dev=\"0\" rank=\"0\"/>");
+    assert!(matches!(bare, Holds::Nvidia(gpu) if gpu.compute.is_none()));
+    let known = gpu("<gpu sm=\"90\"/>");
+    assert!(matches!(known, Holds::Nvidia(gpu) if gpu.compute == Some((9, 0))));
+    let wrong = refused(1, &pci("", "<gpu sm=\"hopper\"/>"));
+    assert_eq!(
+        wrong,
+        "line 4: <gpu> has sm=\"hopper\", which is no compute capability such as 90"
+    );
     // A file with one GPU has them all.
     let other = "<pci busid=\"0000:02:00.0\" class=\"0x120000\"><gpu sm=\"80\"/></pci>";
     let both = told(1, &format!("{}{other}", pci("vendor=\"0x10de\"", "")));
