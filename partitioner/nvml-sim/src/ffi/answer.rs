@@ -51,7 +51,11 @@ fn interference(function: &str, fuse: Option<&Fuse>) -> Result<Option<Mischief>,
         return Err(code);
     }
     let Some(machine) = call::undisturbed() else {
-        return Ok(None);
+        // The start is the only call that a machine can refuse before it.
+        let refused = function
+            .starts_with("nvmlInit")
+            .then(|| call::start_refused(function));
+        return refused.flatten().map_or(Ok(None), Err);
     };
     let delay_us = machine.delay_us(function);
     if delay_us > 0 {

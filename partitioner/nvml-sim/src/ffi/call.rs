@@ -48,6 +48,12 @@ pub fn undisturbed() -> Option<Arc<Machine>> {
     store().ok()?.read().ok()
 }
 
+/// The code with which the machine refuses the start of this library.
+pub fn start_refused(function: &str) -> Option<u32> {
+    let machine = Store::new(&home::folder()?).read().ok()?;
+    machine.armed(function)?.refusal()
+}
+
 /// How this call of `function` goes wrong, counted where the state can be written.
 pub fn counted(function: &str) -> Option<Mischief> {
     let store = store().ok()?;
