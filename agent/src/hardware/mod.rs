@@ -138,6 +138,11 @@ impl Hardware {
         pool.opened().await
     }
 
+    /// Whoever loads the driver next is not told that there was none a moment ago: the kernel has it now.
+    pub async fn driver_has_come(&self) {
+        self.pool.lock().await.try_driver_anew();
+    }
+
     /// The host apart from its GPUs; works beside a hung driver.
     pub async fn observe_host(&self) -> Result<wire::HostFacts, HardwareError> {
         let call = wire::request::Call::ObserveHost(wire::ObserveHost {});

@@ -222,6 +222,11 @@ impl Pool {
         stuck.count()
     }
 
+    /// Forgets that there was no driver a moment ago.
+    pub fn try_driver_anew(&mut self) {
+        self.no_driver = None;
+    }
+
     fn driver_hangs(&self) -> bool {
         self.stuck
             .values()

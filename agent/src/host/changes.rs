@@ -6,11 +6,17 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::inventory::{Gpu, Nic, NumaNode};
 use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction};
-use kerf_types::{HostMap, MigMode};
+use kerf_types::{HostMap, MigMode, PciAddress};
+
+const HAS_COME: &str = "has come";
+const IS_GONE: &str = "is gone";
+
+/// What is told of several things at once.
+const PLURAL: [&str; 2] = ["CPUs", "device nodes"];
 
 /// One change, as an event tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,14 +36,28 @@ pub struct Platform<'a> {
     pub nics: &'a [Nic],
     /// The rest.
     pub map: &'a HostMap,
+    /// NVIDIA's and AMD's GPUs that their drivers serve. Whoever reads them tells that they come and go.
+    pub served: &'a BTreeSet<PciAddress>,
 }
 
 /// What has changed from one look to the next.
 pub fn of_platform(before: Platform<'_>, after: Platform<'_>) -> Vec<Change> {
     let mut changes = Vec::new();
     let (old, new) = (before.map, after.map);
+    let is_served = |change: &Change| {
+        let at = |served: &BTreeSet<PciAddress>| {
+            let address: Result<PciAddress, _> = change.subject.parse();
+            address.is_ok_and(|address| served.contains(&address))
+        };
+        match change.text.as_str() {
+            HAS_COME => at(after.served),
+            IS_GONE => at(before.served),
+            _ => false,
+        }
+    };
     let accelerator = |one: &Accelerator| (one.id.clone(), told_of_accelerator(one));
-    changes.extend(each(&old.accelerators, &new.accelerators, accelerator));
+    let accelerators = each(&old.accelerators, &new.accelerators, accelerator);
+    changes.extend(accelerators.into_iter().filter(|one| !is_served(one)));
     let nic = |nic: &Nic| (nic.name.clone(), told_of_nic(nic));
     changes.extend(each(before.nics, after.nics, nic));
     let nvme =
@@ -53,7 +73,8 @@ pub fn of_platform(before: Platform<'_>, after: Platform<'_>) -> Vec<Change> {
         (format!("NUMA node {}", node.id), told)
     };
     changes.extend(each(before.numa_nodes, after.numa_nodes, node));
-    changes.extend(of_functions(&old.pci, &new.pci, &changes));
+    let functions = of_functions(&old.pci, &new.pci, &changes);
+    changes.extend(functions.into_iter().filter(|one| !is_served(one)));
     if old.cpus.online != new.cpus.online {
         changes.push(Change {
             subject: "processors".to_owned(),
@@ -93,11 +114,15 @@ fn each<T>(before: &[T], after: &[T], told: impl Fn(&T) -> Told) -> Vec<Change> 
             changes.push(Change { subject, text });
         };
         let Some(was) = before.get(subject) else {
-            tell("has come".to_owned());
+            tell(HAS_COME.to_owned());
             continue;
         };
         for ((what, now), (_, was)) in now.iter().zip(was).filter(|(now, was)| now != was) {
-            tell(format!("{what} is {now}, was {was}"));
+            let (is, before) = match PLURAL.contains(what) {
+                true => ("are", "were"),
+                false => ("is", "was"),
+            };
+            tell(format!("{what} {is} {now}, {before} {was}"));
         }
     }
     let gone = before
@@ -105,7 +130,7 @@ fn each<T>(before: &[T], after: &[T], told: impl Fn(&T) -> Told) -> Vec<Change> 
         .filter(|subject| !after.contains_key(*subject));
     changes.extend(gone.map(|subject| Change {
         subject: subject.clone(),
-        text: "is gone".to_owned(),
+        text: IS_GONE.to_owned(),
     }));
     changes
 }
@@ -120,10 +145,14 @@ fn told_of_accelerator(one: &Accelerator) -> Vec<(&'static str, String)> {
         AcceleratorHealth::Ok => "ok".to_owned(),
         AcceleratorHealth::Failed(word) => word.clone(),
     };
+    let nodes = match one.nodes.is_empty() {
+        true => "none".to_owned(),
+        false => one.nodes.join(" "),
+    };
     vec![
         ("model", one.model.clone()),
         ("id", known(&one.unique_id)),
-        ("device nodes", one.nodes.join(" ")),
+        ("device nodes", nodes),
         ("health", health),
     ]
 }

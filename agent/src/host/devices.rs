@@ -10,7 +10,7 @@ use kerf_types::{Gpu, GpuInstance, PciAddress};
 use nix::sys::stat::{major, minor};
 
 use super::view::with_only;
-use super::{Host, HostError, locality, observe};
+use super::{Host, HostError, libraries, locality};
 use crate::cdi::CdiDevice;
 
 /// Nodes that every container with a GPU needs.
@@ -221,7 +221,7 @@ impl Host {
                 continue;
             };
             let inside = Path::new("/").join(inside);
-            let short = observe::soname(library).map(|name| inside.with_file_name(name));
+            let short = libraries::soname(library).map(|name| inside.with_file_name(name));
             for destination in [Some(inside), short].into_iter().flatten() {
                 mounts.push(MountEntry {
                     source: library.clone(),

@@ -24,6 +24,7 @@ mod inbox;
 mod kept;
 mod launch;
 mod layout;
+mod libraries;
 pub mod locality;
 mod maintenance;
 mod mend;

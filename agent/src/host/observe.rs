@@ -1,6 +1,6 @@
 //! Looking at the hardware. What cannot be read is kept as it was last seen, with its sickness named.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kerf_api::partitioner::v1::failure::Code;
@@ -24,19 +24,33 @@ impl Host {
         match self.hardware.open().await {
             Ok(opened) => {
                 self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());
-                self.recovered("driver");
-                for key in self.keys(opened.gpu_count) {
-                    self.observe_gpu(key).await;
-                }
-                self.forget_moved();
-                self.note_missing();
-                self.find_libraries();
+                self.observe_gpus(opened.gpu_count).await;
             }
             Err(error) => self.driver_failed(&error),
         }
         // Tables of sixteen GPUs take some ten milliseconds; the other tasks of this thread go on meanwhile.
         tokio::task::block_in_place(|| self.rings.note(&self.inventory));
         self.look_at_vgpus().await;
+    }
+
+    /// Every GPU that the driver serves. A worker has the driver open from its start on, so that this one is gone shows
+    /// in a call on a GPU first. One that is loaded anew is found by the next worker, which is asked once more.
+    async fn observe_gpus(&mut self, count: u32) {
+        for key in self.keys(count) {
+            let mut seen = self.hardware.observe(key).await;
+            if seen.as_ref().is_err_and(HardwareError::is_no_driver) {
+                seen = self.hardware.observe(key).await;
+            }
+            match seen {
+                Ok(gpu) => self.take_gpu(gpu),
+                Err(error) if error.is_no_driver() => return self.driver_failed(&error),
+                Err(error) => self.gpu_failed(key, &error),
+            }
+        }
+        self.recovered("driver");
+        self.forget_moved();
+        self.note_missing(count);
+        self.find_libraries();
     }
 
     /// What to call the GPUs that the driver serves. NVML's indices move when one drops out, and a worker counts
@@ -82,9 +96,12 @@ impl Host {
     }
 
     /// A GPU that the driver no longer serves has dropped out; its entry says so until it comes back.
-    fn note_missing(&mut self) {
-        let Some(listed) = &self.listed else {
-            return;
+    fn note_missing(&mut self, count: u32) {
+        let listed = match &self.listed {
+            Some(listed) => listed.as_slice(),
+            // The kernel driver names none, and NVML serves none.
+            None if count == 0 => &[],
+            None => return,
         };
         let gpus = self.inventory.gpus.iter();
         let missing: Vec<PciAddress> = gpus
@@ -120,6 +137,16 @@ impl Host {
             .collect();
         let nics: Result<Vec<Nic>, _> = facts.nics.into_iter().map(Nic::try_from).collect();
         self.inventory.problems = facts.problems;
+        let listed: Result<Vec<PciAddress>, _> =
+            facts.gpus.iter().map(|address| address.parse()).collect();
+        let listed = listed.ok().filter(|all| !all.is_empty());
+        if self.listed.is_none() && listed.is_some() {
+            // The kernel's driver has come: NVML need not be left alone for as long as one that was not there.
+            self.hardware.driver_has_come().await;
+        }
+        self.listed = listed;
+        let amd = facts.amd_gpus.iter();
+        let amd: Vec<PciAddress> = amd.filter_map(|address| address.parse().ok()).collect();
         // A worker of an earlier release tells none: then the last one stands.
         let map = facts.map.map_or_else(
             || Ok(HostMap::clone(&self.inventory.map)),
@@ -127,7 +154,7 @@ impl Host {
         );
         match (nodes, nics, map) {
             (Ok(nodes), Ok(nics), Ok(map)) => {
-                self.tell_changes(&nodes, &nics, &map);
+                self.tell_changes(&nodes, &nics, &map, &amd);
                 self.inventory.numa_nodes = nodes;
                 self.inventory.nics = nics;
                 // Whoever has the map of before keeps that one; one that is the same is not handed out anew.
@@ -139,28 +166,36 @@ impl Host {
                 self.inventory.problems.push(error.to_string());
             }
         }
-        let listed: Result<Vec<PciAddress>, _> =
-            facts.gpus.iter().map(|address| address.parse()).collect();
-        self.listed = listed.ok().filter(|all| !all.is_empty());
-        let amd = facts.amd_gpus.iter();
-        amd.filter_map(|address| address.parse().ok()).collect()
+        amd
     }
 
     /// Tells those who watch what is not as it was at the last look; the first one has nothing to compare with.
-    fn tell_changes(&mut self, numa_nodes: &[NumaNode], nics: &[Nic], map: &HostMap) {
+    fn tell_changes(
+        &mut self,
+        numa_nodes: &[NumaNode],
+        nics: &[Nic],
+        map: &HostMap,
+        amd: &[PciAddress],
+    ) {
         let old = &self.inventory;
         if old.map.pci.is_empty() && old.numa_nodes.is_empty() {
             return;
         }
+        let known = old.gpus.iter().map(|gpu| gpu.pci);
+        let known: BTreeSet<PciAddress> = known.chain(old.amd.iter().map(|gpu| gpu.pci)).collect();
+        let listed = self.listed.iter().flatten();
+        let served: BTreeSet<PciAddress> = listed.chain(amd).copied().collect();
         let before = Platform {
             numa_nodes: &old.numa_nodes,
             nics: &old.nics,
             map: &old.map,
+            served: &known,
         };
         let after = Platform {
             numa_nodes,
             nics,
             map,
+            served: &served,
         };
         let changes = changes::of_platform(before, after);
         for Change { subject, text } in changes {
@@ -169,8 +204,9 @@ impl Host {
     }
 
     fn driver_failed(&mut self, error: &HardwareError) {
-        if error.is_no_driver() && self.config.paths.nvml.is_none() {
-            // A host without NVIDIA GPUs is a healthy host.
+        let had_none = self.inventory.gpus.is_empty();
+        if error.is_no_driver() && self.config.paths.nvml.is_none() && had_none {
+            // A host without NVIDIA GPUs is a healthy host; one that had some and has no driver any more is not.
             self.recovered("driver");
             return;
         }
@@ -297,29 +333,6 @@ impl Host {
         self.degrade(&name, why, hint);
     }
 
-    /// Files that the driver offers to containers: its libraries carry its version in their names.
-    fn find_libraries(&mut self) {
-        let Some(driver) = &self.inventory.driver else {
-            return;
-        };
-        let ending = format!(".so.{}", driver.version);
-        let mut found = Vec::new();
-        for folder in [
-            "usr/lib/x86_64-linux-gnu",
-            "usr/lib/aarch64-linux-gnu",
-            "usr/lib64",
-        ] {
-            let folder = self.config.paths.sysroot.join(folder);
-            let Ok(entries) = std::fs::read_dir(folder) else {
-                continue;
-            };
-            let files = entries.flatten().map(|entry| entry.path());
-            found.extend(files.filter(|path| is_driver_library(path, &ending)));
-        }
-        found.sort();
-        self.libraries = found;
-    }
-
     /// The GPU at this address, or a clear error.
     pub(super) fn gpu(&self, pci: PciAddress) -> Result<&Gpu, HostError> {
         self.inventory
@@ -331,12 +344,6 @@ impl Host {
                 name: pci.to_string(),
             })
     }
-}
-
-fn is_driver_library(path: &Path, ending: &str) -> bool {
-    path.file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with("lib") && name.ends_with(ending))
 }
 
 /// How a GPU is called in `kerf status`.
@@ -363,11 +370,4 @@ fn health_text(health: &Health) -> String {
         Health::Xid { since, code } => format!("it reported XID {code} at {since}"),
         Health::Maintenance { since } => format!("it is in maintenance since {since}"),
     }
-}
-
-/// The name under which programs look for a driver library: `libcuda.so.1` for `libcuda.so.590.48.01`.
-pub(super) fn soname(library: &Path) -> Option<PathBuf> {
-    let name = library.file_name()?.to_str()?;
-    let (stem, _) = name.split_once(".so.")?;
-    Some(PathBuf::from(format!("{stem}.so.1")))
 }

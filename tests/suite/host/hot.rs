@@ -2,16 +2,20 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use kerf_tests::{poll, process};
-use nvidia_ml::control::{FaultRequest, exchange, reset, set_policy};
+use nvidia_ml::control::{FaultRequest, exchange, reload, reset, set_policy};
 use nvidia_ml::model::machine::Policy;
 use serde_json::Value;
 
 use super::faults::{inject, until_degraded, until_well};
 use super::said::kerf;
 use super::world::{LIMIT, World};
+
+/// `NVML_ERROR_DRIVER_NOT_LOADED`, as nvml.h numbers it.
+const NOT_LOADED: u32 = 9;
 
 /// A look at the hardware twice a second.
 const LOOKS: &str = "[driver]\nlook_interval_ms = 500\n";
@@ -145,4 +149,131 @@ fn a_board_that_is_at_another_address_is_there_alone() {
     told(&world, &format!("({}) found", left.uuid));
     let all = || world.client.inventory().gpus.len() == 8;
     world.until("all in the inventory", all);
+}
+
+fn refuse(world: &World, function: &str) {
+    let (function, code) = (function.to_owned(), NOT_LOADED);
+    inject(world, FaultRequest::Refuse { function, code });
+}
+
+fn well(world: &World) -> (u32, u32) {
+    let status = world.client.status().expect("a status");
+    (status.gpus, status.gpus_ok)
+}
+
+#[test]
+fn a_driver_that_is_loaded_anew_is_told() {
+    let Some(world) = World::bare("h100x8", LOOKS) else {
+        return;
+    };
+    let lease = world.client.lease("gpu", "", "").expect("a free one");
+    another_sets_mig(&world, 0, true);
+    told(&world, "MIG mode is on");
+    // The kernel names no GPU, and NVML answers neither to those who have it open nor to those who begin.
+    let listing = world.kerfd.sysroot().join("proc/driver/nvidia/gpus");
+    let aside = world.scratch.join("aside");
+    fs::rename(&listing, &aside).expect("ours");
+    for function in ["nvmlInit_v2", "nvmlInitWithFlags", "nvmlDeviceGetUUID"] {
+        refuse(&world, function);
+    }
+    until_degraded(&world, &["driver", "not loaded"]);
+    assert_eq!(well(&world), (8, 0), "known, and out of reach");
+    assert_eq!(world.client.leases().len(), 1, "who has one keeps it");
+    let events = kerf(&world, &["events", "--after", "0"]).ends(0);
+    let is_told = |line: &str| line.contains("health") && line.contains("not loaded");
+    assert!(events.lines().any(is_told), "{events}");
+    fs::rename(&aside, &listing).expect("ours");
+    reload(&world.kerfd.machine()).expect("nothing uses it");
+    inject(&world, FaultRequest::DriverClear);
+    until_well(&world);
+    assert_eq!(well(&world), (8, 8));
+    // On Hopper a mode does not outlive the driver.
+    told(&world, "MIG mode is off");
+    assert_eq!(world.client.leases(), [lease], "nothing of it has changed");
+}
+
+/// Its library starts, and no GPU can be asked: that is no host without GPUs, and no well one.
+#[test]
+fn a_driver_that_answers_for_no_gpu_is_told_once() {
+    let Some(world) = World::bare("h100x8", LOOKS) else {
+        return;
+    };
+    refuse(&world, "nvmlDeviceGetUUID");
+    until_degraded(&world, &["driver", "not loaded"]);
+    assert_eq!(well(&world), (8, 0));
+    // Looks that find the same tell nothing more.
+    world.client.looked();
+    world.client.looked();
+    inject(&world, FaultRequest::DriverClear);
+    until_well(&world);
+    let events = kerf(&world, &["events", "--after", "0"]).ends(0);
+    let again = events.lines().filter(|line| line.contains("well again"));
+    assert_eq!(again.count(), 1, "{events}");
+}
+
+#[test]
+fn virtual_functions_that_come_and_go_are_told() {
+    let Some(world) = World::bare("h100x8", LOOKS) else {
+        return;
+    };
+    let pci = world.kerfd.sysroot().join("sys/bus/pci/devices");
+    let class = world
+        .kerfd
+        .sysroot()
+        .join("sys/class/infiniband/mlx5_0/device");
+    let physical = fs::canonicalize(&class).expect("the card");
+    let address = physical.file_name().expect("a name");
+    let address = address.to_str().expect("a name").to_owned();
+    let (stem, _) = address.rsplit_once('.').expect("an address");
+    let known = |address: &str| {
+        let inventory = kerf(&world, &["inventory", "-o", "json"]).ends(0);
+        let inventory: Value = serde_json::from_str(&inventory).expect("JSON");
+        let all = inventory["pci"].as_array().expect("functions").clone();
+        all.into_iter().find(|one| one["bdf"] == address)
+    };
+    assert!(known(&address).is_some());
+    let bus_entry = fs::read_link(pci.join(&address)).expect("a link of the bus");
+    assert!(bus_entry.is_relative(), "{bus_entry:?}");
+    // As the kernel shows them: functions beside their own, each with a link back.
+    let virtuals = [format!("{stem}.2"), format!("{stem}.3")];
+    for (at, name) in virtuals.iter().enumerate() {
+        let folder = physical.with_file_name(name);
+        fs::create_dir(&folder).expect("ours");
+        for (file, text) in [
+            ("vendor", "0x15b3\n"),
+            ("device", "0x101e\n"),
+            ("class", "0x020000\n"),
+        ] {
+            fs::write(folder.join(file), text).expect("ours");
+        }
+        let beside = |name: &str| Path::new("..").join(name);
+        symlink(beside(&address), folder.join("physfn")).expect("ours");
+        symlink(beside(name), physical.join(format!("virtfn{at}"))).expect("ours");
+        let on_bus = bus_entry.with_file_name(name);
+        symlink(on_bus, pci.join(name)).expect("ours");
+    }
+    fs::write(physical.join("sriov_totalvfs"), "8\n").expect("ours");
+    fs::write(physical.join("sriov_numvfs"), "2\n").expect("ours");
+    told(
+        &world,
+        &format!("{address}: number of virtual functions is 2, was 0"),
+    );
+    world.until("the functions in the inventory", || {
+        known(&virtuals[0]).is_some()
+    });
+    let first = known(&virtuals[0]).expect("it has come");
+    assert_eq!(first["physical_function"], address.as_str(), "{first}");
+    fs::write(physical.join("sriov_numvfs"), "0\n").expect("ours");
+    for (at, name) in virtuals.iter().enumerate() {
+        fs::remove_file(pci.join(name)).expect("ours");
+        fs::remove_file(physical.join(format!("virtfn{at}"))).expect("ours");
+        fs::remove_dir_all(physical.with_file_name(name)).expect("ours");
+    }
+    told(
+        &world,
+        &format!("{address}: number of virtual functions is 0, was 2"),
+    );
+    world.until("their end in the inventory", || {
+        known(&virtuals[0]).is_none()
+    });
 }

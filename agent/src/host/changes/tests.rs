@@ -1,8 +1,10 @@
 //! Two looks at a host, and what is told of the difference.
 
-use kerf_types::HostMap;
+use std::collections::BTreeSet;
+
 use kerf_types::inventory::{Nic, NumaNode};
 use kerf_types::map::{Accelerator, AcceleratorHealth, PciFunction, SriovFunctions, Vendor};
+use kerf_types::{HostMap, PciAddress};
 
 use super::{Change, Platform, of_gpu, of_platform};
 
@@ -38,11 +40,14 @@ fn host() -> Host {
     }
 }
 
+static NONE: BTreeSet<PciAddress> = BTreeSet::new();
+
 fn platform(host: &Host) -> Platform<'_> {
     Platform {
         numa_nodes: &host.nodes,
         nics: &host.nics,
         map: &host.map,
+        served: &NONE,
     }
 }
 
@@ -91,6 +96,31 @@ fn devices_come_and_go() {
 }
 
 #[test]
+fn a_gpu_that_its_own_reader_tells_of_comes_and_goes_untold() {
+    let with = host();
+    let mut without = with.clone();
+    without.map.pci.clear();
+    without.map.accelerators.clear();
+    let served = BTreeSet::from(["0000:16:00.0".parse().expect("an address")]);
+    let of = |host, served| Platform {
+        served,
+        ..platform(host)
+    };
+    let told = |before, after| of_platform(before, after).len();
+    // Its reader knows what it sees now, and what it saw before.
+    assert_eq!(told(of(&without, &NONE), of(&with, &served)), 0);
+    assert_eq!(told(of(&with, &served), of(&without, &NONE)), 0);
+    // One that comes without a driver, or goes without ever having had one, has nobody else.
+    assert_eq!(told(of(&without, &served), of(&with, &NONE)), 1);
+    assert_eq!(told(of(&with, &NONE), of(&without, &served)), 1);
+    // What changes while it is there has no other teller.
+    let mut bound = with.clone();
+    bound.map.pci[0].driver = None;
+    bound.map.accelerators[0].nodes = vec!["dri/card0".to_owned()];
+    assert_eq!(told(of(&with, &served), of(&bound, &served)), 2);
+}
+
+#[test]
 fn virtual_functions_are_told_by_their_number_and_memory_by_being_there() {
     check(
         |host| {
@@ -116,7 +146,7 @@ fn a_node_that_says_nothing_more_has_lost_nothing() {
     check(
         |host| (host.nodes[0].cpus, host.nodes[0].memory) = (None, None),
         &[
-            "NUMA node 0: CPUs is unknown, was 0-3",
+            "NUMA node 0: CPUs are unknown, were 0-3",
             "NUMA node 0: memory is unknown, was gone",
         ],
     );
@@ -126,6 +156,7 @@ fn a_node_that_says_nothing_more_has_lost_nothing() {
 fn devices_change() {
     check(
         |host| {
+            host.map.accelerators[0].nodes = vec!["accel/accel0".to_owned()];
             host.map.accelerators[0].health = AcceleratorHealth::Failed("in reset".to_owned());
             host.map.pci[0].driver = Some("vfio-pci".to_owned());
             host.map.pci[0].sriov = Some(SriovFunctions {
@@ -136,6 +167,7 @@ fn devices_change() {
             host.map.cpus.online = "0-2".to_owned();
         },
         &[
+            "0000:16:00.0: device nodes are accel/accel0, were none",
             "0000:16:00.0: health is in reset, was unknown",
             "mlx5_0: rate is down, was 400 Gb/s",
             "0000:16:00.0: driver is vfio-pci, was xe",
