@@ -48,7 +48,16 @@ impl Look {
         };
         let deadline = Duration::from_millis(self.deadline_ms);
         let text = find(&command, deadline, self.output)?;
-        Ok(io::stdout().lock().write_all(text.as_bytes())?)
+        Ok(write(&text)?)
+    }
+}
+
+/// To standard output. A reader that has gone away (`| head`) wants no more, and that is no error for anybody.
+pub fn write(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
     }
 }
 

@@ -6,7 +6,7 @@ mod look;
 mod mps;
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ fn answers(machine: MachineArgs) -> Result<(), Box<dyn Error>> {
         .ok_or("there are no answers without a library")?;
     let found = nvml::answers(&nvml::load(&library)?)?;
     let text = serde_json::to_string_pretty(&found)? + "\n";
-    Ok(io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(look::write(&text)?)
 }
 
 fn serve(machine: MachineArgs) -> Result<(), Box<dyn Error>> {

@@ -7,6 +7,7 @@ use kerf_api::json::Inventory;
 
 use super::fail::Failure;
 use super::print::Format;
+use super::topology::pick::check_sysroot;
 use super::{Context, Exit, inventory};
 use crate::config::file::find_partitioner;
 
@@ -36,6 +37,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 /// Only the worker opens a driver library, so that one that hangs never hangs kerf. It prints for itself.
 fn without_daemon(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    args.sysroot.as_deref().map_or(Ok(()), check_sysroot)?;
     let program = partitioner();
     let mut command = Command::new(&program);
     command.arg("discover").arg("--nvml");

@@ -1,6 +1,6 @@
 //! Documents that people hand to kerf: a file or standard input, in YAML, TOML or JSON.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -36,6 +36,14 @@ pub enum InputError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// What is there is no text.
+    #[error("{name} is {what}, and no text")]
+    NoText {
+        /// Which.
+        name: String,
+        /// What it is.
+        what: &'static str,
     },
     /// The file is no document.
     #[error("{name} is larger than {limit} bytes")]
@@ -89,7 +97,7 @@ impl InputError {
             Self::Yaml { excerpt, .. }
             | Self::Toml { excerpt, .. }
             | Self::Json { excerpt, .. } => excerpt.as_deref(),
-            Self::Read { .. } | Self::TooLarge { .. } => None,
+            Self::Read { .. } | Self::NoText { .. } | Self::TooLarge { .. } => None,
         }
     }
 }
@@ -102,9 +110,22 @@ pub struct TomlFault(String);
 impl Source {
     /// Reads a file, or standard input for `-`.
     pub fn read(path: &Path) -> Result<Self, InputError> {
-        let error = |source| InputError::Read {
-            path: path.to_owned(),
-            source,
+        let error = |source: std::io::Error| {
+            let name = path.display().to_string();
+            match source.kind() {
+                ErrorKind::InvalidData => InputError::NoText {
+                    name,
+                    what: "not UTF-8",
+                },
+                ErrorKind::IsADirectory => InputError::NoText {
+                    name,
+                    what: "a folder",
+                },
+                _ => InputError::Read {
+                    path: path.to_owned(),
+                    source,
+                },
+            }
         };
         let (name, reader): (String, Box<dyn Read>) = if path == Path::new("-") {
             ("standard input".to_owned(), Box::new(std::io::stdin()))

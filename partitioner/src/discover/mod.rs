@@ -7,6 +7,7 @@ mod known;
 mod samples;
 mod table;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -33,11 +34,41 @@ pub enum DiscoverError {
     /// A worker could not be started or talked to.
     #[error("start discovery")]
     Worker(#[source] ClientError),
+    /// The driver library that was named is none that can be loaded.
+    #[error("cannot use the driver library {}", library.display())]
+    Library {
+        /// Its path.
+        library: PathBuf,
+        /// Why.
+        #[source]
+        cause: Box<ClientError>,
+    },
 }
 
 /// Finds what a host has; `deadline` is for each question.
 pub fn discover(command: &WorkerCommand, deadline: Duration) -> Result<Inventory, DiscoverError> {
+    inventory(&mut Search::new(command, deadline))
+}
+
+/// The same where somebody has named the library: without it the answer would be another than was asked for, so one that
+/// cannot be loaded is an error here. One that is loaded and refuses or hangs is a problem of the inventory, as ever.
+pub fn discover_with_library(
+    command: &WorkerCommand,
+    deadline: Duration,
+) -> Result<Inventory, DiscoverError> {
     let mut search = Search::new(command, deadline);
+    let found = inventory(&mut search)?;
+    match (search.unloaded.take(), &command.machine.library) {
+        (Some(cause), Some(library)) => Err(DiscoverError::Library {
+            library: library.clone(),
+            cause: Box::new(cause),
+        }),
+        _ => Ok(found),
+    }
+}
+
+fn inventory(search: &mut Search<'_>) -> Result<Inventory, DiscoverError> {
+    let deadline = search.deadline;
     let host = search
         .ask(|client| client.observe_host(deadline))
         .map_err(DiscoverError::Worker)?;
@@ -104,6 +135,8 @@ struct Search<'a> {
     deadline: Duration,
     client: Option<Client>,
     stuck: Vec<Client>,
+    /// Why the library could not be loaded.
+    unloaded: Option<ClientError>,
     problems: Vec<String>,
 }
 
@@ -121,6 +154,7 @@ impl<'a> Search<'a> {
             deadline,
             client: None,
             stuck: Vec::new(),
+            unloaded: None,
             problems: Vec::new(),
         }
     }
@@ -155,12 +189,13 @@ impl<'a> Search<'a> {
             Err(error) => {
                 self.problems.push(format!("driver: {}", in_words(&error)));
                 // Only a driver that hangs says nothing of its GPUs; without one there are none.
-                let sick = match error {
+                let sick = match &error {
                     ClientError::Deadline { .. } => {
                         self.known().all(&unresponsive("open the driver"))
                     }
                     _ => Vec::new(),
                 };
+                self.unloaded = Some(error).filter(is_of_loading);
                 (None, sick)
             }
         }
@@ -229,6 +264,12 @@ impl<'a> Search<'a> {
         std::thread::spawn(move || send.send(Known::read(&sysroot)));
         receive.recv_timeout(self.deadline).unwrap_or_default()
     }
+}
+
+/// Whether it was the library, and no driver behind it that has answered.
+fn is_of_loading(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(failure)
+        if failure.code == i32::from(Code::NoDriver) && failure.nvml_code.is_none())
 }
 
 fn health_after(error: &ClientError) -> Health {

@@ -74,3 +74,28 @@ fn of_public_machines_the_same_are_picked_as_of_their_files() {
     assert_eq!(files.len(), 32);
     files.iter().for_each(|file| check(file));
 }
+
+#[test]
+fn a_gpu_whose_capability_nobody_knows_is_read_again() {
+    let scratch = kerf_tests::Scratch::new("ki").expect("/tmp takes folders");
+    let (file, dir) = (scratch.join("m.xml"), scratch.join("m"));
+    // Without a `gpu` the file leaves it to NCCL.
+    let text = "<system version=\"1\"><cpu numaid=\"0\">\
+                <pci busid=\"0000:01:00.0\" class=\"0x030200\" vendor=\"0x10de\" device=\"0x1db5\"/></cpu></system>";
+    std::fs::write(&file, text).expect("a file");
+    kerf(&["sim", "import-nccl"], &[("", &file), ("", &dir)]).ends(0);
+    let mut command = Command::new(bins::kerf().expect("kerf is built"));
+    command.args(["topology", "-o", "nccl-xml", "--nvml", "none", "--sysroot"]);
+    let written = Said::by({
+        command.arg(dir.join("root"));
+        command
+    });
+    let written = written.ends(0);
+    assert!(
+        written.contains("<gpu dev=\"0\" rank=\"0\"") && !written.contains("sm="),
+        "{written}"
+    );
+    std::fs::write(&file, written).expect("a file");
+    let again = scratch.join("again");
+    kerf(&["sim", "import-nccl"], &[("", &file), ("", &again)]).ends(0);
+}

@@ -11,7 +11,7 @@ use super::SimError;
 use super::document::SimMachine;
 use crate::cli::Context;
 use crate::cli::fail::Failure;
-use crate::cli::input::Source;
+use crate::cli::topology::pick::nccl_source;
 
 /// Longest name of a machine that is made of a file's.
 const NAME_LIMIT: usize = 64;
@@ -32,7 +32,7 @@ pub struct Args {
 
 /// Makes the machine, and prints where it is.
 pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
-    let source = Source::read(&args.file)?;
+    let source = nccl_source(&args.file)?;
     let told = nccl::describe(source.text(), &name(&args.file));
     let told = told.map_err(|error| SimError::Nccl {
         name: source.name().to_owned(),

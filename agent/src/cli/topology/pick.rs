@@ -8,11 +8,13 @@ mod tests;
 mod weights;
 mod wish;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use kerf_partitioner::client::WorkerCommand;
-use kerf_partitioner::discover::discover;
+use kerf_partitioner::discover::{DiscoverError, discover, discover_with_library};
+use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::worker;
 use kerf_planner::rings::RingTable;
 use kerf_types::Inventory;
@@ -66,29 +68,94 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn of_file(file: &Path) -> Result<Machine, Failure> {
-    let source = Source::read(file)?;
-    let system = source.text().parse().map_err(|error| PickError::Nccl {
+    let source = nccl_source(file)?;
+    let system: NcclSystem = source.text().parse().map_err(|error| PickError::Nccl {
         name: source.name().to_owned(),
         source: error,
     })?;
+    if system.accelerators().len() == 0 {
+        let name = source.name().to_owned();
+        return Err(PickError::NoGpu { name }.into());
+    }
     Ok(Machine::of_nccl(&system).map_err(PickError::from)?)
+}
+
+/// A file that should be NCCL's; one that is no text is wrong as one is that is no XML.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn nccl_source(file: &Path) -> Result<Source, Failure> {
+    Source::read(file).map_err(|source| match source.is_usage() {
+        true => PickError::NoText { source }.into(),
+        false => source.into(),
+    })
 }
 
 fn of_machine(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Machine, PickError> {
     let found = discovery(sysroot, nvml, context)?;
+    if found.map.accelerators.is_empty() {
+        let sysroot = sysroot.to_owned();
+        return Err(PickError::NoAccelerator { sysroot });
+    }
     Ok(Machine::of_inventory(&found)?)
 }
 
 /// What is found of a machine under a folder, without kerfd; what could not be read is noted.
 ///
 /// # Errors
-/// Where the folder is none, or no worker can be started.
+/// Where the folder is none, the library that is named cannot be loaded, or no worker can be started.
 pub fn discovery(sysroot: &Path, nvml: &Path, context: &Context) -> Result<Inventory, PickError> {
+    let is_named = !["auto", "none"].iter().any(|word| nvml == *word);
+    let look = if is_named {
+        discover_with_library
+    } else {
+        discover
+    };
+    discovery_by(look, sysroot, nvml, context)
+}
+
+/// The same for one that tells what is wrong with a machine, of which a library that cannot be loaded is a part.
+///
+/// # Errors
+/// Where the folder is none, or no worker can be started.
+pub fn discovery_of_sick(
+    sysroot: &Path,
+    nvml: &Path,
+    context: &Context,
+) -> Result<Inventory, PickError> {
+    discovery_by(discover, sysroot, nvml, context)
+}
+
+/// Whether a machine can be looked for there: said by us, before a worker is started that would end with it.
+///
+/// # Errors
+/// Where there is no such folder.
+pub fn check_sysroot(sysroot: &Path) -> Result<(), PickError> {
+    let there = std::fs::metadata(sysroot).and_then(|there| match there.is_dir() {
+        true => Ok(()),
+        false => Err(ErrorKind::NotADirectory.into()),
+    });
+    there.map_err(|source| PickError::Sysroot {
+        sysroot: sysroot.to_owned(),
+        source,
+    })
+}
+
+/// A way to look at a machine.
+type Look = fn(&WorkerCommand, Duration) -> Result<Inventory, DiscoverError>;
+
+fn discovery_by(
+    look: Look,
+    sysroot: &Path,
+    nvml: &Path,
+    context: &Context,
+) -> Result<Inventory, PickError> {
+    check_sysroot(sysroot)?;
     let command = WorkerCommand {
         executable: partitioner(),
         machine: worker::Machine::under(sysroot, nvml).map_err(PickError::Path)?,
     };
-    let found = discover(&command, DEADLINE)?;
+    let found = look(&command, DEADLINE)?;
     for problem in &found.problems {
         context.print.note(problem);
     }

@@ -1,8 +1,12 @@
 //! Why nothing is picked, and what to do about it.
 
+use std::path::PathBuf;
+
 use kerf_partitioner::discover::DiscoverError;
 use kerf_partitioner::nccl::NcclError;
 use kerf_planner::rings::{TooMany, WishError};
+
+use crate::cli::input::InputError;
 
 /// Where a right file comes from.
 pub const NCCL_HINT: &str = "NCCL writes such a file where NCCL_TOPO_DUMP_FILE names it";
@@ -17,6 +21,32 @@ pub enum PickError {
         name: String,
         /// What is wrong with it.
         source: NcclError,
+    },
+    /// The file is no text.
+    #[error("the file is no machine of NCCL")]
+    NoText {
+        /// What it is.
+        source: InputError,
+    },
+    /// The file is a machine with nothing to choose among.
+    #[error("there is no GPU in {name}")]
+    NoGpu {
+        /// The file.
+        name: String,
+    },
+    /// There is nothing to choose among.
+    #[error("there is no accelerator under {}", sysroot.display())]
+    NoAccelerator {
+        /// The folder that stands for `/`.
+        sysroot: PathBuf,
+    },
+    /// There is no folder in which a machine could be looked for.
+    #[error("cannot look at the machine under {}", sysroot.display())]
+    Sysroot {
+        /// The folder that stands for `/`.
+        sysroot: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// The machine cannot be looked at.
     #[error(transparent)]
@@ -51,6 +81,8 @@ impl PickError {
         matches!(
             self,
             Self::Nccl { .. }
+                | Self::NoText { .. }
+                | Self::NoGpu { .. }
                 | Self::NoSuch { .. }
                 | Self::Wish {
                     why: WishError::None,
@@ -62,7 +94,23 @@ impl PickError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Nccl { .. } => NCCL_HINT.to_owned(),
+            Self::Nccl { .. } | Self::NoText { .. } | Self::NoGpu { .. } => NCCL_HINT.to_owned(),
+            Self::NoAccelerator { .. } => {
+                "see what is found there with `kerf discover`, and name the driver library with --nvml"
+                    .to_owned()
+            }
+            Self::Sysroot { .. } => {
+                "--sysroot is the folder that stands for /, with /sys in it; for this host it is /"
+                    .to_owned()
+            }
+            Self::Discover(DiscoverError::Library { .. }) => {
+                "give --nvml the path of libnvidia-ml.so.1, auto for the installed driver's, or none"
+                    .to_owned()
+            }
+            Self::TooMany(_) => {
+                "choose among fewer: `kerf topology -o nccl-xml --only ADDRESS,...` writes a file with those alone"
+                    .to_owned()
+            }
             Self::Wish { why, .. } => hint_of(why),
             _ => return None,
         })

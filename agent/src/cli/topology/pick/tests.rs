@@ -108,9 +108,10 @@ fn too_many_are_refused_before_they_are_compared() {
     let one = |at: u32| format!("<pci busid=\"{at:x}:01:00.0\" class=\"0x030200\"><gpu/></pci>");
     let many: String = (0..20_000).map(one).collect();
     let text = format!("<system version=\"1\"><cpu numaid=\"0\">{many}</cpu></system>");
-    let refused = picked(&text, &["-n", "1"])
-        .expect_err("too many")
-        .to_string();
+    let refused = picked(&text, &["-n", "1"]).expect_err("too many");
+    let hint = refused.hint().expect("a hint");
+    assert!(hint.contains("--only ADDRESS"), "{hint}");
+    let refused = refused.to_string();
     assert!(refused.starts_with("20000 accelerators"), "{refused}");
 }
 
