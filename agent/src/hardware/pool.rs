@@ -81,6 +81,8 @@ pub struct Pool {
     timeouts: u64,
     /// When loading the driver last found none, and the words that said so.
     no_driver: Option<(Instant, String)>,
+    /// Whether anybody has looked at the rest of the host.
+    looks_at_host: bool,
     late_sender: mpsc::Sender<Late>,
     late: mpsc::Receiver<Late>,
 }
@@ -115,6 +117,7 @@ impl Pool {
             spawned,
             timeouts,
             no_driver: None,
+            looks_at_host: false,
             late_sender,
             late,
         }
@@ -184,6 +187,7 @@ impl Pool {
         deadline: Duration,
     ) -> Result<response::Outcome, HardwareError> {
         self.readmit();
+        self.looks_at_host |= scope == Scope::Host;
         self.refuse_if_stuck(scope)?;
         if matches!(scope, Scope::Gpu(_) | Scope::Driver) {
             self.opened().await?;
@@ -222,6 +226,13 @@ impl Pool {
         stuck.count()
     }
 
+    /// Whether the last worker is not spent on a call: loading a driver has hung before, and the rest of the host is
+    /// looked at with that one.
+    fn keeps_worker_from(&self, scope: Scope) -> bool {
+        let has_hung = || self.stuck.values().any(|(stuck, _)| *stuck == scope);
+        scope == Scope::Driver && self.looks_at_host && has_hung()
+    }
+
     /// Forgets that there was no driver a moment ago.
     pub fn try_driver_anew(&mut self) {
         self.no_driver = None;
@@ -244,7 +255,7 @@ impl Pool {
         let program = self.program.program.clone();
         let failed = |source| HardwareError::Worker { program, source };
         let stuck = self.stuck_in(scope.maker());
-        if stuck >= STUCK_LIMIT {
+        if stuck + usize::from(self.keeps_worker_from(scope)) >= STUCK_LIMIT {
             return Err(HardwareError::DriverHangs { stuck });
         }
         let active = match &mut self.active {

@@ -302,3 +302,33 @@ async fn gpus_of_one_maker_that_hang_leave_the_driver_of_another_alone() {
     std::fs::write(folder.path().join("gate"), "").expect("the gate opens");
     until("they did not come back", || hardware.status().stuck == 0).await;
 }
+
+/// Two workers hang in the driver and the third looks at the host, so that there are never more than three.
+#[tokio::test]
+async fn the_last_worker_is_kept_for_the_look_at_the_host() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let facts = response::Outcome::Host(Box::default());
+    let script = script_of(folder.path(), 1, facts);
+    // What has answered of the host hangs in the driver until the gate opens.
+    let gate = folder.path().join("gate");
+    let (open, starts) = (gate.display(), folder.path().join("starts"));
+    let starts = starts.display();
+    // The folder goes with the test, and the last worker with it.
+    let hangs = format!("while [ -e {starts} ] && [ ! -e {open} ]; do sleep 0.02; done");
+    let script = script.replace("cat >/dev/null", &hangs);
+    let hardware = pool_of(folder.path(), &script, PATIENCE, IMPATIENCE);
+    hardware.open().await.expect_err("it hangs");
+    hardware.observe_host().await.expect("a second worker");
+    hardware.open().await.expect_err("it hangs as well");
+    for _ in 0..3 {
+        let error = hardware.open().await.expect_err("no third in the driver");
+        assert!(
+            matches!(error, HardwareError::DriverHangs { stuck: 2 }),
+            "{error}"
+        );
+    }
+    hardware.observe_host().await.expect("a third worker");
+    let starts = std::fs::read_to_string(folder.path().join("starts")).expect("starts");
+    assert_eq!(starts, "x\nx\nx\n");
+    std::fs::write(gate, "").expect("the gate opens");
+}
