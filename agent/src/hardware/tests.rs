@@ -331,4 +331,5 @@ async fn the_last_worker_is_kept_for_the_look_at_the_host() {
     let starts = std::fs::read_to_string(folder.path().join("starts")).expect("starts");
     assert_eq!(starts, "x\nx\nx\n");
     std::fs::write(gate, "").expect("the gate opens");
+    until("they did not come back", || hardware.status().stuck == 0).await;
 }

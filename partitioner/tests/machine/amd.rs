@@ -1,5 +1,6 @@
 //! AMD GPUs through a worker process, on a machine without any library.
 
+use std::fs;
 use std::path::Path;
 
 use kerf_api::partitioner::v1::failure::Code;
@@ -83,6 +84,23 @@ fn a_worker_partitions_without_a_driver_library() {
     world.kernel().reload_driver().expect("nobody uses it");
     let after = second.observe_amd(gpus[7], PATIENCE).expect("a GPU");
     assert_eq!((after.memory_mode, after.partitions.len()), (Some(mode), 4));
+}
+
+/// Its own file may name a node that does not exist, or none: what is beside it says then.
+#[test]
+fn a_gpu_is_next_to_a_node_that_is_there() {
+    let world = World::new();
+    let mut worker = Client::spawn(&world.command()).expect("a worker");
+    let gpus = gpus(&mut worker);
+    let mut node = |gpu| worker.observe_amd(gpu, PATIENCE).expect("a GPU").numa_node;
+    assert_eq!((node(gpus[0]), node(gpus[7])), (Some(0), Some(1)));
+    for lie in ["77", "-1", ""] {
+        for gpu in [gpus[0], gpus[7]] {
+            let file = format!("sys/bus/pci/devices/{gpu}/numa_node");
+            fs::write(world.info.sysroot.join(file), lie).expect("ours");
+        }
+        assert_eq!((node(gpus[0]), node(gpus[7])), (Some(0), Some(1)), "{lie}");
+    }
 }
 
 #[test]

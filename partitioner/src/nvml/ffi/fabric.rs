@@ -57,10 +57,37 @@ const _: () = assert!(size_of::<sys::nvmlGpuFabricInfo_v2_t>() == 36);
 const _: () = assert!(size_of::<sys::nvmlGpuFabricInfo_v3_t>() == 40);
 
 pub(in crate::nvml) fn fabric_v3(device: &Device<'_>) -> Result<FabricInfo, NvmlError> {
+    let info = newer(device, version(size_of::<sys::nvmlGpuFabricInfo_v3_t>(), 3))?;
+    let summary = Some(info.healthSummary.into());
+    Ok(FabricInfo {
+        summary,
+        ..told_by(&info)
+    })
+}
+
+pub(in crate::nvml) fn fabric_v2(device: &Device<'_>) -> Result<FabricInfo, NvmlError> {
+    let info = newer(device, version(size_of::<sys::nvmlGpuFabricInfo_v2_t>(), 2))?;
+    Ok(told_by(&info))
+}
+
+/// What the second form tells.
+fn told_by(info: &sys::nvmlGpuFabricInfo_v3_t) -> FabricInfo {
+    FabricInfo {
+        cluster: info.clusterUuid,
+        status: info.status,
+        clique: info.cliqueId,
+        state: info.state.into(),
+        mask: Some(info.healthMask),
+        summary: None,
+    }
+}
+
+/// Asks for the form that `version` names. There is room for the newest one, of which the second is the beginning.
+fn newer(device: &Device<'_>, version: u32) -> Result<sys::nvmlGpuFabricInfo_v3_t, NvmlError> {
     const CALL: &str = "nvmlDeviceGetGpuFabricInfoV";
     let function = symbol(&device.nvml().lib().nvmlDeviceGetGpuFabricInfoV, CALL)?;
     let mut info = sys::nvmlGpuFabricInfo_v3_t {
-        version: version(size_of::<sys::nvmlGpuFabricInfo_v3_t>(), 3),
+        version,
         clusterUuid: [0; 16],
         status: 0,
         cliqueId: 0,
@@ -69,43 +96,10 @@ pub(in crate::nvml) fn fabric_v3(device: &Device<'_>) -> Result<FabricInfo, Nvml
         healthSummary: 0,
     };
     // SAFETY: the function belongs to the library that `device` came from, which is loaded as long as `device` lives;
-    // it writes the structure that `version` names, which is `info` and outlives the call.
+    // it writes the structure that `version` names, which is `info` or its beginning and outlives the call.
     let code = unsafe { function(device.handle(), &raw mut info) };
     check(CALL, code)?;
-    Ok(FabricInfo {
-        cluster: info.clusterUuid,
-        status: info.status,
-        clique: info.cliqueId,
-        state: info.state.into(),
-        mask: Some(info.healthMask),
-        summary: Some(info.healthSummary.into()),
-    })
-}
-
-pub(in crate::nvml) fn fabric_v2(device: &Device<'_>) -> Result<FabricInfo, NvmlError> {
-    const CALL: &str = "nvmlDeviceGetGpuFabricInfoV";
-    let function = symbol(&device.nvml().lib().nvmlDeviceGetGpuFabricInfoV, CALL)?;
-    // Room for the newest form, of which the second one is the beginning, and no more of it is written.
-    let mut info = sys::nvmlGpuFabricInfo_v3_t {
-        version: version(size_of::<sys::nvmlGpuFabricInfo_v2_t>(), 2),
-        clusterUuid: [0; 16],
-        status: 0,
-        cliqueId: 0,
-        state: 0,
-        healthMask: 0,
-        healthSummary: 0,
-    };
-    // SAFETY: as in `fabric_v3`; the structure that `version` names is smaller than `info`.
-    let code = unsafe { function(device.handle(), &raw mut info) };
-    check(CALL, code)?;
-    Ok(FabricInfo {
-        cluster: info.clusterUuid,
-        status: info.status,
-        clique: info.cliqueId,
-        state: info.state.into(),
-        mask: Some(info.healthMask),
-        summary: None,
-    })
+    Ok(info)
 }
 
 pub(in crate::nvml) fn fabric_v1(device: &Device<'_>) -> Result<FabricInfo, NvmlError> {
@@ -117,7 +111,7 @@ pub(in crate::nvml) fn fabric_v1(device: &Device<'_>) -> Result<FabricInfo, Nvml
         cliqueId: 0,
         state: 0,
     };
-    // SAFETY: as in `fabric_v3`, for the one form that this function has.
+    // SAFETY: as in `newer`, for the one form that this function has.
     let code = unsafe { function(device.handle(), &raw mut info) };
     check(CALL, code)?;
     Ok(FabricInfo {
