@@ -1,10 +1,11 @@
-//! A GPU for tests of this crate.
+//! A GPU and a lease for tests of this crate.
 
 use kerf_types::inventory::{Architecture, Health, PcieLink};
-use kerf_types::lease::Subject;
+use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{
-    AmdGpu, Bytes, CiId, ComputeInstance, ComputePartition, DeviceMinor, Engines, GiId, Gpu,
-    GpuInstance, Inventory, MemoryPartition, MigMode, Placement, Profile, ProfileId, SliceId,
+    AmdGpu, Bytes, CiId, ComputeInstance, ComputePartition, DeviceMinor, Engines, Fence, GiId, Gpu,
+    GpuInstance, Inventory, LeaseId, MemoryPartition, MigMode, Placement, Profile, ProfileId,
+    SliceId, Timestamp,
 };
 
 /// An idle GPU with MIG on.
@@ -148,5 +149,24 @@ pub fn subject(start: u8) -> Subject {
         parent: gpu(0).uuid,
         uuid: mig_uuid(start),
         share: None,
+    }
+}
+
+/// A lease of these that nobody has come for, and that lasts.
+pub fn lease(holder: Holder, subjects: Vec<Subject>) -> Lease {
+    Lease {
+        id: LeaseId::new(1, [0; 10]),
+        fence: Fence(1),
+        subjects,
+        holder,
+        state: LeaseState::Reserved,
+        container: None,
+        init: None,
+        on_demand: false,
+        imex: None,
+        nearest_nics: Vec::new(),
+        nearest_nvme: Vec::new(),
+        created: Timestamp(0),
+        expires: None,
     }
 }

@@ -59,28 +59,10 @@ pub(super) fn cpuset(host: &Inventory, lease: &Lease) -> (Option<String>, Option
 
 #[cfg(test)]
 mod tests {
-    use kerf_types::lease::{Holder, LeaseState};
-    use kerf_types::{Fence, LeaseId, Timestamp};
+    use kerf_types::lease::Holder;
 
     use super::*;
-
-    fn lease() -> Lease {
-        Lease {
-            id: LeaseId::new(1, [0; 10]),
-            fence: Fence(1),
-            subjects: Vec::new(),
-            holder: Holder::User { uid: 0 },
-            state: LeaseState::Reserved,
-            container: None,
-            init: None,
-            on_demand: false,
-            imex: None,
-            nearest_nics: Vec::new(),
-            nearest_nvme: Vec::new(),
-            created: Timestamp(0),
-            expires: None,
-        }
-    }
+    use crate::host::fixture;
 
     #[test]
     fn variables_name_what_there_is() {
@@ -89,7 +71,7 @@ mod tests {
             variables(&Lease {
                 nearest_nics: own(nics),
                 nearest_nvme: own(nvme),
-                ..lease()
+                ..fixture::lease(Holder::User { uid: 0 }, Vec::new())
             })
         };
         assert_eq!(

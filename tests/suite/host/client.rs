@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use kerf_api::v1::apply_progress::Event;
 use kerf_api::v1::kerf_client::KerfClient;
+use kerf_api::v1::lease_subject::Subject;
 use kerf_api::v1::{
     ApplyLayoutRequest, CreateLeaseRequest, GetInventoryRequest, GetStatusRequest, Inventory,
     Layout, LayoutRule, Lease, ListLeasesRequest, ListSlicesRequest, ReleaseLeaseRequest, Slice,
@@ -175,4 +176,14 @@ pub fn layout(rules: &[Rule<'_>]) -> Layout {
     Layout {
         rules: rules.iter().map(rule).collect(),
     }
+}
+
+/// The addresses of a lease's whole GPUs, in its order.
+pub fn gpus(lease: &Lease) -> Vec<String> {
+    let subjects = lease.subjects.iter();
+    let gpu = subjects.filter_map(|one| match one.subject.as_ref()? {
+        Subject::Gpu(gpu) => Some(gpu.pci.clone()),
+        Subject::Slice(_) => None,
+    });
+    gpu.collect()
 }

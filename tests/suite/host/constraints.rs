@@ -1,20 +1,9 @@
 //! What an ask says of which whole GPUs it may get, with a real kerfd: leases hold to it, and a refusal says what left
 //! which GPUs out.
 
-use kerf_api::v1::Lease;
-use kerf_api::v1::lease_subject::Subject;
-
+use super::client::gpus;
 use super::said::kerf;
 use super::world::World;
-
-fn gpus(lease: &Lease) -> Vec<String> {
-    let subjects = lease.subjects.iter();
-    let gpu = subjects.filter_map(|one| match one.subject.as_ref()? {
-        Subject::Gpu(gpu) => Some(gpu.pci.clone()),
-        Subject::Slice(_) => None,
-    });
-    gpu.collect()
-}
 
 #[test]
 fn a_lease_holds_to_what_its_ask_says_of_the_gpus() {

@@ -1,20 +1,8 @@
 //! Which GPUs a lease of several gets, on a host of which kerfd has read the links.
 
-use kerf_api::v1::Lease;
-use kerf_api::v1::lease_subject::Subject;
-
+use super::client::gpus;
 use super::said::kerf;
 use super::world::World;
-
-/// The addresses of a lease's GPUs, in its order.
-fn gpus(lease: &Lease) -> Vec<String> {
-    let subjects = lease.subjects.iter();
-    let gpu = subjects.filter_map(|one| match one.subject.as_ref()? {
-        Subject::Gpu(gpu) => Some(gpu.pci.clone()),
-        Subject::Slice(_) => None,
-    });
-    gpu.collect()
-}
 
 #[test]
 fn a_lease_of_several_gpus_tells_its_ring() {

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use kerf_types::lease::{Holder, LeaseState, Subject};
+use kerf_types::lease::{Holder, Subject};
 use kerf_types::map::PciFunction;
-use kerf_types::{Fence, Gpu, HostMap, Timestamp};
+use kerf_types::{Gpu, HostMap};
 
 use super::*;
 use crate::host::fixture;
@@ -33,21 +33,7 @@ fn host(gpus: Vec<Gpu>) -> Inventory {
 }
 
 fn lease(subjects: Vec<Subject>) -> Lease {
-    Lease {
-        id: LeaseId::new(1, [0; 10]),
-        fence: Fence(1),
-        subjects,
-        holder: Holder::User { uid: 0 },
-        state: LeaseState::Reserved,
-        container: None,
-        init: None,
-        on_demand: false,
-        imex: None,
-        nearest_nics: Vec::new(),
-        nearest_nvme: Vec::new(),
-        created: Timestamp(0),
-        expires: None,
-    }
+    fixture::lease(Holder::User { uid: 0 }, subjects)
 }
 
 fn whole(gpu: &Gpu) -> Subject {

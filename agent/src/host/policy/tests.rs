@@ -1,9 +1,10 @@
 //! What patterns cover, and who may take up a lease.
 
-use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, Fence, LeaseId, Placement, Share, SharingMode, SliceId, Timestamp};
+use kerf_types::lease::{Holder, Lease, Subject};
+use kerf_types::{ContainerRef, Placement, Share, SharingMode, SliceId};
 
 use super::{Asks, covers, may_claim};
+use crate::host::fixture;
 
 #[test]
 fn a_pattern_covers_names_up_to_its_count() {
@@ -93,21 +94,7 @@ fn lease(holder: Holder) -> Lease {
             .expect("a MIG device"),
         share: None,
     };
-    Lease {
-        id: LeaseId::new(1, [0; 10]),
-        fence: Fence(1),
-        subjects: vec![slice("0:1"), slice("1:1")],
-        holder,
-        state: LeaseState::Reserved,
-        container: None,
-        init: None,
-        on_demand: false,
-        imex: None,
-        nearest_nics: Vec::new(),
-        nearest_nvme: Vec::new(),
-        created: Timestamp(0),
-        expires: None,
-    }
+    fixture::lease(holder, vec![slice("0:1"), slice("1:1")])
 }
 
 #[test]

@@ -5,28 +5,19 @@ use std::collections::BTreeMap;
 use kerf_planner::Use;
 use kerf_types::inventory::GpuProcess;
 use kerf_types::lease::{Holder, Lease, LeaseState, SliceState};
-use kerf_types::{CiId, ContainerRef, Fence, GiId, LeaseId, Timestamp};
+use kerf_types::{CiId, ContainerRef, GiId};
 
 use super::{Lives, SliceView, slices, usage};
+use crate::host::fixture;
 use crate::host::fixture::{divided, inventory, mig_uuid, part, subject};
 use crate::host::vgpu::VgpuUses;
 
 fn lease(start: u8) -> Lease {
     let container = ContainerRef::try_new("", "web").expect("a name");
     Lease {
-        id: LeaseId::new(1, [0; 10]),
-        fence: Fence(1),
-        subjects: vec![subject(start)],
-        holder: Holder::Container(container),
         state: LeaseState::Active,
-        container: None,
-        init: None,
         on_demand: true,
-        imex: None,
-        nearest_nics: Vec::new(),
-        nearest_nvme: Vec::new(),
-        created: Timestamp(0),
-        expires: None,
+        ..fixture::lease(Holder::Container(container), vec![subject(start)])
     }
 }
 

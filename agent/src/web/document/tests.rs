@@ -90,17 +90,10 @@ fn lease(number: u8, holder: Holder, state: LeaseState, subject: Subject) -> Lea
     Lease {
         id: LeaseId::new(1_000, [number; 10]),
         fence: Fence::new(1, u64::from(number)),
-        subjects: vec![subject],
-        holder,
         state,
-        container: None,
-        init: None,
-        on_demand: false,
-        imex: None,
-        nearest_nics: Vec::new(),
-        nearest_nvme: Vec::new(),
         created: Timestamp(2_000),
         expires: (state == LeaseState::Reserved).then_some(Timestamp(62_000)),
+        ..crate::host::fixture::lease(holder, vec![subject])
     }
 }
 
