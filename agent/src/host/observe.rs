@@ -90,8 +90,7 @@ impl Host {
             self.inventory.gpus.retain(|gpu| gpu.pci != was);
             self.unheard.remove(&was);
             self.recovered(&name);
-            self.events
-                .add("gpu", &name, &format!("it is at {now} now"));
+            self.find("gpu", name, format!("it is at {now} now"));
         }
     }
 

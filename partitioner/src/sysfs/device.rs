@@ -79,7 +79,8 @@ impl<'r, 'a> Device<'r, 'a> {
         label(&self.text(name)?)
     }
 
-    fn path(&self, name: &str) -> String {
+    /// The path of a file of it.
+    pub fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.folder)
     }
 }

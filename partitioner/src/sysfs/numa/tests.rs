@@ -2,15 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use kerf_types::Bytes;
 use kerf_types::inventory::{MemoryAccess, MemoryCache, NumaNode};
 
 use super::nodes;
-use super::owner::within;
 use crate::sysfs::Reader;
 use crate::sysfs::tests::tree;
 
@@ -290,23 +286,4 @@ fn memory_of_a_gpu_is_the_gpus() {
             at("0035:06:00.0") + "does not name the node of the GPU's memory",
         ]
     );
-}
-
-#[test]
-fn a_driver_that_does_not_come_back_keeps_one_thread() {
-    static IS_ASKED: AtomicBool = AtomicBool::new(false);
-    let long = Duration::from_secs(60);
-    assert_eq!(within(long, &IS_ASKED, || 1), Some(1));
-    let (release, held) = mpsc::channel::<()>();
-    let stuck = move || held.recv().is_ok();
-    assert_eq!(within(Duration::from_millis(5), &IS_ASKED, stuck), None);
-    let second = within(long, &IS_ASKED, || 2);
-    assert_eq!(second, None, "the first is still stuck");
-    drop(release);
-    let mut answer = None;
-    while answer.is_none() {
-        answer = within(long, &IS_ASKED, || 3);
-        std::thread::yield_now();
-    }
-    assert_eq!(answer, Some(3));
 }
