@@ -83,7 +83,16 @@ pub(super) fn hardware(reader: &Reader<'_>, class: &Folder<'_, '_>, name: &str) 
         (path.starts_with("/sys/devices/") && is_kept).then_some(path)
     };
     // Old kernels have a folder in the class, and a link to its device therein.
-    device(&entry).or_else(|| device(&format!("{entry}/device")))
+    let found = device(&entry).or_else(|| device(&format!("{entry}/device")));
+    // Without its link it went while the class was listed.
+    let is_link = !target.is_empty();
+    if found.is_none() && is_link && reader.root().canonical(&entry).is_none() {
+        return reader.odd(
+            &entry,
+            format_args!("leads to {target:?}, which is not there"),
+        );
+    }
+    found
 }
 
 /// Whether an entry is a device of its own, and not a part or another view of one.

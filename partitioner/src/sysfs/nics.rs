@@ -98,7 +98,12 @@ fn own_netdevs(reader: &Reader<'_>, device: &str, of_function: &[String]) -> Vec
 
 fn ports(reader: &Reader<'_>, name: &str) -> Vec<NicPort> {
     let device = Device::new(reader, format!("{RDMA}/{name}"));
-    let numbers = reader.numbered(&format!("{RDMA}/{name}/ports"), "");
+    let folder = format!("{RDMA}/{name}/ports");
+    let numbers = reader.numbered(&folder, "");
+    // A driver registers no RDMA device without a port (`ib_register_device`).
+    if numbers.is_empty() {
+        reader.odd::<()>(&folder, "names no port");
+    }
     let numbers = numbers.into_iter();
     numbers.map(|number| port(&device, number)).collect()
 }

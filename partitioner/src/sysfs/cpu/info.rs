@@ -36,9 +36,16 @@ pub struct Identity {
     pub model: Option<u32>,
 }
 
-/// Reads it; nothing is known where it is absent.
+/// Reads it; nothing is known where it is absent, which is odd on a machine with CPUs.
 pub fn read(reader: &Reader<'_>, online: &CpuSet) -> Info {
     let Some(text) = reader.long_text(PATH, LIMIT) else {
+        // No Linux is without it, so a tree that lacks it is not whole.
+        if !online.is_empty() {
+            reader.odd::<()>(
+                PATH,
+                "says nothing: model and units of the CPUs are unknown",
+            );
+        }
         return Info::default();
     };
     let mut blocks = Blocks::new(online);

@@ -1,7 +1,8 @@
 //! Kinds of cores of a hybrid machine.
 //!
 //! Owns the two ways in which kernels tell them apart: on x86 a performance monitor per kind
-//! (`/sys/devices/cpu_core/cpus`, `cpu_atom`, `cpu_lowpower`), on Arm a capacity per thread (`cpu_capacity`).
+//! (`/sys/devices/cpu_core/cpus`, `cpu_atom`, `cpu_lowpower`), on Arm a capacity per thread (`cpu_capacity`),
+//! whose kinds have the names of their cores.
 //! Sources: `Documentation/ABI/testing/sysfs-devices-system-cpu` of the kernel (`cpu_capacity`), and the names of the
 //! monitors in its `arch/x86/events/intel/core.c`.
 
@@ -97,7 +98,7 @@ fn by_capacity(reader: &Reader<'_>, cores: &[CpuSet]) -> Vec<(CoreKind, CpuSet)>
     let kind = |(Reverse(capacity), cpus): (Reverse<u32>, CpuSet)| {
         let kind = CoreKind {
             cpus: cpus.to_string(),
-            name: String::new(),
+            name: midr::model(reader, &cpus).unwrap_or_default(),
             capacity: Some(capacity),
         };
         (kind, cpus)

@@ -40,9 +40,9 @@ const PARTS: [(u32, u32, &str); 27] = [
     (0xc0, 0xac4, "Ampere-1a"),
 ];
 
-/// The name of the first processor that is online.
-pub fn model(reader: &Reader<'_>, online: &CpuSet) -> Option<String> {
-    let cpu = online.first()?;
+/// The name of the first of these processors.
+pub fn model(reader: &Reader<'_>, cpus: &CpuSet) -> Option<String> {
+    let cpu = cpus.first()?;
     let register = register(reader, cpu)?;
     let (implementer, part) = (register >> 24 & 0xff, register >> 4 & 0xfff);
     let is_it =

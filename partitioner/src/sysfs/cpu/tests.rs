@@ -9,6 +9,8 @@ use crate::sysfs::tests::tree;
 mod features;
 mod hostile;
 
+const INFO: &str = "proc/cpuinfo";
+
 /// Files of a tree below `/sys/devices/system/cpu`, unless they begin with a slash.
 #[derive(Default)]
 struct Files(Vec<(String, String)>);
@@ -48,9 +50,13 @@ impl Files {
     /// What is read, and each oddity as `path: what`, with the path below the folder of processors.
     fn read(&self) -> (Cpus, Vec<String>) {
         let files = self.0.iter();
-        let files: Vec<_> = files
+        let mut files: Vec<_> = files
             .map(|(path, text)| (path.as_str(), text.as_str()))
             .collect();
+        // What is no part of a test does not lack.
+        if files.iter().all(|(path, _)| *path != INFO) {
+            files.push((INFO, "processor : 0\n"));
+        }
         let (_folder, root) = tree(&files);
         let reader = Reader::new(&root);
         let cpus = cpus(&reader);
@@ -275,6 +281,29 @@ fn hybrid_cores_have_kinds() {
     let arm = [kind("", "1,3-5", Some(1_024)), kind("", "0,2,6", Some(400))];
     assert_eq!(small_and_large, arm);
     assert_eq!(capacities(["1024"; 7]), []);
+}
+
+#[test]
+fn kinds_of_arm_have_the_names_of_their_cores() {
+    let parts = [
+        ("1024", "0x410fd851"),
+        ("718", "0x410fd871"),
+        ("512", "0x410fffff"),
+    ];
+    let files = (0..)
+        .zip(parts)
+        .fold(Files::default(), |files, (cpu, (capacity, register))| {
+            let core = format!("{:x}", 1 << cpu);
+            let files = files.thread(cpu, &[("package_cpus", "7"), ("core_cpus", core.as_str())]);
+            let files = files.with(&format!("cpu{cpu}/cpu_capacity"), capacity);
+            files.with(&format!("cpu{cpu}/regs/identification/midr_el1"), register)
+        });
+    let named = [
+        kind("Arm Cortex-X925", "0", Some(1_024)),
+        kind("Arm Cortex-A725", "1", Some(718)),
+        kind("", "2", Some(512)),
+    ];
+    assert_eq!(files.clean().kinds, named);
 }
 
 /// Three cores with a cache of their own: sizes and what tells the cores apart.

@@ -92,7 +92,11 @@ fn dies(reader: &Reader<'_>, package: &CpuSet, groups: &[&CpuSet]) -> Vec<Die> {
 fn id(reader: &Reader<'_>, cpus: &CpuSet, file: &str) -> Option<u32> {
     let path = format!("{FOLDER}/cpu{}/topology/{file}", cpus.first()?);
     let id: i64 = reader.number(&path)?;
-    u32::try_from(id).ok()
+    match u32::try_from(id) {
+        Ok(id) => Some(id),
+        Err(_) if id == -1 => None,
+        Err(_) => reader.odd(&path, format_args!("{id} is not an id, nor -1 for none")),
+    }
 }
 
 /// Cores. AMD's family 15h calls the two cores of a module siblings and gives them ids of their own: where the threads

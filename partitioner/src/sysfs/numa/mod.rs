@@ -81,6 +81,15 @@ fn ids(reader: &Reader<'_>) -> Vec<u32> {
         reader.odd::<()>(NODES, format_args!("has more than {NODE_LIMIT} nodes"));
         ids.truncate(NODE_LIMIT);
     }
+    let path = format!("{NODES}/online");
+    let folders: CpuSet = ids.iter().copied().collect();
+    // Kernels before Linux 4 end the line with a NUL (`print_nodes_state`, drivers/base/node.c).
+    let list = |text: &str| CpuSet::from_list(text.trim_end_matches(['\0', '\n']));
+    let online = reader.parsed(&path, "a list of numbers", list);
+    let beyond = online.map(|online| online.without(&folders));
+    if let Some(beyond) = beyond.filter(|beyond| !beyond.is_empty()) {
+        reader.odd::<()>(&path, format_args!("names {beyond}, which have no folder"));
+    }
     ids
 }
 

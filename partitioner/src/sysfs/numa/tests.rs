@@ -287,3 +287,23 @@ fn memory_of_a_gpu_is_the_gpus() {
         ]
     );
 }
+
+#[test]
+fn nodes_that_are_online_have_folders() {
+    let base = files(&[(0, "0-3", "10 20"), (2, "4-7", "20 10")]);
+    let with = |online| read(&base, &[("sys/devices/system/node/online", online)]).1;
+    assert_eq!(with("0,2\n"), [""; 0]);
+    assert_eq!(
+        with("0,2\n\0"),
+        [""; 0],
+        "as kernels before Linux 4 write it"
+    );
+    assert_eq!(
+        with("0-3,65535\n"),
+        ["system/node/online: names 1,3,65535, which have no folder"]
+    );
+    assert_eq!(
+        with("all of them"),
+        ["system/node/online: \"all of them\" is not a list of numbers"]
+    );
+}

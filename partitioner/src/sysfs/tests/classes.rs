@@ -7,12 +7,21 @@ use super::machine::{machine, nodes};
 use crate::sysfs::{Reader, Root, devices, nics, nvme, pci};
 
 fn found(root: &Root) -> (Vec<ClassDevice>, Vec<Nvme>, Vec<Nic>) {
+    found_but(root, &[])
+}
+
+/// What is found where this is odd.
+fn found_but(root: &Root, expected: &[&str]) -> (Vec<ClassDevice>, Vec<Nvme>, Vec<Nic>) {
     let (reader, nodes) = (Reader::new(root), nodes());
     let functions = pci::functions(&reader, &nodes);
     let devices = devices::devices(&reader, &functions, &nodes);
     let nvme = nvme::controllers(&reader, &functions, &nodes);
     let nics = nics::nics(&reader, &functions, &nodes);
-    assert_eq!(reader.into_oddities(), Vec::new());
+    let odd = reader.into_oddities().into_iter();
+    let odd: Vec<String> = odd
+        .map(|odd| format!("{}: {}", odd.path, odd.what))
+        .collect();
+    assert_eq!(odd, expected);
     (devices, nvme, nics)
 }
 
@@ -28,6 +37,9 @@ fn words(devices: &[ClassDevice]) -> Vec<String> {
     };
     devices.iter().map(line).collect()
 }
+
+const DANGLING: &str =
+    "/sys/class/dma/dma0chan0: leads to \"/sys/devices/gone\", which is not there";
 
 const PARTS_AND_VIEWS: &str = r"
 bus/pci/devices
@@ -75,7 +87,7 @@ class/dma
 #[test]
 fn hardware_is_told_from_parts_and_views() {
     let (_folder, root) = machine(PARTS_AND_VIEWS);
-    let (devices, _, nics) = found(&root);
+    let (devices, _, nics) = found_but(&root, &[DANGLING]);
     assert_eq!(
         words(&devices),
         [
@@ -291,5 +303,37 @@ fn interfaces_that_share_a_function_have_their_own_names() {
     assert_eq!(
         told,
         expected.map(|(name, netdevs)| (name, netdevs.to_owned()))
+    );
+}
+
+#[test]
+fn an_rdma_device_without_a_port_is_told_and_odd() {
+    let (_folder, root) = machine(
+        r"
+devices/pci0000:00/0000:00:02.0/infiniband/mlx5_0
+  fw_ver = 28.1
+class/infiniband
+  mlx5_0 -> devices/pci0000:00/0000:00:02.0/infiniband/mlx5_0
+  mlx5_1 -> devices/pci0000:00/0000:00:03.0/infiniband/mlx5_1
+",
+    );
+    let reader = Reader::new(&root);
+    let nics = nics::nics(&reader, &[], &nodes());
+    let names: Vec<_> = nics.iter().map(|nic| nic.name.as_str()).collect();
+    assert_eq!(names, ["mlx5_0", "mlx5_1"]);
+    let odd: Vec<_> = reader.into_oddities();
+    let odd: Vec<_> = odd
+        .iter()
+        .map(|odd| (odd.path.as_str(), odd.what.as_str()))
+        .collect();
+    let gone =
+        "leads to \"/sys/devices/pci0000:00/0000:00:03.0/infiniband/mlx5_1\", which is not there";
+    assert_eq!(
+        odd,
+        [
+            ("/sys/class/infiniband/mlx5_0/ports", "names no port"),
+            ("/sys/class/infiniband/mlx5_1", gone),
+            ("/sys/class/infiniband/mlx5_1/ports", "names no port"),
+        ]
     );
 }

@@ -221,6 +221,27 @@ fn kind(class: DeviceClass) -> u32 {
     }
 }
 
+/// Entries of classes whose devices the makers of a dump left out.
+fn dangling(dump: &Dump) -> Vec<String> {
+    let classes = DeviceClass::ALL
+        .iter()
+        .map(|class| format!("sys/class/{}", class.as_str()));
+    let entries =
+        classes.flat_map(|class| fs::read_dir(dump.path.join(class)).into_iter().flatten());
+    let lost = entries.filter_map(|entry| {
+        let place = entry.ok()?.path();
+        let target = fs::read_link(&place)
+            .ok()?
+            .into_os_string()
+            .into_string()
+            .ok()?;
+        let is_lost = !target.contains("/virtual/") && !place.exists();
+        let name = place.strip_prefix(&dump.path).ok()?.to_str()?.to_owned();
+        is_lost.then(|| format!("/{name} leads to {target:?}, which is not there"))
+    });
+    lost.collect()
+}
+
 /// Functions that their dumps' makers moved to another address, with what their `uevent` still calls them.
 const MOVED: [(&str, &str, &str); 3] = [
     ("2pa-pcidomain32bits", "10000:00:00.0", "0000:00:00.0"),
@@ -239,9 +260,11 @@ fn nothing_of_a_bus_is_left_out_and_little_is_odd() {
         let folder = fs::read_dir(dump.path.join("sys/bus/pci/devices"));
         let theirs = folder.map_or(0, Iterator::count);
         let moved = MOVED.iter().filter(|(of, ..)| *of == dump.name);
-        let odd: Vec<String> = moved
+        let mut odd: Vec<String> = moved
             .map(|(_, to, from)| format!("/sys/bus/pci/devices/{to}/uevent is that of {from:?}"))
             .collect();
+        odd.extend(dangling(dump));
+        odd.sort();
         let ours = found.functions.len();
         let is_whole = ours == theirs && found.oddities == odd;
         let words = format!("{ours} functions of {theirs}, odd: {:?}", found.oddities);

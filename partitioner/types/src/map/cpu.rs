@@ -63,7 +63,8 @@ pub struct Die {
 pub struct CoreKind {
     /// Its threads, as the kernel lists them.
     pub cpus: String,
-    /// How the kernel calls it: `core`, `atom` and `lowpower` from `/sys/devices/cpu_*`, else empty.
+    /// How the kernel calls it: `core`, `atom` and `lowpower` from `/sys/devices/cpu_*`; on Arm the name of the core by
+    /// its main id register; empty where neither is known.
     pub name: String,
     /// `cpu_capacity`, where the most capable has 1024.
     pub capacity: Option<u32>,

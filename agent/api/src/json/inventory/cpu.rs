@@ -68,7 +68,7 @@ pub struct Die {
 pub struct CoreKind {
     /// Its threads.
     pub cpus: String,
-    /// The kernel's word: `core`, `atom`, `lowpower`.
+    /// The kernel's word: `core`, `atom`, `lowpower`; on Arm the name of the core, `Arm Cortex-X925`.
     pub name: Option<String>,
     /// Its capacity, where the most capable has 1024.
     pub capacity: Option<u32>,

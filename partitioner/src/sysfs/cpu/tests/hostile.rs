@@ -21,6 +21,34 @@ fn nothing_is_known_of_nothing() {
 }
 
 #[test]
+fn a_machine_with_threads_says_what_they_are() {
+    let of = |text: &str| server().with("/proc/cpuinfo", text).read().1;
+    let odd = "/proc/cpuinfo: says nothing: model and units of the CPUs are unknown".to_owned();
+    assert_eq!(of(""), [odd]);
+    assert_eq!(of("processor : 0"), [""; 0]);
+    let (_folder, root) = tree(&[("sys/devices/system/node/node8/cpulist", "")]);
+    let reader = Reader::new(&root);
+    cpu::cpus(&reader);
+    assert_eq!(reader.into_oddities(), [], "a tree without a thread");
+}
+
+#[test]
+fn an_id_below_that_for_none_is_odd() {
+    let id = |id| {
+        let files = server().with("cpu0/topology/physical_package_id", id);
+        let (cpus, odd) = files.read();
+        (cpus.packages[0].id, odd)
+    };
+    let path = "cpu0/topology/physical_package_id";
+    assert_eq!(id("-1"), (0, vec![]));
+    assert_eq!(
+        id("-7"),
+        (0, vec![format!("{path}: -7 is not an id, nor -1 for none")])
+    );
+    assert_eq!(id("4294967296").1.len(), 1);
+}
+
+#[test]
 fn threads_without_a_folder_are_not_believed() {
     let all = Files(
         server()
