@@ -102,7 +102,7 @@ pub fn cut_gpu() -> Gpu {
             current_width: 16,
         },
         nvlinks: vec![
-            link(0, true, NvLinkRemote::Switch(pci("0000:07:00.0"))),
+            link(0, true, NvLinkRemote::Switch(Some(pci("0000:07:00.0")))),
             link(1, true, NvLinkRemote::Gpu(pci("0000:43:00.0"))),
             link(2, false, NvLinkRemote::Unknown),
         ],

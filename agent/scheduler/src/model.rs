@@ -330,7 +330,7 @@ fn note_usage(one: &GpuRecord, gpu: &Gpu, usage: &mut Usage) {
 fn links(record: &HostRecord, reach: &NvlinkReach) -> Vec<NvLink> {
     let remotes: Vec<NvLinkRemote> = match reach {
         NvlinkReach::None => Vec::new(),
-        NvlinkReach::Switched => vec![NvLinkRemote::Switch(SWITCH)],
+        NvlinkReach::Switched => vec![NvLinkRemote::Switch(Some(SWITCH))],
         NvlinkReach::Gpus(indexes) => record
             .gpus
             .iter()

@@ -91,7 +91,7 @@ fn switched(index: usize) -> Gpu {
         link,
         active: true,
         version: 4,
-        remote: NvLinkRemote::Switch(gpu.pci),
+        remote: NvLinkRemote::Switch(Some(gpu.pci)),
     };
     gpu.nvlinks = (0..18).map(link).collect();
     gpu.mig_mode = MigMode::Disabled;

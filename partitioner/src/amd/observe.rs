@@ -39,6 +39,10 @@ pub fn observe(tree: &dyn SysTree, pci: PciAddress, now: Timestamp) -> Result<Am
     let nodes = nodes.ok_or(AmdError::Unsteady)?;
     let processes = kfd::processes(tree, &nodes.partitions).map_err(unreadable)?;
     let folder = folder(pci);
+    // The driver may still have its name when the function has left the bus.
+    if tree.list(&folder).is_err_and(|error| error.is_absent()) {
+        return Err(AmdError::NotFound { pci });
+    }
     let text = |name: &str| fact(tree, &format!("{folder}/{name}")).filter(|text| !text.is_empty());
     let label = |name: &str| text(name).and_then(|text| systree::label(&text));
     let ids = |name: &str| text(name).as_deref().and_then(hexadecimal);

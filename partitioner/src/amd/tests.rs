@@ -9,7 +9,7 @@ use super::apply::apply;
 use super::{AmdError, addresses, observe};
 use crate::in_words;
 use crate::systree::transaction::Patience;
-use crate::systree::{SimTree, SysTree};
+use crate::systree::{SimTree, SysTree, TreeError};
 
 const NOW: Timestamp = Timestamp(7);
 
@@ -157,6 +157,47 @@ fn what_cannot_be_is_refused_before_it_is_written() {
     };
     let answer = apply(&world.tree, &step, NOW, &mut Looks(0)).expect("an AMD step");
     assert!(matches!(answer, Err(AmdError::NotFound { .. })));
+}
+
+/// A tree whose driver still names a function that has left the bus.
+struct Left<'a>(&'a SimTree, PciAddress);
+
+impl Left<'_> {
+    fn path<'p>(&self, path: &'p str) -> &'p str {
+        let folder = format!("/sys/bus/pci/devices/{}", self.1);
+        if path.starts_with(&folder) {
+            return "/sys/bus/pci/devices/nowhere";
+        }
+        path
+    }
+}
+
+impl SysTree for Left<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, TreeError> {
+        self.0.read(self.path(path))
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<String>, TreeError> {
+        self.0.list(self.path(path))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
+        self.0.write(self.path(path), bytes)
+    }
+
+    fn link(&self, path: &str) -> Result<String, TreeError> {
+        self.0.link(self.path(path))
+    }
+}
+
+#[test]
+fn a_gpu_that_has_left_the_bus_is_none_that_is_well() {
+    let world = World::new();
+    let tree = Left(&world.tree, world.gpus[1]);
+    let gone = observe(&tree, world.gpus[1], NOW);
+    assert!(matches!(gone, Err(AmdError::NotFound { pci }) if pci == world.gpus[1]));
+    let other = observe(&tree, world.gpus[2], NOW).expect("a GPU");
+    assert_eq!(other.health, Health::Ok);
 }
 
 #[test]

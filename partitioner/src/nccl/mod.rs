@@ -30,6 +30,8 @@ const NETWORK_CLASS: u32 = 0x02;
 
 /// What NCCL writes for the far end of a link into an NVSwitch; a CPU with NVLink (POWER9) has 0x068001.
 const SWITCH_CLASS: u32 = 0x068000;
+/// What it writes for the address of one that is not on this machine's bus, as guests see it: NVML's own text.
+const UNSEEN_SWITCH: &str = "fffffff:ffff:ff";
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,8 @@ struct Device {
 /// An `nvlink` or `xgmi` element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Link {
-    target: PciAddress,
+    /// `None` for what is not on the machine's bus.
+    target: Option<PciAddress>,
     count: u32,
     is_to_switch: bool,
 }
@@ -154,7 +157,8 @@ impl NcclSystem {
             let links = of.links.iter().filter(|link| counts(link));
             links.fold(0, |sum, link| sum.saturating_add(link.count))
         };
-        let direct = |from: &Device, to: &Device| sum(from, &|link| link.target == to.address);
+        let direct =
+            |from: &Device, to: &Device| sum(from, &|link| link.target == Some(to.address));
         let to_switch = |of: &Device| sum(of, &|link| link.is_to_switch);
         match direct(a, b).min(direct(b, a)) {
             0 => to_switch(a).min(to_switch(b)),

@@ -8,6 +8,7 @@ use roxmltree::{Document, Node, NodeId, ParsingOptions};
 
 use super::{
     COMPUTE_CLASSES, Device, Link, NETWORK_CLASS, NcclError, NcclSystem, Net, SWITCH_CLASS,
+    UNSEEN_SWITCH,
 };
 
 /// Most nodes of a document: hundreds of times those of the largest file that is known.
@@ -249,10 +250,18 @@ impl<'a, 'input> Reader<'a, 'input> {
 
 fn link(node: Node<'_, '_>) -> Result<Link, NcclError> {
     Ok(Link {
-        target: parsed(node, "target", "PCI address")?,
+        target: link_target(node)?,
         count: parsed::<u8>(node, "count", "number of links below 256")?.into(),
         is_to_switch: number(node, "tclass", "PCI class such as 0x068000")? == SWITCH_CLASS,
     })
+}
+
+/// Where a link leads; `None` for a switch that is not on the machine's bus.
+pub(super) fn link_target(node: Node<'_, '_>) -> Result<Option<PciAddress>, NcclError> {
+    if node.attribute("target") == Some(UNSEEN_SWITCH) {
+        return Ok(None);
+    }
+    parsed(node, "target", "PCI address").map(Some)
 }
 
 pub(super) fn class(node: Node<'_, '_>) -> Result<u32, NcclError> {

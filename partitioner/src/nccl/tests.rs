@@ -160,6 +160,37 @@ fn links_into_a_cpu_are_none_into_a_switch_and_an_interface_may_be_on_no_bus() {
 }
 
 #[test]
+fn links_into_switches_that_a_guest_does_not_see_count() {
+    let gpu = |bus: u32, count: u32, target: &str| {
+        format!(
+            "<pci busid=\"0000:0{bus}:00.0\" class=\"0x030200\"><gpu sm=\"90\">\
+             <nvlink target=\"{target}\" count=\"{count}\" tclass=\"0x068000\"/></gpu></pci>"
+        )
+    };
+    let of = |target: &str| {
+        let (one, other) = (gpu(1, 18, target), gpu(2, 6, target));
+        format!("<system version=\"1\"><cpu numaid=\"0\">{one}{other}</cpu></system>")
+    };
+    let system: NcclSystem = of("fffffff:ffff:ff").parse().expect("a machine");
+    assert_eq!(system.near(0, 1), near(LinkClass::Phb, 6));
+    let refused = of("ffffffff:ffff:ff").parse::<NcclSystem>();
+    let why = refused.expect_err("no address").to_string();
+    assert!(why.contains("target=\"ffffffff:ffff:ff\""), "{why}");
+    let xgmi = of("fffffff:ffff:ff").replace("0x068000", "0x030200");
+    let told = super::describe(&xgmi, "m").expect("a description");
+    let folder = tempfile::tempdir().expect("a folder");
+    let library = folder.path().join("library");
+    std::fs::write(&library, "library").expect("a file");
+    let options = nvidia_ml::CreateOptions { seed: Some(1) };
+    let made = nvidia_ml::import::import(&told, &folder.path().join("m"), &library, &options);
+    let why = made.expect_err("a GPU is seen").to_string();
+    assert!(
+        why.contains("a link of 0000:01:00.0 ends at nothing"),
+        "{why}"
+    );
+}
+
+#[test]
 fn what_contradicts_itself_is_refused_with_its_line() {
     let refused = |text: &str| {
         let error = text.parse::<NcclSystem>().expect_err(text);

@@ -21,7 +21,7 @@ use kerf_types::map::{
 };
 use kerf_types::{PciAddress, inventory};
 
-use super::{COMPUTE_CLASSES, NETWORK_CLASS, SWITCH_CLASS};
+use super::{COMPUTE_CLASSES, NETWORK_CLASS, SWITCH_CLASS, UNSEEN_SWITCH};
 use element::Element;
 use tree::Tree;
 
@@ -185,13 +185,20 @@ impl<'a> Writer<'a> {
                 continue;
             }
             let target = match other {
-                End::Switch(pci) => Some((*pci, Some(SWITCH_CLASS))),
-                End::Accelerator(id) => self.target(id),
+                End::Switch(pci) => {
+                    let unseen = || UNSEEN_SWITCH.to_owned();
+                    let address = pci.map_or_else(unseen, |pci| pci.to_string());
+                    Some((address, Some(SWITCH_CLASS)))
+                }
+                End::Accelerator(id) => {
+                    let target = self.target(id);
+                    target.map(|(pci, class)| (pci.to_string(), class))
+                }
                 End::Cpu(_) => None,
             };
-            if let Some((pci, class)) = target {
+            if let Some((address, class)) = target {
                 let mut element = Element::new(name);
-                element.set("target", pci);
+                element.set("target", address);
                 element.set("count", link.count);
                 let class = class.map(|class| format!("0x{class:06x}"));
                 element.set_known("tclass", class);

@@ -15,7 +15,7 @@ use kerf_types::map::{PciFunction, SriovFunctions};
 use super::identity::Identity;
 use super::near::{Nodes, folders_above};
 use super::reader::spelled;
-use super::{Folder, Reader, Root, acs, links};
+use super::{Device, Folder, Reader, Root, acs, links};
 
 const DEVICES: &str = "sys/bus/pci/devices";
 /// Folders that a search for functions lists at most: a large host has a few thousand functions.
@@ -133,7 +133,7 @@ impl Site<'_, '_> {
             driver: identity.driver,
             iommu_group: iommu_group(folder),
             physical_function: physical_function(folder),
-            sriov: sriov(folder),
+            sriov: sriov(self.reader, folder),
             acs: is_awake.then(|| acs::of_function(folder)).flatten(),
         }
     }
@@ -183,9 +183,12 @@ fn physical_function(folder: &Folder<'_, '_>) -> Option<PciAddress> {
     spelled(&name).or_else(|| folder.unlike(LINK, &name, "a PCI address"))
 }
 
-fn sriov(folder: &Folder<'_, '_>) -> Option<SriovFunctions> {
+fn sriov(reader: &Reader<'_>, folder: &Folder<'_, '_>) -> Option<SriovFunctions> {
     let total = folder.number("sriov_totalvfs")?;
-    let enabled = folder.number("sriov_numvfs")?;
+    // Kernels before Linux 6.9 take the device's lock for it (`sriov_numvfs_show`, drivers/pci/iov.c), which a driver
+    // that hangs in its probe or removal holds.
+    let device = Device::new(reader, folder.path().to_owned());
+    let enabled = device.number("sriov_numvfs")?;
     Some(SriovFunctions { total, enabled })
 }
 

@@ -257,6 +257,8 @@ pub(super) fn contents(
     };
     let mut file = match opened {
         Ok(fd) => File::from(fd),
+        // No kernel has a link in the place of a file, nor one that leads to itself.
+        Err(Errno::ELOOP) => return Err(failed(Errno::ELOOP.into())),
         Err(errno) if is_absent(errno) => return Ok(None),
         Err(errno) => return Err(failed(errno.into())),
     };

@@ -20,18 +20,24 @@ pub fn links(
     accelerators: &[Accelerator],
     kernel: &[Link],
 ) -> Vec<Link> {
-    let gpus = &inventory.gpus;
-    let mut links: Vec<Link> = gpus.iter().flat_map(|gpu| nvlinks(gpu, gpus)).collect();
+    // Of a lost GPU there is what it last said.
+    let gpus: Vec<&Gpu> = inventory
+        .gpus
+        .iter()
+        .filter(|gpu| !gpu.health.is_lost())
+        .collect();
+    let mut links: Vec<Link> = gpus.iter().flat_map(|gpu| nvlinks(gpu, &gpus)).collect();
     links.sort_by(|one, other| (&one.a, &one.b).cmp(&(&other.a, &other.b)));
-    links.extend(gpus.iter().filter_map(c2c));
+    links.extend(gpus.iter().copied().filter_map(c2c));
     links.extend(kernel.iter().cloned());
     links.extend(ways(tree, accelerators));
     links
 }
 
 /// The active NVLinks of one GPU, all to one end together. Those to another GPU are told by the one with the lower
-/// address, and count as many as both say are up; a GPU that is not there says nothing.
-fn nvlinks(gpu: &Gpu, all: &[Gpu]) -> Vec<Link> {
+/// address, and count as many as both say are up; a GPU that is not there, or of which no link is known, says nothing,
+/// and the other one speaks for both.
+fn nvlinks(gpu: &Gpu, all: &[&Gpu]) -> Vec<Link> {
     let remotes = gpu.nvlinks.iter().filter(|link| link.active);
     let remotes: BTreeSet<NvLinkRemote> = remotes.map(|link| link.remote).collect();
     let link = |remote: NvLinkRemote| {
@@ -39,7 +45,9 @@ fn nvlinks(gpu: &Gpu, all: &[Gpu]) -> Vec<Link> {
         let (end, count) = match remote {
             NvLinkRemote::Switch(pci) => (End::Switch(pci), own),
             NvLinkRemote::Gpu(pci) => match all.iter().find(|other| other.pci == pci) {
-                Some(other) if other.pci < gpu.pci => return None,
+                Some(other) if other.pci < gpu.pci && !other.nvlinks.is_empty() => return None,
+                // In MIG mode a driver may tell of no links at all: then only this end speaks.
+                Some(other) if other.nvlinks.is_empty() => (End::Accelerator(pci.to_string()), own),
                 Some(other) => {
                     let back = up_towards(other, NvLinkRemote::Gpu(gpu.pci));
                     (End::Accelerator(pci.to_string()), own.min(back))

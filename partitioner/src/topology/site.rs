@@ -1,6 +1,8 @@
 //! Accelerators and interfaces of a host with how near each is to each other: what the matrix prints, and what a set
 //! is chosen by.
 
+use std::collections::BTreeMap;
+
 use kerf_types::inventory::{Inventory, Nic};
 use kerf_types::map::{Accelerator, AcceleratorHealth, End, Link, LinkKind};
 use kerf_types::topology::LinkClass;
@@ -15,7 +17,7 @@ pub struct Site {
     tree: PciTree,
     accelerators: Vec<Device>,
     nics: Vec<Device>,
-    plain: Vec<Device>,
+    interfaces: Vec<Device>,
     links: Vec<Link>,
 }
 
@@ -52,12 +54,14 @@ impl Site {
     /// From an inventory and its [whole](super::whole) map, for whoever has that already.
     pub fn of_whole(inventory: &Inventory, map: &HostMap) -> Self {
         let nics = inventory.rdma_nics().enumerate();
+        let nics: Vec<Device> = nics.map(nic).collect();
         let own = map.links.iter().filter(|link| link.kind.is_own());
+        let accelerators = accelerators(inventory, map);
         Self {
             tree: PciTree::of(map),
-            accelerators: accelerators(inventory, map),
-            nics: nics.map(nic).collect(),
-            plain: plain(inventory),
+            interfaces: interfaces(inventory, &accelerators, &nics),
+            accelerators,
+            nics,
             links: own.cloned().collect(),
         }
     }
@@ -73,11 +77,9 @@ impl Site {
     }
 
     /// Interfaces that a choice goes by: those with RDMA; where there are none, the plain ones, which NCCL uses then.
+    /// An accelerator's own ports (Gaudi's are RDMA devices of its function) are near to it whatever is chosen.
     pub fn interfaces(&self) -> &[Device] {
-        match self.nics.is_empty() {
-            true => &self.plain,
-            false => &self.nics,
-        }
+        &self.interfaces
     }
 
     /// How near two accelerators are.
@@ -135,17 +137,20 @@ fn accelerators(inventory: &Inventory, map: &HostMap) -> Vec<Device> {
         gpu.map(|gpu| gpu.index)
     };
     let all = map.accelerators.iter().filter(|one| !one.is_virtual());
-    let mut known: Vec<(u32, Device)> = Vec::new();
+    let mut known: BTreeMap<u32, Device> = BTreeMap::new();
     let mut others = Vec::new();
-    for one in all {
+    // A GPU that has dropped out keeps its last index, at which the driver counts another by now: that one has it.
+    let (lost, there): (Vec<_>, Vec<_>) = all.partition(|one| is_lost(inventory, one));
+    for one in there.into_iter().chain(lost) {
         match index(one) {
-            Some(index) => known.push((index, device(index, one))),
-            None => others.push(one),
+            Some(index) if !known.contains_key(&index) => {
+                known.insert(index, device(index, one));
+            }
+            _ => others.push(one),
         }
     }
-    // A GPU that has dropped out keeps its last index, at which the driver counts another by now.
-    known.sort_by_key(|(index, _)| *index);
-    let first = known.last().map_or(0, |(index, _)| index.saturating_add(1));
+    let last = known.keys().next_back();
+    let first = last.map_or(0, |index| index.saturating_add(1));
     let others = (first..)
         .zip(others)
         .map(|(number, one)| device(number, one));
@@ -154,6 +159,11 @@ fn accelerators(inventory: &Inventory, map: &HostMap) -> Vec<Device> {
         .map(|(_, device)| device)
         .chain(others)
         .collect()
+}
+
+fn is_lost(inventory: &Inventory, one: &Accelerator) -> bool {
+    let mut gpus = inventory.gpus.iter();
+    gpus.any(|gpu| Some(gpu.pci) == one.pci && gpu.health.is_lost())
 }
 
 fn device(number: u32, one: &Accelerator) -> Device {
@@ -174,6 +184,18 @@ fn nic((number, nic): (usize, &Nic)) -> Device {
         numa_node: nic.numa_node,
         is_well: true,
     }
+}
+
+fn interfaces(inventory: &Inventory, accelerators: &[Device], nics: &[Device]) -> Vec<Device> {
+    let is_free = |nic: &Device| {
+        let mut all = accelerators.iter();
+        nic.pci.is_none() || all.all(|one| one.pci != nic.pci)
+    };
+    let rdma: Vec<Device> = nics.iter().filter(|nic| is_free(nic)).cloned().collect();
+    if rdma.is_empty() {
+        return plain(inventory).into_iter().filter(is_free).collect();
+    }
+    rdma
 }
 
 /// Every interface that is a PCI function.

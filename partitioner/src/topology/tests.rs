@@ -3,14 +3,14 @@
 mod whole;
 
 use kerf_types::inventory::{
-    Architecture, Gpu, Health, Inventory, Nic, NumaNode, NvLink, NvLinkRemote, PcieLink,
+    Architecture, Gpu, Health, Inventory, Nic, NicKind, NumaNode, NvLink, NvLinkRemote, PcieLink,
 };
 use kerf_types::topology::LinkClass;
-use kerf_types::{Bytes, DeviceMinor, MigMode, PciAddress};
+use kerf_types::{Bytes, DeviceMinor, MigMode, PciAddress, Timestamp};
 
 use super::links::nvlink_gbps;
-use super::matrix;
 use super::path::PciPath;
+use super::{Site, matrix};
 
 fn at(address: &str) -> PciAddress {
     address.parse().expect(address)
@@ -190,7 +190,7 @@ fn rows(inventory: &Inventory) -> Vec<String> {
 
 #[test]
 fn links_into_a_switch_count_the_fewer() {
-    let switch = NvLinkRemote::Switch(at("0000:07:00.0"));
+    let switch = NvLinkRemote::Switch(Some(at("0000:07:00.0")));
     let mut worn = links(18, true, switch);
     worn[3].active = false;
     let whole = gpu(0, "0000:0d:00.0", Some(0), links(18, true, switch));
@@ -203,6 +203,40 @@ fn links_into_a_switch_count_the_fewer() {
             "NIC0 SYS NODE X [4-7] Some(8)",
         ]
     );
+}
+
+#[test]
+fn switches_that_the_host_does_not_see_join_gpus_too() {
+    let of = |count| links(count, true, NvLinkRemote::Switch(None));
+    let first = gpu(0, "0000:02:00.0", Some(0), of(18));
+    let second = gpu(1, "0000:42:00.0", Some(8), of(17));
+    let mut third = gpu(2, "0000:82:00.0", Some(8), of(18));
+    third.nvlinks = links(18, true, NvLinkRemote::Unknown);
+    assert_eq!(
+        rows(&host(vec![first, second, third]))[..2],
+        [
+            "GPU0 X NV17 SYS SYS [0-3] Some(0)",
+            "GPU1 NV17 X NODE NODE [4-7] Some(8)",
+        ]
+    );
+}
+
+/// With MIG on a driver may tell of no link at all, which is not the same as links that are down.
+#[test]
+fn one_end_speaks_for_a_link_of_which_the_other_says_nothing() {
+    let to = |pci: &str| NvLinkRemote::Gpu(at(pci));
+    for (told, silent) in [(0, 1), (1, 0)] {
+        let addresses = ["0000:01:00.0", "0000:02:00.0"];
+        let mut gpus = [
+            gpu(0, addresses[0], None, Vec::new()),
+            gpu(1, addresses[1], None, Vec::new()),
+        ];
+        gpus[told].nvlinks = links(12, true, to(addresses[silent]));
+        assert_eq!(
+            rows(&host(gpus.to_vec()))[..2],
+            ["GPU0 X NV12 SYS [?] None", "GPU1 NV12 X SYS [?] None"]
+        );
+    }
 }
 
 #[test]
@@ -245,4 +279,61 @@ fn a_link_carries_what_its_generation_does() {
     for unknown in [(6, 1), (8, 6), (8, 9), (12, 0)] {
         assert_eq!(nvlink_gbps(unknown), None, "{unknown:?}");
     }
+}
+
+/// The driver numbers those that are there anew, and knows nothing of the other.
+#[test]
+fn a_lost_gpu_leaves_its_number_and_its_links() {
+    let switch = NvLinkRemote::Switch(None);
+    let of = |index, pci| gpu(index, pci, None, links(18, true, switch));
+    let mut gone = of(1, "0000:02:00.0");
+    gone.health = Health::Lost {
+        since: Timestamp(1),
+    };
+    let gpus = vec![of(0, "0000:01:00.0"), gone, of(1, "0000:03:00.0")];
+    let host = host(gpus);
+    assert_eq!(
+        rows(&host)[..3],
+        [
+            "GPU0 X NV18 SYS SYS [?] None",
+            "GPU1 NV18 X SYS SYS [?] None",
+            "GPU2 SYS SYS X SYS [?] None",
+        ]
+    );
+    let site = Site::new(&host);
+    let ids: Vec<&str> = site
+        .accelerators()
+        .iter()
+        .map(|one| one.id.as_str())
+        .collect();
+    assert_eq!(ids, ["0000:01:00.0", "0000:03:00.0", "0000:02:00.0"]);
+}
+
+#[test]
+fn ports_of_an_accelerator_are_no_interfaces_to_choose_by() {
+    let own = "0000:01:00.0";
+    let mut host = host(vec![gpu(0, own, None, Vec::new())]);
+    let mut names = |nics: &[(&str, NicKind, Option<&str>)]| {
+        let nic = |(name, kind, pci): &(&str, NicKind, Option<&str>)| Nic {
+            name: (*name).to_owned(),
+            kind: *kind,
+            pci: pci.map(at),
+            ..Nic::default()
+        };
+        host.nics = nics.iter().map(nic).collect();
+        let site = Site::new(&host);
+        assert_eq!(
+            site.nics().len(),
+            host.rdma_nics().count(),
+            "the matrix has all"
+        );
+        let names = site.interfaces().iter().map(|nic| nic.id.clone());
+        names.collect::<Vec<String>>()
+    };
+    let ports = ("hbl_0", NicKind::Rdma, Some(own));
+    let card = ("mlx5_0", NicKind::Rdma, Some("0000:05:00.0"));
+    let plain = ("eth0", NicKind::Net, Some("0000:06:00.0"));
+    assert_eq!(names(&[ports, card, plain]), ["mlx5_0"]);
+    assert_eq!(names(&[ports, plain]), ["eth0"]);
+    assert_eq!(names(&[ports]), [""; 0]);
 }

@@ -17,11 +17,12 @@ use crate::world::{PATIENCE, program};
 use compare::differences;
 
 /// Files of our own, with what is peculiar in the public ones.
-const OWN: [(&str, &str); 4] = [
+const OWN: [(&str, &str); 5] = [
     ("switches", include_str!("imported/switches.xml")),
     ("hive", include_str!("imported/hive.xml")),
     ("nvlink", include_str!("imported/nvlink.xml")),
     ("cloud", include_str!("imported/cloud.xml")),
+    ("guest", include_str!("imported/guest.xml")),
 ];
 
 /// An imported machine and its folder, which goes with it.

@@ -236,8 +236,9 @@ pub struct NvLink {
 pub enum NvLinkRemote {
     /// Another GPU.
     Gpu(PciAddress),
-    /// An NVSwitch.
-    Switch(PciAddress),
+    /// An NVSwitch; `None` for one that is no PCI function of this host: one of the rack, or of the host whose guest
+    /// this is.
+    Switch(Option<PciAddress>),
     /// Something that the driver does not name.
     Unknown,
 }

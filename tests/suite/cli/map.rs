@@ -130,7 +130,16 @@ fn a_fabric_and_its_health_are_told() {
         assert_eq!((b, count, gbps), (&(*node).into(), &5.into(), &223.into()));
     }
     assert_eq!(to_cpu.len(), 4);
+    let joined = links.iter().filter(|link| link["kind"] == "nvlink");
+    let joined: Vec<_> = joined.map(|link| (&link["b"], &link["count"])).collect();
+    assert_eq!(
+        joined,
+        [(&"switch".into(), &18.into()); 4],
+        "switches of the rack"
+    );
     let matrix = bare.run(&["topology"]);
+    let row = "GPU0  X     NV18  NV18  NV18 ";
+    assert!(matrix.out.contains(row), "{}", matrix.out);
     let words = "GPU3  =  5 links of nvlink-c2c to the CPUs of node 1, 223 GB/s one way";
     assert!(matrix.out.contains(words), "{}", matrix.out);
 

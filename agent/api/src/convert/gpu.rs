@@ -2,7 +2,9 @@
 
 use kerf_types::fabric::{C2cLink, Fabric};
 use kerf_types::inventory::{Architecture, GpuProcess, NvLink, NvLinkRemote, PcieLink};
-use kerf_types::{Bytes, CiId, DeviceMinor, GiId, Gpu, GpuInstance, Health, Profile, Timestamp};
+use kerf_types::{
+    Bytes, CiId, DeviceMinor, GiId, Gpu, GpuInstance, Health, PciAddress, Profile, Timestamp,
+};
 
 use super::mig::mig_mode;
 use super::{
@@ -146,11 +148,24 @@ impl From<v1::PcieLink> for PcieLink {
     }
 }
 
+/// A switch's address; empty for one that has none on this host.
+pub(super) fn switch_text(pci: Option<PciAddress>) -> String {
+    pci.map_or_else(String::new, |pci| pci.to_string())
+}
+
+/// The switch of such a text.
+pub(super) fn switch(field: &str, text: &str) -> Result<Option<PciAddress>, ConvertError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    parse(field, text).map(Some)
+}
+
 impl From<&NvLink> for v1::NvLink {
     fn from(link: &NvLink) -> Self {
         let remote = match link.remote {
             NvLinkRemote::Gpu(pci) => Some(v1::nv_link::Remote::RemoteGpu(pci.to_string())),
-            NvLinkRemote::Switch(pci) => Some(v1::nv_link::Remote::RemoteSwitch(pci.to_string())),
+            NvLinkRemote::Switch(pci) => Some(v1::nv_link::Remote::RemoteSwitch(switch_text(pci))),
             NvLinkRemote::Unknown => None,
         };
         Self {
@@ -171,7 +186,7 @@ impl TryFrom<v1::NvLink> for NvLink {
                 NvLinkRemote::Gpu(parse("remote_gpu", &pci)?)
             }
             Some(v1::nv_link::Remote::RemoteSwitch(pci)) => {
-                NvLinkRemote::Switch(parse("remote_switch", &pci)?)
+                NvLinkRemote::Switch(switch("remote_switch", &pci)?)
             }
             None => NvLinkRemote::Unknown,
         };

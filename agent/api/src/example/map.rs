@@ -92,7 +92,7 @@ pub fn map() -> HostMap {
         }),
         links: vec![Link {
             a: End::Accelerator(accelerator.id.clone()),
-            b: End::Switch(pci("0000:0a:00.0")),
+            b: End::Switch(Some(pci("0000:0a:00.0"))),
             kind: LinkKind::NvLink,
             count: 18,
             gbps: Some(450),

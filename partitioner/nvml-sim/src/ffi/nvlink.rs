@@ -8,9 +8,12 @@ use super::pointer::{Out, Version, Versioned};
 use crate::model::nvlink::LinkEnd;
 use crate::model::status::Status;
 
-/// `NVML_NVLINK_DEVICE_TYPE_GPU` and `NVML_NVLINK_DEVICE_TYPE_SWITCH`.
+/// `NVML_NVLINK_DEVICE_TYPE_GPU`, `_SWITCH` and `_UNKNOWN`.
 const GPU: u32 = 0;
 const SWITCH: u32 = 2;
+const UNKNOWN: u32 = 0xff;
+/// What NCCL finds for the address of a switch that a guest does not see (`ncclTopoGetXmlFromGpu`, src/graph/xml.cc).
+const HIDDEN: &str = "fffffff:ffff:ff";
 
 nvml! {
     fn nvmlDeviceGetNvLinkState(device: Handle, link: u32, active: Out<u32>) {
@@ -53,6 +56,7 @@ nvml! {
         kind.put(match far_end(&view, link)? {
             LinkEnd::Gpu(_) => GPU,
             LinkEnd::Switch(_) | LinkEnd::Outside => SWITCH,
+            LinkEnd::Hidden => UNKNOWN,
         })
     }
 
@@ -114,9 +118,11 @@ fn far_end(view: &View, link: u32) -> Result<LinkEnd, Status> {
 
 fn remote(device: Handle, link: u32) -> Result<PciInfo, Status> {
     let view = linked(device)?;
-    // A switch that is not on this host's bus has no address to tell.
-    let (LinkEnd::Switch(end) | LinkEnd::Gpu(end)) = far_end(&view, link)? else {
-        return Err(Status::NotSupported);
+    let end = match far_end(&view, link)? {
+        LinkEnd::Switch(end) | LinkEnd::Gpu(end) => end,
+        // It has no address to tell.
+        LinkEnd::Outside => return Err(Status::NotSupported),
+        LinkEnd::Hidden => return Ok(PciInfo::unknown(HIDDEN)),
     };
     let spec = view.machine.spec().ok_or(Status::LibRmVersionMismatch)?;
     let ids = crate::machine::pci_ids(spec, end.role);

@@ -100,6 +100,19 @@ impl PciInfo {
             bus_id: bus_id(bdf),
         }
     }
+
+    /// The information of something of which there is this text alone.
+    pub fn unknown(text: &str) -> Self {
+        Self {
+            bus_id_legacy: text_field(text),
+            domain: u32::MAX,
+            bus: u32::MAX,
+            device: u32::MAX,
+            ids: 0,
+            subsystem: 0,
+            bus_id: text_field(text),
+        }
+    }
 }
 
 /// `nvmlPciInfoExt_v1_t`.

@@ -150,7 +150,7 @@ fn node(tree: &Tree, plan: &Plan<'_>, gpu: &Gpu<'_>, gpus: &[Gpu<'_>]) -> Result
     let number = sockets + gpu.index;
     let host = std::iter::once(Link::pcie(gpu.placed.function.node, 0, 0));
     let peers = gpu.told.links.iter().filter_map(|links| {
-        let peer = gpus.iter().find(|peer| peer.bdf() == links.target)?;
+        let peer = gpus.iter().find(|peer| Some(peer.bdf()) == links.target)?;
         Some(xgmi(sockets + peer.index, links))
     });
     let count = links(tree, number, host.chain(peers))?;

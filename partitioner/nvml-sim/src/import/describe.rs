@@ -97,8 +97,9 @@ pub struct NvidiaGpu {
 /// Links to one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Links {
-    /// Where they end: at a GPU, or at an NVSwitch that need not be among the functions.
-    pub target: Bdf,
+    /// Where they end: at a GPU, or at an NVSwitch that need not be among the functions; `None` for one that the
+    /// machine does not see.
+    pub target: Option<Bdf>,
     /// Whether that is an NVSwitch.
     pub is_switch: bool,
     /// How many.

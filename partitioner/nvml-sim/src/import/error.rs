@@ -76,6 +76,14 @@ pub enum ImportError {
         /// Where it ends.
         target: Bdf,
     },
+    /// A link to something that the machine does not see and that is no NVSwitch.
+    #[error(
+        "a link of {gpu} ends at nothing that the machine sees, which an NVSwitch alone may do"
+    )]
+    Unseen {
+        /// Whose link.
+        gpu: Bdf,
+    },
     /// More NVLinks than the product has.
     #[error("{gpu} has {links} NVLinks; {product} has {most}")]
     Links {

@@ -186,6 +186,12 @@ fn links(
             target, is_switch, ..
         } in links.iter().copied()
         {
+            let Some(target) = target else {
+                if is_switch && !amd {
+                    continue;
+                }
+                return Err(ImportError::Unseen { gpu });
+            };
             let is_there = match is_switch && !amd {
                 true => !gpus.contains(&target),
                 false => gpus.contains(&target) && target != gpu,

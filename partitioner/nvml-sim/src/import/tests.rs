@@ -44,7 +44,7 @@ fn function(bdf: Bdf, parent: Option<usize>, holds: Holds) -> Function {
 
 fn links(target: Bdf, is_switch: bool, count: u8) -> Links {
     Links {
-        target,
+        target: Some(target),
         is_switch,
         count,
     }
@@ -157,7 +157,7 @@ fn gpus_of_a_known_product_are_a_driver_with_its_links() {
             |link| match machine.link_end(0, link).expect("eighteen links") {
                 Some(LinkEnd::Switch(end)) => Some((end.bdf, true)),
                 Some(LinkEnd::Gpu(end)) => Some((end.bdf, false)),
-                Some(LinkEnd::Outside) | None => None,
+                Some(LinkEnd::Outside | LinkEnd::Hidden) | None => None,
             },
         )
         .collect();

@@ -52,8 +52,8 @@ pub struct Record {
 /// NVLinks to one function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NvLinks {
-    /// Where they end.
-    pub target: Bdf,
+    /// Where they end; `None` for an NVSwitch that the machine does not see.
+    pub target: Option<Bdf>,
     /// How many.
     pub count: u32,
 }
@@ -160,8 +160,11 @@ impl Imported {
             before = end.count.saturating_add(before);
             link < before
         })?;
+        let Some(target) = end.target else {
+            return Some(LinkEnd::Hidden);
+        };
         let mut functions = self.functions().iter();
-        let function = functions.find(|function| function.bdf == end.target)?;
+        let function = functions.find(|function| function.bdf == target)?;
         Some(match function.role {
             Role::Gpu(_) => LinkEnd::Gpu(function),
             _ => LinkEnd::Switch(function),

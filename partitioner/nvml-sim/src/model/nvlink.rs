@@ -12,8 +12,10 @@ pub enum LinkEnd {
     Switch(&'static PciFunction),
     /// Another GPU.
     Gpu(&'static PciFunction),
-    /// An NVSwitch that this host does not see on its bus.
+    /// An NVSwitch that is no PCI function of a host.
     Outside,
+    /// An NVSwitch that the host of this guest has on its bus, and the guest has not.
+    Hidden,
 }
 
 impl Machine {
@@ -62,7 +64,12 @@ impl Machine {
         let links = self.product().map_or(0, |product| product.nvlink.links);
         let is_one = |link: &u32| {
             let end = self.link_end(gpu, *link);
-            matches!(end, Ok(Some(LinkEnd::Switch(_) | LinkEnd::Outside)))
+            matches!(
+                end,
+                Ok(Some(
+                    LinkEnd::Switch(_) | LinkEnd::Outside | LinkEnd::Hidden
+                ))
+            )
         };
         let links = (0..links).filter(is_one).count();
         u32::try_from(links).unwrap_or(u32::MAX)

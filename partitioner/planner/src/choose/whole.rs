@@ -245,9 +245,19 @@ fn clique<'a>(pool: &[Candidate<'a>], count: usize, chosen: &mut Vec<Candidate<'
     false
 }
 
-/// Whether NVLink joins two GPUs: directly, or both through switches (one fabric per host).
+/// Whether NVLink joins two GPUs: directly, or both through switches. These are one fabric, but its manager can part the
+/// GPUs of a host into cliques that do not reach each other.
 fn are_joined(a: &Gpu, b: &Gpu) -> bool {
-    (has_switch(a) && has_switch(b)) || links_to(a, b.pci) || links_to(b, a.pci)
+    let by_switch = has_switch(a) && has_switch(b) && !are_parted(a, b);
+    by_switch || links_to(a, b.pci) || links_to(b, a.pci)
+}
+
+fn are_parted(a: &Gpu, b: &Gpu) -> bool {
+    let place = |gpu: &Gpu| {
+        let fabric = gpu.fabric?;
+        Some((fabric.cluster, fabric.clique?))
+    };
+    matches!((place(a), place(b)), (Some(one), Some(other)) if one != other)
 }
 
 fn has_switch(gpu: &Gpu) -> bool {

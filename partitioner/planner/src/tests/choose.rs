@@ -1,7 +1,7 @@
 //! What an ask gets, and why it gets nothing.
 
 use kerf_types::inventory::Architecture;
-use kerf_types::inventory::{GpuProcess, NvLink, NvLinkRemote};
+use kerf_types::inventory::GpuProcess;
 use kerf_types::{Gpu, Health, MigMode, SliceId, Timestamp};
 
 use super::{Grid, id, place, profiles, view};
@@ -9,6 +9,8 @@ use crate::check::check_choice;
 use crate::choose::{GpuView, Pick, choose};
 use crate::host::{Usage, Use};
 use crate::machine;
+
+mod joined;
 
 /// GPUs with one grid, and who uses what.
 struct World {
@@ -311,50 +313,6 @@ fn whole_gpus_come_from_one_numa_node_and_keep_their_mode() {
             .ask("gpu:7")
             .contains("GPU 1 (0000:11:00.0): it is cut into 1 instances")
     );
-}
-
-#[test]
-fn nvlink_joins_what_is_given_together() {
-    let mut world = World::new(4);
-    let pci: Vec<_> = world.gpus.iter().map(|gpu| gpu.pci).collect();
-    for (gpu, peer) in [(0, 2), (2, 0), (1, 3), (3, 1)] {
-        world.gpus[gpu].mig_mode = MigMode::Disabled;
-        let remote = NvLinkRemote::Gpu(pci[peer]);
-        world.gpus[gpu].nvlinks = vec![NvLink {
-            link: 0,
-            active: true,
-            version: 4,
-            remote,
-        }];
-    }
-    assert_eq!(world.ask("nvlink:2"), "0 2");
-    assert_eq!(world.ask("gpu:2"), "0 1");
-    assert!(
-        world
-            .ask("nvlink:3")
-            .contains("nvlink does not join it with enough free GPUs")
-    );
-    let switch = NvLinkRemote::Switch(pci[0]);
-    for gpu in &mut world.gpus {
-        gpu.nvlinks[0].remote = switch;
-    }
-    assert_eq!(world.ask("nvlink:4"), "0 1 2 3");
-    // With MIG on the driver answers nothing about links: that is the reason, not that there are none.
-    world.gpus[3].mig_mode = MigMode::Enabled;
-    let links = std::mem::take(&mut world.gpus[3].nvlinks);
-    let refused = world.ask("nvlink:4");
-    assert!(
-        refused.contains("GPU 3 (0000:13:00.0): its nvlinks are not known while MIG is on"),
-        "{refused}"
-    );
-    assert!(
-        refused.contains("GPUs 0, 1, 2: nvlink does not join it with enough free GPUs"),
-        "{refused}"
-    );
-    world.gpus[3].mig_mode = MigMode::Disabled;
-    world.gpus[3].nvlinks = links;
-    world.gpus[1].nvlinks[0].active = false;
-    assert_eq!(world.ask("nvlink:3"), "0 2 3");
 }
 
 #[test]

@@ -91,12 +91,12 @@ impl World {
         let mut world = Self::new(&vec![row.as_slice(); count]);
         for gpu in &mut world.gpus {
             for link in &mut gpu.nvlinks {
-                link.remote = NvLinkRemote::Switch(PciAddress {
+                link.remote = NvLinkRemote::Switch(Some(PciAddress {
                     domain: 1,
                     bus: 0,
                     device: 0,
                     function: 0,
-                });
+                }));
             }
         }
         world

@@ -162,7 +162,7 @@ fn unverified(value: &str) -> Option<(String, Provenance)> {
 fn line(link: &Link) -> String {
     let end = |end: &End| match end {
         End::Accelerator(id) => id.clone(),
-        End::Switch(at) => at.to_string(),
+        End::Switch(at) => at.map(|at| at.to_string()).unwrap_or_default(),
         End::Cpu(node) => format!("node{node}"),
     };
     let gbps = link.gbps.map_or("-".to_owned(), |gbps| gbps.to_string());

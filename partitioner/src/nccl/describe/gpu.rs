@@ -1,11 +1,10 @@
 //! GPUs: what NCCL and RCCL write of them, as their drivers know it.
 
-use kerf_types::PciAddress;
 use nvidia_ml::import::describe::{AmdGpu, Holds, Links, NvidiaGpu};
 use roxmltree::Node;
 
 use super::{bdf, gdr};
-use crate::nccl::read::{class, is, line, number, parsed, wrong};
+use crate::nccl::read::{class, is, line, link_target, number, parsed, wrong};
 use crate::nccl::{COMPUTE_CLASSES, NcclError, SWITCH_CLASS};
 
 const NVIDIA: &str = "0x10de";
@@ -76,9 +75,9 @@ impl Gpus {
 fn links(gpu: Node<'_, '_>, name: &'static str) -> Result<Vec<Links>, NcclError> {
     let nodes = gpu.children().filter(is(name));
     let link = |node| {
-        let target: PciAddress = parsed(node, "target", "PCI address")?;
+        let small = |target| bdf(target).ok_or_else(|| wrong(node, "target", super::SMALL_ADDRESS));
         Ok(Links {
-            target: bdf(target).ok_or_else(|| wrong(node, "target", super::SMALL_ADDRESS))?,
+            target: link_target(node)?.map(small).transpose()?,
             is_switch: number(node, "tclass", "PCI class such as 0x068000")? == SWITCH_CLASS,
             count: parsed(node, "count", "number of links below 256")?,
         })

@@ -12,8 +12,10 @@ pub enum LinkEnd {
     Gpu,
     /// An NVSwitch.
     Switch,
-    /// A CPU (POWER9), or something that the driver does not name.
-    Other,
+    /// A CPU (POWER9).
+    Cpu,
+    /// Something that the driver does not name.
+    Unnamed,
 }
 
 /// The kind of device at the other end of link number `link`.
@@ -31,7 +33,8 @@ pub fn link_end(device: &Device<'_>, link: u32) -> Result<LinkEnd, NvmlError> {
     Ok(match kind {
         sys::nvmlIntNvLinkDeviceType_enum_NVML_NVLINK_DEVICE_TYPE_GPU => LinkEnd::Gpu,
         sys::nvmlIntNvLinkDeviceType_enum_NVML_NVLINK_DEVICE_TYPE_SWITCH => LinkEnd::Switch,
-        _ => LinkEnd::Other,
+        sys::nvmlIntNvLinkDeviceType_enum_NVML_NVLINK_DEVICE_TYPE_IBMNPU => LinkEnd::Cpu,
+        _ => LinkEnd::Unnamed,
     })
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::sysfs::capabilities::{Capability, CapabilityTable};
 use crate::sysfs::cpus::CpuSet;
-use crate::sysfs::{Root, SysfsError, driver, majors};
+use crate::sysfs::{Folder, Reader, Root, SysfsError, driver, majors};
 
 mod classes;
 mod functions;
@@ -69,6 +69,19 @@ fn links_never_lead_out_of_the_root() {
         root.canonical("../../etc/inside").as_deref(),
         Some("/etc/inside")
     );
+}
+
+#[test]
+fn a_link_that_leads_to_itself_is_odd() {
+    let (_folder, root) = tree(&[("device/speed", "->speed"), ("device/other", "->/nowhere")]);
+    let reader = Reader::new(&root);
+    assert_eq!(reader.text("device/speed"), None);
+    assert_eq!(reader.text("device/absent"), None);
+    let folder = Folder::open(&reader, "device".to_owned()).expect("a folder");
+    assert_eq!(folder.text("other"), None);
+    let odd = reader.into_oddities().into_iter();
+    let odd: Vec<String> = odd.map(|odd| odd.path).collect();
+    assert_eq!(odd, ["/device/other", "/device/speed"]);
 }
 
 #[test]

@@ -40,7 +40,7 @@ const PLACES: [(&str, &str); 2] = [
 
 #[test]
 fn nvml_adds_to_what_the_kernel_shows() {
-    let switch = NvLinkRemote::Switch(at(SWITCH));
+    let switch = NvLinkRemote::Switch(Some(at(SWITCH)));
     let mut inventory = host(vec![
         gpu(0, FIRST, Some(0), links(18, true, switch)),
         gpu(1, SECOND, Some(0), links(18, true, switch)),

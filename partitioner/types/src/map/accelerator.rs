@@ -1,5 +1,6 @@
 //! Accelerators of every vendor in one shape.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::capability::{Capabilities, CapabilityKey, CapabilityValue};
@@ -87,13 +88,16 @@ pub fn name_order(name: &str) -> (&str, Option<u64>, &str) {
 }
 
 impl Accelerator {
+    /// The order of two by their addresses and ids.
+    pub fn order(one: (Option<PciAddress>, &str), next: (Option<PciAddress>, &str)) -> Ordering {
+        let key = |(pci, _): (Option<PciAddress>, &str)| (pci.is_none(), pci);
+        let by_name = || name_order(one.1).cmp(&name_order(next.1));
+        key(one).cmp(&key(next)).then_with(by_name)
+    }
+
     /// Puts accelerators in their order: by address, then those without one by name.
     pub fn sort(all: &mut [Self]) {
-        let key = |one: &Self| (one.pci.is_none(), one.pci);
-        all.sort_by(|one, next| {
-            let by_name = || name_order(&one.id).cmp(&name_order(&next.id));
-            key(one).cmp(&key(next)).then_with(by_name)
-        });
+        all.sort_by(|one, next| Self::order((one.pci, &one.id), (next.pci, &next.id)));
     }
 
     /// An accelerator of which nothing is known but where it is and, where somebody says, who made it.

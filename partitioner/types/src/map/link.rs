@@ -10,8 +10,8 @@ use crate::pci::PciAddress;
 pub enum End {
     /// An accelerator, by its [`id`](super::Accelerator::id).
     Accelerator(String),
-    /// A switch of the links' own, by its address.
-    Switch(PciAddress),
+    /// A switch of the links' own, by its address; `None` for one that is no PCI function of this host.
+    Switch(Option<PciAddress>),
     /// A processor, by its NUMA node.
     Cpu(u32),
 }
@@ -21,7 +21,7 @@ impl Ord for End {
     fn cmp(&self, other: &Self) -> Ordering {
         let key = |end: &Self| match end {
             Self::Accelerator(_) => (0, None, 0),
-            Self::Switch(address) => (1, Some(*address), 0),
+            Self::Switch(address) => (1, *address, 0),
             Self::Cpu(node) => (2, None, *node),
         };
         match (self, other) {

@@ -2,7 +2,8 @@
 
 use kerf_types::map::{End, Link, LinkKind};
 
-use crate::convert::{At, ConvertError, NAME_LIMIT, number_error, parse, required, text};
+use crate::convert::gpu::{switch, switch_text};
+use crate::convert::{At, ConvertError, NAME_LIMIT, number_error, required, text};
 use crate::v1;
 use crate::v1::link_end::End as WireEnd;
 
@@ -40,7 +41,7 @@ impl From<&End> for v1::LinkEnd {
     fn from(end: &End) -> Self {
         let end = match end {
             End::Accelerator(id) => WireEnd::Accelerator(id.clone()),
-            End::Switch(pci) => WireEnd::Switch(pci.to_string()),
+            End::Switch(pci) => WireEnd::Switch(switch_text(*pci)),
             End::Cpu(node) => WireEnd::Cpu(*node),
         };
         Self { end: Some(end) }
@@ -53,7 +54,7 @@ impl TryFrom<v1::LinkEnd> for End {
     fn try_from(end: v1::LinkEnd) -> Result<Self, ConvertError> {
         Ok(match required("end", end.end)? {
             WireEnd::Accelerator(id) => Self::Accelerator(text("accelerator", id, NAME_LIMIT)?),
-            WireEnd::Switch(pci) => Self::Switch(parse("switch", &pci)?),
+            WireEnd::Switch(pci) => Self::Switch(switch("switch", &pci)?),
             WireEnd::Cpu(node) => Self::Cpu(node),
         })
     }

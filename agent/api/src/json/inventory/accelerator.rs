@@ -161,7 +161,8 @@ impl From<&facts::Capability> for Capability {
 /// All links of one kind between two ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Link {
-    /// One end: an accelerator's id, the PCI address of a switch, or `cpu` and a NUMA node (`cpu0`).
+    /// One end: an accelerator's id, the PCI address of a switch (`switch` for those that are no PCI functions of this
+    /// host), or `cpu` and a NUMA node (`cpu0`).
     pub a: String,
     /// The other end.
     pub b: String,
@@ -192,7 +193,8 @@ impl From<&facts::Link> for Link {
 fn end(end: &facts::End) -> String {
     match end {
         facts::End::Accelerator(id) => id.clone(),
-        facts::End::Switch(pci) => pci.to_string(),
+        facts::End::Switch(Some(pci)) => pci.to_string(),
+        facts::End::Switch(None) => "switch".to_owned(),
         facts::End::Cpu(node) => format!("cpu{node}"),
     }
 }

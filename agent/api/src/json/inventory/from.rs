@@ -135,7 +135,7 @@ impl From<&facts::NvLink> for NvLink {
                 pci: pci.to_string(),
             },
             facts::NvLinkRemote::Switch(pci) => NvLinkRemote::Switch {
-                pci: pci.to_string(),
+                pci: pci.map(|pci| pci.to_string()),
             },
             facts::NvLinkRemote::Unknown => NvLinkRemote::Unknown,
         };

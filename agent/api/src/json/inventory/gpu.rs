@@ -149,8 +149,8 @@ pub enum NvLinkRemote {
     },
     /// An NVSwitch.
     Switch {
-        /// Its PCI address.
-        pci: String,
+        /// Its PCI address; null for one that is no PCI function of this host.
+        pci: Option<String>,
     },
     /// Something that the driver does not name.
     Unknown,

@@ -6,6 +6,7 @@ use kerf_partitioner::nccl::NcclSystem;
 use kerf_partitioner::topology::{Device, Near, Site, nearest};
 use kerf_planner::rings::{DeviceSet, Nearness, PairWeights, RingHost, TooMany};
 use kerf_types::ask::GpuRef;
+use kerf_types::map;
 use kerf_types::topology::LinkClass;
 use kerf_types::{GpuUuid, Inventory, PciAddress};
 
@@ -78,7 +79,8 @@ impl Machine {
         let site = Site::new(found);
         let mut devices: Vec<&Device> = site.accelerators().iter().collect();
         TooMany::check(devices.len())?;
-        devices.sort_by_key(|device| (device.pci.is_none(), device.pci, &device.id));
+        devices
+            .sort_by(|one, next| map::Accelerator::order((one.pci, &one.id), (next.pci, &next.id)));
         let nics = |device: &Device| {
             let nics = site.interfaces().iter();
             nics.map(|nic| (nic.id.clone(), site.level(device, nic)))

@@ -278,7 +278,8 @@ impl<'a> Builder<'a> {
     fn bonds(&self) -> Vec<Bond> {
         let end = |end: &End| match end {
             End::Accelerator(id) => self.names.get(id).cloned(),
-            End::Switch(pci) => Some(format!("NVSwitch {pci}")),
+            End::Switch(Some(pci)) => Some(format!("NVSwitch {pci}")),
+            End::Switch(None) => Some("NVSwitches outside".to_owned()),
             End::Cpu(node) => Some(format!("CPU of node {node}")),
         };
         let links = self.host.map.links.iter().filter(|link| link.kind.is_own());
