@@ -334,14 +334,16 @@ impl Pool {
         });
     }
 
-    /// Lets in again what a stuck worker has answered for by now.
+    /// Lets in again what a stuck worker has answered for by now. One that has loaded the driver takes the place of one that
+    /// has not: loading took too long, and would again.
     fn readmit(&mut self) {
         while let Ok(Late { number, loaded }) = self.late.try_recv() {
             if let Some((scope, operation)) = self.stuck.remove(&number) {
                 tracing::info!(?scope, step = operation, "driver call came back");
             }
+            let has_driver = |active: &Active| active.opened.is_some();
             if let Some((worker, opened)) = loaded
-                && self.active.is_none()
+                && !self.active.as_ref().is_some_and(has_driver)
             {
                 self.active = Some(Active {
                     number,

@@ -161,6 +161,34 @@ async fn a_worker_that_loads_late_is_asked_again_and_its_record_goes_with_it() {
     until("the record stayed", || count() == 0).await;
 }
 
+/// While it loads, another worker may be the one that is asked what needs no driver.
+#[tokio::test]
+async fn a_worker_that_loads_late_takes_the_place_of_one_without_the_driver() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (gate, starts) = (folder.path().join("gate"), folder.path().join("starts"));
+    let opened = answer(response::Outcome::Opened(Opened::default()));
+    let is_first = format!("[ $(wc -l < {}) -le 1 ]", starts.display());
+    let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", gate.display());
+    let script = format!(
+        "echo x >> {}\nif {is_first}; then {wait}; fi\n{opened}\ncat >/dev/null",
+        starts.display()
+    );
+    let hardware = pool_of(folder.path(), &script, PATIENCE, IMPATIENCE);
+    let error = hardware.open().await.expect_err("it is slow");
+    assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
+    let gpu = "0000:01:00.0".parse().expect("an address");
+    let error = hardware.observe_amd(gpu).await.expect_err("another answer");
+    assert!(matches!(error, HardwareError::Protocol { .. }), "{error}");
+    std::fs::write(&gate, "").expect("the gate opens");
+    until("it did not come back", || hardware.status().stuck == 0).await;
+    hardware.open().await.expect("loaded by the first worker");
+    let text = std::fs::read_to_string(&starts).expect("two starts");
+    assert_eq!(text, "x\nx\n");
+    let records = folder.path().join("workers");
+    let running = || super::worker::running(&records).len();
+    until("the other stayed", || running() == 1).await;
+}
+
 #[tokio::test]
 async fn a_missing_driver_is_not_asked_for_again_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
