@@ -82,8 +82,10 @@ pub struct Deadlines {
 /// What the pool knows about itself, for `kerf status` and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PoolStatus {
-    /// Workers that are stuck.
+    /// Workers that are stuck, whatever in.
     pub stuck: usize,
+    /// Those of them that are stuck in NVIDIA's driver.
+    pub stuck_in_driver: usize,
     /// GPUs that are left alone, with the call that did not return.
     pub unresponsive: Vec<(GpuKey, String)>,
     /// Whether the whole driver of NVIDIA hangs.

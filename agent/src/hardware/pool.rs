@@ -17,8 +17,8 @@ use super::{GpuKey, HardwareError, PoolStatus};
 const STUCK_LIMIT: usize = 3;
 
 /// Bound of the channel of late answers; each stuck worker sends one message in its life, and there are so many of
-/// two drivers and one for each scope without a GPU.
-const LATE_BOUND: usize = 2 * STUCK_LIMIT + 2;
+/// two drivers and one for each scope without a GPU. `kerf-partitioner.socket` has room for all of them.
+pub(super) const LATE_BOUND: usize = 2 * STUCK_LIMIT + 2;
 
 /// Least time between two attempts to load a driver that is not there: each takes a process of its own, since
 /// a library that has failed to load once does not find the driver later.
@@ -131,6 +131,7 @@ impl Pool {
             .filter_map(|(scope, operation)| Some((scope.gpu()?, operation.clone())));
         PoolStatus {
             stuck: self.stuck.len(),
+            stuck_in_driver: self.stuck_in(Some(Maker::Nvidia)),
             unresponsive: unresponsive.collect(),
             driver_hangs: self.driver_hangs(),
             timeouts: self.timeouts,

@@ -57,6 +57,7 @@ async fn a_hung_driver_stops_the_spawning_and_comes_back() {
         "{error}"
     );
     assert!(hardware.status().driver_hangs);
+    assert_eq!(hardware.status().stuck_in_driver, 3);
 
     std::fs::write(&gate, "").expect("the gate opens");
     until("they did not come back", || hardware.status().stuck == 0).await;
@@ -316,7 +317,9 @@ async fn gpus_of_one_maker_that_hang_leave_the_driver_of_another_alone() {
         assert!(matches!(error, HardwareError::Deadline { .. }), "{error}");
     }
     hardware.open().await.expect("NVIDIA's answers");
-    assert!(!hardware.status().driver_hangs);
+    let status = hardware.status();
+    assert!(!status.driver_hangs);
+    assert_eq!((status.stuck, status.stuck_in_driver), (3, 0));
     let error = hardware.observe_amd(gpu(4)).await.expect_err("not risked");
     assert!(
         matches!(error, HardwareError::DriverHangs { stuck: 3 }),
@@ -360,4 +363,18 @@ async fn the_last_worker_is_kept_for_the_look_at_the_host() {
     assert_eq!(starts, "x\nx\nx\n");
     std::fs::write(gate, "").expect("the gate opens");
     until("they did not come back", || hardware.status().stuck == 0).await;
+}
+
+/// Beyond its bound the service manager closes connections, and kerfd starts workers that lack the rights.
+#[test]
+fn the_socket_offers_all_workers_that_two_kerfds_can_have() {
+    let unit = include_str!("../../../systemd/kerf-partitioner.socket");
+    let mut lines = unit.lines();
+    let bound = lines.find_map(|line| line.strip_prefix("MaxConnections="));
+    let bound: usize = bound.and_then(|text| text.parse().ok()).expect("a bound");
+    let of_one = super::pool::LATE_BOUND + 1;
+    assert!(
+        bound > 2 * of_one,
+        "{bound} are offered, {of_one} used by one"
+    );
 }

@@ -213,7 +213,7 @@ impl Host {
         let why = if status.driver_hangs {
             format!(
                 "it does not respond: {} workers are stuck in its calls",
-                status.stuck
+                status.stuck_in_driver
             )
         } else {
             chain(error)
