@@ -14,7 +14,8 @@ impl Hardware {
 
     /// [`Hardware::shut`], and lets go of the worker. Workers end by themselves, so this waits for all that are written
     /// down, those of an earlier kerfd too, and gives up on those that are still there after `patience`: they are stuck
-    /// in the driver.
+    /// in the driver. One that has closed the driver and cannot end, because a thread of it is stuck in another device, is
+    /// not waited for.
     pub async fn close(&self, patience: Duration) {
         self.shut();
         let until = tokio::time::Instant::now() + patience;
@@ -25,7 +26,7 @@ impl Hardware {
             pool.let_go()
         };
         for process in worker::running(&records) {
-            let ended = crate::process::wait_for(&process);
+            let ended = worker::await_last_call(&process);
             if tokio::time::timeout_at(until, ended).await.is_err() {
                 tracing::warn!(pid = process.pid, "worker is still in the driver");
             }

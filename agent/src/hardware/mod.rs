@@ -147,7 +147,10 @@ impl Hardware {
 
     /// The host apart from its GPUs; works beside a hung driver.
     pub async fn observe_host(&self) -> Result<wire::HostFacts, HardwareError> {
-        let call = wire::request::Call::ObserveHost(wire::ObserveHost {});
+        let deadline_ms = u64::try_from(self.deadlines.call.as_millis()).unwrap_or(u64::MAX);
+        // Which devices are held is the worker's to say: it has the records.
+        let held = Vec::new();
+        let call = wire::request::Call::ObserveHost(wire::ObserveHost { deadline_ms, held });
         match self
             .call(Scope::Host, "reading /sys", call, self.deadlines.call)
             .await?

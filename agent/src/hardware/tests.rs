@@ -8,6 +8,8 @@ use kerf_telemetry::SelfMetrics;
 
 use super::{Deadlines, Hardware, HardwareError, WorkerProgram};
 
+mod held;
+
 /// Where an answer is expected; a machine under load is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,13 +125,17 @@ async fn workers_of_an_earlier_kerfd_are_waited_for() {
 
 /// A shell command that sends this answer to the first call.
 fn answer(outcome: response::Outcome) -> String {
-    let response = Response {
-        id: 1,
-        outcome: Some(outcome),
-    };
-    let frame = kerf_api::frame::encode_frame(&response).expect("a frame");
-    let octal: String = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    let octal: String = frame(1, outcome)
+        .iter()
+        .map(|byte| format!("\\{byte:03o}"))
+        .collect();
     format!("printf '{octal}' >&0")
+}
+
+/// The answer to the call with that number.
+fn frame(id: u64, outcome: response::Outcome) -> Vec<u8> {
+    let outcome = Some(outcome);
+    kerf_api::frame::encode_frame(&Response { id, outcome }).expect("a frame")
 }
 
 /// Polls with a deadline.

@@ -45,6 +45,17 @@ pub fn is_alive(process: &InitProcess) -> bool {
     identify(process.pid).as_ref() == Some(process)
 }
 
+/// Whether this very process has lost its first thread, which is gone for good. Others of it may still be there: stuck in
+/// the kernel, where what was to end them all does not reach them.
+pub fn is_first_thread_over(process: &InitProcess) -> bool {
+    let found = i32::try_from(process.pid).ok();
+    let found = found.and_then(|pid| procfs::process::Process::new(pid).ok());
+    match found.and_then(|found| found.stat().ok()) {
+        Some(stat) => stat.starttime != process.start_ticks || matches!(stat.state, 'Z' | 'X'),
+        None => true,
+    }
+}
+
 /// The kernel's id of this boot.
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")

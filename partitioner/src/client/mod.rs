@@ -220,7 +220,11 @@ impl Client {
 
     /// The host apart from its GPUs.
     pub fn observe_host(&mut self, deadline: Duration) -> Result<wire::HostFacts, ClientError> {
-        match self.call(Call::ObserveHost(wire::ObserveHost {}), deadline)? {
+        let ask = wire::ObserveHost {
+            deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
+            held: Vec::new(),
+        };
+        match self.call(Call::ObserveHost(ask), deadline)? {
             Outcome::Host(host) => Ok(*host),
             _ => Err(ClientError::OtherKind),
         }

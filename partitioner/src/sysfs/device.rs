@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use super::Reader;
 use super::folder::hex;
-use super::guard::{self, MOST_LATE, Silence};
+use super::guard::{MOST_LATE, Silence};
 use crate::systree::label;
 
 /// A device's folder. One whose driver does not answer is as if its files were absent, and says so.
@@ -31,7 +31,8 @@ impl<'r, 'a> Device<'r, 'a> {
 
     /// Whether its driver holds a thread that has asked for a file of it.
     pub fn is_silent(&self) -> bool {
-        self.is_answered && guard::is_held(self.reader.root().path(), &self.folder)
+        let guard = self.reader.guard();
+        self.is_answered && guard.is_held(self.reader.root(), &self.folder)
     }
 
     /// The text of a file, as [`Reader::text`]; `name` may lead through folders below the device's.

@@ -2,10 +2,11 @@
 //!
 //! Owns the deadline of such a read, and which devices hold a thread. A show function of a sick device may never return
 //! and cannot be called off, so that each device costs one thread at most, for as long as it holds it, and the time of
-//! one look is bounded by [`MOST_LATE`]. Knows nothing of what the files say.
+//! one look is bounded by [`MOST_LATE`]. A process knows of its own threads alone, and one that holds a thread cannot
+//! end: whoever asks one process after another tells the next what the others hold. Knows nothing of what the files say.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -17,7 +18,7 @@ use super::{Root, SysfsError};
 
 /// How long a driver may take for one file: it answers in microseconds, or waits for a device that is stuck.
 pub(super) const DEADLINE: Duration = Duration::from_secs(1);
-/// Files that may be late in one look: three seconds, and whoever asks for a look waits five.
+/// Files that may be late in one look.
 pub(super) const MOST_LATE: u32 = 3;
 
 /// What a read tells.
@@ -51,6 +52,8 @@ pub(super) enum Silence {
 pub(super) struct Guard {
     deadline: Duration,
     read: Read,
+    /// Folders that hold a thread of another process.
+    others: BTreeSet<String>,
     late: Cell<u32>,
     thread: RefCell<Option<Thread>>,
 }
@@ -68,14 +71,26 @@ impl Guard {
         Self {
             deadline,
             read,
+            others: BTreeSet::new(),
             late: Cell::new(0),
             thread: RefCell::new(None),
         }
     }
 
+    /// Enters none of these folders: a thread of another process is stuck there.
+    pub fn beside(self, others: impl IntoIterator<Item = String>) -> Self {
+        let others = others.into_iter().collect();
+        Self { others, ..self }
+    }
+
+    /// Whether a thread is in a device, of this process or of another that was named.
+    pub fn is_held(&self, root: &Root, folder: &str) -> bool {
+        self.others.contains(folder) || is_held(root.path(), folder)
+    }
+
     /// Reads a file of the device whose folder that is.
     pub fn read(&self, root: &Root, folder: &str, path: String) -> Result<Answer, Silence> {
-        if is_held(root.path(), folder) {
+        if self.is_held(root, folder) {
             return Err(Silence::Held);
         }
         if self.late.get() >= MOST_LATE {
@@ -132,7 +147,20 @@ impl Thread {
     }
 }
 
-/// Whether a thread is in a device.
+/// How long one file may take in a look for which somebody waits so long: when all that may be late are, a part as long is
+/// left for the rest of it.
+pub(super) fn deadline_within(look: Duration) -> Duration {
+    DEADLINE.min(look / (MOST_LATE + 1))
+}
+
+/// The folders of a tree in which a thread of this process is stuck.
+pub fn held_in(root: &Root) -> BTreeSet<String> {
+    let held = held();
+    let places = held.values().filter(|(of, _)| of == root.path());
+    places.map(|(_, folder)| folder.clone()).collect()
+}
+
+/// Whether a thread of this process is in a device.
 pub(super) fn is_held(root: &Path, folder: &str) -> bool {
     let held = held();
     let mut places = held.values();

@@ -28,6 +28,7 @@ mod root;
 
 pub use device::Device;
 pub use folder::Folder;
+pub use guard::held_in;
 pub use reader::{ODDITY_LIMIT, Reader};
 pub use root::{Root, SysfsError};
 

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
+use std::time::Duration;
 
 use kerf_types::map::Oddity;
 
@@ -38,6 +39,16 @@ impl<'a> Reader<'a> {
             root,
             odd: RefCell::default(),
             guard: Guard::new(guard::DEADLINE, Root::bytes),
+        }
+    }
+
+    /// A reader for whom somebody waits so long, and who enters none of the folders that hold a thread of another
+    /// process.
+    pub fn within(root: &'a Root, look: Duration, held: Vec<String>) -> Self {
+        let guard = Guard::new(guard::deadline_within(look), Root::bytes).beside(held);
+        Self {
+            guard,
+            ..Self::new(root)
         }
     }
 

@@ -88,7 +88,9 @@ impl<'a> Worker<'a> {
         Ok(match call {
             Call::Identify(_) => Outcome::Identity(self.identity()),
             Call::Open(_) => Outcome::Opened(self.open()?),
-            Call::ObserveHost(_) => Outcome::Host(Box::new(host::facts(self.root, self.tree))),
+            Call::ObserveHost(ask) => {
+                Outcome::Host(Box::new(host::facts(self.root, self.tree, ask)))
+            }
             Call::ObserveGpu(ask) => {
                 let access = access(ask.index, ask.pci.as_deref())?;
                 let gpu = nvml::observe(self.site()?, access);

@@ -1,8 +1,11 @@
 //! The host apart from its GPUs. It answers beside hung drivers: nothing is asked of a GPU's firmware, which has calls of
 //! its own, NVIDIA's driver is asked one thing alone (which NUMA nodes are memory of a GPU), and what it and the drivers of
-//! other devices answer is read by threads that are left behind after a second, three of a look at most.
+//! other devices answer is read by threads that are left behind after a second, or a quarter of what the asker waits if
+//! that is less, three of a look at most. Whoever asks is told which devices hold one, and tells which others do.
 
-use kerf_api::partitioner::v1::HostFacts;
+use std::time::Duration;
+
+use kerf_api::partitioner::v1::{HostFacts, ObserveHost};
 use kerf_types::HostMap;
 use kerf_types::inventory::NumaNode;
 
@@ -11,14 +14,21 @@ use crate::accelerators::accelerators;
 use crate::amd;
 use crate::in_words;
 use crate::sysfs::{
-    Reader, Root, SysfsError, cpu, devices, driver, imex, majors, nics, numa, nvme, pci,
+    Reader, Root, SysfsError, cpu, devices, driver, held_in, imex, majors, nics, numa, nvme, pci,
 };
 use crate::systree::SysTree;
 
+/// The time for a look of one who does not say how long they wait: kerfd's own deadline unless it is configured.
+const USUAL: Duration = Duration::from_secs(5);
+
 /// What sysfs tells; what it does not is named among the problems, and a file that is odd among the oddities.
-pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
+pub fn facts(root: &Root, tree: &dyn SysTree, ask: ObserveHost) -> HostFacts {
     let mut problems = Vec::new();
-    let reader = Reader::new(root);
+    let look = match ask.deadline_ms {
+        0 => USUAL,
+        deadline_ms => Duration::from_millis(deadline_ms),
+    };
+    let reader = Reader::within(root, look, ask.held);
     let nodes = numa::nodes(&reader);
     let mut map = map(&reader, &nodes);
     let mut nics = nics::nics(&reader, &map.pci, &nodes);
@@ -42,6 +52,7 @@ pub fn facts(root: &Root, tree: &dyn SysTree) -> HostFacts {
         majors,
         map: Some((&map).into()),
         problems,
+        held: held_in(root).into_iter().collect(),
     }
 }
 

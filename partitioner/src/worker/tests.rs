@@ -98,7 +98,7 @@ fn a_machine_without_a_library_has_no_gpus() {
     assert_eq!(identity.sysroot, bare.sysroot());
     let (code, _) = bare.refusal(8, Some(Call::ObserveGpu(ObserveGpu::default())));
     assert_eq!(code, Code::NoDriver);
-    let Outcome::Host(host) = bare.ask(9, Some(Call::ObserveHost(ObserveHost {}))) else {
+    let Outcome::Host(host) = bare.ask(9, Some(Call::ObserveHost(ObserveHost::default()))) else {
         panic!()
     };
     assert!(!host.host.is_empty());

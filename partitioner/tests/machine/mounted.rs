@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use kerf_api::partitioner::v1::ObserveHost;
 use kerf_api::partitioner::v1::failure::Code;
+use kerf_api::partitioner::v1::request::Call;
+use kerf_api::partitioner::v1::response::Outcome;
 use kerf_partitioner::client::{Client, WorkerCommand};
 use kerf_partitioner::discover::{discover, table};
 use kerf_partitioner::sysfs::Root;
@@ -183,6 +186,71 @@ fn look_until(worker: &mut Client, what: &str, holds: impl Fn(&HostMap) -> bool)
     }
 }
 
+/// The threads of a process that read files of devices; one of which nobody wants anything any more ends.
+fn in_devices(pid: u32) -> usize {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let names = tasks.into_iter().flatten().flatten();
+    let names = names.map(|task| std::fs::read_to_string(task.path().join("comm")));
+    let found = names.filter(|name| name.as_ref().is_ok_and(|name| name.trim() == "device"));
+    found.count()
+}
+
+fn until_in_devices(pid: u32, count: usize) {
+    let begun = Instant::now();
+    while in_devices(pid) != count {
+        let (found, late) = (in_devices(pid), begun.elapsed());
+        assert!(
+            late < PATIENCE,
+            "{found} threads are in devices, not {count}"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// A worker that is let go of while a thread of it is stuck cannot end: the next one is told, and enters that device not
+/// at all.
+#[test]
+fn a_device_that_holds_a_thread_of_one_worker_is_not_entered_by_the_next() {
+    with_mount(|place| {
+        let kernel = place.world.kernel();
+        let mut first = Client::spawn(&place.command()).expect("a worker");
+        let well = look(&mut first);
+        let sick = well.accelerators[5].pci.expect("an address");
+        let fault = Fault {
+            path: format!("/sys/bus/pci/devices/{sick}/unique_id"),
+            on: Access::Read,
+            kind: FaultKind::Hang,
+            times: None,
+        };
+        kernel.set_fault(fault).expect("set");
+        let held = first.observe_host(PATIENCE).expect("facts").held;
+        assert!(
+            held.iter().any(|folder| folder.contains(&sick.to_string())),
+            "{held:?}"
+        );
+        let pid = first.pid().expect("it runs");
+        drop(first);
+        assert_eq!(in_devices(pid), 1, "it ended, so nothing held it");
+        let mut second = Client::spawn(&place.command()).expect("a worker");
+        let call = Call::ObserveHost(ObserveHost {
+            deadline_ms: 5_000,
+            held,
+        });
+        let Outcome::Host(facts) = second.call(call, PATIENCE).expect("facts") else {
+            panic!("no facts");
+        };
+        assert_eq!(facts.held, Vec::<String>::new());
+        let map: HostMap = facts.map.expect("a map").try_into().expect("a right map");
+        let words = "its driver does not answer".to_owned();
+        assert_eq!(map.accelerators[5].health, AcceleratorHealth::Failed(words));
+        until_in_devices(second.pid().expect("it runs"), 0);
+        kernel.clear_faults().expect("cleared");
+        until_in_devices(pid, 0);
+        // Nobody holds it any more, so nobody says so.
+        look_until(&mut second, "it is not well again", |map| *map == well);
+    });
+}
+
 #[test]
 fn a_gpu_whose_file_hangs_says_so_and_its_neighbours_are_whole() {
     with_mount(|place| {
@@ -212,7 +280,7 @@ fn a_gpu_whose_file_hangs_says_so_and_its_neighbours_are_whole() {
         look_until(&mut worker, "it asks the firmware", |map| *map == well);
         hang("unique_id");
         let word = AcceleratorHealth::Failed("its driver does not answer".to_owned());
-        // The second look does not ask it again, and says the same.
+        // The second look says the same.
         for _ in 0..2 {
             look_until(&mut worker, "not that one alone is sick", |map| {
                 let pairs = map.accelerators.iter().zip(&well.accelerators);
@@ -227,6 +295,8 @@ fn a_gpu_whose_file_hangs_says_so_and_its_neighbours_are_whole() {
                     && paths.any(|path| path.contains(&sick.to_string()))
             });
         }
+        // It did not ask again: a second thread would be as stuck as the first.
+        until_in_devices(worker.pid().expect("it runs"), 1);
         kernel.clear_faults().expect("cleared");
         look_until(&mut worker, "it is not well again", |map| *map == well);
     });

@@ -86,8 +86,7 @@ pub async fn connect(program: &WorkerProgram) -> Result<Worker, ConnectError> {
     let process = process::identify(pid).ok_or_else(ended)?;
     let record = records::write(&program.records, pid, Some(&process));
     let record = record.map_err(failed("write it down"))?;
-    let process = Process::Other(process);
-    worker.run = Some(Run { process, record });
+    worker.run = Some(Run::new(Process::Other(process), record));
     Ok(worker)
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use kerf_api::frame::{FrameDecoder, encode_frame};
-use kerf_api::partitioner::v1::{Request, Response, request};
+use kerf_api::partitioner::v1::{Request, Response, request, response};
 use kerf_partitioner::client::simulated_option;
 use kerf_types::lease::InitProcess;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,7 +24,7 @@ use tokio::process::{Child, Command};
 
 use crate::process;
 use connect::ConnectError;
-pub use records::{await_earlier, running};
+pub use records::{await_earlier, await_last_call, running};
 
 /// Bytes taken from the socket at once; a GPU with every profile is about 20 KiB.
 const READ_SIZE: usize = 32 << 10;
@@ -62,6 +62,19 @@ pub struct Worker {
 struct Run {
     process: Process,
     record: PathBuf,
+    /// Folders of devices in which a thread of it is stuck, as the record says.
+    held: Vec<String>,
+}
+
+impl Run {
+    fn new(process: Process, record: PathBuf) -> Self {
+        let held = Vec::new();
+        Self {
+            process,
+            record,
+            held,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -138,15 +151,19 @@ impl Worker {
         let record = records::write(&program.records, pid, process::identify(pid).as_ref())?;
         let mut worker = Self::new(UnixStream::from_std(ours)?);
         let process = Process::Child(child);
-        worker.run = Some(Run { process, record });
+        worker.run = Some(Run::new(process, record));
         Ok(worker)
     }
 
     /// Sends a call and waits for its answer. Cancel-safe: when the caller gives up, a later
-    /// [`Worker::late_answer`] still finds the answer.
-    pub async fn call(&mut self, call: request::Call) -> io::Result<Response> {
+    /// [`Worker::late_answer`] still finds the answer. One that looks at the host is told which devices hold a thread of
+    /// other workers.
+    pub async fn call(&mut self, mut call: request::Call) -> io::Result<Response> {
         let id = self.next_id;
         self.next_id += 1;
+        if let (request::Call::ObserveHost(ask), Some(run)) = (&mut call, &self.run) {
+            ask.held = records::held_by_others(&run.record);
+        }
         let frame = encode_frame(&Request {
             id,
             call: Some(call),
@@ -166,10 +183,28 @@ impl Worker {
         self.read().await
     }
 
+    /// Writes down in which devices a thread of it is stuck, for the next worker: this one may be let go of and cannot
+    /// end then.
+    fn note_held(&mut self, held: &[String]) {
+        let Some(run) = self.run.as_mut().filter(|run| run.held != held) else {
+            return;
+        };
+        match records::note_held(&run.record, held) {
+            Ok(()) => run.held = held.to_owned(),
+            // It is tried again with the next answer.
+            Err(error) => {
+                tracing::warn!(path = %run.record.display(), %error, "held devices not noted")
+            }
+        }
+    }
+
     async fn read(&mut self) -> io::Result<Response> {
         let mut part = vec![0; READ_SIZE];
         loop {
-            if let Some(response) = self.decoder.pop().map_err(io::Error::other)? {
+            if let Some(response) = self.decoder.pop::<Response>().map_err(io::Error::other)? {
+                if let Some(response::Outcome::Host(facts)) = &response.outcome {
+                    self.note_held(&facts.held);
+                }
                 return Ok(response);
             }
             let count = self.stream.read(&mut part).await?;
@@ -189,6 +224,7 @@ impl Drop for Worker {
         let Some(Run {
             mut process,
             record,
+            ..
         }) = self.run.take()
         else {
             return;

@@ -40,7 +40,7 @@ fn program() -> (TempDir, WorkerProgram) {
 }
 
 /// Serves one connection: says that it is this process and serves that machine, then answers every call with
-/// a host of this name.
+/// a host of this name. What others hold is its problems, and it holds a device itself at every second look.
 async fn serve(listener: UnixListener, library: Option<Vec<u8>>, sysroot: Vec<u8>) {
     let (mut stream, _) = listener.accept().await.expect("a client");
     let mut frames = FrameDecoder::new();
@@ -51,10 +51,16 @@ async fn serve(listener: UnixListener, library: Option<Vec<u8>>, sysroot: Vec<u8
                 library: library.clone(),
                 sysroot: sysroot.clone(),
             }),
-            _ => response::Outcome::Host(Box::new(HostFacts {
-                host: "offered".to_owned(),
-                ..HostFacts::default()
-            })),
+            Some(request::Call::ObserveHost(ask)) => {
+                let own = vec!["sys/own device".to_owned()];
+                response::Outcome::Host(Box::new(HostFacts {
+                    host: "offered".to_owned(),
+                    problems: ask.held,
+                    held: own.into_iter().filter(|_| request.id % 2 == 0).collect(),
+                    ..HostFacts::default()
+                }))
+            }
+            other => panic!("{other:?}"),
         };
         let response = Response {
             id: request.id,
@@ -98,7 +104,7 @@ async fn an_offered_worker_of_the_same_machine_is_used_and_written_down() {
     let library = program.nvml.as_deref().map(bytes);
     let server = tokio::spawn(serve(listener, library, bytes(&program.sysroot)));
     let mut worker = Worker::start(&program).await.expect("the offered one");
-    let call = request::Call::ObserveHost(ObserveHost {});
+    let call = request::Call::ObserveHost(ObserveHost::default());
     let answer = worker.call(call).await.expect("an answer");
     let Some(response::Outcome::Host(facts)) = answer.outcome else {
         panic!("{answer:?}");
@@ -116,6 +122,52 @@ async fn an_offered_worker_of_the_same_machine_is_used_and_written_down() {
         .await
         .expect("it sees the closed socket")
         .expect("no panic");
+}
+
+#[tokio::test]
+async fn devices_that_hold_a_thread_are_written_down_and_named_to_another_worker() {
+    let (_folder, program) = program();
+    let listener = UnixListener::bind(&program.socket).expect("a socket");
+    let library = program.nvml.as_deref().map(bytes);
+    tokio::spawn(serve(listener, library, bytes(&program.sysroot)));
+    let mut worker = Worker::start(&program).await.expect("the offered one");
+    let mut child = tokio::process::Command::new("sleep")
+        .arg("60")
+        .kill_on_drop(true)
+        .spawn()
+        .expect("sleep");
+    let pid = child.id().expect("a pid");
+    let start = crate::process::identify(pid).expect("it runs").start_ticks;
+    let record = |pid: u32| program.records.join(pid.to_string());
+    let text = format!("{start} 1 1\nsys/a device\nsys/b\n");
+    std::fs::write(record(pid), text).expect("a record");
+    // One of a process that does not run any more.
+    std::fs::write(record(999_999_999), "5 1 1\nsys/c\n").expect("a record");
+    let own = || {
+        let text = std::fs::read_to_string(record(std::process::id())).expect("its record");
+        text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut look = async || {
+        let call = request::Call::ObserveHost(ObserveHost::default());
+        let answer = worker.call(call).await.expect("an answer");
+        let Some(response::Outcome::Host(facts)) = answer.outcome else {
+            panic!("{answer:?}");
+        };
+        facts.problems
+    };
+    assert_eq!(look().await, ["sys/a device", "sys/b"]);
+    assert_eq!(own(), ["sys/own device"]);
+    child.kill().await.expect("it ends");
+    assert_eq!(
+        look().await,
+        Vec::<String>::new(),
+        "its own is not another's"
+    );
+    assert_eq!(own(), Vec::<String>::new(), "the thread is back");
+    // Its own kerfd is still known by the record.
+    let stuck = await_earlier(&program.records, Duration::ZERO).await;
+    assert_eq!(stuck, Vec::<u32>::new());
+    assert!(record(std::process::id()).exists());
 }
 
 #[tokio::test]

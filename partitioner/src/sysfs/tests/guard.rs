@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::tree;
-use crate::sysfs::guard::{Guard, MOST_LATE, Silence, is_held};
+use crate::sysfs::guard::{Guard, MOST_LATE, Silence, deadline_within, held_in, is_held};
 use crate::sysfs::{Root, SysfsError};
 
 /// Long enough for a busy machine to answer what does answer.
@@ -69,4 +69,33 @@ fn after_some_that_are_late_a_look_asks_no_other() {
     std::fs::write(folder.path().join("gate"), "").expect("the gate opens");
     let next = Guard::new(DEADLINE, read);
     assert_eq!(ask(&next, &root, &last, "hung").as_deref(), Ok("1"));
+}
+
+#[test]
+fn what_a_thread_of_another_process_holds_is_not_entered_and_what_one_of_ours_holds_is_told() {
+    let (folder, root) = tree(&[("a/hung", "1"), ("b/well", "2"), ("c/well", "3")]);
+    let guard = Guard::new(DEADLINE, read).beside(["b".to_owned()]);
+    assert_eq!(ask(&guard, &root, "b", "well"), Err(Silence::Held));
+    assert!(guard.is_held(&root, "b") && !guard.is_held(&root, "c"));
+    assert_eq!(ask(&guard, &root, "c", "well").as_deref(), Ok("3"));
+    assert!(held_in(&root).is_empty(), "it is the other's to tell");
+    assert_eq!(ask(&guard, &root, "a", "hung"), Err(Silence::Late));
+    assert_eq!(held_in(&root).into_iter().collect::<Vec<_>>(), ["a"]);
+    std::fs::write(folder.path().join("gate"), "").expect("the gate opens");
+}
+
+#[test]
+fn files_that_are_late_leave_a_look_time_for_the_rest() {
+    for (look_ms, file_ms) in [
+        (100, 25),
+        (1_000, 250),
+        (4_000, 1_000),
+        (5_000, 1_000),
+        (60_000, 1_000),
+    ] {
+        let look = Duration::from_millis(look_ms);
+        let file = deadline_within(look);
+        assert_eq!(file, Duration::from_millis(file_ms), "{look_ms}");
+        assert!(file * MOST_LATE < look);
+    }
 }
