@@ -1,24 +1,21 @@
-//! What is not well: noted once with its beginning, told as an event, and taken back when it is over.
+//! What is not well: noted once with its beginning, told as an event with the picture that shows it, and taken back when
+//! it is over.
 
 use super::{Degraded, Host, now};
 
 impl Host {
     /// Notes that something is not well; the reason, and what to do, may change while it lasts.
     pub(super) fn degrade(&mut self, what: &str, why: String, hint: &str) {
-        let now = now();
-        let fresh = !self.degraded.contains_key(what);
-        let entry = self
-            .degraded
-            .entry(what.to_owned())
-            .or_insert_with(|| Degraded {
-                why: String::new(),
-                hint: String::new(),
-                since: now,
-            });
-        if fresh {
+        if !self.degraded.contains_key(what) {
             tracing::warn!(what, error = %why, "degraded");
-            self.events.add("health", what, &why);
+            self.find("health", what.to_owned(), why.clone());
         }
+        let entry = self.degraded.entry(what.to_owned());
+        let entry = entry.or_insert_with(|| Degraded {
+            why: String::new(),
+            hint: String::new(),
+            since: now(),
+        });
         (entry.why, entry.hint) = (why, hint.to_owned());
     }
 
@@ -26,7 +23,10 @@ impl Host {
     pub(super) fn recovered(&mut self, what: &str) {
         if self.degraded.remove(what).is_some() {
             tracing::info!(what, "recovered");
-            self.events.add("health", what, "well again");
+            self.find("health", what.to_owned(), "well again".to_owned());
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

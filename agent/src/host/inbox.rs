@@ -41,7 +41,7 @@ impl Host {
         }
     }
 
-    async fn handle_command(&mut self, command: Command) {
+    pub(super) async fn handle_command(&mut self, command: Command) {
         // A requester that went away does not need its answer; the work is done all the same.
         match command {
             Command::Drain { .. } => {}
@@ -105,6 +105,8 @@ impl Host {
             Command::Reconfigure { config } => self.config = config,
             Command::Vgpu(command) => self.vgpu(command).await,
         }
+        // What a command has found by the way is not kept for the next look.
+        self.publish_found();
     }
 
     /// The periodic look: what is there, what has expired, what is still to be made clean.

@@ -6,6 +6,8 @@
 //! was read back.
 
 mod amd;
+#[cfg(test)]
+mod bench;
 mod blockers;
 mod carry;
 mod changes;
@@ -109,7 +111,7 @@ pub struct Host {
     events: Events,
     metrics: Arc<SelfMetrics>,
     inventory: Inventory,
-    /// What looks have found, told once the picture shows it: who hears of a device finds it.
+    /// What was found, told once the picture shows it: who hears of a device, or of its health, finds it so.
     found: Vec<publish::Found>,
     /// What joins the GPUs, by which sets of them are chosen.
     rings: rings::Rings,
@@ -165,56 +167,8 @@ pub struct Host {
 /// Returns the handle and the task; the first view is out when this returns. It shows the hardware, unless
 /// that takes longer than [`FIRST_LOOK_PATIENCE`]; commands wait for it in any case.
 pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<()>), HostError> {
-    let (sender, inbox) = mpsc::channel(INBOX_BOUND);
-    let inventory = publish::nothing_yet(&parts.config.host);
-    let (epoch, generation) = (parts.store.epoch(), parts.store.generation());
-    let first = publish::first_view(&parts.config, generation, epoch);
-    let (view, receiver) = channel::channel(Arc::new(first));
-    let handle = HostHandle::new(sender, receiver);
-    let paths = &parts.config.paths;
-    let cdi = CdiFolder::new(
-        &paths.cdi_dir,
-        &paths.runtime,
-        &paths.run_dir.join("runtime.sock"),
-    );
-    let mut host = Host {
-        shared: sharing::Shared::new(parts.tools),
-        config: parts.config,
-        hardware: parts.hardware,
-        store: parts.store,
-        cdi,
-        events: parts.events,
-        metrics: parts.metrics,
-        inventory,
-        found: Vec::new(),
-        rings: rings::Rings::default(),
-        listed: None,
-        listed_amd: Vec::new(),
-        amd_requests: amd::Requests::new(),
-        libraries: Vec::new(),
-        capabilities: BTreeMap::new(),
-        lives: view::Lives::default(),
-        leases: BTreeMap::new(),
-        standing: None,
-        standing_doubted: false,
-        open_work: Vec::new(),
-        modes: Vec::new(),
-        refusals: refusals::Refusals::default(),
-        unheard: BTreeSet::new(),
-        last_look: None,
-        capacity: 0,
-        degraded: BTreeMap::new(),
-        generation,
-        shape: None,
-        draining: false,
-        recording: None,
-        kept: kept::Kept::default(),
-        vgpus: vgpu::Vgpus::default(),
-        holds: Vec::new(),
-        maintenance: None,
-        view,
-        handle: handle.clone(),
-    };
+    let (mut host, inbox) = Host::new(parts);
+    let handle = host.handle.clone();
     host.load()?;
     host.load_amd_requests();
     host.load_shared();
@@ -226,6 +180,61 @@ pub async fn start(parts: Parts) -> Result<(HostHandle, tokio::task::JoinHandle<
 }
 
 impl Host {
+    /// One that has looked at nothing yet, and its inbox.
+    fn new(parts: Parts) -> (Self, mpsc::Receiver<Command>) {
+        let (sender, inbox) = mpsc::channel(INBOX_BOUND);
+        let inventory = publish::nothing_yet(&parts.config.host);
+        let (epoch, generation) = (parts.store.epoch(), parts.store.generation());
+        let first = publish::first_view(&parts.config, generation, epoch);
+        let (view, receiver) = channel::channel(Arc::new(first));
+        let handle = HostHandle::new(sender, receiver);
+        let paths = &parts.config.paths;
+        let cdi = CdiFolder::new(
+            &paths.cdi_dir,
+            &paths.runtime,
+            &paths.run_dir.join("runtime.sock"),
+        );
+        let host = Self {
+            shared: sharing::Shared::new(parts.tools),
+            config: parts.config,
+            hardware: parts.hardware,
+            store: parts.store,
+            cdi,
+            events: parts.events,
+            metrics: parts.metrics,
+            inventory,
+            found: Vec::new(),
+            rings: rings::Rings::default(),
+            listed: None,
+            listed_amd: Vec::new(),
+            amd_requests: amd::Requests::new(),
+            libraries: Vec::new(),
+            capabilities: BTreeMap::new(),
+            lives: view::Lives::default(),
+            leases: BTreeMap::new(),
+            standing: None,
+            standing_doubted: false,
+            open_work: Vec::new(),
+            modes: Vec::new(),
+            refusals: refusals::Refusals::default(),
+            unheard: BTreeSet::new(),
+            last_look: None,
+            capacity: 0,
+            degraded: BTreeMap::new(),
+            generation,
+            shape: None,
+            draining: false,
+            recording: None,
+            kept: kept::Kept::default(),
+            vgpus: vgpu::Vgpus::default(),
+            holds: Vec::new(),
+            maintenance: None,
+            view,
+            handle,
+        };
+        (host, inbox)
+    }
+
     /// Writes to the store. What it says is a state of the host, not only of one request: a full disk shows
     /// in `kerf status` until a write succeeds.
     fn write<T>(

@@ -91,7 +91,14 @@ impl Host {
         }
     }
 
-    /// Notes what a look has found, to be told with the next picture.
+    /// Shows what nobody has been told of yet, if there is such a thing.
+    pub(super) fn publish_found(&mut self) {
+        if !self.found.is_empty() {
+            self.publish();
+        }
+    }
+
+    /// Notes what was found, to be told with the next picture: whoever hears of it sees it there.
     pub(super) fn find(&mut self, kind: &'static str, subject: String, text: String) {
         self.found.push(Found {
             kind,
@@ -116,6 +123,8 @@ impl Host {
         self.publish();
         // The first time nothing is known of what an earlier kerfd left, so it is written in any case.
         self.write_standing(&next);
+        // Whether the files could be written is known only now.
+        self.publish_found();
     }
 
     fn write_standing(&mut self, wanted: &Standing) {
