@@ -28,7 +28,7 @@ impl Host {
         }
         let known = self.inventory.amd.iter();
         let missing: Vec<PciAddress> = known
-            .filter(|gpu| gpu.health.is_ok_or_in_maintenance() && !served.contains(&gpu.pci))
+            .filter(|gpu| !gpu.health.is_lost() && !served.contains(&gpu.pci))
             .map(|gpu| gpu.pci)
             .collect();
         for pci in missing {
@@ -137,10 +137,11 @@ impl Host {
             _ => "it is not well".to_owned(),
         };
         let hint = "its neighbours go on; it is let in again when it answers";
-        self.degrade(&amd_name(pci), why, hint);
-        if let Some(gpu) = self.inventory.amd.iter_mut().find(|gpu| gpu.pci == pci) {
-            gpu.health = health;
-        }
+        let known = self.inventory.amd.iter_mut().find(|gpu| gpu.pci == pci);
+        let is_lost = health.is_lost();
+        let before = known.map(|gpu| std::mem::replace(&mut gpu.health, health));
+        let is_lost_now = is_lost && before.is_some_and(|health| !health.is_lost());
+        self.degrade_to(&amd_name(pci), why, hint, is_lost_now);
     }
 }
 

@@ -19,6 +19,14 @@ impl Host {
         (entry.why, entry.hint) = (why, hint.to_owned());
     }
 
+    /// The same of what may have come to worse: that is told although it was not well before.
+    pub(super) fn degrade_to(&mut self, what: &str, why: String, hint: &str, is_worse: bool) {
+        if is_worse && self.degraded.contains_key(what) {
+            self.find("health", what.to_owned(), why.clone());
+        }
+        self.degrade(what, why, hint);
+    }
+
     /// Notes that something is well again.
     pub(super) fn recovered(&mut self, what: &str) {
         if self.degraded.remove(what).is_some() {

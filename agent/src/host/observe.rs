@@ -125,7 +125,7 @@ impl Host {
             Ok(facts) => facts,
             Err(error) => {
                 self.degrade("worker", chain(&error), "see the log of kerf-partitioner");
-                return self.inventory.amd.iter().map(|gpu| gpu.pci).collect();
+                return self.listed_amd.clone();
             }
         };
         self.recovered("worker");
@@ -180,8 +180,12 @@ impl Host {
         if old.map.pci.is_empty() && old.numa_nodes.is_empty() {
             return;
         }
-        let known = old.gpus.iter().map(|gpu| gpu.pci);
-        let known: BTreeSet<PciAddress> = known.chain(old.amd.iter().map(|gpu| gpu.pci)).collect();
+        // Of one that is lost already its reader has nothing more to tell, nor of any while its driver does not answer.
+        let is_read = !self.degraded.contains_key("driver");
+        let gpus = old.gpus.iter().filter(|gpu| is_read && !gpu.health.is_lost());
+        let amd_gpus = old.amd.iter().filter(|gpu| !gpu.health.is_lost());
+        let known = gpus.map(|gpu| gpu.pci).chain(amd_gpus.map(|gpu| gpu.pci));
+        let known: BTreeSet<PciAddress> = known.collect();
         let listed = self.listed.iter().flatten();
         let served: BTreeSet<PciAddress> = listed.chain(amd).copied().collect();
         let before = Platform {
@@ -327,9 +331,10 @@ impl Host {
             return;
         };
         let (name, why) = (gpu_name(gpu.index, pci), health_text(&health));
+        let is_lost_now = health.is_lost() && !gpu.health.is_lost();
         gpu.health = health;
         let hint = "its neighbours go on; it is let in again when it answers";
-        self.degrade(&name, why, hint);
+        self.degrade_to(&name, why, hint, is_lost_now);
     }
 
     /// The GPU at this address, or a clear error.
@@ -370,3 +375,6 @@ fn health_text(health: &Health) -> String {
         Health::Maintenance { since } => format!("it is in maintenance since {since}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! What is told of devices that go.
+
+use std::sync::Arc;
+
+use kerf_types::map::PciFunction;
+use kerf_types::{HostMap, PciAddress};
+
+use crate::hardware::HardwareError;
+use crate::host::bench::Bench;
+use crate::host::fixture;
+
+fn stuck() -> HardwareError {
+    HardwareError::Stuck {
+        operation: "reading it".to_owned(),
+    }
+}
+
+fn with(functions: &[PciAddress]) -> HostMap {
+    let all = functions.iter();
+    HostMap {
+        pci: all
+            .map(|address| PciFunction::at(*address, String::new()))
+            .collect(),
+        ..HostMap::default()
+    }
+}
+
+/// The next look at the host sees these functions, and these AMD GPUs served.
+fn look(bench: &mut Bench, functions: &[PciAddress], amd: &[PciAddress]) {
+    let map = with(functions);
+    bench.host.tell_changes(&[], &[], &map, amd);
+    bench.host.inventory.map = Arc::new(map);
+}
+
+/// What was told since.
+fn news(bench: &mut Bench, before: usize) -> Vec<String> {
+    bench.host.publish();
+    bench.told().split_off(before)
+}
+
+const OTHER: &str = "0000:99:00.0";
+
+#[tokio::test]
+async fn an_amd_gpu_that_was_silent_and_goes_is_told_of_once() {
+    let mut bench = Bench::new();
+    let other = OTHER.parse().expect("an address");
+    let gpu = fixture::amd(0);
+    let pci = gpu.pci;
+    bench.host.take_amd(gpu);
+    bench.host.inventory.map = Arc::new(with(&[pci, other]));
+    bench.host.amd_failed(pci, &stuck());
+    let before = news(&mut bench, 0).len();
+    for _ in 0..2 {
+        look(&mut bench, &[other], &[]);
+        bench.host.observe_amd(&[]).await;
+    }
+    let lost = format!("health amd gpu {pci}: the driver serves it no longer");
+    assert_eq!(news(&mut bench, before), [lost]);
+    let view = bench.view();
+    assert!(view.inventory.amd[0].health.is_lost());
+    assert_eq!(
+        view.degraded[&format!("amd gpu {pci}")].why,
+        "the driver serves it no longer"
+    );
+}
+
+#[tokio::test]
+async fn a_gpu_that_went_to_another_driver_is_told_when_it_goes_altogether() {
+    let mut bench = Bench::new();
+    let other = OTHER.parse().expect("an address");
+    let gpu = fixture::gpu(0);
+    let pci = gpu.pci;
+    bench.host.take_gpu(gpu);
+    bench.host.inventory.map = Arc::new(with(&[pci, other]));
+    let mut before = news(&mut bench, 0).len();
+    // Bound to vfio-pci, say: the driver lists it no longer, and the bus does.
+    bench.host.listed = Some(Vec::new());
+    look(&mut bench, &[pci, other], &[]);
+    bench.host.note_missing(0);
+    let told = news(&mut bench, before);
+    assert!(
+        told.len() == 1 && told[0].contains("has lost it"),
+        "{told:?}"
+    );
+    before += 1;
+    look(&mut bench, &[other], &[]);
+    bench.host.note_missing(0);
+    assert_eq!(news(&mut bench, before), [format!("device {pci}: is gone")]);
+    before += 1;
+    look(&mut bench, &[pci, other], &[]);
+    assert_eq!(
+        news(&mut bench, before),
+        [format!("device {pci}: has come")]
+    );
+}
+
+#[tokio::test]
+async fn a_gpu_that_was_silent_and_goes_is_told_by_who_reads_it_alone() {
+    let mut bench = Bench::new();
+    let other = OTHER.parse().expect("an address");
+    let gpu = fixture::gpu(0);
+    let pci = gpu.pci;
+    bench.host.take_gpu(gpu);
+    bench.host.inventory.map = Arc::new(with(&[pci, other]));
+    let key = crate::hardware::GpuKey::Pci(pci);
+    bench.host.gpu_failed(key, &stuck());
+    let before = news(&mut bench, 0).len();
+    bench.host.listed = Some(Vec::new());
+    look(&mut bench, &[other], &[]);
+    bench.host.note_missing(0);
+    let told = news(&mut bench, before);
+    assert!(
+        told.len() == 1 && told[0].contains("has lost it"),
+        "{told:?}"
+    );
+}
