@@ -7,7 +7,7 @@ use kerf_planner::Pick;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, ProfileId, SliceId, Timestamp};
 
-use super::{Host, HostError, locality, now};
+use super::{Host, HostError, locality, moved, now};
 use crate::process::BootMoment;
 use crate::store::{LeaseRow, Store};
 
@@ -254,7 +254,7 @@ impl Host {
             lease
                 .subjects
                 .iter()
-                .any(|a| subjects.iter().any(|b| a.conflicts(b)))
+                .any(|a| subjects.iter().any(|b| moved::conflict(a, b)))
         });
         if let Some(lease) = conflict {
             // The choice was made from the same table, so this is a fault of ours; better refuse than share.

@@ -179,8 +179,8 @@ impl Host {
             return Err(VgpuRefusal::Carries { gpu, by }.into());
         }
         let in_the_way = |lease: &&Lease| {
-            let mut subjects = lease.subjects.iter().map(|subject| subject.gpu());
-            subjects.any(|gpu| gpus.is_none_or(|gpus| gpus.contains(&gpu)))
+            let mut subjects = lease.subjects.iter();
+            gpus.is_none_or(|gpus| subjects.any(|subject| self.is_on_any(subject, gpus)))
         };
         let leases = self.leases.values().map(|row| &row.lease);
         let by: Vec<String> = leases.filter(in_the_way).map(who).collect();

@@ -31,6 +31,7 @@ pub mod locality;
 mod maintenance;
 mod mend;
 mod mode;
+pub mod moved;
 mod named;
 mod nccl;
 mod observe;

@@ -8,7 +8,7 @@
 
 use kerf_types::{PciAddress, Step};
 
-use super::{Host, HostError};
+use super::{Host, HostError, moved};
 use crate::errors::chain;
 use crate::store::{Work, WorkRow};
 
@@ -50,9 +50,9 @@ impl Host {
         enabled: bool,
     ) -> Result<(), HostError> {
         let pci: PciAddress = gpu.parse()?;
+        let gpu = self.look_at(pci).await?.clone();
         let mut rows = self.leases.values();
-        let leased = rows.any(|row| row.lease.subjects.iter().any(|one| one.gpu() == pci));
-        let gpu = self.look_at(pci).await?;
+        let leased = rows.any(|row| row.lease.subjects.iter().any(|one| moved::is_on(one, &gpu)));
         let is_used = leased || !gpu.instances.is_empty() || !gpu.processes.is_empty();
         if !is_used && gpu.mig_mode.is_on() != enabled {
             let step = Step::SetMigMode {

@@ -2,7 +2,7 @@
 
 use kerf_types::lease::{SliceState, Subject};
 
-use super::{Host, HostError};
+use super::{Host, HostError, moved};
 
 impl Host {
     /// The slice of that name, free for a new lease.
@@ -62,7 +62,7 @@ impl Host {
             lease
                 .subjects
                 .iter()
-                .any(|subject| subject.gpu() == gpu.pci)
+                .any(|subject| moved::is_on(subject, gpu))
         });
         if let Some(lease) = on_it {
             return Err(busy("leased", Some(lease.holder.to_string())));

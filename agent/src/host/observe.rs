@@ -66,34 +66,6 @@ impl Host {
             .collect()
     }
 
-    /// A board that is at another address by now is there alone: two entries of one UUID would be one GPU too many, and a
-    /// name that means two. Where a lease still names the address, the entry stays until that has ended.
-    fn forget_moved(&mut self) {
-        let Some(listed) = &self.listed else {
-            return;
-        };
-        let is_here = |gpu: &&Gpu| listed.contains(&gpu.pci);
-        let here: Vec<&Gpu> = self.inventory.gpus.iter().filter(is_here).collect();
-        let leased = |pci: PciAddress| {
-            let mut leases = self.leases.values().flat_map(|row| &row.lease.subjects);
-            leases.any(|subject| subject.gpu() == pci)
-        };
-        let place = |gpu: &Gpu| {
-            let now = here.iter().find(|other| other.uuid == gpu.uuid)?;
-            Some((gpu.index, gpu.pci, now.pci))
-        };
-        let gone = self.inventory.gpus.iter().filter(|gpu| !is_here(gpu));
-        let moved = gone.filter(|gpu| !leased(gpu.pci)).filter_map(place);
-        let moved: Vec<(u32, PciAddress, PciAddress)> = moved.collect();
-        for (index, was, now) in moved {
-            let name = gpu_name(index, was);
-            self.inventory.gpus.retain(|gpu| gpu.pci != was);
-            self.unheard.remove(&was);
-            self.recovered(&name);
-            self.find("gpu", name, format!("it is at {now} now"));
-        }
-    }
-
     /// A GPU that the driver no longer serves has dropped out; its entry says so until it comes back.
     fn note_missing(&mut self, count: u32) {
         let listed = match &self.listed {
@@ -182,7 +154,10 @@ impl Host {
         }
         // Of one that is lost already its reader has nothing more to tell, nor of any while its driver does not answer.
         let is_read = !self.degraded.contains_key("driver");
-        let gpus = old.gpus.iter().filter(|gpu| is_read && !gpu.health.is_lost());
+        let gpus = old
+            .gpus
+            .iter()
+            .filter(|gpu| is_read && !gpu.health.is_lost());
         let amd_gpus = old.amd.iter().filter(|gpu| !gpu.health.is_lost());
         let known = gpus.map(|gpu| gpu.pci).chain(amd_gpus.map(|gpu| gpu.pci));
         let known: BTreeSet<PciAddress> = known.collect();

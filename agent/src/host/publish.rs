@@ -115,6 +115,7 @@ impl Host {
             // Nothing is announced before the layout of this host is there again.
             return;
         }
+        self.note_doubts();
         let next = self.standing_devices().await;
         if let Some(standing) = &self.standing {
             let both = standing.with(&next);

@@ -14,6 +14,7 @@ use kerf_types::{
 
 use super::layout::Sight;
 use super::maintenance::Maintenance;
+use super::moved;
 use super::sharing::SharedView;
 use super::vgpu::{Shown, VgpuUses};
 use crate::config::GpuLabels;
@@ -189,7 +190,7 @@ pub fn usage<'a>(
         usage.slices.insert(slice.id, used);
     }
     for gpu in &inventory.gpus {
-        if let Some(lease) = whole_gpu_lease(leases.clone(), gpu.pci) {
+        if let Some(lease) = whole_gpu_lease(leases.clone(), gpu) {
             usage.gpus.insert(gpu.pci, lease.holder.to_string());
         }
     }
@@ -252,7 +253,7 @@ fn slice<'a>(
     lives: &Lives,
     mut leases: impl Iterator<Item = &'a Lease>,
 ) -> SliceView {
-    let lease = leases.find(|lease| covers(lease, id)).cloned();
+    let lease = leases.find(|lease| covers(lease, gpu, id)).cloned();
     let (state, reason) = state_of(gpu, id, &instance, lease.as_ref());
     let profile = gpu.profile(instance.profile);
     let part = id.compute.map(|part| part.size);
@@ -280,8 +281,9 @@ fn slice<'a>(
     }
 }
 
-fn covers(lease: &Lease, id: SliceId) -> bool {
+fn covers(lease: &Lease, gpu: &Gpu, id: SliceId) -> bool {
     lease.subjects.iter().any(|subject| match subject.slice() {
+        _ if moved::has_moved_to(subject, gpu) => true,
         Some(own) => own.overlaps(&id),
         None => subject.gpu() == id.gpu,
     })
@@ -338,17 +340,18 @@ pub fn process_on<'g>(gpu: &'g Gpu, id: SliceId, instance: &GpuInstance) -> Opti
     })
 }
 
-/// The lease on a whole GPU, if there is one.
+/// The lease on a whole GPU, if there is one: also one on any of its board, made when that was at another address.
 pub fn whole_gpu_lease<'a>(
     leases: impl Iterator<Item = &'a Lease>,
-    gpu: PciAddress,
+    gpu: &Gpu,
 ) -> Option<&'a Lease> {
-    leases.into_iter().find(|lease| {
-        lease
-            .subjects
-            .iter()
-            .any(|subject| matches!(subject, Subject::Gpu { gpu: own, .. } if *own == gpu))
-    })
+    let is_on = |subject: &Subject| {
+        moved::has_moved_to(subject, gpu)
+            || matches!(subject, Subject::Gpu { gpu: own, .. } if *own == gpu.pci)
+    };
+    leases
+        .into_iter()
+        .find(|lease| lease.subjects.iter().any(is_on))
 }
 
 #[cfg(test)]

@@ -151,6 +151,41 @@ fn a_board_that_is_at_another_address_is_there_alone() {
     world.until("all in the inventory", all);
 }
 
+/// The same of a board that is leased: whoever has it may have it still, so nobody else gets it, by whatever name.
+#[test]
+fn a_leased_board_that_is_at_another_address_is_given_to_nobody_else() {
+    let Some(world) = World::bare("h100x8", LOOKS) else {
+        return;
+    };
+    let before = world.client.looked().gpus;
+    let (moved, left) = (&before[7], &before[3]);
+    let ask = format!("gpu,include={}", moved.uuid);
+    let lease = world.client.lease(&ask, "", "").expect("a free one");
+    inject(&world, FaultRequest::Gone { gpu: 7 });
+    until_degraded(&world, &["gpu 7 ", "lost"]);
+    exchange(&world.kerfd.machine(), 3, 7).expect("two boards");
+    let now = format!("{} is at its place, was {}", moved.uuid, left.uuid);
+    told(&world, &now);
+    let doubt = format!("board of lease {}", lease.id);
+    let words = format!("is at {} now", left.pci);
+    until_degraded(&world, &[&doubt, &words]);
+    for ask in [&ask, &format!("gpu,include={}", left.pci), "gpu:7"] {
+        let refused = world.client.lease(ask, "", "").expect_err("it is leased");
+        assert!(refused.message().contains("no room"), "{refused}");
+    }
+    let others = world.client.lease("gpu:6", "", "").expect("all the others");
+    world.client.release(&others.id).expect("nobody has them");
+    world.client.release(&lease.id).expect("nobody has it");
+    let in_doubt = || {
+        let degraded = world.client.degraded();
+        degraded.iter().any(|line| line.contains(&doubt))
+    };
+    world.until("an end of the doubt", || !in_doubt());
+    let is_alone = || world.client.inventory().gpus.len() == 7;
+    world.until("the end of its entry at the old address", is_alone);
+    world.client.lease(&ask, "", "").expect("it is free");
+}
+
 fn refuse(world: &World, function: &str) {
     let (function, code) = (function.to_owned(), NOT_LOADED);
     inject(world, FaultRequest::Refuse { function, code });

@@ -9,7 +9,7 @@ use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuU
 
 use super::{Host, HostError, NewVgpu, VgpuRefusal, judge};
 use crate::errors::chain;
-use crate::host::now;
+use crate::host::{moved, now};
 use crate::store::{VgpuRow, VgpuState, WorkRow};
 
 impl Host {
@@ -134,10 +134,13 @@ impl Host {
     }
 
     /// A driver takes any free GPU instance for a vGPU, and time slices of a whole GPU: so nobody may have any of it.
-    pub(super) fn must_be_free(&self, gpu: PciAddress) -> Result<(), HostError> {
+    pub(in crate::host) fn must_be_free(&self, gpu: PciAddress) -> Result<(), HostError> {
         self.refuse_if_shared(gpu, format!("GPU {gpu}"))?;
         let mut leases = self.leases.values();
-        let on_it = |subject: &Subject| subject.gpu() == gpu;
+        let known = self.gpu(gpu).ok();
+        let has_moved =
+            |subject: &Subject| known.is_some_and(|known| moved::has_moved_to(subject, known));
+        let on_it = |subject: &Subject| subject.gpu() == gpu || has_moved(subject);
         match leases.find(|row| row.lease.subjects.iter().any(on_it)) {
             None => Ok(()),
             Some(row) => Err(HostError::Busy {

@@ -44,7 +44,7 @@ fn units(gpu: &kerf_types::Gpu) -> Option<u8> {
 }
 
 fn whole(view: &HostView, gpu: &kerf_types::Gpu, holders: &Holders) -> Option<Whole> {
-    let lease = whole_gpu_lease(view.leases.iter(), gpu.pci);
+    let lease = whole_gpu_lease(view.leases.iter(), gpu);
     if lease.is_none() && gpu.mig_mode.is_on() {
         return None;
     }
