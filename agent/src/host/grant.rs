@@ -72,7 +72,14 @@ impl Host {
                 .map(|row| row.lease.clone())
                 .ok_or_else(|| HostError::NoLease { id: id.to_string() });
         }
-        let channel = self.channel_for(&request.wanted)?;
+        let channel = match self.channel_for(&request.wanted) {
+            Ok(channel) => channel,
+            // The driver, or its channels, may just have come.
+            Err(error) => {
+                self.look_again_or(error).await?;
+                self.channel_for(&request.wanted)?
+            }
+        };
         let mut cuts = Vec::new();
         let subjects = match &request.wanted {
             Wanted::Ask(ask) => self.serve(ask, request, &mut cuts).await,
@@ -137,6 +144,18 @@ impl Host {
         Ok(Some(row.lease.id))
     }
 
+    /// What is known may be five seconds old: looks again before saying no, yet not for each of many asks that wait.
+    /// Where that was done just now, the no stands.
+    async fn look_again_or(&mut self, error: HostError) -> Result<(), HostError> {
+        let last = self.last_look;
+        if last.is_some_and(|last| last.elapsed() < LOOK_AGAIN) {
+            return Err(error);
+        }
+        self.last_look = Some(Instant::now());
+        self.observe_all().await;
+        Ok(())
+    }
+
     async fn serve(
         &mut self,
         ask: &Ask,
@@ -145,17 +164,8 @@ impl Host {
     ) -> Result<Vec<Subject>, HostError> {
         let choice = match self.choose(ask) {
             Ok(choice) => choice,
-            // What is known may be five seconds old: look again before saying no, yet not for each of many
-            // asks that wait.
             Err(error) => {
-                if self
-                    .last_look
-                    .is_some_and(|last| last.elapsed() < LOOK_AGAIN)
-                {
-                    return Err(error);
-                }
-                self.last_look = Some(Instant::now());
-                self.observe_all().await;
+                self.look_again_or(error).await?;
                 self.choose(ask)?
             }
         };

@@ -18,7 +18,17 @@ impl Host {
         let ask = ask.to_string();
         let channels = self.inventory.map.imex.as_ref();
         let Some(channels) = channels.filter(|channels| !channels.is_empty()) else {
-            let why = "its driver has no IMEX channels".to_owned();
+            let seen = match channels.map(|channels| channels.count) {
+                None => "/proc/devices has no nvidia-caps-imex-channels".to_owned(),
+                Some(None) => "/proc/driver/nvidia/params has no ImexChannelCount".to_owned(),
+                Some(Some(count)) => {
+                    format!("ImexChannelCount in /proc/driver/nvidia/params is {count}")
+                }
+            };
+            let why = format!(
+                "its driver has no IMEX channels ({seen}); it has as many as its module nvidia is loaded for with \
+                 NVreg_ImexChannelCount"
+            );
             return Err(HostError::Unknown { ask, why });
         };
         match channels.free(|channel| self.has_channel(channel)) {
@@ -49,3 +59,6 @@ impl Host {
         self.node(Path::new(&node.path), Some(numbers))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,6 +112,19 @@ fn a_promise_holds_its_channel_and_its_cdi_file_has_the_node() {
     assert_eq!(again.imex_channel, Some(0));
 }
 
+/// The driver is loaded anew with channels, and who asks for one before the next look gets it.
+#[test]
+fn a_channel_that_has_just_come_is_given() {
+    let Some(world) = World::bare("gb200x4", "[driver]\nlook_interval_ms = 600000\n") else {
+        return;
+    };
+    have_channels(&world, 0);
+    let params = world.kerfd.sysroot().join("proc/driver/nvidia/params");
+    fs::write(params, "ImexChannelCount: 1\n").expect("written");
+    let lease = world.client.lease("gpu,imex", "", "").expect("it has one");
+    assert_eq!(lease.imex_channel, Some(0));
+}
+
 #[test]
 fn an_ask_that_no_channel_can_go_with_is_refused_in_words() {
     let Some(world) = World::bare("h100x1", "") else {
