@@ -1,9 +1,12 @@
-//! An owner for tests of this crate, in a folder of its own: with a store, a picture and events, and without hardware.
+//! An owner for tests of this crate, in a folder of its own: with a store, a picture and events, and with
+//! no hardware but what a script says.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_api::frame::encode_frame;
+use kerf_api::partitioner::v1::{Response, response::Outcome};
 use kerf_telemetry::SelfMetrics;
 use kerf_types::lease::{Holder, Subject};
 use kerf_types::{Fence, LeaseId};
@@ -15,6 +18,9 @@ use crate::events::Events;
 use crate::hardware::{Deadlines, Hardware, WorkerProgram};
 use crate::store::{LeaseRow, Store};
 
+/// Where an answer is expected; a machine under load is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// An owner that has looked at nothing yet.
 pub struct Bench {
     pub host: Host,
@@ -24,7 +30,19 @@ pub struct Bench {
 
 impl Bench {
     pub fn new() -> Self {
+        Self::in_folder(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// One whose workers are this shell script: fd 0 is the socket.
+    pub fn with_worker(script: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let text = format!("#!/bin/sh\n{}\n", script(folder.path()));
+        let program = folder.path().join("worker");
+        kerf_tests::executable::script(&program, &text).expect("a script");
+        Self::in_folder(folder)
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
         let config = Arc::new(config(folder.path()));
         let events = Events::default();
         let metrics = Arc::new(SelfMetrics::try_new().expect("metrics"));
@@ -89,10 +107,10 @@ fn config(folder: &Path) -> Config {
         .expect("good values")
 }
 
-/// A pool whose workers never start.
+/// A pool whose workers never start where there is no script of that name.
 fn hardware(folder: &Path, metrics: Arc<SelfMetrics>) -> Hardware {
     let program = WorkerProgram {
-        program: folder.join("none"),
+        program: folder.join("worker"),
         nvml: None,
         sysroot: folder.to_owned(),
         simulated: None,
@@ -100,9 +118,20 @@ fn hardware(folder: &Path, metrics: Arc<SelfMetrics>) -> Hardware {
         socket: folder.join("none.sock"),
     };
     let deadlines = Deadlines {
-        call: Duration::ZERO,
-        open: Duration::ZERO,
-        step: Duration::ZERO,
+        call: PATIENCE,
+        open: PATIENCE,
+        step: PATIENCE,
     };
     Hardware::new(program, deadlines, metrics)
+}
+
+/// A shell command that sends these answers to the first calls.
+pub fn answers(outcomes: impl IntoIterator<Item = Outcome>) -> String {
+    let frame = |(id, outcome): (u64, Outcome)| {
+        let outcome = Some(outcome);
+        let frame = encode_frame(&Response { id, outcome }).expect("a frame");
+        let octal: String = frame.iter().map(|byte| format!("\\{byte:03o}")).collect();
+        format!("printf '{octal}' >&0\n")
+    };
+    (1..).zip(outcomes).map(frame).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kerf_api::partitioner::v1::failure::Code;
+use kerf_api::partitioner::v1::{Opened, failure::Code};
 use kerf_types::inventory::{Health, Nic, NumaNode};
 use kerf_types::{Gpu, HostMap, PciAddress};
 
@@ -22,10 +22,7 @@ impl Host {
         self.observe_amd(&amd).await;
         self.listed_amd = amd;
         match self.hardware.open().await {
-            Ok(opened) => {
-                self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());
-                self.observe_gpus(opened.gpu_count).await;
-            }
+            Ok(opened) => self.observe_gpus(opened).await,
             Err(error) => self.driver_failed(&error),
         }
         // Tables of sixteen GPUs take some ten milliseconds; the other tasks of this thread go on meanwhile.
@@ -34,12 +31,20 @@ impl Host {
     }
 
     /// Every GPU that the driver serves. A worker has the driver open from its start on, so that this one is gone shows
-    /// in a call on a GPU first. One that is loaded anew is found by the next worker, which is asked once more.
-    async fn observe_gpus(&mut self, count: u32) {
+    /// in a call on a GPU first. One that is loaded anew is found by the next worker, which is asked once more; it may be
+    /// another release, whose files have other names.
+    async fn observe_gpus(&mut self, opened: Opened) {
+        let mut count = self.take_driver(opened);
         for key in self.keys(count) {
             let mut seen = self.hardware.observe(key).await;
             if seen.as_ref().is_err_and(HardwareError::is_no_driver) {
                 seen = self.hardware.observe(key).await;
+                if !seen.as_ref().is_err_and(HardwareError::is_no_driver) {
+                    match self.hardware.open().await {
+                        Ok(opened) => count = self.take_driver(opened),
+                        Err(error) => return self.driver_failed(&error),
+                    }
+                }
             }
             match seen {
                 Ok(gpu) => self.take_gpu(gpu),
@@ -51,6 +56,12 @@ impl Host {
         self.forget_moved();
         self.note_missing(count);
         self.find_libraries();
+    }
+
+    /// Takes over what the driver is; returns how many GPUs it counts.
+    fn take_driver(&mut self, opened: Opened) -> u32 {
+        self.inventory.driver = opened.driver.and_then(|driver| driver.try_into().ok());
+        opened.gpu_count
     }
 
     /// What to call the GPUs that the driver serves. NVML's indices move when one drops out, and a worker counts

@@ -1,12 +1,15 @@
-//! What is told of devices that go.
+//! What is told of devices that go, and what is read after the driver was loaded anew.
 
+use std::fs;
 use std::sync::Arc;
 
+use kerf_api::partitioner::v1::{Failure, Opened, failure, response::Outcome};
+use kerf_api::v1;
 use kerf_types::map::PciFunction;
 use kerf_types::{HostMap, PciAddress};
 
 use crate::hardware::HardwareError;
-use crate::host::bench::Bench;
+use crate::host::bench::{Bench, answers};
 use crate::host::fixture;
 
 fn stuck() -> HardwareError {
@@ -113,4 +116,42 @@ async fn a_gpu_that_was_silent_and_goes_is_told_by_who_reads_it_alone() {
         told.len() == 1 && told[0].contains("has lost it"),
         "{told:?}"
     );
+}
+
+/// The driver that is there after the upgrade has other files than the one that the look began with.
+#[tokio::test]
+async fn a_driver_that_was_upgraded_during_a_look_gives_its_own_libraries() {
+    let gpu = fixture::gpu(0);
+    let pci = gpu.pci;
+    let mut bench = Bench::with_worker(|folder| {
+        let opened = |version: &str| {
+            Outcome::Opened(Opened {
+                driver: Some(v1::Driver {
+                    version: version.to_owned(),
+                    ..v1::Driver::default()
+                }),
+                gpu_count: 1,
+            })
+        };
+        let unloaded = Outcome::Failure(Failure {
+            code: failure::Code::NoDriver.into(),
+            message: "not loaded".to_owned(),
+            ..Failure::default()
+        });
+        let first = answers([opened("1.0"), unloaded]);
+        let next = answers([opened("2.0"), Outcome::Gpu((&gpu).into())]);
+        let started = folder.join("started");
+        let started = started.display();
+        format!("if [ -e {started} ]; then\n{next}else\n: > {started}\n{first}fi\ncat >/dev/null")
+    });
+    let libraries = bench.folder().join("usr/lib64");
+    fs::create_dir_all(&libraries).expect("a folder");
+    fs::write(libraries.join("libcuda.so.2.0"), "").expect("a file");
+    bench.host.listed = Some(vec![pci]);
+    let opened = bench.host.hardware.open().await.expect("the first worker");
+    bench.host.observe_gpus(opened).await;
+    let driver = bench.host.inventory.driver.clone().expect("a driver");
+    assert_eq!(driver.version, "2.0");
+    assert_eq!(bench.host.libraries, [libraries.join("libcuda.so.2.0")]);
+    assert_eq!(bench.host.inventory.gpus, [gpu]);
 }
