@@ -1,7 +1,10 @@
 //! Pictures of a host: the tree for a terminal, Graphviz, SVG, and NCCL's XML.
 
 mod dot;
+mod fabric;
+mod label;
 mod layout;
+mod measure;
 mod shape;
 mod svg;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::shape::{Branch, Kind, Shape};
 pub fn write(shape: &Shape) -> String {
     let mut text = String::from("graph topology {\n  rankdir=TB;\n  compound=true;\n");
     text.push_str("  node [shape=box, fontname=\"Helvetica\", style=\"filled,rounded\"];\n");
-    text.push_str(&format!("  label={};\n", quoted(&shape.title)));
+    text.push_str(&format!("  label={};\n", quoted(&shape.title())));
     for (number, node) in shape.nodes.iter().enumerate() {
         let name = match node.id {
             Some(id) => format!("NUMA node {id}"),

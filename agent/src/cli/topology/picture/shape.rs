@@ -14,8 +14,10 @@ use kerf_types::{Bytes, PciAddress};
 /// A host to be drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
-    /// Its name, and its processors in words.
-    pub title: String,
+    /// Its name.
+    pub name: String,
+    /// Its processors in words; empty where nobody knows them.
+    pub processors: String,
     /// NUMA nodes; the last has no id where there are devices whose node nobody knows.
     pub nodes: Vec<Node>,
     /// Links of the accelerators' own.
@@ -70,6 +72,8 @@ pub struct Bond {
     pub a: String,
     /// The other one's, or `NVSwitch` with its address.
     pub b: String,
+    /// Whether `b` is what accelerators are linked by, a switch or a processor, instead of one of them.
+    pub is_to_hub: bool,
     /// What they are.
     pub kind: LinkKind,
     /// How many.
@@ -93,10 +97,17 @@ impl Shape {
             names: names(host),
         };
         Self {
-            title: shown(&title(host)),
+            name: shown(&host.host),
+            processors: shown(&processors(host)),
             nodes: builder.nodes(),
             links: builder.bonds(),
         }
+    }
+
+    /// Its name, and its processors in words, for one line.
+    pub fn title(&self) -> String {
+        let title = format!("{}  {}", self.name, self.processors);
+        title.trim_end().to_owned()
     }
 }
 
@@ -106,20 +117,17 @@ fn shown(text: &str) -> String {
     text.chars().map(clean).collect()
 }
 
-fn title(host: &Inventory) -> String {
+fn processors(host: &Inventory) -> String {
     let cpus = &host.map.cpus;
     let model = cpus.model.clone().unwrap_or_default();
     let Some(threads) = cpus.threads else {
-        return host.host.clone();
+        return String::new();
     };
     let packages = cpus.packages.len();
     let s = if packages == 1 { "" } else { "s" };
     let cores = cpus.cores.map(|cores| format!("{cores} cores, "));
     let cores = cores.unwrap_or_default();
-    let text = format!(
-        "{}  {packages} package{s}, {cores}{threads} threads  {model}",
-        host.host
-    );
+    let text = format!("{packages} package{s}, {cores}{threads} threads  {model}");
     text.trim_end().to_owned()
 }
 
@@ -287,6 +295,7 @@ impl<'a> Builder<'a> {
             Some(Bond {
                 a: end(&link.a)?,
                 b: end(&link.b)?,
+                is_to_hub: !matches!(link.b, End::Accelerator(_)),
                 kind: link.kind,
                 count: link.count,
             })

@@ -13,6 +13,8 @@ use super::{picture, tree};
 use crate::cli::print::Picture;
 use crate::cli::style::Style;
 
+mod drawing;
+
 fn at(text: &str) -> PciAddress {
     text.parse().expect(text)
 }

@@ -9,7 +9,7 @@ use crate::cli::style::{Ink, Style};
 
 /// Draws it.
 pub fn draw(shape: &Shape, style: Style) -> String {
-    let mut text = format!("{}\n", style.paint(Ink::Bold, &shape.title));
+    let mut text = format!("{}\n", style.paint(Ink::Bold, shape.title()));
     for (position, node) in shape.nodes.iter().enumerate() {
         let is_last = position + 1 == shape.nodes.len();
         draw_node(&mut text, node, is_last, style);
