@@ -154,11 +154,7 @@ fn accelerators(inventory: &Inventory, map: &HostMap) -> Vec<Device> {
     let others = (first..)
         .zip(others)
         .map(|(number, one)| device(number, one));
-    known
-        .into_iter()
-        .map(|(_, device)| device)
-        .chain(others)
-        .collect()
+    known.into_values().chain(others).collect()
 }
 
 fn is_lost(inventory: &Inventory, one: &Accelerator) -> bool {

@@ -117,7 +117,7 @@ fn linked(count: u32, far: u32, hubs: &[End]) -> Inventory {
 #[test]
 fn lines_cross_no_words_however_many_there_are() {
     let switches: Vec<End> = (0..6)
-        .map(|number| End::Switch(at(&format!("0002:{number:02x}:00.0"))))
+        .map(|number| End::Switch(Some(at(&format!("0002:{number:02x}:00.0")))))
         .collect();
     let cpus = [End::Cpu(0), End::Cpu(1)];
     for count in [2, 3, 4, 5, 6, 7, 8, 12, 13, 16, 32, 72] {
