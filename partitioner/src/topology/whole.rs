@@ -74,7 +74,17 @@ fn add_nvidia(one: &mut Accelerator, gpu: &Gpu) {
         one.nodes.push(node);
         one.nodes.sort();
     }
-    let published = capabilities_of_nvidia(gpu.compute_capability, &gpu.name);
+    let published = capabilities_of_nvidia(gpu.compute_capability, &gpu.name, one.memory);
+    if !published.is_empty() {
+        // What stands there from the tables is by the name alone, and the driver may tell other memory.
+        let is_told = |one: &Capability| {
+            !matches!(
+                one.provenance,
+                Provenance::Published | Provenance::Unverified
+            )
+        };
+        one.capabilities.retain(|_, one| is_told(one));
+    }
     for (key, value) in published {
         one.capabilities.entry(key).or_insert(value);
     }

@@ -50,6 +50,14 @@ impl Fact {
         }
     }
 
+    /// The number, of one that is a number.
+    const fn count(&self) -> Option<u64> {
+        match self.value {
+            Value::Count(count) => Some(count),
+            _ => None,
+        }
+    }
+
     fn capability(&self) -> Capability {
         let value = match self.value {
             Value::Flag(flag) => CapabilityValue::Flag(flag),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use kerf_types::inventory::{Health, NvLinkRemote};
+use kerf_types::inventory::{Gpu, Health, NvLinkRemote};
 use kerf_types::map::{
-    Accelerator, AcceleratorHealth, CapabilityKey, CapabilityValue, End, Link, LinkKind,
-    PciFunction, Vendor,
+    Accelerator, AcceleratorHealth, Capability, CapabilityKey, CapabilityValue, End, Link,
+    LinkKind, PciFunction, Provenance, Vendor,
 };
 use kerf_types::topology::LinkClass;
 use kerf_types::{AmdGpu, Bytes, HostMap, Timestamp};
@@ -203,4 +203,43 @@ fn an_amd_gpu_tells_its_load_and_that_it_is_well() {
         inventory.map = Arc::new(first.clone());
         assert_eq!(whole(&inventory), first, "a second pass adds nothing");
     }
+}
+
+/// The kernel's part knows a GPU by its name alone. An H20 of 141 GB may go by the name of the one of 96.
+#[test]
+fn memory_that_nvml_tells_wins_over_the_model_that_the_name_is() {
+    let named = Gpu {
+        name: "NVIDIA H20".to_owned(),
+        memory: Bytes(143_771 << 20),
+        ..gpu(0, FIRST, Some(0), Vec::new())
+    };
+    let size = CapabilityKey::MemorySize;
+    let of_tables = |count| Capability {
+        value: CapabilityValue::Count(count),
+        provenance: Provenance::Published,
+    };
+    let mut kernels = map(&PLACES[..1]);
+    let capabilities = &mut kernels.accelerators[0].capabilities;
+    capabilities.insert(size, of_tables(96));
+    let by_kernel = Capability {
+        value: CapabilityValue::Flag(true),
+        provenance: Provenance::Kernel,
+    };
+    capabilities.insert(CapabilityKey::PeerDma, by_kernel.clone());
+    let mut inventory = host(vec![named.clone()]);
+    inventory.map = Arc::new(kernels.clone());
+    let found = whole(&inventory).accelerators.remove(0);
+    assert_eq!(found.capabilities.get(&size), None);
+    let peers = found.capabilities.get(&CapabilityKey::PeerDma);
+    assert_eq!(peers, Some(&by_kernel));
+    let common = CapabilityKey::TransformerEngine;
+    assert!(found.capabilities.contains_key(&common), "of all of Hopper");
+    let fits = Gpu {
+        memory: Bytes(97_871 << 20),
+        ..named
+    };
+    let mut inventory = host(vec![fits]);
+    inventory.map = Arc::new(kernels);
+    let found = whole(&inventory).accelerators.remove(0);
+    assert_eq!(found.capabilities.get(&size), Some(&of_tables(96)));
 }

@@ -4,6 +4,7 @@ mod models;
 #[cfg(test)]
 mod tests;
 
+use kerf_types::Bytes;
 use kerf_types::map::{Capabilities, CapabilityKey as Key};
 
 use super::{Fact, fill, flag, words};
@@ -19,15 +20,25 @@ pub(in crate::accelerators) struct Architecture {
     pub facts: &'static [Fact],
 }
 
-/// A model, by words that its marketing name has.
+/// A model, by the words of its marketing name. One more word is another model, of which its documents say nothing: a
+/// part for laptops, one with other memory (`H20-3e`, `RTX PRO 5000 72GB`), or a slice of it in a guest.
 pub(in crate::accelerators) struct Model {
     /// Its compute capability.
     pub compute: (u32, u32),
     /// Words that all stand in the name.
     pub words: &'static [&'static str],
+    /// Words that may stand in it beside these.
+    pub also: &'static [&'static str],
     /// What it can do.
     pub facts: &'static [Fact],
 }
+
+/// Words that tell the maker and the line, which drivers print before a model or leave out.
+const MAKER: [&str; 2] = ["NVIDIA", "TESLA"];
+
+/// What a driver tells of a model's memory is the nominal figure less what ECC takes, a sixteenth of GDDR6, and what the
+/// driver keeps: eight in a hundred at most where it was seen. A twelfth admits these, and no other capacity of a name.
+const MEMORY_TOLERANCE: u64 = 12;
 
 /// CUDA and MPS documentation: processes may share any GPU by turns, or have it alone (compute mode), and by the
 /// Multi-Process Service since compute capability 3.5.
@@ -187,11 +198,13 @@ const BLACKWELL_SPARK: &[Fact] = &[
     SHARED,
 ];
 
-/// What NVIDIA publishes of a GPU of this compute capability and marketing name. Nothing is known of an architecture
-/// that is not in the tables; of a model that is not, what its architecture has.
-pub fn capabilities_of_nvidia(cc: (u32, u32), name: &str) -> Capabilities {
+/// What NVIDIA publishes of a GPU of this compute capability and marketing name, whose driver tells that much memory.
+/// Nothing is known of an architecture that is not in the tables; of a model that is not, or that has other memory than
+/// its documents give it, what its architecture has.
+pub fn capabilities_of_nvidia(cc: (u32, u32), name: &str, memory: Option<Bytes>) -> Capabilities {
     let mut capabilities = Capabilities::new();
-    if let Some(model) = model(name).filter(|model| model.compute == cc) {
+    let is_it = |model: &&Model| model.compute == cc && memory.is_none_or(|told| model.has(told));
+    if let Some(model) = model(name).filter(is_it) {
         fill(&mut capabilities, model.facts);
     }
     if let Some(architecture) = architecture(cc) {
@@ -205,10 +218,31 @@ pub(in crate::accelerators) fn architecture(cc: (u32, u32)) -> Option<&'static A
     ARCHITECTURES.iter().find(|one| one.compute == cc)
 }
 
-/// The model that a marketing name is one of: the first whose words all stand in it.
+/// The model that a marketing name is one of: the first whose words all stand in it, and none that it does not know.
 pub(in crate::accelerators) fn model(name: &str) -> Option<&'static Model> {
     let split = |one: char| !one.is_ascii_alphanumeric();
     let words: Vec<&str> = name.split(split).filter(|word| !word.is_empty()).collect();
-    let has = |wanted: &&str| words.iter().any(|word| word.eq_ignore_ascii_case(wanted));
-    MODELS.iter().find(|model| model.words.iter().all(has))
+    MODELS.iter().find(|model| model.is_named(&words))
+}
+
+impl Model {
+    fn is_named(&self, name: &[&str]) -> bool {
+        let stands_in =
+            |word: &str, list: &[&str]| list.iter().any(|one| one.eq_ignore_ascii_case(word));
+        let is_known = |word: &&str| {
+            [self.words, self.also, &MAKER]
+                .iter()
+                .any(|list| stands_in(word, list))
+        };
+        self.words.iter().all(|word| stands_in(word, name)) && name.iter().all(is_known)
+    }
+
+    /// Whether that is the memory that its documents give it; where they give none, any is.
+    fn has(&self, told: Bytes) -> bool {
+        let sizes = self.facts.iter().filter(|fact| fact.key == Key::MemorySize);
+        sizes.filter_map(Fact::count).all(|gibibytes| {
+            let nominal = gibibytes.saturating_mul(1 << 30);
+            told.0.abs_diff(nominal) <= nominal / MEMORY_TOLERANCE
+        })
+    }
 }
