@@ -46,6 +46,8 @@ pub fn describe(text: &str, name: &str) -> Result<Description, NcclError> {
             "nic" => stands_in(node, "nic", "pci")?,
             "gpu" => stands_in(node, "gpu", "pci")?,
             "net" => stands_in(node, "net", "nic")?,
+            "c2c" => return Err(unshown(node, "c2c", MODULE)),
+            "pcilink" => return Err(unshown(node, "pcilink", PCI_LINK)),
             _ => {}
         }
     }
@@ -57,6 +59,9 @@ pub fn describe(text: &str, name: &str) -> Result<Description, NcclError> {
         has_peer_memory: reader.gpus.are_reachable(),
     })
 }
+
+const MODULE: &str = "GPUs on one module with their processor cannot be imported; gh200x1 and gb200x4 are such machines";
+const PCI_LINK: &str = "ways over PCIe that are not those of the tree cannot be shown";
 
 /// What was read, each element before those in it.
 struct Reader {

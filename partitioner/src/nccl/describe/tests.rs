@@ -26,6 +26,7 @@ fn pci(attributes: &str, inner: &str) -> String {
     format!("<pci busid=\"0000:01:00.0\" class=\"0x120000\" {attributes}>\n{inner}</pci>\n")
 }
 
+const GPU: &str = "<gpu sm=\"104\" gcn=\"gfx90a\">";
 const AMD: &str = "<gpu sm=\"104\" gcn=\"gfx90a\" gdr=\"1\"><xgmi target=\"0000:02:00.0\" count=\"4\" tclass=\"0x120000\"/></gpu>";
 
 #[test]
@@ -184,6 +185,14 @@ fn what_makes_no_sense_is_said_with_its_line() {
         ),
         ("<gpu/>".to_owned(), "line 3: <gpu> in <cpu>"),
         ("<net/>".to_owned(), "line 3: <net> in <cpu>"),
+        (
+            pci("", "<gpu><c2c bw=\"44712\" count=\"10\"/></gpu>").replace("<gpu>", GPU),
+            "line 4: <c2c> in <gpu>: GPUs on one module",
+        ),
+        (
+            pci("", "<pcilink target=\"0000:02:00.0\" bw=\"20\"/>"),
+            "line 4: <pcilink> in <pci>: ways over PCIe",
+        ),
     ];
     for (inner, begins) in expected {
         let error = refused(2, &inner);
