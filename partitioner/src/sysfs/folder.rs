@@ -14,7 +14,7 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 
 use super::Reader;
-use super::root::{Length, READ, contents, is_absent};
+use super::root::{ANSWERED, Length, READ, contents, is_absent, is_of};
 
 /// A folder that was found.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ impl<'r, 'a> Folder<'r, 'a> {
     /// Its own path, without links, from `/`.
     pub fn canonical(&self) -> Option<String> {
         self.reader.root().place(&self.fd)
+    }
+
+    /// Whether somebody answers who reads its files, as [`Root::is_answered`](super::Root::is_answered).
+    pub fn is_answered(&self) -> bool {
+        is_of(&self.fd, &ANSWERED)
     }
 
     /// The text of a file, as [`Reader::text`].

@@ -187,8 +187,11 @@ fn sriov(reader: &Reader<'_>, folder: &Folder<'_, '_>) -> Option<SriovFunctions>
     let total = folder.number("sriov_totalvfs")?;
     // Kernels before Linux 6.9 take the device's lock for it (`sriov_numvfs_show`, drivers/pci/iov.c), which a driver
     // that hangs in its probe or removal holds.
-    let device = Device::new(reader, folder.path().to_owned());
-    let enabled = device.number("sriov_numvfs")?;
+    const ENABLED: &str = "sriov_numvfs";
+    let enabled = match folder.is_answered() {
+        true => Device::new(reader, folder.path().to_owned()).number(ENABLED)?,
+        false => folder.number(ENABLED)?,
+    };
     Some(SriovFunctions { total, enabled })
 }
 

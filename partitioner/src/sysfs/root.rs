@@ -107,12 +107,12 @@ impl Root {
     /// Whether somebody answers who reads what lies at a path: the kernel (`/sys`, `/proc`), or a program that serves a
     /// file system (FUSE). What is read there may never come. As [`Root::is_on_proc`].
     pub fn is_answered(&self, path: &str) -> bool {
-        self.is_on(path, &[SYSFS_MAGIC, PROC_SUPER_MAGIC, FUSE_SUPER_MAGIC])
+        self.is_on(path, &ANSWERED)
     }
 
     fn is_on(&self, path: &str, kinds: &[FsType]) -> bool {
         match self.resolve(path, OFlag::O_PATH) {
-            Ok(fd) => fstatfs(&fd).map_or(true, |found| kinds.contains(&found.filesystem_type())),
+            Ok(fd) => is_of(&fd, kinds),
             Err(errno) => !is_absent(errno),
         }
     }
@@ -243,6 +243,14 @@ pub(super) enum Length {
     /// An attribute of a device has at most a page, and the kernel hands it out in one read
     /// (Documentation/filesystems/sysfs.rst), so less than a page is all.
     Page,
+}
+
+/// File systems whose files somebody answers.
+pub(super) const ANSWERED: [FsType; 3] = [SYSFS_MAGIC, PROC_SUPER_MAGIC, FUSE_SUPER_MAGIC];
+
+/// Whether what is open is in a file system of one of these kinds; where nobody says, it is.
+pub(super) fn is_of(fd: &OwnedFd, kinds: &[FsType]) -> bool {
+    fstatfs(fd).map_or(true, |found| kinds.contains(&found.filesystem_type()))
 }
 
 /// What is in a file that was opened, or was not; as [`Root::bytes`].
