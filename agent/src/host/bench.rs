@@ -108,7 +108,7 @@ fn config(folder: &Path) -> Config {
 }
 
 /// A pool whose workers never start where there is no script of that name.
-fn hardware(folder: &Path, metrics: Arc<SelfMetrics>) -> Hardware {
+pub fn hardware(folder: &Path, metrics: Arc<SelfMetrics>) -> Hardware {
     let program = WorkerProgram {
         program: folder.join("worker"),
         nvml: None,

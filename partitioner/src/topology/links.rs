@@ -44,16 +44,16 @@ fn nvlinks(gpu: &Gpu, all: &[&Gpu]) -> Vec<Link> {
         let own = up_towards(gpu, remote);
         let (end, count) = match remote {
             NvLinkRemote::Switch(pci) => (End::Switch(pci), own),
-            NvLinkRemote::Gpu(pci) => match all.iter().find(|other| other.pci == pci) {
-                Some(other) if other.pci < gpu.pci && !other.nvlinks.is_empty() => return None,
+            NvLinkRemote::Gpu(pci) => {
                 // In MIG mode a driver may tell of no links at all: then only this end speaks.
-                Some(other) if other.nvlinks.is_empty() => (End::Accelerator(pci.to_string()), own),
-                Some(other) => {
-                    let back = up_towards(other, NvLinkRemote::Gpu(gpu.pci));
-                    (End::Accelerator(pci.to_string()), own.min(back))
-                }
-                None => (End::Accelerator(pci.to_string()), own),
-            },
+                let speaks = |other: &&&Gpu| other.pci == pci && !other.nvlinks.is_empty();
+                let count = match all.iter().find(speaks) {
+                    Some(other) if other.pci < gpu.pci => return None,
+                    Some(other) => own.min(up_towards(other, NvLinkRemote::Gpu(gpu.pci))),
+                    None => own,
+                };
+                (End::Accelerator(pci.to_string()), count)
+            }
             NvLinkRemote::Unknown => return None,
         };
         (count > 0).then(|| Link {

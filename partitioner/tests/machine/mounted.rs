@@ -251,6 +251,34 @@ fn a_device_that_holds_a_thread_of_one_worker_is_not_entered_by_the_next() {
     });
 }
 
+/// Kernels before Linux 6.9 take the device's lock for that file.
+#[test]
+fn a_count_of_virtual_functions_that_hangs_costs_itself_alone() {
+    with_mount(|place| {
+        let kernel = place.world.kernel();
+        let mut worker = Client::spawn(&place.command()).expect("a worker");
+        let well = look(&mut worker);
+        let sick = well.pci.iter().find(|one| one.sriov.is_some());
+        let sick = sick.expect("one with virtual functions").address;
+        let fault = Fault {
+            path: format!("/sys/bus/pci/devices/{sick}/sriov_numvfs"),
+            on: Access::Read,
+            kind: FaultKind::Hang,
+            times: None,
+        };
+        kernel.set_fault(fault).expect("set");
+        look_until(&mut worker, "not that one alone is unknown", |map| {
+            let mut pairs = map.pci.iter().zip(&well.pci);
+            pairs.all(|(one, was)| match one.address == sick {
+                true => one.sriov.is_none() && one.class == was.class,
+                false => one == was,
+            })
+        });
+        kernel.clear_faults().expect("cleared");
+        look_until(&mut worker, "it is not well again", |map| *map == well);
+    });
+}
+
 #[test]
 fn a_gpu_whose_file_hangs_says_so_and_its_neighbours_are_whole() {
     with_mount(|place| {

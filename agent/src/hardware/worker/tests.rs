@@ -124,6 +124,18 @@ async fn an_offered_worker_of_the_same_machine_is_used_and_written_down() {
         .expect("no panic");
 }
 
+/// A process that runs until it is ended: its pid, and when it started.
+fn sleeping() -> (tokio::process::Child, u32, u64) {
+    let child = tokio::process::Command::new("sleep")
+        .arg("60")
+        .kill_on_drop(true)
+        .spawn()
+        .expect("sleep");
+    let pid = child.id().expect("a pid");
+    let start = crate::process::identify(pid).expect("it runs").start_ticks;
+    (child, pid, start)
+}
+
 #[tokio::test]
 async fn devices_that_hold_a_thread_are_written_down_and_named_to_another_worker() {
     let (_folder, program) = program();
@@ -131,13 +143,7 @@ async fn devices_that_hold_a_thread_are_written_down_and_named_to_another_worker
     let library = program.nvml.as_deref().map(bytes);
     tokio::spawn(serve(listener, library, bytes(&program.sysroot)));
     let mut worker = Worker::start(&program).await.expect("the offered one");
-    let mut child = tokio::process::Command::new("sleep")
-        .arg("60")
-        .kill_on_drop(true)
-        .spawn()
-        .expect("sleep");
-    let pid = child.id().expect("a pid");
-    let start = crate::process::identify(pid).expect("it runs").start_ticks;
+    let (mut child, pid, start) = sleeping();
     let record = |pid: u32| program.records.join(pid.to_string());
     let text = format!("{start} 1 1\nsys/a device\nsys/b\n");
     std::fs::write(record(pid), text).expect("a record");
@@ -210,13 +216,7 @@ async fn a_record_of_an_earlier_kerfd_with_the_same_pid_is_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let own = std::process::id();
     let start = crate::process::identify(own).expect("it runs").start_ticks;
-    let mut child = tokio::process::Command::new("sleep")
-        .arg("60")
-        .kill_on_drop(true)
-        .spawn()
-        .expect("sleep");
-    let pid = child.id().expect("a pid");
-    let child_start = crate::process::identify(pid).expect("it runs").start_ticks;
+    let (mut child, pid, child_start) = sleeping();
     let write = |owner: u64| {
         let text = format!("{child_start} {own} {owner}\n");
         std::fs::write(folder.path().join(pid.to_string()), text).expect("a record");

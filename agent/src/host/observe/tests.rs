@@ -41,16 +41,20 @@ fn news(bench: &mut Bench, before: usize) -> Vec<String> {
     bench.told().split_off(before)
 }
 
-const OTHER: &str = "0000:99:00.0";
+/// An owner that has seen a device at this address and something else, which is the other address.
+fn bench_with(pci: PciAddress) -> (Bench, PciAddress) {
+    let mut bench = Bench::new();
+    let other = "0000:99:00.0".parse().expect("an address");
+    bench.host.inventory.map = Arc::new(with(&[pci, other]));
+    (bench, other)
+}
 
 #[tokio::test]
 async fn an_amd_gpu_that_was_silent_and_goes_is_told_of_once() {
-    let mut bench = Bench::new();
-    let other = OTHER.parse().expect("an address");
     let gpu = fixture::amd(0);
     let pci = gpu.pci;
+    let (mut bench, other) = bench_with(pci);
     bench.host.take_amd(gpu);
-    bench.host.inventory.map = Arc::new(with(&[pci, other]));
     bench.host.amd_failed(pci, &stuck());
     let before = news(&mut bench, 0).len();
     for _ in 0..2 {
@@ -69,12 +73,10 @@ async fn an_amd_gpu_that_was_silent_and_goes_is_told_of_once() {
 
 #[tokio::test]
 async fn a_gpu_that_went_to_another_driver_is_told_when_it_goes_altogether() {
-    let mut bench = Bench::new();
-    let other = OTHER.parse().expect("an address");
     let gpu = fixture::gpu(0);
     let pci = gpu.pci;
+    let (mut bench, other) = bench_with(pci);
     bench.host.take_gpu(gpu);
-    bench.host.inventory.map = Arc::new(with(&[pci, other]));
     let mut before = news(&mut bench, 0).len();
     // Bound to vfio-pci, say: the driver lists it no longer, and the bus does.
     bench.host.listed = Some(Vec::new());
@@ -99,12 +101,10 @@ async fn a_gpu_that_went_to_another_driver_is_told_when_it_goes_altogether() {
 
 #[tokio::test]
 async fn a_gpu_that_was_silent_and_goes_is_told_by_who_reads_it_alone() {
-    let mut bench = Bench::new();
-    let other = OTHER.parse().expect("an address");
     let gpu = fixture::gpu(0);
     let pci = gpu.pci;
+    let (mut bench, other) = bench_with(pci);
     bench.host.take_gpu(gpu);
-    bench.host.inventory.map = Arc::new(with(&[pci, other]));
     let key = crate::hardware::GpuKey::Pci(pci);
     bench.host.gpu_failed(key, &stuck());
     let before = news(&mut bench, 0).len();

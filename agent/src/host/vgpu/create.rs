@@ -1,5 +1,6 @@
 //! A vGPU is made: the record first, then the write, then what was read back.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use kerf_types::layout::GpuSelector;
@@ -9,7 +10,7 @@ use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuU
 
 use super::{Host, HostError, NewVgpu, VgpuRefusal, judge};
 use crate::errors::chain;
-use crate::host::{moved, now};
+use crate::host::now;
 use crate::store::{VgpuRow, VgpuState, WorkRow};
 
 impl Host {
@@ -137,10 +138,8 @@ impl Host {
     pub(in crate::host) fn must_be_free(&self, gpu: PciAddress) -> Result<(), HostError> {
         self.refuse_if_shared(gpu, format!("GPU {gpu}"))?;
         let mut leases = self.leases.values();
-        let known = self.gpu(gpu).ok();
-        let has_moved =
-            |subject: &Subject| known.is_some_and(|known| moved::has_moved_to(subject, known));
-        let on_it = |subject: &Subject| subject.gpu() == gpu || has_moved(subject);
+        let here = BTreeSet::from([gpu]);
+        let on_it = |subject: &Subject| self.is_on_any(subject, &here);
         match leases.find(|row| row.lease.subjects.iter().any(on_it)) {
             None => Ok(()),
             Some(row) => Err(HostError::Busy {

@@ -1,6 +1,12 @@
 //! What is picked on public machines, and what is said where nothing can be.
 
+use std::sync::Arc;
+
 use clap::Parser;
+use kerf_partitioner::topology::Site;
+use kerf_planner::rings::DeviceSet;
+use kerf_types::map::{Accelerator, Vendor};
+use kerf_types::{HostMap, Inventory};
 use serde_json::{Value, json};
 
 use super::{Args, Machine, PickError, Picked, pick};
@@ -52,6 +58,35 @@ fn document(text: &str, words: &[&str]) -> Value {
 
 fn gpus(words: &[&str]) -> Vec<usize> {
     picked(SMALL, words).expect("a set").gpus
+}
+
+/// As the matrix does: `neuron2` comes before `neuron10`.
+#[test]
+fn devices_without_an_address_are_numbered_as_in_the_matrix() {
+    let at = "0000:01:00.0".parse().expect("an address");
+    let one = |number: u32| Accelerator {
+        id: format!("neuron{number}"),
+        pci: None,
+        ..Accelerator::at(at, Vendor::Aws)
+    };
+    let found = Inventory {
+        map: Arc::new(HostMap {
+            accelerators: (0..12).map(one).collect(),
+            ..HostMap::default()
+        }),
+        ..Inventory::default()
+    };
+    let machine = Machine::of_inventory(&found).expect("few");
+    let ids = machine.ids(DeviceSet::first(12));
+    let expected: Vec<String> = (0..12).map(|number| format!("neuron{number}")).collect();
+    assert_eq!(ids, expected);
+    let site = Site::new(&found);
+    let matrix: Vec<&str> = site
+        .accelerators()
+        .iter()
+        .map(|one| one.id.as_str())
+        .collect();
+    assert_eq!(matrix, expected);
 }
 
 #[test]

@@ -12,9 +12,9 @@ use kerf_types::Gpu;
 use kerf_types::sharing::{Interval, Sharing, TimeSlice};
 
 use super::{Setting, Shared, Turn};
-use crate::hardware::{Deadlines, Hardware, WorkerProgram};
-use crate::host::fixture;
+use crate::hardware::Hardware;
 use crate::host::sharing::tests::nothing_shared;
+use crate::host::{bench, fixture};
 
 /// Takes a time slice, writes it down, and reads it back.
 const SMI: &str = r#"#!/bin/sh
@@ -30,21 +30,8 @@ esac
 
 /// No setting of a time slice asks for a worker.
 fn no_hardware(folder: &Path) -> Arc<Hardware> {
-    let program = WorkerProgram {
-        program: folder.join("none"),
-        nvml: None,
-        sysroot: folder.to_owned(),
-        simulated: None,
-        records: folder.join("workers"),
-        socket: folder.join("none.sock"),
-    };
-    let deadlines = Deadlines {
-        call: std::time::Duration::ZERO,
-        open: std::time::Duration::ZERO,
-        step: std::time::Duration::ZERO,
-    };
     let metrics = Arc::new(SelfMetrics::try_new().expect("metrics"));
-    Arc::new(Hardware::new(program, deadlines, metrics))
+    Arc::new(bench::hardware(folder, metrics))
 }
 
 struct Bench {

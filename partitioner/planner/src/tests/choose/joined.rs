@@ -6,19 +6,23 @@ use kerf_types::inventory::{NvLink, NvLinkRemote};
 
 use super::World;
 
+/// A link that is up.
+fn link(remote: NvLinkRemote) -> Vec<NvLink> {
+    vec![NvLink {
+        link: 0,
+        active: true,
+        version: 4,
+        remote,
+    }]
+}
+
 #[test]
 fn nvlink_joins_what_is_given_together() {
     let mut world = World::new(4);
     let pci: Vec<_> = world.gpus.iter().map(|gpu| gpu.pci).collect();
     for (gpu, peer) in [(0, 2), (2, 0), (1, 3), (3, 1)] {
         world.gpus[gpu].mig_mode = MigMode::Disabled;
-        let remote = NvLinkRemote::Gpu(pci[peer]);
-        world.gpus[gpu].nvlinks = vec![NvLink {
-            link: 0,
-            active: true,
-            version: 4,
-            remote,
-        }];
+        world.gpus[gpu].nvlinks = link(NvLinkRemote::Gpu(pci[peer]));
     }
     assert_eq!(world.ask("nvlink:2"), "0 2");
     assert_eq!(world.ask("gpu:2"), "0 1");
@@ -55,12 +59,7 @@ fn switches_that_are_not_on_the_bus_join_one_clique() {
     let mut world = World::new(4);
     for (gpu, clique) in world.gpus.iter_mut().zip([7, 7, 8, 8]) {
         gpu.mig_mode = MigMode::Disabled;
-        gpu.nvlinks = vec![NvLink {
-            link: 0,
-            active: true,
-            version: 5,
-            remote: NvLinkRemote::Switch(None),
-        }];
+        gpu.nvlinks = link(NvLinkRemote::Switch(None));
         gpu.fabric = Some(Fabric {
             state: FabricState::Completed,
             status: Some(0),
