@@ -151,6 +151,47 @@ pub fn ensure_channels(root: &Root, channels: &[u32]) -> Result<Vec<DeviceNode>,
     )
 }
 
+/// Gives every node of the driver that exists its name in `/dev/char`. The driver's own tools make nodes without one,
+/// and a systemd that reads its units anew looks for a container's devices there: without the names it takes them away.
+///
+/// A node of a major that the driver does not have is left alone.
+pub fn link_known(root: &Root) -> Result<(), NodeError> {
+    let majors = majors::character_drivers(root).map_err(|cause| NodeError::Table { cause })?;
+    let is_drivers = |major: u32| {
+        let mut names = majors.iter().filter(|(known, _)| *known == major);
+        names.any(|(_, name)| name.starts_with("nvidia"))
+    };
+    let folders = ["dev", "dev/nvidia-caps", "dev/nvidia-caps-imex-channels"];
+    for path in folders {
+        let Ok(folder) = root.folder(path) else {
+            continue;
+        };
+        let names = root
+            .list(path)
+            .map_err(|cause| NodeError::Table { cause })?;
+        for name in names.iter().filter(|name| is_nodes_name(name)) {
+            let Ok(facts) = fstatat(folder.as_fd(), name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
+            else {
+                continue;
+            };
+            let kind = SFlag::from_bits_truncate(facts.st_mode) & SFlag::S_IFMT;
+            let number = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);
+            let (major, minor) = (number(major(facts.st_rdev)), number(minor(facts.st_rdev)));
+            if kind == SFlag::S_IFCHR && is_drivers(major) {
+                let path = format!("/{path}/{name}");
+                ensure_link(root, &DeviceNode { path, major, minor })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_nodes_name(name: &str) -> bool {
+    ["nvidia", CAPABILITIES.prefix, CHANNELS.prefix]
+        .iter()
+        .any(|beginning| name.starts_with(beginning))
+}
+
 fn make(
     root: &Root,
     kind: &Kind,

@@ -1,10 +1,12 @@
 //! CDI files: how a runtime that knows nothing of kerf learns which device nodes a name means.
 //!
-//! `kerf.dev/lease=<id>` exists only while its lease does. Standing names (`kerf.dev/slice=…`,
-//! `kerf.dev/gpu=…`) carry a createRuntime hook that takes the lease for the container or fails the start.
-//! Files are replaced by rename, so that a reader never sees half of one.
+//! `kerf.dev/lease=<id>` exists only while its lease does, and means it as it is: whoever made the lease knows for whom.
+//! Standing names (`kerf.dev/slice=…`, `kerf.dev/gpu=…`) carry a createRuntime hook that takes the lease for the
+//! container or fails the start. Files are replaced by rename, so that a reader never sees half of one.
 
-mod spec;
+pub mod check;
+pub mod registry;
+pub mod spec;
 #[cfg(test)]
 mod tests;
 
@@ -16,25 +18,27 @@ use kerf_runtime::frame::{DeviceNode, MountEntry};
 use kerf_types::VENDOR;
 
 use crate::files::{self, Durability};
-use spec::{Device, Hook, Spec};
-
-/// Lowest version that has what we use: `hostPath` of device nodes, and names that begin with a digit.
-const CDI_VERSION: &str = "0.5.0";
+use spec::{Device, Document, Edits, Hook, Mount, Node};
 
 /// The environment of the hook. runc hands its own one down to a hook that has none, and that is what the
 /// engine was started with; an empty list does not survive the way through a container's `config.json`. So
 /// there is one variable, which `kerf-runtime` does not read.
-const HOOK_ENV: [&str; 1] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+const HOOK_ENV: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The name that stands for every GPU which is not cut, at once.
+pub const ALL: &str = "all";
 
 /// A device under a CDI name: its nodes and mounts, and what its hook claims.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CdiDevice {
     /// Device nodes.
     pub nodes: Vec<DeviceNode>,
-    /// Mounts.
+    /// Mounts of its own.
     pub mounts: Vec<MountEntry>,
     /// Environment.
     pub env: Vec<String>,
+    /// Groups that may open its nodes, where not everybody may.
+    pub gids: Vec<u32>,
 }
 
 /// The classes of names that kerf gives.
@@ -57,6 +61,11 @@ impl Class {
             Self::Gpu => "gpu",
         }
     }
+
+    /// Whether its names are for whoever comes, and so have to be claimed.
+    fn is_claimed(self) -> bool {
+        self != Self::Lease
+    }
 }
 
 /// The folder in which our CDI files lie.
@@ -77,11 +86,13 @@ impl CdiFolder {
         }
     }
 
-    /// Writes the standing names of a class; none at all removes the file.
+    /// Writes the standing names of a class; none at all removes the file. `common` is what every container gets with
+    /// any of them.
     pub fn write_standing(
         &self,
         class: Class,
         devices: &BTreeMap<String, CdiDevice>,
+        common: &[MountEntry],
     ) -> io::Result<()> {
         let path = self
             .folder
@@ -89,13 +100,19 @@ impl CdiFolder {
         if devices.is_empty() {
             return files::remove(&path);
         }
-        self.write(&path, class, devices)
+        write(&path, &self.document(class, devices, common)?)
     }
 
     /// Writes the name of one lease.
-    pub fn write_lease(&self, id: &str, device: &CdiDevice) -> io::Result<()> {
+    pub fn write_lease(
+        &self,
+        id: &str,
+        device: &CdiDevice,
+        common: &[MountEntry],
+    ) -> io::Result<()> {
         let devices = BTreeMap::from([(id.to_owned(), device.clone())]);
-        self.write(&self.lease_path(id), Class::Lease, &devices)
+        let document = self.document(Class::Lease, &devices, common)?;
+        write(&self.lease_path(id), &document)
     }
 
     /// Withdraws the name of a lease.
@@ -129,44 +146,77 @@ impl CdiFolder {
         Ok(())
     }
 
-    fn lease_path(&self, id: &str) -> PathBuf {
-        self.folder.join(format!("{VENDOR}-lease-{id}.json"))
-    }
-
-    fn write(
+    /// The document of a class, in the lowest version that has what it uses.
+    pub fn document(
         &self,
-        path: &Path,
         class: Class,
         devices: &BTreeMap<String, CdiDevice>,
-    ) -> io::Result<()> {
-        let socket = self.socket.to_str().ok_or_else(|| not_utf8(&self.socket))?;
-        let claims: Vec<String> = devices
-            .keys()
-            .map(|name| format!("{}={name}", class.as_str()))
+        common: &[MountEntry],
+    ) -> io::Result<Document> {
+        let devices: io::Result<Vec<Device>> = devices
+            .iter()
+            .map(|(name, device)| self.device(class, name, device))
             .collect();
-        let claimed = devices.iter().zip(&claims);
-        let spec = Spec {
-            cdi_version: CDI_VERSION,
-            devices: claimed
-                .map(|((name, device), claim)| Device::new(name, device, self.hook(socket, claim)))
-                .collect(),
+        let mut document = Document {
+            annotations: BTreeMap::new(),
+            cdi_version: String::new(),
+            container_edits: Edits {
+                mounts: common.iter().map(Mount::from).collect(),
+                ..Edits::default()
+            },
+            devices: devices?,
             kind: format!("{VENDOR}/{}", class.as_str()),
         };
-        let mut text = serde_json::to_vec_pretty(&spec)?;
-        text.push(b'\n');
-        files::replace(path, &text, Durability::Volatile)
+        spec::lowest_version(&document).clone_into(&mut document.cdi_version);
+        Ok(document)
     }
 
-    fn hook<'a>(&'a self, socket: &'a str, claim: &'a str) -> Hook<'a> {
-        Hook {
-            args: vec!["kerf-runtime", "claim", "--socket", socket, claim],
-            env: &HOOK_ENV,
-            hook_name: "createRuntime",
-            path: &self.hook,
-        }
+    fn device(&self, class: Class, name: &str, device: &CdiDevice) -> io::Result<Device> {
+        let hooks = match class.is_claimed() {
+            true => vec![self.hook(&format!("{}={name}", class.as_str()))?],
+            false => Vec::new(),
+        };
+        Ok(Device {
+            annotations: BTreeMap::new(),
+            container_edits: Edits {
+                additional_gids: device.gids.clone(),
+                device_nodes: device.nodes.iter().map(Node::from).collect(),
+                env: device.env.clone(),
+                hooks,
+                mounts: device.mounts.iter().map(Mount::from).collect(),
+                ..Edits::default()
+            },
+            name: name.to_owned(),
+        })
+    }
+
+    fn hook(&self, claim: &str) -> io::Result<Hook> {
+        let socket = spec::text(&self.socket)?;
+        let args = ["kerf-runtime", "claim", "--socket", socket, claim];
+        Ok(Hook {
+            args: args.map(str::to_owned).to_vec(),
+            env: vec![HOOK_ENV.to_owned()],
+            hook_name: "createRuntime".to_owned(),
+            path: self.hook.clone(),
+            timeout: None,
+        })
+    }
+
+    fn lease_path(&self, id: &str) -> PathBuf {
+        self.folder.join(file_name(Class::Lease, id))
     }
 }
 
-fn not_utf8(path: &Path) -> io::Error {
-    io::Error::other(format!("{} is not UTF-8", path.display()))
+/// The name of the file of a class, or of one lease.
+pub fn file_name(class: Class, lease: &str) -> String {
+    match class {
+        Class::Lease => format!("{VENDOR}-lease-{lease}.json"),
+        other => format!("{VENDOR}-{}.json", other.as_str()),
+    }
+}
+
+fn write(path: &Path, document: &Document) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(document)?;
+    text.push(b'\n');
+    files::replace(path, &text, Durability::Volatile)
 }

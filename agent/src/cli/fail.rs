@@ -1,7 +1,7 @@
 //! What can go wrong, in words for the one who typed the command, with what to do about it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kerf_api::convert::ConvertError;
 use kerf_api::json::checkpoint::Nameless;
@@ -158,10 +158,12 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
-    /// A page of the manual could not be written.
-    #[error("cannot write {}", path.display())]
-    Page {
-        /// The page, or its folder.
+    /// A file could not be read or written.
+    #[error("cannot {operation} {}", path.display())]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file, or its folder.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -190,6 +192,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// For `map_err`: a file could not be read or written.
+    pub fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::File {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
     /// For `map_err`: kerfd refused to `what`.
     pub fn call(what: &'static str) -> impl Fn(Status) -> Self {
         move |status| Self::Call {

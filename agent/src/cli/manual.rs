@@ -26,11 +26,10 @@ pub type Page = (String, Vec<u8>);
 
 /// Writes the pages.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let failed = |path: PathBuf| move |source| Failure::Page { path, source };
-    std::fs::create_dir_all(&args.dir).map_err(failed(args.dir.clone()))?;
-    for (name, text) in pages().map_err(failed(args.dir.clone()))? {
+    std::fs::create_dir_all(&args.dir).map_err(Failure::file("write", &args.dir))?;
+    for (name, text) in pages().map_err(Failure::file("write", &args.dir))? {
         let path = args.dir.join(name);
-        std::fs::write(&path, text).map_err(failed(path.clone()))?;
+        std::fs::write(&path, text).map_err(Failure::file("write", &path))?;
     }
     Ok(Exit::Done)
 }

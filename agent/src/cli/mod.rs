@@ -13,6 +13,7 @@ mod apply;
 mod assert;
 pub mod batch;
 mod cancel;
+mod cdi;
 mod checkpoint;
 mod client;
 mod completion;
@@ -139,6 +140,9 @@ enum Verb {
     /// Leases: promises of slices and GPUs
     #[command(subcommand)]
     Lease(lease::Verb),
+    /// CDI names: what runtimes find on this host
+    #[command(subcommand)]
+    Cdi(cdi::Verb),
     /// Close the driver for work on it or on a GPU, and open it again
     #[command(subcommand)]
     Maintenance(maintenance::Verb),
@@ -273,6 +277,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Logs(args) => logs::run(&args, context).await,
         Verb::Cancel(args) => cancel::run(&args, context).await,
         Verb::Lease(verb) => lease::run(&verb, context).await,
+        Verb::Cdi(verb) => cdi::run(&verb, context).await,
         Verb::Maintenance(verb) => maintenance::run(&verb, context).await,
         Verb::Vgpu(verb) => vgpu::run(&verb, context).await,
         Verb::Events(args) => events::run(&args, context).await,

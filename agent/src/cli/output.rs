@@ -56,9 +56,6 @@ pub fn put(file: Option<&Path>, text: &str, context: &Context) -> Result<(), Fai
     };
     // A bare name has an empty parent, which means this folder.
     let whole = Path::new(".").join(path);
-    let failed = |source| Failure::Page {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Failure::file("write", path);
     replace(&whole, text.as_bytes(), Durability::Synced).map_err(failed)
 }

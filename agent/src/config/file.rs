@@ -42,6 +42,8 @@ table!(
         cdi_dir: PathBuf,
         /// Default `/`.
         sysroot: PathBuf,
+        /// Where NVIDIA's driver is installed, such as `/run/nvidia/driver` of a driver in a container. Default: `sysroot`.
+        driver_root: PathBuf,
         /// Driver library, or `none`. Default: found in the usual places of Debian and Red Hat.
         nvml: PathBuf,
         /// Default: beside kerfd, else `/usr/lib/kerf/kerf-partitioner`.
@@ -177,11 +179,13 @@ impl FileConfig {
 impl PathsTable {
     fn resolve(self, programs: &Path) -> Paths {
         let or = |given: Option<PathBuf>, usual: &str| given.unwrap_or_else(|| usual.into());
+        let sysroot = or(self.sysroot, "/");
         Paths {
             run_dir: or(self.run_dir, "/run/kerf"),
             state_dir: or(self.state_dir, "/var/lib/kerf"),
             cdi_dir: or(self.cdi_dir, "/var/run/cdi"),
-            sysroot: or(self.sysroot, "/"),
+            driver_root: self.driver_root.unwrap_or_else(|| sysroot.clone()),
+            sysroot,
             nvml: self
                 .nvml
                 .or_else(kerf_partitioner::library::usual)
@@ -288,6 +292,7 @@ impl From<&Config> for FileConfig {
                 state_dir: Some(paths.state_dir),
                 cdi_dir: Some(paths.cdi_dir),
                 sysroot: Some(paths.sysroot),
+                driver_root: Some(paths.driver_root),
                 nvml: Some(paths.nvml.unwrap_or_else(|| "none".into())),
                 partitioner: Some(paths.partitioner),
                 runtime: Some(paths.runtime),

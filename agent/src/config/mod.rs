@@ -73,6 +73,8 @@ pub struct Paths {
     pub cdi_dir: PathBuf,
     /// Root of `/sys`, `/proc/driver` and `/dev` of the machine.
     pub sysroot: PathBuf,
+    /// Root under which NVIDIA's driver is installed: its libraries, programs and firmware.
+    pub driver_root: PathBuf,
     /// The driver's library; `None` on a host without NVIDIA GPUs.
     pub nvml: Option<PathBuf>,
     /// The worker's program.

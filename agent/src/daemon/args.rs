@@ -136,6 +136,7 @@ impl Args {
         let has_library = machine::has_library(name);
         config.paths.nvml = has_library.then(|| folder.join("libnvidia-ml.so.1"));
         config.paths.sysroot = folder.join("root");
+        config.paths.driver_root = folder.join("root");
         config.simulate = Some(name.to_owned());
     }
 }

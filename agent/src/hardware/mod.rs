@@ -227,7 +227,8 @@ impl Hardware {
         }
     }
 
-    /// Makes missing device nodes of capabilities and returns all that were asked for.
+    /// Makes missing device nodes of capabilities and returns all that were asked for. Every node of the driver gets
+    /// its name in `/dev/char` as well.
     pub async fn ensure_nodes(
         &self,
         capability_minors: Vec<u32>,

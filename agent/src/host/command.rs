@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     HoldFor, HostError, HostView, Maintenance, Reserve, SharedView, Told, layout, vgpu, view,
 };
+use crate::cdi::spec::Document;
 use crate::config::{Config, GpuLabels};
 use crate::store::VgpuRow;
 
@@ -185,6 +186,11 @@ pub enum Command {
         by: Option<u32>,
         /// The ended lease.
         reply: Reply<Lease>,
+    },
+    /// The CDI documents of what stands now, by the names of their files.
+    Cdi {
+        /// They.
+        reply: Reply<Vec<(String, Document)>>,
     },
     /// A container is being made, or claims a standing name.
     Launch {

@@ -1,17 +1,20 @@
 //! The device nodes, environment and mounts that a lease stands for.
 
-use std::collections::BTreeMap;
+mod drm;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use kerf_runtime::frame::{DeviceNode, Grant, MountEntry};
+use kerf_runtime::frame::{DeviceNode, Grant};
 use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Gpu, GpuInstance, PciAddress};
 use nix::sys::stat::{major, minor};
 
 use super::view::with_only;
-use super::{Host, HostError, libraries, locality};
-use crate::cdi::CdiDevice;
+use super::{Host, HostError, locality};
+use crate::cdi::{self, CdiDevice};
+use crate::errors::chain;
 
 /// Nodes that every container with a GPU needs.
 const COMMON: [&str; 2] = ["/dev/nvidiactl", "/dev/nvidia-uvm"];
@@ -20,24 +23,30 @@ const COMMON: [&str; 2] = ["/dev/nvidiactl", "/dev/nvidia-uvm"];
 /// made its nodes by hand may lack it, and CUDA runs without.
 const OPTIONAL: &str = "/dev/nvidia-uvm-tools";
 
+/// What is not well where a node has no name there.
+const LINKS: &str = "links in /dev/char";
+
 impl Host {
     /// Everything that the container of a lease gets.
     pub(super) async fn grant_of(&mut self, lease: &Lease) -> Result<Grant, HostError> {
         let device = self.lease_device(lease).await?;
         let (cpuset_cpus, cpuset_mems) = locality::cpuset(&self.inventory, lease);
-        let mut env = device.env;
-        env.push(format!("KERF_LEASE={}", lease.id));
         Ok(Grant {
             lease_id: lease.id.to_string(),
             fence: lease.fence.0,
             devices: device.nodes,
             cpuset_cpus,
             cpuset_mems,
-            env,
-            mounts: device.mounts,
+            env: device.env,
+            mounts: self
+                .driver_files
+                .iter()
+                .cloned()
+                .chain(device.mounts)
+                .collect(),
             offers: Vec::new(),
             claimed: Vec::new(),
-            additional_gids: Vec::new(),
+            additional_gids: device.gids,
         })
     }
 
@@ -45,11 +54,7 @@ impl Host {
     pub(super) async fn lease_device(&mut self, lease: &Lease) -> Result<CdiDevice, HostError> {
         let mut nodes = BTreeMap::new();
         let mut names = Vec::new();
-        let mut extra = CdiDevice {
-            nodes: Vec::new(),
-            mounts: self.mounts(),
-            env: Vec::new(),
-        };
+        let mut extra = CdiDevice::default();
         for subject in &lease.subjects {
             self.add_share(subject, &mut extra)?;
             let device = match subject {
@@ -75,9 +80,13 @@ impl Host {
                     if live.uuid != *uuid || live.mig_mode.is_on() || !live.health.is_ok() {
                         return Err(gone(format!("GPU {gpu} ({uuid})")));
                     }
-                    self.gpu_device(*gpu)?
+                    match subject.share() {
+                        Some(_) => self.gpu_device(*gpu)?,
+                        None => self.whole_device(*gpu)?,
+                    }
                 }
             };
+            extra.gids.extend(device.gids);
             nodes.extend(
                 device
                     .nodes
@@ -92,6 +101,10 @@ impl Host {
         let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
         extra.env.insert(0, visible);
         extra.env.extend(locality::variables(lease));
+        // By which a container that has the lease by its CDI name alone is found.
+        extra.env.push(format!("KERF_LEASE={}", lease.id));
+        extra.gids.sort_unstable();
+        extra.gids.dedup();
         Ok(CdiDevice {
             nodes: nodes.into_values().collect(),
             ..extra
@@ -158,7 +171,21 @@ impl Host {
             .is_some_and(|(path, numbers)| self.node(path, Some(*numbers)).is_ok())
     }
 
-    /// The device of a whole GPU.
+    /// A GPU that belongs to one container: as such it has its nodes of the DRM subsystem as well.
+    fn whole_device(&self, pci: PciAddress) -> Result<CdiDevice, HostError> {
+        let mut device = self.gpu_device(pci)?;
+        for path in drm::nodes(&self.config.paths.sysroot, pci) {
+            let node = self.node(&path, None)?;
+            if node.gid != 0 && node.file_mode & 0o006 != 0o006 {
+                device.gids.push(node.gid);
+            }
+            device.nodes.push(node);
+        }
+        device.gids.dedup();
+        Ok(device)
+    }
+
+    /// What opens a GPU: its own node, and those that all GPUs share.
     pub(super) fn gpu_device(&self, pci: PciAddress) -> Result<CdiDevice, HostError> {
         let gpu = self.gpu(pci)?;
         let own = PathBuf::from(format!("/dev/nvidia{}", gpu.minor));
@@ -172,8 +199,8 @@ impl Host {
         let env = vec![format!("NVIDIA_VISIBLE_DEVICES={}", gpu.uuid)];
         Ok(CdiDevice {
             nodes,
-            mounts: self.mounts(),
             env,
+            ..CdiDevice::default()
         })
     }
 
@@ -213,29 +240,6 @@ impl Host {
         })
     }
 
-    /// The driver's libraries, under their own names and under those that programs look for.
-    fn mounts(&self) -> Vec<MountEntry> {
-        let mut mounts = Vec::new();
-        for library in &self.libraries {
-            let Ok(inside) = library.strip_prefix(&self.config.paths.sysroot) else {
-                continue;
-            };
-            let inside = Path::new("/").join(inside);
-            let short = libraries::soname(library).map(|name| inside.with_file_name(name));
-            for destination in [Some(inside), short].into_iter().flatten() {
-                mounts.push(MountEntry {
-                    source: library.clone(),
-                    destination,
-                    options: ["ro", "nosuid", "nodev", "bind"]
-                        .map(str::to_owned)
-                        .to_vec(),
-                    kind: "bind".to_owned(),
-                });
-            }
-        }
-        mounts
-    }
-
     /// The CDI devices that stand now: every slice that can be claimed, and every GPU that is not cut. A share has no
     /// name that stands: it comes by an ask or by a lease.
     pub(super) async fn standing_devices(&mut self) -> super::publish::Standing {
@@ -258,19 +262,48 @@ impl Host {
                 Err(error) => self.node_trouble(&error),
             }
         }
+        let mut all = CdiDevice::default();
         for gpu in self.inventory.gpus.clone() {
             if gpu.mig_mode.is_on() || !gpu.health.is_ok() || self.shared.of(gpu.pci).is_some() {
                 continue;
             }
-            match self.gpu_device(gpu.pci) {
+            match self.whole_device(gpu.pci) {
                 Ok(device) => {
+                    join(&mut all, &device);
                     standing.gpus.insert(gpu.pci.to_string(), device.clone());
                     standing.gpus.insert(gpu.uuid.to_string(), device);
                 }
                 Err(error) => self.node_trouble(&error),
             }
         }
+        if !all.nodes.is_empty() {
+            standing.gpus.insert(cdi::ALL.to_owned(), all);
+        }
+        standing.common = self.driver_files.clone();
         standing
+    }
+
+    /// Has the names in `/dev/char` made for nodes that are new: a systemd that reads its units anew would take them
+    /// away from containers otherwise. A host without that folder has nobody who looks there.
+    pub(super) async fn link_nodes(&mut self, standing: &super::publish::Standing) {
+        let devices = standing.slices.values().chain(standing.gpus.values());
+        let nodes = devices.flat_map(|device| &device.nodes);
+        let paths: BTreeSet<PathBuf> = nodes.map(|node| node.path.clone()).collect();
+        let folder = under(&self.config.paths.sysroot, Path::new("/dev/char"));
+        if paths.is_subset(&self.linked) || !folder.is_dir() {
+            return;
+        }
+        match self.hardware.ensure_nodes(Vec::new()).await {
+            Ok(_) => {
+                self.linked = paths;
+                self.recovered(LINKS);
+            }
+            Err(error) => {
+                let hint = "containers lose their devices when systemd reads its units anew; \
+                            see what stands in the way there";
+                self.degrade(LINKS, chain(&error), hint);
+            }
+        }
     }
 
     fn node_trouble(&mut self, error: &HostError) {
@@ -278,6 +311,28 @@ impl Host {
             let what = format!("device node {path}");
             self.degrade(&what, error.to_string(), error.hint());
         }
+    }
+}
+
+/// Adds a GPU to those before it. Nodes that all of them have stand once, and the one variable names them all.
+fn join(all: &mut CdiDevice, one: &CdiDevice) {
+    for node in &one.nodes {
+        if !all.nodes.iter().any(|known| known.path == node.path) {
+            all.nodes.push(node.clone());
+        }
+    }
+    all.gids.extend(&one.gids);
+    all.gids.sort_unstable();
+    all.gids.dedup();
+    match (
+        all.env.first_mut(),
+        one.env.first().and_then(|entry| entry.split_once('=')),
+    ) {
+        (Some(names), Some((_, name))) => {
+            names.push(',');
+            names.push_str(name);
+        }
+        _ => all.env.clone_from(&one.env),
     }
 }
 

@@ -1,6 +1,7 @@
 //! From an ask to a lease: choose, cut what is missing, write the lease down.
 
 use std::fmt;
+use std::io;
 use std::time::{Duration, Instant};
 
 use kerf_planner::Pick;
@@ -8,6 +9,7 @@ use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, ProfileId, SliceId, Timestamp};
 
 use super::{Host, HostError, locality, moved, now};
+use crate::cdi::{self, CdiDevice};
 use crate::process::BootMoment;
 use crate::store::{LeaseRow, Store};
 
@@ -31,7 +33,7 @@ pub enum Wanted {
     Ask(Ask),
     /// This slice, by the name of its place or by its MIG UUID.
     Slice(String),
-    /// This GPU, by address, UUID or index.
+    /// This GPU, by address, UUID or index; `all` for every one that is not cut or shared.
     Gpu(String),
 }
 
@@ -84,6 +86,7 @@ impl Host {
         let subjects = match &request.wanted {
             Wanted::Ask(ask) => self.serve(ask, request, &mut cuts).await,
             Wanted::Slice(name) => self.named_slice(name).map(|subject| vec![subject]),
+            Wanted::Gpu(name) if name == cdi::ALL => self.every_gpu(),
             Wanted::Gpu(name) => self.named_gpu(name).map(|subject| vec![subject]),
         };
         let outcome = match subjects {
@@ -253,6 +256,12 @@ impl Host {
         })
     }
 
+    /// Gives a lease its CDI name.
+    pub(super) fn write_lease_name(&self, id: LeaseId, device: &CdiDevice) -> io::Result<()> {
+        self.cdi
+            .write_lease(&id.to_string(), device, &self.driver_files)
+    }
+
     /// Writes down a new lease: store first, then its copy and its CDI name.
     async fn write_lease(
         &mut self,
@@ -297,8 +306,7 @@ impl Host {
         // The name is written first: a lease in the store ends the intents of its cuts, so nothing may fail
         // after it.
         let name = lease.id.to_string();
-        self.cdi
-            .write_lease(&name, &device)
+        self.write_lease_name(lease.id, &device)
             .map_err(HostError::Cdi)?;
         let row = LeaseRow {
             lease: lease.clone(),

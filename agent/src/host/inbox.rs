@@ -91,6 +91,7 @@ impl Host {
                 let outcome = self.release_by_request(lease, by).await;
                 drop(reply.send(outcome));
             }
+            Command::Cdi { reply } => drop(reply.send(self.cdi_documents().await)),
             Command::Launch {
                 request,
                 peer,
@@ -100,7 +101,7 @@ impl Host {
                 drop(reply.send(outcome));
             }
             Command::Started { lease, init } => self.container_started(lease, init),
-            Command::Gone { lease } => self.release(lease, "container_ended").await,
+            Command::Gone { lease } => self.container_gone(lease).await,
             Command::Daemon { told } => self.told_of_daemon(told),
             Command::Reconfigure { config } => self.config = config,
             Command::Vgpu(command) => self.vgpu(command).await,
@@ -134,6 +135,7 @@ impl Host {
         self.keep_shared();
         self.sweep_shared();
         self.note_holds();
+        self.find_carriers().await;
         self.expire_reservations().await;
         self.retry_releases().await;
         if self.degraded.contains_key("store") {

@@ -9,12 +9,14 @@ mod amd;
 #[cfg(test)]
 mod bench;
 mod blockers;
+mod carried;
 mod carry;
 mod changes;
 mod choice;
 mod command;
 mod degrade;
 mod devices;
+mod driver_files;
 mod error;
 mod execute;
 #[cfg(test)]
@@ -26,7 +28,6 @@ mod inbox;
 mod kept;
 mod launch;
 mod layout;
-mod libraries;
 pub mod locality;
 mod maintenance;
 mod mend;
@@ -122,9 +123,12 @@ pub struct Host {
     listed_amd: Vec<PciAddress>,
     /// Memory modes that AMD GPUs were asked for and do not have yet.
     amd_requests: amd::Requests,
-    libraries: Vec<std::path::PathBuf>,
+    /// What a container gets of the driver's files.
+    driver_files: Vec<kerf_runtime::frame::MountEntry>,
     /// Device nodes of capabilities that were seen, by minor: path and numbers.
     capabilities: BTreeMap<u32, (std::path::PathBuf, (u32, u32))>,
+    /// Nodes whose names in `/dev/char` were made or checked.
+    linked: BTreeSet<std::path::PathBuf>,
     leases: BTreeMap<LeaseId, LeaseRow>,
     lives: view::Lives,
     /// Slices and GPUs with a CDI entry, to see what is added and what goes.
@@ -209,9 +213,10 @@ impl Host {
             listed: None,
             listed_amd: Vec::new(),
             amd_requests: amd::Requests::new(),
-            libraries: Vec::new(),
+            driver_files: Vec::new(),
             capabilities: BTreeMap::new(),
             lives: view::Lives::default(),
+            linked: BTreeSet::new(),
             leases: BTreeMap::new(),
             standing: None,
             standing_doubted: false,

@@ -34,6 +34,25 @@ impl Host {
         self.slice_subject(slice.id)
     }
 
+    /// Every GPU that has a name of its own, all of them free.
+    pub(super) fn every_gpu(&self) -> Result<Vec<Subject>, HostError> {
+        let gpus = self.inventory.gpus.iter();
+        let whole = gpus.filter(|gpu| {
+            !gpu.mig_mode.is_on() && gpu.health.is_ok() && self.shared.of(gpu.pci).is_none()
+        });
+        let subjects: Result<Vec<Subject>, HostError> = whole
+            .map(|gpu| self.named_gpu(&gpu.pci.to_string()))
+            .collect();
+        let subjects = subjects?;
+        if subjects.is_empty() {
+            return Err(HostError::NotFound {
+                what: "GPU that is not cut",
+                name: "all".to_owned(),
+            });
+        }
+        Ok(subjects)
+    }
+
     /// The GPU of that address, UUID or index, free for a new lease as a whole.
     pub(super) fn named_gpu(&self, name: &str) -> Result<Subject, HostError> {
         let gpu = self

@@ -55,7 +55,7 @@ impl Host {
         self.recovered("driver");
         self.forget_moved();
         self.note_missing(count);
-        self.find_libraries();
+        self.find_driver_files();
     }
 
     /// Takes over what the driver is; returns how many GPUs it counts.

@@ -6,13 +6,16 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use kerf_runtime::frame::MountEntry;
+use kerf_types::lease::Lease;
 use kerf_types::{HostMap, Inventory};
 
 use super::layout::Sight;
 use super::recover::STARTING;
 use super::vgpu::VgpuUses;
 use super::{Host, HostError, HostView, SharedView};
-use crate::cdi::{CdiDevice, Class};
+use crate::cdi::spec::Document;
+use crate::cdi::{self, CdiDevice, Class};
 use crate::config::Config;
 use crate::errors::chain;
 
@@ -21,6 +24,8 @@ use crate::errors::chain;
 pub(super) struct Standing {
     pub slices: BTreeMap<String, CdiDevice>,
     pub gpus: BTreeMap<String, CdiDevice>,
+    /// What every container gets with any of them.
+    pub common: Vec<MountEntry>,
 }
 
 /// An event that waits for the picture which shows what it tells of.
@@ -42,6 +47,7 @@ impl Standing {
         let mut both = self.clone();
         both.slices.extend(newer.slices.clone());
         both.gpus.extend(newer.gpus.clone());
+        both.common.clone_from(&newer.common);
         both
     }
 }
@@ -117,6 +123,7 @@ impl Host {
         }
         self.note_doubts();
         let next = self.standing_devices().await;
+        self.link_nodes(&next).await;
         if let Some(standing) = &self.standing {
             let both = standing.with(&next);
             self.write_standing(&both);
@@ -128,17 +135,53 @@ impl Host {
         self.publish_found();
     }
 
+    /// The CDI documents of what stands now, by the names of their files.
+    pub(super) async fn cdi_documents(&mut self) -> Result<Vec<(String, Document)>, HostError> {
+        let standing = self.standing_devices().await;
+        let mut documents = Vec::new();
+        for (class, devices) in [
+            (Class::Slice, &standing.slices),
+            (Class::Gpu, &standing.gpus),
+        ] {
+            if !devices.is_empty() {
+                let document = self.cdi.document(class, devices, &standing.common);
+                documents.push((cdi::file_name(class, ""), document.map_err(HostError::Cdi)?));
+            }
+        }
+        let leases: Vec<Lease> = self.leases.values().map(|row| row.lease.clone()).collect();
+        for lease in leases {
+            // One whose device is gone has no name either.
+            let Ok(device) = self.lease_device(&lease).await else {
+                continue;
+            };
+            let id = lease.id.to_string();
+            let devices = BTreeMap::from([(id.clone(), device)]);
+            let document = self.cdi.document(Class::Lease, &devices, &standing.common);
+            let name = cdi::file_name(Class::Lease, &id);
+            documents.push((name, document.map_err(HostError::Cdi)?));
+        }
+        Ok(documents)
+    }
+
     fn write_standing(&mut self, wanted: &Standing) {
         let known = self.standing.as_ref().filter(|_| !self.standing_doubted);
         if known == Some(wanted) {
             return;
         }
         let mut written = Ok(());
-        if known.is_none_or(|known| known.slices != wanted.slices) {
-            written = self.cdi.write_standing(Class::Slice, &wanted.slices);
-        }
-        if written.is_ok() && known.is_none_or(|known| known.gpus != wanted.gpus) {
-            written = self.cdi.write_standing(Class::Gpu, &wanted.gpus);
+        let known = known.filter(|known| known.common == wanted.common);
+        let classes = [
+            (
+                Class::Slice,
+                &wanted.slices,
+                known.map(|known| &known.slices),
+            ),
+            (Class::Gpu, &wanted.gpus, known.map(|known| &known.gpus)),
+        ];
+        for (class, devices, known) in classes {
+            if written.is_ok() && known != Some(devices) {
+                written = self.cdi.write_standing(class, devices, &wanted.common);
+            }
         }
         match written {
             Ok(()) => {

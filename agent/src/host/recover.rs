@@ -296,7 +296,7 @@ impl Host {
                 LeaseState::Active if row.lease.init.is_some() || row.pending.is_some() => {
                     watch::start(&self.handle, &row);
                     if let Ok(device) = self.lease_device(&row.lease).await
-                        && let Err(error) = self.cdi.write_lease(&id.to_string(), &device)
+                        && let Err(error) = self.write_lease_name(id, &device)
                     {
                         self.degrade("cdi", chain(&error), "check paths.cdi_dir");
                     }

@@ -29,12 +29,20 @@ impl Host {
         self.finish_release(id).await;
     }
 
+    /// The container of a lease has ended; another one may have it by its name.
+    pub(super) async fn container_gone(&mut self, id: LeaseId) {
+        if !self.find_carrier(id).await {
+            self.release(id, "container_ended").await;
+        }
+    }
+
     /// Ends a lease that nobody uses, because the user who asked for it (`by`) or an operator (`None`) says so.
     pub(super) async fn release_by_request(
         &mut self,
         id: LeaseId,
         by: Option<u32>,
     ) -> Result<Lease, HostError> {
+        self.find_carrier(id).await;
         let row = self
             .leases
             .get(&id)

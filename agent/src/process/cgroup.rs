@@ -56,6 +56,38 @@ pub fn of(pid: u32, container: &str) -> Option<Cgroup> {
     Cgroup::at(mount_point.join(below))
 }
 
+/// Namespace and name of the container that this process is in, as its cgroup tells: engines end its path with the
+/// container's name, and containerd begins it with the namespace where no systemd manages cgroups. The namespace is empty
+/// where the path does not say it.
+pub fn container_of(pid: u32) -> Option<(String, String)> {
+    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+    let groups = process.cgroups().ok()?;
+    let v1 =
+        |group: &&procfs::ProcessCGroup| group.controllers.iter().any(|name| name == "devices");
+    let group = groups.0.iter().find(v1).or(groups.0.first())?;
+    container_in(&group.pathname)
+}
+
+fn container_in(path: &str) -> Option<(String, String)> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).rev();
+    let last = parts.next()?;
+    // podman puts the container into a folder of the scope that is named for it.
+    let last = match last {
+        "container" => parts.next()?,
+        _ => last,
+    };
+    let scope = last.strip_suffix(".scope");
+    let name = match scope {
+        Some(scope) => scope.rsplit_once('-').map_or(scope, |(_, name)| name),
+        None => last.rsplit(':').next()?,
+    };
+    let namespace = match (scope, parts.next(), parts.next()) {
+        (None, Some(namespace), None) if !last.contains(':') => namespace,
+        _ => "",
+    };
+    Some((namespace.to_owned(), name.to_owned()))
+}
+
 /// The cgroup that is named for this container, for one whose first process was gone before it was looked at.
 pub fn named(container: &str) -> Option<Cgroup> {
     let (mount_point, _) = hierarchy("cgroup").or_else(|| hierarchy("cgroup2"))?;
@@ -127,7 +159,7 @@ fn is_named_for(path: &str, container: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cgroup, is_named_for, is_populated, search};
+    use super::{Cgroup, container_in, is_named_for, is_populated, search};
 
     #[test]
     fn only_the_containers_own_cgroup_counts() {
@@ -142,6 +174,27 @@ mod tests {
         ] {
             assert_eq!(is_named_for(path, "web-1"), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn a_cgroup_tells_whose_it_is() {
+        for (path, namespace, name) in [
+            ("/default/web-1", "default", "web-1"),
+            ("/web-1", "", "web-1"),
+            ("/system.slice/cri-containerd-0a1b.scope", "", "0a1b"),
+            ("/machine.slice/libpod-0a1b.scope/container", "", "0a1b"),
+            ("/machine.slice/libpod-0a1b.scope", "", "0a1b"),
+            ("/system.slice:cri-containerd:0a1b", "", "0a1b"),
+            ("/kubepods/besteffort/pod7/0a1b", "", "0a1b"),
+        ] {
+            let found = container_in(path).expect(path);
+            assert_eq!(
+                (found.0.as_str(), found.1.as_str()),
+                (namespace, name),
+                "{path}"
+            );
+        }
+        assert_eq!(container_in("/"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Facts about processes, always from the real `/proc`, and waiting for their end.
 
 mod boot;
+pub mod carriers;
 pub mod cgroup;
 pub mod holders;
 mod limits;

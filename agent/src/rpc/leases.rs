@@ -10,6 +10,7 @@ use tonic::{Code, Status};
 use super::Service;
 use super::auth::{Peer, Role};
 use super::status::with_hint;
+use crate::cdi::spec::Document;
 use crate::host::policy::may_ask;
 use crate::host::{Command, HostError, Reserve, Wanted};
 
@@ -94,6 +95,18 @@ impl Service {
             format!("launch.asks does not let namespace {namespace:?} ask for {ask:?}"),
             "an operator can add it to [launch.asks] in kerf.toml, or make the lease",
         ))
+    }
+
+    /// The CDI documents of what stands now.
+    pub(super) async fn cdi_files(&self) -> Result<v1::GetCdiResponse, Status> {
+        let files = self.host.ask(|reply| Command::Cdi { reply }).await?;
+        let file = |(name, document): (String, Document)| {
+            let json = serde_json::to_string(&document);
+            let json = json.map_err(|error| Status::internal(error.to_string()))?;
+            Ok(v1::CdiFile { name, json })
+        };
+        let files: Result<Vec<v1::CdiFile>, Status> = files.into_iter().map(file).collect();
+        Ok(v1::GetCdiResponse { files: files? })
     }
 
     pub(super) async fn end_lease(&self, peer: Peer, id: &str) -> Result<v1::Lease, Status> {

@@ -250,6 +250,16 @@ impl Kerf for Service {
         self.counted("release_lease", begun, outcome)
     }
 
+    async fn get_cdi(
+        &self,
+        request: Request<v1::GetCdiRequest>,
+    ) -> Result<Response<v1::GetCdiResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let outcome = self.cdi_files().await;
+        self.counted("get_cdi", begun, outcome)
+    }
+
     async fn import_image(
         &self,
         request: Request<Streaming<v1::ImportImageRequest>>,

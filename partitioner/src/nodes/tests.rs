@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 
 use kerf_types::DeviceMinor;
-use nix::sys::stat::{major, minor};
+use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
 use tempfile::TempDir;
 
-use super::{DeviceNode, NodeError, ensure, ensure_channels, ensure_link};
+use super::{DeviceNode, NodeError, ensure, ensure_channels, ensure_link, link_known};
 use crate::sysfs::Root;
 
 const MINORS: &str = "config 1\nmonitor 2\ngpu0/gi7/access 66\ngpu0/gi7/ci0/access 67\n";
@@ -179,4 +179,48 @@ fn the_kernels_name_of_a_node_leads_to_it() {
         ensure_link(&root, &other).is_ok(),
         "left to whoever made it: it opens nothing"
     );
+}
+
+#[test]
+fn nodes_that_others_have_made_get_the_kernels_names() {
+    if !may_make_nodes() {
+        return;
+    }
+    let (folder, root) = machine();
+    let dev = folder.path().join("dev");
+    let devices = format!("Character devices:\n{MAJOR} nvidia-caps\n601 nvidia\n602 else\n");
+    fs::write(folder.path().join("proc/devices"), devices).expect("a file");
+    fs::create_dir(dev.join("char")).expect("a folder");
+    ensure(&root, &[DeviceMinor(66)]).expect("a node");
+    for (name, major, minor) in [
+        ("nvidia0", 601, 0),
+        ("nvidiactl", 601, 255),
+        ("nvidia1", 602, 1),
+        ("other", 601, 7),
+    ] {
+        let (mode, numbers) = (Mode::from_bits_truncate(0o666), makedev(major, minor));
+        mknod(&dev.join(name), SFlag::S_IFCHR, mode, numbers).expect("a node");
+    }
+    fs::write(dev.join("nvidia2"), "").expect("no node at all");
+    for _ in 0..2 {
+        link_known(&root).expect("links");
+        let mut links: Vec<String> = fs::read_dir(dev.join("char"))
+            .expect("the folder")
+            .map(|entry| {
+                let path = entry.expect("an entry").path();
+                let name = path
+                    .file_name()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
+                format!("{name} {}", fs::read_link(&path).expect("a link").display())
+            })
+            .collect();
+        links.sort();
+        let own = format!("{MAJOR}:66 ../nvidia-caps/nvidia-cap66");
+        assert_eq!(
+            links,
+            [own.as_str(), "601:0 ../nvidia0", "601:255 ../nvidiactl"]
+        );
+    }
 }

@@ -121,6 +121,7 @@ impl<'a> Worker<'a> {
                     ask.capability_minors.into_iter().map(DeviceMinor).collect();
                 let mut nodes = nodes::ensure(self.root, &minors)?;
                 nodes.extend(nodes::ensure_channels(self.root, &ask.imex_channels)?);
+                nodes::link_known(self.root)?;
                 Outcome::Nodes(DeviceNodes {
                     nodes: nodes.into_iter().map(node).collect(),
                 })

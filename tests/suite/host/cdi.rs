@@ -22,12 +22,13 @@ fn standing(world: &World, class: &str) -> BTreeSet<String> {
     document.iter().flat_map(device_names).collect()
 }
 
-fn file(kerfd: &Kerfd, class: &str) -> PathBuf {
+/// The CDI file of a class.
+pub fn file(kerfd: &Kerfd, class: &str) -> PathBuf {
     kerfd.cdi().join(format!("kerf.dev-{class}.json"))
 }
 
 /// The spec of a container that has a device by its CDI name and sleeps.
-fn with_device(bundles: &Bundles, world: &World, id: &str, class: &str, name: &str) -> Value {
+pub fn with_device(bundles: &Bundles, world: &World, id: &str, class: &str, name: &str) -> Value {
     let mut spec = bundles.spec(id, "exec sleep 600");
     let document = read(&file(&world.kerfd, class)).expect("a CDI file");
     apply(&document, name, &mut spec);
@@ -42,8 +43,8 @@ fn names_stand_for_what_is_there_and_documents_are_valid() {
     assert_eq!(standing(&world, "slice"), BTreeSet::new());
     assert_eq!(
         standing(&world, "gpu").len(),
-        16,
-        "eight addresses and eight UUIDs"
+        17,
+        "eight addresses, eight UUIDs, and all of them"
     );
     let slices = layout(&[(&["0"], &[("1g.10gb", 2), ("3g.40gb", 1)])]);
     world.client.apply(slices).expect("it is applied");
@@ -65,7 +66,7 @@ fn names_stand_for_what_is_there_and_documents_are_valid() {
     }
     assert_eq!(standing(&world, "slice"), expected);
     // A cut GPU is no device as a whole.
-    assert_eq!(standing(&world, "gpu").len(), 14);
+    assert_eq!(standing(&world, "gpu").len(), 15);
     let files = names(&world.kerfd.cdi());
     assert_eq!(files.len(), 4, "{files:?}");
     for name in &files {
@@ -195,32 +196,6 @@ fn the_hook_has_nothing_of_the_environment_that_the_runtime_was_started_with() {
     bundles.runc("c1", &spec).ok();
     let environment = std::fs::read_to_string(&seen).expect("the hook ran");
     assert!(environment.contains("HOME="), "{environment:?}");
-}
-
-#[test]
-fn a_lease_is_claimed_by_its_cdi_name_once() {
-    let Some(world) = World::new("h100x1", "") else {
-        return;
-    };
-    let lease = world.client.lease("1g.10gb", "", "").expect("a lease");
-    let class = format!("lease-{}", lease.id);
-    let bundles = Bundles::new(&world);
-    let spec = |id: &str| with_device(&bundles, &world, id, &class, &lease.id);
-    let (first, second) = (spec("first"), spec("second"));
-    bundles.runc("first", &first).ok();
-    assert_eq!(world.lease().state, "active");
-    let ended = bundles.runc("second", &second);
-    assert!(ended.error().contains(&lease.id), "{}", ended.text);
-    bundles.end("first");
-    world.until_no_leases();
-    world.assert_untouched();
-    let ended = bundles.runc("late", &first);
-    assert!(
-        ended.error().contains("there is no lease"),
-        "{}",
-        ended.text
-    );
-    assert_eq!(bundles.known(), Vec::<String>::new());
 }
 
 #[test]

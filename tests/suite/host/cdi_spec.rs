@@ -52,7 +52,13 @@ pub fn faults(document: &Value) -> Vec<String> {
     let mut faults = unknown(
         "document",
         document,
-        &["cdiVersion", "kind", "devices", "annotations"],
+        &[
+            "cdiVersion",
+            "kind",
+            "devices",
+            "annotations",
+            "containerEdits",
+        ],
     );
     let (vendor, class) = word(document, "kind").split_once('/').unwrap_or_default();
     let letter = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic());
@@ -68,6 +74,10 @@ pub fn faults(document: &Value) -> Vec<String> {
         faults.push("a name stands twice".to_owned());
     }
     let mut needs = "0.3.0";
+    let common = &document["containerEdits"];
+    if !common.is_null() {
+        faults.extend(edit_faults("the document", common));
+    }
     for device in list(document, "devices") {
         faults.extend(unknown(
             "device",
@@ -168,7 +178,13 @@ fn list<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
 pub fn apply(document: &Value, name: &str, spec: &mut Value) {
     let device = list(document, "devices").find(|device| device["name"] == name);
     let device = device.unwrap_or_else(|| panic!("{name} is not in {document}"));
-    let edits = &device["containerEdits"];
+    // Those of the whole document come first.
+    for edits in [&document["containerEdits"], &device["containerEdits"]] {
+        edit(edits, spec);
+    }
+}
+
+fn edit(edits: &Value, spec: &mut Value) {
     for node in list(edits, "deviceNodes") {
         let (major, minor) = (&node["major"], &node["minor"]);
         push(

@@ -3,6 +3,7 @@
 pub mod browser;
 mod bundle;
 mod cdi;
+mod cdi_names;
 mod cdi_spec;
 mod client;
 mod constraints;

@@ -195,6 +195,13 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn get_cdi(
+        &self,
+        _: Request<v1::GetCdiRequest>,
+    ) -> Result<Response<v1::GetCdiResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn import_image(
         &self,
         _: Request<Streaming<v1::ImportImageRequest>>,
