@@ -24,4 +24,5 @@ pub mod sampler;
 pub mod shim;
 pub mod sockets;
 pub mod store;
+pub mod usage;
 pub mod web;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kerf_partitioner::sharing::ServerStatus;
 use kerf_telemetry::snapshot::{
@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::hardware::Hardware;
 use crate::host::{Degraded, HostHandle, HostView, SliceView, StateView, gpu_name, now};
+use crate::usage::Scene;
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -75,6 +76,12 @@ impl Sampler {
                 match self.hardware.sample(gpu.pci).await {
                     Ok((sample, cost)) => {
                         self.exporter.own().samples.inc(["ok"]);
+                        let scene = Scene {
+                            gpu,
+                            slices: &view.slices,
+                            leases: &view.leases,
+                        };
+                        self.host.ledger().add(scene, &sample, Instant::now());
                         let fresh = true;
                         let reading = Reading {
                             sample,

@@ -6,7 +6,7 @@
 //! ```
 //! Everything up to [`render`] is a pure function of its arguments. A page is rendered once per
 //! sample tick; a scrape only writes the buffers of the last page and a short tail with the ages.
-//! This crate never calls a driver, never reads a sensor and keeps no history.
+//! This crate never calls a driver, never reads a sensor and keeps no history. [`usage`] sums up what one lease has used, for whoever keeps it.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod page;
 pub mod render;
 pub mod selfmetrics;
 pub mod snapshot;
+pub mod usage;
 
 pub use exporter::{Exporter, Readiness};
 pub use render::{Format, Rendered};

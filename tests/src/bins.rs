@@ -95,6 +95,25 @@ pub fn python_env() -> Result<PathBuf> {
     Ok(tree::target_dir()?.join("pyenv"))
 }
 
+/// The reference implementation of CDI as a program (`tests/cdi-oracle`), which `cargo xtask setup` builds.
+///
+/// # Errors
+/// When it has not been built.
+pub fn cdi_oracle() -> Result<PathBuf> {
+    existing(
+        cdi_oracle_target()?.join("debug/cdi-oracle"),
+        "cargo xtask setup",
+    )
+}
+
+/// Where it is built.
+///
+/// # Errors
+/// When the build folder cannot be found.
+pub fn cdi_oracle_target() -> Result<PathBuf> {
+    Ok(tree::target_dir()?.join("cdi-oracle"))
+}
+
 /// A program of the system, looked for in `PATH` and in the folders for administrators, which
 /// are not in everybody's `PATH` although Debian puts `runc` there.
 #[must_use]

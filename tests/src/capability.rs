@@ -39,11 +39,13 @@ pub enum Capability {
     Chromium,
     /// A file system of user space can be mounted, by root in a mount namespace of its own.
     Fuse,
+    /// The reference implementation of CDI is built.
+    Oracle,
 }
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
@@ -54,6 +56,7 @@ impl Capability {
         Self::Lspci,
         Self::Chromium,
         Self::Fuse,
+        Self::Oracle,
     ];
 
     /// The word that stands for it in `KERF_REQUIRE`.
@@ -70,6 +73,7 @@ impl Capability {
             Self::Lspci => "lspci",
             Self::Chromium => "chromium",
             Self::Fuse => "fuse",
+            Self::Oracle => "oracle",
         }
     }
 
@@ -88,6 +92,7 @@ impl Capability {
             Self::Lstopo => program("lstopo-no-graphics"),
             Self::Lspci => program("lspci"),
             Self::Chromium => program("chromium"),
+            Self::Oracle => bins::cdi_oracle().map(drop),
             Self::Fuse => probe_root().and_then(|()| mounts::probe_fuse()),
         }
     }

@@ -111,6 +111,9 @@ pub enum Failure {
     /// kerfd's answer holds a history entry that cannot be read.
     #[error("the history in kerfd's answer cannot be read; kerf and kerfd may differ in version")]
     AnsweredHistory(#[source] serde_json::Error),
+    /// kerfd's answer holds an account that cannot be read.
+    #[error("an account in kerfd's answer cannot be read; kerf and kerfd may differ in version")]
+    AnsweredUsage(#[source] serde_json::Error),
     /// Processes of kerf have the driver open although it is in maintenance.
     #[error("the driver is not closed: {}", .0.join("; "))]
     DriverHeld(Vec<String>),

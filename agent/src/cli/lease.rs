@@ -11,7 +11,7 @@ use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, row};
 use super::words::seconds;
-use super::{Context, Exit, jobs};
+use super::{Context, Exit, jobs, usage};
 
 /// `kerf lease`
 #[derive(Debug, clap::Subcommand)]
@@ -20,6 +20,8 @@ pub enum Verb {
     Create(Create),
     /// Leases that are kept, and who has them
     List,
+    /// What leases have used: time, memory, energy
+    Usage(usage::Args),
     /// End a lease
     Release {
         /// The lease, by its id or the beginning of it
@@ -69,6 +71,7 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
                 .print
                 .document(&Leases::try_from(leases.get_ref())?, render)?;
         }
+        Verb::Usage(args) => return usage::run(args, &mut client, context).await,
         Verb::Release { id } => {
             let id = if id.parse::<LeaseId>().is_ok() {
                 id.clone()

@@ -53,6 +53,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod usage;
 mod vgpu;
 mod words;
 

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::files::{self, Durability};
 use crate::fleet::{self, Ears, Fleet};
-use crate::host::HostHandle;
+use crate::host::{Command, HostHandle};
 use crate::jobs::{self, Jobs};
 use crate::launcher::Launcher;
 use crate::members::{self, Members};
@@ -119,6 +119,7 @@ impl Work {
         } = materials;
         let config = Arc::new(loaded.borrow().config.clone());
         let launcher = Arc::new(Launcher::new(programs::launcher_config(&config))?);
+        tokio::spawn(watch_tasks(Arc::clone(&launcher), host.clone()));
         let problems = Arc::new(Problems::new());
         let (members, voice) = Members::start(members::Parts {
             config: Arc::clone(&config),
@@ -167,4 +168,9 @@ impl Work {
         self.fleet.stop().await;
         self.members.stop().await;
     }
+}
+
+/// Has the owner of the host look whenever containerd says that a container has begun or ended.
+async fn watch_tasks(launcher: Arc<Launcher>, host: HostHandle) {
+    launcher.on_tasks(|| host.tell(Command::Tasks)).await;
 }

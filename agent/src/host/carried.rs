@@ -78,6 +78,7 @@ impl Host {
         row.lease.init = Some(init);
         row.pending = None;
         watch::start(&self.handle, &row);
+        self.open_account(&row);
         // Should the store refuse, a restarted kerfd finds the same process again before the promise ends.
         drop(self.put(row));
         self.events.add("lease", &id.to_string(), &text);

@@ -19,6 +19,7 @@ use super::{
 use crate::cdi::spec::Document;
 use crate::config::{Config, GpuLabels};
 use crate::store::VgpuRow;
+use crate::usage::Ledger;
 
 /// A layout that is to be planned or applied.
 #[derive(Debug, Clone)]
@@ -187,6 +188,15 @@ pub enum Command {
         /// The ended lease.
         reply: Reply<Lease>,
     },
+    /// Containers have begun or ended: look for those that have a lease by its name.
+    Tasks,
+    /// Accounts of leases.
+    Usage {
+        /// At most so many; 0 for all that are kept.
+        limit: u32,
+        /// `kerf.v1.LeaseUsage` documents.
+        reply: Reply<Vec<String>>,
+    },
     /// The CDI documents of what stands now, by the names of their files.
     Cdi {
         /// They.
@@ -244,11 +254,21 @@ impl Command {
 pub struct HostHandle {
     sender: mpsc::Sender<Command>,
     view: watch::Receiver<Arc<HostView>>,
+    ledger: Arc<Ledger>,
 }
 
 impl HostHandle {
     pub(super) fn new(sender: mpsc::Sender<Command>, view: watch::Receiver<Arc<HostView>>) -> Self {
-        Self { sender, view }
+        Self {
+            sender,
+            view,
+            ledger: Arc::default(),
+        }
+    }
+
+    /// What leases have used so far, for whoever reads sensors to add to; never waits.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The newest picture of the host; never waits.

@@ -91,6 +91,8 @@ impl Host {
                 let outcome = self.release_by_request(lease, by).await;
                 drop(reply.send(outcome));
             }
+            Command::Tasks => self.find_carriers().await,
+            Command::Usage { limit, reply } => drop(reply.send(self.accounts(limit))),
             Command::Cdi { reply } => drop(reply.send(self.cdi_documents().await)),
             Command::Launch {
                 request,
@@ -138,6 +140,7 @@ impl Host {
         self.find_carriers().await;
         self.expire_reservations().await;
         self.retry_releases().await;
+        self.keep_accounts();
         if self.degraded.contains_key("store") {
             // A failed write shows for as long as writes fail, and no longer.
             drop(self.write(Store::probe));

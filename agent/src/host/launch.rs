@@ -271,6 +271,7 @@ impl Host {
         row.lease.init = init;
         row.pending = pending;
         self.put(row.clone())?;
+        self.open_account(&row);
         watch::start(&self.handle, &row);
         self.events.add("lease", &lease.to_string(), &text);
         self.publish();

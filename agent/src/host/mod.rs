@@ -5,6 +5,7 @@
 //! is called, a lease is in the store before its container hears of it, and what exists is only ever what
 //! was read back.
 
+mod account;
 mod amd;
 #[cfg(test)]
 mod bench;
@@ -127,6 +128,10 @@ pub struct Host {
     driver_files: Vec<kerf_runtime::frame::MountEntry>,
     /// Device nodes of capabilities that were seen, by minor: path and numbers.
     capabilities: BTreeMap<u32, (std::path::PathBuf, (u32, u32))>,
+    /// What each lease that a container has has used.
+    accounts: BTreeMap<LeaseId, account::Account>,
+    /// When these were written last.
+    accounts_kept: Option<Instant>,
     /// Nodes whose names in `/dev/char` were made or checked.
     linked: BTreeSet<std::path::PathBuf>,
     leases: BTreeMap<LeaseId, LeaseRow>,
@@ -216,6 +221,8 @@ impl Host {
             driver_files: Vec::new(),
             capabilities: BTreeMap::new(),
             lives: view::Lives::default(),
+            accounts: BTreeMap::new(),
+            accounts_kept: None,
             linked: BTreeSet::new(),
             leases: BTreeMap::new(),
             standing: None,

@@ -64,6 +64,7 @@ impl Host {
         self.observe_all().await;
         self.take_over_shared().await;
         self.resume_work().await;
+        self.load_accounts();
         self.resume_leases().await;
         self.bring_back().await;
         let ids: BTreeSet<String> = self.leases.keys().map(ToString::to_string).collect();

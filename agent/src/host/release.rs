@@ -251,8 +251,10 @@ impl Host {
 
     /// Removes an ended lease everywhere.
     pub(super) fn forget(&mut self, lease: &Lease) -> Result<(), HostError> {
-        self.write(|store| store.delete_lease(lease))?;
+        let account = self.last_account(lease.id);
+        self.write(|store| store.end_lease(lease, account.as_ref()))?;
         self.leases.remove(&lease.id);
+        self.close_account(lease.id);
         if let Err(error) = files::remove(&command::mirror_path(&self.config, lease.id)) {
             tracing::warn!(lease.id = %lease.id, %error, "copy of an ended lease remains");
         }

@@ -19,6 +19,7 @@ mod config;
 mod container;
 mod engine;
 mod error;
+mod hints;
 mod image;
 pub mod logs;
 mod oci;

@@ -11,70 +11,29 @@ mod maintenance;
 mod nodes;
 mod patience;
 mod serve;
+mod service;
 mod shared;
 mod status;
 mod streams;
 mod vgpu;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use kerf_api::v1;
 use kerf_api::v1::kerf_server::Kerf;
-use kerf_telemetry::SelfMetrics;
-use tokio::sync::watch;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use auth::Role;
 pub use documents::{StatusFacts, topology};
 pub use imports::Imports;
 pub use serve::serve;
+pub use service::{Answers, LoadedConfig, Service};
 pub use status::{CAUSES, HINT};
 
-use crate::config::Config;
 use crate::config::file::FileConfig;
-use crate::events::Events;
-use crate::fleet::FleetView;
-use crate::host::HostHandle;
-use crate::jobs::Jobs;
+use crate::host::Command;
 use crate::peers::Peers;
-
-/// A stream of answers.
-pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-/// What the service works with.
-#[derive(Debug, Clone)]
-pub struct Service {
-    /// The owner of slices and leases.
-    pub host: HostHandle,
-    /// Jobs.
-    pub jobs: Jobs,
-    /// The other hosts; `None` where this one runs alone.
-    pub peers: Option<Peers>,
-    /// Imports of images under way.
-    pub imports: Imports,
-    /// Events.
-    pub events: Events,
-    /// What this host knows of the fleet.
-    pub fleet: watch::Receiver<Arc<FleetView>>,
-    /// Configuration in force, with the files that it came from.
-    pub config: watch::Receiver<Arc<LoadedConfig>>,
-    /// Facts for the status.
-    pub facts: StatusFacts,
-    /// Counters.
-    pub metrics: Arc<SelfMetrics>,
-}
-
-/// A configuration and where it came from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoadedConfig {
-    /// The configuration.
-    pub config: Config,
-    /// Files, in the order in which they were read.
-    pub files: Vec<String>,
-}
 
 #[tonic::async_trait]
 impl Kerf for Service {
@@ -248,6 +207,18 @@ impl Kerf for Service {
         let peer = self.admit(&request, Role::Submit)?;
         let outcome = self.end_lease(peer, &request.get_ref().id).await;
         self.counted("release_lease", begun, outcome)
+    }
+
+    async fn list_usage(
+        &self,
+        request: Request<v1::ListUsageRequest>,
+    ) -> Result<Response<v1::ListUsageResponse>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let limit = request.get_ref().limit;
+        let asked = self.host.ask(|reply| Command::Usage { limit, reply }).await;
+        let outcome = asked.map(|documents| v1::ListUsageResponse { documents });
+        self.counted("list_usage", begun, outcome.map_err(Status::from))
     }
 
     async fn get_cdi(

@@ -8,7 +8,7 @@ use kerf_types::SliceId;
 use kerf_types::lease::{InitProcess, Lease};
 
 use self::document::Document;
-use super::{Doing, Store, StoreError};
+use super::{Doing, Store, StoreError, UsageRow};
 use crate::process::BootMoment;
 use crate::process::cgroup::Cgroup;
 
@@ -81,12 +81,20 @@ impl Store {
 
     /// Writes a new lease and ends the work that its slices were cut by, both or neither.
     pub fn put_lease_and_end(&mut self, row: &LeaseRow, work: &[i64]) -> Result<(), StoreError> {
+        self.both(|store| {
+            store.put_lease(row)?;
+            work.iter().try_for_each(|number| store.end_work(*number))
+        })
+    }
+
+    fn both(
+        &mut self,
+        operation: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         self.connection
             .execute_batch("BEGIN IMMEDIATE")
             .doing("begin a transaction")?;
-        let outcome = self
-            .put_lease(row)
-            .and_then(|()| work.iter().try_for_each(|number| self.end_work(*number)));
+        let outcome = operation(self);
         let end = if outcome.is_ok() {
             "COMMIT"
         } else {
@@ -117,8 +125,22 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets a lease that has ended.
-    pub fn delete_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {
+    /// Forgets a lease that has ended, and keeps its account; both or neither.
+    pub fn end_lease(
+        &mut self,
+        lease: &Lease,
+        account: Option<&UsageRow>,
+    ) -> Result<(), StoreError> {
+        match account {
+            None => self.delete_lease(lease),
+            Some(account) => self.both(|store| {
+                store.delete_lease(lease)?;
+                store.put_usage(account)
+            }),
+        }
+    }
+
+    fn delete_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {
         self.connection
             .execute("DELETE FROM leases WHERE id = ?1", [lease.id.to_string()])
             .doing("end a lease")?;

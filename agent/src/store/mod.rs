@@ -17,6 +17,7 @@ mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod vgpu;
 mod watch;
 mod work;
@@ -34,6 +35,7 @@ pub use layout::{KeptLayout, UnreadPart, UnreadText};
 pub use leases::{LeaseRow, PendingLaunch};
 pub use maintenance::MaintenanceRow;
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
+pub use usage::{USAGE_KEPT, UsageRow};
 pub use vgpu::{VgpuRow, VgpuState};
 pub use watch::Side;
 pub use work::{Work, WorkRow};

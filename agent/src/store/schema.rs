@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
@@ -105,6 +105,17 @@ CREATE TABLE maintenance (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), doc
     // vGPUs that kerf made, by the fence that each has; JSON.
     "
 CREATE TABLE vgpus (fence INTEGER PRIMARY KEY, document TEXT NOT NULL) STRICT;
+",
+    // What leases have used; the moment of the boot in which each began, the rest JSON.
+    "
+CREATE TABLE usage (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    lease TEXT NOT NULL UNIQUE,
+    boot TEXT NOT NULL,
+    began_ms INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
 ",
 ];
 

@@ -98,7 +98,7 @@ fn rows_survive_a_reopen() {
     assert_eq!(store.open_work().expect("work")[0].work, cut);
     assert!(store.next_fence().expect("a fence") > row.lease.fence);
     store.end_work(number).expect("it ends");
-    store.delete_lease(&row.lease).expect("it ends");
+    store.end_lease(&row.lease, None).expect("it ends");
     assert!(store.leases().expect("leases").0.is_empty());
     assert!(store.open_work().expect("work").is_empty());
 }

@@ -29,6 +29,7 @@ pub mod said;
 mod scrapes;
 mod sharing;
 mod store;
+mod usage;
 mod vgpu;
 mod web;
 mod world;

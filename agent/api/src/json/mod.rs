@@ -37,6 +37,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod topology;
+mod usage;
 mod vgpu;
 pub mod web;
 
@@ -63,6 +64,7 @@ pub use shared::{LeasedShare, SharedDevice, SharedGpu, TakenShare, sharing_by_gp
 pub use slices::{Slice, Slices};
 pub use status::{Degradation, Status};
 pub use topology::{Topology, TopologyRow};
+pub use usage::{LeaseUsage, LeaseUsageSchema, LeaseUsages, LeaseUsagesSchema};
 pub use vgpu::{
     Vgpu, VgpuEntry, VgpuRecord, VgpuSriov, VgpuTypeEntry, VgpuTypes, VgpuTypesOfGpu, Vgpus,
 };

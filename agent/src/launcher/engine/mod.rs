@@ -18,6 +18,7 @@ use std::time::Duration;
 use containerd_client::services::v1::containers_client::ContainersClient;
 use containerd_client::services::v1::content_client::ContentClient;
 use containerd_client::services::v1::diff_client::DiffClient;
+use containerd_client::services::v1::events_client::EventsClient;
 use containerd_client::services::v1::images_client::ImagesClient;
 use containerd_client::services::v1::introspection_client::IntrospectionClient;
 use containerd_client::services::v1::leases_client::LeasesClient;
@@ -109,6 +110,7 @@ impl Engine {
         containers: ContainersClient,
         content: ContentClient,
         diff: DiffClient,
+        events: EventsClient,
         images: ImagesClient,
         introspection: IntrospectionClient,
         leases: LeasesClient,

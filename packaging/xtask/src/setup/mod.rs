@@ -2,6 +2,7 @@
 //!
 //! What is there already is left alone, so a second run does nothing and needs no network.
 
+mod oracle;
 pub mod packages;
 pub mod programs;
 mod python;
@@ -35,5 +36,6 @@ pub fn run() -> Result<()> {
 pub fn run_for_tests() -> Result<()> {
     run()?;
     packages::install_wanted();
+    oracle::install()?;
     Ok(())
 }

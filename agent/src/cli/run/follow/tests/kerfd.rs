@@ -195,6 +195,13 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn list_usage(
+        &self,
+        _: Request<v1::ListUsageRequest>,
+    ) -> Result<Response<v1::ListUsageResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn get_cdi(
         &self,
         _: Request<v1::GetCdiRequest>,
