@@ -89,6 +89,7 @@ fn request() -> LaunchRequest {
         lease: Some(LEASE.to_owned()),
         claim: None,
         init_pid: None,
+        sandbox: None,
     }
 }
 

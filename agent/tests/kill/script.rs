@@ -201,6 +201,7 @@ fn launch(ask: &str, holder: &str) -> LaunchRequest {
         lease: None,
         claim: None,
         init_pid: None,
+        sandbox: None,
     }
 }
 

@@ -155,6 +155,7 @@ fn request(device: &str, state: &State) -> Result<LaunchRequest, ClaimError> {
         lease: None,
         claim: Some(device.to_owned()),
         init_pid: Some(init_pid),
+        sandbox: None,
     })
 }
 

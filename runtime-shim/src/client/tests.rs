@@ -18,6 +18,7 @@ fn request() -> LaunchRequest {
         lease: None,
         claim: None,
         init_pid: None,
+        sandbox: None,
     }
 }
 

@@ -62,6 +62,10 @@ pub struct LaunchRequest {
     /// The container's init as the OCI state names it; hooks only.
     #[serde(default)]
     pub init_pid: Option<i32>,
+    /// The id of the pod's sandbox, as the CRI engine wrote it into the container's annotations; none for a container
+    /// outside a pod, and for hooks.
+    #[serde(default)]
+    pub sandbox: Option<String>,
 }
 
 /// kerfd's answer.

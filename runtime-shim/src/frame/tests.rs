@@ -16,6 +16,7 @@ fn request() -> LaunchRequest {
         lease: None,
         claim: None,
         init_pid: None,
+        sandbox: None,
     }
 }
 
@@ -33,7 +34,8 @@ fn the_documents_look_like_this() {
       "ask": "1g.10gb",
       "lease": null,
       "claim": null,
-      "init_pid": null
+      "init_pid": null,
+      "sandbox": null
     }
     "#);
     let refused =

@@ -50,9 +50,11 @@ pub fn prepare<'a>(
     // All that can be refused without kerfd is refused before it cuts a slice.
     bundle.refuse_exposed(&file)?;
     config.admit().map_err(spec_error)?;
+    let sandbox = config.sandbox().map_err(spec_error)?;
     let (pid_file, args) = pid_file(args, target, &bundle)?;
     let request = LaunchRequest {
         pid_file: Some(pid_file),
+        sandbox,
         ..request(invocation, target, &bundle, ask)
     };
     let grant = obtain(settings, &request)?;
@@ -106,6 +108,7 @@ fn request(invocation: &Invocation, target: &Target, bundle: &Bundle, ask: Ask) 
         lease,
         claim: None,
         init_pid: None,
+        sandbox: None,
     }
 }
 

@@ -16,6 +16,9 @@ pub enum SpecError {
     /// Both annotations are present.
     #[error("the container asks for two things at once: {0} and {1}")]
     TwoAsks(&'static str, &'static str),
+    /// Two engines' annotations name different sandboxes.
+    #[error("the container is said to be in two sandboxes: by {0} and by {1}")]
+    TwoSandboxes(&'static str, &'static str),
     /// The annotation is empty or longer than the bound.
     #[error("the annotation {key} is empty or longer than {limit} bytes: it has {length}")]
     AskLength {

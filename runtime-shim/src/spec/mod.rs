@@ -56,6 +56,12 @@ const SANDBOX_MARKS: [&str; 2] = [
     "io.kubernetes.cri-o.ContainerType",
 ];
 
+/// Annotations in which CRI engines write the id of the pod's sandbox into each container of the pod.
+const SANDBOX_IDS: [&str; 2] = [
+    "io.kubernetes.cri.sandbox-id",
+    "io.kubernetes.cri-o.SandboxID",
+];
+
 /// What a container asks for. A value, not an authority: kerfd decides who may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
@@ -93,15 +99,36 @@ impl<'a> Config<'a> {
         if accelerator.is_none() && lease.is_none() {
             return Ok(None);
         }
-        for mark in SANDBOX_MARKS {
-            if annotation(annotations, mark)?.as_deref() == Some("sandbox") {
-                return Ok(None);
-            }
+        if is_sandbox(annotations)? {
+            return Ok(None);
         }
         match (accelerator, lease) {
             (Some(_), Some(_)) => Err(SpecError::TwoAsks(ASK_ACCELERATOR, ASK_LEASE)),
             (Some(ask), None) => bounded(ASK_ACCELERATOR, ask).map(|a| Some(Ask::Accelerator(a))),
             (None, Some(lease)) => bounded(ASK_LEASE, lease).map(|l| Some(Ask::Lease(l))),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The id of the pod's sandbox, where a CRI engine made the container.
+    ///
+    /// Two that differ are refused: CRI-O carries a pod's annotations over, so one of them is the pod author's word,
+    /// and kerfd confirms a lease by this id.
+    pub fn sandbox(&mut self) -> Result<Option<String>, SpecError> {
+        let Some(annotations) = self.root.opened("annotations", "annotations")? else {
+            return Ok(None);
+        };
+        let [containerd, crio] = SANDBOX_IDS;
+        let ids = (
+            annotation(annotations, containerd)?,
+            annotation(annotations, crio)?,
+        );
+        match ids {
+            (Some(one), Some(other)) if one != other => {
+                Err(SpecError::TwoSandboxes(containerd, crio))
+            }
+            (Some(id), _) => bounded(containerd, id).map(Some),
+            (None, Some(id)) => bounded(crio, id).map(Some),
             (None, None) => Ok(None),
         }
     }
@@ -157,6 +184,18 @@ pub fn apply(config: &str, grant: &Grant) -> Result<String, SpecError> {
 fn annotation(annotations: &Object<'_>, key: &'static str) -> Result<Option<String>, SpecError> {
     let node = annotations.get(key);
     Ok(node.map(|node| node.read(key, "a string")).transpose()?)
+}
+
+/// Whether a CRI engine made this to be a pod's sandbox. Every mark that is there must say so: CRI-O carries a pod's
+/// annotations over, so the other engine's mark may be the pod author's word.
+fn is_sandbox(annotations: &Object<'_>) -> Result<bool, SpecError> {
+    let [one, other] = SANDBOX_MARKS;
+    let marks = [
+        annotation(annotations, one)?,
+        annotation(annotations, other)?,
+    ];
+    let mut there = marks.iter().flatten().peekable();
+    Ok(there.peek().is_some() && there.all(|mark| mark == "sandbox"))
 }
 
 fn bounded(key: &'static str, ask: String) -> Result<String, SpecError> {

@@ -1,5 +1,7 @@
 //! The edit as data: specs and grants in, specs or refusals out; oci-spec reads every result.
 
+mod asks;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -248,48 +250,6 @@ fn keys_that_runc_would_read_as_ours_are_refused() {
             "{pointer}"
         );
     }
-}
-
-#[test]
-fn asks() {
-    let long = "x".repeat(5000);
-    let cases = [
-        json!(null),
-        json!({}),
-        json!({"kerf.dev/accelerator": "gpu:2"}),
-        json!({"kerf.dev/lease": LEASE}),
-        json!({"kerf.dev/accelerator": "gpu:2", "kerf.dev/lease": LEASE}),
-        json!({"kerf.dev/accelerator": ""}),
-        json!({"kerf.dev/lease": " "}),
-        json!({"kerf.dev/lease": long}),
-        json!({"kerf.dev/accelerator": 7}),
-        json!(["kerf.dev/accelerator"]),
-        json!({"kerf.dev/accelerator": "gpu:2", "io.kubernetes.cri.container-type": "sandbox"}),
-        json!({"kerf.dev/accelerator": "gpu:2", "io.kubernetes.cri.container-type": "container"}),
-    ];
-    let mut seen = Vec::new();
-    for annotations in cases {
-        let text = with("/annotations", annotations);
-        let ask = Config::parse(&text).expect("well-formed").ask();
-        seen.push(match ask {
-            Ok(ask) => format!("{ask:?}"),
-            Err(error) => told(&error),
-        });
-    }
-    insta::assert_snapshot!(seen.join("\n"), @r#"
-    None
-    None
-    Some(Accelerator("gpu:2"))
-    Some(Lease("0198c0de-0000-7000-8000-000000000001"))
-    the container asks for two things at once: kerf.dev/accelerator and kerf.dev/lease
-    the annotation kerf.dev/accelerator is empty or longer than 4096 bytes: it has 0
-    the annotation kerf.dev/lease is empty or longer than 4096 bytes: it has 1
-    the annotation kerf.dev/lease is empty or longer than 4096 bytes: it has 5000
-    it is not an OCI runtime spec that can be edited: `kerf.dev/accelerator` is not a string: invalid type: integer `7`, expected a string at line 1 column 1
-    it is not an OCI runtime spec that can be edited: `annotations` is not an object: invalid type: sequence, expected an object at line 1 column 0
-    None
-    Some(Accelerator("gpu:2"))
-    "#);
 }
 
 #[test]

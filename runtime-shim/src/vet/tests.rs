@@ -15,6 +15,7 @@ fn request(lease: Option<&str>, claim: Option<&str>) -> LaunchRequest {
         lease: lease.map(str::to_owned),
         claim: claim.map(str::to_owned),
         init_pid: None,
+        sandbox: None,
     }
 }
 
