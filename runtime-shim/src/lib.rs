@@ -29,6 +29,7 @@ pub mod frame;
 pub mod guard;
 pub mod json;
 pub mod launch;
+pub mod quick;
 pub mod report;
 pub mod settings;
 pub mod spec;

@@ -107,6 +107,9 @@ impl LaunchError {
                 "start it anew; the accelerator's state is not in the checkpoint"
             }
             LaunchError::Settings(SettingsError::Exposed { .. }) => "chown root, chmod 644",
+            LaunchError::Settings(
+                SettingsError::Link { .. } | SettingsError::TwoRuntimes { .. },
+            ) => "ln -sfn RUNTIME /etc/kerf/kerf-runtime.oci as root, or remove it",
             LaunchError::Settings(SettingsError::NoRuntime { .. }) => {
                 "install runc or crun, or set `runtime` in kerf-runtime.toml"
             }

@@ -3,7 +3,13 @@
 //! The file lies beside the executable, else in `/etc/kerf`; without one the defaults count. It names the
 //! program that runs as root next, so a file that others than root may write is an error, and `$PATH` is
 //! never asked: the environment may come from an image (a hook) or from an engine's user.
+//!
+//! The runtime may also be named by a symbolic link in the file's folder, [`LINK_NAME`]: the link is the key `runtime`
+//! in a form that costs nothing to read, for the verbs that are passed on ([`crate::quick`]). Where both are there they
+//! must agree, or one container would be made by one runtime and deleted by another.
 
+mod error;
+mod link;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +23,12 @@ use serde::Deserialize;
 
 use crate::sys;
 
+pub use error::SettingsError;
+
 /// Name of the file, beside the executable and in [`SYSTEM_FOLDER`].
 pub const FILE_NAME: &str = "kerf-runtime.toml";
+/// Name of the link to the runtime, in the same folder.
+pub const LINK_NAME: &str = "kerf-runtime.oci";
 /// Where the file is looked for when there is none beside the executable.
 pub const SYSTEM_FOLDER: &str = "/etc/kerf";
 
@@ -40,84 +50,29 @@ const LONGEST_TIMEOUT_MS: u64 = 600_000;
 /// Longest settings file in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    /// The file exists and cannot be read.
-    #[error("{} cannot be read", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Others than root may write the file.
-    #[error("{} belongs to user {uid} with mode {mode:o}; root alone may write it", path.display())]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Owner.
-        uid: u32,
-        /// Permission bits.
-        mode: u32,
-    },
-    /// The file is not a regular file, or too long.
-    #[error("{} is not a regular file of at most {FILE_LIMIT} bytes", path.display())]
-    NotPlain {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is not TOML, has an unknown key or a value of a wrong type.
-    #[error("{} is wrong", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and cause.
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    /// A value is out of its range.
-    #[error("{}: {key} must be {expected}", path.display())]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-        /// What it should be.
-        expected: &'static str,
-    },
-    /// No such program.
-    #[error("the OCI runtime {} is not there or not executable", name.display())]
-    NoRuntime {
-        /// The program as configured.
-        name: PathBuf,
-    },
-    /// The configured runtime is this program itself.
-    #[error("the OCI runtime {} is kerf-runtime itself", name.display())]
-    Circular {
-        /// The program as configured.
-        name: PathBuf,
-    },
-}
-
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// kerfd's socket.
     pub socket: PathBuf,
-    /// The OCI runtime as configured: an absolute path or a name.
-    pub runtime: PathBuf,
+    /// The OCI runtime where one is named: an absolute path or a name. Else it is runc.
+    pub runtime: Option<PathBuf>,
     /// Longest round trip to kerfd.
     pub timeout: Duration,
+    /// Whether every container, sandboxes exempt, must carry a lease that kerfd confirms.
+    pub require_lease: bool,
+    /// Whether a container that may open every device anyway gets what it asks for.
+    pub allow_privileged: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             socket: PathBuf::from(DEFAULT_SOCKET),
-            runtime: PathBuf::from(DEFAULT_RUNTIME),
+            runtime: None,
             timeout: Duration::from_millis(DEFAULT_TIMEOUT_MS),
+            require_lease: false,
+            allow_privileged: false,
         }
     }
 }
@@ -128,18 +83,46 @@ struct Document {
     socket: Option<PathBuf>,
     runtime: Option<PathBuf>,
     timeout_ms: Option<u64>,
+    #[serde(default)]
+    require_lease: bool,
+    #[serde(default)]
+    allow_privileged: bool,
 }
 
 impl Settings {
-    /// The settings of the program at `exe`: the first file there is, else the defaults.
+    /// The settings of the program at `exe`: of the first folder that has the file or the link, else the defaults.
     pub fn load(exe: &Path) -> Result<Self, SettingsError> {
-        let beside = exe.with_file_name(FILE_NAME);
-        for path in [beside, Path::new(SYSTEM_FOLDER).join(FILE_NAME)] {
-            if let Some(text) = read(&path)? {
-                return Self::parse(&path, &text);
+        let beside = exe.parent().unwrap_or(Path::new("/"));
+        for folder in [beside, Path::new(SYSTEM_FOLDER)] {
+            let path = folder.join(FILE_NAME);
+            let (link, text) = (link::read(&folder.join(LINK_NAME))?, read(&path)?);
+            if link.is_none() && text.is_none() {
+                continue;
             }
+            let text = text.unwrap_or_default();
+            let mut settings = Self::parse(&path, &text)?;
+            if let Some(target) = link {
+                settings.take_link(folder, target)?;
+            }
+            return Ok(settings);
         }
         Ok(Self::default())
+    }
+
+    /// Has the link to `target` in `folder` name the runtime, which the file must not contradict.
+    fn take_link(&mut self, folder: &Path, target: PathBuf) -> Result<(), SettingsError> {
+        let named = self.runtime.take();
+        let is_same = |name: &Path| find(name).is_some_and(|found| is_same_file(&found, &target));
+        if let Some(runtime) = named.filter(|name| !is_same(name)) {
+            let path = folder.join(LINK_NAME);
+            return Err(SettingsError::TwoRuntimes {
+                path,
+                target,
+                runtime,
+            });
+        }
+        self.runtime = Some(target);
+        Ok(())
     }
 
     /// Reads the text of the settings file `path`.
@@ -153,7 +136,11 @@ impl Settings {
             key,
             expected,
         };
-        let mut settings = Self::default();
+        let mut settings = Self {
+            require_lease: document.require_lease,
+            allow_privileged: document.allow_privileged,
+            ..Self::default()
+        };
         if let Some(socket) = document.socket {
             if !socket.is_absolute() {
                 return Err(wrong("socket", "an absolute path"));
@@ -164,7 +151,7 @@ impl Settings {
             if !runtime.is_absolute() && runtime.components().count() != 1 {
                 return Err(wrong("runtime", "an absolute path or a program's name"));
             }
-            settings.runtime = runtime;
+            settings.runtime = Some(runtime);
         }
         if let Some(ms) = document.timeout_ms {
             if !(1..=LONGEST_TIMEOUT_MS).contains(&ms) {
@@ -177,21 +164,27 @@ impl Settings {
 
     /// The path of the runtime to exec. `exe` is this program: it must not call itself for ever.
     pub fn find_runtime(&self, exe: &Path) -> Result<PathBuf, SettingsError> {
-        let name = || self.runtime.clone();
-        let found = if self.runtime.is_absolute() {
-            Some(name()).filter(|path| is_executable(path))
-        } else {
-            let mut candidates = PROGRAM_FOLDERS
-                .iter()
-                .map(|f| Path::new(f).join(&self.runtime));
-            candidates.find(|path| is_executable(path))
+        let name = || {
+            self.runtime
+                .clone()
+                .unwrap_or_else(|| DEFAULT_RUNTIME.into())
         };
+        let found = find(&name());
         let found = found.ok_or_else(|| SettingsError::NoRuntime { name: name() })?;
         match is_same_file(&found, exe) {
             true => Err(SettingsError::Circular { name: name() }),
             false => Ok(found),
         }
     }
+}
+
+/// The program of this path or name.
+fn find(name: &Path) -> Option<PathBuf> {
+    if name.is_absolute() {
+        return Some(name.to_owned()).filter(|path| is_executable(path));
+    }
+    let mut candidates = PROGRAM_FOLDERS.iter().map(|f| Path::new(f).join(name));
+    candidates.find(|path| is_executable(path))
 }
 
 /// The text of the file, or nothing where there is none.

@@ -20,6 +20,7 @@ fn what_the_file_may_say() {
         "",
         "socket = \"/s\"\nruntime = \"crun\"\ntimeout_ms = 500",
         "runtime = \"/opt/bin/crun\"",
+        "require_lease = true\nallow_privileged = true",
         "runtime = \"bin/crun\"",
         "socket = \"relative\"",
         "timeout_ms = 0",
@@ -31,9 +32,10 @@ fn what_the_file_may_say() {
     ];
     let table: Vec<String> = texts.iter().map(|text| told(text)).collect();
     insta::assert_snapshot!(table.join("\n"), @r#"
-    Settings { socket: "/run/kerf/runtime.sock", runtime: "runc", timeout: 10s }
-    Settings { socket: "/s", runtime: "crun", timeout: 500ms }
-    Settings { socket: "/run/kerf/runtime.sock", runtime: "/opt/bin/crun", timeout: 10s }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: false, allow_privileged: false }
+    Settings { socket: "/s", runtime: Some("crun"), timeout: 500ms, require_lease: false, allow_privileged: false }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: Some("/opt/bin/crun"), timeout: 10s, require_lease: false, allow_privileged: false }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: true, allow_privileged: true }
     /x/kerf-runtime.toml: runtime must be an absolute path or a program's name
     /x/kerf-runtime.toml: socket must be an absolute path
     /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
@@ -47,7 +49,7 @@ fn what_the_file_may_say() {
       |
     1 | sockett = "/s"
       | ^^^^^^^
-    unknown field `sockett`, expected one of `socket`, `runtime`, `timeout_ms`
+    unknown field `sockett`, expected one of `socket`, `runtime`, `timeout_ms`, `require_lease`, `allow_privileged`
     /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 10
       |
     1 | socket = 7
@@ -109,7 +111,7 @@ fn the_runtime_is_found_in_fixed_folders_and_is_never_this_program() {
     fs::write(&exe, "").expect("file");
     fs::set_permissions(&exe, fs::Permissions::from_mode(0o755)).expect("mode");
     let with = |runtime: &Path| Settings {
-        runtime: runtime.to_owned(),
+        runtime: Some(runtime.to_owned()),
         ..Settings::default()
     };
     let found = with(Path::new("sh")).find_runtime(&exe).expect("a shell");
@@ -131,4 +133,51 @@ fn the_runtime_is_found_in_fixed_folders_and_is_never_this_program() {
         let error = with(absent).find_runtime(&exe).expect_err("absent");
         assert!(matches!(error, SettingsError::NoRuntime { .. }));
     }
+}
+
+#[test]
+fn a_link_names_the_runtime_and_the_file_must_not_contradict() {
+    let dir = tempfile::tempdir().expect("folder");
+    let exe = dir.path().join("kerf-runtime");
+    let link = dir.path().join(LINK_NAME);
+    let to = |target: &str| {
+        drop(fs::remove_file(&link));
+        std::os::unix::fs::symlink(target, &link).expect("link");
+        Settings::load(&exe)
+    };
+    let runtime = |settings: Settings| settings.find_runtime(&exe);
+    // Alone, it is all the settings there are.
+    let found = to("/bin/sh").expect("settings");
+    assert_eq!(found.socket, Path::new(DEFAULT_SOCKET));
+    assert_eq!(runtime(found).expect("a shell"), Path::new("/bin/sh"));
+    let write = |text: &str| fs::write(dir.path().join(FILE_NAME), text).expect("settings");
+    write("timeout_ms = 5");
+    assert_eq!(to("/bin/sh").expect("settings").timeout.as_millis(), 5);
+    write("runtime = \"sh\"");
+    to("/bin/sh").expect("the same program");
+    let error = to("/bin/cat").expect_err("two programs");
+    assert!(
+        matches!(error, SettingsError::TwoRuntimes { .. }),
+        "{error}"
+    );
+    write("");
+    let error = to("sh").expect_err("a relative link");
+    assert!(matches!(error, SettingsError::Link { .. }), "{error}");
+    fs::remove_file(&link).expect("no link");
+    fs::write(&link, "/bin/sh").expect("a file");
+    let error = Settings::load(&exe).expect_err("not a link");
+    assert!(matches!(error, SettingsError::Link { .. }), "{error}");
+}
+
+#[test]
+fn a_link_of_somebody_else_is_refused() {
+    if sys::effective_uid() != 0 {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("folder");
+    let link = dir.path().join(LINK_NAME);
+    std::os::unix::fs::symlink("/bin/sh", &link).expect("link");
+    std::os::unix::fs::lchown(&link, Some(4242), None).expect("lchown");
+    let error = Settings::load(&dir.path().join("kerf-runtime")).expect_err("foreign");
+    assert!(matches!(error, SettingsError::Link { .. }), "{error}");
 }

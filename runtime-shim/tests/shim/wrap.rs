@@ -48,7 +48,11 @@ impl Wrapped {
 
     fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
         let mut command = Command::new(&self.shim);
-        command.args(args).env("PATH", "/evil").env("KEPT", "yes");
+        command
+            .args(args)
+            .env("PATH", "/evil")
+            .env("LISTEN_FDS", "7");
+        command.env("LD_AUDIT", "/no/such.so").env("OTHER", "x");
         command.output().expect("the shim starts")
     }
 
@@ -58,6 +62,20 @@ impl Wrapped {
         fs::create_dir_all(&bundle).expect("bundle");
         fs::write(bundle.join("config.json"), config).expect("config");
         bundle.to_str().expect("text").to_owned()
+    }
+
+    /// Names the runtime by the link that needs no reading.
+    fn link(&self, name: &str) {
+        let link = self.world.path("bin/kerf-runtime.oci");
+        std::os::unix::fs::symlink(self.world.path(name), link).expect("link");
+    }
+
+    /// The runtime has seen the variables that it needs and no other.
+    fn check_environment(&self) {
+        let env = self.world.text("env");
+        let seen = |entry: &str| env.lines().any(|line| line == entry);
+        assert!(seen("PATH=/evil") && seen("LISTEN_FDS=7"), "{env}");
+        assert!(!env.contains("LD_AUDIT") && !env.contains("OTHER"), "{env}");
     }
 
     fn runtime_was_started(&self) -> bool {
@@ -76,24 +94,48 @@ fn other_verbs_are_passed_on_untouched() {
         &["update", "--resources", "-", "c1"],
     ];
     for line in lines {
-        let wrapped = Wrapped::new();
-        let output = wrapped.run(line);
-        assert!(output.status.success(), "{line:?}");
-        assert_eq!(wrapped.world.text("args").lines().collect::<Vec<_>>(), line);
-        assert!(
-            wrapped
-                .world
-                .text("env")
-                .lines()
-                .any(|line| line == "KEPT=yes")
-        );
-        assert!(wrapped.kerfd.requests().is_empty());
-        // Rust ignores SIGPIPE (bit 12) at start; a container must not inherit that.
-        let signals = wrapped.world.text("signals");
-        let ignored = signals.split_whitespace().last().expect("a mask");
-        let ignored = u64::from_str_radix(ignored, 16).expect("hexadecimal");
-        assert_eq!(ignored & 0x1000, 0, "{signals}");
+        for is_linked in [false, true] {
+            let wrapped = Wrapped::new();
+            if is_linked {
+                wrapped.link("runtime");
+            }
+            let output = wrapped.run(line);
+            assert!(output.status.success(), "{line:?}");
+            assert_eq!(wrapped.world.text("args").lines().collect::<Vec<_>>(), line);
+            wrapped.check_environment();
+            assert!(wrapped.kerfd.requests().is_empty());
+            // Rust ignores SIGPIPE (bit 12) at start; a container must not inherit that.
+            let signals = wrapped.world.text("signals");
+            let ignored = signals.split_whitespace().last().expect("a mask");
+            let ignored = u64::from_str_radix(ignored, 16).expect("hexadecimal");
+            assert_eq!(ignored & 0x1000, 0, "{signals}");
+        }
     }
+}
+
+#[test]
+fn a_link_to_the_shim_itself_ends() {
+    let wrapped = Wrapped::new();
+    wrapped.link("bin/kerf-runtime");
+    fs::remove_file(wrapped.world.path("bin/kerf-runtime.toml")).expect("no settings");
+    for verb in ["start", "create"] {
+        let output = wrapped.run(&[verb, "c1"]);
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("is kerf-runtime itself"), "{told}");
+    }
+}
+
+#[test]
+fn a_link_and_settings_that_differ_make_no_container() {
+    let wrapped = Wrapped::new();
+    wrapped.link("other");
+    executable::script(&wrapped.world.path("other"), "#!/bin/sh\n").expect("script");
+    let output = wrapped.run(&["create", "c1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("kerf-runtime.toml beside it names"), "{told}");
+    assert!(!wrapped.runtime_was_started());
 }
 
 #[test]
@@ -131,6 +173,7 @@ fn a_container_with_an_ask_is_passed_on_with_its_grant() {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
+        wrapped.check_environment();
         let text = wrapped.world.text("bundle/config.json");
         let spec: Value = serde_json::from_str(&text).expect("json");
         let env = spec["process"]["env"].as_array().expect("env");

@@ -30,20 +30,24 @@ pub fn build() -> Result<()> {
         "--package=kerf-nvml-sim",
         "--package=kerf-sim-tools",
     ];
-    visible(&mut portable(&programs)?)?;
+    visible(&mut portable(&programs, &[])?)?;
     let target = format!("--target={}", bins::RUNTIME_TARGET);
-    visible(&mut portable(&[
+    let wrapper = [
         "build",
         "--profile=release-runtime",
         "--locked",
         "--package=kerf-runtime",
         &target,
-    ])?)
+    ];
+    visible(&mut portable(&wrapper, &[FIXED])?)
 }
+
+/// What `.cargo/config.toml` says for the wrapper's target, which the flags of this build take the place of.
+const FIXED: &str = "-Crelocation-model=static";
 
 /// cargo that writes no path of the building machine into what it makes: the same sources give the same
 /// bytes in any folder, and a panic names a place that means something to others.
-fn portable(arguments: &[&str]) -> Result<Command> {
+fn portable(arguments: &[&str], more: &[&str]) -> Result<Command> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let home = home.context("neither CARGO_HOME nor HOME is set")?;
@@ -51,7 +55,11 @@ fn portable(arguments: &[&str]) -> Result<Command> {
     let target = tree::target_dir()?;
     let mut command = cargo(arguments);
     command.env("CARGO_TARGET_DIR", &target);
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags(&home, &root, &target));
+    let flags = [flags(&home, &root, &target)]
+        .into_iter()
+        .chain(more.iter().map(ToString::to_string));
+    let flags: Vec<String> = flags.collect();
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     Ok(command)
 }
 

@@ -5,22 +5,30 @@
 //! `--pid-file` for a container with an ask that has none), or with exit code 1 and a message; 2 is a wrong use of
 //! `claim` or `fence`.
 
+#![no_main]
+
+mod sys;
+
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsString, c_int};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use kerf_runtime::argv::{self, LogTarget};
 use kerf_runtime::claim::{self, ClaimError};
 use kerf_runtime::guard::{self, GuardError};
 use kerf_runtime::launch::{self, LaunchError};
+use kerf_runtime::quick::{self, Start};
 use kerf_runtime::report;
 use kerf_runtime::settings::Settings;
 
-fn main() -> ExitCode {
-    let args: Vec<OsString> = env::args_os().skip(1).collect();
+fn run(mut start: Start) -> c_int {
+    start.keep_env(quick::is_kept);
+    quick::pass_on(&mut start);
+    let args = start.owned_args();
+    Start::settle();
     let (log, ended) = match args.split_first() {
         Some((verb, rest)) if verb == "claim" => (LogTarget::default(), hook(rest)),
         Some((verb, rest)) if verb == "fence" => {
@@ -30,14 +38,12 @@ fn main() -> ExitCode {
         _ => wrap(&args),
     };
     let Err(error) = ended else {
-        return ExitCode::SUCCESS;
+        return 0;
     };
     report::failure(&error, error.hint().as_deref(), &log);
     match error {
-        LaunchError::Claim(ClaimError::Usage) | LaunchError::Guard(GuardError::Usage) => {
-            ExitCode::from(2)
-        }
-        _ => ExitCode::from(1),
+        LaunchError::Claim(ClaimError::Usage) | LaunchError::Guard(GuardError::Usage) => 2,
+        _ => 1,
     }
 }
 
@@ -56,7 +62,7 @@ fn wrap(args: &[OsString]) -> (LogTarget, Result<(), LaunchError>) {
             let settings = Settings::load(&exe)?;
             let runtime = settings.find_runtime(&exe)?;
             let args = launch::prepare(args, &invocation, &settings)?;
-            // exec also gives SIGPIPE back its default, which Rust's start-up took away.
+            // exec also gives SIGPIPE back its default, which `settle` took away.
             let source = Command::new(&runtime).args(args.iter()).exec();
             Err(LaunchError::Exec { runtime, source })
         });
