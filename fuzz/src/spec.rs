@@ -1,8 +1,8 @@
 //! `config.json` of a container and kerfd's answer to its runtime: a container gets what was granted and no more.
 
 use kerf_runtime::frame::{
-    DeviceNode, Grant, LaunchKind, LaunchReply, LaunchRequest, MountEntry, Offer, REQUEST_SCHEMA,
-    decode, encode,
+    DeviceNode, Grant, LaunchKind, LaunchReply, LaunchRequest, MemoryPolicy, MountEntry, Offer,
+    REQUEST_SCHEMA, decode, encode,
 };
 use kerf_runtime::spec::{APPLIED, Config, apply};
 use kerf_runtime::vet;
@@ -90,6 +90,7 @@ fn request() -> LaunchRequest {
         claim: None,
         init_pid: None,
         sandbox: None,
+        isolated: true,
     }
 }
 
@@ -124,6 +125,11 @@ fn grant() -> Grant {
         offers: vec![offer],
         claimed: Vec::new(),
         additional_gids: vec![44],
+        memlock_unlimited: true,
+        memory_policy: Some(MemoryPolicy {
+            mode: "MPOL_BIND".to_owned(),
+            nodes: "0".to_owned(),
+        }),
     }
 }
 
@@ -149,6 +155,7 @@ fn gets_what_was_granted(text: &str, grant: &Grant) {
     devices(&before, &after, grant);
     mounts(&before, &after, grant);
     environment(&before, &after, grant);
+    memory(&before, &after, grant);
 }
 
 fn value(text: &str) -> Value {
@@ -181,6 +188,31 @@ fn devices(before: &Value, after: &Value, grant: &Grant) {
                 |entry: &Value| entry["major"] == device.major && entry["minor"] == device.minor;
             assert!(entries.any(is_it), "{pointer} lacks {device:?}");
         }
+    }
+}
+
+/// Limits of other kinds stay, in their order, and locked memory has one limit; a policy of the author's stays.
+fn memory(before: &Value, after: &Value, grant: &Grant) {
+    let is_memlock = |limit: &&Value| limit["type"] == "RLIMIT_MEMLOCK";
+    let limits = |spec| list(spec, "/process/rlimits").iter();
+    if grant.memlock_unlimited {
+        let mine: Vec<&Value> = limits(after).filter(is_memlock).collect();
+        assert!(
+            matches!(mine[..], [one] if one["soft"] == u64::MAX && one["hard"] == u64::MAX),
+            "{mine:?}"
+        );
+        let others = |spec| limits(spec).filter(|limit| !is_memlock(limit));
+        assert!(others(before).eq(others(after)), "other limits stay");
+    } else {
+        assert_eq!(
+            before["process"].get("rlimits"),
+            after["process"].get("rlimits")
+        );
+    }
+    let policy = |spec: &Value| spec["linux"]["memoryPolicy"].clone();
+    match (&grant.memory_policy, policy(before)) {
+        (Some(given), Value::Null) => assert_eq!(policy(after)["mode"], given.mode.as_str()),
+        (_, own) => assert_eq!(policy(after), own, "the author's choice stays"),
     }
 }
 

@@ -24,6 +24,7 @@ pub mod argv;
 pub mod bundle;
 pub mod claim;
 pub mod client;
+pub mod features;
 pub mod fence;
 pub mod frame;
 pub mod guard;

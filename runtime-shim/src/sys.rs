@@ -9,6 +9,7 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -23,6 +24,15 @@ pub(crate) fn effective_uid() -> u32 {
 pub(crate) fn effective_gid() -> u32 {
     // SAFETY: getegid takes nothing, cannot fail and touches no memory of ours.
     unsafe { libc::getegid() }
+}
+
+/// Whether this process is in another user namespace than the host's first, or is not root: the device cgroup cannot
+/// be set then, and runtimes leave it out.
+pub(crate) fn is_in_user_namespace() -> bool {
+    /// PROC_USER_INIT_INO (include/linux/proc_ns.h), the inode of the first user namespace in all of them.
+    const FIRST: u64 = 0xEFFF_FFFD;
+    let first = std::fs::metadata("/proc/self/ns/user").is_ok_and(|file| file.ino() == FIRST);
+    effective_uid() != 0 || !first
 }
 
 /// Opens `name` in `dir`, close-on-exec; `flags` and `mode` as for openat(2).

@@ -44,9 +44,8 @@ impl Host {
                 .cloned()
                 .chain(device.mounts)
                 .collect(),
-            offers: Vec::new(),
-            claimed: Vec::new(),
             additional_gids: device.gids,
+            ..Grant::default()
         })
     }
 

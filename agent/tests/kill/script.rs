@@ -202,6 +202,7 @@ fn launch(ask: &str, holder: &str) -> LaunchRequest {
         claim: None,
         init_pid: None,
         sandbox: None,
+        isolated: true,
     }
 }
 

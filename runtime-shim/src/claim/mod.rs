@@ -21,6 +21,7 @@ use crate::json;
 use crate::launch::{self, LaunchError};
 use crate::settings::Settings;
 use crate::spec::Config;
+use crate::sys;
 
 /// Longest state in bytes. It carries the container's annotations, so it is not tiny; the hook's stdin is
 /// the runtime's, which has read the same annotations from config.json.
@@ -86,7 +87,7 @@ struct State {
 /// Claims the device that `args` (what follows `claim`) name for the container whose state is in `stdin`.
 pub fn run(args: &[OsString], settings: Settings, stdin: impl Read) -> Result<(), LaunchError> {
     let arguments = parse(args)?;
-    let request = request(&arguments.device, &read(stdin)?)?;
+    let mut request = request(&arguments.device, &read(stdin)?)?;
     let settings = Settings {
         socket: arguments.socket.unwrap_or(settings.socket),
         ..settings
@@ -99,7 +100,10 @@ pub fn run(args: &[OsString], settings: Settings, stdin: impl Read) -> Result<()
         source,
     };
     let mut config = Config::parse(&file.text).map_err(spec_error)?;
-    config.admit().map_err(spec_error)?;
+    config
+        .admit(settings.allow_privileged)
+        .map_err(spec_error)?;
+    request.isolated = config.is_isolated() && !sys::is_in_user_namespace();
     let grant = launch::obtain(&settings, &request)?;
     config.verify(&arguments.device, &grant).map_err(spec_error)
 }
@@ -156,6 +160,7 @@ fn request(device: &str, state: &State) -> Result<LaunchRequest, ClaimError> {
         claim: Some(device.to_owned()),
         init_pid: Some(init_pid),
         sandbox: None,
+        isolated: true,
     })
 }
 

@@ -19,6 +19,7 @@ fn request() -> LaunchRequest {
         claim: None,
         init_pid: None,
         sandbox: None,
+        isolated: true,
     }
 }
 

@@ -66,6 +66,15 @@ pub struct LaunchRequest {
     /// outside a pod, and for hooks.
     #[serde(default)]
     pub sandbox: Option<String>,
+    /// Whether the runtime will keep the container to its devices. Not where it may open every device (a privileged
+    /// container, which `allow_privileged` lets through), nor in a user namespace of the engine's, which has no device
+    /// cgroup. A shim that does not know the field refuses the first.
+    #[serde(default = "isolated")]
+    pub isolated: bool,
+}
+
+fn isolated() -> bool {
+    true
 }
 
 /// kerfd's answer.
@@ -101,6 +110,10 @@ impl LaunchReply {
 /// Granted or refused; in JSON an object with the one key `granted` or `refused`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one reply at a time, and it is taken apart at once"
+)]
 pub enum Outcome {
     /// The container may start with exactly this.
     Granted(Grant),
@@ -146,6 +159,22 @@ pub struct Grant {
     /// Groups that own device nodes (DRM render nodes).
     #[serde(default)]
     pub additional_gids: Vec<u32>,
+    /// Whether its processes may lock memory without a bound, as RDMA does for what it registers. Only beside a device
+    /// under `/dev/infiniband`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub memlock_unlimited: bool,
+    /// Where memory is taken from, for a runtime that knows `linux.memoryPolicy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicy>,
+}
+
+/// `linux.memoryPolicy` of the OCI runtime spec 1.3, as set_mempolicy(2) takes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryPolicy {
+    /// `MPOL_BIND`, `MPOL_PREFERRED_MANY`, …
+    pub mode: String,
+    /// Node list (`0,2-3`); empty for a mode that takes none.
+    pub nodes: String,
 }
 
 /// One character device node.

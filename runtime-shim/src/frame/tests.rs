@@ -17,6 +17,7 @@ fn request() -> LaunchRequest {
         claim: None,
         init_pid: None,
         sandbox: None,
+        isolated: true,
     }
 }
 
@@ -35,7 +36,8 @@ fn the_documents_look_like_this() {
       "lease": null,
       "claim": null,
       "init_pid": null,
-      "sandbox": null
+      "sandbox": null,
+      "isolated": true
     }
     "#);
     let refused =

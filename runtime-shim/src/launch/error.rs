@@ -49,6 +49,11 @@ pub enum LaunchError {
     /// The container is restored from a checkpoint.
     #[error("a container with an accelerator cannot be restored from a checkpoint")]
     Restore,
+    /// Every container must have a lease here, and this one names none.
+    #[error(
+        "the container carries no lease, and this host's kerf-runtime.toml requires one (require_lease)"
+    )]
+    NoLease,
     /// kerfd did not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -100,6 +105,10 @@ impl LaunchError {
         let fixed = match self {
             LaunchError::Vet(VetError::Refused { hint, .. }) => {
                 return Some(hint.clone()).filter(|hint| !hint.is_empty());
+            }
+            LaunchError::NoLease => {
+                "the annotation kerf.dev/lease comes from kerfd's NRI plugin or from `kerf lease create`; see that \
+                 kerfd runs and that the engine reaches its plugin"
             }
             LaunchError::Client(error) => error.hint(),
             LaunchError::Spec { source, .. } => source.hint()?,

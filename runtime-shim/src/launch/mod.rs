@@ -9,25 +9,37 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::argv::{Action, Invocation, Target};
 use crate::bundle::Bundle;
 use crate::client;
+use crate::features;
 use crate::fence;
 use crate::frame::{DeviceNode, Grant, LaunchKind, LaunchRequest, REQUEST_SCHEMA};
+use crate::report;
 use crate::settings::Settings;
 use crate::spec::{Ask, Config};
+use crate::sys;
 use crate::vet;
 
 pub use error::LaunchError;
+
+/// What stands fixed before the command line is looked at.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// The runtime that will be started.
+    pub runtime: &'a Path,
+}
 
 /// Makes the bundle ready for the runtime, and gives the arguments to start it with: `args`, which
 /// `invocation` was read from, and a `--pid-file` where a container with an ask has none.
 pub fn prepare<'a>(
     args: &'a [OsString],
     invocation: &Invocation,
-    settings: &Settings,
+    Setting { settings, runtime }: &Setting<'_>,
 ) -> Result<Cow<'a, [OsString]>, LaunchError> {
     let (target, is_restore) = match &invocation.action {
         Action::PassOn => return Ok(Cow::Borrowed(args)),
@@ -41,7 +53,14 @@ pub fn prepare<'a>(
         source,
     };
     let mut config = Config::parse(&file.text).map_err(spec_error)?;
-    let Some(ask) = config.ask().map_err(spec_error)? else {
+    let ask = config.ask().map_err(spec_error)?;
+    if settings.require_lease && !matches!(ask, Some(Ask::Lease(_))) {
+        if !config.is_sandbox().map_err(spec_error)? {
+            return Err(LaunchError::NoLease);
+        }
+        bundle.refuse_exposed(&file)?;
+    }
+    let Some(ask) = ask else {
         return Ok(Cow::Borrowed(args));
     };
     if is_restore {
@@ -49,18 +68,41 @@ pub fn prepare<'a>(
     }
     // All that can be refused without kerfd is refused before it cuts a slice.
     bundle.refuse_exposed(&file)?;
-    config.admit().map_err(spec_error)?;
-    let sandbox = config.sandbox().map_err(spec_error)?;
+    config
+        .admit(settings.allow_privileged)
+        .map_err(spec_error)?;
+    if sys::is_in_user_namespace() {
+        config.lacks_device_cgroup();
+    }
     let (pid_file, args) = pid_file(args, target, &bundle)?;
     let request = LaunchRequest {
         pid_file: Some(pid_file),
-        sandbox,
+        sandbox: config.sandbox().map_err(spec_error)?,
+        isolated: config.is_isolated(),
         ..request(invocation, target, &bundle, ask)
     };
-    let grant = obtain(settings, &request)?;
+    let mut grant = obtain(settings, &request)?;
+    if let Some(policy) = &grant.memory_policy {
+        let known = features::of(runtime, run_dir(settings));
+        if !known.has_memory_policy(&policy.mode) {
+            grant.memory_policy = None;
+        }
+    }
     let text = config.apply(&grant).map_err(spec_error)?;
     bundle.replace(&file, &text)?;
+    if !request.isolated {
+        report::warning(NOT_ISOLATED, &invocation.log);
+    }
     Ok(args)
+}
+
+/// What the engine's log says of a container that was let through.
+const NOT_ISOLATED: &str =
+    "the container is not isolated: it can open more devices than it was granted";
+
+/// kerfd's run folder.
+fn run_dir(settings: &Settings) -> &Path {
+    settings.socket.parent().unwrap_or(&settings.socket)
 }
 
 /// The file that kerfd finds the init process by, and the arguments that make the runtime write it. A
@@ -87,8 +129,7 @@ pub(crate) fn obtain(settings: &Settings, request: &LaunchRequest) -> Result<Gra
     let reply = client::ask(&settings.socket, settings.timeout, request)?;
     let grant = vet::grant(reply, request)?;
     grant.devices.iter().try_for_each(check_node)?;
-    let run_dir = settings.socket.parent().unwrap_or(&settings.socket);
-    fence::pass(run_dir, &grant)?;
+    fence::pass(run_dir(settings), &grant)?;
     Ok(grant)
 }
 
@@ -109,6 +150,7 @@ fn request(invocation: &Invocation, target: &Target, bundle: &Bundle, ask: Ask) 
         claim: None,
         init_pid: None,
         sandbox: None,
+        isolated: true,
     }
 }
 

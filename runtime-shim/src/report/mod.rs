@@ -29,6 +29,20 @@ struct Line<'a> {
 pub fn failure(error: &(dyn Error + 'static), hint: Option<&str>, log: &LogTarget) {
     // The exit code says it too, and there is nobody left to tell that stderr is gone.
     drop(io::stderr().write_all(on_stderr(error, hint).as_bytes()));
+    append(log, "error", &in_one_line(error, hint));
+}
+
+/// Tells of a container that starts, in the log that the engine named, else on stderr: with a log, stderr is the
+/// container's own already.
+pub fn warning(message: &str, log: &LogTarget) {
+    let message = format!("kerf-runtime: {message}");
+    match log.path {
+        Some(_) => append(log, "warning", &message),
+        None => drop(io::stderr().write_all(format!("{message}\n").as_bytes())),
+    }
+}
+
+fn append(log: &LogTarget, level: &str, message: &str) {
     let Some(path) = &log.path else { return };
     let file = OpenOptions::new()
         .create(true)
@@ -36,7 +50,7 @@ pub fn failure(error: &(dyn Error + 'static), hint: Option<&str>, log: &LogTarge
         .mode(0o644)
         .open(path);
     if let Ok(mut file) = file {
-        let line = log_line(&in_one_line(error, hint), log.is_json, SystemTime::now());
+        let line = log_line(level, message, log.is_json, SystemTime::now());
         drop(file.write_all(line.as_bytes()));
     }
 }
@@ -82,17 +96,21 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     causes
 }
 
-fn log_line(message: &str, is_json: bool, now: SystemTime) -> String {
+fn log_line(level: &str, message: &str, is_json: bool, now: SystemTime) -> String {
     let time = rfc3339(now);
     let line = Line {
-        level: "error",
+        level,
         msg: message,
         time: &time,
     };
     let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let mut text = match is_json {
         true => serde_json::to_string(&line).unwrap_or_default(),
-        false => format!("time={} level=error msg={}", quoted(&time), quoted(message)),
+        false => format!(
+            "time={} level={level} msg={}",
+            quoted(&time),
+            quoted(message)
+        ),
     };
     text.push('\n');
     text

@@ -29,7 +29,7 @@ fn in_the_log_one_line_that_containerd_reads() {
     let error = error();
     let message = in_one_line(&error, Some("say \"please\""));
     let now = UNIX_EPOCH + Duration::from_secs(1_790_000_000);
-    let lines = log_line(&message, true, now) + &log_line(&message, false, now);
+    let lines = log_line("error", &message, true, now) + &log_line("error", &message, false, now);
     insta::assert_snapshot!(lines, @r#"
     {"level":"error","msg":"kerf-runtime: kerfd does not answer at /run/kerf/runtime.sock: No such file or directory (os error 2) (hint: say \"please\")","time":"2026-09-21T14:13:20Z"}
     time="2026-09-21T14:13:20Z" level=error msg="kerf-runtime: kerfd does not answer at /run/kerf/runtime.sock: No such file or directory (os error 2) (hint: say \"please\")"

@@ -9,6 +9,8 @@ mod cpuset;
 mod devices;
 mod error;
 mod hooks;
+mod limits;
+mod memory;
 mod mounts;
 mod offers;
 mod process;
@@ -27,6 +29,8 @@ pub const ASK_ACCELERATOR: &str = "kerf.dev/accelerator";
 pub const ASK_LEASE: &str = "kerf.dev/lease";
 /// Annotation that the edit leaves behind: the lease whose devices the spec carries.
 pub const APPLIED: &str = "kerf.dev/applied";
+/// Annotation that says `false` of a container that may open more than its devices.
+pub const ISOLATED: &str = "kerf.dev/isolated";
 
 /// A constant cannot be put together from another one's text, so the compiler compares instead.
 const fn is_of_vendor(key: &str) -> bool {
@@ -40,8 +44,12 @@ const fn is_of_vendor(key: &str) -> bool {
     }
     i < key.len() && key[i] == b'/'
 }
-const _: () =
-    assert!(is_of_vendor(ASK_ACCELERATOR) && is_of_vendor(ASK_LEASE) && is_of_vendor(APPLIED));
+const _: () = assert!(
+    is_of_vendor(ASK_ACCELERATOR)
+        && is_of_vendor(ASK_LEASE)
+        && is_of_vendor(APPLIED)
+        && is_of_vendor(ISOLATED)
+);
 
 /// Longest ask in bytes. kerfd parses it and has bounds of its own; this one keeps a frame small.
 const ASK_LIMIT: usize = 4096;
@@ -76,6 +84,7 @@ pub enum Ask {
 pub struct Config<'a> {
     root: Object<'a>,
     length: usize,
+    isolated: bool,
 }
 
 impl<'a> Config<'a> {
@@ -86,6 +95,7 @@ impl<'a> Config<'a> {
         Ok(Self {
             root,
             length: text.len(),
+            isolated: true,
         })
     }
 
@@ -133,11 +143,34 @@ impl<'a> Config<'a> {
         }
     }
 
-    /// Refuses a spec that no grant could be isolated in, before kerfd cuts a slice for it.
-    pub fn admit(&mut self) -> Result<(), SpecError> {
+    /// Whether a CRI engine made this to be a pod's sandbox.
+    pub fn is_sandbox(&mut self) -> Result<bool, SpecError> {
+        match self.root.opened("annotations", "annotations")? {
+            Some(annotations) => is_sandbox(annotations),
+            None => Ok(false),
+        }
+    }
+
+    /// Refuses a spec that no grant could be isolated in, before kerfd cuts a slice for it. With `allow_privileged`
+    /// one that opens every device is marked as not isolated instead.
+    pub fn admit(&mut self, allow_privileged: bool) -> Result<(), SpecError> {
         self.root
             .refuse_lookalikes("", &["annotations", "linux", "mounts", "process"])?;
-        devices::admit(&mut self.root)
+        match devices::admit(&mut self.root) {
+            Err(SpecError::Unconfined { .. }) if allow_privileged => self.isolated = false,
+            admitted => admitted?,
+        }
+        Ok(())
+    }
+
+    /// Notes that the runtime has no device cgroup to keep the container to its devices.
+    pub fn lacks_device_cgroup(&mut self) {
+        self.isolated = false;
+    }
+
+    /// Whether the container can open its devices alone, as far as is known yet.
+    pub fn is_isolated(&self) -> bool {
+        self.isolated
     }
 
     /// Refuses a spec in which an engine has put other devices than those of the grant. With `device` of several
@@ -159,11 +192,16 @@ impl<'a> Config<'a> {
 
     /// The text of the spec with `grant` in it, in UTF-8.
     pub fn apply(mut self, grant: &Grant) -> Result<Vec<u8>, SpecError> {
-        self.admit()?;
+        self.admit(!self.isolated)?;
         stamp(&mut self.root, &grant.lease_id)?;
+        if !self.isolated {
+            mark_open(&mut self.root)?;
+        }
         devices::apply(&mut self.root, &grant.devices)?;
         cpuset::apply(&mut self.root, grant)?;
+        memory::apply(&mut self.root, grant.memory_policy.as_ref())?;
         process::apply(&mut self.root, grant)?;
+        limits::apply(&mut self.root, grant.memlock_unlimited)?;
         mounts::apply(&mut self.root, &grant.mounts)?;
         offers::apply(&mut self.root, &grant.offers)?;
         // Room for the whole at once: growing by doubling would copy the spec several times.
@@ -224,4 +262,13 @@ fn stamp(root: &mut Object<'_>, lease: &str) -> Result<(), SpecError> {
             Ok(())
         }
     }
+}
+
+/// Says of the container that it can open more than its devices.
+fn mark_open(root: &mut Object<'_>) -> Result<(), SpecError> {
+    let annotations = root.object("annotations", "annotations")?;
+    if annotation(annotations, ISOLATED)?.as_deref() != Some("false") {
+        annotations.set(ISOLATED, Node::made(&"false").map_err(SpecError::Encode)?);
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The edit as data: specs and grants in, specs or refusals out; oci-spec reads every result.
 
 mod asks;
+mod host;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -39,6 +40,8 @@ pub(in crate::spec) fn grant() -> Grant {
         offers: Vec::new(),
         claimed: Vec::new(),
         additional_gids: vec![44, 7],
+        memlock_unlimited: false,
+        memory_policy: None,
     }
 }
 

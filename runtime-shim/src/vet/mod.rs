@@ -114,17 +114,44 @@ fn check(grant: &Grant) -> Result<(), VetError> {
         .into_iter()
         .flatten()
     {
-        let is_good = list
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b",-".contains(&b));
-        expect(
-            is_good && !list.is_empty(),
-            "cpuset",
-            list,
-            "a list of numbers",
-        )?;
+        let is_good = is_list(list) && !list.is_empty();
+        expect(is_good, "cpuset", list, "a list of numbers")?;
     }
-    Ok(())
+    check_memory(grant)
+}
+
+/// Modes of linux.memoryPolicy (OCI runtime spec 1.3), and whether they take nodes.
+const POLICIES: [(&str, bool); 7] = [
+    ("MPOL_DEFAULT", false),
+    ("MPOL_LOCAL", false),
+    ("MPOL_BIND", true),
+    ("MPOL_INTERLEAVE", true),
+    ("MPOL_WEIGHTED_INTERLEAVE", true),
+    ("MPOL_PREFERRED", true),
+    ("MPOL_PREFERRED_MANY", true),
+];
+
+/// A policy that set_mempolicy(2) knows, and no memory locked without bound but for RDMA.
+fn check_memory(grant: &Grant) -> Result<(), VetError> {
+    if let Some(policy) = &grant.memory_policy {
+        let known = POLICIES.iter().find(|(mode, _)| *mode == policy.mode);
+        let takes_nodes = known.map(|(_, takes_nodes)| *takes_nodes);
+        let expected = "a mode of set_mempolicy";
+        expect(known.is_some(), "memory policy", &policy.mode, expected)?;
+        let is_good = is_list(&policy.nodes) && Some(!policy.nodes.is_empty()) == takes_nodes;
+        let expected = "the list of nodes of its mode";
+        expect(is_good, "memory policy", &policy.nodes, expected)?;
+    }
+    let mut devices = grant.devices.iter();
+    let is_rdma = devices.any(|device| device.path.starts_with("/dev/infiniband"));
+    let is_good = !grant.memlock_unlimited || is_rdma;
+    let expected = "for a grant with a device under /dev/infiniband";
+    expect(is_good, "memlock_unlimited", "true", expected)
+}
+
+fn is_list(text: &str) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_digit() || b",-".contains(&b))
 }
 
 fn check_device(device: &DeviceNode) -> Result<(), VetError> {

@@ -1,7 +1,7 @@
 //! A grant that is fit for use passes; each way in which one can be wrong is refused by name.
 
 use super::*;
-use crate::frame::{LaunchKind, Offer, REQUEST_SCHEMA};
+use crate::frame::{LaunchKind, MemoryPolicy, Offer, REQUEST_SCHEMA};
 
 fn request(lease: Option<&str>, claim: Option<&str>) -> LaunchRequest {
     LaunchRequest {
@@ -16,6 +16,7 @@ fn request(lease: Option<&str>, claim: Option<&str>) -> LaunchRequest {
         claim: claim.map(str::to_owned),
         init_pid: None,
         sandbox: None,
+        isolated: true,
     }
 }
 
@@ -51,6 +52,11 @@ fn good() -> Grant {
         }],
         claimed: Vec::new(),
         additional_gids: vec![44],
+        memlock_unlimited: false,
+        memory_policy: Some(MemoryPolicy {
+            mode: "MPOL_BIND".to_owned(),
+            nodes: "0-1".to_owned(),
+        }),
     }
 }
 
@@ -70,6 +76,19 @@ fn device(path: &str) -> DeviceNode {
 fn a_good_grant_passes() {
     let grant = vetted(LaunchReply::granted(good())).expect("good");
     assert_eq!(grant, good());
+}
+
+#[test]
+fn memory_is_locked_without_bound_beside_an_rdma_device_alone() {
+    let mut grant = good();
+    grant.memlock_unlimited = true;
+    grant.devices.push(device("/dev/infiniband/uverbs0"));
+    vetted(LaunchReply::granted(grant)).expect("a NIC");
+    // A name that begins like it is another folder.
+    let mut grant = good();
+    grant.memlock_unlimited = true;
+    grant.devices.push(device("/dev/infiniband2/uverbs0"));
+    vetted(LaunchReply::granted(grant)).expect_err("no NIC");
 }
 
 #[test]
@@ -103,7 +122,7 @@ fn who_names_a_lease_gets_that_one() {
 #[test]
 fn each_fault_of_a_grant_is_refused() {
     type Fault = fn(&mut Grant);
-    let faults: [Fault; 23] = [
+    let faults: [Fault; 28] = [
         |g| g.lease_id = "lease-1".to_owned(),
         |g| g.lease_id = g.lease_id.to_uppercase(),
         |g| g.devices[0].path = "/etc/passwd".into(),
@@ -127,6 +146,11 @@ fn each_fault_of_a_grant_is_refused() {
         |g| g.cpuset_mems = Some(String::new()),
         |g| g.offers[0].mount.source = "/run/../etc/shadow".into(),
         |g| g.offers[0].env[0] = "FILE".to_owned(),
+        |g| g.memory_policy.as_mut().expect("one").mode = "MPOL_X".to_owned(),
+        |g| g.memory_policy.as_mut().expect("one").mode = "MPOL_LOCAL".to_owned(),
+        |g| g.memory_policy.as_mut().expect("one").nodes = String::new(),
+        |g| g.memory_policy.as_mut().expect("one").nodes = "0;1".to_owned(),
+        |g| g.memlock_unlimited = true,
     ];
     let mut seen = Vec::new();
     for (number, fault) in faults.iter().enumerate() {
@@ -161,5 +185,10 @@ fn each_fault_of_a_grant_is_refused() {
     kerfd's grant has a bad cpuset: "" is not a list of numbers
     kerfd's grant has a bad mount source: "/run/../etc/shadow" is not an absolute plain path
     kerfd's grant has a bad environment entry: "FILE" is not KEY=value
+    kerfd's grant has a bad memory policy: "MPOL_X" is not a mode of set_mempolicy
+    kerfd's grant has a bad memory policy: "0-1" is not the list of nodes of its mode
+    kerfd's grant has a bad memory policy: "" is not the list of nodes of its mode
+    kerfd's grant has a bad memory policy: "0;1" is not the list of nodes of its mode
+    kerfd's grant has a bad memlock_unlimited: "true" is not for a grant with a device under /dev/infiniband
     "#);
 }

@@ -2,6 +2,7 @@
 //! writes down how it was started.
 
 mod guard;
+mod policy;
 mod runc;
 mod world;
 mod wrap;

@@ -17,15 +17,15 @@ use crate::world::{self, World};
 const SHIM: &str = env!("CARGO_BIN_EXE_kerf-runtime");
 
 /// A world whose runtime writes its arguments, its environment and its ignored signals into files.
-struct Wrapped {
+pub struct Wrapped {
     // First, since its end needs the socket in the world's folder.
-    kerfd: Kerfd,
-    world: World,
-    shim: PathBuf,
+    pub kerfd: Kerfd,
+    pub world: World,
+    pub shim: PathBuf,
 }
 
 impl Wrapped {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let world = World::new();
         let runtime = world.path("runtime");
         let at = world.dir.path().display();
@@ -46,7 +46,7 @@ impl Wrapped {
         Self { kerfd, world, shim }
     }
 
-    fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
+    pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Output {
         let mut command = Command::new(&self.shim);
         command
             .args(args)
@@ -57,7 +57,7 @@ impl Wrapped {
     }
 
     /// A bundle without a root, for a runtime that does not look.
-    fn bundle(&self, config: &str) -> String {
+    pub fn bundle(&self, config: &str) -> String {
         let bundle = self.world.path("bundle");
         fs::create_dir_all(&bundle).expect("bundle");
         fs::write(bundle.join("config.json"), config).expect("config");
@@ -65,7 +65,7 @@ impl Wrapped {
     }
 
     /// Names the runtime by the link that needs no reading.
-    fn link(&self, name: &str) {
+    pub fn link(&self, name: &str) {
         let link = self.world.path("bin/kerf-runtime.oci");
         std::os::unix::fs::symlink(self.world.path(name), link).expect("link");
     }
@@ -78,7 +78,7 @@ impl Wrapped {
         assert!(!env.contains("LD_AUDIT") && !env.contains("OTHER"), "{env}");
     }
 
-    fn runtime_was_started(&self) -> bool {
+    pub fn runtime_was_started(&self) -> bool {
         self.world.path("args").exists()
     }
 }

@@ -19,7 +19,7 @@ use std::process::Command;
 use kerf_runtime::argv::{self, LogTarget};
 use kerf_runtime::claim::{self, ClaimError};
 use kerf_runtime::guard::{self, GuardError};
-use kerf_runtime::launch::{self, LaunchError};
+use kerf_runtime::launch::{self, LaunchError, Setting};
 use kerf_runtime::quick::{self, Start};
 use kerf_runtime::report;
 use kerf_runtime::settings::Settings;
@@ -61,7 +61,11 @@ fn wrap(args: &[OsString]) -> (LogTarget, Result<(), LaunchError>) {
             let exe = own_path()?;
             let settings = Settings::load(&exe)?;
             let runtime = settings.find_runtime(&exe)?;
-            let args = launch::prepare(args, &invocation, &settings)?;
+            let setting = Setting {
+                settings: &settings,
+                runtime: &runtime,
+            };
+            let args = launch::prepare(args, &invocation, &setting)?;
             // exec also gives SIGPIPE back its default, which `settle` took away.
             let source = Command::new(&runtime).args(args.iter()).exec();
             Err(LaunchError::Exec { runtime, source })
