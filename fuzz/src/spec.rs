@@ -1,5 +1,7 @@
 //! `config.json` of a container and kerfd's answer to its runtime: a container gets what was granted and no more.
 
+use std::path::Path;
+
 use kerf_runtime::frame::{
     DeviceNode, Grant, LaunchKind, LaunchReply, LaunchRequest, MemoryPolicy, MountEntry, Offer,
     REQUEST_SCHEMA, decode, encode,
@@ -186,7 +188,14 @@ fn devices(before: &Value, after: &Value, grant: &Grant) {
             let mut entries = new.iter();
             let is_it =
                 |entry: &Value| entry["major"] == device.major && entry["minor"] == device.minor;
-            assert!(entries.any(is_it), "{pointer} lacks {device:?}");
+            let is_bound = pointer == "/linux/devices" && device.path != device.host_path;
+            let mut mounts = list(after, "/mounts").iter();
+            let at_place = |mount: &Value| mount["source"].as_str() == device.host_path.to_str();
+            let comes_otherwise = is_bound && mounts.any(at_place);
+            assert!(
+                entries.any(is_it) || comes_otherwise,
+                "{pointer} lacks {device:?}"
+            );
         }
     }
 }
@@ -221,10 +230,14 @@ fn mounts(before: &Value, after: &Value, grant: &Grant) {
     let at = |mount: &Value| mount["destination"].clone();
     for mount in new.iter().filter(|mount| !old.contains(mount)) {
         let offered = grant.offers.iter().map(|offer| &offer.mount);
-        let is_granted = grant.mounts.iter().chain(offered).any(|one| {
-            one.destination.to_str() == mount["destination"].as_str()
-                && one.source.to_str() == mount["source"].as_str()
-        });
+        let goes = |from: &Path, to: &Path| {
+            to.to_str() == mount["destination"].as_str()
+                && from.to_str() == mount["source"].as_str()
+        };
+        let mut mounted = grant.mounts.iter().chain(offered);
+        let mut devices = grant.devices.iter();
+        let is_granted = mounted.any(|one| goes(&one.source, &one.destination))
+            || devices.any(|device| goes(&device.host_path, &device.path));
         assert!(is_granted, "{mount} was not granted");
     }
     for mount in old.iter().filter(|mount| !new.contains(mount)) {

@@ -3,6 +3,7 @@
 //! It builds on a machine that has rustc and a C linker and nothing else, since it is what
 //! installs the rest.
 
+mod bench;
 mod demo;
 mod dist;
 mod fuzz;
@@ -39,6 +40,9 @@ enum Verb {
     Demo(demo::Options),
     /// Make the packages: deb and rpm of kerf, and of its simulator apart
     Dist(dist::Options),
+    /// Measure what SPECIFICATION.md promises
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Feed whatever kerf reads from outside with texts that nobody would write, and keep what breaks a promise
     Fuzz(fuzz::Options),
     /// Compare what kerf sees of real GPUs with nvidia-smi, field by field; only reads
@@ -62,6 +66,7 @@ fn run(verb: &Verb) -> Result<()> {
         Verb::Test(options) => test::run(options),
         Verb::Demo(options) => demo::run(options),
         Verb::Dist(options) => dist::run(options),
+        Verb::Bench(bench) => bench::run(bench),
         Verb::Fuzz(options) => fuzz::run(options),
         Verb::GpuCheck(options) => gpu_check::run(options),
     }

@@ -2,7 +2,9 @@
 //! writes down how it was started.
 
 mod guard;
+mod hostile;
 mod policy;
+mod pure;
 mod runc;
 mod world;
 mod wrap;

@@ -20,7 +20,7 @@ fn lease(number: usize) -> String {
     format!("0198c0de-0000-7000-8000-{number:012}")
 }
 
-fn grant(number: usize, devices: Vec<DeviceNode>) -> Grant {
+pub fn grant(number: usize, devices: Vec<DeviceNode>) -> Grant {
     Grant {
         lease_id: lease(number),
         fence: 1,
@@ -34,14 +34,14 @@ fn ask() -> Value {
 }
 
 /// A container that runs under the name of its bundle and is deleted when the test ends, however it ends.
-struct Container<'w> {
+pub struct Container<'w> {
     world: &'w World,
     shim: PathBuf,
     id: String,
 }
 
 impl<'w> Container<'w> {
-    fn new(world: &'w World, shim: &Path, name: &str) -> Self {
+    pub fn new(world: &'w World, shim: &Path, name: &str) -> Self {
         Self {
             world,
             shim: shim.to_owned(),
@@ -49,7 +49,11 @@ impl<'w> Container<'w> {
         }
     }
 
-    fn create(&self, bundle: &Path) -> bool {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub fn create(&self, bundle: &Path) -> bool {
         let bundle = bundle.to_str().expect("text");
         let pid = self.world.path("pid");
         let pid = pid.to_str().expect("text");
@@ -57,7 +61,7 @@ impl<'w> Container<'w> {
         self.world.runtime(&self.shim, &verb).success()
     }
 
-    fn start(&self) -> bool {
+    pub fn start(&self) -> bool {
         self.world
             .runtime(&self.shim, &["start", &self.id])
             .success()
@@ -76,7 +80,7 @@ impl Drop for Container<'_> {
 }
 
 /// Waits for a file that the container writes when it is done.
-fn done(bundle: &Path) {
+pub fn done(bundle: &Path) {
     let file = bundle.join("rootfs/done");
     poll::until_true("the end of the container", LIMIT, || file.exists()).expect("it ends");
 }
@@ -94,11 +98,15 @@ fn opener(major: u32, minors: std::ops::Range<u32>) -> String {
 
 #[test]
 fn each_container_opens_its_own_devices_and_no_other() {
-    if !world::can_run() {
-        return;
+    if world::can_run() {
+        matrix("runc");
     }
+}
+
+/// Three containers of one runtime, one after the other, with a device of its own each.
+pub fn matrix(runtime: &str) {
     let world = World::new();
-    let shim = world.install(Path::new(SHIM), "runc", 10_000);
+    let shim = world.install(Path::new(SHIM), runtime, 10_000);
     let major = world::free_majors().next().expect("a free major");
     // Minor 0 is shared, as nvidiactl is; container n has 1+n for itself.
     let nodes: Vec<DeviceNode> = (0..4)

@@ -71,7 +71,7 @@ impl Wrapped {
     }
 
     /// The runtime has seen the variables that it needs and no other.
-    fn check_environment(&self) {
+    pub fn check_environment(&self) {
         let env = self.world.text("env");
         let seen = |entry: &str| env.lines().any(|line| line == entry);
         assert!(seen("PATH=/evil") && seen("LISTEN_FDS=7"), "{env}");

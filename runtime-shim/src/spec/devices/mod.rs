@@ -6,13 +6,14 @@
 
 #[cfg(test)]
 mod tests;
+mod user_namespace;
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::SpecError;
-use crate::frame::DeviceNode;
+use super::{SpecError, mounts};
+use crate::frame::{DeviceNode, MountEntry};
 use crate::json::tree::{Node, Object};
 
 const NODES: &str = "linux.devices";
@@ -148,10 +149,16 @@ pub(super) fn apply(root: &mut Object<'_>, devices: &[DeviceNode]) -> Result<(),
     if devices.is_empty() {
         return Ok(());
     }
+    let is_bound = user_namespace::is_set(root)?;
+    let (bound, made): (Vec<&DeviceNode>, Vec<&DeviceNode>) = devices
+        .iter()
+        .partition(|device| is_bound && device.path != device.host_path);
     let linux = root.object("linux", "linux")?;
-    add_nodes(linux.list("devices", NODES)?, devices)?;
+    add_nodes(linux.list("devices", NODES)?, &made)?;
     let resources = linux.object("resources", "linux.resources")?;
-    add_rules(resources.list("devices", RULES)?, devices)
+    add_rules(resources.list("devices", RULES)?, devices)?;
+    let bound: Vec<MountEntry> = bound.into_iter().map(user_namespace::mount).collect();
+    mounts::apply(root, &bound)
 }
 
 /// Refuses a spec that lacks one of `devices`, or has it under other numbers: the engine wrote it, maybe when
@@ -217,7 +224,7 @@ fn missing(device: Option<&DeviceNode>) -> Result<(), SpecError> {
     }
 }
 
-fn add_nodes(list: &mut Vec<Node<'_>>, devices: &[DeviceNode]) -> Result<(), SpecError> {
+fn add_nodes(list: &mut Vec<Node<'_>>, devices: &[&DeviceNode]) -> Result<(), SpecError> {
     let mut there: Vec<OldNode> = Vec::with_capacity(list.len());
     for node in list.iter() {
         node.peek(NODES)?

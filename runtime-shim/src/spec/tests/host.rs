@@ -119,3 +119,34 @@ fn a_container_without_a_device_cgroup_says_so_over_any_other_word() {
     let spec: Value = serde_json::from_slice(&text).expect("json");
     assert_eq!(spec["annotations"][ISOLATED], "false");
 }
+
+#[test]
+fn in_a_user_namespace_a_device_comes_from_where_it_was_granted() {
+    let text = with(
+        "/linux/namespaces",
+        json!([{"type": "mount"}, {"type": "user"}]),
+    );
+    let mut grant = grant();
+    // One that the runtime would find by itself.
+    grant.devices[1].host_path = grant.devices[1].path.clone();
+    let spec = edited(&text, &grant);
+    let nodes = spec["linux"]["devices"].as_array().expect("nodes");
+    assert_eq!(nodes.len(), 1);
+    assert_eq!(nodes[0]["path"], "/dev/nvidia-caps/nvidia-cap3");
+    let rules = spec["linux"]["resources"]["devices"]
+        .as_array()
+        .expect("rules");
+    assert_eq!(rules.len(), 3, "deny all, and both devices");
+    let mounts = spec["mounts"].as_array().expect("mounts");
+    let bound = json!({"destination": "/dev/nvidia0", "type": "bind", "source": "/sim/dev/nvidia0",
+        "options": ["bind", "rw", "nosuid", "noexec"]});
+    assert!(mounts.contains(&bound), "{mounts:?}");
+    let plain = edited(CONFIG, &grant);
+    assert_eq!(plain["linux"]["devices"].as_array().map(Vec::len), Some(2));
+    assert!(!plain["mounts"].as_array().expect("mounts").contains(&bound));
+    let taken = json!([{"destination": "/dev/nvidia0", "type": "bind", "source": "/dev/null"}]);
+    let mut text: Value = serde_json::from_str(&text).expect("json");
+    text["mounts"] = taken;
+    let conflict = apply(&text.to_string(), &grant).expect_err("a conflict");
+    assert!(matches!(conflict, SpecError::MountConflict { .. }));
+}

@@ -1,0 +1,72 @@
+//! `cargo xtask bench launch`: the benchmark of `runtime-shim`, with what it starts built as it is shipped.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use kerf_tests::{bins, tree};
+
+use crate::phase::{cargo, visible};
+
+/// Fewer rounds would leave the 95 % interval of a median wider than the promise.
+const ROUNDS: u32 = 50;
+
+/// kerfd and what it runs on.
+const PROGRAMS: [&str; 6] = [
+    "build",
+    "--release",
+    "--package=kerf-agent",
+    "--package=kerf-partitioner",
+    "--package=kerf-nvml-sim",
+    "--package=kerf-sim-tools",
+];
+
+/// `cargo xtask bench launch`
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Lives of each kind; the interval of a median narrows with their square root
+    #[arg(long, default_value_t = ROUNDS, value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    rounds: u32,
+    /// A table, or one JSON document
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// Builds kerfd, the wrapper and the benchmark, and runs it.
+///
+/// # Errors
+/// When one of them cannot be built, or the benchmark fails.
+pub fn run(options: &Options) -> Result<()> {
+    let target = format!("--target={}", bins::RUNTIME_TARGET);
+    let wrapper = [
+        "build",
+        "--profile=release-runtime",
+        "--package=kerf-runtime",
+        &target,
+    ];
+    visible(&mut cargo(&wrapper))?;
+    visible(&mut cargo(&PROGRAMS))?;
+    let folder = tree::target_dir()?;
+    let shim = folder
+        .join(bins::RUNTIME_TARGET)
+        .join("release-runtime/kerf-runtime");
+    let rounds = options.rounds.to_string();
+    let mut bench = cargo(&[
+        "bench",
+        "--quiet",
+        "--package=kerf-runtime",
+        "--bench=launch",
+        "--",
+    ]);
+    bench.args(["--rounds", &rounds]).arg("--shim").arg(&shim);
+    if let Output::Json = options.output {
+        bench.args(["-o", "json"]);
+    }
+    bench.env(bins::PROGRAMS_ENV, folder.join("release"));
+    bench.env(bins::RUNTIME_ENV, &shim);
+    visible(&mut bench)
+}

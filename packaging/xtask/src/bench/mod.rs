@@ -1,0 +1,23 @@
+//! `cargo xtask bench`: the numbers of SPECIFICATION.md, measured by the programs that would be shipped.
+
+mod launch;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// What kerf-runtime adds to a container's life, against the same runc in interleaved pairs; and its way to kerfd
+    Launch(launch::Options),
+}
+
+/// Builds, and measures.
+///
+/// # Errors
+/// When something cannot be built, or a container that must start does not.
+pub fn run(bench: &Bench) -> Result<()> {
+    match bench {
+        Bench::Launch(options) => launch::run(options),
+    }
+}
