@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 
-use crate::{bins, mounts, tree, world};
+use crate::{bins, engines, mounts, tree, world};
 
 /// The environment variable with the capabilities that must be there, separated by commas.
 pub const REQUIRE_ENV: &str = "KERF_REQUIRE";
@@ -41,11 +41,13 @@ pub enum Capability {
     Fuse,
     /// The reference implementation of CDI is built.
     Oracle,
+    /// Engines of other versions than the machine's lie unpacked below the build folder.
+    Engines,
 }
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
@@ -57,6 +59,7 @@ impl Capability {
         Self::Chromium,
         Self::Fuse,
         Self::Oracle,
+        Self::Engines,
     ];
 
     /// The word that stands for it in `KERF_REQUIRE`.
@@ -74,6 +77,7 @@ impl Capability {
             Self::Chromium => "chromium",
             Self::Fuse => "fuse",
             Self::Oracle => "oracle",
+            Self::Engines => "engines",
         }
     }
 
@@ -94,6 +98,7 @@ impl Capability {
             Self::Chromium => program("chromium"),
             Self::Oracle => bins::cdi_oracle().map(drop),
             Self::Fuse => probe_root().and_then(|()| mounts::probe_fuse()),
+            Self::Engines => engines::probe(),
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod bins;
 pub mod capability;
 pub mod drawing;
+pub mod engines;
 pub mod executable;
 pub mod http;
 pub mod mounts;

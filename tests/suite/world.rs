@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kerf_tests::engines::Suite;
 use kerf_tests::world::{Containerd, IMAGE, busybox_image, leftovers};
 use kerf_tests::{Capability, Scratch, process, require};
 
@@ -64,6 +65,52 @@ fn a_container_of_the_busybox_image_runs_and_its_exit_code_comes_back() {
     assert!(output.stdout.starts_with(b"42\nbin\n"));
     containerd.stop().expect("nothing is left");
     assert_gone(&scratch, &namespace);
+}
+
+#[test]
+fn a_container_runs_in_each_version_side_by_side() {
+    let needs = [
+        Capability::Containerd,
+        Capability::Cgroup,
+        Capability::Engines,
+    ];
+    if !needs.into_iter().all(require) {
+        return;
+    }
+    let scratch = Scratch::new("kt").expect("/tmp takes folders");
+    let archive = scratch.join("busybox.tar");
+    busybox_image(&archive, IMAGE).expect("the host's busybox makes an image");
+    let mut engines = Vec::new();
+    for suite in Suite::ALL {
+        let folder = scratch.join(suite.name());
+        let containerd = Containerd::start_suite(suite, &folder).expect("containerd comes up");
+        containerd.import(&archive).expect("it takes the archive");
+        engines.push(containerd);
+    }
+    let mut versions = std::collections::BTreeSet::new();
+    for containerd in engines {
+        let run = ["--rm", IMAGE, "one", "sh", "-c", "echo $((6 * 7)); exit 7"];
+        let output = process::output(containerd.ctr_run().args(run)).expect("ctr starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!((output.status.code(), said.as_str()), (Some(7), "42\n"));
+        let answer = process::run(containerd.ctr().arg("version")).expect("an answer");
+        let both: Vec<String> = answer
+            .lines()
+            .filter(|line| line.contains("Version:"))
+            .map(str::to_owned)
+            .collect();
+        // Client and server are of one version, and each pair is of another.
+        assert!(
+            both.len() >= 2 && both.iter().all(|line| line.trim() == both[0].trim()),
+            "{answer}"
+        );
+        versions.insert(both);
+        let namespace = containerd.namespace().to_owned();
+        containerd.stop().expect("nothing is left");
+        assert!(leftovers::processes_in_cgroup(&namespace).is_empty());
+    }
+    assert_eq!(versions.len(), Suite::ALL.len());
+    assert_gone(&scratch, "none");
 }
 
 #[test]

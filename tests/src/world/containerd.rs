@@ -8,6 +8,7 @@
 
 mod teardown;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::config::{self, Generation};
+use crate::engines::Suite;
 use crate::{ChildGuard, bins, poll, process};
 
 /// How long containerd may take to answer after its start; it takes 0.2 s on an idle machine.
@@ -28,11 +30,20 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Containerd {
     child: ChildGuard,
-    program: PathBuf,
+    programs: Programs,
     folder: PathBuf,
     socket: PathBuf,
     namespace: String,
     stopped: bool,
+}
+
+/// The programs of one version: a `ctr` and a shim of another one may not know what it asks of them.
+#[derive(Debug, Clone)]
+struct Programs {
+    containerd: PathBuf,
+    ctr: PathBuf,
+    /// Where containerd finds its shim, and the shim its runc; none for those of the system.
+    path: Option<OsString>,
 }
 
 impl Containerd {
@@ -42,17 +53,31 @@ impl Containerd {
     /// # Errors
     /// When it is not installed or does not come up; the text holds the end of its log.
     pub fn start(folder: &Path) -> Result<Self> {
-        let program = bins::system("containerd").context("containerd is not installed")?;
-        Self::start_program(&program, folder)
+        let program = |name| bins::system(name).with_context(|| format!("{name} is not installed"));
+        let programs = Programs {
+            containerd: program("containerd")?,
+            ctr: program("ctr")?,
+            path: None,
+        };
+        Self::start_programs(programs, folder)
     }
 
-    /// [`Containerd::start`] with a chosen program; its shim must lie in `PATH`.
+    /// [`Containerd::start`] with containerd, shim, `ctr` and runc of another version.
     ///
     /// # Errors
     /// As [`Containerd::start`].
-    pub fn start_program(program: &Path, folder: &Path) -> Result<Self> {
+    pub fn start_suite(suite: Suite, folder: &Path) -> Result<Self> {
+        let programs = Programs {
+            containerd: suite.program("containerd")?,
+            ctr: suite.program("ctr")?,
+            path: Some(suite.path()?),
+        };
+        Self::start_programs(programs, folder)
+    }
+
+    fn start_programs(programs: Programs, folder: &Path) -> Result<Self> {
         let socket = folder.join("c.sock");
-        let version = process::run(Command::new(program).arg("--version"))?;
+        let version = process::run(Command::new(&programs.containerd).arg("--version"))?;
         let generation = Generation::parse(&version)
             .with_context(|| format!("cannot read a version from {version:?}"))?;
         std::fs::create_dir_all(folder)?;
@@ -62,8 +87,8 @@ impl Containerd {
         )?;
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
-            child: spawn(program, folder, &socket)?,
-            program: program.to_path_buf(),
+            child: spawn(&programs, folder, &socket)?,
+            programs,
             folder: folder.to_path_buf(),
             socket,
             namespace: format!("kerf-{}-{number}", std::process::id()),
@@ -99,7 +124,7 @@ impl Containerd {
     /// A `ctr` for any namespace.
     #[must_use]
     pub fn ctr_in(&self, namespace: &str) -> Command {
-        let mut command = Command::new("ctr");
+        let mut command = Command::new(&self.programs.ctr);
         command
             .arg("--address")
             .arg(&self.socket)
@@ -160,7 +185,7 @@ impl Containerd {
     /// # Errors
     /// When it does not come up.
     pub fn restart(&mut self) -> Result<()> {
-        self.child = spawn(&self.program, &self.folder, &self.socket)?;
+        self.child = spawn(&self.programs, &self.folder, &self.socket)?;
         Ok(())
     }
 
@@ -187,10 +212,13 @@ impl Drop for Containerd {
     }
 }
 
-fn spawn(program: &Path, folder: &Path, socket: &Path) -> Result<ChildGuard> {
+fn spawn(programs: &Programs, folder: &Path, socket: &Path) -> Result<ChildGuard> {
     let log = folder.join("containerd.log");
-    let mut command = Command::new(program);
+    let mut command = Command::new(&programs.containerd);
     command.arg("--config").arg(folder.join("config.toml"));
+    if let Some(path) = &programs.path {
+        command.env("PATH", path);
+    }
     let mut child = ChildGuard::spawn("containerd", &mut command, &log)?;
     let answered = poll::until("an answer of containerd", START_LIMIT, || {
         match child.exited() {
@@ -198,7 +226,7 @@ fn spawn(program: &Path, folder: &Path, socket: &Path) -> Result<ChildGuard> {
             Ok(Some(status)) => return Some(Err(anyhow::anyhow!("containerd ended: {status}"))),
             Err(error) => return Some(Err(error)),
         }
-        let mut version = Command::new("ctr");
+        let mut version = Command::new(&programs.ctr);
         version.arg("--address").arg(socket).arg("version");
         process::run(&mut version).is_ok().then_some(Ok(()))
     });

@@ -2,6 +2,7 @@
 //!
 //! What is there already is left alone, so a second run does nothing and needs no network.
 
+mod engines;
 mod oracle;
 pub mod packages;
 pub mod programs;
@@ -37,5 +38,5 @@ pub fn run_for_tests() -> Result<()> {
     run()?;
     packages::install_wanted();
     oracle::install()?;
-    Ok(())
+    engines::install()
 }
