@@ -83,7 +83,8 @@ fn a_container_runs_in_each_version_side_by_side() {
     let mut engines = Vec::new();
     for suite in Suite::ALL {
         let folder = scratch.join(suite.name());
-        let containerd = Containerd::start_suite(suite, &folder).expect("containerd comes up");
+        let containerd =
+            Containerd::start_suite(suite, &folder, None).expect("containerd comes up");
         containerd.import(&archive).expect("it takes the archive");
         engines.push(containerd);
     }

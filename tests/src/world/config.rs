@@ -4,7 +4,7 @@
 //! listen in `/run/containerd/s` under hashed names, and runc keeps its state in
 //! `/run/containerd/runc/<namespace>`, so the namespace must be unique on the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Plugins that a private containerd must not start.
 ///
@@ -48,12 +48,28 @@ impl Generation {
     }
 }
 
+/// What a containerd that serves CRI, as it would for a kubelet, has besides.
+#[derive(Debug, Clone)]
+pub struct Cri {
+    /// The program of the runtime handler `kerf`; beside it `runc` is plain.
+    pub runtime: PathBuf,
+    /// The folder of CDI files, in place of the host's own.
+    pub cdi: PathBuf,
+}
+
+/// The image of a pod's sandbox in [`Cri`].
+pub const PAUSE: &str = "localhost/pause:kerf";
+
 /// The text of the file for a containerd whose files all lie in `folder`.
 ///
 /// `oom_score` stays at its default of 0, which means that containerd leaves it alone.
-pub fn text(generation: Generation, folder: &Path, socket: &Path) -> String {
-    let disabled: Vec<String> = DISABLED.iter().map(|name| format!("{name:?}")).collect();
-    format!(
+pub fn text(generation: Generation, folder: &Path, socket: &Path, cri: Option<&Cri>) -> String {
+    let disabled = match cri {
+        Some(_) => &[][..],
+        None => &DISABLED,
+    };
+    let disabled: Vec<String> = disabled.iter().map(|name| format!("{name:?}")).collect();
+    let text = format!(
         r#"version = {version}
 root = "{folder}/root"
 state = "{folder}/state"
@@ -72,7 +88,61 @@ disabled_plugins = [{disabled}]
         folder = folder.display(),
         socket = socket.display(),
         disabled = disabled.join(", "),
-    )
+    );
+    cri.map_or(text.clone(), |cri| text + &cri.tables(generation, folder))
+}
+
+impl Cri {
+    /// NRI listens in the folder too, for it is served with CRI. Without `restrict_oom_score_adj` a machine that may
+    /// not lower its own score starts no sandbox.
+    fn tables(&self, generation: Generation, folder: &Path) -> String {
+        let (runtime, sandbox) = match generation {
+            Generation::One => (
+                "io.containerd.grpc.v1.cri",
+                format!("  sandbox_image = {PAUSE:?}\n"),
+            ),
+            Generation::Two => ("io.containerd.cri.v1.runtime", String::new()),
+        };
+        let images = match generation {
+            Generation::One => String::new(),
+            Generation::Two => format!(
+                "[plugins.\"io.containerd.cri.v1.images\".pinned_images]\n  sandbox = {PAUSE:?}\n"
+            ),
+        };
+        format!(
+            r#"
+[plugins."{runtime}"]
+{sandbox}  restrict_oom_score_adj = true
+  enable_cdi = true
+  cdi_spec_dirs = [{cdi:?}]
+
+[plugins."{runtime}".cni]
+  bin_dir = "{folder}/cni"
+  conf_dir = "{folder}/cni"
+
+[plugins."{runtime}".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."{runtime}".containerd.runtimes.kerf]
+  runtime_type = "io.containerd.runc.v2"
+  container_annotations = ["kerf.dev/*"]
+  pod_annotations = ["kerf.dev/*"]
+
+[plugins."{runtime}".containerd.runtimes.kerf.options]
+  BinaryName = {program:?}
+
+[plugins."io.containerd.nri.v1.nri"]
+  disable = false
+  socket_path = "{folder}/nri.sock"
+  plugin_path = "{folder}/nri/plugins"
+  plugin_config_path = "{folder}/nri/conf.d"
+
+{images}"#,
+            cdi = self.cdi,
+            program = self.runtime,
+            folder = folder.display(),
+        )
+    }
 }
 
 #[cfg(test)]

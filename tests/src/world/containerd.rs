@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::config::{self, Generation};
+use super::config::{self, Cri, Generation};
 use crate::engines::Suite;
 use crate::{ChildGuard, bins, poll, process};
 
@@ -59,23 +59,24 @@ impl Containerd {
             ctr: program("ctr")?,
             path: None,
         };
-        Self::start_programs(programs, folder)
+        Self::start_programs(programs, folder, None)
     }
 
-    /// [`Containerd::start`] with containerd, shim, `ctr` and runc of another version.
+    /// [`Containerd::start`] with containerd, shim, `ctr` and runc of another version, and with CRI where a
+    /// test has pods: those have the namespace `k8s.io`, and [`Containerd::namespace`] should be their parent cgroup.
     ///
     /// # Errors
     /// As [`Containerd::start`].
-    pub fn start_suite(suite: Suite, folder: &Path) -> Result<Self> {
+    pub fn start_suite(suite: Suite, folder: &Path, cri: Option<&Cri>) -> Result<Self> {
         let programs = Programs {
             containerd: suite.program("containerd")?,
             ctr: suite.program("ctr")?,
             path: Some(suite.path()?),
         };
-        Self::start_programs(programs, folder)
+        Self::start_programs(programs, folder, cri)
     }
 
-    fn start_programs(programs: Programs, folder: &Path) -> Result<Self> {
+    fn start_programs(programs: Programs, folder: &Path, cri: Option<&Cri>) -> Result<Self> {
         let socket = folder.join("c.sock");
         let version = process::run(Command::new(&programs.containerd).arg("--version"))?;
         let generation = Generation::parse(&version)
@@ -83,7 +84,7 @@ impl Containerd {
         std::fs::create_dir_all(folder)?;
         std::fs::write(
             folder.join("config.toml"),
-            config::text(generation, folder, &socket),
+            config::text(generation, folder, &socket, cri),
         )?;
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         Ok(Self {

@@ -4,6 +4,7 @@
 //! `index.json` with the image's name in an annotation, and three blobs. Times and owners are
 //! fixed, so the same busybox always gives the same digests.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,23 +36,53 @@ const FOLDERS: [(&str, u32); 12] = [
     ("usr/sbin", 0o755),
 ];
 
-/// Writes the image as an OCI archive to `path`, called `name` once it is imported.
+/// What an image of a busybox is, and what a hostile one can be.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<'a> {
+    /// What it is called once it is imported.
+    pub name: &'a str,
+    /// What it runs when nobody says what.
+    pub command: &'a [&'a str],
+    /// `NAME=value`, besides `PATH`.
+    pub env: &'a [&'a str],
+    /// Labels of its configuration.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// Symbolic links in place of folders of the root file system, and where they lead.
+    pub links: &'a [(&'a str, &'a str)],
+}
+
+impl<'a> Image<'a> {
+    /// A plain one.
+    #[must_use]
+    pub fn named(name: &'a str) -> Self {
+        Self {
+            name,
+            command: &["sh"],
+            env: &[],
+            labels: &[],
+            links: &[],
+        }
+    }
+
+    /// Writes it as an OCI archive.
+    ///
+    /// # Errors
+    /// When the host has no static busybox, or the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let (busybox, program) = static_busybox()?;
+        let applets = process::run(Command::new(&busybox).arg("--list-full"))?;
+        let layer = layer(&program, &applets, self.links).context("cannot build the layer")?;
+        let archive = archive(&layer, self).context("cannot build the archive")?;
+        std::fs::write(path, archive).with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Writes the plain image as an OCI archive to `path`, called `name` once it is imported.
 ///
 /// # Errors
-/// When the host has no static busybox, or the file cannot be written.
+/// As [`Image::write`].
 pub fn busybox_image(path: &Path, name: &str) -> Result<()> {
-    let busybox = bins::system("busybox").context("busybox is not installed")?;
-    let program =
-        std::fs::read(&busybox).with_context(|| format!("cannot read {}", busybox.display()))?;
-    ensure!(
-        is_static(&program),
-        "{} is not static (package busybox-static)",
-        busybox.display()
-    );
-    let applets = process::run(Command::new(&busybox).arg("--list-full"))?;
-    let layer = layer(&program, &applets).context("cannot build the layer")?;
-    let archive = archive(&layer, name).context("cannot build the archive")?;
-    std::fs::write(path, archive).with_context(|| format!("cannot write {}", path.display()))
+    Image::named(name).write(path)
 }
 
 /// The host's busybox and its bytes.
@@ -77,11 +108,16 @@ fn is_static(program: &[u8]) -> bool {
 }
 
 /// The root file system as a plain tar: busybox, a link for each applet, and two small files.
-fn layer(program: &[u8], applets: &str) -> Result<Vec<u8>> {
+fn layer(program: &[u8], applets: &str, links: &[(&str, &str)]) -> Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
-    for (folder, mode) in FOLDERS {
+    let linked = |folder: &str| links.iter().any(|(name, _)| *name == folder);
+    for (folder, mode) in FOLDERS.into_iter().filter(|(name, _)| !linked(name)) {
         let mut header = header(tar::EntryType::Directory, 0, mode);
         tar.append_data(&mut header, format!("{folder}/"), std::io::empty())?;
+    }
+    for (name, target) in links {
+        let mut header = header(tar::EntryType::Symlink, 0, 0o777);
+        tar.append_link(&mut header, name, target)?;
     }
     append_file(&mut tar, "bin/busybox", program, 0o755)?;
     append_file(
@@ -106,12 +142,15 @@ fn layer(program: &[u8], applets: &str) -> Result<Vec<u8>> {
 }
 
 /// The OCI layout around one layer, as one tar.
-fn archive(layer: &[u8], name: &str) -> Result<Vec<u8>> {
+fn archive(layer: &[u8], image: &Image<'_>) -> Result<Vec<u8>> {
     let packed = gzip(layer)?;
+    let path = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+    let env: Vec<&str> = path.iter().chain(image.env).copied().collect();
+    let labels: BTreeMap<&str, &str> = image.labels.iter().copied().collect();
     let config = serde_json::to_vec(&json!({
         "architecture": architecture(),
         "os": "linux",
-        "config": { "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"] },
+        "config": { "Env": env, "Cmd": image.command, "Labels": labels },
         "rootfs": { "type": "layers", "diff_ids": [digest(layer)] },
     }))?;
     let manifest = serde_json::to_vec(&json!({
@@ -121,7 +160,7 @@ fn archive(layer: &[u8], name: &str) -> Result<Vec<u8>> {
         "layers": [descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &packed)],
     }))?;
     let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    entry["annotations"] = json!({ "io.containerd.image.name": name });
+    entry["annotations"] = json!({ "io.containerd.image.name": image.name });
     let index = serde_json::to_vec(&json!({ "schemaVersion": 2, "manifests": [entry] }))?;
 
     let mut tar = tar::Builder::new(Vec::new());

@@ -9,7 +9,8 @@ pub mod kerfd;
 pub mod leftovers;
 pub(crate) mod sweep;
 
+pub use config::{Cri, PAUSE};
 pub use containerd::Containerd;
 pub use fleet::Fleet;
-pub use image::{IMAGE, busybox_image, static_busybox};
+pub use image::{IMAGE, Image, busybox_image, static_busybox};
 pub use kerfd::Kerfd;

@@ -26,6 +26,15 @@ pub enum Access {
 
 /// Asks the kernel inside a container about each node of the machine.
 pub fn probe(world: &World, id: &str, nodes: &[Node]) -> Vec<(Node, Access)> {
+    probe_by(id, nodes, |script| world.exec(id, script))
+}
+
+/// [`probe`] where another engine runs the script.
+pub fn probe_by(
+    id: &str,
+    nodes: &[Node],
+    exec: impl FnOnce(&str) -> String,
+) -> Vec<(Node, Access)> {
     let mut script = String::from(
         "probe() {\n\
          path=/dev/$1; where=there\n\
@@ -39,7 +48,7 @@ pub fn probe(world: &World, id: &str, nodes: &[Node]) -> Vec<(Node, Access)> {
             node.name, node.major, node.minor
         ));
     }
-    let text = world.exec(id, &script);
+    let text = exec(&script);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), nodes.len(), "{text}");
     let verdict = |(node, line): (&Node, &str)| {

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use kerf_api::v1::{Lease, Slice};
+use kerf_tests::engines::Suite;
 use kerf_tests::world::kerfd::Settings;
-use kerf_tests::world::{Containerd, IMAGE, Kerfd, busybox_image};
+use kerf_tests::world::{Containerd, Cri, IMAGE, Kerfd, busybox_image};
 use kerf_tests::{Capability, Scratch, poll, require};
 use nix::sys::stat::{major, minor};
 
@@ -71,12 +72,37 @@ impl World {
         if !require(Capability::Containerd) || !require(Capability::Cgroup) {
             return None;
         }
+        let containerd = Containerd::start(&scratch.join("c")).expect("containerd comes up");
+        Some(Self::with_images(scratch, machine, config, containerd))
+    }
+
+    /// [`World::new`] with an engine of another version; with pods as well where `cri` says so.
+    pub fn of_suite(suite: Suite, machine: &str, config: &str, cri: bool) -> Option<Self> {
+        let needs = [
+            Capability::Containerd,
+            Capability::Cgroup,
+            Capability::Engines,
+        ];
+        if !needs.into_iter().all(require) {
+            return None;
+        }
+        let scratch = Scratch::new("kh").expect("/tmp takes folders");
+        // Both come with kerfd, which needs containerd's socket to start.
+        let served = Cri {
+            runtime: scratch.join("k/state/bin/kerf-runtime"),
+            cdi: scratch.join("k/cdi"),
+        };
+        let containerd = Containerd::start_suite(suite, &scratch.join("c"), cri.then_some(&served));
+        let containerd = containerd.expect("containerd comes up");
+        Some(Self::with_images(scratch, machine, config, containerd))
+    }
+
+    fn with_images(scratch: Scratch, machine: &str, config: &str, containerd: Containerd) -> Self {
         let archive = scratch.join("busybox.tar");
         busybox_image(&archive, IMAGE).expect("the host's busybox makes an image");
-        let containerd = Containerd::start(&scratch.join("c")).expect("containerd comes up");
         containerd.import(&archive).expect("the archive is taken");
         let settings = settings(&scratch, machine, config, Some(&containerd));
-        Some(Self::on(scratch, settings, Some(containerd)))
+        Self::on(scratch, settings, Some(containerd))
     }
 
     fn on(scratch: Scratch, settings: Settings, containerd: Option<Containerd>) -> Self {

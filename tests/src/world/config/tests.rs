@@ -21,6 +21,7 @@ fn every_path_lies_in_the_folder() {
         Generation::Two,
         Path::new("/tmp/w"),
         Path::new("/tmp/w/c.sock"),
+        None,
     );
     assert!(text.starts_with("version = 3\n"));
     let paths: Vec<&str> = text

@@ -6,7 +6,7 @@ use std::io::Read;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::{archive, digest, is_static, layer};
+use super::{Image, archive, digest, is_static, layer};
 
 fn files(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut tar = tar::Archive::new(archive);
@@ -37,8 +37,8 @@ fn json(data: &[u8]) -> Value {
 
 #[test]
 fn every_descriptor_leads_to_its_blob() {
-    let layer = layer(b"program", "bin/sh\nusr/bin/env\nlinuxrc\n").expect("a layer");
-    let files = files(&archive(&layer, "busybox:kerf").expect("an archive"));
+    let layer = layer(b"program", "bin/sh\nusr/bin/env\nlinuxrc\n", &[]).expect("a layer");
+    let files = files(&archive(&layer, &Image::named("busybox:kerf")).expect("an archive"));
     let index = json(&files["index.json"]);
     let entry = &index["manifests"][0];
     assert_eq!(
@@ -57,7 +57,7 @@ fn every_descriptor_leads_to_its_blob() {
 
 #[test]
 fn applets_are_links_and_strange_places_are_left_out() {
-    let layer = layer(b"program", "bin/sh\nlinuxrc\n").expect("a layer");
+    let layer = layer(b"program", "bin/sh\nlinuxrc\n", &[]).expect("a layer");
     let files = files(&layer);
     assert_eq!(files["bin/busybox"], b"program");
     assert!(files.contains_key("bin/sh"));
@@ -66,7 +66,13 @@ fn applets_are_links_and_strange_places_are_left_out() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let make = || archive(&layer(b"p", "bin/sh\n").expect("a layer"), "a:b").expect("an archive");
+    let make = || {
+        archive(
+            &layer(b"p", "bin/sh\n", &[]).expect("a layer"),
+            &Image::named("a:b"),
+        )
+        .expect("an archive")
+    };
     assert_eq!(make(), make());
 }
 
@@ -75,4 +81,25 @@ fn a_loader_in_the_head_means_dynamic() {
     assert!(is_static(b"\x7fELF and no loader"));
     assert!(!is_static(b"\x7fELF\0/lib64/ld-linux-x86-64.so.2\0"));
     assert!(!is_static(b"#!/bin/sh"));
+}
+
+#[test]
+fn a_link_stands_in_the_place_of_a_folder() {
+    let links = [("dev", "/elsewhere")];
+    let layer = layer(b"p", "bin/sh\n", &links).expect("a layer");
+    let mut tar = tar::Archive::new(layer.as_slice());
+    let mut led = Vec::new();
+    for entry in tar.entries().expect("it is a tar") {
+        let entry = entry.expect("an entry");
+        let path = entry.path().expect("a path").display().to_string();
+        if path.trim_end_matches('/') == "dev" {
+            led.push(
+                entry
+                    .link_name()
+                    .expect("a name")
+                    .map(|to| to.display().to_string()),
+            );
+        }
+    }
+    assert_eq!(led, [Some("/elsewhere".to_owned())]);
 }
