@@ -49,6 +49,16 @@ const CONTAINERD: [Program; 5] = [
     program("crun"),
 ];
 
+/// podman and the program that holds its containers.
+const PODMAN: [Program; 2] = [program("podman"), program("conmon")];
+
+/// Docker, with what its daemon starts.
+const DOCKER: [Program; 3] = [
+    program("dockerd"),
+    program("docker"),
+    program("docker-proxy"),
+];
+
 impl Suite {
     /// Every suite, the oldest first.
     pub const ALL: [Self; 3] = [Self::Bookworm, Self::Trixie, Self::Sid];
@@ -68,16 +78,28 @@ impl Suite {
     pub fn packages(self) -> &'static [&'static str] {
         match self {
             // The oldest patchelf runs on every later machine.
-            Self::Bookworm => &["containerd", "runc", "crun", "patchelf"],
+            Self::Bookworm => &["containerd", "runc", "crun", "podman", "patchelf"],
             Self::Trixie => &["containerd", "runc", "crun"],
-            Self::Sid => &["containerd", "runc", "crun"],
+            Self::Sid => &[
+                "containerd",
+                "runc",
+                "crun",
+                "podman",
+                "docker.io",
+                "docker-cli",
+            ],
         }
     }
 
     /// The programs that are used of it.
     #[must_use]
     pub fn programs(self) -> Vec<Program> {
-        CONTAINERD.to_vec()
+        let (podman, docker) = match self {
+            Self::Bookworm => (&PODMAN[..], &[][..]),
+            Self::Trixie => (&[][..], &[][..]),
+            Self::Sid => (&PODMAN[..], &DOCKER[..]),
+        };
+        [&CONTAINERD, podman, docker].concat()
     }
 
     /// Its folder.

@@ -69,11 +69,23 @@ impl<'a> Image<'a> {
     /// # Errors
     /// When the host has no static busybox, or the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
+        let archive = archive(&self.layer()?, self).context("cannot build the archive")?;
+        std::fs::write(path, archive).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Writes its root file system alone as a tar, for engines that import that.
+    ///
+    /// # Errors
+    /// As [`Image::write`].
+    pub fn write_root(&self, path: &Path) -> Result<()> {
+        std::fs::write(path, self.layer()?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn layer(&self) -> Result<Vec<u8>> {
         let (busybox, program) = static_busybox()?;
         let applets = process::run(Command::new(&busybox).arg("--list-full"))?;
-        let layer = layer(&program, &applets, self.links).context("cannot build the layer")?;
-        let archive = archive(&layer, self).context("cannot build the archive")?;
-        std::fs::write(path, archive).with_context(|| format!("cannot write {}", path.display()))
+        layer(&program, &applets, self.links).context("cannot build the layer")
     }
 }
 

@@ -70,6 +70,8 @@ fn unpack(suite: Suite) -> Result<()> {
     for package in apt.fetched()? {
         process::run(Command::new("dpkg").arg("-x").arg(package).arg(&root))?;
     }
+    // Manuals, words and pictures.
+    std::fs::remove_dir_all(root.join("usr/share"))?;
     // Lists and packages are larger than what was unpacked, and nobody reads them again.
     std::fs::remove_dir_all(&apt.folder)?;
     let bin = folder.join("bin");
@@ -109,7 +111,11 @@ fn bind(program: &Path, root: &Path) -> Result<()> {
     let loader = places.find(|path| path.exists());
     let loader = loader.with_context(|| format!("no package has a loader {interpreter}"))?;
     let loader = loader.canonicalize()?;
-    let libraries = loader.parent().context("a loader lies in a folder")?;
+    // Where `/lib` and `/usr/lib` are two folders, the C library is in the one and most others are in the other.
+    let triple = loader.parent().and_then(Path::file_name);
+    let triple = triple.context("a loader lies in a folder")?;
+    let libraries = ["lib", "usr/lib"].map(|place| root.join(place).join(triple));
+    let libraries = std::env::join_paths(libraries).context("a colon in a folder's name")?;
     let mut command = patchelf()?;
     // DT_RPATH and not DT_RUNPATH, for it holds for the libraries that libraries need as well.
     command
