@@ -22,6 +22,7 @@
 
 pub mod argv;
 pub mod bundle;
+pub mod cgroups;
 pub mod claim;
 pub mod client;
 pub mod features;

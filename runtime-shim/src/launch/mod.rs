@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::argv::{Action, Invocation, Target};
 use crate::bundle::Bundle;
+use crate::cgroups;
 use crate::client;
 use crate::features;
 use crate::fence;
@@ -128,6 +129,7 @@ fn pid_file<'a>(
 pub(crate) fn obtain(settings: &Settings, request: &LaunchRequest) -> Result<Grant, LaunchError> {
     let reply = client::ask(&settings.socket, settings.timeout, request)?;
     let grant = vet::grant(reply, request)?;
+    let grant = cgroups::pinnable(grant, Path::new(cgroups::MOUNT));
     grant.devices.iter().try_for_each(check_node)?;
     fence::pass(run_dir(settings), &grant)?;
     Ok(grant)
