@@ -21,6 +21,7 @@ pub mod problems;
 pub mod process;
 pub mod rpc;
 pub mod sampler;
+pub mod setup;
 pub mod shim;
 pub mod sockets;
 pub mod store;

@@ -14,6 +14,7 @@ mod output;
 mod pick;
 mod policy;
 mod script;
+mod setup;
 mod sharing;
 mod terminal;
 

@@ -12,6 +12,7 @@ use super::excerpt::Excerpt;
 use super::input::{InputError, Source};
 use super::layout::LayoutInputError;
 use super::run::RunError;
+use super::setup::FilesError;
 use super::sim::SimError;
 use super::style::{Ink, Style};
 use super::topology::pick::PickError;
@@ -150,6 +151,9 @@ pub enum Failure {
     /// A configuration that kerfd would not run with.
     #[error("the configuration is not right")]
     Config(#[from] ConfigError),
+    /// An engine's files were not changed.
+    #[error(transparent)]
+    Setup(#[from] FilesError),
     /// A simulated machine could not be made or changed.
     #[error(transparent)]
     Sim(#[from] SimError),
@@ -256,6 +260,7 @@ impl Failure {
             Self::Input(error) => error.is_usage(),
             Self::Layout(error) => error.is_usage(),
             Self::Pick(error) => error.is_usage(),
+            Self::Setup(error) => error.is_usage(),
             Self::Sim(error) => error.is_usage(),
             Self::Unfit { .. }
             | Self::NoAccelerator { .. }
@@ -297,6 +302,7 @@ impl Failure {
             Self::Layout(error) => return error.hint(),
             Self::Pick(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
+            Self::Setup(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
             Self::DriverHeld(_) => "no worker is killed; look again: `kerf maintenance show`",
             Self::NoEntry { .. } => "see `kerf history`; the oldest are forgotten",

@@ -43,6 +43,7 @@ mod profiles;
 mod restore;
 mod run;
 mod schema;
+mod setup;
 mod sim;
 mod slices;
 mod spec;
@@ -155,6 +156,9 @@ enum Verb {
     /// kerfd's configuration
     #[command(subcommand)]
     Config(config::Verb),
+    /// Make kerf-runtime known to a container engine
+    #[command(subcommand)]
+    Setup(setup::Verb),
     /// Simulated machines
     #[command(subcommand)]
     Sim(sim::Verb),
@@ -283,6 +287,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Vgpu(verb) => vgpu::run(&verb, context).await,
         Verb::Events(args) => events::run(&args, context).await,
         Verb::Config(verb) => config::run(&verb, context).await,
+        Verb::Setup(verb) => setup::run(&verb, context),
         Verb::Sim(verb) => sim::run(&verb, context),
         Verb::Schema(args) => schema::run(&args, context),
         Verb::Completion(args) => completion::run(&args, context),

@@ -29,6 +29,7 @@ mod plan;
 mod profiles;
 mod samples;
 pub mod schema;
+mod setup;
 mod shared;
 #[cfg(test)]
 mod show;
@@ -60,6 +61,7 @@ pub use nodes::{Node, NodeModel, NodeRecord, Nodes};
 pub use plan::{AmdPlan, Applied, GpuPlan, LaterSlices, Plan, PlannedSlice, SharingPlan, Step};
 pub use profiles::{GpuProfiles, Profiles};
 pub use samples::{GpuSample, Samples, SliceSample};
+pub use setup::{Setup, SetupChange, SetupKind};
 pub use shared::{LeasedShare, SharedDevice, SharedGpu, TakenShare, sharing_by_gpu};
 pub use slices::{Slice, Slices};
 pub use status::{Degradation, Status};

@@ -20,6 +20,10 @@ fn check(line: &str, is_right: bool) {
 /// Spellings as the manual has them.
 const SPELLINGS: &[&str] = &[
     "status",
+    "setup containerd",
+    "setup podman --write --handler kerf-2 --root /tmp/x",
+    "setup docker --undo --dry-run --config /x/daemon.json -o json",
+    "setup crio --dry-run --runtime /opt/kerf-runtime",
     "maintenance enter",
     "maintenance enter --gpu 0 --gpu label:rack --wait 1h",
     "maintenance leave --gpu 0000:1b:00.0",
