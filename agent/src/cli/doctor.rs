@@ -18,6 +18,8 @@ use super::table::{Cell, Table};
 use super::topology::pick;
 use super::words::count;
 use super::{Context, Exit, inventory};
+use crate::host::PARTITIONING;
+use crate::others::{self, Neighbour};
 
 /// `kerf doctor`
 #[derive(Debug, clap::Args)]
@@ -32,6 +34,7 @@ pub struct Args {
 
 /// Looks, and tells.
 pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let mut root = args.sysroot.clone().unwrap_or_else(|| "/".into());
     let (host, mut findings) = match (&args.sysroot, &args.nvml) {
         (Some(sysroot), Some(nvml)) => {
             (pick::discovery_of_sick(sysroot, nvml, context)?, Vec::new())
@@ -41,19 +44,37 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
             let status = client.get_status(soon(v1::GetStatusRequest {})).await;
             let status = Status::from(status.map_err(Failure::call("read the status"))?.get_ref());
             let host = inventory::ask(&mut client, false).await?;
+            let config = client.get_config(soon(v1::GetConfigRequest {})).await;
+            let config = config.map_err(Failure::call("read the configuration"))?;
+            root = sysroot(&config.get_ref().toml);
             (host, of_status(&status))
         }
     };
     findings.extend(look::findings(&host, &findings));
+    let neighbours = others::found(&others::Facts::of_all(&root));
+    findings.extend(neighbours.iter().map(Neighbour::finding));
     let doctor = Doctor::new(host.host.clone(), findings);
     context.print.document(&doctor, render)?;
     Ok(if doctor.ok { Exit::Done } else { Exit::Differs })
 }
 
+/// The root of the machine that kerfd looks at.
+fn sysroot(config: &str) -> PathBuf {
+    let config: toml::Table = config.parse().unwrap_or_default();
+    let sysroot = config
+        .get("paths")
+        .and_then(|paths| paths.get("sysroot")?.as_str());
+    sysroot.unwrap_or("/").into()
+}
+
 /// What kerfd knows to be wrong.
 fn of_status(status: &Status) -> Vec<Finding> {
     let degraded = status.degraded.iter().map(|one| Finding {
-        severity: Severity::Error,
+        severity: match one.what.as_str() {
+            // Everything works, and kerf holds back on purpose.
+            PARTITIONING => Severity::Warning,
+            _ => Severity::Error,
+        },
         what: one.what.clone(),
         why: one.why.clone(),
         hint: one.hint.clone(),

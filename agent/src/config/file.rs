@@ -12,7 +12,7 @@ use super::launch::LaunchTable;
 use super::peers::{Names, PeersTable};
 use super::table::table;
 use super::web::WebTable;
-use super::{Access, Config, ConfigError, Driver, GpuLabels, Metrics, Partition, Paths};
+use super::{Access, Config, ConfigError, Driver, GpuLabels, Metrics, Owner, Partition, Paths};
 
 /// The worker's program.
 const PARTITIONER: &str = "kerf-partitioner";
@@ -74,6 +74,8 @@ table!(
         on_demand: bool,
         /// Default true.
         mode_change_when_idle: bool,
+        /// `auto`, `kerf` or `others`. Default `auto`.
+        owner: String,
     }
 );
 table!(
@@ -152,6 +154,7 @@ impl FileConfig {
             partition: Partition {
                 on_demand: self.partition.on_demand.unwrap_or(true),
                 mode_change_when_idle: self.partition.mode_change_when_idle.unwrap_or(true),
+                owner: Owner::read(self.partition.owner.as_deref())?,
             },
             gpu_labels: GpuLabels::try_new(self.gpu_labels)?,
             launch: self.launch.resolve()?,
@@ -307,6 +310,7 @@ impl From<&Config> for FileConfig {
             partition: PartitionTable {
                 on_demand: Some(config.partition.on_demand),
                 mode_change_when_idle: Some(config.partition.mode_change_when_idle),
+                owner: Some(config.partition.owner.as_str().to_owned()),
             },
             gpu_labels: config.gpu_labels.as_table(),
             launch: LaunchTable::from(&config.launch),

@@ -8,6 +8,7 @@ pub mod error;
 pub mod file;
 mod gpu_labels;
 pub mod launch;
+mod owner;
 pub mod peers;
 mod table;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use error::ConfigError;
 use file::FileConfig;
 pub use gpu_labels::{GpuLabels, NoLabel};
 use kerf_types::Bytes;
+pub use owner::Owner;
 pub use peers::Peers;
 pub use web::Web;
 
@@ -106,6 +108,8 @@ pub struct Partition {
     pub on_demand: bool,
     /// Whether the MIG mode of an idle GPU may be changed for that, where it needs no reset.
     pub mode_change_when_idle: bool,
+    /// Whose the GPUs are to cut.
+    pub owner: Owner,
 }
 
 /// Containers.

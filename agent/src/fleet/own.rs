@@ -7,8 +7,8 @@ use kerf_scheduler::compact;
 use kerf_types::host_record::{Admission, Amount, CutPolicy, RecordVersion};
 use kerf_types::{Health, HostId, HostName, HostRecord, Inventory, Timestamp};
 
-use crate::config::{Config, Partition};
-use crate::host::{HostView, now, view};
+use crate::config::{Config, Owner, Partition};
+use crate::host::{HostView, PARTITIONING, now, view};
 use crate::members::Load;
 
 /// Revisions of one start of kerfd: a thousand a second would last for seven weeks.
@@ -135,7 +135,10 @@ impl Own {
             labels: self.told.labels.clone(),
             admission,
             policy: CutPolicy {
-                on_demand: partition.on_demand,
+                // What its owner would refuse nobody need ask for.
+                on_demand: partition.on_demand
+                    && partition.owner != Owner::Others
+                    && !host.degraded.contains_key(PARTITIONING),
                 mode_change_when_idle: partition.mode_change_when_idle,
             },
             models,

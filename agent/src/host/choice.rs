@@ -11,6 +11,7 @@ use kerf_types::lease::SliceState;
 use kerf_types::{Ask, PciAddress, SliceId};
 
 use super::{Host, HostError, view};
+use crate::others::Maker;
 
 impl Host {
     /// What an ask gets, vetted by the checker.
@@ -31,7 +32,8 @@ impl Host {
             })
             .collect();
         let policy = self.config.partition;
-        let change_mode = policy.on_demand && policy.mode_change_when_idle;
+        let off = self.why_no_cut_on_demand();
+        let change_mode = off.is_none() && policy.mode_change_when_idle;
         let views: Vec<GpuView<'_>> = self
             .inventory
             .gpus
@@ -47,7 +49,7 @@ impl Host {
             .collect();
         let usage = self.usage();
         let choice = choose(&views, &usage, self.rings.known(), ask)
-            .map_err(|refusal| refused(ask, &refusal, policy.on_demand))?;
+            .map_err(|refusal| refused(ask, &refusal, off.as_deref()))?;
         let violations = check_choice(&views, &usage, &choice);
         let unasked = check_ask(&views, self.rings.known(), ask, &choice);
         if !violations.is_empty() || !unasked.is_empty() {
@@ -65,11 +67,19 @@ impl Host {
             .picks
             .iter()
             .any(|pick| matches!(pick, Pick::Cut { .. } | Pick::Part { .. }));
-        if cuts && !policy.on_demand {
-            let why = "no such slice is free, and cutting on demand is off (partition.on_demand)";
-            return Err(no_room(why.to_owned()));
+        match off.filter(|_| cuts) {
+            Some(off) => Err(no_room(format!("no such slice is free, and {off}"))),
+            None => Ok(choice),
         }
-        Ok(choice)
+    }
+
+    /// Why no slice is cut for an ask.
+    fn why_no_cut_on_demand(&self) -> Option<String> {
+        if !self.config.partition.on_demand {
+            return Some("cutting on demand is off (partition.on_demand)".to_owned());
+        }
+        let why = self.why_not_cut(Maker::Nvidia)?;
+        Some(format!("kerf does not cut: {why}"))
     }
 
     /// Slices with their states, from what is known now.
@@ -180,7 +190,7 @@ impl Host {
 }
 
 /// The planner's refusal with GPUs of one reason named together.
-fn refused(ask: &Ask, refusal: &NoRoom, on_demand: bool) -> HostError {
+fn refused(ask: &Ask, refusal: &NoRoom, off: Option<&str>) -> HostError {
     let mut groups: Vec<(String, Vec<u32>)> = Vec::new();
     for (gpu, reason) in &refusal.reasons {
         let reason = reason.to_string();
@@ -214,7 +224,9 @@ fn refused(ask: &Ask, refusal: &NoRoom, on_demand: bool) -> HostError {
     } else {
         words.join("; ")
     };
-    let off = "; cutting on demand is off (partition.on_demand)";
-    let why = if on_demand { why } else { why + off };
+    let why = match off {
+        Some(off) => format!("{why}; {off}"),
+        None => why,
+    };
     HostError::NoRoom { ask, why }
 }

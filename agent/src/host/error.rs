@@ -110,6 +110,12 @@ pub enum HostError {
         /// Each GPU's reason.
         why: String,
     },
+    /// Another manager cuts the GPUs, or is to.
+    #[error("kerf does not cut the GPUs of this host: {why}")]
+    Owned {
+        /// Who does, and how that is known.
+        why: String,
+    },
     /// Nothing can be said of the host's GPUs now.
     #[error("what the GPUs of this host hold is not known now ({why})")]
     Blind {
@@ -312,6 +318,7 @@ impl HostError {
             | Self::ModeBlocked { .. }
             | Self::Unsafe { .. }
             | Self::Stale { .. }
+            | Self::Owned { .. }
             | Self::Blind { .. } => "plan",
             Self::Vgpu(_) | Self::LeftOn { .. } | Self::StillOn { .. } => "vgpu",
             Self::Step { .. }

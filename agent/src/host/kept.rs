@@ -196,6 +196,9 @@ impl Host {
             Ok(planned) => planned,
             Err(error) => return self.say_unmet(pci, chain(&error)),
         };
+        if let Err(error) = self.refuse_if_owned(&plan) {
+            return self.say_unmet(pci, chain(&error));
+        }
         match self.carry_out_again(&request, plan).await {
             Ok(waiting) if waiting.contains(&pci) => {
                 self.say_unmet(pci, "its MIG mode changes only with a reset".to_owned());

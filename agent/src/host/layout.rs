@@ -150,7 +150,12 @@ impl Host {
         if expected != 0 && expected != found {
             return Err(HostError::Stale { found, expected });
         }
-        let (request, plan) = match self.planned(request) {
+        let planned = self.planned(request);
+        let planned = planned.and_then(|(wanted, plan)| {
+            self.refuse_if_owned(&plan)?;
+            Ok((wanted, plan))
+        });
+        let (request, plan) = match planned {
             Ok(planned) => planned,
             Err(error) => {
                 let error = self.explained(error);

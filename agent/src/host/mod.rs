@@ -38,6 +38,7 @@ mod named;
 mod nccl;
 mod observe;
 mod owed;
+mod owner;
 mod partition;
 pub mod policy;
 pub mod proof;
@@ -70,6 +71,7 @@ pub use grant::{Reserve, Wanted};
 pub use layout::Sight;
 pub use maintenance::Maintenance;
 pub use observe::gpu_name;
+pub use owner::PARTITIONING;
 pub use sharing::{SharedView, StateView, Told, taken};
 pub use view::{Degraded, HostView, SliceView};
 
@@ -144,6 +146,8 @@ pub struct Host {
     open_work: Vec<WorkRow>,
     /// Changes of MIG mode for the ask that is being served.
     modes: Vec<WorkRow>,
+    /// Who else cuts GPUs here.
+    cutters: owner::Cutters,
     /// What the driver goes on refusing.
     refusals: refusals::Refusals,
     /// GPUs of which nothing could be read when they were asked last, whoever is at fault: what is known is older.
@@ -229,6 +233,7 @@ impl Host {
             standing_doubted: false,
             open_work: Vec::new(),
             modes: Vec::new(),
+            cutters: owner::Cutters::default(),
             refusals: refusals::Refusals::default(),
             unheard: BTreeSet::new(),
             last_look: None,

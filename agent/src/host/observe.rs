@@ -18,6 +18,11 @@ impl Host {
         if self.maintenance.is_some() {
             return;
         }
+        self.observe_hardware().await;
+        self.look_for_cutters();
+    }
+
+    async fn observe_hardware(&mut self) {
         let amd = self.observe_platform().await;
         self.observe_amd(&amd).await;
         self.listed_amd = amd;

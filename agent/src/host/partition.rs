@@ -127,6 +127,9 @@ impl Host {
             Ok(planned) => planned,
             Err(error) => return self.say_unmet(pci, chain(&error)),
         };
+        if let Err(error) = self.refuse_if_owned(&plan) {
+            return self.say_unmet(pci, chain(&error));
+        }
         if let Err(error) = self.carry_out_again(&request, plan).await {
             return self.give_up(pci, chain(&error));
         }

@@ -80,6 +80,7 @@ fn code(error: &HostError) -> Code {
         | HostError::LeftAsWhole { .. }
         | HostError::NotInMaintenance { .. }
         | HostError::Occupied { .. }
+        | HostError::Owned { .. }
         | HostError::Blind { .. } => Code::FailedPrecondition,
         HostError::Vgpu(refusal) => vgpu::code(refusal),
         HostError::LeftOn { source, .. } | HostError::StillOn { source, .. } => code(source),

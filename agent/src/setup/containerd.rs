@@ -1,14 +1,14 @@
 //! containerd: a runtime handler of the CRI plugin, CDI and NRI in config.toml, or in a drop-in.
 //!
-//! What the versions do with a file (read from `containerd config dump` of 1.6, and in the project's pull requests 9982
-//! and 12323 for 2.x):
+//! What the versions do with a file (seen with `containerd config dump` of 1.6.20, 1.7.24 and 2.1.9; the merging of 2.x is the
+//! project's pull request 9982, the folder that 2.2 imports 12323):
 //! - `version` 1 (none) names plugins by a short name (`cri`), 2 and later by type (`io.containerd.grpc.v1.cri`), 3 and 4
 //!   have parted the CRI plugin, and its runtimes are `io.containerd.cri.v1.runtime`'s. 2.x reads all of them.
 //! - `imports`: 1.x takes a plugin's settings from one file alone, the last that has any. So a drop-in there would throw
 //!   away the settings of config.toml, and kerf writes into config.toml itself; and one that another tool has dropped in
 //!   is named, for its settings count. 2.x merges table by table, and there kerf drops in where config.toml imports it.
-//! - The first handler in a file replaces the built-in `runc`, without which the plugin does not start. Where no file has
-//!   handlers, `runc` is written beside kerf's.
+//! - In 1.x the first handler in a file replaces the built-in `runc`, without which the plugin does not start. Where no
+//!   file has handlers, `runc` is written beside kerf's.
 
 mod block;
 mod imports;

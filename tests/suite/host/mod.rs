@@ -23,6 +23,7 @@ mod locality;
 mod maintenance;
 mod metrics;
 mod offered;
+mod owner;
 pub mod page;
 mod parts;
 mod podman;

@@ -194,3 +194,36 @@ fn wrong_usage_has_its_exit_code_and_run_has_its_own() {
     assert_eq!(code("run --help"), expected(0));
     assert_eq!(code("--version"), expected(0));
 }
+
+/// Lines of the page's blocks of commands and settings.
+fn lines_of_migration() -> Vec<String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/migration.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let blocks = page.split("```\n").skip(1).step_by(2);
+    let lines = blocks.flat_map(str::lines);
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_and_setting_of_the_migration_page_is_one() {
+    let lines = lines_of_migration();
+    let without_comment = |line: &String| line.split(" #").next().unwrap_or_default().to_owned();
+    let commands: Vec<String> = lines.iter().map(without_comment).collect();
+    let ours = commands
+        .iter()
+        .filter_map(|line| line.strip_prefix("kerf "));
+    let ours: Vec<&str> = ours.collect();
+    assert!(ours.len() > 10, "{ours:?}");
+    for line in ours {
+        check(line, true);
+    }
+    let at = lines.iter().position(|line| line == "[partition]");
+    let settings = lines[at.expect("the key")..][..2].join("\n");
+    let path = std::path::Path::new("owner.toml");
+    let file = crate::config::file::parse(path, &settings).expect("it reads");
+    let config = file.resolve(std::path::Path::new("/usr/bin"), "h");
+    assert_eq!(
+        config.expect("good values").partition.owner,
+        crate::config::Owner::Kerf
+    );
+}

@@ -5,6 +5,7 @@ use kerf_planner::amd::AmdPlanError;
 use kerf_planner::split::SplitError;
 
 use super::{HostError, is_busy};
+use crate::host::owner::HINT as HINT_OWNED;
 use crate::host::vgpu::STAYS_ON;
 
 impl HostError {
@@ -38,6 +39,7 @@ impl HostError {
             }
             Self::NoRoom { .. } => "see `kerf slices`; wait for one to end, or change the layout",
             Self::Blind { .. } => "see `kerf status`; run the command again once it is well",
+            Self::Owned { .. } => HINT_OWNED,
             Self::Plan(error) => of_plan(error),
             Self::ModeBlocked { .. } => "end these first: kerf ends nobody's process",
             Self::NoLabel(_) => "labels of GPUs stand in [gpu_labels] of kerf.toml",

@@ -184,7 +184,8 @@ impl Block<'_> {
         (changes, body)
     }
 
-    /// Whether the first handler of a file would take away the one that is built in.
+    /// Whether the first handler of a file would take away the one that is built in. Versions 3 and 4 are read by 2.x alone,
+    /// which lays handlers over those that it has.
     fn needs_built_in(&self) -> bool {
         let plugin = self.plugin();
         let containerd = ["plugins", plugin, "containerd"];
@@ -193,7 +194,7 @@ impl Block<'_> {
         let has_handlers = self
             .all()
             .any(|toml| under(toml, "runtimes") || under(toml, "default_runtime"));
-        !has_handlers && self.default_handler() == BUILT_IN
+        self.version <= 2 && !has_handlers && self.default_handler() == BUILT_IN
     }
 
     fn default_handler(&self) -> &str {

@@ -165,11 +165,9 @@ fn version_3_gets_a_drop_in_where_it_imports_them_and_a_block_where_not() {
     insta::assert_snapshot!(shown(head, None), @r#"
 --- /dev/null
 +++ drop-in
-@@ -0,0 +1,10 @@
+@@ -0,0 +1,8 @@
 +# Written by kerf setup containerd; kerf setup containerd --undo takes it away.
 +version = 3
-+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
-+  runtime_type = "io.containerd.runc.v2"
 +[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.kerf]
 +  runtime_type = "io.containerd.runc.v2"
 +  pod_annotations = ["kerf.dev/*"]

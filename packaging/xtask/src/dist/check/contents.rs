@@ -39,17 +39,19 @@ const COMMON: [(&str, &str); 17] = [
         "/usr/share/fish/vendor_completions.d/kerf.fish",
     ),
 ];
-const DEB: [(&str, &str); 6] = [
+const DEB: [(&str, &str); 7] = [
     ("-rw-r--r--", "/usr/share/zsh/vendor-completions/_kerf"),
     ("-rw-r--r--", "/usr/share/doc/kerf/README.md"),
+    ("-rw-r--r--", "/usr/share/doc/kerf/migration.md"),
     ("-rw-r--r--", "/usr/share/doc/kerf/LICENSE"),
     ("-rw-r--r--", "/usr/share/doc/kerf/copyright"),
     ("-rw-r--r--", "/usr/share/doc/kerf/changelog.Debian.gz"),
     ("-rw-r--r--", "/usr/share/man/man1/kerf.1.gz"),
 ];
-const RPM: [(&str, &str); 4] = [
+const RPM: [(&str, &str); 5] = [
     ("-rw-r--r--", "/usr/share/zsh/site-functions/_kerf"),
     ("-rw-r--r--", "/usr/share/doc/kerf/README.md"),
+    ("-rw-r--r--", "/usr/share/doc/kerf/migration.md"),
     ("-rw-r--r--", "/usr/share/licenses/kerf/LICENSE"),
     ("-rw-r--r--", "/usr/share/man/man1/kerf.1.gz"),
 ];
