@@ -14,6 +14,7 @@ mod layout;
 mod mps;
 mod names;
 mod nccl;
+mod nri;
 mod rows;
 mod spec;
 mod tree;
@@ -25,6 +26,7 @@ pub use layout::{layout, mig_parted};
 pub use mps::mps_answers;
 pub use names::{ask, identifiers, profile_name};
 pub use nccl::nccl_xml;
+pub use nri::nri_frames;
 pub use rows::{sharing_record, store_rows};
 pub use spec::{launch_reply, oci_spec};
 pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
@@ -33,7 +35,7 @@ pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzzer, of its folder of seeds and of its findings.
-pub const TARGETS: [(&str, Property); 18] = [
+pub const TARGETS: [(&str, Property); 19] = [
     ("amd_tree", amd_tree),
     ("ask", ask),
     ("batch_lines", batch_lines),
@@ -46,6 +48,7 @@ pub const TARGETS: [(&str, Property); 18] = [
     ("mig_parted", mig_parted),
     ("mps_answers", mps_answers),
     ("nccl_xml", nccl_xml),
+    ("nri_frames", nri_frames),
     ("oci_spec", oci_spec),
     ("profile_name", profile_name),
     ("sharing_record", sharing_record),

@@ -7,12 +7,13 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-membership", &["kerf-types"]),
+    ("kerf-nri", &[]),
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
     ("kerf-nvml-sim", &["kerf-types"]),
@@ -33,6 +34,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
         &[
             "kerf-types",
             "kerf-api",
+            "kerf-nri",
             "kerf-scheduler",
             "kerf-runtime",
             "kerf-partitioner",
@@ -50,6 +52,7 @@ const AGENT: &[&str] = &[
     "kerf-planner",
     "kerf-scheduler",
     "kerf-membership",
+    "kerf-nri",
     "kerf-telemetry",
     "kerf-api",
     "kerf-runtime",

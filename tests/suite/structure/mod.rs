@@ -22,11 +22,12 @@ mod unsafe_code;
 use source::Source;
 
 /// Packages that decide and never do: no clock, no IO, no environment, no thread.
-const PURE: [(&str, &str); 4] = [
+const PURE: [(&str, &str); 5] = [
     ("kerf-types", "partitioner/types"),
     ("kerf-planner", "partitioner/planner"),
     ("kerf-scheduler", "agent/scheduler"),
     ("kerf-membership", "agent/membership"),
+    ("kerf-nri", "agent/nri"),
 ];
 
 /// Applies a rule to every source of the workspace.
