@@ -63,7 +63,7 @@ impl Host {
                 let wanted = Wanted::Ask(ask.parse::<Ask>()?);
                 self.reserve_for(wanted, &container).await?
             }
-            (None, Some(id)) => self.reserved(id, &container, peer)?,
+            (None, Some(id)) => self.reserved(id, &container, request.sandbox.as_deref(), peer)?,
             (Some(first), Some(second)) => {
                 return Err(HostError::TwoAsks {
                     container: container.to_string(),
@@ -159,7 +159,10 @@ impl Host {
             });
         }
         let lease = match device.split_once('=') {
-            Some(("lease", id)) => self.reserved(id, &container, peer)?,
+            Some(("lease", id)) => {
+                let sandbox = self.sandbox_of(id, &container);
+                self.reserved(id, &container, sandbox.as_deref(), peer)?
+            }
             Some((class @ ("slice" | "gpu"), name)) => {
                 if !policy::may_ask(&self.config.launch.asks, &container.namespace, &device) {
                     let namespace = container.namespace.clone();
@@ -218,11 +221,24 @@ impl Host {
         .await
     }
 
+    /// The sandbox of a container whom a lease of a pod was promised to. A hook is told of no sandbox, and the promise
+    /// names the container by the id that the engine made for it and for no other.
+    fn sandbox_of(&self, id: &str, container: &ContainerRef) -> Option<String> {
+        let lease = &self.leases.get(&id.parse().ok()?)?.lease;
+        match (&lease.holder, &lease.container) {
+            (Holder::Pod { sandbox, .. }, Some(to)) if to.id == container.id => {
+                Some(sandbox.clone())
+            }
+            _ => None,
+        }
+    }
+
     /// The lease of this id, if this container may take it up.
     fn reserved(
         &self,
         id: &str,
         container: &ContainerRef,
+        sandbox: Option<&str>,
         peer: &LaunchPeer,
     ) -> Result<Lease, HostError> {
         let unknown = || HostError::NoLease { id: id.to_owned() };
@@ -233,7 +249,13 @@ impl Host {
             who: format!("container {container}"),
             why,
         };
-        if !policy::may_claim(&self.config.launch.asks, lease, container, peer.uid) {
+        let who = policy::Claimant {
+            container,
+            sandbox,
+            runtime_uid: peer.uid,
+            namespace: &container.namespace,
+        };
+        if !policy::may_claim(&self.config.launch.asks, lease, who) {
             let why = match lease.holder {
                 Holder::User { uid } if uid == peer.uid => {
                     format!("namespace {:?} may not ask for it", container.namespace)

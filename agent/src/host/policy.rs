@@ -8,6 +8,9 @@ use kerf_types::{Ask, ContainerRef, SharingMode};
 
 use kerf_types::pattern::matches;
 
+/// The namespace in which containerd keeps the containers of pods, and their name in `[launch.asks]`.
+pub const KUBERNETES: &str = "k8s.io";
+
 /// Patterns of what containers may ask for, by containerd namespace (`[launch.asks]`).
 pub type Asks = BTreeMap<String, Vec<String>>;
 
@@ -20,16 +23,43 @@ pub fn may_ask(asks: &Asks, namespace: &str, ask: &str) -> bool {
     patterns.is_some_and(|patterns| patterns.iter().any(|pattern| covers(pattern, ask)))
 }
 
+/// Under which name of `[launch.asks]` the pods of a namespace of Kubernetes stand: under `k8s.io/` and its name where
+/// there is such an entry, which then counts alone, be it narrower or wider; else under `k8s.io` as all of them.
+pub fn namespace_of_pods(asks: &Asks, namespace: &str) -> String {
+    let own = format!("{KUBERNETES}/{namespace}");
+    match asks.contains_key(&own) {
+        true => own,
+        false => KUBERNETES.to_owned(),
+    }
+}
+
+/// Who wants to take up a lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The container.
+    pub container: &'a ContainerRef,
+    /// The sandbox of its pod, where it is a pod's.
+    pub sandbox: Option<&'a str>,
+    /// uid of the runtime that makes the container.
+    pub runtime_uid: u32,
+    /// Under which name of `[launch.asks]` it stands.
+    pub namespace: &'a str,
+}
+
 /// Whether a container may take up a lease.
 ///
-/// `runtime_uid` is the uid of the runtime that makes the container. A lease is bound to its holder and is
-/// no bearer token: one that a user reserved without naming a container is good for runtimes of that user, in
-/// namespaces that may ask for the same themselves.
-pub fn may_claim(asks: &Asks, lease: &Lease, container: &ContainerRef, runtime_uid: u32) -> bool {
+/// A lease is bound to its holder and is no bearer token: one that a user reserved without naming a container is good
+/// for runtimes of that user, in namespaces that may ask for the same themselves. One of a pod is good in that pod
+/// alone, and once it was promised to one of its containers, for that one.
+pub fn may_claim(asks: &Asks, lease: &Lease, who: Claimant<'_>) -> bool {
     match &lease.holder {
-        Holder::Container(bound) => bound == container,
+        Holder::Container(bound) => bound == who.container,
         Holder::Job(_) => false,
-        Holder::User { uid } => *uid == runtime_uid && may_have(asks, &container.namespace, lease),
+        Holder::User { uid } => *uid == who.runtime_uid && may_have(asks, who.namespace, lease),
+        Holder::Pod { sandbox, .. } => {
+            let promised = lease.container.as_ref();
+            who.sandbox == Some(sandbox) && promised.is_none_or(|to| to.id == who.container.id)
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Service {
     fn check_ask(&self, peer: Peer, holder: &Holder, ask: &str) -> Result<(), Status> {
         let namespace = match holder {
             Holder::Container(container) => container.namespace.as_str(),
-            Holder::User { .. } | Holder::Job(_) => "",
+            Holder::User { .. } | Holder::Job(_) | Holder::Pod { .. } => "",
         };
         let loaded = self.config.borrow();
         if peer.role != Role::Admin && namespace == loaded.config.launch.namespace {

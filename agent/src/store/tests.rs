@@ -103,6 +103,21 @@ fn rows_survive_a_reopen() {
     assert!(store.open_work().expect("work").is_empty());
 }
 
+#[test]
+fn a_promise_to_a_pod_survives_a_reopen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
+    let mut row = lease(&mut store);
+    row.lease.holder = Holder::Pod {
+        sandbox: "5f".to_owned(),
+        uid: "b1c7".to_owned(),
+    };
+    store.put_lease(&row).expect("it is written");
+    drop(store);
+    let store = Store::open(folder.path(), Timestamp(2), row.lease.fence).expect("it opens");
+    assert_eq!(store.leases().expect("leases").0, [row]);
+}
+
 /// What stands for whole instances reads as it always did, and is written so that an older kerfd reads it.
 #[test]
 fn parts_stand_beside_what_an_older_store_has() {

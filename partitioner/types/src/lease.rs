@@ -120,6 +120,13 @@ pub enum Holder {
         /// uid of the peer that asked for the lease.
         uid: u32,
     },
+    /// One container of a pod of Kubernetes; which one, the lease says once it is made.
+    Pod {
+        /// Id of the pod's sandbox, as the container engine names it.
+        sandbox: String,
+        /// The pod's uid, as Kubernetes gave it.
+        uid: String,
+    },
 }
 
 impl fmt::Display for Holder {
@@ -128,6 +135,7 @@ impl fmt::Display for Holder {
             Self::Container(container) => write!(f, "container {container}"),
             Self::Job(job) => write!(f, "job {job}"),
             Self::User { uid } => write!(f, "user {uid}"),
+            Self::Pod { uid, .. } => write!(f, "pod {uid}"),
         }
     }
 }
@@ -189,7 +197,7 @@ pub struct Lease {
     pub holder: Holder,
     /// State.
     pub state: LeaseState,
-    /// The container that has it.
+    /// The container that has it; of a promise to a pod, the one that is to have it.
     pub container: Option<ContainerRef>,
     /// The process that keeps it alive.
     pub init: Option<InitProcess>,

@@ -56,7 +56,7 @@ impl From<&Lease> for LeaseEntry {
     fn from(lease: &Lease) -> Self {
         let job = match lease.holder {
             Holder::Job(job) => Some(job),
-            Holder::Container(_) | Holder::User { .. } => None,
+            Holder::Container(_) | Holder::User { .. } | Holder::Pod { .. } => None,
         };
         Self {
             id: lease.id,

@@ -3,7 +3,7 @@
 use kerf_types::lease::{Holder, Lease, Subject};
 use kerf_types::{ContainerRef, Placement, Share, SharingMode, SliceId};
 
-use super::{Asks, covers, may_claim};
+use super::{Asks, Claimant, covers, namespace_of_pods};
 use crate::host::fixture;
 
 #[test]
@@ -68,6 +68,16 @@ fn a_pattern_covers_names_up_to_its_count() {
     ] {
         assert_eq!(covers(pattern, ask), expected, "{pattern} {ask}");
     }
+}
+
+fn may_claim(asks: &Asks, lease: &Lease, container: &ContainerRef, runtime_uid: u32) -> bool {
+    let who = Claimant {
+        container,
+        sandbox: None,
+        runtime_uid,
+        namespace: &container.namespace,
+    };
+    super::may_claim(asks, lease, who)
 }
 
 fn asks(asks: &[(&str, &[&str])]) -> Asks {
@@ -142,4 +152,50 @@ fn a_lease_on_a_share_is_for_those_who_may_ask_for_a_share() {
         let asks = asks(&[("default", &[pattern])]);
         assert_eq!(may_claim(&asks, &lease, &mine, 7), expected, "{pattern}");
     }
+}
+
+#[test]
+fn a_lease_of_a_pod_is_for_one_container_of_that_pod() {
+    let container = |id: &str| ContainerRef::try_new("k8s.io", id).expect("a name");
+    let (one, other) = (container("a"), container("b"));
+    let everything = asks(&[("k8s.io", &["*"])]);
+    let holder = Holder::Pod {
+        sandbox: "s1".to_owned(),
+        uid: "u1".to_owned(),
+    };
+    let promised = Lease {
+        container: Some(one.clone()),
+        ..lease(holder.clone())
+    };
+    let open = Lease {
+        container: None,
+        ..lease(holder)
+    };
+    for (lease, container, sandbox, expected) in [
+        (&promised, &one, Some("s1"), true),
+        (&promised, &other, Some("s1"), false),
+        (&promised, &one, Some("s2"), false),
+        (&promised, &one, None, false),
+        (&open, &other, Some("s1"), true),
+        (&open, &other, Some("s2"), false),
+        (&open, &other, None, false),
+    ] {
+        let who = Claimant {
+            container,
+            sandbox,
+            runtime_uid: 0,
+            namespace: "k8s.io",
+        };
+        let found = super::may_claim(&everything, lease, who);
+        assert_eq!(found, expected, "{who:?} {lease:?}");
+    }
+}
+
+#[test]
+fn the_entry_of_a_namespace_of_pods_counts_alone() {
+    let asks = asks(&[("k8s.io", &["1g.*"]), ("k8s.io/team-a", &[])]);
+    assert_eq!(namespace_of_pods(&asks, "team-a"), "k8s.io/team-a");
+    assert_eq!(namespace_of_pods(&asks, "team-b"), "k8s.io");
+    assert!(super::may_ask(&asks, "k8s.io", "1g.10gb"));
+    assert!(!super::may_ask(&asks, "k8s.io/team-a", "1g.10gb"));
 }

@@ -82,6 +82,7 @@ enum HolderDocument {
     Container { namespace: String, id: String },
     Job { id: String },
     User { uid: u32 },
+    Pod { sandbox: String, uid: String },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -299,6 +300,10 @@ impl From<&Holder> for HolderDocument {
             },
             Holder::Job(id) => Self::Job { id: id.to_string() },
             Holder::User { uid } => Self::User { uid: *uid },
+            Holder::Pod { sandbox, uid } => Self::Pod {
+                sandbox: sandbox.clone(),
+                uid: uid.clone(),
+            },
         }
     }
 }
@@ -313,6 +318,7 @@ impl TryFrom<HolderDocument> for Holder {
             }
             HolderDocument::Job { id } => Self::Job(id.parse()?),
             HolderDocument::User { uid } => Self::User { uid },
+            HolderDocument::Pod { sandbox, uid } => Self::Pod { sandbox, uid },
         })
     }
 }

@@ -138,6 +138,7 @@ impl Holders {
             }
             (_, Holder::Container(_)) => "a container".to_owned(),
             (_, Holder::User { uid }) => format!("user {uid}"),
+            (_, Holder::Pod { .. }) => "a pod".to_owned(),
         }
     }
 }
