@@ -16,6 +16,7 @@ pub mod host;
 pub mod jobs;
 pub mod launcher;
 pub mod members;
+pub mod nri;
 pub mod others;
 pub mod peers;
 pub mod problems;

@@ -1,7 +1,7 @@
 //! `[launch]`: what jobs and other containers may have on this host.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kerf_types::Bytes;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,12 @@ use super::file::millis;
 use super::table::table;
 use super::{ConfigError, Launch, Limits, Volume};
 use crate::launcher::{ImagePattern, LaunchPolicy, RunAs};
+
+/// Where container engines serve plugins unless they are told otherwise.
+const NRI: &str = "/var/run/nri/nri.sock";
+
+/// In the place of a path: there is none.
+pub const NONE: &str = "none";
 
 /// Jobs of one user that wait or run: a quarter of what a host keeps.
 const JOBS_PER_USER: u32 = 1_024;
@@ -28,6 +34,8 @@ table!(
     LaunchTable {
         /// Default `/run/containerd/containerd.sock`.
         containerd: PathBuf,
+        /// Default `/var/run/nri/nri.sock`; `none` on a simulated machine.
+        nri: PathBuf,
         /// Default `kerf`.
         namespace: String,
         /// Patterns by namespace. Default: anything in `default`, in kerf's own namespace, and for containers
@@ -83,10 +91,12 @@ impl LaunchTable {
         let open = ["", "default", namespace.as_str()];
         let usual_asks = || open.map(|name| (name.to_owned(), everything())).into();
         let ttl = self.reservation_ttl_ms;
+        let nri = self.nri.unwrap_or_else(|| NRI.into());
         Ok(Launch {
             containerd: self
                 .containerd
                 .unwrap_or_else(|| "/run/containerd/containerd.sock".into()),
+            nri: (nri != Path::new(NONE)).then_some(nri),
             asks: self.asks.unwrap_or_else(usual_asks),
             images: images(&self.images.unwrap_or_else(everything))?,
             volumes: volumes(self.volumes.unwrap_or_default())?,
@@ -203,6 +213,7 @@ impl From<&Launch> for LaunchTable {
         let limits = &launch.limits;
         Self {
             containerd: Some(launch.containerd.clone()),
+            nri: Some(launch.nri.clone().unwrap_or_else(|| NONE.into())),
             namespace: Some(launch.namespace.clone()),
             asks: Some(launch.asks.clone()),
             images: Some(launch.images.iter().map(ToString::to_string).collect()),

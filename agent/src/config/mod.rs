@@ -117,6 +117,8 @@ pub struct Partition {
 pub struct Launch {
     /// containerd's socket.
     pub containerd: PathBuf,
+    /// The socket at which the engine of pods serves plugins (NRI); `None` leaves pods alone.
+    pub nri: Option<PathBuf>,
     /// containerd namespace of kerf's own jobs.
     pub namespace: String,
     /// What containers of a namespace may ask for by annotation: patterns, `*` for anything. A namespace

@@ -98,6 +98,10 @@ impl Args {
         replace(&mut file.paths.runtime, absolute(&self.runtime)?);
         replace(&mut file.launch.containerd, absolute(&self.containerd)?);
         replace(&mut file.launch.namespace, self.namespace.clone());
+        if self.simulate.is_some() && file.launch.nri.is_none() {
+            // The pods of this host are no concern of a machine that is made up, unless somebody says so.
+            file.launch.nri = Some(config::launch::NONE.into());
+        }
         replace(&mut file.metrics.listen, self.metrics.clone());
         replace(&mut file.web.listen, self.web.clone());
         replace(&mut file.host.name, self.host.clone());

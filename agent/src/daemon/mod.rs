@@ -32,7 +32,7 @@ use crate::process::raise_open_files;
 use crate::rpc::{self, LoadedConfig, Service, StatusFacts};
 use crate::sampler::Sampler;
 use crate::store::{SharedStore, Store};
-use crate::{shim, sockets, web};
+use crate::{nri, shim, sockets, web};
 use work::{Identity, Materials, Work};
 
 /// How long connections may take to end after a SIGTERM. Containers and leases are not ended at all.
@@ -160,6 +160,12 @@ impl Daemon {
                 tracing::error!(error = crate::errors::chain(&error), "api server ended");
             }
         });
+        let plugin = nri::Plugin {
+            config: self.in_force.subscribe(),
+            host: self.host.clone(),
+            metrics: Arc::clone(&metrics),
+        };
+        let plugin = tokio::spawn(plugin.run());
         let shim = tokio::spawn(shim::serve(runtime_listener, self.host.clone(), metrics));
         let sampler = tokio::spawn(self.sampler(exporter).run());
         tracing::info!(
@@ -181,6 +187,7 @@ impl Daemon {
         );
         self.work.stop().await;
         shim.abort();
+        plugin.abort();
         sampler.abort();
         for socket in [api, runtime] {
             crate::files::remove(&socket)?;

@@ -14,7 +14,8 @@ use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    HoldFor, HostError, HostView, Maintenance, Reserve, SharedView, Told, layout, vgpu, view,
+    HoldFor, HostError, HostView, Maintenance, PodCommand, Reserve, SharedView, Told, layout, vgpu,
+    view,
 };
 use crate::cdi::spec::Document;
 use crate::config::{Config, GpuLabels};
@@ -211,6 +212,8 @@ pub enum Command {
         /// What the container gets.
         reply: Reply<Grant>,
     },
+    /// Something happens to a container of a pod.
+    Pod(Box<PodCommand>),
     /// A container's first process is known.
     Started {
         /// Its lease.

@@ -1,5 +1,7 @@
 //! A GPU and a lease for tests of this crate.
 
+use std::sync::Arc;
+
 use kerf_types::inventory::{Architecture, Health, PcieLink};
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{
@@ -7,6 +9,10 @@ use kerf_types::{
     GpuInstance, Inventory, LeaseId, MemoryPartition, MigMode, Placement, Profile, ProfileId,
     SliceId, Timestamp,
 };
+use tokio::sync::mpsc;
+
+use super::{Command, HostHandle};
+use crate::config::Config;
 
 /// An idle GPU with MIG on.
 pub fn gpu(index: u32) -> Gpu {
@@ -169,4 +175,12 @@ pub fn lease(holder: Holder, subjects: Vec<Subject>) -> Lease {
         created: Timestamp(0),
         expires: None,
     }
+}
+
+/// A way to an owner that the test plays: what is sent comes out of the other end.
+pub fn handle(config: &Config) -> (HostHandle, mpsc::Receiver<Command>) {
+    let (sender, inbox) = mpsc::channel(super::INBOX_BOUND);
+    let view = super::publish::first_view(config, 0, 0);
+    let (_, receiver) = super::channel::channel(Arc::new(view));
+    (HostHandle::new(sender, receiver), inbox)
 }

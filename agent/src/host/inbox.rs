@@ -102,6 +102,7 @@ impl Host {
                 let outcome = self.launch(&request, &peer).await;
                 drop(reply.send(outcome));
             }
+            Command::Pod(command) => self.pod(*command).await,
             Command::Started { lease, init } => self.container_started(lease, init),
             Command::Gone { lease } => self.container_gone(lease).await,
             Command::Daemon { told } => self.told_of_daemon(told),

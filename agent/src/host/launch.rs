@@ -93,7 +93,7 @@ impl Host {
     }
 
     /// The grant of a lease, after a look at each of its GPUs: a promise may be hours old.
-    async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
+    pub(super) async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
         for subject in &lease.subjects {
             self.look_at(subject.gpu()).await?;
         }
@@ -271,7 +271,7 @@ impl Host {
     }
 
     /// Gives a lease to its container, in the store first.
-    fn activate(
+    pub(super) fn activate(
         &mut self,
         lease: LeaseId,
         container: ContainerRef,

@@ -40,6 +40,7 @@ mod observe;
 mod owed;
 mod owner;
 mod partition;
+mod pods;
 pub mod policy;
 pub mod proof;
 mod publish;
@@ -72,6 +73,7 @@ pub use layout::Sight;
 pub use maintenance::Maintenance;
 pub use observe::gpu_name;
 pub use owner::PARTITIONING;
+pub use pods::{PodAsk, PodCommand, PodContainer};
 pub use sharing::{SharedView, StateView, Told, taken};
 pub use view::{Degraded, HostView, SliceView};
 
