@@ -88,8 +88,12 @@ fn is_own_memory(old: &OldMount) -> bool {
         && old.r#type.as_deref() == Some("tmpfs")
 }
 
+/// An engine that injects a CDI device writes its bind mounts without a type, and runtimes know them by their options.
 fn is_same(old: &OldMount, new: &NewMount<'_>) -> bool {
-    old.r#type.as_deref() == Some(new.r#type)
+    let kind = old.r#type.as_deref().filter(|kind| !kind.is_empty());
+    let is_bind = |option: &String| matches!(option.as_str(), "bind" | "rbind");
+    let by_options = old.options.iter().flatten().any(is_bind).then_some("bind");
+    kind.or(by_options) == Some(new.r#type)
         && old.source.as_deref().map(Path::new) == Some(new.source)
         && old.options.as_deref().unwrap_or_default() == new.options
 }

@@ -114,6 +114,32 @@ fn the_memory_of_a_daemon_takes_the_place_of_the_containers_own_alone() {
     );
 }
 
+/// An engine that injects a CDI device writes its mounts without a type.
+#[test]
+fn a_mount_that_the_engine_made_of_the_same_is_kept() {
+    let entry = grant().mounts.swap_remove(0);
+    let mounted = |options: Value, source: &str| {
+        let there =
+            json!([{ "destination": entry.destination, "source": source, "options": options }]);
+        apply(&with("/mounts", there), &grant()).map(|text| text.matches("libcuda").count())
+    };
+    let source = entry.source.display().to_string();
+    assert_eq!(
+        mounted(json!(["bind", "ro", "nosuid"]), &source).expect("kept"),
+        2
+    );
+    for refused in [
+        mounted(json!(["ro", "nosuid"]), &source),
+        mounted(json!(["bind", "nosuid"]), &source),
+        mounted(json!(["bind", "ro", "nosuid"]), "/image/libcuda.so.1"),
+    ] {
+        assert!(
+            matches!(refused, Err(SpecError::MountConflict { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
 #[test]
 fn the_grant_stands_in_the_spec() {
     let text = apply(CONFIG, &grant()).expect("applied");
