@@ -18,9 +18,10 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use kerf_telemetry::{Exporter, SelfMetrics};
 use nix::fcntl::{Flock, FlockArg};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 pub use args::Args;
 
@@ -119,8 +120,7 @@ struct Daemon {
 
 impl Daemon {
     async fn serve(self) -> anyhow::Result<()> {
-        let metrics = Arc::clone(&self.metrics);
-        let exporter = Arc::new(Exporter::new(Arc::clone(&metrics)));
+        let exporter = Arc::new(Exporter::new(Arc::clone(&self.metrics)));
         let (stop, stopped) = watch::channel(false);
         let until_stopped = move || {
             let mut stopped = stopped.clone();
@@ -160,14 +160,7 @@ impl Daemon {
                 tracing::error!(error = crate::errors::chain(&error), "api server ended");
             }
         });
-        let plugin = nri::Plugin {
-            config: self.in_force.subscribe(),
-            host: self.host.clone(),
-            metrics: Arc::clone(&metrics),
-        };
-        let plugin = tokio::spawn(plugin.run());
-        let shim = tokio::spawn(shim::serve(runtime_listener, self.host.clone(), metrics));
-        let sampler = tokio::spawn(self.sampler(exporter).run());
+        let beside = self.beside(runtime_listener, exporter);
         tracing::info!(
             socket = %api.display(),
             metrics = metrics_address,
@@ -186,14 +179,29 @@ impl Daemon {
             .await,
         );
         self.work.stop().await;
-        shim.abort();
-        plugin.abort();
-        sampler.abort();
+        for task in beside {
+            task.abort();
+        }
         for socket in [api, runtime] {
             crate::files::remove(&socket)?;
         }
         tracing::info!("kerfd ended; containers and leases stay");
         Ok(())
+    }
+
+    /// What ends by being dropped: the runtime socket, the plugin of the engine of pods, and the samples.
+    fn beside(&self, runtime: UnixListener, exporter: Arc<Exporter>) -> [JoinHandle<()>; 3] {
+        let plugin = nri::Plugin {
+            config: self.in_force.subscribe(),
+            host: self.host.clone(),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let shim = shim::serve(runtime, self.host.clone(), Arc::clone(&self.metrics));
+        [
+            tokio::spawn(shim),
+            tokio::spawn(plugin.run()),
+            tokio::spawn(self.sampler(exporter).run()),
+        ]
     }
 
     fn service(&self, metrics_address: &str) -> Service {
@@ -289,8 +297,8 @@ async fn listen(
 
 fn bind(
     path: &Path,
-    open: impl FnOnce(&Path) -> std::io::Result<tokio::net::UnixListener>,
-) -> anyhow::Result<tokio::net::UnixListener> {
+    open: impl FnOnce(&Path) -> std::io::Result<UnixListener>,
+) -> anyhow::Result<UnixListener> {
     open(path).with_context(|| format!("cannot open the socket {}", path.display()))
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use kerf_nri::{Adjustment, Call, Container, ContainerState, Pod, Reply, Runtime, Stage};
 use kerf_runtime::spec::ASK_LEASE;
 use kerf_telemetry::SelfMetrics;
+use kerf_types::lease::LeaseState;
 use kerf_types::{ContainerRef, ParseError};
 use tokio::sync::oneshot;
 
@@ -61,9 +62,7 @@ impl Engine {
     pub(super) async fn decide(&self, call: Call) -> Reply {
         match call {
             Call::Synchronize(containers) => {
-                for container in containers {
-                    self.found(container).await;
-                }
+                self.find(containers);
                 go()
             }
             Call::Create(about) => self.create(&about.0, &about.1).await,
@@ -77,13 +76,11 @@ impl Engine {
             }
             Call::Container(Stage::Started, about) => {
                 // It runs: whatever is wrong cannot be refused any more.
-                self.found(about.1).await;
+                self.find(vec![about.1]);
                 go()
             }
             Call::Container(Stage::Removed, about) => {
-                if let Ok(container) = reference(&about.1.id) {
-                    self.tell(PodCommand::Removed { container }).await;
-                }
+                self.never_made(&about.1.id).await;
                 go()
             }
             Call::Container(Stage::Created | Stage::Stopping, _) => go(),
@@ -91,6 +88,13 @@ impl Engine {
                 self.tell(PodCommand::PodRemoved { sandbox: pod.id }).await;
                 go()
             }
+        }
+    }
+
+    /// Ends what was promised to a container that will not run.
+    pub(super) async fn never_made(&self, id: &str) {
+        if let Ok(container) = reference(id) {
+            self.tell(PodCommand::Removed { container }).await;
         }
     }
 
@@ -151,6 +155,17 @@ impl Engine {
         let lease = container.annotations.get(ASK_LEASE).cloned();
         let id = reference(&container.id)?;
         let pid = container.pid;
+        // Most containers of a host are nobody's business here, and must not wait for an owner that is at work. What
+        // was promised is in the picture before its container hears of it.
+        let view = self.host.view();
+        let bound = view.leases.iter().find(|bound| {
+            let to = bound.container.as_ref();
+            to.is_some_and(|to| to.id == id.id)
+        });
+        let state = bound.map(|bound| bound.state);
+        if state == Some(LeaseState::Active) || (state.is_none() && lease.is_none()) {
+            return Ok(());
+        }
         self.ask(|reply| PodCommand::Start {
             container: id,
             lease,
@@ -160,7 +175,17 @@ impl Engine {
         .await
     }
 
-    /// A container that was there before, or runs by now. One that was made and not started yet will be told of.
+    /// Looks after containers that were there before, or run by now. The engine does not wait for that.
+    fn find(&self, containers: Vec<Container>) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            for container in containers {
+                engine.found(container).await;
+            }
+        });
+    }
+
+    /// One that was made and not started yet will be told of.
     async fn found(&self, container: Container) {
         if container.state != ContainerState::Running || container.pid.is_none() {
             return;

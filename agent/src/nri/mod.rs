@@ -160,6 +160,10 @@ fn decide(
     answers: &mpsc::Sender<(CallId, Reply)>,
 ) {
     let (engine, answers) = (engine.clone(), answers.clone());
+    let made = match &what {
+        kerf_nri::Call::Create(about) => Some(about.1.id.clone()),
+        _ => None,
+    };
     tokio::spawn(async move {
         let limit = engine.limit();
         let decided = tokio::time::timeout(limit, engine.decide(what)).await;
@@ -170,8 +174,12 @@ fn decide(
                 limit.as_millis()
             ))
         });
-        // The connection may have ended meanwhile; what was promised is found by the next one.
-        drop(answers.send((call, reply)).await);
+        if answers.send((call, reply)).await.is_err()
+            && let Some(container) = made
+        {
+            // The connection ended meanwhile, and the engine went on without what was promised.
+            engine.never_made(&container).await;
+        }
     });
 }
 

@@ -215,6 +215,9 @@ async fn a_container_gets_what_its_pod_asks_for_or_a_reason() {
     };
     reply.send(Err(refused)).expect("somebody waits");
     let reason = engine.answer().await.expect_err("a refusal");
+    // Nor is anybody at the start of a container that nothing was promised to.
+    engine.call(11, "StartContainer", &subject(&asks)).await;
+    assert_eq!(engine.answer().await, Ok(Vec::new()));
     assert!(
         reason.contains(r#"namespace "k8s.io" may not ask for "1g.10gb""#),
         "{reason}"

@@ -22,6 +22,7 @@ mod layouts;
 mod locality;
 mod maintenance;
 mod metrics;
+mod nri;
 mod offered;
 mod owner;
 pub mod page;
