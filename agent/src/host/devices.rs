@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use kerf_runtime::frame::{DeviceNode, Grant};
+use kerf_runtime::frame::{DeviceNode, Grant, MemoryPolicy};
 use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Gpu, GpuInstance, PciAddress};
 use nix::sys::stat::{major, minor};
@@ -36,6 +36,11 @@ impl Host {
             fence: lease.fence.0,
             devices: device.nodes,
             cpuset_cpus,
+            memory_policy: cpuset_mems.clone().map(|nodes| MemoryPolicy {
+                // Older than any kernel that has a runtime which knows policies; the cpuset says the same.
+                mode: "MPOL_BIND".to_owned(),
+                nodes,
+            }),
             cpuset_mems,
             env: device.env,
             mounts: self

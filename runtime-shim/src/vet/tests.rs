@@ -119,41 +119,43 @@ fn who_names_a_lease_gets_that_one() {
     assert!(matches!(error, VetError::OtherLease { .. }));
 }
 
+type Fault = fn(&mut Grant);
+
+const FAULTS: [Fault; 28] = [
+    |g| g.lease_id = "lease-1".to_owned(),
+    |g| g.lease_id = g.lease_id.to_uppercase(),
+    |g| g.devices[0].path = "/etc/passwd".into(),
+    |g| g.devices[0].path = "/dev".into(),
+    |g| g.devices[0].path = "/dev/../etc/x".into(),
+    |g| g.devices[0].path = "/dev/./nvidia0".into(),
+    |g| g.devices[0].path = "/dev//nvidia0".into(),
+    |g| g.devices[0].path = "/dev/nvidia0/".into(),
+    |g| g.devices[0].path = "dev/nvidia0".into(),
+    |g| g.devices[0].path = "/devil/nvidia0".into(),
+    |g| g.devices[0].path = "/dev/nvidia\0".into(),
+    |g| g.devices[1].path = g.devices[0].path.clone(),
+    |g| g.devices[0].host_path = "relative".into(),
+    |g| g.mounts[0].source = "/usr/../etc".into(),
+    |g| g.mounts[0].destination = "/".into(),
+    |g| g.mounts[0].kind = "proc".to_owned(),
+    |g| g.mounts[0].options = vec!["ro,suid".to_owned()],
+    |g| g.env[0] = "NOVALUE".to_owned(),
+    |g| g.env[0] = "=x".to_owned(),
+    |g| g.cpuset_cpus = Some("0; rm".to_owned()),
+    |g| g.cpuset_mems = Some(String::new()),
+    |g| g.offers[0].mount.source = "/run/../etc/shadow".into(),
+    |g| g.offers[0].env[0] = "FILE".to_owned(),
+    |g| g.memory_policy.as_mut().expect("one").mode = "MPOL_X".to_owned(),
+    |g| g.memory_policy.as_mut().expect("one").mode = "MPOL_LOCAL".to_owned(),
+    |g| g.memory_policy.as_mut().expect("one").nodes = String::new(),
+    |g| g.memory_policy.as_mut().expect("one").nodes = "0;1".to_owned(),
+    |g| g.memlock_unlimited = true,
+];
+
 #[test]
 fn each_fault_of_a_grant_is_refused() {
-    type Fault = fn(&mut Grant);
-    let faults: [Fault; 28] = [
-        |g| g.lease_id = "lease-1".to_owned(),
-        |g| g.lease_id = g.lease_id.to_uppercase(),
-        |g| g.devices[0].path = "/etc/passwd".into(),
-        |g| g.devices[0].path = "/dev".into(),
-        |g| g.devices[0].path = "/dev/../etc/x".into(),
-        |g| g.devices[0].path = "/dev/./nvidia0".into(),
-        |g| g.devices[0].path = "/dev//nvidia0".into(),
-        |g| g.devices[0].path = "/dev/nvidia0/".into(),
-        |g| g.devices[0].path = "dev/nvidia0".into(),
-        |g| g.devices[0].path = "/devil/nvidia0".into(),
-        |g| g.devices[0].path = "/dev/nvidia\0".into(),
-        |g| g.devices[1].path = g.devices[0].path.clone(),
-        |g| g.devices[0].host_path = "relative".into(),
-        |g| g.mounts[0].source = "/usr/../etc".into(),
-        |g| g.mounts[0].destination = "/".into(),
-        |g| g.mounts[0].kind = "proc".to_owned(),
-        |g| g.mounts[0].options = vec!["ro,suid".to_owned()],
-        |g| g.env[0] = "NOVALUE".to_owned(),
-        |g| g.env[0] = "=x".to_owned(),
-        |g| g.cpuset_cpus = Some("0; rm".to_owned()),
-        |g| g.cpuset_mems = Some(String::new()),
-        |g| g.offers[0].mount.source = "/run/../etc/shadow".into(),
-        |g| g.offers[0].env[0] = "FILE".to_owned(),
-        |g| g.memory_policy.as_mut().expect("one").mode = "MPOL_X".to_owned(),
-        |g| g.memory_policy.as_mut().expect("one").mode = "MPOL_LOCAL".to_owned(),
-        |g| g.memory_policy.as_mut().expect("one").nodes = String::new(),
-        |g| g.memory_policy.as_mut().expect("one").nodes = "0;1".to_owned(),
-        |g| g.memlock_unlimited = true,
-    ];
     let mut seen = Vec::new();
-    for (number, fault) in faults.iter().enumerate() {
+    for (number, fault) in FAULTS.iter().enumerate() {
         let mut bad = good();
         fault(&mut bad);
         match vetted(LaunchReply::granted(bad)) {
