@@ -1,19 +1,39 @@
 //! One round trip to kerfd within a deadline.
 //!
 //! A kerfd that is not there fails at once; one that is there and silent fails when the deadline passes.
-//! Either way nothing is granted. There is no second try: kerfd knows whether a slice was cut for the
-//! first one, a repeated request would only race with it.
+//! Either way nothing is granted.
+//!
+//! A kerfd that is being restarted is waited for: its socket is there and nobody listens, or it went a moment
+//! ago and left word ([`STOPPED`]), or it went while it was asked. The request is then sent again, to a kerfd
+//! that knows what the one before it has granted to this very process. One that lives is never asked twice.
 
 #[cfg(test)]
 mod tests;
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::frame::{self, FrameError, LaunchReply, LaunchRequest};
 use crate::sys;
+
+/// Extension of the file that kerfd leaves beside its socket when it ends.
+pub const STOPPED: &str = "stopped";
+
+/// Time between two tries: short beside a restart, and long beside a connect.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long to wait for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For everything together.
+    pub limit: Duration,
+    /// For a kerfd that is being restarted; none fails at once.
+    pub restart: Duration,
+}
 
 /// A round trip that brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +78,73 @@ impl ClientError {
     }
 }
 
-/// Sends `request` to the kerfd at `socket` and reads its reply, all within `limit`.
+/// Sends `request` to the kerfd at `socket` and reads its reply, all within the patience.
 pub fn ask(
     socket: &Path,
-    limit: Duration,
+    patience: Patience,
     request: &LaunchRequest,
 ) -> Result<LaunchReply, ClientError> {
-    let until = Instant::now() + limit;
-    let stream = sys::connect(socket, limit).map_err(|source| match source.kind() {
+    let until = Instant::now() + patience.limit;
+    let mut restarted_by = None;
+    loop {
+        let error = match ask_once(socket, patience.limit, until, request) {
+            Err(error) if is_away(&error) => error,
+            outcome => return outcome,
+        };
+        let wait = || Instant::now() + wait_for_restart(socket, patience.restart, &error);
+        let last = until.min(*restarted_by.get_or_insert_with(wait));
+        if Instant::now() + PAUSE > last {
+            return Err(error);
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Whether nobody is there to answer, or whoever was has gone.
+fn is_away(error: &ClientError) -> bool {
+    let kind = match error {
+        ClientError::Connect { source, .. } => source.kind(),
+        ClientError::Frame(FrameError::Io(source)) => source.kind(),
+        ClientError::Frame(FrameError::Closed) => return true,
+        _ => return false,
+    };
+    matches!(
+        kind,
+        io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe
+    )
+}
+
+/// How long a kerfd that is away may still be on its way back. Without its socket it is away for good, unless it
+/// went a moment ago.
+fn wait_for_restart(socket: &Path, longest: Duration, error: &ClientError) -> Duration {
+    let is_absent = matches!(
+        error,
+        ClientError::Connect { source, .. } if source.kind() == io::ErrorKind::NotFound
+    );
+    if !is_absent {
+        return longest;
+    }
+    let word = fs::symlink_metadata(socket.with_extension(STOPPED));
+    // A moment that lies ahead is of a clock that was set back: nobody knows how long ago it was.
+    let since = word.and_then(|word| word.modified());
+    let since = since.ok().and_then(|since| since.elapsed().ok());
+    since.map_or(Duration::ZERO, |since| longest.saturating_sub(since))
+}
+
+fn ask_once(
+    socket: &Path,
+    limit: Duration,
+    until: Instant,
+    request: &LaunchRequest,
+) -> Result<LaunchReply, ClientError> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(deadline(limit));
+    }
+    let stream = sys::connect(socket, left).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => deadline(limit),
         _ => ClientError::Connect {
             socket: socket.to_owned(),

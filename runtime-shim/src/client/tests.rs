@@ -29,6 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Where none will come.
 const IMPATIENCE: Duration = Duration::from_millis(200);
 
+/// Waits for nobody who is away.
+fn at_most(limit: Duration) -> Patience {
+    Patience {
+        limit,
+        restart: Duration::ZERO,
+    }
+}
+
 /// Asks a listener that handles one connection with `serve`.
 fn ask_one(
     limit: Duration,
@@ -39,7 +47,7 @@ fn ask_one(
     let listener = UnixListener::bind(&socket).expect("bind");
     let server = thread::spawn(move || serve(&mut listener.accept().expect("accept").0));
     let begin = Instant::now();
-    let reply = ask(&socket, limit, &request());
+    let reply = ask(&socket, at_most(limit), &request());
     let took = begin.elapsed();
     server.join().expect("server");
     (reply, took)
@@ -60,14 +68,14 @@ fn nobody_there_fails_at_once() {
     let dir = tempfile::tempdir().expect("folder");
     // Had it waited, the error would be another one.
     let limit = PATIENCE;
-    let error = ask(&dir.path().join("none"), limit, &request()).expect_err("absent");
+    let error = ask(&dir.path().join("none"), at_most(limit), &request()).expect_err("absent");
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
     let stale = dir.path().join("stale");
     drop(UnixListener::bind(&stale).expect("bind"));
-    let error = ask(&stale, limit, &request()).expect_err("refused");
+    let error = ask(&stale, at_most(limit), &request()).expect_err("refused");
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
     let long = dir.path().join("x".repeat(120));
-    let error = ask(&long, limit, &request()).expect_err("too long a path");
+    let error = ask(&long, at_most(limit), &request()).expect_err("too long a path");
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
 }
 
@@ -110,7 +118,7 @@ fn a_full_backlog_is_given_up_at_the_deadline() {
             Ok(stream) => waiting.push(stream),
             Err(error) => {
                 assert!(is_timeout(&error), "{error}");
-                let error = ask(&socket, limit, &request()).expect_err("full");
+                let error = ask(&socket, at_most(limit), &request()).expect_err("full");
                 assert!(matches!(error, ClientError::Deadline { .. }), "{error}");
                 return;
             }
@@ -129,5 +137,90 @@ fn an_answer_that_ends_early_or_is_no_answer_is_an_error() {
         });
         let error = reply.expect_err("no answer");
         assert!(matches!(error, ClientError::Frame(_)), "{error}");
+    }
+}
+
+/// A kerfd that answers one request, when it comes.
+fn answer_later(socket: &Path, after: Duration) -> thread::JoinHandle<()> {
+    let socket = socket.to_owned();
+    thread::spawn(move || {
+        thread::sleep(after);
+        drop(fs::remove_file(&socket));
+        let listener = UnixListener::bind(&socket).expect("bind");
+        let mut stream = listener.accept().expect("accept").0;
+        let seen: LaunchRequest = frame::decode_from(&mut stream).expect("request");
+        assert_eq!(seen, request());
+        frame::write_to(&mut stream, &LaunchReply::refused("no", "")).expect("reply");
+    })
+}
+
+#[test]
+fn a_kerfd_that_is_restarted_is_waited_for() {
+    let patience = Patience {
+        limit: PATIENCE,
+        restart: PATIENCE,
+    };
+    let dir = tempfile::tempdir().expect("folder");
+    // Its socket is there and nobody listens.
+    let killed = dir.path().join("killed.sock");
+    drop(UnixListener::bind(&killed).expect("bind"));
+    // It went a moment ago.
+    let stopped = dir.path().join("stopped.sock");
+    fs::write(stopped.with_extension(STOPPED), "").expect("word of it");
+    for socket in [killed, stopped] {
+        let server = answer_later(&socket, Duration::from_millis(50));
+        let reply = ask(&socket, patience, &request()).expect("a reply");
+        assert_eq!(reply, LaunchReply::refused("no", ""));
+        server.join().expect("server");
+    }
+    // It goes while it is asked.
+    let asked = dir.path().join("asked.sock");
+    let first = UnixListener::bind(&asked).expect("bind");
+    let path = asked.clone();
+    let server = thread::spawn(move || {
+        let mut stream = first.accept().expect("accept").0;
+        let _seen: LaunchRequest = frame::decode_from(&mut stream).expect("request");
+        drop((stream, first));
+        answer_later(&path, Duration::from_millis(50))
+            .join()
+            .expect("server");
+    });
+    let reply = ask(&asked, patience, &request()).expect("a reply");
+    assert_eq!(reply, LaunchReply::refused("no", ""));
+    server.join().expect("server");
+}
+
+#[test]
+fn a_kerfd_that_does_not_come_back_is_given_up() {
+    let dir = tempfile::tempdir().expect("folder");
+    let socket = dir.path().join("s.sock");
+    let patience = Patience {
+        limit: PATIENCE,
+        restart: IMPATIENCE,
+    };
+    drop(UnixListener::bind(&socket).expect("bind"));
+    let begin = Instant::now();
+    let error = ask(&socket, patience, &request()).expect_err("nobody");
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    let took = begin.elapsed();
+    assert!(took >= IMPATIENCE / 2 && took < PATIENCE / 2, "{took:?}");
+    // Without its socket, and without word of a moment ago, it is not waited for: had it been, the limit of all
+    // would have passed.
+    fs::remove_file(&socket).expect("ours");
+    let patience = Patience {
+        restart: PATIENCE,
+        ..patience
+    };
+    let word = socket.with_extension(STOPPED);
+    for age in [None, Some(2 * PATIENCE)] {
+        if let Some(age) = age {
+            let file = fs::File::create(&word).expect("word of it");
+            let then = std::time::SystemTime::now() - age;
+            file.set_modified(then).expect("an old file");
+        }
+        let begin = Instant::now();
+        let error = ask(&socket, patience, &request()).expect_err("absent");
+        assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{age:?}");
     }
 }

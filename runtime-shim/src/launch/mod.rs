@@ -127,7 +127,11 @@ fn pid_file<'a>(
 
 /// Asks kerfd and takes a second look at what it gives.
 pub(crate) fn obtain(settings: &Settings, request: &LaunchRequest) -> Result<Grant, LaunchError> {
-    let reply = client::ask(&settings.socket, settings.timeout, request)?;
+    let patience = client::Patience {
+        limit: settings.timeout,
+        restart: settings.wait,
+    };
+    let reply = client::ask(&settings.socket, patience, request)?;
     let grant = vet::grant(reply, request)?;
     let grant = cgroups::pinnable(grant, Path::new(cgroups::MOUNT));
     grant.devices.iter().try_for_each(check_node)?;

@@ -47,6 +47,8 @@ const DEFAULT_RUNTIME: &str = "runc";
 const DEFAULT_TIMEOUT_MS: u64 = 10_000;
 /// containerd itself gives up on a create after some minutes; a longer wait would outlive its caller.
 const LONGEST_TIMEOUT_MS: u64 = 600_000;
+/// A restart of kerfd takes less, and a container that waits longer for one looks stuck.
+const DEFAULT_WAIT_MS: u64 = 2_000;
 /// Longest settings file in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
@@ -63,6 +65,8 @@ pub struct Settings {
     pub require_lease: bool,
     /// Whether a container that may open every device anyway gets what it asks for.
     pub allow_privileged: bool,
+    /// How much of it may be spent on waiting for a kerfd that is being restarted.
+    pub wait: Duration,
 }
 
 impl Default for Settings {
@@ -73,6 +77,7 @@ impl Default for Settings {
             timeout: Duration::from_millis(DEFAULT_TIMEOUT_MS),
             require_lease: false,
             allow_privileged: false,
+            wait: Duration::from_millis(DEFAULT_WAIT_MS),
         }
     }
 }
@@ -87,6 +92,7 @@ struct Document {
     require_lease: bool,
     #[serde(default)]
     allow_privileged: bool,
+    wait_ms: Option<u64>,
 }
 
 impl Settings {
@@ -158,6 +164,12 @@ impl Settings {
                 return Err(wrong("timeout_ms", "1 to 600000"));
             }
             settings.timeout = Duration::from_millis(ms);
+        }
+        if let Some(ms) = document.wait_ms {
+            if ms > LONGEST_TIMEOUT_MS {
+                return Err(wrong("wait_ms", "0 to 600000"));
+            }
+            settings.wait = Duration::from_millis(ms);
         }
         Ok(settings)
     }

@@ -25,6 +25,8 @@ fn what_the_file_may_say() {
         "socket = \"relative\"",
         "timeout_ms = 0",
         "timeout_ms = 600001",
+        "wait_ms = 0",
+        "wait_ms = 600001",
         "timeout_ms = \"1s\"",
         "sockett = \"/s\"",
         "socket = 7",
@@ -32,14 +34,16 @@ fn what_the_file_may_say() {
     ];
     let table: Vec<String> = texts.iter().map(|text| told(text)).collect();
     insta::assert_snapshot!(table.join("\n"), @r#"
-    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: false, allow_privileged: false }
-    Settings { socket: "/s", runtime: Some("crun"), timeout: 500ms, require_lease: false, allow_privileged: false }
-    Settings { socket: "/run/kerf/runtime.sock", runtime: Some("/opt/bin/crun"), timeout: 10s, require_lease: false, allow_privileged: false }
-    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: true, allow_privileged: true }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: false, allow_privileged: false, wait: 2s }
+    Settings { socket: "/s", runtime: Some("crun"), timeout: 500ms, require_lease: false, allow_privileged: false, wait: 2s }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: Some("/opt/bin/crun"), timeout: 10s, require_lease: false, allow_privileged: false, wait: 2s }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: true, allow_privileged: true, wait: 2s }
     /x/kerf-runtime.toml: runtime must be an absolute path or a program's name
     /x/kerf-runtime.toml: socket must be an absolute path
     /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
     /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
+    Settings { socket: "/run/kerf/runtime.sock", runtime: "runc", timeout: 10s, wait: 0ns }
+    /x/kerf-runtime.toml: wait_ms must be 0 to 600000
     /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 14
       |
     1 | timeout_ms = "1s"
@@ -49,7 +53,7 @@ fn what_the_file_may_say() {
       |
     1 | sockett = "/s"
       | ^^^^^^^
-    unknown field `sockett`, expected one of `socket`, `runtime`, `timeout_ms`, `require_lease`, `allow_privileged`
+    unknown field `sockett`, expected one of `socket`, `runtime`, `timeout_ms`, `require_lease`, `allow_privileged`, `wait_ms`
     /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 10
       |
     1 | socket = 7
