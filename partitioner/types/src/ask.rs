@@ -12,6 +12,7 @@ use crate::sharing::SharingMode;
 use crate::{Gpu, ParseError};
 
 mod constraints;
+mod fault;
 
 pub use constraints::{Constraints, GpuRef, NicWithin, Same};
 
@@ -116,7 +117,7 @@ impl FromStr for Ask {
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let text = text.trim();
-        let error = || {
+        let unknown = || {
             ParseError::new(
                 "an accelerator ask",
                 text,
@@ -124,6 +125,7 @@ impl FromStr for Ask {
                  gpu,mps and gpu,time-slice for a share, or gpu:4,imex for whole GPUs with an IMEX channel",
             )
         };
+        let error = || fault::of(text).unwrap_or_else(unknown);
         let (only, text) = Constraints::split(text).ok_or_else(error)?;
         let imex = split_term(&text, |term| (term == IMEX).then_some(()));
         let devices = imex.as_ref().map_or(text.as_str(), |(_, rest)| rest);

@@ -41,5 +41,8 @@ fn a_lease_holds_to_what_its_ask_says_of_the_gpus() {
         "gpu:4,same=numa,avoid=0,avoid=5",
         "GPU 0, 5: the ask avoids it",
     );
-    refused("1g.10gb,same=numa", "an accelerator ask expected");
+    refused(
+        "1g.10gb,same=numa",
+        "an ask for whole GPUs beside it expected",
+    );
 }
