@@ -3,6 +3,9 @@
 //! Only root talks here (and kerfd's own uid, so that a kerfd of an ordinary user can be tried out): the socket
 //! is 0600 and the peer's credentials are checked besides. What the shim says about itself is not believed
 //! where the kernel says it too: pid and uid are those of the connection.
+//!
+//! A shim keeps its end open until it has the answer: one that has closed it waits no more, and what it asked for is
+//! given to nobody. A kerfd that ends gives no answers any more; it closes, and the shim asks the next one.
 
 use std::io;
 use std::path::Path;
@@ -15,11 +18,15 @@ use kerf_runtime::frame::{
 use kerf_telemetry::SelfMetrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::errors::chain;
-use crate::host::{Command, HostHandle, LaunchPeer};
+use crate::host::{Command, HostError, HostHandle, LaunchPeer};
 use crate::process;
+use crate::rpc::LoadedConfig;
+
+/// Name of the socket in the run folder.
+pub const SOCKET: &str = "runtime.sock";
 
 /// A peer that has not sent its request after this time is not a shim.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
@@ -37,6 +44,10 @@ enum ShimError {
     Stranger(u32),
     #[error("the request did not come in time")]
     Slow,
+    #[error("the peer has gone before its answer")]
+    Gone,
+    #[error("kerfd ends, and the next one is asked")]
+    Ending,
     #[error("the request cannot be read")]
     Frame(#[from] FrameError),
     #[error("the connection failed")]
@@ -50,8 +61,23 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     crate::sockets::bind(path, 0o600)
 }
 
-/// Serves until the task is dropped.
-pub async fn serve(listener: UnixListener, host: HostHandle, metrics: Arc<SelfMetrics>) {
+/// Takes the socket away at the end of kerfd, and leaves word of when that was beside it: a launch in the moment of a
+/// restart waits for the next kerfd (`kerf_runtime::client`), and one long after does not.
+pub fn leave(socket: &Path) -> io::Result<()> {
+    let word = socket.with_extension(kerf_runtime::client::STOPPED);
+    if let Err(error) = crate::files::replace(&word, b"", crate::files::Durability::Volatile) {
+        tracing::warn!(%error, path = %word.display(), "launches do not wait for the next kerfd");
+    }
+    crate::files::remove(socket)
+}
+
+/// Serves until the task is dropped; what is being answered then is answered all the same.
+pub async fn serve(
+    listener: UnixListener,
+    host: HostHandle,
+    config: watch::Receiver<Arc<LoadedConfig>>,
+    metrics: Arc<SelfMetrics>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let stream = match listener.accept().await {
@@ -67,8 +93,9 @@ pub async fn serve(listener: UnixListener, host: HostHandle, metrics: Arc<SelfMe
             return;
         };
         let (host, metrics) = (host.clone(), Arc::clone(&metrics));
+        let patience = config.borrow().config.launch.wait;
         tokio::spawn(async move {
-            if let Err(error) = answer(stream, &host, &metrics).await {
+            if let Err(error) = answer(stream, &host, patience, &metrics).await {
                 tracing::warn!(error = chain(&error), "runtime connection refused");
             }
             drop(place);
@@ -79,6 +106,7 @@ pub async fn serve(listener: UnixListener, host: HostHandle, metrics: Arc<SelfMe
 async fn answer(
     mut stream: UnixStream,
     host: &HostHandle,
+    patience: Duration,
     metrics: &SelfMetrics,
 ) -> Result<(), ShimError> {
     let begun = std::time::Instant::now();
@@ -91,14 +119,18 @@ async fn answer(
     }
     let container = format!("{}/{}", request.namespace, request.container_id);
     let request = Box::new(request);
-    let outcome = host
-        .ask(|reply| Command::Launch {
-            request,
-            peer,
-            reply,
-        })
-        .await;
+    let asked = host.ask(|reply| Command::Launch {
+        request,
+        peer,
+        reply,
+    });
+    let outcome = tokio::select! {
+        outcome = asked => outcome,
+        () = hung_up(&mut stream) => return Err(ShimError::Gone),
+        error = starts_too_long(host, patience) => Err(error),
+    };
     let reply = match outcome {
+        Err(HostError::Draining | HostError::Ended) => return Err(ShimError::Ending),
         Ok(grant) => {
             tracing::info!(container.id = %container, lease.id = %grant.lease_id, "launch granted");
             metrics.launch_grants.inc();
@@ -116,6 +148,25 @@ async fn answer(
         .observe(begun.elapsed().as_secs_f64());
     stream.write_all(&encode(&reply)?).await?;
     Ok(())
+}
+
+/// Returns when the peer has closed its end. One that sends more is none of ours, and is not listened to any more.
+async fn hung_up(stream: &mut UnixStream) {
+    if matches!(stream.read(&mut [0]).await, Ok(1..)) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Returns when the first look at the hardware takes longer than a launch waits for it; what is asked meanwhile is
+/// answered by nobody else.
+async fn starts_too_long(host: &HostHandle, patience: Duration) -> HostError {
+    tokio::time::sleep(patience).await;
+    match host.view().first_look() {
+        Some(why) => HostError::Blind {
+            why: why.to_owned(),
+        },
+        None => std::future::pending().await,
+    }
 }
 
 fn peer_of(stream: &UnixStream) -> Result<LaunchPeer, ShimError> {

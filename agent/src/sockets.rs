@@ -1,9 +1,13 @@
 //! Unix sockets: opened with their rights, and never under another kerfd's feet.
 
+mod inherited;
+mod sys;
+
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+pub use inherited::inherited;
 use tokio::net::UnixListener;
 
 /// Opens a listening socket with these rights. A stale one is replaced; one that somebody answers on is not.

@@ -62,6 +62,13 @@ pub async fn connect(socket: &Path) -> Result<Client, Failure> {
     Ok(KerfClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT))
 }
 
+/// A request that kerfd may answer so many milliseconds later than an ordinary one.
+pub fn within<T>(message: T, wait_ms: u64) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(PATIENCE.saturating_add(Duration::from_millis(wait_ms)));
+    request
+}
+
 /// An ordinary request: one that is answered soon or not at all.
 pub fn soon<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);

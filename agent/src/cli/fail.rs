@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use super::excerpt::Excerpt;
 use super::input::{InputError, Source};
 use super::layout::LayoutInputError;
+use super::lease::ExecError;
 use super::run::RunError;
 use super::setup::FilesError;
 use super::sim::SimError;
@@ -148,6 +149,9 @@ pub enum Failure {
         /// Some of them.
         candidates: Vec<String>,
     },
+    /// The command of `kerf lease exec` could not be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
     /// A configuration that kerfd would not run with.
     #[error("the configuration is not right")]
     Config(#[from] ConfigError),
@@ -303,6 +307,7 @@ impl Failure {
             Self::Pick(error) => return error.hint(),
             Self::Run(error) => return error.hint(),
             Self::Setup(error) => return error.hint(),
+            Self::Exec(error) => return error.hint(),
             Self::Sim(error) => return error.hint(),
             Self::DriverHeld(_) => "no worker is killed; look again: `kerf maintenance show`",
             Self::NoEntry { .. } => "see `kerf history`; the oldest are forgotten",

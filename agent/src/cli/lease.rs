@@ -1,4 +1,7 @@
-//! `kerf lease`: promises of slices and GPUs, for containers that come later.
+//! `kerf lease`: promises of slices and GPUs, for containers that come later and for commands without one.
+
+mod exec;
+mod show;
 
 use std::collections::BTreeSet;
 
@@ -6,12 +9,14 @@ use kerf_api::json::{Lease, LeaseEntry, LeaseSubject, LeasedShare, Leases};
 use kerf_api::v1;
 use kerf_types::{LeaseId, PciAddress, SliceId};
 
-use super::client::{Client, soon};
+use super::client::{Client, soon, within};
 use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::table::{Cell, Table, row};
 use super::words::seconds;
 use super::{Context, Exit, jobs, usage};
+pub use exec::ExecError;
+pub use show::render_whole;
 
 /// `kerf lease`
 #[derive(Debug, clap::Subcommand)]
@@ -22,6 +27,23 @@ pub enum Verb {
     List,
     /// What leases have used: time, memory, energy
     Usage(usage::Args),
+    /// Everything about one lease
+    Show {
+        /// The lease, by its id or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Keep a promise for longer
+    Renew {
+        /// The lease, by its id or the beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// How long, from now
+        #[arg(long, value_name = "TIME", value_parser = ttl)]
+        ttl: Option<u32>,
+    },
+    /// Run a command under a lease, without a container
+    Exec(exec::Args),
     /// End a lease
     Release {
         /// The lease, by its id or the beginning of it
@@ -45,20 +67,25 @@ pub struct Create {
     /// How long it is kept for a container that does not come
     #[arg(long, value_name = "TIME", value_parser = ttl)]
     ttl: Option<u32>,
+    /// How long to wait for room that others have
+    #[arg(long, value_name = "TIME", value_parser = wait)]
+    wait: Option<u64>,
 }
 
 /// Makes, lists or ends leases.
-pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
+pub async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
     match verb {
         Verb::Create(create) => {
+            let wait = create.wait.unwrap_or(0);
             let request = v1::CreateLeaseRequest {
-                ask: create.ask.clone(),
-                namespace: create.namespace.clone(),
-                container: create.container.clone(),
+                ask: create.ask,
+                namespace: create.namespace,
+                container: create.container,
                 ttl_seconds: create.ttl.unwrap_or(0),
+                wait_ms: wait,
             };
-            let lease = client.create_lease(soon(request)).await;
+            let lease = client.create_lease(within(request, wait)).await;
             let lease = lease.map_err(Failure::call("make the lease"))?;
             context
                 .print
@@ -71,18 +98,28 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
                 .print
                 .document(&Leases::try_from(leases.get_ref())?, render)?;
         }
-        Verb::Usage(args) => return usage::run(args, &mut client, context).await,
+        Verb::Usage(args) => return usage::run(&args, &mut client, context).await,
+        Verb::Show { id } => {
+            let id = named(&mut client, id).await?;
+            let lease = client.get_lease(soon(v1::GetLeaseRequest { id })).await;
+            let lease = lease.map_err(Failure::call("show the lease"))?;
+            context
+                .print
+                .document(&Lease::try_from(lease.get_ref())?, render_whole)?;
+        }
+        Verb::Renew { id, ttl } => {
+            let id = named(&mut client, id).await?;
+            let ttl_seconds = ttl.unwrap_or(0);
+            let request = v1::RenewLeaseRequest { id, ttl_seconds };
+            let lease = client.renew_lease(soon(request)).await;
+            let lease = lease.map_err(Failure::call("renew the lease"))?;
+            context
+                .print
+                .document(&Lease::try_from(lease.get_ref())?, render_one)?;
+        }
+        Verb::Exec(args) => return exec::run(args, client, context).await,
         Verb::Release { id } => {
-            let id = if id.parse::<LeaseId>().is_ok() {
-                id.clone()
-            } else {
-                let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
-                let leases = leases
-                    .map_err(Failure::call("list the leases"))?
-                    .into_inner()
-                    .leases;
-                jobs::only_one("leases", id, leases.into_iter().map(|lease| lease.id))?
-            };
+            let id = named(&mut client, id).await?;
             let lease = client
                 .release_lease(soon(v1::ReleaseLeaseRequest { id }))
                 .await;
@@ -93,6 +130,17 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The whole id of a lease that may be cut short where that names one.
+async fn named(client: &mut Client, id: String) -> Result<String, Failure> {
+    if id.parse::<LeaseId>().is_ok() {
+        return Ok(id);
+    }
+    let leases = client.list_leases(soon(v1::ListLeasesRequest {})).await;
+    let leases = leases.map_err(Failure::call("list the leases"))?;
+    let ids = leases.into_inner().leases.into_iter().map(|lease| lease.id);
+    jobs::only_one("leases", &id, ids)
 }
 
 /// The accelerators that a lease is about, wholly or in part. Its id may be cut short where that names one lease.
@@ -125,6 +173,13 @@ fn ttl(text: &str) -> Result<u32, String> {
         Ok(0) | Err(_) => Err("from 1s to a day".to_owned()),
         Ok(seconds) => Ok(seconds),
     }
+}
+
+/// A time to wait, in milliseconds.
+fn wait(text: &str) -> Result<u64, String> {
+    let seconds = seconds(text).map_err(|error| error.to_string())?;
+    let ms = seconds.checked_mul(1_000);
+    ms.ok_or_else(|| "at most a day".to_owned())
 }
 
 /// The list.
@@ -183,12 +238,16 @@ pub fn render_one(lease: &Lease, style: Style) -> String {
     if let Some(expires) = &entry.expires_at {
         table.push(row!["expires", expires]);
     }
+    push_names(&mut table, entry);
+    table.render(style, "")
+}
+
+fn push_names(table: &mut Table, entry: &LeaseEntry) {
     table.push(row![
         "annotation",
         format!("{}/lease={}", kerf_types::VENDOR, entry.id)
     ]);
     table.push(row!["CDI name", &entry.cdi_name]);
-    table.render(style, "")
 }
 
 /// A lease that has ended.

@@ -7,7 +7,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a difference was found (`assert`, `plan --exit-code`)
 //! or others are in the way (`maintenance`). `kerf run`
-//! returns the code of its job, and 125 for whatever went wrong in kerf itself.
+//! and `kerf lease exec` return the code of their command, and 125 for whatever went wrong in kerf itself.
 
 mod apply;
 mod assert;
@@ -221,7 +221,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         socket: socket.unwrap_or_else(|| DEFAULT_SOCKET.into()),
         print: Printer::new(cli.output, cli.no_color),
     };
-    let failed = if matches!(cli.verb, Verb::Run(_)) {
+    let failed = if matches!(cli.verb, Verb::Run(_) | Verb::Lease(lease::Verb::Exec(_))) {
         run::FAILED
     } else {
         1
@@ -239,6 +239,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::OutputClosed) => ExitCode::SUCCESS,
         Err(failure) => {
             context.print.failure(&failure);
+            if let Failure::Exec(error) = &failure
+                && let Some(code) = error.code()
+            {
+                return ExitCode::from(code);
+            }
             ExitCode::from(if failed == 1 && failure.is_usage() {
                 2
             } else {
@@ -281,7 +286,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Explain(args) => explain::run(&args, context).await,
         Verb::Logs(args) => logs::run(&args, context).await,
         Verb::Cancel(args) => cancel::run(&args, context).await,
-        Verb::Lease(verb) => lease::run(&verb, context).await,
+        Verb::Lease(verb) => lease::run(verb, context).await,
         Verb::Cdi(verb) => cdi::run(&verb, context).await,
         Verb::Maintenance(verb) => maintenance::run(&verb, context).await,
         Verb::Vgpu(verb) => vgpu::run(&verb, context).await,
@@ -303,6 +308,10 @@ fn usage_code(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
     let lenient = Cli::command()
         .ignore_errors(true)
         .try_get_matches_from(arguments);
-    let is_run = lenient.is_ok_and(|matches| matches.subcommand_name() == Some("run"));
+    let is_run = lenient.is_ok_and(|matches| match matches.subcommand() {
+        Some(("run", _)) => true,
+        Some(("lease", verb)) => verb.subcommand_name() == Some("exec"),
+        _ => false,
+    });
     ExitCode::from(if is_run { run::FAILED } else { 2 })
 }

@@ -147,6 +147,12 @@ impl Printer {
         complain(&line);
     }
 
+    /// A line beside what a command of somebody else writes.
+    pub fn warning(self, text: &str) {
+        let head = self.error_style.paint(super::style::Ink::Yellow, "kerf:");
+        complain(&format!("{head} {text}\n"));
+    }
+
     /// Says what went wrong: a line for people, or a document for programs.
     pub fn failure(self, failure: &Failure) {
         let document = kerf_api::json::Error::new(failure, failure.hint());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kerf_types::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ const LEAST_LOG: Bytes = Bytes(1 << 20);
 
 /// What all ended jobs together leave on the disk.
 const KEPT_LOGS: Bytes = Bytes(4 << 30);
+
+/// A restart of kerfd takes less, and an engine's own deadlines are far off.
+const WAIT_MS: u64 = 2_000;
+
+/// Whoever makes containers gives up long before.
+const LONGEST_WAIT_MS: u64 = 600_000;
 
 table!(
     /// `[launch]`
@@ -65,6 +72,10 @@ table!(
         nccl_topology: bool,
         /// Default 60000.
         reservation_ttl_ms: u64,
+        /// How long a launch waits for room that others have; 0 refuses at once. Default 0.
+        wait_for_slice_ms: u64,
+        /// How long a launch waits for a kerfd that is still looking at the hardware. Default 2000.
+        wait_ms: u64,
     }
 );
 
@@ -112,9 +123,21 @@ impl LaunchTable {
             host_network: self.host_network.unwrap_or(false),
             nccl_topology: self.nccl_topology.unwrap_or(false),
             reservation_ttl: millis("launch.reservation_ttl_ms", ttl, 60_000)?,
+            wait_for_slice: wait("launch.wait_for_slice_ms", self.wait_for_slice_ms, 0)?,
+            wait: wait("launch.wait_ms", self.wait_ms, WAIT_MS)?,
             namespace,
         })
     }
+}
+
+/// Reads a time to wait, which may be none at all.
+fn wait(key: &'static str, value: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
+    let value = value.unwrap_or(default);
+    if value <= LONGEST_WAIT_MS {
+        return Ok(Duration::from_millis(value));
+    }
+    let message = format!("{value} is not between 0 and {LONGEST_WAIT_MS} milliseconds");
+    Err(ConfigError::Value { key, message })
 }
 
 fn images(patterns: &[String]) -> Result<Vec<ImagePattern>, ConfigError> {
@@ -228,6 +251,8 @@ impl From<&Launch> for LaunchTable {
             host_network: Some(launch.host_network),
             nccl_topology: Some(launch.nccl_topology),
             reservation_ttl_ms: u64::try_from(launch.reservation_ttl.as_millis()).ok(),
+            wait_for_slice_ms: u64::try_from(launch.wait_for_slice.as_millis()).ok(),
+            wait_ms: u64::try_from(launch.wait.as_millis()).ok(),
         }
     }
 }

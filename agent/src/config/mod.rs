@@ -144,6 +144,10 @@ pub struct Launch {
     pub nccl_topology: bool,
     /// How long a promised slice is kept for a container that does not come.
     pub reservation_ttl: Duration,
+    /// How long a launch waits for room that others have; none refuses at once.
+    pub wait_for_slice: Duration,
+    /// How long a launch waits for a kerfd that is still looking at the hardware.
+    pub wait: Duration,
 }
 
 /// Bounds on one container; `None` is no bound.

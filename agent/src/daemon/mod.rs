@@ -83,6 +83,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         events: events.clone(),
         metrics: Arc::clone(&metrics),
     };
+    // From here on a launch finds a socket and waits in it, instead of failing while kerfd looks at its hardware.
+    let runtime = RuntimeSocket::open(&paths.run_dir)?;
     let (host, _owner) = host::start(parts).await?;
     let in_force = watch::Sender::new(Arc::new(loaded));
     let work = Work::start(Materials {
@@ -104,7 +106,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         events,
         metrics,
     };
-    daemon.serve().await
+    daemon.serve(runtime).await
 }
 
 struct Daemon {
@@ -119,7 +121,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn serve(self) -> anyhow::Result<()> {
+    async fn serve(self, runtime: RuntimeSocket) -> anyhow::Result<()> {
         let exporter = Arc::new(Exporter::new(Arc::clone(&self.metrics)));
         let (stop, stopped) = watch::channel(false);
         let until_stopped = move || {
@@ -130,8 +132,6 @@ impl Daemon {
         let signals = Signals::taken()?;
         let paths = &self.config.paths;
         let api = paths.run_dir.join("kerf.sock");
-        let runtime = paths.run_dir.join("runtime.sock");
-        let runtime_listener = bind(&runtime, shim::bind)?;
         let api_listener = bind(&api, |path| sockets::bind(path, 0o660))?;
         sockets::give_to_group(&api, "kerf").context("cannot give the socket to its group")?;
         let mut tasks = tokio::task::JoinSet::new();
@@ -160,7 +160,8 @@ impl Daemon {
                 tracing::error!(error = crate::errors::chain(&error), "api server ended");
             }
         });
-        let beside = self.beside(runtime_listener, exporter);
+        let shim = self.shim(runtime.listener);
+        let beside = self.beside(exporter);
         tracing::info!(
             socket = %api.display(),
             metrics = metrics_address,
@@ -169,6 +170,8 @@ impl Daemon {
             "kerfd serves"
         );
         self.until_told(signals).await;
+        // Who connects from now on is for the next kerfd; who is connected is answered, or asks that one.
+        shim.abort();
         // A driver that hangs holds the owner; its containers and leases stay in any case.
         drop(tokio::time::timeout(DRAIN_PATIENCE, self.host.drain()).await);
         stop.send_replace(true);
@@ -182,23 +185,26 @@ impl Daemon {
         for task in beside {
             task.abort();
         }
-        for socket in [api, runtime] {
-            crate::files::remove(&socket)?;
-        }
+        leave(&api, runtime.own.as_deref())?;
         tracing::info!("kerfd ended; containers and leases stay");
         Ok(())
     }
 
-    /// What ends by being dropped: the runtime socket, the plugin of the engine of pods, and the samples.
-    fn beside(&self, runtime: UnixListener, exporter: Arc<Exporter>) -> [JoinHandle<()>; 3] {
+    /// Answers runtimes.
+    fn shim(&self, listener: UnixListener) -> JoinHandle<()> {
+        let config = self.in_force.subscribe();
+        let metrics = Arc::clone(&self.metrics);
+        tokio::spawn(shim::serve(listener, self.host.clone(), config, metrics))
+    }
+
+    /// What ends by being dropped: the plugin of the engine of pods, and the samples.
+    fn beside(&self, exporter: Arc<Exporter>) -> [JoinHandle<()>; 2] {
         let plugin = nri::Plugin {
             config: self.in_force.subscribe(),
             host: self.host.clone(),
             metrics: Arc::clone(&self.metrics),
         };
-        let shim = shim::serve(runtime, self.host.clone(), Arc::clone(&self.metrics));
         [
-            tokio::spawn(shim),
             tokio::spawn(plugin.run()),
             tokio::spawn(self.sampler(exporter).run()),
         ]
@@ -293,6 +299,37 @@ async fn listen(
         .with_context(|| format!("cannot listen on {address} for {what}"))?;
     let bound = listener.local_addr()?.to_string();
     Ok((Some(listener), bound))
+}
+
+/// Takes the sockets away, as far as they are kerfd's own.
+fn leave(api: &Path, runtime: Option<&Path>) -> std::io::Result<()> {
+    crate::files::remove(api)?;
+    runtime.map_or(Ok(()), shim::leave)
+}
+
+/// Where runtimes ask.
+struct RuntimeSocket {
+    listener: UnixListener,
+    /// Its path, where it goes with this kerfd; the service manager keeps its own.
+    own: Option<PathBuf>,
+}
+
+impl RuntimeSocket {
+    fn open(run_dir: &Path) -> anyhow::Result<Self> {
+        let path = run_dir.join(shim::SOCKET);
+        let held = sockets::inherited(&path);
+        let held = held.with_context(|| format!("cannot take over {}", path.display()))?;
+        Ok(match held {
+            Some(listener) => Self {
+                listener,
+                own: None,
+            },
+            None => Self {
+                listener: bind(&path, shim::bind)?,
+                own: Some(path),
+            },
+        })
+    }
 }
 
 fn bind(

@@ -7,25 +7,56 @@ use kerf_planner::check::{check_ask, check_choice};
 use kerf_planner::choose::Refusal;
 use kerf_planner::host::profiles_of;
 use kerf_planner::{Choice, GpuView, Grid, NoRoom, Pick, Usage, choose};
+use kerf_types::inventory::Health;
 use kerf_types::lease::SliceState;
-use kerf_types::{Ask, PciAddress, SliceId};
+use kerf_types::{Ask, Inventory, PciAddress, SliceId};
 
-use super::{Host, HostError, view};
+use super::{Host, HostError, SharedView, view};
 use crate::others::Maker;
 
 impl Host {
     /// What an ask gets, vetted by the checker.
     pub(super) fn choose(&self, ask: &Ask) -> Result<Choice, HostError> {
+        self.choose_among(&self.inventory, &self.usage(), ask)
+    }
+
+    /// Whether an ask could be served here if every lease ended and all were well. Slices that were cut for a lease go
+    /// with it, and others stay.
+    pub(super) fn could_ever(&self, ask: &Ask) -> Result<(), HostError> {
+        let cuts = self.leases.values().flat_map(|row| &row.cut);
+        let go = cuts.copied().chain(self.half_made());
+        let go: BTreeSet<SliceId> = go.map(|slice| slice.whole()).collect();
+        let mut bare = self.inventory.clone();
+        for gpu in &mut bare.gpus {
+            let pci = gpu.pci;
+            let goes = |placement| {
+                go.iter()
+                    .any(|slice| slice.gpu == pci && slice.placement == placement)
+            };
+            gpu.processes.clear();
+            gpu.health = Health::Ok;
+            gpu.instances.retain(|one| !goes(one.placement));
+        }
+        let mut usage = Usage::default();
+        SharedView::note(&self.shared_view(), std::iter::empty(), &mut usage);
+        self.choose_among(&bare, &usage, ask).map(drop)
+    }
+
+    fn choose_among(
+        &self,
+        inventory: &Inventory,
+        usage: &Usage,
+        ask: &Ask,
+    ) -> Result<Choice, HostError> {
         let no_room = |why: String| HostError::NoRoom {
             ask: ask.to_string(),
             why,
         };
-        let grids: Vec<Option<Grid>> = self
-            .inventory
+        let grids: Vec<Option<Grid>> = inventory
             .gpus
             .iter()
             .map(|gpu| {
-                let profiles = profiles_of(gpu, &self.inventory);
+                let profiles = profiles_of(gpu, inventory);
                 Grid::from_profiles(profiles)
                     .ok()
                     .filter(|grid| grid.units() > 0)
@@ -34,8 +65,7 @@ impl Host {
         let policy = self.config.partition;
         let off = self.why_no_cut_on_demand();
         let change_mode = off.is_none() && policy.mode_change_when_idle;
-        let views: Vec<GpuView<'_>> = self
-            .inventory
+        let views: Vec<GpuView<'_>> = inventory
             .gpus
             .iter()
             .zip(&grids)
@@ -47,10 +77,9 @@ impl Host {
                 closed: self.is_held(gpu.pci),
             })
             .collect();
-        let usage = self.usage();
-        let choice = choose(&views, &usage, self.rings.known(), ask)
+        let choice = choose(&views, usage, self.rings.known(), ask)
             .map_err(|refusal| refused(ask, &refusal, off.as_deref()))?;
-        let violations = check_choice(&views, &usage, &choice);
+        let violations = check_choice(&views, usage, &choice);
         let unasked = check_ask(&views, self.rings.known(), ask, &choice);
         if !violations.is_empty() || !unasked.is_empty() {
             let faults = violations

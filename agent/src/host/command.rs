@@ -14,8 +14,8 @@ use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    HoldFor, HostError, HostView, Maintenance, PodCommand, Reserve, SharedView, Told, layout, vgpu,
-    view,
+    Exec, Held, HoldFor, HostError, HostView, Maintenance, PodCommand, Reserve, SharedView, Told,
+    layout, vgpu, view,
 };
 use crate::cdi::spec::Document;
 use crate::config::{Config, GpuLabels};
@@ -180,6 +180,17 @@ pub enum Command {
         /// Told when done.
         reply: Reply<()>,
     },
+    /// Keep a promise for longer, because its user (`by`) or an operator (`None`) says so.
+    RenewFor {
+        /// Which.
+        lease: LeaseId,
+        /// How much longer, from now.
+        ttl: std::time::Duration,
+        /// uid of the user who may renew only what is theirs; `None` for an operator.
+        by: Option<u32>,
+        /// The lease as it is then.
+        reply: Reply<Lease>,
+    },
     /// End a lease that no container has.
     Release {
         /// Which.
@@ -214,6 +225,13 @@ pub enum Command {
     },
     /// Something happens to a container of a pod.
     Pod(Box<PodCommand>),
+    /// A bare process is to run under a lease.
+    Exec {
+        /// Which process, and under which lease.
+        request: Exec,
+        /// What it has then.
+        reply: Reply<Held>,
+    },
     /// A container's first process is known.
     Started {
         /// Its lease.

@@ -262,6 +262,9 @@ pub enum HostError {
         /// Who has what.
         by: String,
     },
+    /// A bare process cannot be kept to what it was granted.
+    #[error("the process cannot be kept to what it was granted")]
+    Confine(#[from] crate::process::confine::ConfineError),
     /// A request about vGPUs was refused.
     #[error(transparent)]
     Vgpu(#[from] VgpuRefusal),
@@ -325,6 +328,7 @@ impl HostError {
             | Self::Differs { .. }
             | Self::Hardware(_)
             | Self::Node { .. }
+            | Self::Confine(_)
             | Self::Sharing { .. }
             | Self::ComputeMode { .. } => "hardware",
             Self::Store(_)

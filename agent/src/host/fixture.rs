@@ -170,6 +170,7 @@ pub fn lease(holder: Holder, subjects: Vec<Subject>) -> Lease {
         init: None,
         on_demand: false,
         imex: None,
+        isolated: None,
         nearest_nics: Vec::new(),
         nearest_nvme: Vec::new(),
         created: Timestamp(0),

@@ -24,6 +24,8 @@ pub struct Reserve {
     pub ttl: Duration,
     /// uid of the local user who asks over the API.
     pub by: Option<u32>,
+    /// How long it may wait for room that others have now.
+    pub wait: Duration,
 }
 
 /// What is wanted.
@@ -121,6 +123,29 @@ impl Host {
             LeaseState::Active => Ok(()),
             LeaseState::Releasing => Err(unknown()),
         }
+    }
+
+    /// Keeps a promise for longer for the one who made it (`by`) or an operator (`None`).
+    pub(super) fn renew_by_request(
+        &mut self,
+        id: LeaseId,
+        ttl: Duration,
+        by: Option<u32>,
+    ) -> Result<Lease, HostError> {
+        let unknown = || HostError::NoLease { id: id.to_string() };
+        let row = self.leases.get(&id).ok_or_else(unknown)?;
+        refuse_foreign(row, by)?;
+        if row.lease.state == LeaseState::Active {
+            return Err(HostError::Busy {
+                what: format!("lease {id}"),
+                state: "active, and lasts as long as what has it".to_owned(),
+                by: Some(user_of(&row.lease)),
+            });
+        }
+        self.renew(id, ttl)?;
+        self.publish();
+        let row = self.leases.get(&id).ok_or_else(unknown)?;
+        Ok(row.lease.clone())
     }
 
     /// The promise that this container has already: a kerfd that died between a promise and the launch must
@@ -297,6 +322,7 @@ impl Host {
             init: None,
             on_demand: !cuts.is_empty(),
             imex,
+            isolated: None,
             nearest_nics: nearby.nics,
             nearest_nvme: nearby.nvme,
             created,
@@ -329,6 +355,27 @@ impl Host {
         let text = format!("reserved for {}{ring}", lease.holder);
         self.events.add("lease", &lease.id.to_string(), &text);
         Ok(lease)
+    }
+}
+
+/// Refuses a user who has not asked for a lease; an operator is `None`.
+pub(super) fn refuse_foreign(row: &LeaseRow, by: Option<u32>) -> Result<(), HostError> {
+    match by {
+        Some(uid) if row.by != by => Err(HostError::ForeignLease {
+            id: row.lease.id,
+            who: format!("user {uid}"),
+            why: "another user asked for it".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What has a lease, in words.
+pub(super) fn user_of(lease: &Lease) -> String {
+    match (&lease.container, &lease.init) {
+        (Some(container), _) => format!("container {container}"),
+        (None, Some(init)) => format!("process {}", init.pid),
+        (None, None) => lease.holder.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::waiting::Wish;
 use super::{Command, Host, HostError, choice};
 use crate::store::Store;
 
@@ -19,10 +20,13 @@ impl Host {
         self.tend().await;
         let mut tick = every(self.config.driver.look_interval);
         loop {
+            let deadline = self.waiting.deadline();
+            let late = deadline.unwrap_or_else(Instant::now);
             tokio::select! {
                 command = inbox.recv() => match command {
                     Some(Command::Drain { done }) => {
                         self.draining = true;
+                        self.let_waiting_go();
                         self.publish();
                         let store = &mut self.store;
                         if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {
@@ -34,7 +38,11 @@ impl Host {
                     None => return,
                 },
                 _ = tick.tick() => self.reconcile().await,
+                () = tokio::time::sleep_until(late), if deadline.is_some() => {
+                    self.serve_waiting().await;
+                }
             }
+            self.serve_changed().await;
             if tick.period() != self.config.driver.look_interval {
                 tick = every(self.config.driver.look_interval);
             }
@@ -82,35 +90,58 @@ impl Host {
                 let found = self.store.history(limit, number);
                 drop(reply.send(found.map_err(HostError::Store)));
             }
-            Command::Reserve { request, reply } => {
-                let outcome = self.reserve(&request).await;
-                drop(reply.send(outcome));
-            }
-            Command::Renew { lease, ttl, reply } => drop(reply.send(self.renew(lease, ttl))),
-            Command::Release { lease, by, reply } => {
-                let outcome = self.release_by_request(lease, by).await;
-                drop(reply.send(outcome));
-            }
+            command @ (Command::Reserve { .. }
+            | Command::Renew { .. }
+            | Command::RenewFor { .. }
+            | Command::Release { .. }
+            | Command::Launch { .. }
+            | Command::Exec { .. }) => self.handle_lease(command).await,
+            Command::Started { lease, init } => self.container_started(lease, init),
+            Command::Gone { lease } => self.container_gone(lease).await,
+            Command::Pod(command) => self.pod(*command).await,
             Command::Tasks => self.find_carriers().await,
             Command::Usage { limit, reply } => drop(reply.send(self.accounts(limit))),
             Command::Cdi { reply } => drop(reply.send(self.cdi_documents().await)),
-            Command::Launch {
-                request,
-                peer,
-                reply,
-            } => {
-                let outcome = self.launch(&request, &peer).await;
-                drop(reply.send(outcome));
-            }
-            Command::Pod(command) => self.pod(*command).await,
-            Command::Started { lease, init } => self.container_started(lease, init),
-            Command::Gone { lease } => self.container_gone(lease).await,
             Command::Daemon { told } => self.told_of_daemon(told),
             Command::Reconfigure { config } => self.config = config,
             Command::Vgpu(command) => self.vgpu(command).await,
         }
         // What a command has found by the way is not kept for the next look.
         self.publish_found();
+    }
+
+    /// What is about one lease.
+    async fn handle_lease(&mut self, command: Command) {
+        match command {
+            Command::Reserve { request, reply } => {
+                self.admit(Wish::Reserve { request, reply }).await;
+            }
+            Command::Renew { lease, ttl, reply } => drop(reply.send(self.renew(lease, ttl))),
+            Command::Release { lease, by, reply } => {
+                let outcome = self.release_by_request(lease, by).await;
+                drop(reply.send(outcome));
+            }
+            Command::Launch {
+                request,
+                peer,
+                reply,
+            } => {
+                let wish = Wish::Launch {
+                    request,
+                    peer,
+                    reply,
+                };
+                self.admit(wish).await;
+            }
+            Command::Exec { request, reply } => self.admit(Wish::Exec { request, reply }).await,
+            Command::RenewFor {
+                lease,
+                ttl,
+                by,
+                reply,
+            } => drop(reply.send(self.renew_by_request(lease, ttl, by))),
+            _ => {}
+        }
     }
 
     /// The periodic look: what is there, what has expired, what is still to be made clean.

@@ -1,5 +1,7 @@
 //! A container is being made: what it asks for becomes a lease of its own, and the lease its devices.
 
+use std::time::Duration;
+
 use kerf_runtime::frame::{DeviceNode, Grant, LaunchKind, LaunchRequest};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState};
 use kerf_types::{Ask, ContainerRef, LeaseId};
@@ -46,6 +48,13 @@ impl Host {
             });
         }
         if let Some(row) = self.lease_of(&container) {
+            if is_repeated(row, request, peer) {
+                // The answer to it was lost with the kerfd that gave it.
+                let lease = row.lease.clone();
+                let grant = self.fresh_grant(&lease).await?;
+                let offers = self.nccl_offers(&lease);
+                return Ok(Grant { offers, ..grant });
+            }
             return Err(HostError::HasLease {
                 container: container.to_string(),
                 lease: row.lease.id,
@@ -136,6 +145,10 @@ impl Host {
                 container: container.to_string(),
                 what: "a first process that runs",
             })?;
+        let again = self.claimed_again(&container, &init, &device).await?;
+        if let Some(grant) = again {
+            return Ok(grant);
+        }
         // A hook knows the namespace only where the bundle lies in containerd's folders. That its parent is the
         // runtime that was granted something tells for certain that this is the same container.
         let parent = process::parent(peer.process.pid);
@@ -192,6 +205,23 @@ impl Host {
         Ok(Grant { claimed, ..grant })
     }
 
+    /// The grant that a hook asks for a second time, since it never heard the first answer.
+    async fn claimed_again(
+        &mut self,
+        container: &ContainerRef,
+        init: &InitProcess,
+        device: &str,
+    ) -> Result<Option<Grant>, HostError> {
+        let mut rows = self.leases.values();
+        let Some(row) = rows.find(|row| is_claimed_again(row, container, init, device)) else {
+            return Ok(None);
+        };
+        let lease = row.lease.clone();
+        let grant = self.fresh_grant(&lease).await?;
+        let claimed = self.claimed_by(container).await?;
+        Ok(Some(Grant { claimed, ..grant }))
+    }
+
     /// Devices that a container has by other standing names, each with a lease of its own.
     async fn claimed_by(&mut self, container: &ContainerRef) -> Result<Vec<DeviceNode>, HostError> {
         let rows = self.leases.values().map(|row| &row.lease);
@@ -217,6 +247,8 @@ impl Host {
             holder,
             ttl,
             by: None,
+            // Whoever launches waits in the queue as a whole.
+            wait: Duration::ZERO,
         })
         .await
     }
@@ -335,4 +367,33 @@ impl Host {
             self.release(lease, "container_ended").await;
         }
     }
+}
+
+/// Whether this very runtime asks again for what it was granted: what it was told was lost on the way.
+fn is_repeated(row: &LeaseRow, request: &LaunchRequest, peer: &LaunchPeer) -> bool {
+    let pending = row.pending.as_ref();
+    let is_same_runtime = pending.is_some_and(|pending| pending.runtime == peer.process);
+    let is_same_wish = match (&request.ask, &request.lease) {
+        (Some(ask), None) => ask
+            .parse::<Ask>()
+            .is_ok_and(|ask| ask.to_string() == row.wanted),
+        (None, Some(id)) => *id == row.lease.id.to_string(),
+        _ => false,
+    };
+    is_same_runtime && is_same_wish
+}
+
+/// The same of a hook: the container that it speaks for is told from another of its name by its first process.
+fn is_claimed_again(
+    row: &LeaseRow,
+    container: &ContainerRef,
+    init: &InitProcess,
+    device: &str,
+) -> bool {
+    let lease = &row.lease;
+    lease.state == LeaseState::Active
+        && lease.container.as_ref() == Some(container)
+        && lease.init.as_ref() == Some(init)
+        && row.pending.is_none()
+        && (row.wanted == device || device == format!("lease={}", lease.id))
 }

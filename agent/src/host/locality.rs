@@ -42,7 +42,7 @@ pub(super) fn variables(lease: &Lease) -> Vec<String> {
 }
 
 /// The lists of a cpuset for a lease, processors and memory nodes; `None` pins nothing.
-pub(super) fn cpuset(host: &Inventory, lease: &Lease) -> (Option<String>, Option<String>) {
+pub fn cpuset(host: &Inventory, lease: &Lease) -> (Option<String>, Option<String>) {
     let allowed = process::allowed().and_then(|(cpus, mems)| {
         Some(Cpuset {
             cpus: CpuSet::from_list(&cpus)?,

@@ -19,6 +19,7 @@ mod degrade;
 mod devices;
 mod driver_files;
 mod error;
+mod exec;
 mod execute;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -53,6 +54,7 @@ mod rings;
 pub mod sharing;
 pub mod vgpu;
 pub mod view;
+mod waiting;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +70,7 @@ pub use command::{
     Command, HostHandle, LaunchPeer, LayoutDone, LayoutRequest, Progress, Reservation,
 };
 pub use error::HostError;
+pub use exec::{Exec, Held, Under};
 pub use grant::{Reserve, Wanted};
 pub use layout::Sight;
 pub use maintenance::Maintenance;
@@ -162,6 +165,8 @@ pub struct Host {
     /// The layout that the generation stands for; none before the first look.
     shape: Option<layout::Shape>,
     draining: bool,
+    /// Those who wait for room.
+    waiting: waiting::Queue,
     /// What is being written to the history.
     recording: Option<record::Recording>,
     /// The layout that this host is to have.
@@ -244,6 +249,7 @@ impl Host {
             generation,
             shape: None,
             draining: false,
+            waiting: waiting::Queue::default(),
             recording: None,
             kept: kept::Kept::default(),
             vgpus: vgpu::Vgpus::default(),

@@ -7,6 +7,8 @@
 //! ```
 //! Owns no rule of who may have what ([`super::policy`]) and no word of the interface (`crate::nri`).
 
+use std::time::Duration;
+
 use kerf_runtime::frame::Grant;
 use kerf_types::lease::{Holder, LeaseState};
 use kerf_types::{Ask, ContainerRef, LeaseId};
@@ -171,6 +173,8 @@ impl Host {
             wanted,
             holder,
             ttl,
+            // The engine of pods waits two seconds at most, and starts the next try by itself.
+            wait: Duration::ZERO,
             by: None,
         };
         Ok((self.reserve(&request).await?.id, true))

@@ -64,7 +64,7 @@ pub fn may_claim(asks: &Asks, lease: &Lease, who: Claimant<'_>) -> bool {
 }
 
 /// Whether a namespace may ask for everything that a lease is about.
-fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
+pub(super) fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
     let mut counts: BTreeMap<(String, Option<SharingMode>), u32> = BTreeMap::new();
     for subject in &lease.subjects {
         let name = match subject {

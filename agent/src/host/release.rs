@@ -3,6 +3,7 @@
 use kerf_types::lease::{Lease, LeaseState, Subject};
 use kerf_types::{Gpu, GpuInstance, GpuUuid, LeaseId, MigUuid, PciAddress, SliceId};
 
+use super::grant::{refuse_foreign, user_of};
 use super::view::process_on;
 use super::{Host, HostError, command};
 use crate::errors::chain;
@@ -47,26 +48,13 @@ impl Host {
             .leases
             .get(&id)
             .ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
-        if let Some(uid) = by
-            && row.by != by
-        {
-            return Err(HostError::ForeignLease {
-                id,
-                who: format!("user {uid}"),
-                why: "another user asked for it".to_owned(),
-            });
-        }
+        refuse_foreign(row, by)?;
         let lease = row.lease.clone();
         if lease.state == LeaseState::Active {
-            let container = lease
-                .container
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
             return Err(HostError::Busy {
                 what: format!("lease {id}"),
                 state: "active".to_owned(),
-                by: Some(format!("container {container}, which must end first")),
+                by: Some(format!("{}, which must end first", user_of(&lease))),
             });
         }
         self.release(id, "requested").await;

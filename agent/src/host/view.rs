@@ -15,6 +15,7 @@ use kerf_types::{
 use super::layout::Sight;
 use super::maintenance::Maintenance;
 use super::moved;
+use super::recover::STARTING;
 use super::sharing::SharedView;
 use super::vgpu::{Shown, VgpuUses};
 use crate::config::GpuLabels;
@@ -63,6 +64,11 @@ impl HostView {
     pub fn whole(&self) -> &Arc<HostMap> {
         let whole = || Arc::new(topology::whole(&self.inventory));
         self.whole.get_or_init(whole)
+    }
+
+    /// Why nothing can be granted yet, as long as the hardware is being looked at for the first time.
+    pub fn first_look(&self) -> Option<&str> {
+        self.degraded.get(STARTING).map(|entry| entry.why.as_str())
     }
 }
 

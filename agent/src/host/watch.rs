@@ -1,5 +1,5 @@
 //! Seeing a container end, whatever ends it: a pidfd on its first process, and before that one on the
-//! runtime that makes it. Hooks that run at the end are not relied upon: when the shim dies, none runs.
+//! runtime that makes it. A bare process is one without a container around it. Hooks that run at the end are not relied upon: when the shim dies, none runs.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use kerf_types::lease::InitProcess;
 use super::{Command, HostHandle};
 use crate::process;
 use crate::process::cgroup::{self, Cgroup};
+use crate::process::confine::{self, Confined};
 use crate::store::{LeaseRow, PendingLaunch};
 
 /// Time between two looks into the cgroup of a container whose first process has ended: the engine kills the
@@ -30,11 +31,29 @@ pub(super) fn start(handle: &HostHandle, row: &LeaseRow) {
 
 async fn until_end(handle: HostHandle, lease: LeaseId, init: InitProcess, cgroup: Option<Cgroup>) {
     process::wait_for(&init).await;
-    until_empty(cgroup).await;
+    until_empty(&cgroup).await;
+    if let Some(cgroup) = &cgroup {
+        remove_own(cgroup, lease).await;
+    }
     handle.tell(Command::Gone { lease }).await;
 }
 
-async fn until_empty(cgroup: Option<Cgroup>) {
+/// Takes a cgroup away that was made for a process which is about to end, since it does not get its lease.
+pub(super) fn forget_cgroup(process: InitProcess, confined: Confined) {
+    tokio::spawn(async move {
+        process::wait_for(&process).await;
+        until_empty(&confined.cgroup).await;
+        drop(tokio::task::spawn_blocking(move || confined.remove()).await);
+    });
+}
+
+/// Takes the cgroup of a bare process away, which nobody else does.
+async fn remove_own(cgroup: &Cgroup, lease: LeaseId) {
+    let cgroup = cgroup.clone();
+    drop(tokio::task::spawn_blocking(move || confine::remove_own(&cgroup, lease)).await);
+}
+
+async fn until_empty(cgroup: &Option<Cgroup>) {
     let mut pause = FIRST_LOOK;
     while cgroup.as_ref().is_some_and(Cgroup::is_populated) {
         tokio::time::sleep(pause).await;
@@ -65,7 +84,7 @@ async fn until_known(handle: HostHandle, lease: LeaseId, pending: PendingLaunch,
     if let Some(init) = init_of(&pending) {
         return handle.tell(Command::Started { lease, init }).await;
     }
-    until_empty(cgroup::named(&name)).await;
+    until_empty(&cgroup::named(&name)).await;
     handle.tell(Command::Gone { lease }).await;
 }
 

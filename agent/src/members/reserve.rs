@@ -93,6 +93,7 @@ async fn devices(
         holder: Holder::Container(container),
         ttl,
         by: None,
+        wait: Duration::ZERO,
     };
     let begun = Instant::now();
     let outcome = inner

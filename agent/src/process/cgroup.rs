@@ -23,7 +23,8 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    fn at(folder: PathBuf) -> Option<Self> {
+    /// The one that has this folder now.
+    pub(super) fn at(folder: PathBuf) -> Option<Self> {
         let inode = fs::metadata(&folder).ok()?.ino();
         Some(Self { folder, inode })
     }
@@ -35,25 +36,43 @@ impl Cgroup {
     }
 }
 
+/// Where a process is in the hierarchy that holds device rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its path in the hierarchy.
+    pub path: String,
+    /// Whether it is one of version 1, with the devices controller.
+    pub is_v1: bool,
+}
+
 /// The cgroup that is named for this container and holds the process, under v1 (where devices are granted) or
 /// v2. A cgroup without the container's name may hold others, and is nobody's measure.
 pub fn of(pid: u32, container: &str) -> Option<Cgroup> {
+    let place = place_of(pid)?;
+    is_named_for(&place.path, container).then(|| Cgroup::at(place.folder))?
+}
+
+/// Where a process is, under v1 (where devices are granted) or v2.
+pub fn place_of(pid: u32) -> Option<Place> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
     let groups = process.cgroups().ok()?;
     let v1 =
         |group: &&procfs::ProcessCGroup| group.controllers.iter().any(|name| name == "devices");
     let v2 = |group: &&procfs::ProcessCGroup| group.hierarchy == 0;
-    let (group, kind) = match groups.0.iter().find(v1) {
-        Some(group) => (group, "cgroup"),
-        None => (groups.0.iter().find(v2)?, "cgroup2"),
+    let (group, is_v1) = match groups.0.iter().find(v1) {
+        Some(group) => (group, true),
+        None => (groups.0.iter().find(v2)?, false),
     };
-    if !is_named_for(&group.pathname, container) {
-        return None;
-    }
-    let (mount_point, root) = hierarchy(kind)?;
+    let (mount_point, root) = hierarchy(if is_v1 { "cgroup" } else { "cgroup2" })?;
     // Seen from a cgroup namespace or a bind mount, the mount begins below the root of the hierarchy.
     let below = Path::new(&group.pathname).strip_prefix(root).ok()?;
-    Cgroup::at(mount_point.join(below))
+    Some(Place {
+        folder: mount_point.join(below),
+        path: group.pathname.clone(),
+        is_v1,
+    })
 }
 
 /// Namespace and name of the container that this process is in, as its cgroup tells: engines end its path with the

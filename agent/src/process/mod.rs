@@ -3,6 +3,7 @@
 mod boot;
 pub mod carriers;
 pub mod cgroup;
+pub mod confine;
 pub mod holders;
 mod limits;
 mod sys;
@@ -39,6 +40,12 @@ pub fn identify(pid: u32) -> Option<InitProcess> {
 pub fn parent(pid: u32) -> Option<u32> {
     let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
     u32::try_from(process.stat().ok()?.ppid).ok()
+}
+
+/// Whose process it is, by its effective uid.
+pub fn owner(pid: u32) -> Option<u32> {
+    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+    process.uid().ok()
 }
 
 /// Whether this very process still runs.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kerf_api::v1;
-use kerf_types::lease::Holder;
+use kerf_types::lease::{Holder, InitProcess};
 use kerf_types::{Ask, ContainerRef, LeaseId};
 use tonic::{Code, Status};
 
@@ -12,10 +12,14 @@ use super::auth::{Peer, Role};
 use super::status::with_hint;
 use crate::cdi::spec::Document;
 use crate::host::policy::may_ask;
-use crate::host::{Command, HostError, Reserve, Wanted};
+use crate::host::{Command, Exec, HostError, Reserve, Under, Wanted, locality};
+use crate::process;
 
 /// Longest time that a promise may be kept: a forgotten one must not hold a slice for ever.
 const TTL_LIMIT_SECONDS: u32 = 86_400;
+
+/// Longest wait for room: whoever wants more asks again.
+const WAIT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 impl Service {
     pub(super) async fn make_lease(
@@ -24,51 +28,102 @@ impl Service {
         request: v1::CreateLeaseRequest,
     ) -> Result<v1::Lease, Status> {
         let invalid = |error: kerf_types::ParseError| Status::from(HostError::Invalid(error));
-        let wanted = match request.ask.split_once('=') {
-            Some(("slice", name)) => Wanted::Slice(name.to_owned()),
-            Some(("gpu", name)) => Wanted::Gpu(name.to_owned()),
-            _ => Wanted::Ask(request.ask.parse::<Ask>().map_err(invalid)?),
-        };
+        let wanted = wanted(&request.ask)?;
         let holder = if request.container.is_empty() {
-            // It would be good for runtimes of that user, and those that kerf serves run as root.
-            if peer.uid != 0 {
-                return Err(with_hint(
-                    Code::InvalidArgument,
-                    format!(
-                        "a lease of uid {} without a container could never be used",
-                        peer.uid
-                    ),
-                    "name the container with --namespace and --container",
-                ));
-            }
             Holder::User { uid: peer.uid }
         } else {
             let container = ContainerRef::try_new(&request.namespace, &request.container);
             Holder::Container(container.map_err(invalid)?)
         };
         self.check_ask(peer, &holder, &request.ask)?;
-        let ttl = match request.ttl_seconds {
-            0 => self.config.borrow().config.launch.reservation_ttl,
-            seconds if seconds <= TTL_LIMIT_SECONDS => Duration::from_secs(u64::from(seconds)),
-            seconds => {
-                return Err(with_hint(
-                    Code::InvalidArgument,
-                    format!("a promise of {seconds} s is longer than {TTL_LIMIT_SECONDS} s"),
-                    "ask for less, and again before it ends",
-                ));
-            }
-        };
         let request = Reserve {
             wanted,
             holder,
-            ttl,
+            ttl: self.ttl(request.ttl_seconds)?,
             by: Some(peer.uid),
+            wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
         };
         let lease = self
             .host
             .ask(|reply| Command::Reserve { request, reply })
             .await?;
         Ok(v1::Lease::from(&lease))
+    }
+
+    fn ttl(&self, seconds: u32) -> Result<Duration, Status> {
+        match seconds {
+            0 => Ok(self.config.borrow().config.launch.reservation_ttl),
+            seconds if seconds <= TTL_LIMIT_SECONDS => Ok(Duration::from_secs(u64::from(seconds))),
+            seconds => Err(with_hint(
+                Code::InvalidArgument,
+                format!("a promise of {seconds} s is longer than {TTL_LIMIT_SECONDS} s"),
+                "ask for less, and again before it ends",
+            )),
+        }
+    }
+
+    /// One lease, with what is nearest to it.
+    pub(super) fn lease_of(&self, id: &str) -> Result<v1::Lease, Status> {
+        let view = self.host.view();
+        let lease = view.leases.iter().find(|lease| lease.id.to_string() == id);
+        let lease = lease.ok_or_else(|| HostError::NoLease { id: id.to_owned() })?;
+        let (cpus, mems) = locality::cpuset(&view.inventory, lease);
+        Ok(v1::Lease {
+            cpus,
+            mems,
+            ..lease.into()
+        })
+    }
+
+    pub(super) async fn keep_lease(
+        &self,
+        peer: Peer,
+        request: &v1::RenewLeaseRequest,
+    ) -> Result<v1::Lease, Status> {
+        let (lease, ttl) = (parse(&request.id)?, self.ttl(request.ttl_seconds)?);
+        let by = (peer.role != Role::Admin).then_some(peer.uid);
+        let renewed = self.host.ask(|reply| Command::RenewFor {
+            lease,
+            ttl,
+            by,
+            reply,
+        });
+        Ok(v1::Lease::from(&renewed.await?))
+    }
+
+    pub(super) async fn run_under_lease(
+        &self,
+        peer: Peer,
+        request: v1::ExecLeaseRequest,
+    ) -> Result<v1::ExecLeaseResponse, Status> {
+        let process = caller(peer, request.start_ticks)?;
+        let under = if request.ask.is_empty() {
+            Under::Lease(parse(&request.id)?)
+        } else {
+            let holder = Holder::User { uid: peer.uid };
+            self.check_ask(peer, &holder, &request.ask)?;
+            Under::New(Reserve {
+                wanted: wanted(&request.ask)?,
+                holder,
+                ttl: self.ttl(0)?,
+                by: Some(peer.uid),
+                wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
+            })
+        };
+        let request = Exec {
+            process,
+            uid: peer.uid,
+            is_admin: peer.role == Role::Admin,
+            under,
+        };
+        let held = self.host.ask(|reply| Command::Exec { request, reply });
+        let held = held.await?;
+        Ok(v1::ExecLeaseResponse {
+            lease: Some(v1::Lease::from(&held.lease)),
+            env: held.env,
+            cpus: held.cpus,
+            open: held.open,
+        })
     }
 
     /// A lease reaches no further than an annotation would: only an admin may reserve for a namespace what
@@ -110,9 +165,7 @@ impl Service {
     }
 
     pub(super) async fn end_lease(&self, peer: Peer, id: &str) -> Result<v1::Lease, Status> {
-        let lease: LeaseId = id
-            .parse()
-            .map_err(|_| HostError::NoLease { id: id.to_owned() })?;
+        let lease = parse(id)?;
         let by = (peer.role != Role::Admin).then_some(peer.uid);
         let lease = self
             .host
@@ -122,4 +175,41 @@ impl Service {
         "released".clone_into(&mut message.state);
         Ok(message)
     }
+}
+
+fn parse(id: &str) -> Result<LeaseId, Status> {
+    let unknown = |_| HostError::NoLease { id: id.to_owned() };
+    Ok(id.parse().map_err(unknown)?)
+}
+
+fn wanted(ask: &str) -> Result<Wanted, Status> {
+    Ok(match ask.split_once('=') {
+        Some(("slice", name)) => Wanted::Slice(name.to_owned()),
+        Some(("gpu", name)) => Wanted::Gpu(name.to_owned()),
+        _ => Wanted::Ask(ask.parse::<Ask>().map_err(HostError::Invalid)?),
+    })
+}
+
+/// The process at the other end, if it is still the one that connected: a pid may be another's by now, and nobody puts
+/// a process of somebody else under a lease.
+fn caller(peer: Peer, start_ticks: u64) -> Result<InitProcess, Status> {
+    let refused = |why: String| {
+        let hint =
+            "run `kerf lease exec` itself, in a namespace of processes and time that kerfd sees";
+        with_hint(Code::FailedPrecondition, why, hint)
+    };
+    let pid = peer.pid;
+    let pid =
+        pid.ok_or_else(|| refused("the kernel does not say which process asks".to_owned()))?;
+    let process = process::identify(pid);
+    let process = process.filter(|found| found.start_ticks == start_ticks);
+    let process =
+        process.ok_or_else(|| refused(format!("process {pid} is not the one that asks")))?;
+    if process::owner(pid) != Some(peer.uid) {
+        return Err(refused(format!(
+            "process {pid} is not of user {}",
+            peer.uid
+        )));
+    }
+    Ok(process)
 }

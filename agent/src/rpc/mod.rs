@@ -199,6 +199,36 @@ impl Kerf for Service {
         self.counted("list_leases", begun, Ok(v1::ListLeasesResponse { leases }))
     }
 
+    async fn get_lease(
+        &self,
+        request: Request<v1::GetLeaseRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Read)?;
+        let outcome = self.lease_of(&request.get_ref().id);
+        self.counted("get_lease", begun, outcome)
+    }
+
+    async fn renew_lease(
+        &self,
+        request: Request<v1::RenewLeaseRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.keep_lease(peer, request.get_ref()).await;
+        self.counted("renew_lease", begun, outcome)
+    }
+
+    async fn exec_lease(
+        &self,
+        request: Request<v1::ExecLeaseRequest>,
+    ) -> Result<Response<v1::ExecLeaseResponse>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Submit)?;
+        let outcome = self.run_under_lease(peer, request.into_inner()).await;
+        self.counted("exec_lease", begun, outcome)
+    }
+
     async fn release_lease(
         &self,
         request: Request<v1::ReleaseLeaseRequest>,

@@ -79,6 +79,7 @@ fn code(error: &HostError) -> Code {
         | HostError::Maintenance { .. }
         | HostError::LeftAsWhole { .. }
         | HostError::NotInMaintenance { .. }
+        | HostError::Confine(_)
         | HostError::Occupied { .. }
         | HostError::Owned { .. }
         | HostError::Blind { .. } => Code::FailedPrecondition,

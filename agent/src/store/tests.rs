@@ -51,6 +51,7 @@ fn lease(store: &mut Store) -> LeaseRow {
         init: Some(process(42)),
         on_demand: true,
         imex: None,
+        isolated: None,
         nearest_nics: vec!["mlx5_0".to_owned(), "mlx5_1".to_owned()],
         nearest_nvme: vec!["nvme0".to_owned()],
         created: Timestamp(5),

@@ -127,6 +127,7 @@ pub async fn carry_out(host: &HostHandle, runtime: &Runtime, op: &Op) -> Result<
                 holder: Holder::Container(container(holder)),
                 ttl: TTL,
                 by: None,
+                wait: Duration::ZERO,
             };
             host.ask(|reply| Command::Reserve { request, reply })
                 .await

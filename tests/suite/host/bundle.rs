@@ -95,7 +95,8 @@ impl Bundles {
         run(&mut command, &bundle.join("output"))
     }
 
-    fn command(&self, runtime: &Path) -> Command {
+    /// A call of a runtime with the state of these bundles.
+    pub fn command(&self, runtime: &Path) -> Command {
         let mut command = Command::new(runtime);
         command.arg("--root").arg(self.folder.join(RUNC_ROOT));
         command

@@ -149,6 +149,7 @@ impl Client {
             namespace: namespace.to_owned(),
             container: container.to_owned(),
             ttl_seconds: 3_600,
+            wait_ms: 0,
         };
         self.call(|mut client| async move { client.create_lease(request).await })
     }

@@ -22,6 +22,9 @@ impl From<&Lease> for v1::Lease {
             init_pid: lease.init.as_ref().map(|init| init.pid),
             cdi_name: cdi_name("lease", &lease.id.to_string()),
             imex_channel: lease.imex,
+            isolated: lease.isolated,
+            cpus: None,
+            mems: None,
             nearest_nics: lease.nearest_nics.clone(),
             nearest_nvme: lease.nearest_nvme.clone(),
         }

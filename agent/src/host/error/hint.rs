@@ -62,6 +62,9 @@ impl HostError {
             Self::Node { .. } => {
                 "see `kerf status`; the driver's device nodes must exist under /dev"
             }
+            Self::Confine(_) => {
+                "see the devices cgroup that the caller is in: a lease gives nothing that it forbids"
+            }
             Self::Vgpu(refusal) => refusal.hint(),
             Self::LeftOn { .. } | Self::StillOn { .. } => STAYS_ON,
             Self::Cdi(_) | Self::NamesStand { .. } => {

@@ -60,6 +60,7 @@ async fn before_a_refusal_the_host_is_looked_at_once() {
         holder: Holder::Container(ContainerRef::try_new("", "web").expect("a name")),
         ttl: Duration::from_secs(60),
         by: None,
+        wait: Duration::ZERO,
     };
     bench.host.reserve(&request).await.expect_err("no driver");
     // There is no worker, as whoever looks finds.

@@ -29,6 +29,8 @@ pub(super) struct Document {
     /// The IMEX channel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     imex: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    isolated: Option<bool>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     nearest_nics: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -119,6 +121,7 @@ impl From<&LeaseRow> for Document {
             cut: whole_cuts(row).collect(),
             cut_parts: part_cuts(row).collect(),
             imex: lease.imex,
+            isolated: lease.isolated,
             nearest_nics: lease.nearest_nics.clone(),
             nearest_nvme: lease.nearest_nvme.clone(),
             created_ms: lease.created.0,
@@ -183,6 +186,7 @@ impl TryFrom<Document> for LeaseRow {
             init: document.init.map(InitProcess::from),
             on_demand: !cut.is_empty(),
             imex: document.imex,
+            isolated: document.isolated,
             nearest_nics: document.nearest_nics,
             nearest_nvme: document.nearest_nvme,
             created: Timestamp(document.created_ms),

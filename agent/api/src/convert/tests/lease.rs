@@ -51,6 +51,7 @@ fn a_lease_is_shown_whole() {
         }),
         on_demand: true,
         imex: None,
+        isolated: None,
         nearest_nics: vec!["mlx5_0".to_owned()],
         nearest_nvme: vec!["nvme0".to_owned()],
         created: Timestamp(1),

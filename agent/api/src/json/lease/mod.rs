@@ -65,6 +65,15 @@ pub struct LeaseEntry {
     /// The IMEX channel that goes with it; left out where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imex_channel: Option<u32>,
+    /// Whether the kernel keeps the bare process that has it from every other accelerator; left out for containers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+    /// Processors nearest to its accelerators, as a list; only where one lease is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<String>,
+    /// Memory nodes, the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mems: Option<String>,
 }
 
 /// A fence in its two parts. As one number it would exceed what a JSON number keeps exactly (2^53).
@@ -168,6 +177,9 @@ impl TryFrom<&v1::Lease> for LeaseEntry {
             nearest_nics: lease.nearest_nics.clone(),
             nearest_nvme: lease.nearest_nvme.clone(),
             imex_channel: lease.imex_channel,
+            isolated: lease.isolated,
+            cpus: lease.cpus.clone(),
+            mems: lease.mems.clone(),
         })
     }
 }

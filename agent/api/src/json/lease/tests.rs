@@ -46,6 +46,9 @@ fn lease_message() -> v1::Lease {
         nearest_nics: vec![text("mlx5_0"), text("mlx5_1")],
         nearest_nvme: Vec::new(),
         imex_channel: None,
+        isolated: None,
+        cpus: None,
+        mems: None,
     }
 }
 

@@ -51,7 +51,7 @@ since install "$begin"
 until_true 'the first metric' 30 has '^kerf_build_info{'
 since install-to-metric "$begin"
 
-for unit in kerfd.service kerf-partitioner.socket kerf-mps.socket; do
+for unit in kerfd.service kerfd.socket kerf-partitioner.socket kerf-mps.socket; do
     systemctl --quiet is-active "$unit" || fail "$unit is not active"
     systemctl --quiet is-enabled "$unit" || fail "$unit is not enabled"
 done

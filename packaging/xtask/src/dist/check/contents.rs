@@ -11,13 +11,14 @@ use super::super::package::Packages;
 use crate::out;
 
 /// Files of kerf that are the same in both kinds of package, with their modes.
-const COMMON: [(&str, &str); 17] = [
+const COMMON: [(&str, &str); 18] = [
     ("-rwxr-xr-x", "/usr/bin/kerf"),
     ("-rwxr-xr-x", "/usr/bin/kerfd"),
     ("-rwxr-xr-x", "/usr/bin/kerf-runtime"),
     ("-rwxr-xr-x", "/usr/lib/kerf/kerf-partitioner"),
     ("-rw-r--r--", CONFIGURATION),
     ("-rw-r--r--", "/usr/lib/systemd/system/kerfd.service"),
+    ("-rw-r--r--", "/usr/lib/systemd/system/kerfd.socket"),
     (
         "-rw-r--r--",
         "/usr/lib/systemd/system/kerf-partitioner.socket",

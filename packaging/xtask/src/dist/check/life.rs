@@ -16,8 +16,9 @@ use crate::out;
 const FIRST_METRIC: Duration = Duration::from_secs(1);
 
 /// Units that are looked at by systemd itself.
-const UNITS: [&str; 5] = [
+const UNITS: [&str; 6] = [
     "kerfd.service",
+    "kerfd.socket",
     "kerf-partitioner.socket",
     "kerf-partitioner@.service",
     "kerf-mps.socket",

@@ -188,6 +188,27 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn get_lease(
+        &self,
+        _: Request<v1::GetLeaseRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        Err(unasked())
+    }
+
+    async fn renew_lease(
+        &self,
+        _: Request<v1::RenewLeaseRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        Err(unasked())
+    }
+
+    async fn exec_lease(
+        &self,
+        _: Request<v1::ExecLeaseRequest>,
+    ) -> Result<Response<v1::ExecLeaseResponse>, Status> {
+        Err(unasked())
+    }
+
     async fn release_lease(
         &self,
         _: Request<v1::ReleaseLeaseRequest>,

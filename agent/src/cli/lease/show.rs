@@ -1,0 +1,55 @@
+//! `kerf lease show`: everything about one lease.
+
+use kerf_api::json::{Lease, LeaseEntry};
+
+use super::super::style::{Ink, Style};
+use super::super::table::{Cell, Table, row};
+use super::{gives, isolation, push_names};
+
+/// One lease with everything that is known of it; what it does not have has no line.
+pub fn render_whole(lease: &Lease, style: Style) -> String {
+    let entry = &lease.lease;
+    let mut table = Table::new(&["", ""]);
+    table.push(row!["lease", &entry.id]);
+    table.push(vec![
+        "state".into(),
+        Cell::new(Ink::of_state(&entry.state), &entry.state),
+    ]);
+    table.push(row!["gives", gives(entry)]);
+    table.push(row!["isolation", isolation(entry)]);
+    table.push(row!["holder", &entry.holder]);
+    let fence = format!("{}.{}", entry.fence.epoch, entry.fence.counter);
+    for (name, value) in optional(entry) {
+        if let Some(value) = value {
+            table.push(row![name, value]);
+        }
+    }
+    table.push(row!["fence", fence]);
+    push_names(&mut table, entry);
+    table.render(style, "")
+}
+
+fn optional(entry: &LeaseEntry) -> [(&'static str, Option<String>); 10] {
+    let list = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(", "));
+    let others = entry.isolated.map(|isolated| match isolated {
+        true => "out of its reach",
+        false => "not out of its reach: the kernel keeps no list for this process",
+    });
+    [
+        ("container", entry.container.clone()),
+        ("process", entry.init_pid.map(|pid| pid.to_string())),
+        ("others", others.map(str::to_owned)),
+        (
+            "cut",
+            entry
+                .on_demand
+                .then(|| "for it, and goes with it".to_owned()),
+        ),
+        ("since", Some(entry.created_at.clone())),
+        ("expires", entry.expires_at.clone()),
+        ("processors", entry.cpus.clone()),
+        ("memory nodes", entry.mems.clone()),
+        ("interfaces", list(&entry.nearest_nics)),
+        ("disks", list(&entry.nearest_nvme)),
+    ]
+}
