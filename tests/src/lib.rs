@@ -12,6 +12,7 @@ pub mod executable;
 pub mod http;
 pub mod mounts;
 pub mod poll;
+pub mod probe;
 pub mod process;
 pub mod scratch;
 mod sys;

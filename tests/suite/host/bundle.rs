@@ -19,10 +19,19 @@ const RUNC_ROOT: &str = "runc/default";
 pub struct Bundles {
     folder: PathBuf,
     group: String,
+    /// What removes the containers: state of one runtime is nothing to another.
+    oci: PathBuf,
+    /// The mount namespace that runtimes see, for other cgroups than the host shows; none for the host's own.
+    view: Option<PathBuf>,
 }
 
 impl Bundles {
     pub fn new(world: &World) -> Self {
+        Self::by(world, bins::system("runc").expect("runc"), None)
+    }
+
+    /// [`Bundles::new`] for a runtime and a view of their own.
+    pub fn by(world: &World, oci: PathBuf, view: Option<PathBuf>) -> Self {
         let folder = world.scratch.folder("bundles").expect("a folder");
         let bin = folder.join("rootfs/bin");
         std::fs::create_dir_all(&bin).expect("a root file system");
@@ -38,6 +47,8 @@ impl Bundles {
         Self {
             folder,
             group: unique.to_string_lossy().into_owned(),
+            oci,
+            view,
         }
     }
 
@@ -72,6 +83,16 @@ impl Bundles {
         })
     }
 
+    /// The folder with a bundle of each container's name.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Their root file system.
+    pub fn root(&self) -> PathBuf {
+        self.folder.join("rootfs")
+    }
+
     /// Writes a bundle with this text as its `config.json`.
     pub fn write(&self, id: &str, config: &[u8]) -> PathBuf {
         let bundle = self.folder.join(id);
@@ -82,9 +103,8 @@ impl Bundles {
 
     /// Runs a detached container of a spec with plain runc.
     pub fn runc(&self, id: &str, spec: &Value) -> Ended {
-        let runc = bins::system("runc").expect("runc");
         let bundle = self.write(id, spec.to_string().as_bytes());
-        self.run(&runc, id, &bundle, &["run", "--detach"])
+        self.run(&self.oci, id, &bundle, &["run", "--detach"])
     }
 
     /// `<runtime> <verb> --bundle <bundle> --pid-file <file> <id>`, with the state of these bundles.
@@ -95,9 +115,18 @@ impl Bundles {
         run(&mut command, &bundle.join("output"))
     }
 
-    /// A call of a runtime with the state of these bundles.
+    /// A runtime with the state of these bundles, to be given a verb.
     pub fn command(&self, runtime: &Path) -> Command {
-        let mut command = Command::new(runtime);
+        let mut command = match &self.view {
+            None => Command::new(runtime),
+            Some(view) => {
+                let mut command = Command::new("nsenter");
+                command
+                    .arg(format!("--mount={}", view.display()))
+                    .arg(runtime);
+                command
+            }
+        };
         command.arg("--root").arg(self.folder.join(RUNC_ROOT));
         command
     }
@@ -109,8 +138,7 @@ impl Bundles {
 
     /// Kills a container and removes it.
     pub fn end(&self, id: &str) {
-        let runc = bins::system("runc").expect("runc");
-        let mut delete = self.command(&runc);
+        let mut delete = self.command(&self.oci);
         process::run(delete.args(["delete", "--force", id])).expect("it goes");
     }
 
@@ -123,11 +151,8 @@ impl Bundles {
 impl Drop for Bundles {
     fn drop(&mut self) {
         // Nothing here may panic: a test that has failed already would abort all others with it.
-        let Some(runc) = bins::system("runc") else {
-            return;
-        };
         for id in self.known() {
-            let mut delete = self.command(&runc);
+            let mut delete = self.command(&self.oci);
             drop(process::output(delete.args(["delete", "--force", &id])));
         }
         leftovers::remove_cgroups(&self.group);

@@ -1,6 +1,6 @@
 //! kerfd is killed with SIGKILL at any point: what it had begun is finished or undone, and what ran goes on.
 
-mod kills;
+pub mod kills;
 
 use std::time::{Duration, Instant};
 

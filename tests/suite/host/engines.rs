@@ -28,11 +28,20 @@ const GREEDY_IMAGE: &str = "localhost/greedy:kerf";
 
 /// `ctr run` that sees the CDI files of this kerfd: it reads those of the host, `/etc/cdi` and `/run/cdi`, so
 /// it gets a `/run` of its own.
-fn ctr_run_with_device(world: &World, id: &str, device: &str) -> super::containers::Ended {
+pub fn ctr_by_name(
+    world: &World,
+    id: &str,
+    device: &str,
+    detach: bool,
+) -> super::containers::Ended {
     let mut ctr = world.engine().ctr_run();
     let log = format!("file://{}", world.scratch.join("cdi.log").display());
-    ctr.args(["--detach", "--log-uri", &log, "--device", device]);
-    ctr.args([IMAGE, id, "sleep", "600"]);
+    match detach {
+        true => ctr.args(["--detach", "--log-uri", &log]),
+        false => ctr.arg("--rm"),
+    };
+    let command = if detach { "exec sleep 600" } else { "true" };
+    ctr.args(["--device", device, IMAGE, id, "sh", "-c", command]);
     let mut command = Command::new("unshare");
     command.args([
         "--mount",
@@ -98,7 +107,7 @@ fn serves_plain_clients(suite: Suite, cdi: bool) {
     let slices = layout(&[(&["0"], &[("1g.10gb", 2)])]);
     world.client.apply(slices).expect("it is applied");
     let slice = world.client.slices().swap_remove(0);
-    let named = ctr_run_with_device(&world, "named", &slice.cdi_name);
+    let named = ctr_by_name(&world, "named", &slice.cdi_name, true);
     if !cdi {
         // The name is taken for the path of a node, and there is none.
         assert!(
@@ -114,9 +123,9 @@ fn serves_plain_clients(suite: Suite, cdi: bool) {
     assert_eq!(lease.state, "active");
     let seen = own(&probe(&world, "named", &world.nodes()));
     assert_eq!(seen, expected(&world, &lease));
-    let late = ctr_run_with_device(&world, "late", &slice.cdi_name);
+    let late = ctr_by_name(&world, "late", &slice.cdi_name, true);
     assert!(late.error().contains("is leased"), "{}", late.text);
-    let unknown = ctr_run_with_device(&world, "unknown", "kerf.dev/slice=0:9:9");
+    let unknown = ctr_by_name(&world, "unknown", "kerf.dev/slice=0:9:9", true);
     assert!(
         unknown.error().contains("unresolvable CDI devices"),
         "{}",

@@ -116,6 +116,13 @@ impl World {
         }
     }
 
+    /// Has the runtime wrapper of this kerfd start another runtime than the host's runc.
+    pub fn has_runtime(&self, oci: &Path) {
+        let file = self.kerfd.runtime().with_file_name("kerf-runtime.toml");
+        let settings = std::fs::read_to_string(&file).expect("the wrapper's settings");
+        std::fs::write(file, format!("{settings}runtime = {oci:?}\n")).expect("a file");
+    }
+
     /// Polls until kerfd says so.
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         if let Err(error) = poll::until_true(what, LIMIT, &mut holds) {
