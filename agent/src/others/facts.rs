@@ -25,7 +25,7 @@ const ENTRIES: usize = 4_096;
 /// The variable by which NVIDIA's device plugin and operator say how they hand out slices.
 const STRATEGY: &str = "MIG_STRATEGY";
 
-/// Folders of units, and the one whose subfolders say which are enabled.
+/// The folder whose subfolders say which units are enabled.
 const ENABLED: &str = "etc/systemd/system";
 
 /// Where kubelet's plugins put their sockets.
@@ -51,15 +51,6 @@ pub struct Process {
     pub mig_strategy: Option<String>,
 }
 
-/// A unit of systemd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unit {
-    /// Its name.
-    pub name: String,
-    /// Whether some target wants it at boot.
-    pub is_enabled: bool,
-}
-
 /// An engine that has NVIDIA's runtime.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeUse {
@@ -76,8 +67,8 @@ pub struct RuntimeUse {
 pub struct Facts {
     /// Processes.
     pub processes: Vec<Process>,
-    /// Units that are enabled.
-    pub units: Vec<Unit>,
+    /// Units of NVIDIA's that some target wants, so that they do their work at each boot.
+    pub units: Vec<String>,
     /// Sockets of kubelet's plugins.
     pub sockets: Vec<String>,
     /// CDI files of nvidia-ctk's.
@@ -167,7 +158,7 @@ pub(super) fn strategy_in(environment: &[u8]) -> Option<String> {
 }
 
 /// Units that a target wants: `multi-user.target.wants/x.service`.
-fn units(root: &Path) -> Vec<Unit> {
+fn units(root: &Path) -> Vec<String> {
     let folder = root.join(ENABLED);
     let wants = names(&folder).into_iter();
     let wants = wants.filter(|name| name.ends_with(".wants") || name.ends_with(".requires"));
@@ -175,11 +166,7 @@ fn units(root: &Path) -> Vec<Unit> {
     let mut names: Vec<String> = names.filter(|name| name.contains("nvidia")).collect();
     names.sort();
     names.dedup();
-    let unit = |name| Unit {
-        name,
-        is_enabled: true,
-    };
-    names.into_iter().map(unit).collect()
+    names
 }
 
 /// What nvidia-ctk and its refresh write: `nvidia.yaml`, `nvidia-container-toolkit.json` and the like.

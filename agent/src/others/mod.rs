@@ -11,7 +11,7 @@ mod tests;
 
 use kerf_api::json::{Finding, Severity};
 
-pub use facts::{Facts, Process, RuntimeUse, Unit};
+pub use facts::{Facts, Process, RuntimeUse};
 use known::{KNOWN, Known};
 
 /// Whose GPUs somebody cuts.
@@ -85,15 +85,10 @@ fn of_known(known: &Known, facts: &Facts) -> Option<Neighbour> {
             }
         }
     }
-    for unit in facts
-        .units
-        .iter()
-        .filter(|unit| known.units.contains(&unit.name.as_str()))
-    {
-        if unit.is_enabled {
-            seen.push(format!("{} is enabled", unit.name));
-            cuts = true;
-        }
+    let units = facts.units.iter();
+    for unit in units.filter(|unit| known.units.contains(&unit.as_str())) {
+        seen.push(format!("{unit} is enabled"));
+        cuts = true;
     }
     for socket in &facts.sockets {
         let name = socket.rsplit('/').next().unwrap_or_default();

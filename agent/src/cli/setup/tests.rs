@@ -183,9 +183,27 @@ fn a_change_is_shown_with_what_comes_next() {
          docker: nothing is written yet; --write does it; docker knows of it after `systemctl reload docker`\n"
     );
     assert!(render(&setup, Style { color: true }).contains("\u{1b}[32m+a\u{1b}[0m"));
-    let json = serde_json::to_value(&setup).expect("a document");
-    assert_eq!(json["schema"], "kerf.v1.Setup");
-    assert_eq!(json["changes"][0]["kind"], "create");
+    let json = serde_json::to_string_pretty(&setup).expect("a document");
+    insta::assert_snapshot!(json, @r#"
+{
+  "schema": "kerf.v1.Setup",
+  "engine": "docker",
+  "handler": "kerf",
+  "undo": false,
+  "written": false,
+  "changes": [
+    {
+      "path": "/etc/engine/config",
+      "kind": "create",
+      "diff": "--- /dev/null\n+++ x\n@@ -0,0 +1 @@\n+a\n"
+    }
+  ],
+  "notes": [
+    "this stays"
+  ],
+  "restart": "systemctl reload docker"
+}
+"#);
     setup.written = true;
     assert!(
         render(&setup, plain)
