@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use kerf_runtime::client;
+use kerf_runtime::client::{self, Patience};
 use kerf_runtime::frame::{LaunchKind, LaunchRequest, Outcome, REQUEST_SCHEMA};
 use kerf_tests::Scratch;
 use kerf_tests::world::Kerfd;
@@ -108,7 +108,11 @@ fn one(kerfd: &Kerfd, bundle: &Path, round: usize) -> f64 {
 pub fn ask(socket: &str, request: &str) -> f64 {
     let request: LaunchRequest = serde_json::from_str(request).expect("a request");
     let begin = Instant::now();
-    let reply = client::ask(Path::new(socket), LIMIT, &request).expect("an answer");
+    let patience = Patience {
+        limit: LIMIT,
+        restart: Duration::ZERO,
+    };
+    let reply = client::ask(Path::new(socket), patience, &request).expect("an answer");
     let took = begin.elapsed();
     assert!(matches!(reply.outcome, Outcome::Granted(_)), "{reply:?}");
     took.as_secs_f64() * 1e6
