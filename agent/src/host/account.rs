@@ -21,6 +21,8 @@ const KEEP_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) struct Account {
     began: BootMoment,
     document: LeaseUsage,
+    /// When it was written last.
+    kept: Option<Instant>,
 }
 
 impl Host {
@@ -49,7 +51,13 @@ impl Host {
         let began = BootMoment::now();
         self.handle.ledger().open(lease.id, Usage::default());
         // It is written with the next look: a launch does not wait for the disk for its sake.
-        self.accounts.insert(lease.id, Account { began, document });
+        let kept = None;
+        let account = Account {
+            began,
+            document,
+            kept,
+        };
+        self.accounts.insert(lease.id, account);
     }
 
     /// The account of a lease that ends now, to be written together with that.
@@ -83,7 +91,13 @@ impl Host {
             let (boot_id, ms) = row.began;
             let began = BootMoment { boot_id, ms };
             self.handle.ledger().open(id, usage_of(&document));
-            self.accounts.insert(id, Account { began, document });
+            let kept = None;
+            let account = Account {
+                began,
+                document,
+                kept,
+            };
+            self.accounts.insert(id, account);
             let lives = self.leases.get(&id);
             if lives.is_none_or(|row| row.lease.state == LeaseState::Reserved) {
                 if let Some(row) = self.last_account(id) {
@@ -101,19 +115,36 @@ impl Host {
         }
     }
 
-    /// Keeps what is known of the open ones, not for each look.
+    /// Keeps what is known of the open ones: of a new one with the first look after it, and then not for each.
     pub(super) fn keep_accounts(&mut self) {
-        if self
-            .accounts_kept
-            .is_some_and(|last| last.elapsed() < KEEP_INTERVAL)
-        {
-            return;
-        }
-        self.accounts_kept = Some(Instant::now());
-        let row = |(lease, account): (&LeaseId, &Account)| self.row(*lease, account, false);
-        let rows: Vec<UsageRow> = self.accounts.iter().map(row).collect();
-        for row in rows {
-            self.keep_account(&row);
+        let is_due = |account: &&mut Account| {
+            let kept = account.kept;
+            kept.is_none_or(|last| last.elapsed() >= KEEP_INTERVAL)
+        };
+        let due = self.accounts.iter_mut();
+        let due: Vec<LeaseId> = due
+            .map(|(lease, account)| (*lease, account))
+            .filter(|(_, account)| is_due(account))
+            .map(|(lease, account)| {
+                account.kept = Some(Instant::now());
+                lease
+            })
+            .collect();
+        self.keep_these(&due);
+    }
+
+    /// Keeps all of them, for a kerfd that comes after this one.
+    pub(super) fn keep_all_accounts(&mut self) {
+        let all: Vec<LeaseId> = self.accounts.keys().copied().collect();
+        self.keep_these(&all);
+    }
+
+    fn keep_these(&mut self, leases: &[LeaseId]) {
+        for lease in leases {
+            let account = self.accounts.get(lease);
+            if let Some(row) = account.map(|account| self.row(*lease, account, false)) {
+                self.keep_account(&row);
+            }
         }
     }
 

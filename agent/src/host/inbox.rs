@@ -27,6 +27,7 @@ impl Host {
                     Some(Command::Drain { done }) => {
                         self.draining = true;
                         self.let_waiting_go();
+                        self.keep_all_accounts();
                         self.publish();
                         let store = &mut self.store;
                         if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {

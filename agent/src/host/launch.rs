@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kerf_runtime::frame::{DeviceNode, Grant, LaunchKind, LaunchRequest};
+use kerf_runtime::frame::{Grant, LaunchKind, LaunchRequest};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState};
 use kerf_types::{Ask, ContainerRef, LeaseId};
 
@@ -111,7 +111,7 @@ impl Host {
 
     /// Hands a lease over together with its devices. One that was made for this launch ends at once when
     /// that fails; one that was promised before stays promised.
-    async fn give(
+    pub(super) async fn give(
         &mut self,
         lease: Lease,
         container: ContainerRef,
@@ -130,112 +130,7 @@ impl Host {
         outcome
     }
 
-    async fn claim(
-        &mut self,
-        request: &LaunchRequest,
-        container: ContainerRef,
-        peer: &LaunchPeer,
-    ) -> Result<Grant, HostError> {
-        let device = request.claim.clone().unwrap_or_default();
-        let init = request
-            .init_pid
-            .and_then(|pid| u32::try_from(pid).ok())
-            .and_then(process::identify)
-            .ok_or_else(|| HostError::Incomplete {
-                container: container.to_string(),
-                what: "a first process that runs",
-            })?;
-        let again = self.claimed_again(&container, &init, &device).await?;
-        if let Some(grant) = again {
-            return Ok(grant);
-        }
-        // A hook knows the namespace only where the bundle lies in containerd's folders. That its parent is the
-        // runtime that was granted something tells for certain that this is the same container.
-        let parent = process::parent(peer.process.pid);
-        let granted = self.leases.values().find(|row| {
-            row.pending.as_ref().is_some_and(|pending| {
-                Some(pending.runtime.pid) == parent
-                    || row.lease.container.as_ref() == Some(&container)
-            })
-        });
-        if let Some(row) = granted {
-            // Its annotation was served already; the CDI name of that very lease may come with it.
-            if device == format!("lease={}", row.lease.id) {
-                let lease = row.lease.clone();
-                return self.grant_of(&lease).await;
-            }
-            let first = format!("lease {}", row.lease.id);
-            return Err(HostError::TwoAsks {
-                container: container.to_string(),
-                first,
-                second: device,
-            });
-        }
-        let lease = match device.split_once('=') {
-            Some(("lease", id)) => {
-                let sandbox = self.sandbox_of(id, &container);
-                self.reserved(id, &container, sandbox.as_deref(), peer)?
-            }
-            Some((class @ ("slice" | "gpu"), name)) => {
-                if !policy::may_ask(&self.config.launch.asks, &container.namespace, &device) {
-                    let namespace = container.namespace.clone();
-                    return Err(HostError::NotAllowed {
-                        namespace,
-                        ask: device.clone(),
-                    });
-                }
-                let wanted = match class {
-                    "slice" => Wanted::Slice(name.to_owned()),
-                    _ => Wanted::Gpu(name.to_owned()),
-                };
-                self.reserve_for(wanted, &container).await?
-            }
-            _ => {
-                return Err(HostError::NotFound {
-                    what: "device",
-                    name: device,
-                });
-            }
-        };
-        let made_now = !device.starts_with("lease=");
-        let claimed = self.claimed_by(&container).await?;
-        let grant = self
-            .give(lease, container, None, Some(init), made_now)
-            .await?;
-        Ok(Grant { claimed, ..grant })
-    }
-
-    /// The grant that a hook asks for a second time, since it never heard the first answer.
-    async fn claimed_again(
-        &mut self,
-        container: &ContainerRef,
-        init: &InitProcess,
-        device: &str,
-    ) -> Result<Option<Grant>, HostError> {
-        let mut rows = self.leases.values();
-        let Some(row) = rows.find(|row| is_claimed_again(row, container, init, device)) else {
-            return Ok(None);
-        };
-        let lease = row.lease.clone();
-        let grant = self.fresh_grant(&lease).await?;
-        let claimed = self.claimed_by(container).await?;
-        Ok(Some(Grant { claimed, ..grant }))
-    }
-
-    /// Devices that a container has by other standing names, each with a lease of its own.
-    async fn claimed_by(&mut self, container: &ContainerRef) -> Result<Vec<DeviceNode>, HostError> {
-        let rows = self.leases.values().map(|row| &row.lease);
-        let own = rows.filter(|lease| {
-            lease.container.as_ref() == Some(container) && lease.state == LeaseState::Active
-        });
-        let mut claimed = Vec::new();
-        for lease in own.cloned().collect::<Vec<Lease>>() {
-            claimed.extend(self.lease_device(&lease).await?.nodes);
-        }
-        Ok(claimed)
-    }
-
-    async fn reserve_for(
+    pub(super) async fn reserve_for(
         &mut self,
         wanted: Wanted,
         container: &ContainerRef,
@@ -255,7 +150,7 @@ impl Host {
 
     /// The sandbox of a container whom a lease of a pod was promised to. A hook is told of no sandbox, and the promise
     /// names the container by the id that the engine made for it and for no other.
-    fn sandbox_of(&self, id: &str, container: &ContainerRef) -> Option<String> {
+    pub(super) fn sandbox_of(&self, id: &str, container: &ContainerRef) -> Option<String> {
         let lease = &self.leases.get(&id.parse().ok()?)?.lease;
         match (&lease.holder, &lease.container) {
             (Holder::Pod { sandbox, .. }, Some(to)) if to.id == container.id => {
@@ -266,7 +161,7 @@ impl Host {
     }
 
     /// The lease of this id, if this container may take it up.
-    fn reserved(
+    pub(super) fn reserved(
         &self,
         id: &str,
         container: &ContainerRef,
@@ -381,19 +276,4 @@ fn is_repeated(row: &LeaseRow, request: &LaunchRequest, peer: &LaunchPeer) -> bo
         _ => false,
     };
     is_same_runtime && is_same_wish
-}
-
-/// The same of a hook: the container that it speaks for is told from another of its name by its first process.
-fn is_claimed_again(
-    row: &LeaseRow,
-    container: &ContainerRef,
-    init: &InitProcess,
-    device: &str,
-) -> bool {
-    let lease = &row.lease;
-    lease.state == LeaseState::Active
-        && lease.container.as_ref() == Some(container)
-        && lease.init.as_ref() == Some(init)
-        && row.pending.is_none()
-        && (row.wanted == device || device == format!("lease={}", lease.id))
 }

@@ -14,6 +14,7 @@ mod carried;
 mod carry;
 mod changes;
 mod choice;
+mod claim;
 mod command;
 mod degrade;
 mod devices;
@@ -137,8 +138,6 @@ pub struct Host {
     capabilities: BTreeMap<u32, (std::path::PathBuf, (u32, u32))>,
     /// What each lease that a container has has used.
     accounts: BTreeMap<LeaseId, account::Account>,
-    /// When these were written last.
-    accounts_kept: Option<Instant>,
     /// Nodes whose names in `/dev/char` were made or checked.
     linked: BTreeSet<std::path::PathBuf>,
     leases: BTreeMap<LeaseId, LeaseRow>,
@@ -233,7 +232,6 @@ impl Host {
             capabilities: BTreeMap::new(),
             lives: view::Lives::default(),
             accounts: BTreeMap::new(),
-            accounts_kept: None,
             linked: BTreeSet::new(),
             leases: BTreeMap::new(),
             standing: None,
