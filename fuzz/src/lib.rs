@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod cdi;
 mod cpus;
 mod documents;
 mod layout;
@@ -20,6 +21,7 @@ mod spec;
 mod tree;
 
 pub use batch::batch_lines;
+pub use cdi::cdi_document;
 pub use cpus::cpu_sets;
 pub use documents::{job_spec, kerfd_config};
 pub use layout::{layout, mig_parted};
@@ -35,10 +37,11 @@ pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzzer, of its folder of seeds and of its findings.
-pub const TARGETS: [(&str, Property); 19] = [
+pub const TARGETS: [(&str, Property); 20] = [
     ("amd_tree", amd_tree),
     ("ask", ask),
     ("batch_lines", batch_lines),
+    ("cdi_document", cdi_document),
     ("cpu_sets", cpu_sets),
     ("identifiers", identifiers),
     ("job_spec", job_spec),

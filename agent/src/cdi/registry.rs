@@ -82,9 +82,14 @@ pub fn read(path: &Path) -> Result<Document, ReadError> {
     let mut text = String::new();
     let mut bounded = file.take(FILE_LIMIT);
     bounded.read_to_string(&mut text).map_err(ReadError::Read)?;
+    parse(&text, is_json)
+}
+
+/// Reads a document in JSON, or else in YAML.
+pub fn parse(text: &str, is_json: bool) -> Result<Document, ReadError> {
     match is_json {
-        true => serde_json::from_str(&text).map_err(ReadError::Json),
-        false => serde_saphyr::from_str(&text).map_err(|error| ReadError::Yaml(Box::new(error))),
+        true => serde_json::from_str(text).map_err(ReadError::Json),
+        false => serde_saphyr::from_str(text).map_err(|error| ReadError::Yaml(Box::new(error))),
     }
 }
 

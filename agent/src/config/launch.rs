@@ -98,7 +98,8 @@ impl LaunchTable {
             message: error.to_string(),
         })?;
         let everything = || vec!["*".to_owned()];
-        // The empty namespace is that of containers which no engine manages: whoever starts those is root.
+        // The empty namespace is that of containers which no engine manages, and of leases and bare processes of users who
+        // may use the API.
         let open = ["", "default", namespace.as_str()];
         let usual_asks = || open.map(|name| (name.to_owned(), everything())).into();
         let ttl = self.reservation_ttl_ms;

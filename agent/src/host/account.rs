@@ -74,14 +74,14 @@ impl Host {
 
     /// Goes on with the accounts of an earlier kerfd, and closes those of leases that ended without it.
     pub(super) fn load_accounts(&mut self) {
-        let rows = match self.store.usage(0) {
+        let rows = match self.store.open_usage() {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::warn!(%error, "accounts cannot be read");
                 return;
             }
         };
-        for row in rows.into_iter().filter(|row| !row.is_ended) {
+        for row in rows {
             let (Ok(id), Ok(document)) = (
                 row.lease.parse::<LeaseId>(),
                 serde_json::from_str::<LeaseUsage>(&row.document),
@@ -112,6 +112,10 @@ impl Host {
             .filter(|row| row.lease.state != LeaseState::Reserved)
         {
             self.open_account(row);
+        }
+        // What an earlier kerfd knew is kept already, and what it did not is nothing yet.
+        for account in self.accounts.values_mut() {
+            account.kept = Some(Instant::now());
         }
     }
 
@@ -150,8 +154,8 @@ impl Host {
 
     /// Documents of accounts, those that are open first.
     pub(super) fn accounts(&self, limit: u32) -> Result<Vec<String>, HostError> {
-        let ended = self.store.usage(limit).map_err(HostError::Store)?;
-        let ended = ended.into_iter().filter(|row| row.is_ended);
+        let ended = self.store.ended_usage(limit).map_err(HostError::Store)?;
+        let ended = ended.into_iter();
         let open = self.accounts.iter().rev();
         let open = open.map(|(lease, account)| text(&self.told(*lease, account, false)));
         let most = match limit {

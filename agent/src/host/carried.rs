@@ -1,66 +1,95 @@
 //! Containers that have a lease by its CDI name alone. Their engine asks nobody and plain runtimes tell nobody, so the
-//! owner looks for them: at each look while something is promised, before a promise runs out or is taken back, and when
-//! the container that was known has ended. A lease that somebody carries is not over.
+//! owner looks for them: at each look while something is promised, before a promise runs out or is taken back, when the
+//! container that was known has ended, and before a slice that could not be made clean is given up. A lease that somebody
+//! carries is not over, and neither is one of which nobody can tell.
 
-use kerf_types::lease::{InitProcess, Lease, LeaseState};
+use kerf_types::lease::{Holder, InitProcess, LeaseState};
 use kerf_types::{ContainerRef, LeaseId};
 
 use super::{Host, watch};
 use crate::process::{self, carriers};
+use crate::store::LeaseRow;
+
+/// Who carries a lease.
+enum Carrier {
+    /// Nobody.
+    Nobody,
+    /// This process, the oldest of them.
+    Process(InitProcess),
+    /// A process that may does not let itself be looked at.
+    Unknown,
+}
 
 impl Host {
-    /// Looks for whoever carries this lease; whether somebody does. A promise becomes theirs.
-    pub(super) async fn find_carrier(&mut self, id: LeaseId) -> bool {
-        let Some(row) = self.leases.get(&id) else {
+    /// Looks for whoever carries this lease; whether it is to be kept for them. A promise becomes theirs.
+    pub(super) async fn is_carried(&mut self, id: LeaseId) -> bool {
+        let Some(row) = self.leases.get(&id).cloned() else {
             return false;
         };
-        let (lease, known) = (row.lease.clone(), row.lease.init.clone());
-        let Some(init) = self.carrier_of(&lease).await else {
-            return false;
-        };
-        if known.as_ref() != Some(&init) {
-            self.carried(id, init);
+        match self.carrier_of(&row).await {
+            Carrier::Nobody => false,
+            Carrier::Unknown => true,
+            Carrier::Process(init) => {
+                if row.lease.init.as_ref() != Some(&init) {
+                    self.carried(row, init).await;
+                }
+                true
+            }
         }
-        true
     }
 
-    /// The same for every promise that no job of ours waits with.
+    /// The same for every promise, and for leases whose container has ended and of which nobody could tell then.
     pub(super) async fn find_carriers(&mut self) {
-        let promised: Vec<LeaseId> = self
-            .leases
-            .values()
+        let all = || self.leases.values();
+        let promised: Vec<LeaseId> = all()
             .filter(|row| row.lease.state == LeaseState::Reserved)
             .map(|row| row.lease.id)
             .collect();
+        let ended: Vec<LeaseId> = all()
+            .filter(|row| row.lease.state == LeaseState::Active && row.pending.is_none())
+            .filter(|row| !watch::runs(row))
+            .map(|row| row.lease.id)
+            .collect();
         for id in promised {
-            self.find_carrier(id).await;
+            self.is_carried(id).await;
+        }
+        for id in ended {
+            self.container_gone(id).await;
         }
     }
 
-    /// The oldest process that carries a lease with all of its nodes.
-    async fn carrier_of(&mut self, lease: &Lease) -> Option<InitProcess> {
-        // Where the device is gone its numbers are, too: nobody can be told by them, and nobody gets it.
-        let device = self.lease_device(lease).await.ok()?;
-        let nodes: Vec<carriers::Node> = device
-            .nodes
-            .into_iter()
-            .map(|node| carriers::Node {
-                path: node.path,
-                numbers: (node.major, node.minor),
-            })
-            .collect();
-        let id = lease.id.to_string();
+    async fn carrier_of(&mut self, row: &LeaseRow) -> Carrier {
+        // Where the device does not answer its numbers are not known; it is not clean either, so nobody gets it, and this
+        // is asked again before it is.
+        let Ok(device) = self.lease_device(&row.lease).await else {
+            return Carrier::Nobody;
+        };
+        let nodes = device.nodes.into_iter().map(|node| carriers::Node {
+            path: node.path,
+            host_path: node.host_path,
+            numbers: (node.major, node.minor),
+        });
+        let user = match row.lease.holder {
+            Holder::User { uid } => Some(uid),
+            _ => row.by,
+        };
+        let wanted = carriers::Wanted {
+            id: row.lease.id.to_string(),
+            nodes: nodes.collect(),
+            user,
+        };
         // A few milliseconds on a host with thousands of processes; the other tasks of this thread go on meanwhile.
-        tokio::task::block_in_place(|| carriers::of(&id, &nodes))
-            .into_iter()
-            .next()
+        match tokio::task::block_in_place(|| carriers::of(wanted)) {
+            None => Carrier::Unknown,
+            Some(all) => all
+                .into_iter()
+                .next()
+                .map_or(Carrier::Nobody, Carrier::Process),
+        }
     }
 
-    fn carried(&mut self, id: LeaseId, init: InitProcess) {
-        let Some(row) = self.leases.get(&id) else {
-            return;
-        };
-        let mut row = row.clone();
+    async fn carried(&mut self, mut row: LeaseRow, init: InitProcess) {
+        let id = row.lease.id;
         let container = process::cgroup::container_of(init.pid);
         let container =
             container.and_then(|(namespace, name)| ContainerRef::try_new(&namespace, &name).ok());
@@ -71,6 +100,7 @@ impl Host {
         row.cgroup = container
             .as_ref()
             .and_then(|container| process::cgroup::of(init.pid, &container.id));
+        let was_ending = row.lease.state == LeaseState::Releasing;
         row.lease.state = LeaseState::Active;
         row.lease.expires = None;
         row.until = None;
@@ -79,8 +109,12 @@ impl Host {
         row.pending = None;
         watch::start(&self.handle, &row);
         self.open_account(&row);
-        // Should the store refuse, a restarted kerfd finds the same process again before the promise ends.
-        drop(self.put(row));
+        // A store that takes nothing is told of already; here it counts all the same, or the promise would run out.
+        drop(self.put(row.clone()));
+        self.leases.insert(id, row.clone());
+        if was_ending {
+            self.name_again(&row.lease).await;
+        }
         self.events.add("lease", &id.to_string(), &text);
         self.publish();
     }

@@ -54,6 +54,9 @@ impl Host {
             });
         }
         let lease = self.claimable(&device, &container, peer).await?;
+        if !request.isolated {
+            self.note_open(lease.id);
+        }
         let made_now = !device.starts_with("lease=");
         let claimed = self.claimed_by(&container).await?;
         let grant = self

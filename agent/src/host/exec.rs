@@ -165,6 +165,7 @@ impl Host {
             return Err(error);
         }
         watch::start(&self.handle, &row);
+        self.open_account(&row);
         let mut text = format!("given to process {}", request.process.pid);
         if let Some(why) = &confined.open {
             text.push_str(&format!(", which can open other accelerators too: {why}"));

@@ -60,7 +60,32 @@ impl Host {
                 lease: row.lease.id,
             });
         }
-        let lease = match (&request.ask, &request.lease) {
+        let lease = self.lease_for(request, &container, peer).await?;
+        let pending = PendingLaunch {
+            runtime: peer.process.clone(),
+            pid_file: request.pid_file.clone(),
+        };
+        if !request.isolated {
+            self.note_open(lease.id);
+        }
+        let made_now = request.ask.is_some();
+        let grant = self
+            .give(lease.clone(), container, Some(pending), None, made_now)
+            .await?;
+        Ok(Grant {
+            offers: self.nccl_offers(&lease),
+            ..grant
+        })
+    }
+
+    /// The lease that a container asks for, made for it now, or one that was made for it before.
+    async fn lease_for(
+        &mut self,
+        request: &LaunchRequest,
+        container: &ContainerRef,
+        peer: &LaunchPeer,
+    ) -> Result<Lease, HostError> {
+        match (&request.ask, &request.lease) {
             (Some(ask), None) => {
                 if !policy::may_ask(&self.config.launch.asks, &container.namespace, ask) {
                     let namespace = container.namespace.clone();
@@ -70,35 +95,29 @@ impl Host {
                     });
                 }
                 let wanted = Wanted::Ask(ask.parse::<Ask>()?);
-                self.reserve_for(wanted, &container).await?
+                self.reserve_for(wanted, container).await
             }
-            (None, Some(id)) => self.reserved(id, &container, request.sandbox.as_deref(), peer)?,
-            (Some(first), Some(second)) => {
-                return Err(HostError::TwoAsks {
-                    container: container.to_string(),
-                    first: first.clone(),
-                    second: second.clone(),
-                });
-            }
-            (None, None) => {
-                return Err(HostError::Incomplete {
-                    container: container.to_string(),
-                    what: "an ask",
-                });
-            }
-        };
-        let pending = PendingLaunch {
-            runtime: peer.process.clone(),
-            pid_file: request.pid_file.clone(),
-        };
-        let made_now = request.ask.is_some();
-        let grant = self
-            .give(lease.clone(), container, Some(pending), None, made_now)
-            .await?;
-        Ok(Grant {
-            offers: self.nccl_offers(&lease),
-            ..grant
-        })
+            (None, Some(id)) => self.reserved(id, container, request.sandbox.as_deref(), peer),
+            (Some(first), Some(second)) => Err(HostError::TwoAsks {
+                container: container.to_string(),
+                first: first.clone(),
+                second: second.clone(),
+            }),
+            (None, None) => Err(HostError::Incomplete {
+                container: container.to_string(),
+                what: "an ask",
+            }),
+        }
+    }
+
+    /// Writes down, together with what follows, that the container of a lease can open other accelerators as well: its
+    /// host lets privileged containers ask, and this one is, or its engine has no device cgroup.
+    pub(super) fn note_open(&mut self, id: LeaseId) {
+        if let Some(row) = self.leases.get_mut(&id) {
+            row.lease.isolated = Some(false);
+            let text = "its container is not isolated: it can open other accelerators as well";
+            self.events.add("lease", &id.to_string(), text);
+        }
     }
 
     /// The grant of a lease, after a look at each of its GPUs: a promise may be hours old.
@@ -259,7 +278,7 @@ impl Host {
         let ended = !watch::runs(row);
         if ended {
             let lease = row.lease.id;
-            self.release(lease, "container_ended").await;
+            self.container_gone(lease).await;
         }
     }
 }

@@ -163,6 +163,15 @@ impl Host {
         Ok(documents)
     }
 
+    /// Writes the CDI name of a lease that has one, or had one. Without its device it stands for nothing.
+    pub(super) async fn name_again(&mut self, lease: &Lease) {
+        if let Ok(device) = self.lease_device(lease).await
+            && let Err(error) = self.write_lease_name(lease.id, &device)
+        {
+            self.degrade("cdi", chain(&error), "check paths.cdi_dir");
+        }
+    }
+
     fn write_standing(&mut self, wanted: &Standing) {
         let known = self.standing.as_ref().filter(|_| !self.standing_doubted);
         if known == Some(wanted) {

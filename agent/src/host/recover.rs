@@ -296,18 +296,17 @@ impl Host {
             match row.lease.state {
                 LeaseState::Active if row.lease.init.is_some() || row.pending.is_some() => {
                     watch::start(&self.handle, &row);
-                    if let Ok(device) = self.lease_device(&row.lease).await
-                        && let Err(error) = self.write_lease_name(id, &device)
-                    {
-                        self.degrade("cdi", chain(&error), "check paths.cdi_dir");
-                    }
+                    self.name_again(&row.lease).await;
                     self.keep_copy(&row);
                 }
                 LeaseState::Active | LeaseState::Releasing => {
                     self.release(id, "container_ended").await
                 }
-                // A kill may have come between its row and its copy.
-                LeaseState::Reserved => self.keep_copy(&row),
+                // A kill may have come between its row and its copy, and an earlier release may have written its name.
+                LeaseState::Reserved => {
+                    self.name_again(&row.lease).await;
+                    self.keep_copy(&row);
+                }
             }
         }
         self.expire_reservations().await;

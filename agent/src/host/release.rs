@@ -32,7 +32,7 @@ impl Host {
 
     /// The container of a lease has ended; another one may have it by its name.
     pub(super) async fn container_gone(&mut self, id: LeaseId) {
-        if !self.find_carrier(id).await {
+        if !self.is_carried(id).await {
             self.release(id, "container_ended").await;
         }
     }
@@ -43,12 +43,16 @@ impl Host {
         id: LeaseId,
         by: Option<u32>,
     ) -> Result<Lease, HostError> {
-        self.find_carrier(id).await;
-        let row = self
+        let unknown = || HostError::NoLease { id: id.to_string() };
+        refuse_foreign(self.leases.get(&id).ok_or_else(unknown)?, by)?;
+        if self
             .leases
             .get(&id)
-            .ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
-        refuse_foreign(row, by)?;
+            .is_some_and(|row| row.lease.state == LeaseState::Reserved)
+        {
+            self.is_carried(id).await;
+        }
+        let row = self.leases.get(&id).ok_or_else(unknown)?;
         let lease = row.lease.clone();
         if lease.state == LeaseState::Active {
             return Err(HostError::Busy {
@@ -87,6 +91,9 @@ impl Host {
             .map(|row| row.lease.id)
             .collect();
         for id in expired {
+            if self.is_carried(id).await {
+                continue;
+            }
             self.events
                 .add("lease", &id.to_string(), "expired: no container came");
             self.release(id, "expired").await;
@@ -102,7 +109,10 @@ impl Host {
             .map(|row| row.lease.id)
             .collect();
         for id in releasing {
-            self.finish_release(id).await;
+            // It could not be made clean, so its devices did not tell who carries it either.
+            if !self.is_carried(id).await {
+                self.finish_release(id).await;
+            }
         }
     }
 

@@ -37,6 +37,11 @@ impl Launcher {
                     while let Ok(Some(_)) = events.message().await {
                         pause = RETRY.0;
                         tokio::time::sleep(GATHER).await;
+                        // Those that came meanwhile are one look with it.
+                        while let Ok(Ok(Some(_))) =
+                            tokio::time::timeout(Duration::ZERO, events.message()).await
+                        {
+                        }
                         look().await;
                     }
                 }

@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Most processes that are looked at; Linux has no more pids by default (`kernel.pid_max` on 64 bits is 4,194,304, and
@@ -115,6 +115,9 @@ fn processes(root: &Path) -> Vec<Process> {
     pids.sort_unstable();
     let found = pids.into_iter().filter_map(|pid| {
         let folder = proc.join(pid.to_string());
+        if !may_count(&folder) {
+            return None;
+        }
         let line = read(&folder.join("cmdline"), COMMAND_LINE)?;
         let mut process = process(pid, &line)?;
         if process.mig_strategy.is_none() && process.name.contains("device-plugin") {
@@ -124,6 +127,16 @@ fn processes(root: &Path) -> Vec<Process> {
         Some(process)
     });
     found.collect()
+}
+
+/// Whether a process may be a manager: root's, and of a name that one has. Its command line is in its own memory, which
+/// does not let itself be read while the process is stuck in a driver, and anybody may write any words there; the name
+/// that the kernel keeps, cut at fifteen bytes, is neither.
+fn may_count(folder: &Path) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    let is_roots = fs::metadata(folder).is_ok_and(|facts| [0, own].contains(&facts.uid()));
+    let name = read(&folder.join("comm"), COMMAND_LINE);
+    is_roots && name.is_none_or(|name| super::is_known(String::from_utf8_lossy(&name).trim()))
 }
 
 /// A process by its command line, whose words end with zeros. Threads of the kernel and zombies have none.

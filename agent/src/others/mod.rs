@@ -54,10 +54,19 @@ impl Neighbour {
     }
 }
 
+/// `TASK_COMM_LEN` of the kernel, without the byte that ends it.
+const COMM: usize = 15;
+
 /// Who is there.
 pub fn found(facts: &Facts) -> Vec<Neighbour> {
     let known = KNOWN.iter().filter_map(|known| of_known(known, facts));
     known.chain(runtimes(facts)).chain(cdi(facts)).collect()
+}
+
+/// Whether a program of one of these has this name, as the kernel keeps it: its first fifteen bytes.
+fn is_known(comm: &str) -> bool {
+    let mut programs = KNOWN.iter().flat_map(|known| known.programs.iter());
+    programs.any(|program| program.get(..COMM).unwrap_or(program) == comm)
 }
 
 /// Who cuts GPUs of a maker now.

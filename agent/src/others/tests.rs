@@ -192,18 +192,40 @@ fn files_that_are_not_what_they_should_be_tell_nothing() {
     assert_eq!(titled.name, "nv-hostengine");
 }
 
-/// The host that runs the tests: what is read of it is there, and how long that takes is told.
+/// The host that runs the tests: whoever has a known name there is seen, whatever the command line says, others are not
+/// even read, and how long that takes is told.
 #[test]
 fn the_processes_of_this_host_are_seen_in_little_time() {
-    let begun = std::time::Instant::now();
-    let facts = Facts::of_cutting(Path::new("/"));
-    let took = begun.elapsed();
-    let all = facts.processes.len();
-    kerf_tests::note(&format!("{all} processes were looked at in {took:?}"));
-    let own = std::process::id();
-    let own = facts.processes.iter().find(|one| one.pid == own);
-    assert!(
-        own.is_some_and(|one| one.name.starts_with("kerf_agent")),
-        "{own:?}"
-    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("nv-hostengine");
+    let sleep = kerf_tests::bins::system("sleep").expect("coreutils");
+    std::fs::copy(sleep, &program).expect("copied");
+    let mut known = std::process::Command::new(&program)
+        .arg("60")
+        .spawn()
+        .expect("it starts");
+    let mut pretender = std::process::Command::new("bash")
+        .args(["-c", "exec -a nvidia-mig-manager sleep 60"])
+        .spawn()
+        .expect("it starts");
+    let is_there = |facts: &Facts, pid| facts.processes.iter().any(|one| one.pid == pid);
+    let seen = (0..500).find_map(|_| {
+        let begun = std::time::Instant::now();
+        let facts = Facts::of_cutting(Path::new("/"));
+        let took = begun.elapsed();
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        is_there(&facts, known.id()).then_some((facts, took))
+    });
+    let pretends = seen
+        .as_ref()
+        .is_some_and(|(facts, _)| is_there(facts, pretender.id()));
+    for child in [&mut known, &mut pretender] {
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+    }
+    let (_, took) = seen.expect("it is seen");
+    kerf_tests::note(&format!(
+        "the processes of this host were looked at in {took:?}"
+    ));
+    assert!(!pretends, "a name that anybody can write");
 }

@@ -1,9 +1,10 @@
-//! Which processes of containers carry a lease: they have its id in the environment that they were started with, and its
-//! device nodes in their file system.
+//! Which processes of containers carry a lease: they have its id in the environment that they were started with, its
+//! device nodes in their file system, and are in a container of somebody who may have it.
 //!
-//! Engines that get a lease by its CDI name ask nobody, so this is how such a container is known. Looks only. Both marks
-//! count together: a variable alone is anybody's to set, and a privileged container has every node. A process in the
-//! host's own mount namespace is in no container.
+//! Engines that get a lease by its CDI name ask nobody, so this is how such a container is known. Looks only. None of the
+//! marks counts alone: a variable is anybody's to set, and a privileged container has every node. In the host's user
+//! namespace only root makes mount namespaces and nodes, so there a node must be another file than the host's own, which
+//! every service and every session sees; a user namespace must be root's, or of the user who has the lease.
 
 #[cfg(test)]
 mod tests;
@@ -13,10 +14,14 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kerf_types::lease::InitProcess;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat, makedev};
+
+use super::sys::owner_of;
+use super::within::within;
 
 /// The variable that every container with a lease has.
 pub const VARIABLE: &str = "KERF_LEASE";
@@ -25,19 +30,40 @@ pub const VARIABLE: &str = "KERF_LEASE";
 /// stack for all; the one that is looked for may stand last.
 const ENVIRONMENT_LIMIT: u64 = 8 << 20;
 
+/// How long a look at all processes may take; it takes milliseconds, unless one of them is stuck in a driver.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
 /// A device node as a container has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     /// Its path in the container.
     pub path: PathBuf,
+    /// Its path on the host.
+    pub host_path: PathBuf,
     /// Its numbers.
     pub numbers: (u32, u32),
 }
 
-/// The processes that carry the lease `id` with all of `nodes`, the oldest first. A lease without nodes has no carriers.
-pub fn of(id: &str, nodes: &[Node]) -> Vec<InitProcess> {
-    let own = namespace(Path::new("/proc/self"));
-    let entry = format!("{VARIABLE}={id}");
+/// The lease that is looked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its id.
+    pub id: String,
+    /// Its nodes; without any it has no carriers.
+    pub nodes: Vec<Node>,
+    /// The user beside root whose containers may have it.
+    pub user: Option<u32>,
+}
+
+/// Processes that carry a lease, the oldest first; `None` where a process does not let itself be looked at.
+pub fn of(wanted: Wanted) -> Option<Vec<InitProcess>> {
+    within(LOOK_LIMIT, move || look(&wanted))
+}
+
+fn look(wanted: &Wanted) -> Vec<InitProcess> {
+    let host = Path::new("/proc/self");
+    let (own_mounts, own_users) = (namespace(host, "mnt"), namespace(host, "user"));
+    let entry = format!("{VARIABLE}={}", wanted.id);
     let mut found: Vec<InitProcess> = fs::read_dir("/proc")
         .into_iter()
         .flatten()
@@ -45,9 +71,14 @@ pub fn of(id: &str, nodes: &[Node]) -> Vec<InitProcess> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
         .filter(|pid| {
             let process = PathBuf::from(format!("/proc/{pid}"));
-            namespace(&process).is_some_and(|theirs| own != Some(theirs))
+            let is_apart =
+                namespace(&process, "mnt").is_some_and(|theirs| own_mounts != Some(theirs));
+            let is_hosts = namespace(&process, "user") == own_users;
+            // The environment last: it alone is read from the process's memory.
+            is_apart
+                && (is_hosts || is_of(&process, wanted.user))
+                && has_nodes(&process.join("root"), &wanted.nodes, is_hosts)
                 && has_variable(&process, &entry)
-                && has_nodes(&process.join("root"), nodes)
         })
         .filter_map(super::identify)
         .collect();
@@ -55,10 +86,16 @@ pub fn of(id: &str, nodes: &[Node]) -> Vec<InitProcess> {
     found
 }
 
-/// The mount namespace of a process.
-fn namespace(process: &Path) -> Option<(u64, u64)> {
-    let facts = fs::metadata(process.join("ns/mnt")).ok()?;
+/// A namespace of a process.
+fn namespace(process: &Path, kind: &str) -> Option<(u64, u64)> {
+    let facts = fs::metadata(process.join("ns").join(kind)).ok()?;
     Some((facts.dev(), facts.ino()))
+}
+
+/// Whether the user namespace of a process is root's or this user's.
+fn is_of(process: &Path, user: Option<u32>) -> bool {
+    let owner = File::open(process.join("ns/user")).and_then(|file| owner_of(&file));
+    owner.is_ok_and(|owner| owner == 0 || Some(owner) == user)
 }
 
 fn has_variable(process: &Path, entry: &str) -> bool {
@@ -69,8 +106,9 @@ fn has_variable(process: &Path, entry: &str) -> bool {
     read.is_ok() && entries.any(|one| one == entry.as_bytes())
 }
 
-/// Whether all of these are in that root. Links in it lead to what the container would find there, never out of it.
-fn has_nodes(root: &Path, nodes: &[Node]) -> bool {
+/// Whether all of these are in that root, as files of its own if need be. Links in it lead to what the container would
+/// find there, never out of it.
+fn has_nodes(root: &Path, nodes: &[Node], of_its_own: bool) -> bool {
     let Ok(root) = File::open(root) else {
         return false;
     };
@@ -78,14 +116,15 @@ fn has_nodes(root: &Path, nodes: &[Node]) -> bool {
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let is_there = |node: &Node| {
-        let Ok(file) = openat2(root.as_fd(), &node.path, how) else {
+        let Ok(facts) = openat2(root.as_fd(), &node.path, how).and_then(|file| fstat(&file)) else {
             return false;
         };
+        let kind = SFlag::from_bits_truncate(facts.st_mode) & SFlag::S_IFMT;
         let expected = makedev(node.numbers.0.into(), node.numbers.1.into());
-        fstat(&file).is_ok_and(|facts| {
-            let kind = SFlag::from_bits_truncate(facts.st_mode) & SFlag::S_IFMT;
-            kind == SFlag::S_IFCHR && facts.st_rdev == expected
-        })
+        let hosts = fs::symlink_metadata(&node.host_path).ok();
+        let is_hosts =
+            hosts.is_some_and(|hosts| (hosts.dev(), hosts.ino()) == (facts.st_dev, facts.st_ino));
+        kind == SFlag::S_IFCHR && facts.st_rdev == expected && !(of_its_own && is_hosts)
     };
     !nodes.is_empty() && nodes.iter().all(is_there)
 }

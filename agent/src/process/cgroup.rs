@@ -50,41 +50,45 @@ pub struct Place {
 /// The cgroup that is named for this container and holds the process, under v1 (where devices are granted) or
 /// v2. A cgroup without the container's name may hold others, and is nobody's measure.
 pub fn of(pid: u32, container: &str) -> Option<Cgroup> {
-    let place = place_of(pid)?;
-    is_named_for(&place.path, container).then(|| Cgroup::at(place.folder))?
+    let mut places = places_of(pid)?.into_iter();
+    let named = places.find(|place| is_named_for(&place.path, container))?;
+    Cgroup::at(named.folder)
 }
 
 /// Where a process is, under v1 (where devices are granted) or v2.
 pub fn place_of(pid: u32) -> Option<Place> {
+    places_of(pid)?.into_iter().next()
+}
+
+/// Where a process is, under v1 first. Where there are both, a container that runs under one of them has no group of its
+/// own in the other.
+fn places_of(pid: u32) -> Option<Vec<Place>> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
     let groups = process.cgroups().ok()?;
-    let v1 =
-        |group: &&procfs::ProcessCGroup| group.controllers.iter().any(|name| name == "devices");
-    let v2 = |group: &&procfs::ProcessCGroup| group.hierarchy == 0;
-    let (group, is_v1) = match groups.0.iter().find(v1) {
-        Some(group) => (group, true),
-        None => (groups.0.iter().find(v2)?, false),
+    let place = |is_v1: bool| {
+        let is_it = |group: &&procfs::ProcessCGroup| match is_v1 {
+            true => group.controllers.iter().any(|name| name == "devices"),
+            false => group.hierarchy == 0,
+        };
+        let group = groups.0.iter().find(is_it)?;
+        let (mount_point, root) = hierarchy(if is_v1 { "cgroup" } else { "cgroup2" })?;
+        // Seen from a cgroup namespace or a bind mount, the mount begins below the root of the hierarchy.
+        let below = Path::new(&group.pathname).strip_prefix(root).ok()?;
+        Some(Place {
+            folder: mount_point.join(below),
+            path: group.pathname.clone(),
+            is_v1,
+        })
     };
-    let (mount_point, root) = hierarchy(if is_v1 { "cgroup" } else { "cgroup2" })?;
-    // Seen from a cgroup namespace or a bind mount, the mount begins below the root of the hierarchy.
-    let below = Path::new(&group.pathname).strip_prefix(root).ok()?;
-    Some(Place {
-        folder: mount_point.join(below),
-        path: group.pathname.clone(),
-        is_v1,
-    })
+    Some([true, false].into_iter().filter_map(place).collect())
 }
 
 /// Namespace and name of the container that this process is in, as its cgroup tells: engines end its path with the
 /// container's name, and containerd begins it with the namespace where no systemd manages cgroups. The namespace is empty
 /// where the path does not say it.
 pub fn container_of(pid: u32) -> Option<(String, String)> {
-    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-    let groups = process.cgroups().ok()?;
-    let v1 =
-        |group: &&procfs::ProcessCGroup| group.controllers.iter().any(|name| name == "devices");
-    let group = groups.0.iter().find(v1).or(groups.0.first())?;
-    container_in(&group.pathname)
+    let places = places_of(pid)?;
+    places.iter().find_map(|place| container_in(&place.path))
 }
 
 fn container_in(path: &str) -> Option<(String, String)> {
@@ -109,8 +113,11 @@ fn container_in(path: &str) -> Option<(String, String)> {
 
 /// The cgroup that is named for this container, for one whose first process was gone before it was looked at.
 pub fn named(container: &str) -> Option<Cgroup> {
-    let (mount_point, _) = hierarchy("cgroup").or_else(|| hierarchy("cgroup2"))?;
-    Cgroup::at(search(&mount_point, container, DEPTH)?)
+    let mut found = ["cgroup", "cgroup2"].into_iter().filter_map(|kind| {
+        let (mount_point, _) = hierarchy(kind)?;
+        search(&mount_point, container, DEPTH)
+    });
+    Cgroup::at(found.next()?)
 }
 
 fn search(folder: &Path, container: &str, depth: u32) -> Option<PathBuf> {

@@ -7,6 +7,7 @@ pub mod confine;
 pub mod holders;
 mod limits;
 mod sys;
+pub mod within;
 
 use std::io;
 use std::time::Duration;

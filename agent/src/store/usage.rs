@@ -2,8 +2,9 @@
 
 use super::{Doing, Store, StoreError};
 
-/// Accounts of ended leases that are kept. At half a KiB each, the days of a busy host in five MiB.
-pub const USAGE_KEPT: i64 = 10_000;
+/// Accounts of ended leases that are kept. At half a KiB each, what is kept fits in one
+/// answer of the API.
+pub const USAGE_KEPT: i64 = 5_000;
 
 /// An account as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,21 +44,30 @@ impl Store {
         Ok(())
     }
 
-    /// Accounts, the newest first; at most `limit`, 0 for all.
-    pub fn usage(&self, limit: u32) -> Result<Vec<UsageRow>, StoreError> {
+    /// Accounts of ended leases, the newest first; at most `limit`, 0 for all that are kept.
+    pub fn ended_usage(&self, limit: u32) -> Result<Vec<UsageRow>, StoreError> {
         let limit = match limit {
             0 => -1,
             limit => i64::from(limit),
         };
+        self.usage(true, limit)
+    }
+
+    /// Accounts of leases that had not ended when they were written.
+    pub fn open_usage(&self) -> Result<Vec<UsageRow>, StoreError> {
+        self.usage(false, -1)
+    }
+
+    fn usage(&self, ended: bool, limit: i64) -> Result<Vec<UsageRow>, StoreError> {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT lease, boot, began_ms, ended, document FROM usage \
-                 ORDER BY ended, number DESC LIMIT ?1",
+                "SELECT lease, boot, began_ms, ended, document FROM usage WHERE ended = ?1 \
+                 ORDER BY number DESC LIMIT ?2",
             )
             .doing("read accounts")?;
         let rows = statement
-            .query_map([limit], |row| {
+            .query_map((ended, limit), |row| {
                 Ok(UsageRow {
                     lease: row.get(0)?,
                     began: (row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()),

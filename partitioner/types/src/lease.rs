@@ -205,8 +205,8 @@ pub struct Lease {
     pub on_demand: bool,
     /// The IMEX channel that goes with it; no other lease has that one.
     pub imex: Option<u32>,
-    /// Whether the kernel keeps a bare process that has it from every other accelerator; `None` for a container, whose
-    /// engine's rules hold, and as long as nobody has it.
+    /// Whether the kernel keeps who has it from every other accelerator: known of a bare process, and of a container that
+    /// opens every device. `None` for other containers, whose engine's rules hold, and as long as nobody has it.
     pub isolated: Option<bool>,
     /// RDMA interfaces that were nearest to its accelerators when it was made, by name; none is given by it.
     pub nearest_nics: Vec<String>,

@@ -42,7 +42,7 @@ fn what_the_file_may_say() {
     /x/kerf-runtime.toml: socket must be an absolute path
     /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
     /x/kerf-runtime.toml: timeout_ms must be 1 to 600000
-    Settings { socket: "/run/kerf/runtime.sock", runtime: "runc", timeout: 10s, wait: 0ns }
+    Settings { socket: "/run/kerf/runtime.sock", runtime: None, timeout: 10s, require_lease: false, allow_privileged: false, wait: 0ns }
     /x/kerf-runtime.toml: wait_ms must be 0 to 600000
     /x/kerf-runtime.toml is wrong: TOML parse error at line 1, column 14
       |

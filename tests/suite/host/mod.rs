@@ -27,6 +27,7 @@ mod matrix;
 mod metrics;
 mod nri;
 mod offered;
+mod open;
 mod owner;
 pub mod page;
 mod parts;

@@ -33,7 +33,7 @@ fn optional(entry: &LeaseEntry) -> [(&'static str, Option<String>); 10] {
     let list = |names: &Vec<String>| (!names.is_empty()).then(|| names.join(", "));
     let others = entry.isolated.map(|isolated| match isolated {
         true => "out of its reach",
-        false => "not out of its reach: the kernel keeps no list for this process",
+        false => "not out of its reach: the kernel does not keep it from them",
     });
     [
         ("container", entry.container.clone()),
