@@ -223,9 +223,8 @@ pub fn render(leases: &Leases, style: Style) -> String {
     table.render(style, "")
 }
 
-/// A new lease, and how a container gets it.
-pub fn render_one(lease: &Lease, style: Style) -> String {
-    let entry = &lease.lease;
+/// What every picture of one lease begins with.
+fn head(entry: &LeaseEntry) -> Table {
     let mut table = Table::new(&["", ""]);
     table.push(row!["lease", &entry.id]);
     table.push(vec![
@@ -235,6 +234,13 @@ pub fn render_one(lease: &Lease, style: Style) -> String {
     table.push(row!["gives", gives(entry)]);
     table.push(row!["isolation", isolation(entry)]);
     table.push(row!["holder", &entry.holder]);
+    table
+}
+
+/// A new lease, and how a container gets it.
+pub fn render_one(lease: &Lease, style: Style) -> String {
+    let entry = &lease.lease;
+    let mut table = head(entry);
     if let Some(expires) = &entry.expires_at {
         table.push(row!["expires", expires]);
     }

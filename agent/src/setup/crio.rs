@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::dropin::{self, Form};
+use super::dropin::Form;
 use super::text::{Toml, quoted};
 use super::{Engine, Handlers, Outcome, SetupError, Source, Wish};
 
@@ -27,9 +27,7 @@ pub fn plan(
         handlers,
         body,
     };
-    let edit = form.plan(path, now, others, wish)?;
-    let is_set_up = edit.after.as_deref().is_some_and(dropin::is_ours);
-    Ok(Outcome::of([edit], Vec::new()).set_up(is_set_up))
+    form.plan(path, now, others, wish)
 }
 
 fn handlers(path: &Path, text: &str) -> Result<Handlers, SetupError> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Action, Edit, Engine, Handlers, SetupError, Source, Wish};
+use super::{Action, Edit, Engine, Handlers, Outcome, SetupError, Source, Wish};
 
 /// How the first line of each begins.
 const FIRST: &str = "# Written by kerf setup";
@@ -31,6 +31,18 @@ pub struct Form {
 impl Form {
     /// The change of kerf's file, where `now` is what stands there, and `others` are the files beside it.
     pub fn plan(
+        &self,
+        path: &Path,
+        now: Option<&str>,
+        others: &[Source],
+        wish: &Wish,
+    ) -> Result<Outcome, SetupError> {
+        let edit = self.edit(path, now, others, wish)?;
+        let is_set_up = edit.after.as_deref().is_some_and(is_ours);
+        Ok(Outcome::of([edit], Vec::new()).set_up(is_set_up))
+    }
+
+    fn edit(
         &self,
         path: &Path,
         now: Option<&str>,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use toml_edit::Item;
 
-use super::dropin::{self, Form};
+use super::dropin::Form;
 use super::text::{Toml, quoted};
 use super::{Engine, Handlers, Outcome, SetupError, Source, Wish};
 
@@ -33,9 +33,7 @@ pub fn plan(
         handlers,
         body,
     };
-    let edit = form.plan(path, now, others, wish)?;
-    let is_set_up = edit.after.as_deref().is_some_and(dropin::is_ours);
-    Ok(Outcome::of([edit], Vec::new()).set_up(is_set_up))
+    form.plan(path, now, others, wish)
 }
 
 /// The first path of each counts that is there; kerf writes one.

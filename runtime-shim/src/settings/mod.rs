@@ -33,7 +33,7 @@ pub const LINK_NAME: &str = "kerf-runtime.oci";
 pub const SYSTEM_FOLDER: &str = "/etc/kerf";
 
 /// Where a runtime without a folder is looked for, in this order.
-const PROGRAM_FOLDERS: [&str; 6] = [
+pub const PROGRAM_FOLDERS: [&str; 6] = [
     "/usr/local/sbin",
     "/usr/local/bin",
     "/usr/sbin",

@@ -2,22 +2,14 @@
 
 use kerf_api::json::{Lease, LeaseEntry};
 
-use super::super::style::{Ink, Style};
-use super::super::table::{Cell, Table, row};
-use super::{gives, isolation, push_names};
+use super::super::style::Style;
+use super::super::table::row;
+use super::{head, push_names};
 
 /// One lease with everything that is known of it; what it does not have has no line.
 pub fn render_whole(lease: &Lease, style: Style) -> String {
     let entry = &lease.lease;
-    let mut table = Table::new(&["", ""]);
-    table.push(row!["lease", &entry.id]);
-    table.push(vec![
-        "state".into(),
-        Cell::new(Ink::of_state(&entry.state), &entry.state),
-    ]);
-    table.push(row!["gives", gives(entry)]);
-    table.push(row!["isolation", isolation(entry)]);
-    table.push(row!["holder", &entry.holder]);
+    let mut table = head(entry);
     let fence = format!("{}.{}", entry.fence.epoch, entry.fence.counter);
     for (name, value) in optional(entry) {
         if let Some(value) = value {

@@ -10,20 +10,12 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Component, Path, PathBuf};
 
+use kerf_runtime::settings::PROGRAM_FOLDERS;
+
 use crate::setup::{Edit, SetupError};
 
 /// Longest file in bytes: a hundred times the longest that an engine writes by itself.
 const LONGEST: u64 = 4 << 20;
-
-/// Folders in which a runtime is looked for: those in which kerf-runtime looks.
-const PROGRAMS: [&str; 6] = [
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-];
 
 /// Mode of a file that is made; everybody may read it, as the packages have it.
 const MODE: u32 = 0o644;
@@ -210,7 +202,7 @@ impl Root {
     /// The first of these programs that is installed.
     pub fn program(&self, names: &[&str]) -> Option<String> {
         let paths = names.iter().flat_map(|name| {
-            PROGRAMS
+            PROGRAM_FOLDERS
                 .iter()
                 .map(move |folder| format!("{folder}/{name}"))
         });
