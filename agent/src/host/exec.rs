@@ -121,11 +121,17 @@ impl Host {
         let grant = self.fresh_grant(&lease).await?;
         let offers = self.nccl_offers(&lease);
         let nodes: Vec<DeviceNumber> = grant.devices.iter().map(number_of).collect();
-        let confined = confine::make(&request.process, lease.id, &nodes)?;
-        if let Err(error) = confined.take_in(&request.process) {
-            confined.remove();
-            return Err(error.into());
-        }
+        // Files of the kernel, and a pause where a cgroup is not let go of at once.
+        let confined = tokio::task::block_in_place(|| {
+            let confined = confine::make(&request.process, lease.id, &nodes)?;
+            match confined.take_in(&request.process) {
+                Ok(()) => Ok(confined),
+                Err(error) => {
+                    confined.remove();
+                    Err(error)
+                }
+            }
+        })?;
         let lease = self.activate_for(&lease, request, &confined)?;
         let mut env = variables(&grant);
         for offer in &offers {

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use kerf_runtime::frame::Grant;
-use kerf_types::lease::{Holder, LeaseState};
+use kerf_types::lease::{Holder, Lease, LeaseState};
 use kerf_types::{Ask, ContainerRef, LeaseId};
 use tokio::sync::oneshot;
 
@@ -87,6 +87,9 @@ pub enum PodCommand {
     },
 }
 
+#[cfg(test)]
+mod tests;
+
 impl Host {
     pub(super) async fn pod(&mut self, command: PodCommand) {
         match command {
@@ -96,8 +99,10 @@ impl Host {
                 engine_uid,
                 reply,
             } => {
-                let outcome = self.make(&who, &ask, engine_uid, &reply).await;
-                drop(reply.send(outcome));
+                let outcome = self.make(&who, &ask, engine_uid).await;
+                if let Err(Ok(unheard)) = reply.send(outcome) {
+                    self.unbind(&unheard.lease_id);
+                }
             }
             PodCommand::Start {
                 container,
@@ -121,7 +126,6 @@ impl Host {
         who: &PodContainer,
         ask: &PodAsk,
         engine_uid: u32,
-        reply: &oneshot::Sender<Result<Grant, HostError>>,
     ) -> Result<Grant, HostError> {
         if self.draining {
             return Err(HostError::Draining);
@@ -133,13 +137,14 @@ impl Host {
             PodAsk::Accelerator(ask) => self.promise(who, ask, namespace).await?,
             PodAsk::Lease(id) => (self.named_by_pod(who, id, &namespace, engine_uid)?, false),
         };
-        let taker = (!reply.is_closed()).then(|| who.container.clone());
-        let outcome = match self.bind(id, who, taker) {
+        let outcome = match self.bind(id, who) {
             Ok(lease) => self.fresh_grant(&lease).await,
             Err(error) => Err(error),
         };
-        if outcome.is_err() && made_now {
-            self.release(id, "launch_failed").await;
+        match (&outcome, made_now) {
+            (Ok(_), _) => {}
+            (Err(_), true) => self.release(id, "launch_failed").await,
+            (Err(_), false) => self.unbind(&id.to_string()),
         }
         outcome
     }
@@ -211,23 +216,39 @@ impl Host {
         })
     }
 
-    /// Binds a promise to its pod and, where it waits for an answer, to its container.
-    fn bind(
-        &mut self,
-        id: LeaseId,
-        who: &PodContainer,
-        taker: Option<ContainerRef>,
-    ) -> Result<kerf_types::lease::Lease, HostError> {
+    /// Binds a promise to its container, and one that a user made to its pod.
+    fn bind(&mut self, id: LeaseId, who: &PodContainer) -> Result<Lease, HostError> {
         let unknown = || HostError::NoLease { id: id.to_string() };
         let mut row = self.leases.get(&id).ok_or_else(unknown)?.clone();
-        let (holder, lease) = (who.holder(), &mut row.lease);
-        if lease.holder != holder || lease.container != taker {
-            lease.holder = holder;
-            lease.container = taker;
+        let before = row.lease.clone();
+        if matches!(row.lease.holder, Holder::User { .. }) {
+            row.lease.holder = who.holder();
+        }
+        row.lease.container = Some(who.container.clone());
+        if row.lease != before {
             self.put(row.clone())?;
             self.publish();
         }
         Ok(row.lease)
+    }
+
+    /// Takes that back, where the container will not come: an engine that has given up tries again with another one, and
+    /// a user's lease is the user's again. Should the store refuse, the promise runs out by itself.
+    fn unbind(&mut self, lease: &str) {
+        let rows = self.leases.values();
+        let mut bound = rows.filter(|row| row.lease.id.to_string() == lease);
+        let Some(mut row) = bound.next().cloned() else {
+            return;
+        };
+        if row.lease.state != LeaseState::Reserved {
+            return;
+        }
+        row.lease.container = None;
+        if let (Holder::Pod { .. }, Some(uid)) = (&row.lease.holder, row.by) {
+            row.lease.holder = Holder::User { uid };
+        }
+        drop(self.put(row));
+        self.publish();
     }
 
     /// A container with a lease is given it at the last moment before its program runs; without its lease it must not
@@ -262,8 +283,8 @@ impl Host {
         self.activate(id, container, None, Some(init))
     }
 
-    /// Ends promises to containers that will not come. One that a user made stays with its pod: its next container
-    /// takes it up.
+    /// Ends promises to containers that will not come. One that a user made is the user's again, for whichever container
+    /// names it next.
     async fn end_promises(&mut self, of: impl Fn(Option<&ContainerRef>, &Holder) -> bool) {
         let rows = self.leases.values().filter(|row| {
             let lease = &row.lease;
@@ -271,15 +292,11 @@ impl Host {
                 && matches!(lease.holder, Holder::Pod { .. })
                 && of(lease.container.as_ref(), &lease.holder)
         });
-        for mut row in rows.cloned().collect::<Vec<_>>() {
-            let id = row.lease.id;
-            if row.by.is_some() {
-                row.lease.container = None;
-                // Should the store refuse, the promise runs out by itself.
-                drop(self.put(row));
-                self.publish();
-            } else {
-                self.release(id, "launch_failed").await;
+        let rows: Vec<_> = rows.map(|row| (row.lease.id, row.by.is_some())).collect();
+        for (id, is_users) in rows {
+            match is_users {
+                true => self.unbind(&id.to_string()),
+                false => self.release(id, "launch_failed").await,
             }
         }
     }

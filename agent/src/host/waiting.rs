@@ -21,6 +21,9 @@ use crate::errors::chain;
 /// stay free for launches that find room.
 const BOUND: usize = 128;
 
+/// Most of one user over the API: everybody else's and launches' places stay.
+const BOUND_OF_USER: usize = BOUND / 4;
+
 type Reply<T> = oneshot::Sender<Result<T, HostError>>;
 
 /// Something that may have to wait.
@@ -55,6 +58,15 @@ impl Wish {
             Self::Reserve { reply, .. } => reply.is_closed(),
             Self::Launch { reply, .. } => reply.is_closed(),
             Self::Exec { reply, .. } => reply.is_closed(),
+        }
+    }
+
+    /// The user who asks over the API; none for launches.
+    fn user(&self) -> Option<u32> {
+        match self {
+            Self::Reserve { request, .. } => request.by,
+            Self::Launch { .. } => None,
+            Self::Exec { request, .. } => Some(request.uid),
         }
     }
 
@@ -102,6 +114,13 @@ impl Queue {
         self.waiting.iter().map(|one| one.until).min()
     }
 
+    /// Whether one more may not wait.
+    fn is_full_for(&self, wish: &Wish) -> bool {
+        let user = wish.user();
+        let same = self.waiting.iter().filter(|one| one.wish.user() == user);
+        self.waiting.len() >= BOUND || (user.is_some() && same.count() >= BOUND_OF_USER)
+    }
+
     /// How many wait.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
@@ -130,8 +149,11 @@ impl Host {
             return wish.refuse(never);
         }
         self.waiting.waiting.retain(|one| !one.wish.is_abandoned());
-        if self.waiting.waiting.len() >= BOUND {
-            tracing::warn!(waiting = BOUND, "one more may not wait for room");
+        if self.waiting.is_full_for(&wish) {
+            tracing::warn!(
+                waiting = self.waiting.waiting.len(),
+                "one more may not wait for room"
+            );
             return wish.refuse(error);
         }
         tracing::info!(error = chain(&error), "waits for room");

@@ -39,12 +39,21 @@ async fn ask(
     ask: &str,
     wait: Duration,
 ) -> oneshot::Receiver<Result<Lease, HostError>> {
+    ask_by(bench, 7, ask, wait).await
+}
+
+async fn ask_by(
+    bench: &mut Bench,
+    uid: u32,
+    ask: &str,
+    wait: Duration,
+) -> oneshot::Receiver<Result<Lease, HostError>> {
     let (reply, answer) = oneshot::channel();
     let request = Reserve {
         wanted: Wanted::Ask(ask.parse().expect("an ask")),
         holder: named("later"),
         ttl: LONG,
-        by: Some(7),
+        by: Some(uid),
         wait,
     };
     bench.host.admit(Wish::Reserve { request, reply }).await;
@@ -135,13 +144,20 @@ async fn who_has_gone_waits_no_more_and_a_kerfd_that_ends_lets_all_go() {
 async fn no_more_wait_than_the_bound() {
     let mut bench = full();
     let mut answers = Vec::new();
-    for _ in 0..BOUND {
-        answers.push(ask(&mut bench, "gpu", LONG).await);
+    for uid in (0..).take(BOUND / BOUND_OF_USER) {
+        for _ in 0..BOUND_OF_USER {
+            answers.push(ask_by(&mut bench, uid, "gpu", LONG).await);
+        }
+        // One user has no more than this, however many places are left.
+        let mut more = ask_by(&mut bench, uid, "gpu", LONG).await;
+        assert!(refusal(&mut more).starts_with("no room for gpu"));
+        assert_eq!(bench.host.waiting.len(), answers.len());
     }
-    let mut late = ask(&mut bench, "gpu", LONG).await;
+    assert_eq!(answers.len(), BOUND);
+    let mut late = ask_by(&mut bench, 99, "gpu", LONG).await;
     assert!(refusal(&mut late).starts_with("no room for gpu"));
     // Whoever has gone makes room for another.
     answers.truncate(BOUND - 1);
-    let mut next = ask(&mut bench, "gpu", LONG).await;
+    let mut next = ask_by(&mut bench, 99, "gpu", LONG).await;
     assert!(next.try_recv().is_err() && bench.host.waiting.len() == BOUND);
 }
