@@ -1,6 +1,7 @@
 //! Times plan -> apply -> verify of a layout on eight GPUs, from the request in the owner's inbox to its answer, with
 //! the store on a disk and a worker behind its socket. What the simulated driver took of that is measured in its
-//! calls and told apart.
+//! calls and told apart. Then the renewal of the CDI files for 8 GPUs with 7 slices each: from the nodes, which are all
+//! looked at, to files that have taken the place of others.
 //!
 //! `cargo bench -p kerf-agent --bench apply` takes about a minute.
 
@@ -8,6 +9,7 @@
 
 use std::time::{Duration, Instant};
 
+use kerf_agent::files::{self, Durability};
 use kerf_agent::host::{Command, HostHandle, LayoutRequest, Progress};
 use procfs::process::Process;
 use tokio::sync::mpsc;
@@ -34,6 +36,9 @@ const LAYOUTS: [&str; 2] = [
 /// Applies that are timed.
 const ROUNDS: usize = 100;
 
+/// The most slices of eight GPUs.
+const FULL: &str = r#"{"rules":[{"gpus":"all","slices":{"1g.10gb":7}}]}"#;
+
 /// What one apply took.
 #[derive(Clone, Copy)]
 struct Took {
@@ -58,9 +63,11 @@ fn main() {
         for layout in LAYOUTS.iter().cycle().take(ROUNDS) {
             rounds.push(apply(&lane, &alive.host, layout).await);
         }
-        (rounds, cpu_ms() - before)
+        let spent_ms = cpu_ms() - before;
+        apply(&lane, &alive.host, FULL).await;
+        (rounds, spent_ms, renewals(&alive.host).await)
     });
-    let End::Done((rounds, spent_ms)) = end else {
+    let End::Done((rounds, spent_ms, renewals)) = end else {
         unreachable!("nobody kills it");
     };
     let first = rounds.first().expect("some rounds");
@@ -76,6 +83,33 @@ fn main() {
     });
     let mean_ms = spent_ms / u64::try_from(ROUNDS).expect("a count");
     println!("CPU of all, the driver too, mean: {mean_ms}");
+    row("renewal of 8 x 7 slices", &renewals, |took| *took);
+}
+
+/// Makes the documents of everything that stands, and puts their files in the place of the last ones.
+async fn renewals(host: &HostHandle) -> Vec<Duration> {
+    let folder = tempfile::Builder::new().prefix("kerf-cdi-").tempdir_in(".");
+    let folder = folder.expect("a folder");
+    let mut all = Vec::new();
+    for _ in 0..ROUNDS {
+        let begun = Instant::now();
+        let documents = host
+            .ask(|reply| Command::Cdi { reply })
+            .await
+            .expect("documents");
+        for (name, document) in &documents {
+            let text = serde_json::to_vec_pretty(document).expect("text");
+            files::replace(&folder.path().join(name), &text, Durability::Volatile)
+                .expect("written");
+        }
+        all.push(begun.elapsed());
+        let devices = documents
+            .iter()
+            .map(|(_, document)| document.devices.len())
+            .sum::<usize>();
+        assert_eq!(devices, 8 * 7 * 2, "each slice has two names");
+    }
+    all
 }
 
 async fn apply(lane: &Lane, host: &HostHandle, layout: &str) -> Took {
@@ -121,7 +155,7 @@ fn cpu_ms() -> u64 {
     (stat.utime + stat.stime) * 1_000 / procfs::ticks_per_second()
 }
 
-fn row(name: &str, rounds: &[Took], of: impl Fn(&Took) -> Duration) {
+fn row<T>(name: &str, rounds: &[T], of: impl Fn(&T) -> Duration) {
     let mut all: Vec<Duration> = rounds.iter().map(of).collect();
     all.sort_unstable();
     let at = |percent: usize| {
