@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_runtime::frame::{
-    FrameError, LaunchReply, LaunchRequest, REQUEST_SCHEMA, body_length, decode, encode,
+    FrameError, LaunchReply, LaunchRequest, Outcome, REQUEST_SCHEMA, body_length, decode, encode,
 };
 use kerf_telemetry::SelfMetrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,25 +129,35 @@ async fn answer(
         () = hung_up(&mut stream) => return Err(ShimError::Gone),
         error = starts_too_long(host, patience) => Err(error),
     };
-    let reply = match outcome {
+    let (reply, refusal) = match outcome {
         Err(HostError::Draining | HostError::Ended) => return Err(ShimError::Ending),
-        Ok(grant) => {
-            tracing::info!(container.id = %container, lease.id = %grant.lease_id, "launch granted");
-            metrics.launch_grants.inc();
-            LaunchReply::granted(grant)
-        }
+        Ok(grant) => (LaunchReply::granted(grant), None),
         Err(error) => {
-            let reason = chain(&error);
-            tracing::info!(container.id = %container, error = %reason, "launch refused");
-            metrics.launch_refusals.inc([error.kind()]);
-            LaunchReply::refused(reason, error.hint())
+            let reply = LaunchReply::refused(chain(&error), error.hint());
+            (reply, Some(error.kind()))
         }
     };
+    // Whoever launches waits for this, and for nothing that follows.
+    let written = stream.write_all(&encode(&reply)?).await;
     metrics
         .launch_duration
         .observe(begun.elapsed().as_secs_f64());
-    stream.write_all(&encode(&reply)?).await?;
-    Ok(())
+    tell(&container, &reply.outcome, refusal, metrics);
+    Ok(written?)
+}
+
+/// Logs and counts what came of a launch; a refusal has a kind.
+fn tell(container: &str, outcome: &Outcome, refusal: Option<&'static str>, metrics: &SelfMetrics) {
+    match outcome {
+        Outcome::Granted(grant) => {
+            tracing::info!(container.id = %container, lease.id = %grant.lease_id, "launch granted");
+            metrics.launch_grants.inc();
+        }
+        Outcome::Refused { reason, .. } => {
+            tracing::info!(container.id = %container, error = %reason, "launch refused");
+            metrics.launch_refusals.inc([refusal.unwrap_or_default()]);
+        }
+    }
 }
 
 /// Returns when the peer has closed its end. One that sends more is none of ours, and is not listened to any more.

@@ -90,7 +90,8 @@ impl Host {
                     "slice" => Wanted::Slice(name.to_owned()),
                     _ => Wanted::Gpu(name.to_owned()),
                 };
-                self.reserve_for(wanted, container).await
+                let request = self.reserve_now(wanted, container);
+                self.reserve(&request).await
             }
             _ => Err(HostError::NotFound {
                 what: "device",

@@ -30,8 +30,13 @@ impl Host {
     /// Everything that the container of a lease gets.
     pub(super) async fn grant_of(&mut self, lease: &Lease) -> Result<Grant, HostError> {
         let device = self.lease_device(lease).await?;
-        let (cpuset_cpus, cpuset_mems) = locality::cpuset(&self.inventory, lease);
-        Ok(Grant {
+        Ok(self.grant_with(lease, device))
+    }
+
+    /// The same from what was found out about its devices.
+    pub(super) fn grant_with(&self, lease: &Lease, device: CdiDevice) -> Grant {
+        let (cpuset_cpus, cpuset_mems) = locality::cpuset(&self.inventory, lease, &self.allowed);
+        Grant {
             lease_id: lease.id.to_string(),
             fence: lease.fence.0,
             devices: device.nodes,
@@ -51,7 +56,7 @@ impl Host {
                 .collect(),
             additional_gids: device.gids,
             ..Grant::default()
-        })
+        }
     }
 
     /// The nodes, mounts and environment of a lease, each node once.
@@ -144,35 +149,30 @@ impl Host {
 
     /// Nodes of capabilities. The worker is asked only for those that are not known or no longer there.
     async fn capability_nodes(&mut self, minors: &[u32]) -> Result<Vec<DeviceNode>, HostError> {
-        let missing: Vec<u32> = minors
-            .iter()
-            .filter(|minor| !self.has_capability(**minor))
-            .copied()
-            .collect();
-        if !missing.is_empty() {
-            for node in self.hardware.ensure_nodes(missing).await? {
-                let numbers = (node.major, node.minor);
-                self.capabilities
-                    .insert(node.minor, (PathBuf::from(node.path), numbers));
-            }
+        let known = minors.iter().map(|minor| self.capability_node(*minor));
+        let known: Vec<Result<DeviceNode, HostError>> = known.collect();
+        let missing = minors.iter().zip(&known).filter(|(_, node)| node.is_err());
+        let missing: Vec<u32> = missing.map(|(minor, _)| *minor).collect();
+        if missing.is_empty() {
+            return known.into_iter().collect();
         }
-        let known = |minor: &u32| {
-            let (path, numbers) = self
-                .capabilities
-                .get(minor)
-                .ok_or_else(|| HostError::Node {
-                    path: format!("/dev/nvidia-caps/nvidia-cap{minor}"),
-                    why: "the driver does not have it".to_owned(),
-                })?;
-            self.node(path, Some(*numbers))
-        };
-        minors.iter().map(known).collect()
+        for node in self.hardware.ensure_nodes(missing).await? {
+            let numbers = (node.major, node.minor);
+            self.capabilities
+                .insert(node.minor, (PathBuf::from(node.path), numbers));
+        }
+        let nodes = minors.iter().map(|minor| self.capability_node(*minor));
+        nodes.collect()
     }
 
-    fn has_capability(&self, minor: u32) -> bool {
-        self.capabilities
-            .get(&minor)
-            .is_some_and(|(path, numbers)| self.node(path, Some(*numbers)).is_ok())
+    /// The node of a capability that was seen before.
+    fn capability_node(&self, minor: u32) -> Result<DeviceNode, HostError> {
+        let unknown = || HostError::Node {
+            path: format!("/dev/nvidia-caps/nvidia-cap{minor}"),
+            why: "the driver does not have it".to_owned(),
+        };
+        let (path, numbers) = self.capabilities.get(&minor).ok_or_else(unknown)?;
+        self.node(path, Some(*numbers))
     }
 
     /// A GPU that belongs to one container: as such it has its nodes of the DRM subsystem as well.

@@ -1,17 +1,17 @@
 //! From an ask to a lease: choose, cut what is missing, write the lease down.
 
 use std::fmt;
-use std::io;
 use std::time::{Duration, Instant};
 
 use kerf_planner::Pick;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, ProfileId, SliceId, Timestamp};
 
-use super::{Host, HostError, locality, moved, now};
-use crate::cdi::{self, CdiDevice};
+use super::written::{Taker, Written};
+use super::{Host, HostError, now};
+use crate::cdi;
 use crate::process::BootMoment;
-use crate::store::{LeaseRow, Store};
+use crate::store::LeaseRow;
 
 /// A wish for devices.
 #[derive(Debug, Clone)]
@@ -53,11 +53,11 @@ impl fmt::Display for Wanted {
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A piece of cutting that is done and not yet covered by a lease.
-struct Cut {
+pub(super) struct Cut {
     /// Its number in the store.
-    work: i64,
+    pub work: i64,
     /// What was cut.
-    slice: SliceId,
+    pub slice: SliceId,
     /// Profile of the GPU instance.
     profile: ProfileId,
 }
@@ -65,6 +65,17 @@ struct Cut {
 impl Host {
     /// Promises devices to a holder, and cuts what is missing.
     pub(super) async fn reserve(&mut self, request: &Reserve) -> Result<Lease, HostError> {
+        let written = self.reserve_for(request, None).await?;
+        Ok(written.lease)
+    }
+
+    /// The same, or gives them to a container that comes for them at this moment; one that has a promise already gets
+    /// that, still as a promise.
+    pub(super) async fn reserve_for(
+        &mut self,
+        request: &Reserve,
+        taker: Option<&Taker>,
+    ) -> Result<Written, HostError> {
         if self.draining {
             return Err(HostError::Draining);
         }
@@ -72,9 +83,9 @@ impl Host {
         if let Some(id) = self.promised(request)? {
             self.renew(id, request.ttl)?;
             let row = self.leases.get(&id);
-            return row
-                .map(|row| row.lease.clone())
-                .ok_or_else(|| HostError::NoLease { id: id.to_string() });
+            let lease = row.map(|row| row.lease.clone());
+            let lease = lease.ok_or_else(|| HostError::NoLease { id: id.to_string() })?;
+            return Ok(Written { lease, taken: None });
         }
         let channel = match self.channel_for(&request.wanted) {
             Ok(channel) => channel,
@@ -91,11 +102,15 @@ impl Host {
             Wanted::Gpu(name) if name == cdi::ALL => self.every_gpu(),
             Wanted::Gpu(name) => self.named_gpu(name).map(|subject| vec![subject]),
         };
+        let has_cut = !cuts.is_empty() || !self.modes.is_empty();
         let outcome = match subjects {
-            Ok(subjects) => self.write_lease(request, (subjects, channel), &cuts).await,
+            Ok(subjects) => {
+                let given = (subjects, channel);
+                self.write_lease(request, taker, given, &cuts).await
+            }
             Err(error) => Err(error),
         };
-        let changed = outcome.is_ok() || !cuts.is_empty() || !self.modes.is_empty();
+        let changed = has_cut || !self.modes.is_empty();
         if outcome.is_err() {
             // The last first, so that the instance that several share goes with the first of them.
             for cut in cuts.into_iter().rev() {
@@ -103,9 +118,11 @@ impl Host {
             }
             self.undo_modes().await;
         }
-        // A refusal that changed nothing is not shown to anybody: waiting asks would wake for it.
-        if changed {
-            self.settle().await;
+        // A refusal that changed nothing is not shown to anybody: waiting asks would wake for it. A lease of what stood
+        // before changes no name, and is shown once whoever waits for it has it.
+        match changed {
+            true => self.settle().await,
+            false => self.is_unshown |= outcome.is_ok(),
         }
         outcome
     }
@@ -280,82 +297,6 @@ impl Host {
             share: None,
         })
     }
-
-    /// Gives a lease its CDI name.
-    pub(super) fn write_lease_name(&self, id: LeaseId, device: &CdiDevice) -> io::Result<()> {
-        self.cdi
-            .write_lease(&id.to_string(), device, &self.driver_files)
-    }
-
-    /// Writes down a new lease: store first, then its copy and its CDI name.
-    async fn write_lease(
-        &mut self,
-        request: &Reserve,
-        (subjects, imex): (Vec<Subject>, Option<u32>),
-        cuts: &[Cut],
-    ) -> Result<Lease, HostError> {
-        let conflict = self.leases.values().map(|row| &row.lease).find(|lease| {
-            lease
-                .subjects
-                .iter()
-                .any(|a| subjects.iter().any(|b| moved::conflict(a, b)))
-        });
-        if let Some(lease) = conflict {
-            // The choice was made from the same table, so this is a fault of ours; better refuse than share.
-            return Err(HostError::Busy {
-                what: "what was chosen".to_owned(),
-                state: lease.state.as_str().to_owned(),
-                by: Some(lease.holder.to_string()),
-            });
-        }
-        self.spare_vgpus_of(&subjects).await?;
-        let created = now();
-        let fence = self.write(Store::next_fence)?;
-        let nearby = locality::nearby(&self.inventory, &subjects);
-        let lease = Lease {
-            id: new_lease_id(created)?,
-            fence,
-            subjects,
-            holder: request.holder.clone(),
-            state: LeaseState::Reserved,
-            container: None,
-            init: None,
-            on_demand: !cuts.is_empty(),
-            imex,
-            isolated: None,
-            nearest_nics: nearby.nics,
-            nearest_nvme: nearby.nvme,
-            created,
-            expires: Some(expiry(created, request.ttl)),
-        };
-        let device = self.lease_device(&lease).await?;
-        // The name is written first: a lease in the store ends the intents of its cuts, so nothing may fail
-        // after it.
-        let name = lease.id.to_string();
-        self.write_lease_name(lease.id, &device)
-            .map_err(HostError::Cdi)?;
-        let row = LeaseRow {
-            lease: lease.clone(),
-            pending: None,
-            cut: cuts.iter().map(|cut| cut.slice).collect(),
-            wanted: request.wanted.to_string(),
-            by: request.by,
-            until: Some(BootMoment::now().after(request.ttl)),
-            cgroup: None,
-        };
-        let modes = self.modes.iter().map(|row| row.number);
-        let work: Vec<i64> = cuts.iter().map(|cut| cut.work).chain(modes).collect();
-        if let Err(error) = self.put_new(row, &work) {
-            drop(self.cdi.remove_lease(&name));
-            return Err(error);
-        }
-        self.modes.clear();
-        let ring = self.rings.words(&lease.subjects);
-        let ring = ring.map_or_else(String::new, |ring| format!(": {ring}"));
-        let text = format!("reserved for {}{ring}", lease.holder);
-        self.events.add("lease", &lease.id.to_string(), &text);
-        Ok(lease)
-    }
 }
 
 /// Refuses a user who has not asked for a lease; an operator is `None`.
@@ -379,13 +320,7 @@ pub(super) fn user_of(lease: &Lease) -> String {
     }
 }
 
-fn new_lease_id(now: Timestamp) -> Result<LeaseId, HostError> {
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(HostError::Random)?;
-    Ok(LeaseId::new(now.0, random))
-}
-
-fn expiry(from: Timestamp, ttl: Duration) -> Timestamp {
+pub(super) fn expiry(from: Timestamp, ttl: Duration) -> Timestamp {
     let ttl_ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
     Timestamp(from.0.saturating_add(ttl_ms))
 }

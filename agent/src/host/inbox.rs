@@ -165,6 +165,16 @@ impl Host {
             .observe(begun.elapsed().as_secs_f64());
     }
 
+    /// What of the store is best written while nobody waits for it. What cannot be written now is told, and tried again.
+    fn tend_store(&mut self) {
+        if self.store.is_short_of_fences() {
+            drop(self.write(Store::reserve_fences));
+        }
+        if self.store.is_unflushed() {
+            drop(self.write(Store::flush));
+        }
+    }
+
     /// What follows each look: shared devices, promises that have run out, slices that are not clean yet.
     async fn tend(&mut self) {
         self.keep_shared();
@@ -174,6 +184,7 @@ impl Host {
         self.expire_reservations().await;
         self.retry_releases().await;
         self.keep_accounts();
+        self.tend_store();
         if self.degraded.contains_key("store") {
             // A failed write shows for as long as writes fail, and no longer.
             drop(self.write(Store::probe));

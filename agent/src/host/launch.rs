@@ -7,6 +7,7 @@ use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState};
 use kerf_types::{Ask, ContainerRef, LeaseId};
 
 use super::grant::Wanted;
+use super::written::{Taker, Written};
 use super::{Host, HostError, LaunchPeer, Reserve, policy, watch};
 use crate::process;
 use crate::store::{LeaseRow, PendingLaunch};
@@ -60,54 +61,76 @@ impl Host {
                 lease: row.lease.id,
             });
         }
-        let lease = self.lease_for(request, &container, peer).await?;
-        let pending = PendingLaunch {
-            runtime: peer.process.clone(),
-            pid_file: request.pid_file.clone(),
+        let taker = Taker {
+            container,
+            pending: PendingLaunch {
+                runtime: peer.process.clone(),
+                pid_file: request.pid_file.clone(),
+            },
+            isolated: (!request.isolated).then_some(false),
         };
-        if !request.isolated {
-            self.note_open(lease.id);
-        }
-        let made_now = request.ask.is_some();
-        let grant = self
-            .give(lease.clone(), container, Some(pending), None, made_now)
-            .await?;
+        let (lease, grant) = match (&request.ask, &request.lease) {
+            (Some(ask), None) => self.take(ask, taker).await?,
+            (None, Some(id)) => {
+                let sandbox = request.sandbox.as_deref();
+                let lease = self.reserved(id, &taker.container, sandbox, peer)?;
+                self.take_promised(lease, taker, false).await?
+            }
+            (Some(first), Some(second)) => {
+                return Err(HostError::TwoAsks {
+                    container: taker.container.to_string(),
+                    first: first.clone(),
+                    second: second.clone(),
+                });
+            }
+            (None, None) => {
+                return Err(HostError::Incomplete {
+                    container: taker.container.to_string(),
+                    what: "an ask",
+                });
+            }
+        };
         Ok(Grant {
             offers: self.nccl_offers(&lease),
             ..grant
         })
     }
 
-    /// The lease that a container asks for, made for it now, or one that was made for it before.
-    async fn lease_for(
-        &mut self,
-        request: &LaunchRequest,
-        container: &ContainerRef,
-        peer: &LaunchPeer,
-    ) -> Result<Lease, HostError> {
-        match (&request.ask, &request.lease) {
-            (Some(ask), None) => {
-                if !policy::may_ask(&self.config.launch.asks, &container.namespace, ask) {
-                    let namespace = container.namespace.clone();
-                    return Err(HostError::NotAllowed {
-                        namespace,
-                        ask: ask.clone(),
-                    });
-                }
-                let wanted = Wanted::Ask(ask.parse::<Ask>()?);
-                self.reserve_for(wanted, container).await
-            }
-            (None, Some(id)) => self.reserved(id, container, request.sandbox.as_deref(), peer),
-            (Some(first), Some(second)) => Err(HostError::TwoAsks {
-                container: container.to_string(),
-                first: first.clone(),
-                second: second.clone(),
-            }),
-            (None, None) => Err(HostError::Incomplete {
-                container: container.to_string(),
-                what: "an ask",
-            }),
+    /// Serves the ask of a container, which has its lease from the first moment on.
+    async fn take(&mut self, ask: &str, taker: Taker) -> Result<(Lease, Grant), HostError> {
+        let namespace = &taker.container.namespace;
+        if !policy::may_ask(&self.config.launch.asks, namespace, ask) {
+            return Err(HostError::NotAllowed {
+                namespace: namespace.clone(),
+                ask: ask.to_owned(),
+            });
         }
+        let request = self.reserve_now(Wanted::Ask(ask.parse::<Ask>()?), &taker.container);
+        let Written { lease, taken } = self.reserve_for(&request, Some(&taker)).await?;
+        let Some(device) = taken else {
+            return self.take_promised(lease, taker, true).await;
+        };
+        self.tell_if_open(&lease);
+        self.tell_given(&lease, &taker.container);
+        let grant = self.grant_with(&lease, device);
+        Ok((lease, grant))
+    }
+
+    /// Hands a promise over to the container that it was made for.
+    async fn take_promised(
+        &mut self,
+        lease: Lease,
+        taker: Taker,
+        made_now: bool,
+    ) -> Result<(Lease, Grant), HostError> {
+        if taker.isolated == Some(false) {
+            self.note_open(lease.id);
+        }
+        let pending = Some(taker.pending);
+        let grant = self
+            .give(lease.clone(), taker.container, pending, None, made_now)
+            .await?;
+        Ok((lease, grant))
     }
 
     /// Writes down, together with what follows, that the container of a lease can open other accelerators as well: its
@@ -115,16 +138,26 @@ impl Host {
     pub(super) fn note_open(&mut self, id: LeaseId) {
         if let Some(row) = self.leases.get_mut(&id) {
             row.lease.isolated = Some(false);
-            let text = "its container is not isolated: it can open other accelerators as well";
-            self.events.add("lease", &id.to_string(), text);
+            let lease = row.lease.clone();
+            self.tell_if_open(&lease);
         }
     }
 
-    /// The grant of a lease, after a look at each of its GPUs: a promise may be hours old.
-    pub(super) async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
-        for subject in &lease.subjects {
-            self.look_at(subject.gpu()).await?;
+    fn tell_if_open(&self, lease: &Lease) {
+        if lease.isolated == Some(false) {
+            let text = "its container is not isolated: it can open other accelerators as well";
+            self.events.add("lease", &lease.id.to_string(), text);
         }
+    }
+
+    fn tell_given(&self, lease: &Lease, container: &ContainerRef) {
+        let text = format!("given to container {container}");
+        self.events.add("lease", &lease.id.to_string(), &text);
+    }
+
+    /// The grant of a lease whose devices are there at this moment: a promise may be hours old.
+    pub(super) async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
+        self.see_standing(&lease.subjects).await?;
         self.grant_of(lease).await
     }
 
@@ -149,22 +182,16 @@ impl Host {
         outcome
     }
 
-    pub(super) async fn reserve_for(
-        &mut self,
-        wanted: Wanted,
-        container: &ContainerRef,
-    ) -> Result<Lease, HostError> {
-        let holder = Holder::Container(container.clone());
-        let ttl = self.config.launch.reservation_ttl;
-        self.reserve(&Reserve {
+    /// The reservation for a container that comes at this moment.
+    pub(super) fn reserve_now(&self, wanted: Wanted, container: &ContainerRef) -> Reserve {
+        Reserve {
             wanted,
-            holder,
-            ttl,
+            holder: Holder::Container(container.clone()),
+            ttl: self.config.launch.reservation_ttl,
             by: None,
             // Whoever launches waits in the queue as a whole.
             wait: Duration::ZERO,
-        })
-        .await
+        }
     }
 
     /// The sandbox of a container whom a lease of a pod was promised to. A hook is told of no sandbox, and the promise
@@ -228,22 +255,28 @@ impl Host {
             id: lease.to_string(),
         };
         let mut row = self.leases.get(&lease).ok_or_else(unknown)?.clone();
-        let text = format!("given to container {container}");
         row.cgroup = init
             .as_ref()
             .and_then(|init| process::cgroup::of(init.pid, &container.id));
         row.lease.state = LeaseState::Active;
         row.lease.expires = None;
         row.until = None;
-        row.lease.container = Some(container);
+        row.lease.container = Some(container.clone());
         row.lease.init = init;
         row.pending = pending;
-        self.put(row.clone())?;
-        self.open_account(&row);
-        watch::start(&self.handle, &row);
-        self.events.add("lease", &lease.to_string(), &text);
-        self.publish();
+        self.put_row(&row)?;
+        self.owe_copy(lease);
+        self.begin(&row);
+        self.tell_given(&row.lease, &container);
         Ok(())
+    }
+
+    /// What begins with a lease that a container has: its account, and the watch over its process. The picture shows it
+    /// once whoever launches has its answer.
+    pub(super) fn begin(&mut self, row: &LeaseRow) {
+        self.open_account(row);
+        watch::start(&self.handle, row);
+        self.is_unshown = true;
     }
 
     /// The first process of a container is known: from now on the lease lives as long as it, and as whatever

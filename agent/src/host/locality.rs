@@ -10,8 +10,6 @@ use kerf_partitioner::topology::{self, Cpuset, Nearby, Nearest};
 use kerf_types::lease::{Lease, Subject};
 use kerf_types::{Inventory, PciAddress};
 
-use crate::process;
-
 /// Interfaces and disks nearest to what a lease is about to give. Worked out once, for the lease keeps it.
 pub(super) fn nearby(host: &Inventory, subjects: &[Subject]) -> Nearby {
     Nearest::of(host).to(&gpus(subjects))
@@ -41,12 +39,19 @@ pub(super) fn variables(lease: &Lease) -> Vec<String> {
     lists.into_iter().filter_map(variable).collect()
 }
 
+/// What may be pinned to at all, as [`crate::process::allowed`] says.
+pub type Allowed = Option<(String, String)>;
+
 /// The lists of a cpuset for a lease, processors and memory nodes; `None` pins nothing.
-pub fn cpuset(host: &Inventory, lease: &Lease) -> (Option<String>, Option<String>) {
-    let allowed = process::allowed().and_then(|(cpus, mems)| {
+pub fn cpuset(
+    host: &Inventory,
+    lease: &Lease,
+    allowed: &Allowed,
+) -> (Option<String>, Option<String>) {
+    let allowed = allowed.as_ref().and_then(|(cpus, mems)| {
         Some(Cpuset {
-            cpus: CpuSet::from_list(&cpus)?,
-            mems: CpuSet::from_list(&mems)?,
+            cpus: CpuSet::from_list(cpus)?,
+            mems: CpuSet::from_list(mems)?,
         })
     });
     let Some(allowed) = allowed else {

@@ -25,6 +25,7 @@ mod execute;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod force;
+mod fresh;
 mod grant;
 mod imex;
 mod inbox;
@@ -57,6 +58,7 @@ pub mod vgpu;
 pub mod view;
 mod waiting;
 mod watch;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -124,6 +126,8 @@ pub struct Host {
     inventory: Inventory,
     /// What was found, told once the picture shows it: who hears of a device, or of its health, finds it so.
     found: Vec<publish::Found>,
+    /// Processors and memory nodes that containers may be pinned to.
+    allowed: locality::Allowed,
     /// What joins the GPUs, by which sets of them are chosen.
     rings: rings::Rings,
     /// The GPUs that the kernel driver serves; `None` where it does not say.
@@ -156,6 +160,8 @@ pub struct Host {
     refusals: refusals::Refusals,
     /// GPUs of which nothing could be read when they were asked last, whoever is at fault: what is known is older.
     unheard: BTreeSet<PciAddress>,
+    /// When each of the others was read last.
+    heard: BTreeMap<PciAddress, Instant>,
     /// When the hardware was looked at last because an ask found no room.
     last_look: Option<Instant>,
     capacity: u64,
@@ -179,6 +185,10 @@ pub struct Host {
     /// What is in maintenance, with the driver closed.
     maintenance: Option<maintenance::Kept>,
     view: channel::Sender<Arc<HostView>>,
+    /// Whether something has changed that the picture does not show yet: whoever launches has its answer first.
+    is_unshown: bool,
+    /// What is still to be written of leases.
+    owed: Vec<written::Owed>,
     handle: HostHandle,
 }
 
@@ -224,6 +234,7 @@ impl Host {
             metrics: parts.metrics,
             inventory,
             found: Vec::new(),
+            allowed: crate::process::allowed(),
             rings: rings::Rings::default(),
             listed: None,
             listed_amd: Vec::new(),
@@ -241,6 +252,7 @@ impl Host {
             cutters: owner::Cutters::default(),
             refusals: refusals::Refusals::default(),
             unheard: BTreeSet::new(),
+            heard: BTreeMap::new(),
             last_look: None,
             capacity: 0,
             degraded: BTreeMap::new(),
@@ -254,6 +266,8 @@ impl Host {
             holds: Vec::new(),
             maintenance: None,
             view,
+            is_unshown: false,
+            owed: Vec::new(),
             handle,
         };
         (host, inbox)
@@ -265,9 +279,17 @@ impl Host {
         &mut self,
         operation: impl FnOnce(&mut Store) -> Result<T, StoreError>,
     ) -> Result<T, HostError> {
-        let begun = Instant::now();
         // An fsync takes milliseconds; the other tasks of this thread go on meanwhile.
-        let outcome = tokio::task::block_in_place(|| self.store.write(operation));
+        tokio::task::block_in_place(|| self.write_fast(operation))
+    }
+
+    /// The same for what is not flushed, and takes some ten microseconds.
+    fn write_fast<T>(
+        &mut self,
+        operation: impl FnOnce(&mut Store) -> Result<T, StoreError>,
+    ) -> Result<T, HostError> {
+        let begun = Instant::now();
+        let outcome = self.store.write(operation);
         self.metrics
             .store_write_duration
             .observe(begun.elapsed().as_secs_f64());

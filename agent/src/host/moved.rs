@@ -79,6 +79,7 @@ impl Host {
             let name = gpu_name(index, was);
             self.inventory.gpus.retain(|gpu| gpu.pci != was);
             self.unheard.remove(&was);
+            self.heard.remove(&was);
             self.recovered(&name);
             self.find("gpu", name, format!("it is at {now} now"));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use kerf_api::partitioner::v1::{Opened, failure::Code};
 use kerf_types::inventory::{Health, Nic, NumaNode};
@@ -23,6 +24,7 @@ impl Host {
     }
 
     async fn observe_hardware(&mut self) {
+        self.allowed = crate::process::allowed();
         let amd = self.observe_platform().await;
         self.observe_amd(&amd).await;
         self.listed_amd = amd;
@@ -242,6 +244,7 @@ impl Host {
         self.shared.without_own(&mut gpu);
         self.lives.note(&gpu);
         self.unheard.remove(&gpu.pci);
+        self.heard.insert(gpu.pci, Instant::now());
         // It may have been without a place in the inventory, or at another index.
         self.recovered(&unread_name(GpuKey::Pci(gpu.pci)));
         self.recovered(&unread_name(GpuKey::Index(gpu.index)));
@@ -292,6 +295,7 @@ impl Host {
             return;
         };
         self.unheard.insert(gpu.pci);
+        self.heard.remove(&gpu.pci);
         let since = match &gpu.health {
             Health::Unresponsive { since, .. }
             | Health::Lost { since }

@@ -100,6 +100,8 @@ impl Host {
                 reply,
             } => {
                 let outcome = self.make(&who, &ask, engine_uid).await;
+                // The picture shows the promise before its container hears of it.
+                self.publish_found();
                 if let Err(Ok(unheard)) = reply.send(outcome) {
                     self.unbind(&unheard.lease_id);
                 }

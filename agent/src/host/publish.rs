@@ -55,6 +55,8 @@ impl Standing {
 impl Host {
     /// Makes a new picture for the readers, and then tells what it shows that is new.
     pub(super) fn publish(&mut self) {
+        self.is_unshown = false;
+        self.write_owed();
         let leases: Vec<_> = self.leases.values().map(|row| row.lease.clone()).collect();
         let slices = self.slices();
         let vgpus = self.vgpu_uses();
@@ -99,7 +101,7 @@ impl Host {
 
     /// Shows what nobody has been told of yet, if there is such a thing.
     pub(super) fn publish_found(&mut self) {
-        if !self.found.is_empty() {
+        if self.is_unshown || !self.found.is_empty() {
             self.publish();
         }
     }

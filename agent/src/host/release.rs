@@ -9,7 +9,7 @@ use super::{Host, HostError, command};
 use crate::errors::chain;
 use crate::files::{self, Durability};
 use crate::process::BootMoment;
-use crate::store::LeaseRow;
+use crate::store::{self, LeaseRow, Store, StoreError};
 
 impl Host {
     /// Begins the end of a lease; `cause` is a label of metrics.
@@ -220,10 +220,27 @@ impl Host {
 
     /// Writes a lease to the store and its copy beside the sockets, and takes it over.
     pub(super) fn put(&mut self, row: LeaseRow) -> Result<(), HostError> {
-        self.write(|store| store.put_lease(&row))?;
+        self.put_row(&row)?;
         self.keep_copy(&row);
-        self.leases.insert(row.lease.id, row);
         Ok(())
+    }
+
+    /// The same without the copy, which the caller owes.
+    pub(super) fn put_row(&mut self, row: &LeaseRow) -> Result<(), HostError> {
+        self.write_row(&row.lease, |store| store.put_lease(row))?;
+        self.leases.insert(row.lease.id, row.clone());
+        Ok(())
+    }
+
+    fn write_row(
+        &mut self,
+        lease: &Lease,
+        operation: impl FnOnce(&mut Store) -> Result<(), StoreError>,
+    ) -> Result<(), HostError> {
+        match store::is_flushed(lease) {
+            true => self.write(operation),
+            false => self.write_fast(operation),
+        }
     }
 
     /// Keeps a copy of a lease beside the sockets, for a kerfd that finds its store lost.
@@ -239,18 +256,17 @@ impl Host {
         }
     }
 
-    /// The same for a new lease, which ends the intents of its cuts in one transaction.
-    pub(super) fn put_new(&mut self, row: LeaseRow, work: &[i64]) -> Result<(), HostError> {
-        self.write(|store| store.put_lease_and_end(&row, work))?;
-        self.keep_copy(&row);
-        self.leases.insert(row.lease.id, row);
+    /// Writes a new lease and ends the intents of its cuts in one transaction. The caller owes its copy.
+    pub(super) fn put_new(&mut self, row: &LeaseRow, work: &[i64]) -> Result<(), HostError> {
+        self.write_row(&row.lease, |store| store.put_lease_and_end(row, work))?;
+        self.leases.insert(row.lease.id, row.clone());
         Ok(())
     }
 
     /// Removes an ended lease everywhere.
     pub(super) fn forget(&mut self, lease: &Lease) -> Result<(), HostError> {
         let account = self.last_account(lease.id);
-        self.write(|store| store.end_lease(lease, account.as_ref()))?;
+        self.write_row(lease, |store| store.end_lease(lease, account.as_ref()))?;
         self.leases.remove(&lease.id);
         self.close_account(lease.id);
         if let Err(error) = files::remove(&command::mirror_path(&self.config, lease.id)) {

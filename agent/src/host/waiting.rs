@@ -188,6 +188,7 @@ impl Host {
                 Err(error) => one.wish.refuse(after_waiting(error, one.since.elapsed())),
             }
         }
+        self.publish_found();
         self.waiting.seen = self.capacity;
     }
 
@@ -203,6 +204,8 @@ impl Host {
             Wish::Reserve { request, .. } => {
                 let known: Vec<_> = self.leases.keys().copied().collect();
                 let lease = self.reserve(request).await?;
+                // Whoever has the answer looks for it in the picture.
+                self.publish_found();
                 let is_new = !known.contains(&lease.id);
                 Ok(Got::Lease { lease, is_new })
             }
@@ -212,6 +215,7 @@ impl Host {
             }
             Wish::Exec { request, .. } => {
                 let held = self.exec(request).await?;
+                self.publish_found();
                 let is_new = request.wanted().is_some();
                 Ok(Got::Held { held, is_new })
             }
@@ -231,6 +235,8 @@ impl Host {
             // What a runtime or a process has ends with it: both are watched from now on.
             (Wish::Launch { reply, .. }, Got::Grant(grant)) => {
                 drop(reply.send(Ok(*grant)));
+                // Whoever writes the answer out goes first: what follows is a picture for others.
+                tokio::task::yield_now().await;
                 None
             }
             (Wish::Exec { reply, .. }, Got::Held { held, is_new }) => {

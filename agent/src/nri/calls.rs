@@ -18,6 +18,10 @@ use crate::host::{Command, HostError, HostHandle, PodCommand, PodContainer};
 /// How long a decision may take. An engine waits 2 s (`plugin_request_timeout`) and drops the plugin then.
 pub(super) const PATIENCE: Duration = Duration::from_millis(1500);
 
+/// How long an engine is given to learn of a CDI name that was written a moment ago: it hears of changes by inotify, in a
+/// thread of its own, and resolves a name from what it knows (containerd 2.1: "unresolvable CDI devices").
+const NAME_IS_KNOWN: Duration = Duration::from_millis(50);
+
 /// The engine at the other end, and who decides for it.
 #[derive(Debug, Clone)]
 pub(super) struct Engine {
@@ -148,7 +152,11 @@ impl Engine {
                 reply,
             })
             .await?;
-        adjust::adjustment(&grant, self.runtime.takes_cdi(), container).map(Some)
+        let takes_cdi = self.runtime.takes_cdi();
+        if takes_cdi {
+            tokio::time::sleep(NAME_IS_KNOWN).await;
+        }
+        adjust::adjustment(&grant, takes_cdi, container).map(Some)
     }
 
     async fn started(&self, container: Container) -> Result<(), HostError> {

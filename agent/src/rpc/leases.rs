@@ -67,7 +67,7 @@ impl Service {
         let view = self.host.view();
         let lease = view.leases.iter().find(|lease| lease.id.to_string() == id);
         let lease = lease.ok_or_else(|| HostError::NoLease { id: id.to_owned() })?;
-        let (cpus, mems) = locality::cpuset(&view.inventory, lease);
+        let (cpus, mems) = locality::cpuset(&view.inventory, lease, &crate::process::allowed());
         Ok(v1::Lease {
             cpus,
             mems,

@@ -5,7 +5,7 @@ mod document;
 use std::path::PathBuf;
 
 use kerf_types::SliceId;
-use kerf_types::lease::{InitProcess, Lease};
+use kerf_types::lease::{Holder, InitProcess, Lease};
 
 use self::document::Document;
 use super::{Doing, Store, StoreError, UsageRow};
@@ -58,6 +58,12 @@ impl LeaseRow {
     }
 }
 
+/// Whether the row of a lease is flushed. A lease ends with its boot, so its row need not outlive that; a job's is what
+/// another host was told of, like everything else of jobs.
+pub fn is_flushed(lease: &Lease) -> bool {
+    matches!(lease.holder, Holder::Job(_))
+}
+
 impl Store {
     /// Every lease, and what is wrong with those that cannot be read: one damaged row must not keep a host
     /// from starting.
@@ -81,18 +87,31 @@ impl Store {
 
     /// Writes a new lease and ends the work that its slices were cut by, both or neither.
     pub fn put_lease_and_end(&mut self, row: &LeaseRow, work: &[i64]) -> Result<(), StoreError> {
-        self.both(|store| {
-            store.put_lease(row)?;
-            work.iter().try_for_each(|number| store.end_work(*number))
+        self.as_lasting(&row.lease, |store| {
+            store.both(|store| {
+                store.insert_lease(row)?;
+                store.note_fence(row.lease.fence)?;
+                work.iter().try_for_each(|number| store.end_work(*number))
+            })
         })
+    }
+
+    fn as_lasting(
+        &mut self,
+        lease: &Lease,
+        operation: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match is_flushed(lease) {
+            true => operation(self),
+            false => self.without_flush(operation),
+        }
     }
 
     fn both(
         &mut self,
         operation: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.connection
-            .execute_batch("BEGIN IMMEDIATE")
+        self.carry_out("BEGIN IMMEDIATE")
             .doing("begin a transaction")?;
         let outcome = operation(self);
         let end = if outcome.is_ok() {
@@ -100,27 +119,32 @@ impl Store {
         } else {
             "ROLLBACK"
         };
-        outcome.and(
-            self.connection
-                .execute_batch(end)
-                .doing("end a transaction"),
-        )
+        outcome.and(self.carry_out(end).doing("end a transaction"))
+    }
+
+    fn carry_out(&self, statement: &str) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(statement)?;
+        statement.execute([]).map(drop)
     }
 
     /// Writes a lease, new or changed.
     pub fn put_lease(&mut self, row: &LeaseRow) -> Result<(), StoreError> {
+        self.as_lasting(&row.lease, |store| store.insert_lease(row))
+    }
+
+    fn insert_lease(&mut self, row: &LeaseRow) -> Result<(), StoreError> {
+        let statement = "INSERT INTO leases (id, fence, state, document) VALUES (?1, ?2, ?3, ?4) \
+                         ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
+                         document = excluded.document";
+        let values = (
+            row.lease.id.to_string(),
+            row.lease.fence.0.cast_signed(),
+            row.lease.state.as_str(),
+            row.to_json(),
+        );
         self.connection
-            .execute(
-                "INSERT INTO leases (id, fence, state, document) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
-                 document = excluded.document",
-                (
-                    row.lease.id.to_string(),
-                    row.lease.fence.0.cast_signed(),
-                    row.lease.state.as_str(),
-                    row.to_json(),
-                ),
-            )
+            .prepare_cached(statement)
+            .and_then(|mut statement| statement.execute(values))
             .doing("write a lease")?;
         Ok(())
     }
@@ -131,13 +155,13 @@ impl Store {
         lease: &Lease,
         account: Option<&UsageRow>,
     ) -> Result<(), StoreError> {
-        match account {
-            None => self.delete_lease(lease),
-            Some(account) => self.both(|store| {
+        self.as_lasting(lease, |store| match account {
+            None => store.delete_lease(lease),
+            Some(account) => store.both(|store| {
                 store.delete_lease(lease)?;
                 store.put_usage(account)
             }),
-        }
+        })
     }
 
     fn delete_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {

@@ -1,11 +1,14 @@
-//! The store: what kerfd must remember over a crash. SQLite, WAL, `synchronous = FULL`.
+//! The store: what kerfd must remember over a crash. SQLite, WAL, `synchronous = FULL`; what a boot ends anyhow is
+//! written without a flush of the disk ([`flush`]).
 //!
 //! It is a cache of decisions, not of hardware: what exists is read from the driver. A store that cannot
 //! be read is set aside and begun anew in a later *epoch*, which stands in the high bits of every fence, so
 //! that nothing granted by the lost store is ever taken for newer.
 
 mod epoch;
+mod fence;
 mod fleet;
+mod flush;
 mod history;
 mod identity;
 mod jobs;
@@ -32,7 +35,7 @@ pub use fleet::{FleetRow, SavedRows, Unreadable};
 pub use history::HISTORY_KEPT;
 pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
 pub use layout::{KeptLayout, UnreadPart, UnreadText};
-pub use leases::{LeaseRow, PendingLaunch};
+pub use leases::{LeaseRow, PendingLaunch, is_flushed};
 pub use maintenance::MaintenanceRow;
 pub use runs::{KeptRuns, RunDocument, RunKey, RunRow, RunRows, RunState};
 pub use usage::{USAGE_KEPT, UsageRow};
@@ -142,11 +145,16 @@ pub enum Origin {
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
+    /// The same file, for what is written without a flush.
+    quick: Connection,
     epoch: u16,
     origin: Origin,
     /// The newest generation that was given out, and up to which they may be without another write.
     generation: u64,
     reserved: u64,
+    fences: fence::Fences,
+    /// Whether something was written without a flush since the journal was brought in last.
+    is_unflushed: bool,
     watch: watch::Watch,
 }
 
@@ -189,6 +197,9 @@ impl Store {
             .unwrap_or(0)
             .max(epochs_before * GENERATIONS_OF_AN_EPOCH);
         Ok(Self {
+            quick: schema::open_quick(&path)?,
+            fences: fence::Fences::read(&connection)?,
+            is_unflushed: false,
             connection,
             epoch,
             origin,
@@ -206,11 +217,6 @@ impl Store {
     /// The epoch in force.
     pub fn epoch(&self) -> u16 {
         self.epoch
-    }
-
-    /// The next fence; it is used up even when the grant fails.
-    pub fn next_fence(&mut self) -> Result<Fence, StoreError> {
-        Ok(Fence::new(self.epoch, self.count("fence")?))
     }
 
     /// The next generation of the host's layout: larger than any before it, also over restarts.
@@ -235,14 +241,6 @@ impl Store {
         self.count("probe").map(drop)
     }
 
-    /// Brings what was written into the one file, so that a store at rest is whole without its journal. Nothing
-    /// depends on it: the journal is read at the next start in any case.
-    pub fn checkpoint(&mut self) -> Result<(), StoreError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .doing("bring its journal in")
-    }
-
     fn count(&mut self, key: &str) -> Result<u64, StoreError> {
         let next = read_meta(&self.connection, key)?.unwrap_or(0) + 1;
         write_meta(&self.connection, key, next)?;
@@ -261,12 +259,11 @@ fn read_meta(connection: &Connection, key: &str) -> Result<Option<u64>, StoreErr
 }
 
 fn write_meta(connection: &Connection, key: &str, value: u64) -> Result<(), StoreError> {
+    let statement = "INSERT INTO meta (key, value) VALUES (?1, ?2) \
+                     ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     connection
-        .execute(
-            "INSERT INTO meta (key, value) VALUES (?1, ?2) \
-             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (key, value.cast_signed()),
-        )
+        .prepare_cached(statement)
+        .and_then(|mut statement| statement.execute((key, value.cast_signed())))
         .doing("write a counter")?;
     Ok(())
 }

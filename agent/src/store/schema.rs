@@ -119,12 +119,14 @@ CREATE TABLE usage (
 ",
 ];
 
+/// Pages of the journal with which SQLite brings it in itself, in the middle of a commit: kerfd does so before
+/// ([`super::flush`]).
+const JOURNAL_PAGES: u32 = 4_000;
+
 /// Opens a file and brings its schema up to date.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).doing("open")?;
-    connection
-        .busy_timeout(Duration::from_secs(5))
-        .doing("set its lock time")?;
+    prepare(&connection, "FULL")?;
     let found: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .doing("read its version")?;
@@ -148,9 +150,6 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     connection
         .pragma_update(None, "journal_mode", "WAL")
         .doing("set its journal")?;
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .doing("set its durability")?;
     let transaction = connection.transaction().doing("begin a migration")?;
     for (index, migration) in MIGRATIONS.iter().enumerate() {
         let version = i64::try_from(index).unwrap_or(i64::MAX) + 1;
@@ -163,6 +162,26 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     }
     transaction.commit().doing("migrate")?;
     Ok(connection)
+}
+
+/// Opens a file whose schema is up to date for commits that are not flushed.
+pub fn open_quick(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).doing("open once more")?;
+    prepare(&connection, "NORMAL")?;
+    Ok(connection)
+}
+
+/// What holds for each connection.
+fn prepare(connection: &Connection, synchronous: &str) -> Result<(), StoreError> {
+    connection
+        .busy_timeout(Duration::from_secs(5))
+        .doing("set its lock time")?;
+    connection
+        .pragma_update(None, "synchronous", synchronous)
+        .doing("set its durability")?;
+    connection
+        .pragma_update(None, "wal_autocheckpoint", JOURNAL_PAGES)
+        .doing("bound its journal")
 }
 
 /// Whether an error means that the file's content is lost, and not that the disk or the rights are wrong.

@@ -1,5 +1,6 @@
 //! What is written is there after a reopen; damage, roll-back and newer versions are told apart.
 
+mod flush;
 mod vgpu;
 
 use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, HistoryOutcome};
@@ -80,7 +81,7 @@ fn rows_survive_a_reopen() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a new store");
     let row = lease(&mut store);
-    store.put_lease(&row).expect("it is written");
+    store.put_lease_and_end(&row, &[]).expect("it is written");
     let cut = Work::Cut {
         gpu: "0000:1b:00.0".to_owned(),
         placement: "4:4".to_owned(),

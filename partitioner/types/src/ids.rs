@@ -105,6 +105,11 @@ impl Fence {
     pub fn new(epoch: u16, counter: u64) -> Self {
         Self((u64::from(epoch) << Self::COUNTER_BITS) | (counter & ((1 << Self::COUNTER_BITS) - 1)))
     }
+
+    /// The number of its grant within its epoch.
+    pub fn counter(self) -> u64 {
+        self.0 & ((1 << Self::COUNTER_BITS) - 1)
+    }
 }
 
 macro_rules! uuid_id {

@@ -52,35 +52,26 @@ fn main() {
     let shim = option("--shim").unwrap_or_else(|| env!("CARGO_BIN_EXE_kerf-runtime").to_owned());
     let programs = Programs::find(PathBuf::from(shim));
     sys::become_subreaper();
+    if option("--leg").as_deref() == Some("resolve") {
+        if let Some(resolve::Trips { ask, lease }) = resolve::round_trips() {
+            println!(
+                "by an ask: p50 {:.0} us, p99 {:.0} us",
+                ask.p50_us, ask.p99_us
+            );
+            println!(
+                "by a lease: p50 {:.0} us, p99 {:.0} us",
+                lease.p50_us, lease.p99_us
+            );
+        }
+        return;
+    }
     if option("--leg").as_deref() == Some("pure") {
         println!("{}", pure::speedup(&programs, rounds));
         return;
     }
-    let is_json = option("-o").as_deref() == Some("json");
     let variants = lives::on_the_host(&programs, rounds);
-    let execs = lives::other_verbs(&programs, rounds.max(200));
-    let speedup = pure::leg(&programs, rounds);
-    let (on_disk, in_memory) = resolve::round_trips();
-    let absent = lives::refusals_without_kerfd(&programs, 20);
-    let [plain, bare, base, ours] = &variants;
-    let added = report::added(base, ours);
-    let text =
-        |number: Option<f64>| number.map_or(Value::Null, |n| json!((n * 1000.0).round() / 1000.0));
-    let document = json!({
-        "rounds": rounds,
-        "cpu_added_ms": text(Some(added.cpu_ms)),
-        "wall_added_ms": text(Some(added.wall_ms)),
-        "create_ratio_p50": text(Some(added.create_ratio)),
-        "exec_added_ms": text(Some(execs)),
-        "crun_speedup": text(speedup),
-        "resolve_us_p99": text(on_disk.as_ref().map(|trips| trips.p99_us)),
-        "resolve_us_p50": text(on_disk.as_ref().map(|trips| trips.p50_us)),
-        "resolve_in_memory_us_p50": text(in_memory.as_ref().map(|trips| trips.p50_us)),
-        "resolve_in_memory_us_p99": text(in_memory.as_ref().map(|trips| trips.p99_us)),
-        "cpu_added_without_ask_ms": text(Some(report::added(plain, bare).cpu_ms)),
-        "absent_refusal_ms_max": text(Some(absent)),
-    });
-    if is_json {
+    let document = measured(&programs, rounds, &variants);
+    if option("-o").as_deref() == Some("json") {
         println!("{document}");
         return;
     }
@@ -93,4 +84,30 @@ fn main() {
     for (key, value) in document.as_object().into_iter().flatten() {
         println!("{key:24} {value}");
     }
+}
+
+/// Everything in one document.
+fn measured(programs: &Programs, rounds: usize, variants: &[lives::Variant; 4]) -> Value {
+    let execs = lives::other_verbs(programs, rounds.max(200));
+    let speedup = pure::leg(programs, rounds);
+    let trips = resolve::round_trips();
+    let absent = lives::refusals_without_kerfd(programs, 20);
+    let [plain, bare, base, ours] = variants;
+    let added = report::added(base, ours);
+    let text =
+        |number: Option<f64>| number.map_or(Value::Null, |n| json!((n * 1000.0).round() / 1000.0));
+    json!({
+        "rounds": rounds,
+        "cpu_added_ms": text(Some(added.cpu_ms)),
+        "wall_added_ms": text(Some(added.wall_ms)),
+        "create_ratio_p50": text(Some(added.create_ratio)),
+        "exec_added_ms": text(Some(execs)),
+        "crun_speedup": text(speedup),
+        "resolve_us_p99": text(trips.as_ref().map(|trips| trips.ask.p99_us)),
+        "resolve_us_p50": text(trips.as_ref().map(|trips| trips.ask.p50_us)),
+        "resolve_lease_us_p99": text(trips.as_ref().map(|trips| trips.lease.p99_us)),
+        "resolve_lease_us_p50": text(trips.as_ref().map(|trips| trips.lease.p50_us)),
+        "cpu_added_without_ask_ms": text(Some(report::added(plain, bare).cpu_ms)),
+        "absent_refusal_ms_max": text(Some(absent)),
+    })
 }

@@ -71,14 +71,29 @@ impl Host {
         Ok(())
     }
 
-    /// A fresh look at a GPU on which vGPUs can be made now. The others cost nothing.
+    /// A fresh look at a GPU on which vGPUs can be made now. The others cost nothing, or next to nothing.
     async fn look_at_vgpus_of(&mut self, gpu: PciAddress) -> Result<(), HardwareError> {
         let seen = self.vgpus.seen.get(&gpu);
-        if seen.is_some_and(|seen| seen.framework.is_some() || seen.sriov.is_some()) {
+        let can_have = seen.is_some_and(|seen| match (&seen.framework, &seen.sriov) {
+            (None, None) => false,
+            (None, Some(_)) => !self.has_no_functions(gpu),
+            (Some(_), _) => true,
+        });
+        if can_have {
             let seen = self.hardware.observe_vgpu(gpu).await?;
             self.vgpus.seen.insert(gpu, seen);
         }
         Ok(())
+    }
+
+    /// Whether a GPU that no framework knew a moment ago still has nothing that a vGPU could be on: no virtual function,
+    /// and no entry among those that mediated devices are made on.
+    fn has_no_functions(&self, gpu: PciAddress) -> bool {
+        let sys = self.config.paths.sysroot.join("sys");
+        let functions = sys.join(format!("bus/pci/devices/{gpu}/sriov_numvfs"));
+        let functions = std::fs::read_to_string(functions);
+        let mediated = sys.join(format!("class/mdev_bus/{gpu}"));
+        functions.is_ok_and(|text| text.trim() == "0") && !mediated.exists()
     }
 
     /// Says where a vGPU and a lease are on one GPU: kerf brings that about nowhere, others may.
