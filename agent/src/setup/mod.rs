@@ -12,6 +12,7 @@ pub mod docker;
 mod dropin;
 pub mod error;
 mod json;
+pub mod link;
 pub mod marks;
 pub mod podman;
 pub mod runtime;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use error::SetupError;
+pub use link::LinkEdit;
 
 /// An engine whose files are known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +175,8 @@ impl Edit {
 pub struct Outcome {
     /// Files that change, and none that does not.
     pub edits: Vec<Edit>,
+    /// The link to the runtime below, where it comes, goes or leads elsewhere.
+    pub link: Option<LinkEdit>,
     /// What kerf leaves as it is although it matters, each a sentence.
     pub notes: Vec<String>,
     /// Whether the engine has a handler of kerf's then.
@@ -184,6 +188,7 @@ impl Outcome {
         let edits = edits.into_iter().filter(Edit::is_change).collect();
         Self {
             edits,
+            link: None,
             notes,
             is_set_up: false,
         }

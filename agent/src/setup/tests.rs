@@ -6,8 +6,8 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::marks::{self, Change, MarksError};
-use super::{Action, Edit, Handler, Outcome, SetupError, Source, Wish};
-use super::{crio, docker, podman, runtime, text};
+use super::{Action, Edit, Handler, LinkEdit, Outcome, SetupError, Source, Wish};
+use super::{crio, docker, podman, text};
 
 pub(super) const PROGRAM: &str = "/usr/bin/kerf-runtime";
 
@@ -297,47 +297,6 @@ fn podman_and_crio_have_a_file_for_kerf_alone() {
 }
 
 #[test]
-fn the_settings_of_kerf_runtime_go_with_the_last_engine() {
-    use super::Engine::{Containerd, Podman};
-    let path = Path::new(runtime::PATH);
-    let step = |now: Option<&str>, engine, action| {
-        let outcome = runtime::plan(path, now, engine, Some("/usr/sbin/runc"), action);
-        after(&outcome.expect("fine"), now)
-    };
-    let one = step(None, Podman, Action::Add).expect("a file");
-    assert_eq!(
-        one,
-        "# Written by kerf setup for: podman\nruntime = \"/usr/sbin/runc\"\n"
-    );
-    let both = step(Some(&one), Containerd, Action::Add).expect("a file");
-    assert!(both.starts_with("# Written by kerf setup for: containerd, podman\n"));
-    assert_eq!(
-        step(Some(&both), Containerd, Action::Add).as_ref(),
-        Some(&both)
-    );
-    assert_eq!(
-        step(Some(&both), Containerd, Action::Remove),
-        Some(one.clone())
-    );
-    assert_eq!(step(Some(&one), Podman, Action::Remove), None);
-    let grown = format!("{one}timeout_ms = 9\n");
-    let left = step(Some(&grown), Podman, Action::Remove).expect("what somebody wrote stays");
-    assert_eq!(left, "runtime = \"/usr/sbin/runc\"\ntimeout_ms = 9\n");
-    assert_eq!(
-        step(Some("# mine\n"), Podman, Action::Add).as_deref(),
-        Some("# mine\n")
-    );
-    assert_eq!(
-        step(Some("# mine\n"), Podman, Action::Remove).as_deref(),
-        Some("# mine\n")
-    );
-    let wrong = runtime::plan(path, Some("runtim = 1\n"), Podman, None, Action::Add);
-    assert!(matches!(wrong, Err(SetupError::Runtime(_))));
-    let none = runtime::plan(path, None, Podman, None, Action::Add).expect("a note");
-    assert_eq!((none.edits.len(), none.notes.len()), (0, 1));
-}
-
-#[test]
 fn a_change_is_shown_as_patch_takes_it() {
     let edit = |before: Option<&str>, after: Option<&str>| Edit {
         path: "/etc/x".into(),
@@ -351,5 +310,32 @@ fn a_change_is_shown_as_patch_takes_it() {
     assert_eq!(
         text::diff(&edit(Some("a\nb"), Some("a\nc\n"))),
         "--- /etc/x\n+++ /etc/x\n@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+c\n"
+    );
+}
+
+#[test]
+fn a_link_is_shown_as_git_writes_it() {
+    let edit = |before: Option<&str>, after: Option<&str>| LinkEdit {
+        path: "/etc/x".into(),
+        before: before.map(Into::into),
+        after: after.map(Into::into),
+    };
+    let end = "\\ No newline at end of file\n";
+    assert_eq!(
+        text::link_diff(&edit(None, Some("/a"))),
+        format!(
+            "diff --git a/etc/x b/etc/x\nnew file mode 120000\n--- /dev/null\n+++ b/etc/x\n@@ -0,0 +1 @@\n+/a\n{end}"
+        )
+    );
+    assert_eq!(
+        text::link_diff(&edit(Some("/a"), None)),
+        format!(
+            "diff --git a/etc/x b/etc/x\ndeleted file mode 120000\n--- a/etc/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-/a\n{end}"
+        )
+    );
+    let moved = text::link_diff(&edit(Some("/a"), Some("/b")));
+    assert!(
+        moved.contains(&format!("\n-/a\n{end}+/b\n{end}")),
+        "{moved}"
     );
 }

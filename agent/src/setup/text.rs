@@ -1,12 +1,12 @@
 //! A TOML text with its places: what a key holds, on which line it stands, and how a change looks.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml_edit::{Document, Item};
 
 use super::marks::Change;
-use super::{Edit, SetupError};
+use super::{Edit, LinkEdit, SetupError};
 
 /// A text that was read as TOML.
 #[derive(Debug)]
@@ -127,4 +127,29 @@ pub fn diff(edit: &Edit) -> String {
         .unified_diff()
         .header(&name(&edit.before), &name(&edit.after))
         .to_string()
+}
+
+/// The change of a link, as git writes it and `patch` takes it: the content of a link is where it leads.
+pub fn link_diff(edit: &LinkEdit) -> String {
+    let path = edit.path.display().to_string();
+    let inner = path.trim_start_matches('/');
+    let name = |side: &Option<PathBuf>, letter: &str| match side {
+        Some(_) => format!("{letter}/{inner}"),
+        None => "/dev/null".to_owned(),
+    };
+    let text = |side: &Option<PathBuf>| side.as_ref().map(|to| to.display().to_string());
+    let (before, after) = (text(&edit.before), text(&edit.after));
+    let mode = match (&before, &after) {
+        (None, _) => "new file mode 120000\n",
+        (_, None) => "deleted file mode 120000\n",
+        _ => "old mode 120000\nnew mode 120000\n",
+    };
+    let lines = similar::TextDiff::from_lines(
+        before.as_deref().unwrap_or_default(),
+        after.as_deref().unwrap_or_default(),
+    )
+    .unified_diff()
+    .header(&name(&edit.before, "a"), &name(&edit.after, "b"))
+    .to_string();
+    format!("diff --git a/{inner} b/{inner}\n{mode}{lines}")
 }

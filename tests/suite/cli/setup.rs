@@ -145,3 +145,55 @@ fn podman_finds_the_runtime_by_its_name() {
     setup(root, &["podman", "--undo"]);
     assert!(!file.exists());
 }
+
+#[test]
+fn the_link_to_the_runtime_comes_and_goes_with_the_settings_and_serves_every_other_verb() {
+    let Some(runc) = bins::system("runc") else {
+        kerf_tests::note("skipped: the_link_to_the_runtime_…: runc is not installed");
+        return;
+    };
+    if !require(Capability::Root) {
+        return;
+    }
+    let scratch = Scratch::new("ks").expect("/tmp takes folders");
+    let root = scratch.path();
+    // The machine's own runc, so that what the link says is true out here as well.
+    let inside = root.join(runc.strip_prefix("/").expect("an absolute path"));
+    std::fs::create_dir_all(inside.parent().expect("a folder")).expect("made");
+    std::fs::copy(&runc, &inside).expect("copied");
+    let folder = root.join("etc/kerf");
+    std::fs::create_dir_all(&folder).expect("made");
+    let program = folder.join("kerf-runtime");
+    std::fs::copy(bins::runtime().expect("it is built"), &program).expect("copied");
+    let (file, link) = (
+        folder.join("kerf-runtime.toml"),
+        folder.join("kerf-runtime.oci"),
+    );
+
+    let shown = setup(root, &["containerd"]);
+    let line = format!("+{}\n", runc.display());
+    let is_shown = shown.contains("+++ b/etc/kerf/kerf-runtime.oci\n") && shown.contains(&line);
+    assert!(is_shown, "{shown}");
+    assert!(!link.is_symlink(), "a dry run");
+    setup(root, &["containerd", "--write"]);
+    assert_eq!(std::fs::read_link(&link).expect("a link"), runc);
+    setup(root, &["docker", "--write"]);
+    assert!(setup(root, &["docker", "--write"]).ends_with("docker: nothing to do\n"));
+
+    let text = std::fs::read_to_string(&file).expect("written");
+    let version = || process::output(Command::new(&program).arg("--version")).expect("it starts");
+    let own = process::run(Command::new(&runc).arg("--version")).expect("runc starts");
+    // Nobody reads the file for a verb that makes no container; without the link somebody has to.
+    std::fs::write(&file, "no settings").expect("written");
+    let output = version();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), own);
+    std::fs::rename(&link, folder.join("away")).expect("moved");
+    assert!(!version().status.success(), "the file was not read");
+    std::fs::rename(folder.join("away"), &link).expect("moved");
+    std::fs::write(&file, text).expect("written");
+
+    setup(root, &["containerd", "--undo"]);
+    assert!(link.is_symlink(), "Docker needs it");
+    setup(root, &["docker", "--undo"]);
+    assert!(!link.is_symlink() && !file.exists());
+}

@@ -131,7 +131,7 @@ impl Root {
     }
 
     /// Where a path of the machine is here.
-    fn below(&self, path: &Path) -> Result<PathBuf, FilesError> {
+    pub(super) fn below(&self, path: &Path) -> Result<PathBuf, FilesError> {
         let inner = path.strip_prefix("/").ok();
         let is_plain = |path: &&Path| {
             path.components()
@@ -246,7 +246,7 @@ impl Root {
     }
 
     /// Looks at each folder from the root down, and makes those that are not there where something is to be written.
-    fn guard(&self, folder: &Path, makes: bool) -> Result<(), FilesError> {
+    pub(super) fn guard(&self, folder: &Path, makes: bool) -> Result<(), FilesError> {
         let inner = folder.strip_prefix(&self.folder).unwrap_or(Path::new(""));
         let mut at = self.folder.clone();
         for part in std::iter::once(Component::CurDir).chain(inner.components()) {

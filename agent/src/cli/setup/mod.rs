@@ -5,6 +5,7 @@
 
 mod engine;
 mod files;
+mod links;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,10 @@ use kerf_api::json::{Setup, SetupChange, SetupKind};
 use super::fail::Failure;
 use super::style::{Ink, Style};
 use super::{Context, Exit};
-use crate::setup::text::diff;
-use crate::setup::{Action, Edit, Engine, Handler, Outcome, SetupError, Wish, runtime};
+use crate::setup::text::{diff, link_diff};
+use crate::setup::{
+    Action, Edit, Engine, Handler, LinkEdit, Outcome, SetupError, Wish, link, runtime,
+};
 pub use files::FilesError;
 use files::Root;
 
@@ -75,9 +78,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
     let outcome = plan(engine, args, &wish, &root)?;
     let writes = (args.write || args.undo) && !args.dry_run;
     if writes {
-        for edit in &outcome.edits {
-            root.write(edit)?;
-        }
+        write(&outcome, &root)?;
     }
     let document = document(engine, &wish, &outcome, writes);
     context.print.document(&document, render)?;
@@ -106,20 +107,36 @@ fn wish(args: &Args, root: &Root) -> Result<Wish, Failure> {
     })
 }
 
+/// Makes the changes. A link is there no longer than the file that says whose it is.
+fn write(outcome: &Outcome, root: &Root) -> Result<(), FilesError> {
+    let (goes, comes) = match &outcome.link {
+        Some(link) if link.after.is_none() => (Some(link), None),
+        link => (None, link.as_ref()),
+    };
+    goes.map_or(Ok(()), |link| root.write_link(link))?;
+    for edit in &outcome.edits {
+        root.write(edit)?;
+    }
+    comes.map_or(Ok(()), |link| root.write_link(link))
+}
+
 /// What changes in the engine's files and in those of kerf-runtime.
 fn plan(engine: Engine, args: &Args, wish: &Wish, root: &Root) -> Result<Outcome, FilesError> {
     let mut outcome = engine::plan(engine, args.config.as_deref(), wish, root)?;
     let path = std::path::Path::new(runtime::PATH);
-    let now = root.read(path)?;
-    let below = root.program(&runtime::candidates(engine));
+    let text = root.read(path)?;
+    let now = runtime::Now {
+        text: text.as_deref(),
+        link: root.link(&link::beside(path))?,
+    };
     // The engine may have another handler, which needs them as well.
     let action = match outcome.is_set_up {
         true => Action::Add,
         false => wish.action,
     };
-    let settings = runtime::plan(path, now.as_deref(), engine, below.as_deref(), action);
-    let settings = settings.map_err(FilesError::Refused)?;
+    let settings = runtime::plan(path, &now, engine, &|names| root.program(names), action)?;
     outcome.edits.extend(settings.edits);
+    outcome.link = settings.link;
     outcome.notes.extend(settings.notes);
     if wish.action == Action::Add && !root.has_program(&wish.program) {
         let program = &wish.program;
@@ -132,16 +149,18 @@ fn plan(engine: Engine, args: &Args, wish: &Wish, root: &Root) -> Result<Outcome
 
 /// What is shown of it.
 fn document(engine: Engine, wish: &Wish, outcome: &Outcome, written: bool) -> Setup {
-    let change = |edit: &Edit| SetupChange {
+    let of_text = |edit: &Edit| SetupChange {
         path: edit.path.display().to_string(),
-        kind: match (&edit.before, &edit.after) {
-            (None, _) => SetupKind::Create,
-            (_, None) => SetupKind::Remove,
-            _ => SetupKind::Change,
-        },
+        kind: kind(edit.before.is_some(), edit.after.is_some()),
         diff: diff(edit),
     };
-    let changes: Vec<SetupChange> = outcome.edits.iter().map(change).collect();
+    let of_link = |edit: &LinkEdit| SetupChange {
+        path: edit.path.display().to_string(),
+        kind: kind(edit.before.is_some(), edit.after.is_some()),
+        diff: link_diff(edit),
+    };
+    let texts = outcome.edits.iter().map(of_text);
+    let changes: Vec<SetupChange> = texts.chain(outcome.link.iter().map(of_link)).collect();
     let restart = engine.restart().filter(|_| !changes.is_empty());
     Setup {
         schema: Default::default(),
@@ -152,6 +171,14 @@ fn document(engine: Engine, wish: &Wish, outcome: &Outcome, written: bool) -> Se
         changes,
         notes: outcome.notes.clone(),
         restart: restart.map(str::to_owned),
+    }
+}
+
+fn kind(was: bool, is: bool) -> SetupKind {
+    match (was, is) {
+        (false, _) => SetupKind::Create,
+        (true, false) => SetupKind::Remove,
+        (true, true) => SetupKind::Change,
     }
 }
 

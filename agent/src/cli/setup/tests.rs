@@ -11,7 +11,8 @@ use super::engine::version_in;
 use super::files::{FilesError, Root};
 use super::render;
 use crate::cli::style::Style;
-use crate::setup::Edit;
+use crate::setup::link::Found;
+use crate::setup::{Edit, LinkEdit};
 
 const FILE: &str = "/etc/engine/config";
 
@@ -139,6 +140,52 @@ fn the_files_of_a_pattern_come_in_order() {
         root.matching(Path::new("/none/*")),
         Vec::<std::path::PathBuf>::new()
     );
+}
+
+#[test]
+fn a_link_is_made_replaced_and_taken_away_if_it_is_as_it_was_read() {
+    let (folder, root) = world("old");
+    let path = Path::new("/etc/engine/kerf-runtime.oci");
+    let real = folder.path().join("etc/engine/kerf-runtime.oci");
+    let step = |before: Option<&str>, after: Option<&str>| {
+        root.write_link(&LinkEdit {
+            path: path.to_owned(),
+            before: before.map(Into::into),
+            after: after.map(Into::into),
+        })
+    };
+    assert_eq!(root.link(path).expect("none"), Found::Nothing);
+    step(None, Some("/usr/sbin/runc")).expect("made");
+    assert!(matches!(
+        step(None, Some("/x")),
+        Err(FilesError::Moved { .. })
+    ));
+    step(Some("/usr/sbin/runc"), Some("/usr/bin/crun")).expect("replaced");
+    let leads = fs::read_link(&real).expect("a link");
+    assert_eq!(leads, Path::new("/usr/bin/crun"));
+    assert!(matches!(
+        step(Some("/usr/sbin/runc"), None),
+        Err(FilesError::Moved { .. })
+    ));
+    step(Some("/usr/bin/crun"), None).expect("removed");
+    let names = fs::read_dir(folder.path().join("etc/engine")).expect("listed");
+    assert_eq!(names.count(), 1, "nothing beside the engine's file is left");
+
+    // What kerf-runtime refuses is told apart, and never written over.
+    symlink("runc", &real).expect("linked");
+    assert_eq!(root.link(path).expect("read"), Found::Other);
+    assert!(matches!(
+        step(None, Some("/x")),
+        Err(FilesError::Moved { .. })
+    ));
+    assert_eq!(root.link(Path::new(FILE)).expect("read"), Found::Other);
+    let open = folder.path().join("etc/engine");
+    fs::set_permissions(open, fs::Permissions::from_mode(0o777)).expect("set");
+    fs::remove_file(&real).expect("removed");
+    assert!(matches!(
+        step(None, Some("/x")),
+        Err(FilesError::Exposed { .. })
+    ));
 }
 
 #[test]
