@@ -11,6 +11,7 @@ pub mod engines;
 pub mod executable;
 pub mod http;
 pub mod mounts;
+pub mod nspawn;
 pub mod poll;
 pub mod probe;
 pub mod process;

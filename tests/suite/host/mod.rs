@@ -33,6 +33,7 @@ pub mod page;
 mod parts;
 mod podman;
 mod refusals;
+mod reload;
 mod restarts;
 mod rings;
 mod rules;
