@@ -38,7 +38,12 @@ struct Pods {
 
 impl Pods {
     fn new() -> Option<Self> {
-        let mut world = World::of_suite(Suite::Sid, "h100x8", ASKS, true)?;
+        Self::of(Suite::Sid)
+    }
+
+    /// With the engine of a suite, whose NRI is turned on.
+    fn of(suite: Suite) -> Option<Self> {
+        let mut world = World::of_suite(suite, "h100x8", ASKS, true)?;
         let pause = Image {
             command: &["sleep", "100000"],
             ..Image::named(PAUSE)
@@ -109,8 +114,8 @@ impl Pods {
     }
 }
 
-fn gets_what_its_pod_asks_for(handler: &str) {
-    let Some(pods) = Pods::new() else {
+fn gets_what_its_pod_asks_for(suite: Suite, handler: &str) {
+    let Some(pods) = Pods::of(suite) else {
         return;
     };
     let pod = pods.pod("all", handler, &[(ACCELERATOR, "1g.10gb")]);
@@ -155,12 +160,20 @@ fn gets_what_its_pod_asks_for(handler: &str) {
 
 #[test]
 fn a_container_gets_what_its_pod_asks_for() {
-    gets_what_its_pod_asks_for("runc");
+    gets_what_its_pod_asks_for(Suite::Sid, "runc");
+}
+
+/// NRI as containerd 1.7 has it: off by default, an event for each step, and no names of CDI.
+#[test]
+fn a_container_of_containerd_1_7_gets_what_its_pod_asks_for() {
+    for handler in ["runc", "kerf"] {
+        gets_what_its_pod_asks_for(Suite::Trixie, handler);
+    }
 }
 
 #[test]
 fn a_container_of_kerfs_handler_gets_what_its_pod_asks_for() {
-    gets_what_its_pod_asks_for("kerf");
+    gets_what_its_pod_asks_for(Suite::Sid, "kerf");
 }
 
 /// NRI is open: an engine goes on without a plugin that does not answer. kerf's handler is the gate.
