@@ -1,22 +1,23 @@
 //! Beginning again after a kerfd that ended in any way: what it had begun is finished or undone, and every
 //! lease is as it was, as long as its container runs.
 
+mod leases;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use kerf_planner::PlanError;
 use kerf_planner::amd::AmdPlanError;
 use kerf_types::inventory::Health;
-use kerf_types::lease::{LeaseState, Subject};
+use kerf_types::lease::Subject;
 use kerf_types::{Gpu, Inventory, PciAddress, ProfileId, SliceId};
 
 use super::maintenance::MAINTENANCE;
 use super::resume::interrupted;
-use super::{Degraded, Host, HostError, command, now, watch};
+use super::{Degraded, Host, HostError, now};
 use crate::errors::chain;
 use crate::hardware::worker;
-use crate::store::{LeaseRow, Origin, Work, WorkRow};
+use crate::store::{Origin, Work, WorkRow};
 
 /// Name of the entry that stands until the hardware was looked at for the first time.
 pub(super) const STARTING: &str = "starting";
@@ -128,30 +129,6 @@ impl Host {
             ),
         };
         self.degrade("state store", why, hint);
-    }
-
-    /// Whatever container still runs has a copy of its lease in the run folder. A store that was lost, was
-    /// rolled back, or lost its last write to a power cut, is made good from these.
-    fn take_over_copies(&mut self) {
-        let folder = self.config.paths.run_dir.join("leases");
-        let Ok(entries) = std::fs::read_dir(folder) else {
-            return;
-        };
-        for entry in entries.flatten() {
-            let Ok(text) = std::fs::read_to_string(entry.path()) else {
-                continue;
-            };
-            let Ok(copy) = LeaseRow::from_json(&text) else {
-                continue;
-            };
-            let known = self.leases.get(&copy.lease.id).map(|row| row.lease.state);
-            let store_knows = known.is_some_and(|state| state != LeaseState::Reserved);
-            if watch::runs(&copy) && !store_knows {
-                // A write that fails degrades the store; the lease counts all the same.
-                drop(self.put(copy.clone()));
-                self.leases.insert(copy.lease.id, copy);
-            }
-        }
     }
 
     /// Finishes or undoes what was begun, as far as the hardware answers; what it does not stays open and is
@@ -287,47 +264,6 @@ impl Host {
             self.destroy_slice(slice, profile).await?;
         }
         self.write(|store| store.end_work(number))
-    }
-
-    async fn resume_leases(&mut self) {
-        let rows: Vec<LeaseRow> = self.leases.values().cloned().collect();
-        for row in rows {
-            let id = row.lease.id;
-            match row.lease.state {
-                LeaseState::Active if row.lease.init.is_some() || row.pending.is_some() => {
-                    watch::start(&self.handle, &row);
-                    self.name_again(&row.lease).await;
-                    self.keep_copy(&row);
-                }
-                LeaseState::Active | LeaseState::Releasing => {
-                    self.release(id, "container_ended").await
-                }
-                // A kill may have come between its row and its copy, and an earlier release may have written its name.
-                LeaseState::Reserved => {
-                    self.name_again(&row.lease).await;
-                    self.keep_copy(&row);
-                }
-            }
-        }
-        self.expire_reservations().await;
-    }
-
-    /// Takes away the copies of leases that have ended: a kill may have come between the end of a row and that
-    /// of its copy. Those of containers that run were taken over before.
-    fn drop_stale_copies(&self) {
-        let folder = self.config.paths.run_dir.join("leases");
-        let current: BTreeSet<PathBuf> = self
-            .leases
-            .keys()
-            .map(|id| command::mirror_path(&self.config, *id))
-            .collect();
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let stale = entries.filter(|entry| !current.contains(&entry.path()));
-        for entry in stale {
-            if let Err(error) = crate::files::remove(&entry.path()) {
-                tracing::warn!(path = %entry.path().display(), %error, "copy of an ended lease remains");
-            }
-        }
     }
 }
 

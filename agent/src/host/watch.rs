@@ -61,8 +61,24 @@ async fn until_empty(cgroup: &Option<Cgroup>) {
     }
 }
 
+/// Whether a lease is of a boot before this one: whatever held it has ended with that. A process that has the pid of its
+/// holder now is another one, and a cgroup that has its folder is another one too, also where the kernel, which counts
+/// anew, has given that the same inode.
+pub(super) fn is_of_earlier_boot(row: &LeaseRow) -> bool {
+    let now = process::boot_id();
+    let init = row.lease.init.as_ref().map(|init| &init.boot_id);
+    let runtime = row.pending.as_ref().map(|pending| &pending.runtime.boot_id);
+    let until = row.until.as_ref().map(|until| &until.boot_id);
+    let boots = [init, runtime, until];
+    // A kernel that does not tell its boot is no proof of another.
+    !now.is_empty() && boots.into_iter().flatten().any(|boot| *boot != now)
+}
+
 /// Whether the container of a lease runs, or is about to, or has left processes behind.
 pub(super) fn runs(row: &LeaseRow) -> bool {
+    if is_of_earlier_boot(row) {
+        return false;
+    }
     row.lease.init.as_ref().is_some_and(process::is_alive)
         || row.cgroup.as_ref().is_some_and(Cgroup::is_populated)
         || row.pending.as_ref().is_some_and(|pending| {

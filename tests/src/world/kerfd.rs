@@ -326,7 +326,7 @@ fn prepare(settings: &Settings) -> Result<()> {
 
 fn daemon(settings: &Settings) -> Result<Command> {
     let folder = &settings.folder;
-    let mut command = Command::new(bins::kerfd()?);
+    let mut command = super::boot::command(folder, &bins::kerfd()?);
     command.args(["--simulate", &settings.machine]);
     command.arg("--config").arg(folder.join("kerf.toml"));
     command.arg("--run-dir").arg(folder.join("run"));

@@ -1,6 +1,7 @@
 //! A private host for one test: containerd with an image that came from no registry, and kerfd on
 //! a simulated machine.
 
+pub mod boot;
 mod config;
 mod containerd;
 mod fleet;

@@ -32,6 +32,7 @@ mod owner;
 pub mod page;
 mod parts;
 mod podman;
+mod reboot;
 mod refusals;
 mod reload;
 mod restarts;

@@ -6,7 +6,7 @@ use nvidia_ml::control::{LoadRequest, load};
 
 use super::world::{SAMPLED, World};
 
-fn usages(world: &World) -> Vec<Value> {
+pub fn usages(world: &World) -> Vec<Value> {
     let mut command = world.kerfd.kerf().expect("a program");
     let out = command
         .args(["lease", "usage", "-o", "json"])
