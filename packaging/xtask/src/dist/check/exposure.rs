@@ -9,7 +9,7 @@ use crate::out;
 
 /// Unit, and the most that it may have.
 const LIMITS: [(&str, f32); 3] = [
-    ("kerfd.service", 3.3),
+    ("kerfd.service", 3.1),
     ("kerf-partitioner@.service", 1.7),
     ("kerf-mps@.service", 2.9),
 ];
