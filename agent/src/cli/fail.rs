@@ -149,6 +149,14 @@ pub enum Failure {
         /// Some of them.
         candidates: Vec<String>,
     },
+    /// Several leases are attached to a container.
+    #[error("container {container} has several leases attached: {}", leases.join(", "))]
+    Attached {
+        /// As it was named.
+        container: String,
+        /// They.
+        leases: Vec<String>,
+    },
     /// The command of `kerf lease exec` could not be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -314,6 +322,7 @@ impl Failure {
             Self::Checkpoint { .. } => "see `kerf schema checkpoint`",
             Self::Prefix { what: "jobs", .. } => "see `kerf jobs --all`",
             Self::Prefix { .. } => "see `kerf lease list`",
+            Self::Attached { .. } => "say which lease; see `kerf lease list`",
             Self::Program { .. } => {
                 "kerf-partitioner belongs beside kerf or into /usr/lib/kerf; is the package whole?"
             }

@@ -133,7 +133,7 @@ pub async fn run(verb: Verb, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// The whole id of a lease that may be cut short where that names one.
-async fn named(client: &mut Client, id: String) -> Result<String, Failure> {
+pub async fn named(client: &mut Client, id: String) -> Result<String, Failure> {
     if id.parse::<LeaseId>().is_ok() {
         return Ok(id);
     }
@@ -176,7 +176,7 @@ fn ttl(text: &str) -> Result<u32, String> {
 }
 
 /// A time to wait, in milliseconds.
-fn wait(text: &str) -> Result<u64, String> {
+pub fn wait(text: &str) -> Result<u64, String> {
     let seconds = seconds(text).map_err(|error| error.to_string())?;
     let ms = seconds.checked_mul(1_000);
     ms.ok_or_else(|| "at most a day".to_owned())
@@ -206,7 +206,7 @@ pub fn render(leases: &Leases, style: Style) -> String {
             .filter(|name| !lease.holder.ends_with(*name));
         table.push(vec![
             (&lease.id).into(),
-            Cell::new(Ink::of_state(&lease.state), &lease.state),
+            Cell::new(Ink::of_state(&lease.state), state(lease)),
             (&lease.holder).into(),
             Cell::optional(container),
             gives(lease).into(),
@@ -223,13 +223,21 @@ pub fn render(leases: &Leases, style: Style) -> String {
     table.render(style, "")
 }
 
+/// How a lease is; an active one that a running container was given is told from one that it was made with.
+fn state(lease: &LeaseEntry) -> &str {
+    match lease.state.as_str() {
+        "active" if lease.attached => "attached",
+        state => state,
+    }
+}
+
 /// What every picture of one lease begins with.
 fn head(entry: &LeaseEntry) -> Table {
     let mut table = Table::new(&["", ""]);
     table.push(row!["lease", &entry.id]);
     table.push(vec![
         "state".into(),
-        Cell::new(Ink::of_state(&entry.state), &entry.state),
+        Cell::new(Ink::of_state(&entry.state), state(entry)),
     ]);
     table.push(row!["gives", gives(entry)]);
     table.push(row!["isolation", isolation(entry)]);
@@ -281,7 +289,8 @@ fn isolation(lease: &LeaseEntry) -> String {
     kinds.into_iter().collect::<Vec<&str>>().join(", ")
 }
 
-fn gives(lease: &LeaseEntry) -> String {
+/// What a lease gives, in words.
+pub fn gives(lease: &LeaseEntry) -> String {
     let subject = |subject: &LeaseSubject| match subject {
         LeaseSubject::Slice {
             profile, id, share, ..

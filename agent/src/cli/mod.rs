@@ -18,6 +18,7 @@ mod checkpoint;
 mod client;
 mod completion;
 mod config;
+mod device;
 mod discover;
 mod doctor;
 mod events;
@@ -142,6 +143,9 @@ enum Verb {
     /// Leases: promises of slices and GPUs
     #[command(subcommand)]
     Lease(lease::Verb),
+    /// Devices of containers that run
+    #[command(subcommand)]
+    Device(device::Verb),
     /// CDI names: what runtimes find on this host
     #[command(subcommand)]
     Cdi(cdi::Verb),
@@ -286,6 +290,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Explain(args) => explain::run(&args, context).await,
         Verb::Logs(args) => logs::run(&args, context).await,
         Verb::Cancel(args) => cancel::run(&args, context).await,
+        Verb::Device(verb) => device::run(verb, context).await,
         Verb::Lease(verb) => lease::run(verb, context).await,
         Verb::Cdi(verb) => cdi::run(&verb, context).await,
         Verb::Maintenance(verb) => maintenance::run(&verb, context).await,

@@ -78,6 +78,7 @@ impl Bench {
             by: None,
             until: None,
             cgroup: None,
+            attachment: None,
         };
         self.host.leases.insert(id, row);
         id

@@ -14,8 +14,8 @@ use kerf_types::{Inventory, LeaseId, MigUuid, PciAddress, Step};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Exec, Held, HoldFor, HostError, HostView, Maintenance, PodCommand, Reserve, SharedView, Told,
-    layout, vgpu, view,
+    DeviceCommand, Exec, Held, HoldFor, HostError, HostView, Maintenance, PodCommand, Reserve,
+    SharedView, Told, layout, vgpu, view,
 };
 use crate::cdi::spec::Document;
 use crate::config::{Config, GpuLabels};
@@ -225,6 +225,8 @@ pub enum Command {
     },
     /// Something happens to a container of a pod.
     Pod(Box<PodCommand>),
+    /// Devices of a container that runs.
+    Device(Box<DeviceCommand>),
     /// A bare process is to run under a lease.
     Exec {
         /// Which process, and under which lease.

@@ -10,6 +10,7 @@ use kerf_types::{LeaseId, ParseError, PciAddress};
 use super::vgpu::VgpuRefusal;
 use crate::config::NoLabel;
 use crate::hardware::HardwareError;
+use crate::process::attach::AttachError;
 use crate::store::StoreError;
 
 mod hint;
@@ -265,6 +266,9 @@ pub enum HostError {
     /// A bare process cannot be kept to what it was granted.
     #[error("the process cannot be kept to what it was granted")]
     Confine(#[from] crate::process::confine::ConfineError),
+    /// A running container cannot have a device put into it, or taken out of it.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// A request about vGPUs was refused.
     #[error(transparent)]
     Vgpu(#[from] VgpuRefusal),
@@ -329,6 +333,7 @@ impl HostError {
             | Self::Hardware(_)
             | Self::Node { .. }
             | Self::Confine(_)
+            | Self::Attach(_)
             | Self::Sharing { .. }
             | Self::ComputeMode { .. } => "hardware",
             Self::Store(_)

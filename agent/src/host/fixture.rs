@@ -169,6 +169,7 @@ pub fn lease(holder: Holder, subjects: Vec<Subject>) -> Lease {
         container: None,
         init: None,
         on_demand: false,
+        attached: false,
         imex: None,
         isolated: None,
         nearest_nics: Vec::new(),

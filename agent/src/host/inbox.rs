@@ -100,6 +100,7 @@ impl Host {
             Command::Started { lease, init } => self.container_started(lease, init),
             Command::Gone { lease } => self.container_gone(lease).await,
             Command::Pod(command) => self.pod(*command).await,
+            Command::Device(command) => self.device(*command).await,
             Command::Tasks => self.find_carriers().await,
             Command::Usage { limit, reply } => drop(reply.send(self.accounts(limit))),
             Command::Cdi { reply } => drop(reply.send(self.cdi_documents().await)),
@@ -180,6 +181,7 @@ impl Host {
         self.keep_shared();
         self.sweep_shared();
         self.note_holds();
+        self.keep_attachments().await;
         self.find_carriers().await;
         self.expire_reservations().await;
         self.retry_releases().await;

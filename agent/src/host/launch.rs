@@ -298,22 +298,23 @@ impl Host {
 
     /// The lease that a container has now.
     fn lease_of(&self, container: &ContainerRef) -> Option<&LeaseRow> {
-        self.leases.values().find(|row| {
-            row.lease.container.as_ref() == Some(container) && row.lease.state == LeaseState::Active
-        })
+        self.leases.values().find(|row| has(row, container))
     }
 
     /// An earlier launch of the same name may have failed a moment ago, before its watcher told us.
     async fn release_leftover(&mut self, container: &ContainerRef) {
-        let Some(row) = self.lease_of(container) else {
-            return;
-        };
-        let ended = !watch::runs(row);
-        if ended {
-            let lease = row.lease.id;
+        let rows = self.leases.values();
+        let ended = rows.filter(|row| has(row, container) && !watch::runs(row));
+        // More than one where something was attached to it.
+        for lease in ended.map(|row| row.lease.id).collect::<Vec<LeaseId>>() {
             self.container_gone(lease).await;
         }
     }
+}
+
+/// Whether a container has this lease.
+fn has(row: &LeaseRow, container: &ContainerRef) -> bool {
+    row.lease.container.as_ref() == Some(container) && row.lease.state == LeaseState::Active
 }
 
 /// Whether this very runtime asks again for what it was granted: what it was told was lost on the way.

@@ -7,6 +7,8 @@
 
 mod account;
 mod amd;
+mod attach;
+mod attached;
 #[cfg(test)]
 mod bench;
 mod blockers;
@@ -68,6 +70,7 @@ use kerf_telemetry::SelfMetrics;
 use kerf_types::{Fence, Inventory, LeaseId, PciAddress, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch as channel};
 
+pub use attach::{Attach, Attached, DeviceCommand};
 pub use choice::HoldFor;
 pub use command::{
     Command, HostHandle, LaunchPeer, LayoutDone, LayoutRequest, Progress, Reservation,

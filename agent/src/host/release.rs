@@ -5,7 +5,7 @@ use kerf_types::{Gpu, GpuInstance, GpuUuid, LeaseId, MigUuid, PciAddress, SliceI
 
 use super::grant::{refuse_foreign, user_of};
 use super::view::process_on;
-use super::{Host, HostError, command};
+use super::{Host, HostError, attached, command, watch};
 use crate::errors::chain;
 use crate::files::{self, Durability};
 use crate::process::BootMoment;
@@ -32,6 +32,13 @@ impl Host {
 
     /// The container of a lease has ended; another one may have it by its name.
     pub(super) async fn container_gone(&mut self, id: LeaseId) {
+        // Told by the watcher of an earlier container, which the lease was taken back from.
+        let is_late = |row: &LeaseRow| {
+            row.lease.state == LeaseState::Reserved || (row.lease.attached && watch::runs(row))
+        };
+        if self.leases.get(&id).is_some_and(is_late) {
+            return;
+        }
         if !self.is_carried(id).await {
             self.release(id, "container_ended").await;
         }
@@ -55,10 +62,15 @@ impl Host {
         let row = self.leases.get(&id).ok_or_else(unknown)?;
         let lease = row.lease.clone();
         if lease.state == LeaseState::Active {
+            let what = format!("lease {id}");
+            let way = match lease.attached {
+                true => "from which `kerf device detach` takes it",
+                false => "which must end first",
+            };
             return Err(HostError::Busy {
-                what: format!("lease {id}"),
+                what,
                 state: "active".to_owned(),
-                by: Some(format!("{}, which must end first", user_of(&lease))),
+                by: Some(format!("{}, {way}", user_of(&lease))),
             });
         }
         self.release(id, "requested").await;
@@ -120,6 +132,10 @@ impl Host {
         let Some(row) = self.leases.get(&id).cloned() else {
             return;
         };
+        if row.attachment.is_some() && watch::runs(&row) {
+            // It is taken out of its container first.
+            return;
+        }
         let lease = row.lease.clone();
         let what = format!("lease {id}");
         if let Err(error) = self.cdi.remove_lease(&id.to_string()) {
@@ -138,6 +154,7 @@ impl Host {
         if left.is_empty() {
             if self.forget(&lease).is_ok() {
                 self.recovered(&what);
+                self.recovered(&attached::named(id));
                 self.events.add("lease", &id.to_string(), "ended");
             }
         } else {

@@ -73,6 +73,7 @@ impl Host {
             container: taker.map(|taker| taker.container.clone()),
             init: None,
             on_demand: !cuts.is_empty(),
+            attached: false,
             imex,
             isolated: taker.and_then(|taker| taker.isolated),
             nearest_nics: nearby.nics,
@@ -91,6 +92,7 @@ impl Host {
                 .is_none()
                 .then(|| BootMoment::now().after(request.ttl)),
             cgroup: None,
+            attachment: None,
         };
         let modes = self.modes.iter().map(|row| row.number);
         let work: Vec<i64> = cuts.iter().map(|cut| cut.work).chain(modes).collect();

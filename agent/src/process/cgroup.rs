@@ -29,10 +29,14 @@ impl Cgroup {
         Some(Self { folder, inode })
     }
 
+    /// Whether it is there still, and not another one of that path.
+    pub fn is_there(&self) -> bool {
+        fs::metadata(&self.folder).is_ok_and(|found| found.ino() == self.inode)
+    }
+
     /// Whether a process is in it or below it; `false` once it is gone.
     pub fn is_populated(&self) -> bool {
-        let same = |found: fs::Metadata| found.ino() == self.inode;
-        fs::metadata(&self.folder).is_ok_and(same) && is_populated(&self.folder)
+        self.is_there() && is_populated(&self.folder)
     }
 }
 
@@ -62,7 +66,7 @@ pub fn place_of(pid: u32) -> Option<Place> {
 
 /// Where a process is, under v1 first. Where there are both, a container that runs under one of them has no group of its
 /// own in the other.
-fn places_of(pid: u32) -> Option<Vec<Place>> {
+pub(super) fn places_of(pid: u32) -> Option<Vec<Place>> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
     let groups = process.cgroups().ok()?;
     let place = |is_v1: bool| {
@@ -120,6 +124,42 @@ pub fn named(container: &str) -> Option<Cgroup> {
     Cgroup::at(found.next()?)
 }
 
+/// Every cgroup that is named for this container, under v1 (where devices are granted) and under v2.
+pub(super) fn all_named(container: &str) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (kind, is_v1) in [("cgroup", true), ("cgroup2", false)] {
+        let Some((mount_point, _)) = hierarchy(kind) else {
+            continue;
+        };
+        let mut found = Vec::new();
+        search_all(&mount_point, container, DEPTH, &mut found);
+        places.extend(found.into_iter().filter_map(|folder| {
+            let below = folder.strip_prefix(&mount_point).ok()?;
+            let path = format!("/{}", below.to_str()?);
+            Some(Place {
+                folder,
+                path,
+                is_v1,
+            })
+        }));
+    }
+    places
+}
+
+/// Adds each folder below that is named for the container, and looks no deeper into those.
+fn search_all(folder: &Path, container: &str, depth: u32, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        if is_named_for(&entry.file_name().to_string_lossy(), container) {
+            found.push(entry.path());
+        } else if let Some(below) = depth.checked_sub(1) {
+            search_all(&entry.path(), container, below, found);
+        }
+    }
+}
+
 fn search(folder: &Path, container: &str, depth: u32) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten();
     let folders: Vec<PathBuf> = entries
@@ -175,7 +215,7 @@ fn is_populated(folder: &Path) -> bool {
 }
 
 /// `/default/web-1` and `…/libpod-web-1.scope/container` are named for `web-1`, `/default/web-10` is not.
-fn is_named_for(path: &str, container: &str) -> bool {
+pub(super) fn is_named_for(path: &str, container: &str) -> bool {
     path.split('/').any(|part| {
         let part = part.strip_suffix(".scope").unwrap_or(part);
         let before = part.strip_suffix(container);
@@ -242,6 +282,15 @@ mod tests {
         assert!(!later.is_populated(), "another life of the same path");
         assert_eq!(search(folder.path(), "b", 3), Some(below));
         assert_eq!(search(folder.path(), "c", 3), None);
+        for path in ["x/b/b", "x-b"] {
+            std::fs::create_dir_all(folder.path().join(path)).expect("folders");
+        }
+        let mut all = Vec::new();
+        super::search_all(folder.path(), "b", 3, &mut all);
+        all.sort();
+        // One within one that is named so is a part of it.
+        let expected = ["a/b", "x/b", "x-b"].map(|path| folder.path().join(path));
+        assert_eq!(all, expected);
         assert!(!is_populated(&folder.path().join("gone")));
     }
 }

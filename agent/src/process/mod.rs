@@ -1,5 +1,6 @@
 //! Facts about processes, always from the real `/proc`, and waiting for their end.
 
+pub mod attach;
 mod boot;
 pub mod carriers;
 pub mod cgroup;

@@ -19,7 +19,7 @@ use crate::process;
 const TTL_LIMIT_SECONDS: u32 = 86_400;
 
 /// Longest wait for room: whoever wants more asks again.
-const WAIT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 impl Service {
     pub(super) async fn make_lease(
@@ -177,12 +177,12 @@ impl Service {
     }
 }
 
-fn parse(id: &str) -> Result<LeaseId, Status> {
+pub(super) fn parse(id: &str) -> Result<LeaseId, Status> {
     let unknown = |_| HostError::NoLease { id: id.to_owned() };
     Ok(id.parse().map_err(unknown)?)
 }
 
-fn wanted(ask: &str) -> Result<Wanted, Status> {
+pub(super) fn wanted(ask: &str) -> Result<Wanted, Status> {
     Ok(match ask.split_once('=') {
         Some(("slice", name)) => Wanted::Slice(name.to_owned()),
         Some(("gpu", name)) => Wanted::Gpu(name.to_owned()),

@@ -2,6 +2,7 @@
 
 mod admit;
 mod auth;
+mod devices;
 mod documents;
 mod imports;
 mod jobs;
@@ -31,9 +32,7 @@ pub use serve::serve;
 pub use service::{Answers, LoadedConfig, Service};
 pub use status::{CAUSES, HINT};
 
-use crate::config::file::FileConfig;
 use crate::host::Command;
-use crate::peers::Peers;
 
 #[tonic::async_trait]
 impl Kerf for Service {
@@ -43,14 +42,7 @@ impl Kerf for Service {
     ) -> Result<Response<v1::Status>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let mut facts = self.facts.clone();
-        facts.jobs_active = u32::try_from(self.jobs.active()).unwrap_or(u32::MAX);
-        let mut problems = self.jobs.problems();
-        let peers = self.peers.as_ref();
-        problems.extend(peers.map(Peers::problems).unwrap_or_default());
-        let address = peers.map(Peers::address);
-        let status = documents::status(&self.host.view(), problems, address, &facts);
-        self.counted("get_status", begun, Ok(status))
+        self.counted("get_status", begun, Ok(self.status()))
     }
 
     async fn get_inventory(
@@ -83,14 +75,7 @@ impl Kerf for Service {
     ) -> Result<Response<v1::Config>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let loaded = self.config.borrow().clone();
-        let shown = toml::to_string(&FileConfig::from(&loaded.config))
-            .map(|toml| v1::Config {
-                toml,
-                files: loaded.files.clone(),
-            })
-            .map_err(|error| Status::internal(error.to_string()));
-        self.counted("get_config", begun, shown)
+        self.counted("get_config", begun, self.shown_config())
     }
 
     async fn list_slices(
@@ -109,18 +94,8 @@ impl Kerf for Service {
     ) -> Result<Response<v1::Plan>, Status> {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
-        let request = request.into_inner();
-        let compare = request.compare;
-        let request = layouts::planned(request)?;
-        let plan = match compare {
-            true => self.host.compare(request).await,
-            false => self.host.plan(request).await,
-        };
-        self.metrics
-            .plan_duration
-            .observe(begun.elapsed().as_secs_f64());
-        let plan = plan.map(|(generation, plan)| documents::plan(generation, &plan));
-        self.counted("plan_layout", begun, plan.map_err(Status::from))
+        let plan = self.planned(request.into_inner(), begun).await;
+        self.counted("plan_layout", begun, plan)
     }
 
     type ApplyLayoutStream = Answers<v1::ApplyProgress>;
@@ -227,6 +202,26 @@ impl Kerf for Service {
         let peer = self.admit(&request, Role::Submit)?;
         let outcome = self.run_under_lease(peer, request.into_inner()).await;
         self.counted("exec_lease", begun, outcome)
+    }
+
+    async fn attach_device(
+        &self,
+        request: Request<v1::AttachDeviceRequest>,
+    ) -> Result<Response<v1::AttachDeviceResponse>, Status> {
+        let begun = Instant::now();
+        let peer = self.admit(&request, Role::Admin)?;
+        let outcome = self.attach_device_to(peer, request.into_inner()).await;
+        self.counted("attach_device", begun, outcome)
+    }
+
+    async fn detach_device(
+        &self,
+        request: Request<v1::DetachDeviceRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        let begun = Instant::now();
+        self.admit(&request, Role::Admin)?;
+        let outcome = self.detach_device_of(request.get_ref()).await;
+        self.counted("detach_device", begun, outcome)
     }
 
     async fn release_lease(

@@ -2,14 +2,17 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
+use kerf_api::v1;
 use kerf_telemetry::SelfMetrics;
 use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::Status;
 
-use super::{Imports, StatusFacts};
+use super::{Imports, StatusFacts, documents, layouts};
 use crate::config::Config;
+use crate::config::file::FileConfig;
 use crate::events::Events;
 use crate::fleet::FleetView;
 use crate::host::HostHandle;
@@ -40,6 +43,47 @@ pub struct Service {
     pub facts: StatusFacts,
     /// Counters.
     pub metrics: Arc<SelfMetrics>,
+}
+
+impl Service {
+    /// How this host is.
+    pub(super) fn status(&self) -> v1::Status {
+        let mut facts = self.facts.clone();
+        facts.jobs_active = u32::try_from(self.jobs.active()).unwrap_or(u32::MAX);
+        let mut problems = self.jobs.problems();
+        let peers = self.peers.as_ref();
+        problems.extend(peers.map(Peers::problems).unwrap_or_default());
+        let address = peers.map(Peers::address);
+        documents::status(&self.host.view(), problems, address, &facts)
+    }
+
+    /// The configuration in force.
+    pub(super) fn shown_config(&self) -> Result<v1::Config, Status> {
+        let loaded = self.config.borrow().clone();
+        let toml = toml::to_string(&FileConfig::from(&loaded.config));
+        Ok(v1::Config {
+            toml: toml.map_err(|error| Status::internal(error.to_string()))?,
+            files: loaded.files.clone(),
+        })
+    }
+
+    /// What a layout would change.
+    pub(super) async fn planned(
+        &self,
+        request: v1::PlanLayoutRequest,
+        begun: Instant,
+    ) -> Result<v1::Plan, Status> {
+        let compare = request.compare;
+        let request = layouts::planned(request)?;
+        let plan = match compare {
+            true => self.host.compare(request).await,
+            false => self.host.plan(request).await,
+        };
+        let duration = &self.metrics.plan_duration;
+        duration.observe(begun.elapsed().as_secs_f64());
+        let (generation, plan) = plan?;
+        Ok(documents::plan(generation, &plan))
+    }
 }
 
 /// A configuration and where it came from.

@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use super::vgpu;
 use crate::errors::{causes, chain};
 use crate::host::HostError;
+use crate::process::attach::AttachError;
 
 /// Metadata key of the hint.
 pub const HINT: &str = "kerf-hint";
@@ -70,7 +71,9 @@ fn code(error: &HostError) -> Code {
         | HostError::Incomplete { .. } => Code::InvalidArgument,
         HostError::HasLease { .. } => Code::AlreadyExists,
         HostError::NotAllowed { .. } | HostError::ForeignLease { .. } => Code::PermissionDenied,
-        HostError::NoLease { .. } | HostError::NotFound { .. } => Code::NotFound,
+        HostError::NoLease { .. }
+        | HostError::NotFound { .. }
+        | HostError::Attach(AttachError::NoContainer { .. }) => Code::NotFound,
         HostError::Busy { .. }
         | HostError::DaemonInUse { .. }
         | HostError::Plan(_)
@@ -80,6 +83,7 @@ fn code(error: &HostError) -> Code {
         | HostError::LeftAsWhole { .. }
         | HostError::NotInMaintenance { .. }
         | HostError::Confine(_)
+        | HostError::Attach(_)
         | HostError::Occupied { .. }
         | HostError::Owned { .. }
         | HostError::Blind { .. } => Code::FailedPrecondition,

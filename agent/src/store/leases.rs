@@ -1,5 +1,6 @@
 //! Leases as rows. The document is a format of its own, converted to and from [`Lease`].
 
+mod attachment;
 mod document;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use kerf_types::lease::{Holder, InitProcess, Lease};
 use self::document::Document;
 use super::{Doing, Store, StoreError, UsageRow};
 use crate::process::BootMoment;
+use crate::process::attach::Attachment;
 use crate::process::cgroup::Cgroup;
 
 /// A lease together with what is still to be learnt about its container.
@@ -31,6 +33,8 @@ pub struct LeaseRow {
     /// The cgroup that is named for its container: whatever is in there may use what was granted, also when
     /// the first process is gone.
     pub cgroup: Option<Cgroup>,
+    /// What it has put into a container that ran already; `None` for one that was made with it.
+    pub attachment: Option<Attachment>,
 }
 
 /// A container on its way: the OCI runtime has been told to make it.

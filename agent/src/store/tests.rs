@@ -12,6 +12,7 @@ use super::{
     Work,
 };
 use crate::process::BootMoment;
+use crate::process::attach::{Attachment, Node, Phase};
 use crate::process::cgroup::Cgroup;
 
 fn lease(store: &mut Store) -> LeaseRow {
@@ -51,6 +52,7 @@ fn lease(store: &mut Store) -> LeaseRow {
         container: Some(ContainerRef::try_new("default", "c1").expect("a container")),
         init: Some(process(42)),
         on_demand: true,
+        attached: true,
         imex: None,
         isolated: None,
         nearest_nics: vec!["mlx5_0".to_owned(), "mlx5_1".to_owned()],
@@ -72,6 +74,18 @@ fn lease(store: &mut Store) -> LeaseRow {
         cgroup: Some(Cgroup {
             folder: "/sys/fs/cgroup/devices/default/c1".into(),
             inode: 77,
+        }),
+        attachment: Some(Attachment {
+            phase: Phase::Ending,
+            nodes: vec![Node {
+                path: "/dev/nvidia0".into(),
+                numbers: (195, 0),
+                mode: 0o666,
+                owner: (0, 44),
+            }],
+            made: vec!["/dev/nvidia0".into()],
+            allowed: vec![(195, 0)],
+            was_promised: true,
         }),
     }
 }

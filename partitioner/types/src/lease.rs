@@ -203,6 +203,8 @@ pub struct Lease {
     pub init: Option<InitProcess>,
     /// Whether its slices were cut for it and go with it.
     pub on_demand: bool,
+    /// Whether it was put into a container that ran already.
+    pub attached: bool,
     /// The IMEX channel that goes with it; no other lease has that one.
     pub imex: Option<u32>,
     /// Whether the kernel keeps who has it from every other accelerator: known of a bare process, and of a container that

@@ -17,6 +17,7 @@ impl From<&Lease> for v1::Lease {
             container: lease.container.as_ref().map(ToString::to_string),
             subjects: lease.subjects.iter().map(Into::into).collect(),
             on_demand: lease.on_demand,
+            attached: lease.attached,
             created_ms: lease.created.0,
             expires_ms: lease.expires.map(|expires| expires.0),
             init_pid: lease.init.as_ref().map(|init| init.pid),

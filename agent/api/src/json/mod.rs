@@ -9,6 +9,7 @@
 //! [`explanation`] and [`history`] are kept in the store as their own text and read by those who show them. Reading YAML and printing is the caller's.
 
 mod answers;
+mod attachment;
 mod cdi;
 pub mod checkpoint;
 mod config;
@@ -45,6 +46,7 @@ pub mod web;
 pub use answers::{
     ComputeAnswer, GpuAnswers, InstanceAnswer, NvmlAnswers, NvmlAnswersSchema, ProfileAnswer,
 };
+pub use attachment::{DeviceAttachment, DeviceAttachmentSchema};
 pub use cdi::{CdiCheck, CdiCheckSchema, CdiFile, CdiName, CdiNames, CdiNamesSchema};
 pub use checkpoint::Checkpoint;
 pub use config::Config;

@@ -17,6 +17,7 @@ fn lease(start: u8) -> Lease {
     Lease {
         state: LeaseState::Active,
         on_demand: true,
+        attached: false,
         ..fixture::lease(Holder::Container(container), vec![subject(start)])
     }
 }

@@ -6,8 +6,10 @@ use kerf_types::lease::{Holder, InitProcess, Lease, Subject};
 use kerf_types::{ContainerRef, Fence, ParseError, Placement, Share, SliceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::attachment::AttachmentDocument;
 use super::{LeaseRow, PendingLaunch};
 use crate::process::BootMoment;
+use crate::process::attach::Attachment;
 use crate::process::cgroup::Cgroup;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +47,8 @@ pub(super) struct Document {
     until: Option<(String, u64)>,
     #[serde(default)]
     cgroup: Option<(PathBuf, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attachment: Option<AttachmentDocument>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,6 +140,7 @@ impl From<&LeaseRow> for Document {
                 .cgroup
                 .as_ref()
                 .map(|cgroup| (cgroup.folder.clone(), cgroup.inode)),
+            attachment: row.attachment.as_ref().map(Into::into),
         }
     }
 }
@@ -185,6 +190,7 @@ impl TryFrom<Document> for LeaseRow {
             container,
             init: document.init.map(InitProcess::from),
             on_demand: !cut.is_empty(),
+            attached: document.attachment.is_some(),
             imex: document.imex,
             isolated: document.isolated,
             nearest_nics: document.nearest_nics,
@@ -209,6 +215,7 @@ impl TryFrom<Document> for LeaseRow {
             cgroup: document
                 .cgroup
                 .map(|(folder, inode)| Cgroup { folder, inode }),
+            attachment: document.attachment.map(Attachment::from),
         })
     }
 }

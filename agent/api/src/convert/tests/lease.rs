@@ -50,6 +50,7 @@ fn a_lease_is_shown_whole() {
             boot_id: "b".to_owned(),
         }),
         on_demand: true,
+        attached: true,
         imex: None,
         isolated: None,
         nearest_nics: vec!["mlx5_0".to_owned()],
@@ -61,6 +62,7 @@ fn a_lease_is_shown_whole() {
     let name = "kerf.dev/lease=0192f0a4-5c1e-7000-8000-00000000002a";
     assert_eq!(message.cdi_name, name);
     assert_eq!(message.holder, "container default/web-1");
+    assert!(message.attached);
     assert_eq!(
         (message.fence, message.init_pid),
         ((1 << 48) + 42, Some(77))

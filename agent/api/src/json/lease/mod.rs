@@ -50,6 +50,9 @@ pub struct LeaseEntry {
     pub subjects: Vec<LeaseSubject>,
     /// Whether its slices were cut for it and go with it.
     pub on_demand: bool,
+    /// Whether it was put into a container that ran already; left out where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub attached: bool,
     /// When it was made.
     pub created_at: String,
     /// When a reservation ends by itself.
@@ -167,6 +170,7 @@ impl TryFrom<&v1::Lease> for LeaseEntry {
                 .map(one)
                 .collect::<Result<_, _>>()?,
             on_demand: lease.on_demand,
+            attached: lease.attached,
             created_at: time(lease.created_ms),
             expires_at: lease.expires_ms.map(time),
             fence: FenceParts {

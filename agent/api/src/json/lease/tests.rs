@@ -39,6 +39,7 @@ fn lease_message() -> v1::Lease {
             })
             .into(),
         on_demand: true,
+        attached: false,
         created_ms: NOON,
         expires_ms: None,
         init_pid: Some(4_242),

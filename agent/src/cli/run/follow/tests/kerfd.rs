@@ -209,6 +209,20 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn attach_device(
+        &self,
+        _: Request<v1::AttachDeviceRequest>,
+    ) -> Result<Response<v1::AttachDeviceResponse>, Status> {
+        Err(unasked())
+    }
+
+    async fn detach_device(
+        &self,
+        _: Request<v1::DetachDeviceRequest>,
+    ) -> Result<Response<v1::Lease>, Status> {
+        Err(unasked())
+    }
+
     async fn release_lease(
         &self,
         _: Request<v1::ReleaseLeaseRequest>,
