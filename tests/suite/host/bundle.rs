@@ -40,7 +40,7 @@ impl Bundles {
         }
         let (busybox, _) = static_busybox().expect("a static busybox");
         executable::copy(&busybox, &bin.join("busybox")).expect("a copy");
-        for applet in ["sh", "sleep", "echo", "mknod"] {
+        for applet in ["sh", "sleep", "echo", "mknod", "rm", "ln"] {
             symlink("busybox", bin.join(applet)).expect("a link");
         }
         let unique = world.scratch.path().file_name().expect("a name");

@@ -261,7 +261,7 @@ fn diagonal(world: &mut World, oci: PathBuf, view: Option<PathBuf>, limits: &str
 }
 
 /// A mount namespace with the unified hierarchy alone; it lives as long as the guard.
-fn unified(scratch: &Scratch) -> (ChildGuard, PathBuf) {
+pub fn unified(scratch: &Scratch) -> (ChildGuard, PathBuf) {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", UNIFIED]);
     let log = scratch.join("view.log");

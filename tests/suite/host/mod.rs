@@ -1,5 +1,6 @@
 //! Whole hosts: a real kerfd on a simulated machine, with real containers of a real containerd.
 
+mod attach;
 pub mod browser;
 mod bundle;
 mod cdi;
