@@ -67,6 +67,7 @@ impl Host {
         self.resume_work().await;
         self.load_accounts();
         self.resume_leases().await;
+        self.keep_attachments().await;
         self.bring_back().await;
         let ids: BTreeSet<String> = self.leases.keys().map(ToString::to_string).collect();
         if let Err(error) = self.cdi.keep_only_leases(&ids) {

@@ -75,18 +75,22 @@ fn lease(store: &mut Store) -> LeaseRow {
             folder: "/sys/fs/cgroup/devices/default/c1".into(),
             inode: 77,
         }),
-        attachment: Some(Attachment {
-            phase: Phase::Ending,
-            nodes: vec![Node {
-                path: "/dev/nvidia0".into(),
-                numbers: (195, 0),
-                mode: 0o666,
-                owner: (0, 44),
-            }],
-            made: vec!["/dev/nvidia0".into()],
-            allowed: vec![(195, 0)],
-            was_promised: true,
-        }),
+        attachment: Some(attachment()),
+    }
+}
+
+fn attachment() -> Attachment {
+    Attachment {
+        phase: Phase::Ending,
+        nodes: vec![Node {
+            path: "/dev/nvidia0".into(),
+            numbers: (195, 0),
+            mode: 0o666,
+            owner: (0, 44),
+        }],
+        made: vec!["/dev/nvidia0".into()],
+        allowed: vec![(195, 0)],
+        was_promised: true,
     }
 }
 

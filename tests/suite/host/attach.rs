@@ -98,7 +98,6 @@ fn a_lease_ends_with_its_container_also_while_kerfd_is_away() {
         return;
     };
     let c = &host.name("c");
-    let other = &host.name("other");
     for is_away in [false, true] {
         host.start(c, |_| {});
         let lease = host.attach(c, "1g.10gb");
