@@ -110,7 +110,8 @@ pub fn devices(lease: &Lease) -> Vec<String> {
         Subject::Slice { slice, .. } => slice.to_string(),
         Subject::Gpu { gpu, .. } => gpu.to_string(),
     };
-    lease.subjects.iter().map(name).collect()
+    let others = lease.devices.iter().map(|device| device.name.to_string());
+    lease.subjects.iter().map(name).chain(others).collect()
 }
 
 fn reading(

@@ -1,7 +1,7 @@
 //! CDI files: how a runtime that knows nothing of kerf learns which device nodes a name means.
 //!
 //! `kerf.dev/lease=<id>` exists only while its lease does, and means it as it is: whoever made the lease knows for whom.
-//! Standing names (`kerf.dev/slice=…`, `kerf.dev/gpu=…`) carry a createRuntime hook that takes the lease for the
+//! Standing names (`kerf.dev/slice=…`, `kerf.dev/gpu=…`, `kerf.dev/device=…`) carry a createRuntime hook that takes the lease for the
 //! container or fails the start. Files are replaced by rename, so that a reader never sees half of one.
 
 pub mod check;
@@ -50,6 +50,8 @@ pub enum Class {
     Slice,
     /// Every GPU, in one file.
     Gpu,
+    /// Every device of another maker, in one file.
+    Device,
 }
 
 impl Class {
@@ -59,6 +61,7 @@ impl Class {
             Self::Lease => "lease",
             Self::Slice => "slice",
             Self::Gpu => "gpu",
+            Self::Device => "device",
         }
     }
 

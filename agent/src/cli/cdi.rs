@@ -35,8 +35,8 @@ pub enum Verb {
     },
     /// The documents of what kerfd gives now
     Generate {
-        /// Only these: slice, gpu or lease
-        #[arg(value_name = "CLASS", value_parser = ["slice", "gpu", "lease"])]
+        /// Only these: slice, gpu, device or lease
+        #[arg(value_name = "CLASS", value_parser = ["slice", "gpu", "device", "lease"])]
         class: Option<String>,
         /// Write the files into this folder, in YAML with --output yaml
         #[arg(long, value_name = "DIR")]

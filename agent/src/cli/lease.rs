@@ -164,6 +164,7 @@ fn address(subject: &LeaseSubject) -> Option<PciAddress> {
     match subject {
         LeaseSubject::Slice { id, .. } => Some(id.parse::<SliceId>().ok()?.gpu),
         LeaseSubject::Gpu { pci, .. } => pci.parse().ok(),
+        LeaseSubject::Device { pci, .. } => pci.as_ref()?.parse().ok(),
     }
 }
 
@@ -281,9 +282,9 @@ fn place(share: Option<&LeasedShare>) -> String {
 /// What keeps it apart from others; each kind once.
 fn isolation(lease: &LeaseEntry) -> String {
     let kinds = lease.subjects.iter().map(|subject| match subject {
-        LeaseSubject::Slice { isolation, .. } | LeaseSubject::Gpu { isolation, .. } => {
-            isolation.as_str()
-        }
+        LeaseSubject::Slice { isolation, .. }
+        | LeaseSubject::Gpu { isolation, .. }
+        | LeaseSubject::Device { isolation, .. } => isolation.as_str(),
     });
     let kinds: BTreeSet<&str> = kinds.collect();
     kinds.into_iter().collect::<Vec<&str>>().join(", ")
@@ -296,6 +297,7 @@ pub fn gives(lease: &LeaseEntry) -> String {
             profile, id, share, ..
         } => format!("{profile} {id}{}", place(share.as_ref())),
         LeaseSubject::Gpu { pci, share, .. } => format!("gpu {pci}{}", place(share.as_ref())),
+        LeaseSubject::Device { device, name, .. } => format!("{device} {name}"),
     };
     let channel = lease.imex_channel;
     let channel = channel.map(|channel| format!("IMEX channel {channel}"));

@@ -78,7 +78,7 @@ impl Host {
                 let sandbox = self.sandbox_of(id, container);
                 self.reserved(id, container, sandbox.as_deref(), peer)
             }
-            Some((class @ ("slice" | "gpu"), name)) => {
+            Some((class @ ("slice" | "gpu" | "device"), name)) => {
                 if !policy::may_ask(&self.config.launch.asks, &container.namespace, device) {
                     let namespace = container.namespace.clone();
                     return Err(HostError::NotAllowed {
@@ -88,6 +88,7 @@ impl Host {
                 }
                 let wanted = match class {
                     "slice" => Wanted::Slice(name.to_owned()),
+                    "device" => Wanted::Device(name.to_owned()),
                     _ => Wanted::Gpu(name.to_owned()),
                 };
                 let request = self.reserve_now(wanted, container);

@@ -49,7 +49,7 @@ impl Host {
             cpuset_mems,
             env: device.env,
             mounts: self
-                .driver_files
+                .driver_files_of(lease)
                 .iter()
                 .cloned()
                 .chain(device.mounts)
@@ -107,8 +107,11 @@ impl Host {
             let node = self.channel_node(channel).await?;
             nodes.insert(node.path.clone(), node);
         }
-        let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
-        extra.env.insert(0, visible);
+        if !names.is_empty() {
+            let visible = format!("NVIDIA_VISIBLE_DEVICES={}", names.join(","));
+            extra.env.insert(0, visible);
+        }
+        self.add_devices(lease, &mut nodes, &mut extra)?;
         extra.env.extend(locality::variables(lease));
         // By which a container that has the lease by its CDI name alone is found.
         extra.env.push(format!("KERF_LEASE={}", lease.id));
@@ -179,14 +182,20 @@ impl Host {
     fn whole_device(&self, pci: PciAddress) -> Result<CdiDevice, HostError> {
         let mut device = self.gpu_device(pci)?;
         for path in drm::nodes(&self.config.paths.sysroot, pci) {
-            let node = self.node(&path, None)?;
-            if node.gid != 0 && node.file_mode & 0o006 != 0o006 {
-                device.gids.push(node.gid);
-            }
-            device.nodes.push(node);
+            self.open_node(&mut device, &path)?;
         }
-        device.gids.dedup();
         Ok(device)
+    }
+
+    /// Adds a node, and the group that may open it where not everybody may.
+    pub(super) fn open_node(&self, device: &mut CdiDevice, path: &Path) -> Result<(), HostError> {
+        let node = self.node(path, None)?;
+        let is_for_all = node.file_mode & 0o006 == 0o006;
+        if node.gid != 0 && !is_for_all && !device.gids.contains(&node.gid) {
+            device.gids.push(node.gid);
+        }
+        device.nodes.push(node);
+        Ok(())
     }
 
     /// What opens a GPU: its own node, and those that all GPUs share.
@@ -283,6 +292,7 @@ impl Host {
         if !all.nodes.is_empty() {
             standing.gpus.insert(cdi::ALL.to_owned(), all);
         }
+        standing.devices = self.standing_makers();
         standing.common = self.driver_files.clone();
         standing
     }
@@ -310,7 +320,7 @@ impl Host {
         }
     }
 
-    fn node_trouble(&mut self, error: &HostError) {
+    pub(super) fn node_trouble(&mut self, error: &HostError) {
         if let HostError::Node { path, .. } = error {
             let what = format!("device node {path}");
             self.degrade(&what, error.to_string(), error.hint());

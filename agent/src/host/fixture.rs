@@ -164,6 +164,7 @@ pub fn lease(holder: Holder, subjects: Vec<Subject>) -> Lease {
         id: LeaseId::new(1, [0; 10]),
         fence: Fence(1),
         subjects,
+        devices: Vec::new(),
         holder,
         state: LeaseState::Reserved,
         container: None,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kerf_planner::Pick;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
-use kerf_types::{Ask, LeaseId, ProfileId, SliceId, Timestamp};
+use kerf_types::{Ask, LeaseId, LeasedDevice, ProfileId, SliceId, Timestamp};
 
 use super::written::{Taker, Written};
 use super::{Host, HostError, now};
@@ -37,6 +37,8 @@ pub enum Wanted {
     Slice(String),
     /// This GPU, by address, UUID or index; `all` for every one that is not cut or shared.
     Gpu(String),
+    /// This device of another maker, by its name.
+    Device(String),
 }
 
 impl fmt::Display for Wanted {
@@ -45,12 +47,21 @@ impl fmt::Display for Wanted {
             Self::Ask(ask) => ask.fmt(f),
             Self::Slice(name) => write!(f, "slice={name}"),
             Self::Gpu(name) => write!(f, "gpu={name}"),
+            Self::Device(name) => write!(f, "device={name}"),
         }
     }
 }
 
 /// Shortest time between two looks at the hardware for the sake of asks that find no room.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a lease is to give.
+#[derive(Default)]
+pub(super) struct Gives {
+    pub subjects: Vec<Subject>,
+    pub devices: Vec<LeasedDevice>,
+    pub imex: Option<u32>,
+}
 
 /// A piece of cutting that is done and not yet covered by a lease.
 pub(super) struct Cut {
@@ -96,21 +107,17 @@ impl Host {
             }
         };
         let mut cuts = Vec::new();
-        let subjects = match &request.wanted {
-            Wanted::Ask(ask) => self.serve(ask, request, &mut cuts).await,
-            Wanted::Slice(name) => self.named_slice(name).map(|subject| vec![subject]),
-            Wanted::Gpu(name) if name == cdi::ALL => self.every_gpu(),
-            Wanted::Gpu(name) => self.named_gpu(name).map(|subject| vec![subject]),
-        };
-        let has_cut = !cuts.is_empty() || !self.modes.is_empty();
-        let outcome = match subjects {
-            Ok(subjects) => {
-                let given = (subjects, channel);
-                self.write_lease(request, taker, given, &cuts).await
+        let mut has_cut = false;
+        let outcome = match self.gives(request, &mut cuts).await {
+            Ok(gives) => {
+                let imex = channel;
+                let gives = Gives { imex, ..gives };
+                has_cut = !cuts.is_empty() || !self.modes.is_empty();
+                self.write_lease(request, taker, gives, &cuts).await
             }
             Err(error) => Err(error),
         };
-        let changed = has_cut || !self.modes.is_empty();
+        let changed = has_cut || !cuts.is_empty() || !self.modes.is_empty();
         if outcome.is_err() {
             // The last first, so that the instance that several share goes with the first of them.
             for cut in cuts.into_iter().rev() {
@@ -125,44 +132,6 @@ impl Host {
             false => self.is_unshown |= outcome.is_ok(),
         }
         outcome
-    }
-
-    /// Keeps a promise for longer.
-    pub(super) fn renew(&mut self, id: LeaseId, ttl: Duration) -> Result<(), HostError> {
-        let unknown = || HostError::NoLease { id: id.to_string() };
-        let mut row = self.leases.get(&id).ok_or_else(unknown)?.clone();
-        match row.lease.state {
-            LeaseState::Reserved => {
-                row.lease.expires = Some(expiry(now(), ttl));
-                row.until = Some(BootMoment::now().after(ttl));
-                self.put(row)
-            }
-            LeaseState::Active => Ok(()),
-            LeaseState::Releasing => Err(unknown()),
-        }
-    }
-
-    /// Keeps a promise for longer for the one who made it (`by`) or an operator (`None`).
-    pub(super) fn renew_by_request(
-        &mut self,
-        id: LeaseId,
-        ttl: Duration,
-        by: Option<u32>,
-    ) -> Result<Lease, HostError> {
-        let unknown = || HostError::NoLease { id: id.to_string() };
-        let row = self.leases.get(&id).ok_or_else(unknown)?;
-        refuse_foreign(row, by)?;
-        if row.lease.state == LeaseState::Active {
-            return Err(HostError::Busy {
-                what: format!("lease {id}"),
-                state: "active, and lasts as long as what has it".to_owned(),
-                by: Some(user_of(&row.lease)),
-            });
-        }
-        self.renew(id, ttl)?;
-        self.publish();
-        let row = self.leases.get(&id).ok_or_else(unknown)?;
-        Ok(row.lease.clone())
     }
 
     /// The promise that this container has already: a kerfd that died between a promise and the launch must
@@ -191,7 +160,7 @@ impl Host {
 
     /// What is known may be five seconds old: looks again before saying no, yet not for each of many asks that wait.
     /// Where that was done just now, the no stands.
-    async fn look_again_or(&mut self, error: HostError) -> Result<(), HostError> {
+    pub(super) async fn look_again_or(&mut self, error: HostError) -> Result<(), HostError> {
         let last = self.last_look;
         if last.is_some_and(|last| last.elapsed() < LOOK_AGAIN) {
             return Err(error);
@@ -199,6 +168,34 @@ impl Host {
         self.last_look = Some(Instant::now());
         self.observe_all().await;
         Ok(())
+    }
+
+    /// What is wanted, as it is here; cut where it has to be.
+    async fn gives(&mut self, request: &Reserve, cuts: &mut Vec<Cut>) -> Result<Gives, HostError> {
+        let subjects = match &request.wanted {
+            Wanted::Ask(ask @ Ask::Devices { .. }) => {
+                let devices = self.serve_devices(ask).await?;
+                return Ok(Gives {
+                    devices,
+                    ..Gives::default()
+                });
+            }
+            Wanted::Device(name) => {
+                let devices = vec![self.named_device(name)?];
+                return Ok(Gives {
+                    devices,
+                    ..Gives::default()
+                });
+            }
+            Wanted::Ask(ask) => self.serve(ask, request, cuts).await?,
+            Wanted::Slice(name) => vec![self.named_slice(name)?],
+            Wanted::Gpu(name) if name == cdi::ALL => self.every_gpu()?,
+            Wanted::Gpu(name) => vec![self.named_gpu(name)?],
+        };
+        Ok(Gives {
+            subjects,
+            ..Gives::default()
+        })
     }
 
     async fn serve(

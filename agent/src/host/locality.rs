@@ -8,20 +8,22 @@ use std::collections::BTreeSet;
 use kerf_partitioner::sysfs::cpus::CpuSet;
 use kerf_partitioner::topology::{self, Cpuset, Nearby, Nearest};
 use kerf_types::lease::{Lease, Subject};
-use kerf_types::{Inventory, PciAddress};
+use kerf_types::{Inventory, LeasedDevice, PciAddress};
 
 /// Interfaces and disks nearest to what a lease is about to give. Worked out once, for the lease keeps it.
-pub(super) fn nearby(host: &Inventory, subjects: &[Subject]) -> Nearby {
-    Nearest::of(host).to(&gpus(subjects))
+pub(super) fn nearby(host: &Inventory, subjects: &[Subject], devices: &[LeasedDevice]) -> Nearby {
+    Nearest::of(host).to(&places(subjects, devices))
 }
 
 /// The accelerators that a lease is about, wholly or in part.
 pub(super) fn devices(lease: &Lease) -> BTreeSet<PciAddress> {
-    gpus(&lease.subjects)
+    places(&lease.subjects, &lease.devices)
 }
 
-fn gpus(subjects: &[Subject]) -> BTreeSet<PciAddress> {
-    subjects.iter().map(Subject::gpu).collect()
+fn places(subjects: &[Subject], devices: &[LeasedDevice]) -> BTreeSet<PciAddress> {
+    let gpus = subjects.iter().map(Subject::gpu);
+    let others = devices.iter().filter_map(|device| device.pci);
+    gpus.chain(others).collect()
 }
 
 /// Variables that name what is nearest, for programs that choose by name (`NCCL_IB_HCA`, UCX). What there is none of

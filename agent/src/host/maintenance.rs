@@ -21,7 +21,7 @@ use kerf_types::lease::Lease;
 use super::publish::Standing;
 use super::recover::STARTING;
 use super::vgpu::VgpuRefusal;
-use super::{Degraded, Host, HostError, now, record};
+use super::{Degraded, Host, HostError, locality, now, record};
 use crate::errors::chain;
 use crate::store::Store;
 
@@ -180,7 +180,11 @@ impl Host {
         }
         let in_the_way = |lease: &&Lease| {
             let mut subjects = lease.subjects.iter();
-            gpus.is_none_or(|gpus| subjects.any(|subject| self.is_on_any(subject, gpus)))
+            let mut functions = lease.devices.iter().filter_map(|device| device.pci);
+            gpus.is_none_or(|gpus| {
+                subjects.any(|subject| self.is_on_any(subject, gpus))
+                    || functions.any(|pci| gpus.contains(&pci))
+            })
         };
         let leases = self.leases.values().map(|row| &row.lease);
         let by: Vec<String> = leases.filter(in_the_way).map(who).collect();
@@ -347,7 +351,7 @@ fn who(lease: &Lease) -> String {
         Some(container) => format!("container {container}"),
         None => lease.holder.to_string(),
     };
-    let gpus: BTreeSet<PciAddress> = lease.subjects.iter().map(|one| one.gpu()).collect();
+    let gpus = locality::devices(lease);
     let gpus: Vec<String> = gpus.iter().map(ToString::to_string).collect();
     format!(
         "GPU {} by {holder} (lease {}, {})",

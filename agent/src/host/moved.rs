@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_types::lease::{Lease, Subject};
-use kerf_types::{Gpu, GpuUuid, Inventory, PciAddress};
+use kerf_types::{Gpu, GpuUuid, Inventory, LeasedDevice, PciAddress};
 
 use super::Host;
 use super::observe::gpu_name;
@@ -38,6 +38,14 @@ pub fn is_on(subject: &Subject, gpu: &Gpu) -> bool {
 pub fn conflict(one: &Subject, other: &Subject) -> bool {
     let is_moved = one.gpu() != other.gpu() && board(one) == board(other);
     is_moved || one.conflicts(other)
+}
+
+/// Whether a lease holds any of these, or what would be given together with one of them.
+pub fn conflicts(lease: &Lease, subjects: &[Subject], devices: &[LeasedDevice]) -> bool {
+    let mut own = lease.subjects.iter();
+    let mut others = lease.devices.iter();
+    own.any(|a| subjects.iter().any(|b| conflict(a, b)))
+        || others.any(|a| devices.iter().any(|b| a.conflicts(b)))
 }
 
 /// Why it is not certain what a lease is on: its board is elsewhere, or another one is in its place. One that is gone

@@ -14,7 +14,7 @@ pub const KUBERNETES: &str = "k8s.io";
 /// Patterns of what containers may ask for, by containerd namespace (`[launch.asks]`).
 pub type Asks = BTreeMap<String, Vec<String>>;
 
-/// Whether containers of a namespace may ask for this: an ask, or a standing CDI name (`slice=…`, `gpu=…`).
+/// Whether containers of a namespace may ask for this: an ask, or a standing CDI name (`slice=…`, `gpu=…`, `device=…`).
 ///
 /// A namespace that the host's configuration does not name may not ask at all: in `k8s.io`, say, only a lease
 /// that kerf issued counts.
@@ -74,6 +74,9 @@ pub(super) fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
         let mode = subject.share().map(|share| share.mode);
         *counts.entry((name, mode)).or_default() += 1;
     }
+    for device in &lease.devices {
+        *counts.entry((device.kind.to_string(), None)).or_default() += 1;
+    }
     let mut wanted = counts.iter().map(|((name, mode), count)| match mode {
         Some(mode) => format!("{name},{mode}"),
         None if lease.imex.is_some() => format!("{name}:{count},imex"),
@@ -131,6 +134,7 @@ fn covers_plain(pattern: &str, ask: Ask) -> bool {
     match ask {
         Ask::Slice { profile, count } => covers_named(pattern, &profile.to_string(), count),
         Ask::Gpus { count, only: _ } => covers_named(pattern, "gpu", count),
+        Ask::Devices { kind, count, .. } => covers_named(pattern, kind.as_str(), count),
         // Less isolation is another thing than what a pattern without the word allows.
         Ask::Share { mode, of } => match pattern.rsplit_once(',') {
             Some((pattern, word)) if word == mode.as_str() => matches(pattern, &of.to_string()),

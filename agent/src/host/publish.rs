@@ -24,7 +24,9 @@ use crate::errors::chain;
 pub(super) struct Standing {
     pub slices: BTreeMap<String, CdiDevice>,
     pub gpus: BTreeMap<String, CdiDevice>,
-    /// What every container gets with any of them.
+    /// Those of other makers.
+    pub devices: BTreeMap<String, CdiDevice>,
+    /// What every container gets with any of NVIDIA's.
     pub common: Vec<MountEntry>,
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Found {
 impl Standing {
     /// Whether no name stands.
     pub fn is_empty(&self) -> bool {
-        self.slices.is_empty() && self.gpus.is_empty()
+        self.slices.is_empty() && self.gpus.is_empty() && self.devices.is_empty()
     }
 
     /// Everything of both; where both have a name, the newer one.
@@ -47,6 +49,7 @@ impl Standing {
         let mut both = self.clone();
         both.slices.extend(newer.slices.clone());
         both.gpus.extend(newer.gpus.clone());
+        both.devices.extend(newer.devices.clone());
         both.common.clone_from(&newer.common);
         both
     }
@@ -141,12 +144,14 @@ impl Host {
     pub(super) async fn cdi_documents(&mut self) -> Result<Vec<(String, Document)>, HostError> {
         let standing = self.standing_devices().await;
         let mut documents = Vec::new();
-        for (class, devices) in [
-            (Class::Slice, &standing.slices),
-            (Class::Gpu, &standing.gpus),
+        let common = standing.common.as_slice();
+        for (class, devices, common) in [
+            (Class::Slice, &standing.slices, common),
+            (Class::Gpu, &standing.gpus, common),
+            (Class::Device, &standing.devices, &[]),
         ] {
             if !devices.is_empty() {
-                let document = self.cdi.document(class, devices, &standing.common);
+                let document = self.cdi.document(class, devices, common);
                 documents.push((cdi::file_name(class, ""), document.map_err(HostError::Cdi)?));
             }
         }
@@ -158,7 +163,8 @@ impl Host {
             };
             let id = lease.id.to_string();
             let devices = BTreeMap::from([(id.clone(), device)]);
-            let document = self.cdi.document(Class::Lease, &devices, &standing.common);
+            let common = self.driver_files_of(&lease);
+            let document = self.cdi.document(Class::Lease, &devices, common);
             let name = cdi::file_name(Class::Lease, &id);
             documents.push((name, document.map_err(HostError::Cdi)?));
         }
@@ -168,7 +174,7 @@ impl Host {
     /// Writes the CDI name of a lease that has one, or had one. Without its device it stands for nothing.
     pub(super) async fn name_again(&mut self, lease: &Lease) {
         if let Ok(device) = self.lease_device(lease).await
-            && let Err(error) = self.write_lease_name(lease.id, &device)
+            && let Err(error) = self.write_lease_name(lease, &device)
         {
             self.degrade("cdi", chain(&error), "check paths.cdi_dir");
         }
@@ -180,18 +186,19 @@ impl Host {
             return;
         }
         let mut written = Ok(());
+        let others = known.map(|known| &known.devices);
         let known = known.filter(|known| known.common == wanted.common);
+        let common = wanted.common.as_slice();
+        let slices = known.map(|known| &known.slices);
+        let gpus = known.map(|known| &known.gpus);
         let classes = [
-            (
-                Class::Slice,
-                &wanted.slices,
-                known.map(|known| &known.slices),
-            ),
-            (Class::Gpu, &wanted.gpus, known.map(|known| &known.gpus)),
+            (Class::Slice, &wanted.slices, slices, common),
+            (Class::Gpu, &wanted.gpus, gpus, common),
+            (Class::Device, &wanted.devices, others, &[]),
         ];
-        for (class, devices, known) in classes {
+        for (class, devices, known, common) in classes {
             if written.is_ok() && known != Some(devices) {
-                written = self.cdi.write_standing(class, devices, &wanted.common);
+                written = self.cdi.write_standing(class, devices, common);
             }
         }
         match written {

@@ -151,7 +151,9 @@ impl Host {
                 left.push(subject.clone());
             }
         }
-        if left.is_empty() {
+        let devices = self.clean_devices(&lease).await;
+        reasons.extend(devices.as_ref().err().map(|error| chain(error)));
+        if left.is_empty() && devices.is_ok() {
             if self.forget(&lease).is_ok() {
                 self.recovered(&what);
                 self.recovered(&attached::named(id));

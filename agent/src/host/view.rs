@@ -200,6 +200,12 @@ pub fn usage<'a>(
             usage.gpus.insert(gpu.pci, lease.holder.to_string());
         }
     }
+    for lease in leases.clone() {
+        // An AMD GPU keeps its modes while a lease is on it or on a part of it.
+        for pci in lease.devices.iter().filter_map(|device| device.pci) {
+            usage.gpus.insert(pci, lease.holder.to_string());
+        }
+    }
     SharedView::note(shared, leases, &mut usage);
     usage
 }

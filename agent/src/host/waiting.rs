@@ -79,7 +79,7 @@ impl Wish {
         };
         match wanted? {
             Wanted::Ask(ask) => Some(ask.clone()),
-            Wanted::Slice(_) | Wanted::Gpu(_) => None,
+            Wanted::Slice(_) | Wanted::Gpu(_) | Wanted::Device(_) => None,
         }
     }
 

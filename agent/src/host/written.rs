@@ -4,9 +4,9 @@
 use std::io;
 
 use kerf_types::lease::{Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, LeaseId, Timestamp};
+use kerf_types::{ContainerRef, LeaseId, LeasedDevice, Timestamp};
 
-use super::grant::{Cut, expiry};
+use super::grant::{Cut, Gives, expiry};
 use super::{Host, HostError, Reserve, locality, moved, now};
 use crate::cdi::CdiDevice;
 use crate::errors::chain;
@@ -43,9 +43,9 @@ pub(super) struct Owed {
 
 impl Host {
     /// Gives a lease its CDI name.
-    pub(super) fn write_lease_name(&self, id: LeaseId, device: &CdiDevice) -> io::Result<()> {
-        self.cdi
-            .write_lease(&id.to_string(), device, &self.driver_files)
+    pub(super) fn write_lease_name(&self, lease: &Lease, device: &CdiDevice) -> io::Result<()> {
+        let files = self.driver_files_of(lease);
+        self.cdi.write_lease(&lease.id.to_string(), device, files)
     }
 
     /// Writes down a new lease, as a promise or as what its taker has from now on.
@@ -53,21 +53,26 @@ impl Host {
         &mut self,
         request: &Reserve,
         taker: Option<&Taker>,
-        (subjects, imex): (Vec<Subject>, Option<u32>),
+        Gives {
+            subjects,
+            devices,
+            imex,
+        }: Gives,
         cuts: &[Cut],
     ) -> Result<Written, HostError> {
-        self.refuse_conflict(&subjects)?;
+        self.refuse_conflict(&subjects, &devices)?;
         self.spare_vgpus_of(&subjects).await?;
         if taker.is_some() {
             self.see_standing(&subjects).await?;
         }
         let created = now();
         let fence = self.write_fast(Store::next_fence)?;
-        let nearby = locality::nearby(&self.inventory, &subjects);
+        let nearby = locality::nearby(&self.inventory, &subjects, &devices);
         let lease = Lease {
             id: new_lease_id(created)?,
             fence,
             subjects,
+            devices,
             holder: request.holder.clone(),
             state: taker.map_or(LeaseState::Reserved, |_| LeaseState::Active),
             container: taker.map(|taker| taker.container.clone()),
@@ -112,12 +117,13 @@ impl Host {
     }
 
     /// A choice is made from the table of leases, so a conflict is a fault of ours; better refuse than share.
-    fn refuse_conflict(&self, subjects: &[Subject]) -> Result<(), HostError> {
-        let conflict = self.leases.values().map(|row| &row.lease).find(|lease| {
-            let mut given = lease.subjects.iter();
-            given.any(|a| subjects.iter().any(|b| moved::conflict(a, b)))
-        });
-        match conflict {
+    fn refuse_conflict(
+        &self,
+        subjects: &[Subject],
+        devices: &[LeasedDevice],
+    ) -> Result<(), HostError> {
+        let mut leases = self.leases.values().map(|row| &row.lease);
+        match leases.find(|lease| moved::conflicts(lease, subjects, devices)) {
             None => Ok(()),
             Some(lease) => Err(HostError::Busy {
                 what: "what was chosen".to_owned(),
@@ -135,7 +141,7 @@ impl Host {
         work: &[i64],
     ) -> Result<(), HostError> {
         let id = row.lease.id;
-        self.write_lease_name(id, device).map_err(HostError::Cdi)?;
+        self.write_lease_name(&row.lease, device).map_err(HostError::Cdi)?;
         if let Err(error) = self.put_new(&row, work) {
             drop(self.cdi.remove_lease(&id.to_string()));
             return Err(error);
@@ -183,7 +189,7 @@ impl Host {
             let Some(device) = name else {
                 continue;
             };
-            if let Err(error) = self.write_lease_name(lease, &device) {
+            if let Err(error) = self.write_lease_name(&row.lease, &device) {
                 failed = Some(HostError::Cdi(error));
                 let name = Some(device);
                 self.owed.push(Owed { lease, name });

@@ -186,6 +186,7 @@ pub(super) fn wanted(ask: &str) -> Result<Wanted, Status> {
     Ok(match ask.split_once('=') {
         Some(("slice", name)) => Wanted::Slice(name.to_owned()),
         Some(("gpu", name)) => Wanted::Gpu(name.to_owned()),
+        Some(("device", name)) => Wanted::Device(name.to_owned()),
         _ => Wanted::Ask(ask.parse::<Ask>().map_err(HostError::Invalid)?),
     })
 }

@@ -5,7 +5,10 @@ mod vgpu;
 
 use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, HistoryOutcome};
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, Fence, LeaseId, Placement, Share, SharingMode, SliceId, Timestamp};
+use kerf_types::{
+    ContainerRef, DeviceKind, Fence, LeaseId, LeasedDevice, Placement, Share, SharingMode, SliceId,
+    Timestamp,
+};
 
 use super::{
     HISTORY_KEPT, KeptLayout, LeaseRow, MaintenanceRow, Origin, PendingLaunch, Store, StoreError,
@@ -47,6 +50,12 @@ fn lease(store: &mut Store) -> LeaseRow {
                 }),
             },
         ],
+        devices: vec![LeasedDevice {
+            kind: DeviceKind::AmdPartition,
+            name: "0000:c1:00.0-renderD129".parse().expect("a name"),
+            pci: "0000:c1:00.0".parse().ok(),
+            board: Some("f00dcafe".to_owned()),
+        }],
         holder: Holder::User { uid: 1000 },
         state: LeaseState::Active,
         container: Some(ContainerRef::try_new("default", "c1").expect("a container")),

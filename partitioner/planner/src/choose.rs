@@ -224,8 +224,8 @@ pub fn choose(
         }),
         Ask::Capability(requirement) => capability::choose(views, usage, rings, requirement),
         Ask::Share { mode, of } => share::choose(views, usage, *mode, of),
-        // One in another reads from no text.
-        Ask::Imex(_) => Err(Shortage {
+        // One in another reads from no text; devices of other makers are chosen by whoever knows them.
+        Ask::Imex(_) | Ask::Devices { .. } => Err(Shortage {
             available: 0,
             unmet: None,
             reasons: Vec::new(),

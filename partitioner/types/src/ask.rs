@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::bytes::Bytes;
+use crate::device::DeviceKind;
 use crate::profile::ProfileName;
 use crate::sharing::SharingMode;
 use crate::{Gpu, ParseError};
@@ -42,6 +43,16 @@ pub enum Ask {
         mode: SharingMode,
         /// Which device.
         of: Shareable,
+    },
+    /// Devices of other makers than NVIDIA (`amd-gpu`, `amd-gpu:2,same=numa`, `amd-partition:4`). The kind stands for the
+    /// maker, since no program runs on the devices of two.
+    Devices {
+        /// What they are.
+        kind: DeviceKind,
+        /// How many, at least 1.
+        count: u32,
+        /// Which they may be.
+        only: Box<Constraints>,
     },
     /// Whole GPUs with an IMEX channel of their own (`gpu,imex`, `gpu:4,imex`, `nvlink:4,imex`). What is in it is
     /// [`Ask::Gpus`], or an [`Ask::Capability`] with `nvlink`: memory of a slice is nobody's to reach from another host.
@@ -122,7 +133,8 @@ impl FromStr for Ask {
                 "an accelerator ask",
                 text,
                 "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, gpu:4,same=numa,nic=pix,avoid=0, \
-                 gpu,mps and gpu,time-slice for a share, or gpu:4,imex for whole GPUs with an IMEX channel",
+                 gpu,mps and gpu,time-slice for a share, gpu:4,imex for whole GPUs with an IMEX channel, or \
+                 amd-gpu:2 for devices of other makers",
             )
         };
         let error = || fault::of(text).unwrap_or_else(unknown);
@@ -157,6 +169,14 @@ impl Ask {
         if let Some(count) = text.strip_prefix("gpu:") {
             return parse_count(count).map(gpus);
         }
+        let (word, count) = text.split_once(':').unwrap_or((text, "1"));
+        if let Some(kind) = DeviceKind::from_ask(word) {
+            return Some(Self::Devices {
+                kind,
+                count: parse_count(count)?,
+                only: Box::default(),
+            });
+        }
         if text.starts_with(|first: char| first.is_ascii_digit()) {
             let (name, count) = text.split_once(':').unwrap_or((text, "1"));
             return Some(Self::Slice {
@@ -171,6 +191,7 @@ impl Ask {
     fn constrained(mut self, bound: Constraints) -> Option<Self> {
         match &mut self {
             Self::Gpus { only, .. }
+            | Self::Devices { only, .. }
             | Self::Capability(Requirement {
                 nvlink: Some(_),
                 only,
@@ -190,6 +211,7 @@ impl Ask {
     pub fn constraints(&self) -> Option<&Constraints> {
         match self {
             Self::Gpus { only, .. }
+            | Self::Devices { only, .. }
             | Self::Capability(Requirement {
                 nvlink: Some(_),
                 only,
@@ -216,7 +238,7 @@ impl Ask {
         match self {
             Self::Gpus { .. } => true,
             Self::Capability(requirement) => requirement.nvlink.is_some(),
-            Self::Slice { .. } | Self::Share { .. } | Self::Imex(_) => false,
+            Self::Slice { .. } | Self::Share { .. } | Self::Imex(_) | Self::Devices { .. } => false,
         }
     }
 
@@ -294,6 +316,10 @@ impl fmt::Display for Ask {
             Self::Slice { profile, count } => write!(f, "{profile}:{count}"),
             Self::Gpus { count, only } => {
                 write!(f, "gpu:{count}")?;
+                only.terms().try_for_each(|term| write!(f, ",{term}"))
+            }
+            Self::Devices { kind, count, only } => {
+                write!(f, "{kind}:{count}")?;
                 only.terms().try_for_each(|term| write!(f, ",{term}"))
             }
             Self::Capability(requirement) => requirement.fmt(f),

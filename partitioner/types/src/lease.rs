@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use crate::device::LeasedDevice;
 use crate::ids::{ContainerRef, Fence, GpuUuid, JobId, LeaseId, MigUuid, SliceId};
 use crate::pci::PciAddress;
 use crate::placement::Placement;
@@ -191,8 +192,10 @@ pub struct Lease {
     pub id: LeaseId,
     /// Its fence: larger than that of every lease before it on this host.
     pub fence: Fence,
-    /// What it is about; several for an ask like `gpu:2`.
+    /// What it is about of NVIDIA's; several for an ask like `gpu:2`, none for devices of other makers.
     pub subjects: Vec<Subject>,
+    /// What it gives besides: devices of other makers, and what goes with them.
+    pub devices: Vec<LeasedDevice>,
     /// For whom.
     pub holder: Holder,
     /// State.

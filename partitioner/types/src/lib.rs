@@ -9,6 +9,7 @@ pub mod amd;
 pub mod ask;
 pub mod bytes;
 pub mod compute;
+pub mod device;
 pub mod fabric;
 pub mod host;
 pub mod host_record;
@@ -35,6 +36,7 @@ pub use amd::{AmdGpu, AmdWish, ComputePartition, MemoryPartition};
 pub use ask::Ask;
 pub use bytes::Bytes;
 pub use compute::ComputeProfile;
+pub use device::{DeviceKind, DeviceName, LeasedDevice};
 pub use host::{HostId, HostName};
 pub use host_record::HostRecord;
 pub use ids::{

@@ -10,6 +10,7 @@ use crate::{
 };
 
 mod constraints;
+mod device;
 mod map;
 mod sharing;
 

@@ -38,7 +38,7 @@ pub enum ClaimError {
     #[error("the arguments of the hook are wrong")]
     Usage,
     /// The device is not one that can be claimed.
-    #[error("{device:?} is not slice=NAME, gpu=NAME or lease=ID")]
+    #[error("{device:?} is not slice=NAME, gpu=NAME, device=NAME or lease=ID")]
     Device {
         /// The device as given.
         device: String,
@@ -116,7 +116,7 @@ pub fn parse(args: &[OsString]) -> Result<Arguments, ClaimError> {
         _ => return Err(ClaimError::Usage),
     };
     let device = device.to_string_lossy().into_owned();
-    let name = ["slice=", "gpu=", "lease="]
+    let name = ["slice=", "gpu=", "device=", "lease="]
         .iter()
         .find_map(|class| device.strip_prefix(class));
     // The characters of a CDI device name, which is where the argument comes from.

@@ -13,6 +13,7 @@ fn what_can_be_claimed() {
     assert_eq!(parsed.socket, Some("/s".into()));
     assert_eq!(parsed.device, "slice=gpu0-1g.10gb_3");
     arguments("gpu=GPU-1:0").expect("a GPU");
+    arguments("device=0000:c1:00.0-renderD129").expect("a device");
     arguments("lease=0198c0de-0000-7000-8000-000000000001").expect("a lease");
     for wrong in ["", "--socket /s", "--socket /s a b", "--other /s gpu=0"] {
         let error = arguments(wrong).expect_err(wrong);

@@ -56,7 +56,7 @@ pub struct LaunchRequest {
     /// The value of annotation `kerf.dev/lease`.
     #[serde(default)]
     pub lease: Option<String>,
-    /// The device that a hook claims: `slice=<name>`, `gpu=<name>` or `lease=<id>`.
+    /// The device that a hook claims: `slice=<name>`, `gpu=<name>`, `device=<name>` or `lease=<id>`.
     #[serde(default)]
     pub claim: Option<String>,
     /// The container's init as the OCI state names it; hooks only.

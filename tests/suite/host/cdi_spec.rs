@@ -90,8 +90,11 @@ pub fn faults(document: &Value) -> Vec<String> {
         }
         let edits = &device["containerEdits"];
         faults.extend(edit_faults(name, edits));
+        if list(edits, "additionalGids").next().is_some() {
+            needs = "0.7.0";
+        }
         let host_path = list(edits, "deviceNodes").any(|node| !node["hostPath"].is_null());
-        if host_path || !letter(name) {
+        if needs < "0.5.0" && (host_path || !letter(name)) {
             needs = "0.5.0";
         }
     }
@@ -195,6 +198,12 @@ fn edit(edits: &Value, spec: &mut Value) {
         push(
             &mut spec["linux"]["resources"]["devices"],
             json!({ "allow": true, "type": "c", "major": major, "minor": minor, "access": access }),
+        );
+    }
+    for group in list(edits, "additionalGids") {
+        push(
+            &mut spec["process"]["user"]["additionalGids"],
+            group.clone(),
         );
     }
     for entry in list(edits, "env") {

@@ -184,7 +184,7 @@ pub fn gpus(lease: &Lease) -> Vec<String> {
     let subjects = lease.subjects.iter();
     let gpu = subjects.filter_map(|one| match one.subject.as_ref()? {
         Subject::Gpu(gpu) => Some(gpu.pci.clone()),
-        Subject::Slice(_) => None,
+        Subject::Slice(_) | Subject::Device(_) => None,
     });
     gpu.collect()
 }

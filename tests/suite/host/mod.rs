@@ -24,6 +24,7 @@ mod isolation;
 mod layouts;
 mod locality;
 mod maintenance;
+mod makers;
 mod matrix;
 mod metrics;
 mod nri;

@@ -1,6 +1,7 @@
 //! Leases as the API shows them. There is no way back: a lease is made by its owner alone and read from its
 //! store, never from a message.
 
+use kerf_types::LeasedDevice;
 use kerf_types::lease::{Lease, Subject};
 use kerf_types::profile::cdi_name;
 
@@ -15,7 +16,12 @@ impl From<&Lease> for v1::Lease {
             state: lease.state.as_str().to_owned(),
             holder: lease.holder.to_string(),
             container: lease.container.as_ref().map(ToString::to_string),
-            subjects: lease.subjects.iter().map(Into::into).collect(),
+            subjects: lease
+                .subjects
+                .iter()
+                .map(Into::into)
+                .chain(lease.devices.iter().map(Into::into))
+                .collect(),
             on_demand: lease.on_demand,
             attached: lease.attached,
             created_ms: lease.created.0,
@@ -62,6 +68,21 @@ impl From<&Subject> for v1::LeaseSubject {
             subject: Some(subject),
             share,
             isolation,
+        }
+    }
+}
+
+impl From<&LeasedDevice> for v1::LeaseSubject {
+    fn from(device: &LeasedDevice) -> Self {
+        let subject = lease_subject::LeasedDevice {
+            kind: device.kind.to_string(),
+            name: device.name.to_string(),
+            pci: device.pci.map(|pci| pci.to_string()),
+        };
+        Self {
+            subject: Some(lease_subject::Subject::Device(subject)),
+            share: None,
+            isolation: device.kind.isolation().to_string(),
         }
     }
 }

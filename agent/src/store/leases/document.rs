@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use kerf_types::lease::{Holder, InitProcess, Lease, Subject};
-use kerf_types::{ContainerRef, Fence, ParseError, Placement, Share, SliceId, Timestamp};
+use kerf_types::{
+    ContainerRef, Fence, LeasedDevice, ParseError, Placement, Share, SliceId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use super::attachment::AttachmentDocument;
@@ -18,6 +20,9 @@ pub(super) struct Document {
     fence: u64,
     state: String,
     subjects: Vec<SubjectDocument>,
+    /// Devices of other makers. Apart, so that a kerfd that knows none reads the rest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    devices: Vec<DeviceDocument>,
     holder: HolderDocument,
     container: Option<(String, String)>,
     init: Option<ProcessDocument>,
@@ -74,6 +79,16 @@ enum SubjectDocument {
     },
 }
 
+#[derive(Debug, Serialize, Deserialize)]
+struct DeviceDocument {
+    kind: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pci: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    board: Option<String>,
+}
+
 /// A place on a shared device.
 #[derive(Debug, Serialize, Deserialize)]
 struct ShareDocument {
@@ -112,6 +127,7 @@ impl From<&LeaseRow> for Document {
             fence: lease.fence.0,
             state: lease.state.as_str().to_owned(),
             subjects: lease.subjects.iter().map(SubjectDocument::from).collect(),
+            devices: lease.devices.iter().map(DeviceDocument::from).collect(),
             holder: HolderDocument::from(&lease.holder),
             container: lease
                 .container
@@ -177,6 +193,11 @@ impl TryFrom<Document> for LeaseRow {
             .into_iter()
             .map(Subject::try_from)
             .collect();
+        let devices: Result<Vec<_>, _> = document
+            .devices
+            .into_iter()
+            .map(LeasedDevice::try_from)
+            .collect();
         let container = document
             .container
             .map(|(namespace, id)| ContainerRef::try_new(&namespace, &id))
@@ -185,6 +206,7 @@ impl TryFrom<Document> for LeaseRow {
             id: document.id.parse()?,
             fence: Fence(document.fence),
             subjects: subjects?,
+            devices: devices?,
             holder: Holder::try_from(document.holder)?,
             state: document.state.parse()?,
             container,
@@ -216,6 +238,30 @@ impl TryFrom<Document> for LeaseRow {
                 .cgroup
                 .map(|(folder, inode)| Cgroup { folder, inode }),
             attachment: document.attachment.map(Attachment::from),
+        })
+    }
+}
+
+impl From<&LeasedDevice> for DeviceDocument {
+    fn from(device: &LeasedDevice) -> Self {
+        Self {
+            kind: device.kind.to_string(),
+            name: device.name.to_string(),
+            pci: device.pci.map(|pci| pci.to_string()),
+            board: device.board.clone(),
+        }
+    }
+}
+
+impl TryFrom<DeviceDocument> for LeasedDevice {
+    type Error = ParseError;
+
+    fn try_from(document: DeviceDocument) -> Result<Self, ParseError> {
+        Ok(Self {
+            kind: document.kind.parse()?,
+            name: document.name.parse()?,
+            pci: document.pci.map(|pci| pci.parse()).transpose()?,
+            board: document.board,
         })
     }
 }

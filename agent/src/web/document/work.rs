@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kerf_api::json::web::{Job, Jobs, Lease, Subject};
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::lease::{self, Holder};
-use kerf_types::{JobId, LeaseId};
+use kerf_types::{JobId, LeaseId, LeasedDevice};
 
 use crate::host::HostView;
 use crate::store::{JobRow, Placed};
@@ -83,12 +83,26 @@ pub(super) fn leases(view: &HostView, holders: &Holders) -> Vec<Lease> {
             .subjects
             .iter()
             .map(|one| subject(view, one))
+            .chain(lease.devices.iter().map(device))
             .collect(),
         on_demand: lease.on_demand,
         created_at: lease.created.to_string(),
         expires_at: lease.expires.map(|time| time.to_string()),
     };
     view.leases.iter().map(one).collect()
+}
+
+/// A device of another maker: its kind in the place of a profile, and its name in that of a slice.
+fn device(device: &LeasedDevice) -> Subject {
+    let name = device.name.to_string();
+    Subject {
+        gpu_index: None,
+        pci: device
+            .pci
+            .map_or_else(|| name.clone(), |pci| pci.to_string()),
+        profile: Some(device.kind.to_string()),
+        slice: Some(name),
+    }
 }
 
 fn subject(view: &HostView, subject: &lease::Subject) -> Subject {

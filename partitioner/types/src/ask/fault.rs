@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 
 use super::{COUNT_LIMIT, Feature, GpuRef, IMEX, NicWithin, Same, parse_count};
-use crate::{Bytes, ParseError, ProfileName, SharingMode};
+use crate::{Bytes, DeviceKind, ParseError, ProfileName, SharingMode};
 
 /// Words that are terms by themselves or begin one, each with the question that it may have been.
-const WORDS: [(&str, &str); 13] = [
+const WORDS: [(&str, &str); 15] = [
     ("gpu", "did you mean gpu, or gpu:2 for several?"),
     ("memory", "did you mean memory>=20GiB?"),
     ("bf16", "did you mean bf16?"),
@@ -33,6 +33,11 @@ const WORDS: [(&str, &str); 13] = [
     (
         "imex",
         "did you mean imex, for a channel, as in gpu:4,imex?",
+    ),
+    ("amd-gpu", "did you mean amd-gpu, or amd-gpu:2 for several?"),
+    (
+        "amd-partition",
+        "did you mean amd-partition, or amd-partition:2 for several?",
     ),
 ];
 
@@ -59,7 +64,9 @@ pub(super) fn of(text: &str) -> Option<ParseError> {
             .iter()
             .any(|head| term.starts_with(head))
     };
-    let is_whole = |term: &str| term.starts_with("gpu") || term.starts_with("nvlink:");
+    let is_device = |term: &str| DeviceKind::from_ask(head_of(term)).is_some();
+    let is_whole =
+        |term: &str| term.starts_with("gpu") || term.starts_with("nvlink:") || is_device(term);
     let (bound, shared) = (
         terms().find(binds),
         terms().any(|term| term.parse::<SharingMode>().is_ok()),
@@ -88,9 +95,17 @@ fn term(term: &str) -> Option<ParseError> {
             "write it in one word: gpu:4,same=numa",
         );
     }
-    let (head, value) = term.split_at(term.find(['=', ':', '>', '<']).unwrap_or(term.len()));
+    let (head, value) = term.split_at(head_of(term).len());
     match (head, value) {
         ("gpu", "") => None,
+        (kind, count) if DeviceKind::from_ask(kind).is_some() => match count.strip_prefix(':') {
+            Some(count) => wrong_count(term, count),
+            None if count.is_empty() => None,
+            None => wrong(
+                "a number of devices after a colon",
+                "write amd-gpu:2 for two",
+            ),
+        },
         ("gpu" | "nvlink", _) => match value.strip_prefix(':') {
             Some(count) => wrong_count(term, count),
             None if head == "gpu" && value.starts_with('=') => wrong(
@@ -116,6 +131,11 @@ fn term(term: &str) -> Option<ParseError> {
         _ if term.starts_with(|first: char| first.is_ascii_digit()) => slices(term),
         _ => word(term),
     }
+}
+
+/// The word that a term begins with.
+fn head_of(term: &str) -> &str {
+    term.split(['=', ':', '>', '<']).next().unwrap_or(term)
 }
 
 fn wrong_count(term: &str, count: &str) -> Option<ParseError> {
@@ -148,8 +168,7 @@ fn word(term: &str) -> Option<ParseError> {
     if is_feature || term == IMEX || term.parse::<SharingMode>().is_ok() || term.len() > LONGEST {
         return None;
     }
-    let head = term.split(['=', ':', '>', '<']).next().unwrap_or(term);
-    let head = head.to_ascii_lowercase();
+    let head = head_of(term).to_ascii_lowercase();
     let near = WORDS
         .iter()
         .map(|(known, hint)| (distance(&head, known), known.len(), hint));

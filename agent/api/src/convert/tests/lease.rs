@@ -1,7 +1,9 @@
 //! Leases on the wire.
 
 use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, Fence, Share, SharingMode, SliceId, Timestamp};
+use kerf_types::{
+    ContainerRef, DeviceKind, Fence, LeasedDevice, Share, SharingMode, SliceId, Timestamp,
+};
 
 use crate::example::{cut_gpu, place};
 use crate::v1;
@@ -15,18 +17,6 @@ const SECOND: Share = Share {
 #[test]
 fn a_lease_is_shown_whole() {
     let gpu = cut_gpu();
-    let id = SliceId {
-        gpu: gpu.pci,
-        placement: place(6, 1),
-        compute: None,
-    };
-    let slice = Subject::Slice {
-        slice: id,
-        profile: "1g.10gb".parse().expect("a profile"),
-        parent: gpu.uuid.clone(),
-        uuid: "MIG-1".parse().expect("a UUID"),
-        share: None,
-    };
     let container = ContainerRef::try_new("default", "web-1").expect("a container");
     let lease = Lease {
         id: "0192f0a4-5c1e-7000-8000-00000000002a"
@@ -34,13 +24,14 @@ fn a_lease_is_shown_whole() {
             .expect("an id"),
         fence: Fence::new(1, 42),
         subjects: vec![
-            slice,
+            slice(),
             Subject::Gpu {
                 gpu: gpu.pci,
                 uuid: gpu.uuid,
                 share: Some(SECOND),
             },
         ],
+        devices: vec![board()],
         holder: Holder::Container(container.clone()),
         state: LeaseState::Active,
         container: Some(container),
@@ -74,14 +65,44 @@ fn a_lease_is_shown_whole() {
     let [
         v1::lease_subject::Subject::Slice(slice),
         v1::lease_subject::Subject::Gpu(gpu),
+        v1::lease_subject::Subject::Device(device),
     ] = &ids[..]
     else {
-        panic!("a slice and a GPU expected, found {ids:?}");
+        panic!("a slice, a GPU and a device expected, found {ids:?}");
     };
+    assert_eq!(device.kind, "amd-gpu");
+    assert_eq!(device.pci.as_deref(), Some("0000:c1:00.0"));
     assert_eq!(
         (slice.id.as_str(), gpu.pci.as_str()),
         ("0000:1b:00.0-6-1", "0000:1b:00.0")
     );
+}
+
+/// A slice of the example's GPU, as a whole.
+fn slice() -> Subject {
+    let gpu = cut_gpu();
+    let id = SliceId {
+        gpu: gpu.pci,
+        placement: place(6, 1),
+        compute: None,
+    };
+    Subject::Slice {
+        slice: id,
+        profile: "1g.10gb".parse().expect("a profile"),
+        parent: gpu.uuid,
+        uuid: "MIG-1".parse().expect("a UUID"),
+        share: None,
+    }
+}
+
+/// A device of another maker.
+fn board() -> LeasedDevice {
+    LeasedDevice {
+        kind: DeviceKind::AmdGpu,
+        name: "0000:c1:00.0".parse().expect("a name"),
+        pci: "0000:c1:00.0".parse().ok(),
+        board: None,
+    }
 }
 
 /// The slice is had alone, the GPU is shared; and what was nearest is told.
@@ -94,7 +115,10 @@ fn told_of_shares(message: &v1::Lease) {
         (subject.isolation.as_str(), share)
     });
     let shares: Vec<_> = shares.collect();
-    assert_eq!(shares, [("hardware", None), ("mps", Some((1, 4)))]);
+    assert_eq!(
+        shares,
+        [("hardware", None), ("mps", Some((1, 4))), ("device", None)]
+    );
     let nearest = [&message.nearest_nics, &message.nearest_nvme];
     assert_eq!(nearest, [&["mlx5_0"], &["nvme0"]]);
 }

@@ -79,6 +79,11 @@ fn ask(text: &str) -> Result<Ask, ConvertError> {
                        hosts tell of none; containers of this host have one by their annotation or by a lease";
             Err(ConvertError::new("accelerator", Fault::Conflict { why }))
         }
+        Ask::Devices { .. } => {
+            let why = "a job gets NVIDIA's slices and GPUs: records of hosts tell of no others; containers of this host \
+                       have them by their annotation or by a lease";
+            Err(ConvertError::new("accelerator", Fault::Conflict { why }))
+        }
         ask => Ok(ask),
     }
 }

@@ -120,6 +120,17 @@ pub enum LeaseSubject {
         /// `device`, `mps` or `time-slice`.
         isolation: String,
     },
+    /// A device of another maker, or a part of one.
+    Device {
+        /// What it is: `amd-gpu`, `amd-partition`.
+        device: String,
+        /// Its name.
+        name: String,
+        /// The PCI function that it is, or lies on; null where the kernel does not say.
+        pci: Option<String>,
+        /// `device`, or `compute` for a part.
+        isolation: String,
+    },
 }
 
 impl TryFrom<&v1::ListLeasesResponse> for Leases {
@@ -207,6 +218,12 @@ impl TryFrom<&v1::LeaseSubject> for LeaseSubject {
                 pci: gpu.pci,
                 uuid: gpu.uuid,
                 share,
+                isolation,
+            },
+            Subject::Device(device) => Self::Device {
+                device: device.kind,
+                name: device.name,
+                pci: device.pci,
                 isolation,
             },
         })

@@ -5,7 +5,7 @@ use crate::json::show::{NOON, message, pretty, text};
 use crate::v1;
 
 fn lease_message() -> v1::Lease {
-    use v1::lease_subject::{LeasedGpu, LeasedSlice, Subject};
+    use v1::lease_subject::{LeasedDevice, LeasedGpu, LeasedSlice, Subject};
     let slice = LeasedSlice {
         id: text("0000:1b:00.0-6-1"),
         profile: text("1g.10gb"),
@@ -16,6 +16,11 @@ fn lease_message() -> v1::Lease {
         pci: text("0000:43:00.0"),
         uuid: text("GPU-2"),
     };
+    let device = LeasedDevice {
+        kind: text("amd-partition"),
+        name: text("0000:c1:00.0-renderD129"),
+        pci: Some(text("0000:c1:00.0")),
+    };
     let share = v1::Share {
         mode: text("mps"),
         index: 1,
@@ -24,6 +29,7 @@ fn lease_message() -> v1::Lease {
     let subjects = [
         (Subject::Slice(slice), None, "hardware"),
         (Subject::Gpu(gpu), Some(share), "mps"),
+        (Subject::Device(device), None, "compute"),
     ];
     v1::Lease {
         id: text("0192f0a4-5c1e-7000-8000-00000000002a"),
@@ -83,6 +89,13 @@ fn leases() {
               "uuid": "GPU-2",
               "share": { "mode": "mps", "index": 1, "of": 4 },
               "isolation": "mps"
+            },
+            {
+              "kind": "device",
+              "device": "amd-partition",
+              "name": "0000:c1:00.0-renderD129",
+              "pci": "0000:c1:00.0",
+              "isolation": "compute"
             }
           ],
           "on_demand": true,

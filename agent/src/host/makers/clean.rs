@@ -1,0 +1,61 @@
+//! Whether anybody uses a device: asked of its driver where that tells, and of `/proc` for whoever has a node of it open.
+//!
+//! A device is given when nobody does, and given again when nobody does any more. Nodes that all devices of a driver
+//! share say nothing of one device. Ends nobody.
+
+use kerf_types::LeasedDevice;
+use kerf_types::lease::Lease;
+
+use super::offer::Offer;
+use crate::host::{Host, HostError};
+use crate::process::holders::{Seen, Wanted};
+
+/// Who has nodes open.
+pub(super) struct Users(Seen);
+
+impl Users {
+    /// Who uses a device, in words. A process that does not let itself be looked at (the init of a sandbox, say) counts for
+    /// nothing: it would keep every device from everybody. Those of a lease's own container are gone with its cgroup
+    /// before this is asked.
+    pub fn of(&self, offer: &Offer) -> Option<String> {
+        let told = offer.processes.first().map(|pid| format!("process {pid}"));
+        let mut holders = self.0.holders.iter();
+        let holder = holders.find(|one| offer.nodes.iter().any(|node| one.holds.contains(node)));
+        let seen = || holder.map(|one| format!("process {} ({})", one.pid, one.command));
+        told.or_else(seen)
+    }
+}
+
+impl Host {
+    /// Looks for whoever has these open. Blocks for as long as `/proc` takes, some ten milliseconds for a thousand
+    /// processes; the other tasks of this thread go on meanwhile.
+    pub(super) fn users_of<'o>(&self, offers: impl IntoIterator<Item = &'o Offer>) -> Users {
+        let nodes = offers.into_iter().flat_map(|offer| &offer.nodes);
+        let nodes: Vec<&str> = nodes.map(String::as_str).collect();
+        if nodes.is_empty() {
+            return Users(Seen::default());
+        }
+        let wanted = Wanted::nodes(&self.config.paths.sysroot, nodes.into_iter());
+        Users(tokio::task::block_in_place(|| wanted.seen()))
+    }
+
+    /// Makes sure that nobody is left on what a lease has given. What is not there any more is nobody's.
+    pub(in crate::host) async fn clean_devices(&mut self, lease: &Lease) -> Result<(), HostError> {
+        self.look_at_devices(lease).await;
+        let all = self.offers();
+        let is_in = |offer: &&Offer, device: &LeasedDevice| offer.device.name == device.name;
+        for device in &lease.devices {
+            let Some(offer) = all.iter().find(|offer| is_in(offer, device)) else {
+                continue;
+            };
+            if let Some(by) = self.users_of([offer]).of(offer) {
+                return Err(HostError::Busy {
+                    what: device.to_string(),
+                    state: "still in use".to_owned(),
+                    by: Some(by),
+                });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Devices of other makers than NVIDIA: each container has those of its lease and no others, as the kernel says it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::path::PathBuf;
+
+use kerf_api::v1::lease_subject::{LeasedDevice, Subject};
+use kerf_tests::{bins, process};
+use nix::sys::stat::{major, minor};
+
+use super::bundle::Bundles;
+use super::cdi::{file, with_device};
+use super::cdi_spec::{device_names, faults, read};
+use super::isolation::{lease_of, own, probe, probe_by};
+use super::said::{kerf, text};
+use super::world::{Node, World, names};
+
+/// The group that may open render nodes here; udev gives them to one, and its number is the distribution's.
+const RENDER: u32 = 7_107;
+
+/// Every character device of the machine in these folders of its `/dev`, for nobody but root and one group.
+fn nodes(world: &World, folders: &[&str]) -> Vec<Node> {
+    let dev = world.kerfd.sysroot().join("dev");
+    let mut nodes = Vec::new();
+    for folder in folders {
+        for name in names(&dev.join(folder)) {
+            let path = dev.join(folder).join(&name);
+            let facts = path.symlink_metadata().expect("it is there");
+            if facts.file_type().is_char_device() {
+                chown(&path, None, Some(RENDER)).expect("root gives it away");
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).expect("root may");
+                let name = PathBuf::from(folder).join(name);
+                nodes.push(Node {
+                    name: name.display().to_string(),
+                    major: major(facts.rdev()),
+                    minor: minor(facts.rdev()),
+                });
+            }
+        }
+    }
+    nodes
+}
+
+/// The devices of a container's lease.
+fn devices(world: &World, id: &str) -> Vec<LeasedDevice> {
+    let subjects = lease_of(world, id).subjects.into_iter();
+    let device = subjects.map(|one| match one.subject {
+        Some(Subject::Device(device)) => device,
+        other => panic!("a device, not {other:?}"),
+    });
+    device.collect()
+}
+
+/// What the AMD GPU at an address has under `/dev`, by the machine's `/sys` and not by kerfd.
+fn of_amd(world: &World, pci: &str) -> BTreeSet<String> {
+    let drm = format!("sys/bus/pci/devices/{pci}/drm");
+    let own = names(&world.kerfd.sysroot().join(drm)).into_iter();
+    let own = own.filter(|name| name.starts_with("card") || name.starts_with("renderD"));
+    let own = own.map(|name| format!("dri/{name}"));
+    own.chain(["kfd".to_owned()]).collect()
+}
+
+/// The container has the nodes' group, and ROCr is told of its GPUs by their ids.
+fn assert_is_told(world: &World, id: &str, devices: &[LeasedDevice]) {
+    let script = "cat /proc/1/environ; echo; grep Groups: /proc/1/status";
+    let seen = world.exec(id, script);
+    let groups = seen.lines().find(|line| line.starts_with("Groups:"));
+    let mut groups = groups.expect("groups").split_whitespace();
+    assert!(groups.any(|group| group == RENDER.to_string()), "{seen}");
+    assert!(!seen.contains("NVIDIA_VISIBLE_DEVICES"), "{seen}");
+    let mut entries = seen.split('\0');
+    let visible = entries.find_map(|entry| entry.trim().strip_prefix("ROCR_VISIBLE_DEVICES="));
+    let visible = visible.expect("ROCr is told").split(',');
+    let unique_id = |device: &LeasedDevice| {
+        let path = format!("sys/bus/pci/devices/{}/unique_id", device.name);
+        let id = fs::read_to_string(world.kerfd.sysroot().join(path)).expect("an id");
+        format!("GPU-{}", id.trim().to_uppercase())
+    };
+    assert_eq!(
+        visible.map(str::to_owned).collect::<BTreeSet<_>>(),
+        devices.iter().map(unique_id).collect()
+    );
+}
+
+fn layout(world: &World, compute: &str) -> PathBuf {
+    let path = world.scratch.join(format!("{compute}.yaml"));
+    let rules = format!("rules:\n- {{gpus: [0], amd: {{compute: {compute}}}}}\n");
+    fs::write(&path, rules).expect("written");
+    path
+}
+
+#[test]
+fn amd_gpus_are_leased_with_their_nodes_groups_and_names() {
+    let Some(mut world) = World::new("mi300x8", "") else {
+        return;
+    };
+    let nodes = nodes(&world, &["", "dri"]);
+    assert!(nodes.len() > 8 * 2, "{nodes:?}");
+    world.start("one", "amd-gpu");
+    world.start("three", "amd-gpu:3,same=numa");
+    let mut given = BTreeSet::new();
+    for (id, count) in [("one", 1), ("three", 3)] {
+        let devices = devices(&world, id);
+        assert_eq!(devices.len(), count);
+        let mut expected = BTreeSet::new();
+        for device in &devices {
+            assert_eq!(device.kind, "amd-gpu");
+            assert!(given.insert(device.name.clone()), "{device:?} twice");
+            expected.extend(of_amd(&world, &device.name));
+        }
+        assert_eq!(expected.len(), 1 + 2 * count, "{expected:?}");
+        assert_eq!(own(&probe(&world, id, &nodes)), expected, "{id}");
+        assert_is_told(&world, id, &devices);
+    }
+    // Four are left; over a kill of kerfd none is given twice.
+    world.kerfd.kill9().expect("it goes");
+    world.kerfd.restart().expect("it comes back");
+    let asks = [("kerf.dev/accelerator", "amd-gpu:5")];
+    let refused = world.refuse("five", &asks);
+    assert!(
+        refused.contains("4 of 8 amd-gpu may serve it now"),
+        "{refused}"
+    );
+    assert!(refused.contains("leased to container"), "{refused}");
+    world.start("rest", "amd-gpu:4");
+    let rest = devices(&world, "rest");
+    assert!(
+        rest.iter().all(|one| !given.contains(&one.name)),
+        "{rest:?}"
+    );
+    for id in ["one", "three", "rest"] {
+        world.end(id);
+    }
+    world.until_no_leases();
+    let never = world.refuse("never", &[("kerf.dev/accelerator", "amd-gpu:9")]);
+    assert!(never.contains("this host has 8 amd-gpu"), "{never}");
+}
+
+#[test]
+fn partitions_are_leased_one_by_one_and_hold_their_gpu_in_its_mode() {
+    let Some(world) = World::new("mi300x8", "") else {
+        return;
+    };
+    let asks = [("kerf.dev/accelerator", "amd-partition")];
+    let refused = world.refuse("early", &asks);
+    assert!(refused.contains("is cut into partitions"), "{refused}");
+    kerf(&world, &["apply", text(&layout(&world, "cpx"))]).ends(0);
+    let nodes = nodes(&world, &["", "dri"]);
+    world.start("five", "amd-partition:5");
+    world.start("one", "amd-partition");
+    let mut given = BTreeSet::new();
+    for (id, count) in [("five", 5), ("one", 1)] {
+        let seen = own(&probe(&world, id, &nodes));
+        let mut expected = BTreeSet::from(["kfd".to_owned()]);
+        for device in devices(&world, id) {
+            let (_, node) = device.name.split_once("-renderD").expect("a render node");
+            expected.insert(format!("dri/renderD{node}"));
+            assert!(given.insert(device.name.clone()), "{device:?} twice");
+        }
+        assert_eq!(expected.len(), 1 + count);
+        assert_eq!(seen, expected, "{id}");
+    }
+    let three = world.refuse("three", &[("kerf.dev/accelerator", "amd-partition:3")]);
+    assert!(three.contains("2 of 8 amd-partition"), "{three}");
+    let whole = world.refuse("whole", &[("kerf.dev/accelerator", "amd-gpu,include=0")]);
+    assert!(whole.contains("leased to container"), "{whole}");
+    let spx = layout(&world, "spx");
+    let refused = kerf(&world, &["apply", text(&spx)]);
+    assert!(
+        refused.err.contains("is in use by container"),
+        "{refused:?}"
+    );
+    refused.ends(1);
+    world.end("five");
+    world.end("one");
+    world.until_no_leases();
+    kerf(&world, &["apply", text(&spx)]).ends(0);
+}
+
+#[test]
+fn a_standing_name_of_another_maker_serves_one_container() {
+    let Some(world) = World::new("mi300x8", "") else {
+        return;
+    };
+    let nodes = nodes(&world, &["", "dri"]);
+    world.until("the new rights in the file", || {
+        let document = read(&file(&world.kerfd, "device"));
+        document.is_some_and(|document| document.to_string().contains(&RENDER.to_string()))
+    });
+    let document = read(&file(&world.kerfd, "device")).expect("a file");
+    assert_eq!(faults(&document), Vec::<String>::new());
+    let names = device_names(&document);
+    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(document["kind"], "kerf.dev/device");
+    let name = names.first().expect("eight");
+    let bundles = Bundles::new(&world);
+    let spec = |id: &str| with_device(&bundles, &world, id, "device", name);
+    bundles.runc("first", &spec("first")).ok();
+    let lease = world.lease();
+    assert_eq!(lease.state, "active");
+    let seen = probe_plain(&bundles, "first", &nodes);
+    assert_eq!(seen, of_amd(&world, name));
+    let second = bundles.runc("second", &spec("second"));
+    let error = second.error();
+    assert!(
+        error.contains(&format!("amd-gpu {name} is leased")),
+        "{error}"
+    );
+    let lease_file = format!("kerf.dev-lease-{}.json", lease.id);
+    let document = read(&world.kerfd.cdi().join(lease_file)).expect("its own file");
+    assert_eq!(faults(&document), Vec::<String>::new());
+    bundles.end("first");
+    world.until_no_leases();
+}
+
+/// What a container of plain runc may do with these.
+fn probe_plain(bundles: &Bundles, id: &str, nodes: &[Node]) -> BTreeSet<String> {
+    let runc = bins::system("runc").expect("runc");
+    let exec = |script: &str| {
+        let mut command = bundles.command(&runc);
+        process::run(command.args(["exec", id, "sh", "-c", script])).expect("it runs")
+    };
+    own(&probe_by(id, nodes, exec))
+}
