@@ -26,6 +26,8 @@ pub struct Adjustment {
     pub cpus: Option<String>,
     /// Memory nodes, likewise.
     pub mems: Option<String>,
+    /// Whether its processes may lock memory without a bound.
+    pub memlock_unlimited: bool,
 }
 
 /// A bind mount.
@@ -70,12 +72,26 @@ impl From<Adjustment> for wire::ContainerAdjustment {
                 .map(|(key, value)| wire::KeyValue { key, value })
                 .collect(),
             linux: linux(adjustment.devices, adjustment.cpus, adjustment.mems),
+            rlimits: match adjustment.memlock_unlimited {
+                true => vec![memlock()],
+                false => Vec::new(),
+            },
             cdi_devices: adjustment
                 .cdi
                 .into_iter()
                 .map(|name| wire::CdiDevice { name })
                 .collect(),
         }
+    }
+}
+
+/// No bound on locked memory, in the words of an OCI configuration: engines put the entry there as it is. RLIM_INFINITY of
+/// 64-bit Linux (include/uapi/asm-generic/resource.h).
+fn memlock() -> wire::PosixRlimit {
+    wire::PosixRlimit {
+        r#type: "RLIMIT_MEMLOCK".to_owned(),
+        hard: u64::MAX,
+        soft: u64::MAX,
     }
 }
 
@@ -143,7 +159,22 @@ mod tests {
         });
         let pairs = [("-b", ""), ("a", "1")].map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(wire.annotations, pairs.into());
+        assert_eq!(wire.rlimits, []);
         let cpu = wire.linux.and_then(|linux| linux.resources?.cpu).unwrap();
         assert_eq!((cpu.cpus.as_str(), cpu.mems.as_str()), ("", "1"));
+    }
+
+    #[test]
+    fn locked_memory_is_a_limit_of_the_process() {
+        let wire = wire::ContainerAdjustment::from(Adjustment {
+            memlock_unlimited: true,
+            ..Adjustment::default()
+        });
+        let limits = wire.rlimits.iter();
+        let limits: Vec<(&str, u64, u64)> = limits
+            .map(|limit| (limit.r#type.as_str(), limit.hard, limit.soft))
+            .collect();
+        assert_eq!(limits, [("RLIMIT_MEMLOCK", u64::MAX, u64::MAX)]);
+        assert_eq!(wire.linux, None);
     }
 }

@@ -21,6 +21,8 @@ pub(super) fn adjustment(
         cpus: grant.cpuset_cpus.clone().filter(|_| !container.has_cpus),
         mems: grant.cpuset_mems.clone().filter(|_| !container.has_mems),
         env: variables(&grant.env),
+        // No CDI document can say it, so it is said here in any case.
+        memlock_unlimited: grant.memlock_unlimited,
         ..Adjustment::default()
     };
     if container.annotations.contains_key(ASK_ACCELERATOR) {
@@ -118,7 +120,15 @@ mod tests {
             (made.cpus.as_deref(), made.mems.as_deref()),
             (Some("0-3"), Some("0"))
         );
-        assert!(made.without.is_empty());
+        assert!(made.without.is_empty() && !made.memlock_unlimited);
+        let grant = Grant {
+            memlock_unlimited: true,
+            ..grant()
+        };
+        for takes_cdi in [true, false] {
+            let made = adjustment(&grant, takes_cdi, &Container::default());
+            assert!(made.expect("an adjustment").memlock_unlimited);
+        }
     }
 
     #[test]
