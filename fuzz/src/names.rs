@@ -76,7 +76,7 @@ pub fn ask(bytes: &[u8]) {
         return;
     };
     match &ask {
-        Ask::Slice { count, .. } | Ask::Gpus { count, .. } => {
+        Ask::Slice { count, .. } | Ask::Gpus { count, .. } | Ask::Devices { count, .. } => {
             assert!((1..=112).contains(count));
         }
         Ask::Capability(wish) => {

@@ -39,6 +39,9 @@ pub struct CdiDevice {
     pub env: Vec<String>,
     /// Groups that may open its nodes, where not everybody may.
     pub gids: Vec<u32>,
+    /// Whether a program locks memory without a bound to use it. No document says so: the specification has no member
+    /// for limits.
+    pub memlock: bool,
 }
 
 /// The classes of names that kerf gives.

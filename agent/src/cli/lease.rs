@@ -286,7 +286,7 @@ fn isolation(lease: &LeaseEntry) -> String {
         | LeaseSubject::Gpu { isolation, .. }
         | LeaseSubject::Device { isolation, .. } => isolation.as_str(),
     });
-    let kinds: BTreeSet<&str> = kinds.collect();
+    let kinds: BTreeSet<&str> = kinds.filter(|kind| !kind.is_empty()).collect();
     kinds.into_iter().collect::<Vec<&str>>().join(", ")
 }
 

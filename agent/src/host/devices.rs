@@ -1,6 +1,7 @@
 //! The device nodes, environment and mounts that a lease stands for.
 
 mod drm;
+pub(super) mod rdma;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -55,6 +56,7 @@ impl Host {
                 .chain(device.mounts)
                 .collect(),
             additional_gids: device.gids,
+            memlock_unlimited: device.memlock,
             ..Grant::default()
         }
     }

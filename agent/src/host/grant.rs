@@ -8,9 +8,8 @@ use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{Ask, LeaseId, LeasedDevice, ProfileId, SliceId, Timestamp};
 
 use super::written::{Taker, Written};
-use super::{Host, HostError, now};
+use super::{Host, HostError};
 use crate::cdi;
-use crate::process::BootMoment;
 use crate::store::LeaseRow;
 
 /// A wish for devices.
@@ -26,6 +25,8 @@ pub struct Reserve {
     pub by: Option<u32>,
     /// How long it may wait for room that others have now.
     pub wait: Duration,
+    /// Whether the interfaces that its ask binds (`nic=`) come with it, if the policy has a word in that.
+    pub nics: bool,
 }
 
 /// What is wanted.
@@ -109,7 +110,12 @@ impl Host {
         let mut cuts = Vec::new();
         let mut has_cut = false;
         let outcome = match self.gives(request, &mut cuts).await {
-            Ok(gives) => {
+            Ok(mut gives) => {
+                if request.nics {
+                    let (subjects, devices) = (&gives.subjects, &gives.devices);
+                    let nics = self.interfaces_for(&request.wanted, subjects, devices);
+                    gives.devices.extend(nics);
+                }
                 let imex = channel;
                 let gives = Gives { imex, ..gives };
                 has_cut = !cuts.is_empty() || !self.modes.is_empty();

@@ -185,6 +185,8 @@ impl Host {
 
     /// The reservation for a container that comes at this moment.
     pub(super) fn reserve_now(&self, wanted: Wanted, container: &ContainerRef) -> Reserve {
+        let (asks, ask) = (&self.config.launch.asks, wanted.to_string());
+        let nics = policy::may_have_nics(asks, &container.namespace, &ask);
         Reserve {
             wanted,
             holder: Holder::Container(container.clone()),
@@ -192,6 +194,7 @@ impl Host {
             by: None,
             // Whoever launches waits in the queue as a whole.
             wait: Duration::ZERO,
+            nics,
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) fn devices(lease: &Lease) -> BTreeSet<PciAddress> {
 
 fn places(subjects: &[Subject], devices: &[LeasedDevice]) -> BTreeSet<PciAddress> {
     let gpus = subjects.iter().map(Subject::gpu);
-    let others = devices.iter().filter_map(|device| device.pci);
+    let others = devices.iter().filter_map(LeasedDevice::accelerator);
     gpus.chain(others).collect()
 }
 

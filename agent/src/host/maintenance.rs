@@ -14,9 +14,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use kerf_api::json::history::{HistoryKind, Requester};
-use kerf_types::PciAddress;
 use kerf_types::inventory::Health;
 use kerf_types::lease::Lease;
+use kerf_types::{LeasedDevice, PciAddress};
 
 use super::publish::Standing;
 use super::recover::STARTING;
@@ -180,7 +180,7 @@ impl Host {
         }
         let in_the_way = |lease: &&Lease| {
             let mut subjects = lease.subjects.iter();
-            let mut functions = lease.devices.iter().filter_map(|device| device.pci);
+            let mut functions = lease.devices.iter().filter_map(LeasedDevice::accelerator);
             gpus.is_none_or(|gpus| {
                 subjects.any(|subject| self.is_on_any(subject, gpus))
                     || functions.any(|pci| gpus.contains(&pci))

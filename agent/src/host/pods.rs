@@ -162,6 +162,7 @@ impl Host {
             let ask = ask.to_owned();
             return Err(HostError::NotAllowed { namespace, ask });
         }
+        let nics = policy::may_have_nics(&self.config.launch.asks, &namespace, ask);
         let wanted = Wanted::Ask(ask.parse::<Ask>()?);
         let holder = who.holder();
         let (ttl, words) = (self.config.launch.reservation_ttl, wanted.to_string());
@@ -183,6 +184,7 @@ impl Host {
             // The engine of pods waits two seconds at most, and starts the next try by itself.
             wait: Duration::ZERO,
             by: None,
+            nics,
         };
         Ok((self.reserve(&request).await?.id, true))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::ask::Constraints;
 use kerf_types::lease::{Holder, Lease, Subject};
-use kerf_types::{Ask, ContainerRef, SharingMode};
+use kerf_types::{Ask, ContainerRef, DeviceKind, SharingMode};
 
 use kerf_types::pattern::matches;
 
@@ -74,7 +74,11 @@ pub(super) fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
         let mode = subject.share().map(|share| share.mode);
         *counts.entry((name, mode)).or_default() += 1;
     }
-    for device in &lease.devices {
+    for device in lease
+        .devices
+        .iter()
+        .filter(|device| device.kind != DeviceKind::Nic)
+    {
         *counts.entry((device.kind.to_string(), None)).or_default() += 1;
     }
     let mut wanted = counts.iter().map(|((name, mode), count)| match mode {
@@ -82,7 +86,28 @@ pub(super) fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
         None if lease.imex.is_some() => format!("{name}:{count},imex"),
         None => format!("{name}:{count}"),
     });
-    wanted.all(|ask| may_ask(asks, namespace, &ask))
+    let mut devices = lease.devices.iter();
+    let has_nic = devices.any(|device| device.kind == DeviceKind::Nic);
+    wanted.all(|ask| {
+        // Which level bound them is not kept, and one that is allowed will do.
+        let mut levels = ["pix", "pxb", "phb", "node"].into_iter();
+        let with_nic = |level| may_have_nics(asks, namespace, &format!("{ask},nic={level}"));
+        match has_nic {
+            true => levels.any(with_nic),
+            false => may_ask(asks, namespace, &ask),
+        }
+    })
+}
+
+/// Whether containers of a namespace get the interfaces that an ask binds: where a pattern that covers it has `nic=` in
+/// it, such as `gpu:8,nic=*`, or is `*`. Others get the accelerators beside them and nothing of the interfaces.
+pub fn may_have_nics(asks: &Asks, namespace: &str, ask: &str) -> bool {
+    let says =
+        |pattern: &str| pattern == "*" || pattern.split(',').any(|term| term.starts_with("nic="));
+    let patterns = asks.get(namespace).into_iter().flatten();
+    patterns
+        .filter(|pattern| says(pattern))
+        .any(|pattern| covers(pattern, ask))
 }
 
 /// Whether one pattern of `[launch.asks]` covers an ask.
@@ -91,8 +116,8 @@ pub(super) fn may_have(asks: &Asks, namespace: &str, lease: &Lease) -> bool {
 /// for everything. A share is covered by a pattern with its word: `gpu,mps`, `3g.*,mps`, `*,time-slice`; an IMEX channel
 /// likewise: `gpu:8,imex`. Asks by capability and CDI names are matched as they are written, in canonical form.
 ///
-/// `same=` and `nic=` in an ask take nothing that it could not have had without them, so a pattern without them covers
-/// them; in a pattern they are a condition. Whoever names GPUs decides which one it gets, and that is another thing:
+/// `same=` and `nic=` in an ask take no accelerator that it could not have had without them, so a pattern without them
+/// covers them; in a pattern they are a condition, and `nic=` gives the interfaces as well ([`may_have_nics`]). Whoever names GPUs decides which one it gets, and that is another thing:
 /// `include=` and `avoid=` are covered by a pattern with the word alone, such as `gpu:4,include=*,avoid=*`.
 fn covers(pattern: &str, ask: &str) -> bool {
     if pattern == "*" {

@@ -8,8 +8,8 @@ use kerf_planner::{Usage, Use};
 use kerf_types::inventory::GpuProcess;
 use kerf_types::lease::{Lease, SliceState, Subject};
 use kerf_types::{
-    CiId, ComputeInstance, Gpu, GpuInstance, GpuUuid, HostMap, Inventory, MigUuid, PciAddress,
-    ProfileName, SliceId, Timestamp,
+    CiId, ComputeInstance, Gpu, GpuInstance, GpuUuid, HostMap, Inventory, LeasedDevice, MigUuid,
+    PciAddress, ProfileName, SliceId, Timestamp,
 };
 
 use super::layout::Sight;
@@ -202,7 +202,7 @@ pub fn usage<'a>(
     }
     for lease in leases.clone() {
         // An AMD GPU keeps its modes while a lease is on it or on a part of it.
-        for pci in lease.devices.iter().filter_map(|device| device.pci) {
+        for pci in lease.devices.iter().filter_map(LeasedDevice::accelerator) {
             usage.gpus.insert(pci, lease.holder.to_string());
         }
     }

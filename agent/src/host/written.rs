@@ -86,6 +86,9 @@ impl Host {
             created,
             expires: taker.is_none().then(|| expiry(created, request.ttl)),
         };
+        if taker.is_some() {
+            self.look_at_devices(&lease).await;
+        }
         let device = self.lease_device(&lease).await?;
         let row = LeaseRow {
             lease: lease.clone(),
@@ -141,7 +144,8 @@ impl Host {
         work: &[i64],
     ) -> Result<(), HostError> {
         let id = row.lease.id;
-        self.write_lease_name(&row.lease, device).map_err(HostError::Cdi)?;
+        self.write_lease_name(&row.lease, device)
+            .map_err(HostError::Cdi)?;
         if let Err(error) = self.put_new(&row, work) {
             drop(self.cdi.remove_lease(&id.to_string()));
             return Err(error);

@@ -94,6 +94,8 @@ async fn devices(
         ttl,
         by: None,
         wait: Duration::ZERO,
+        // A job's policy has no word for them.
+        nics: false,
     };
     let begun = Instant::now();
     let outcome = inner

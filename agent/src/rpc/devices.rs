@@ -58,6 +58,8 @@ impl Service {
             ttl: self.config.borrow().config.launch.reservation_ttl,
             by: Some(peer.uid),
             wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
+            // The bound of locked memory of a process that runs is not to be taken away.
+            nics: false,
         };
         let lease = self.host.ask(|reply| Command::Reserve { request, reply });
         let id = lease.await?.id;

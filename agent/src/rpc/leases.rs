@@ -11,7 +11,7 @@ use super::Service;
 use super::auth::{Peer, Role};
 use super::status::with_hint;
 use crate::cdi::spec::Document;
-use crate::host::policy::may_ask;
+use crate::host::policy::{self, may_ask};
 use crate::host::{Command, Exec, HostError, Reserve, Under, Wanted, locality};
 use crate::process;
 
@@ -36,12 +36,18 @@ impl Service {
             Holder::Container(container.map_err(invalid)?)
         };
         self.check_ask(peer, &holder, &request.ask)?;
+        let nics = match &holder {
+            Holder::Container(container) => self.may_have_nics(&container.namespace, &request.ask),
+            // Who takes it up has to be allowed them.
+            Holder::User { .. } | Holder::Job(_) | Holder::Pod { .. } => true,
+        };
         let request = Reserve {
             wanted,
             holder,
             ttl: self.ttl(request.ttl_seconds)?,
             by: Some(peer.uid),
             wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
+            nics,
         };
         let lease = self
             .host
@@ -108,6 +114,7 @@ impl Service {
                 ttl: self.ttl(0)?,
                 by: Some(peer.uid),
                 wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
+                nics: peer.role == Role::Admin || self.may_have_nics("", &request.ask),
             })
         };
         let request = Exec {
@@ -150,6 +157,11 @@ impl Service {
             format!("launch.asks does not let namespace {namespace:?} ask for {ask:?}"),
             "an operator can add it to [launch.asks] in kerf.toml, or make the lease",
         ))
+    }
+
+    fn may_have_nics(&self, namespace: &str, ask: &str) -> bool {
+        let loaded = self.config.borrow();
+        policy::may_have_nics(&loaded.config.launch.asks, namespace, ask)
     }
 
     /// The CDI documents of what stands now.

@@ -128,6 +128,7 @@ pub async fn carry_out(host: &HostHandle, runtime: &Runtime, op: &Op) -> Result<
                 ttl: TTL,
                 by: None,
                 wait: Duration::ZERO,
+                nics: false,
             };
             host.ask(|reply| Command::Reserve { request, reply })
                 .await

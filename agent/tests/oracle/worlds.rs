@@ -98,6 +98,7 @@ impl World {
                 mounts: own,
                 env,
                 gids,
+                memlock: false,
             },
             common,
         }

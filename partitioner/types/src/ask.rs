@@ -134,7 +134,7 @@ impl FromStr for Ask {
                 text,
                 "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, gpu:4,same=numa,nic=pix,avoid=0, \
                  gpu,mps and gpu,time-slice for a share, gpu:4,imex for whole GPUs with an IMEX channel, or \
-                 amd-gpu:2 for devices of other makers",
+                 amd-gpu:2, amd-partition, intel-gpu, gaudi, neuron and tpu for devices of other makers",
             )
         };
         let error = || fault::of(text).unwrap_or_else(unknown);

@@ -17,39 +17,63 @@ pub enum DeviceKind {
     AmdGpu,
     /// One partition of an AMD GPU that is cut into several.
     AmdPartition,
+    /// A GPU of Intel's that xe or i915 serves.
+    IntelGpu,
+    /// An accelerator of Habana's.
+    Gaudi,
+    /// A Neuron device of AWS's: Inferentia or Trainium, with all of its cores.
+    Neuron,
+    /// A chip of Google's.
+    Tpu,
+    /// An RDMA interface, which goes with the accelerators that it is next to. Several leases may have it.
+    Nic,
 }
 
 impl DeviceKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::AmdGpu, Self::AmdPartition];
+    pub const ALL: [Self; 7] = [
+        Self::AmdGpu,
+        Self::AmdPartition,
+        Self::IntelGpu,
+        Self::Gaudi,
+        Self::Neuron,
+        Self::Tpu,
+        Self::Nic,
+    ];
 
     /// Its word in asks, documents and names.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AmdGpu => "amd-gpu",
             Self::AmdPartition => "amd-partition",
+            Self::IntelGpu => "intel-gpu",
+            Self::Gaudi => "gaudi",
+            Self::Neuron => "neuron",
+            Self::Tpu => "tpu",
+            Self::Nic => "nic",
         }
     }
 
-    /// The kind that an ask means by this word.
+    /// The kind that an ask means by this word. Interfaces are asked for with the accelerators that they go with.
     pub fn from_ask(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+        let mut all = Self::ALL.into_iter().filter(|kind| *kind != Self::Nic);
+        all.find(|kind| kind.as_str() == word)
     }
 
     /// Whether several of it lie on one PCI function, each with hardware of its own.
     pub fn is_part(self) -> bool {
-        match self {
-            Self::AmdGpu => false,
-            Self::AmdPartition => true,
-        }
+        self == Self::AmdPartition
     }
 
     /// What keeps one of it apart from its neighbours. Partitions of an AMD GPU have XCCs of their own; whether they have
-    /// memory of their own depends on the memory mode, so that it is not said of them.
-    pub fn isolation(self) -> Isolation {
+    /// memory of their own depends on the memory mode, so that it is not said of them. `None` for what is nobody's own.
+    pub fn isolation(self) -> Option<Isolation> {
         match self {
-            Self::AmdGpu => Isolation::Device,
-            Self::AmdPartition => Isolation::Compute,
+            Self::AmdGpu | Self::IntelGpu | Self::Gaudi | Self::Neuron | Self::Tpu => {
+                Some(Isolation::Device)
+            }
+            Self::AmdPartition => Some(Isolation::Compute),
+            Self::Nic => None,
         }
     }
 }
@@ -127,8 +151,16 @@ pub struct LeasedDevice {
 }
 
 impl LeasedDevice {
+    /// The accelerator's function; `None` for an interface.
+    pub fn accelerator(&self) -> Option<PciAddress> {
+        self.pci.filter(|_| self.kind != DeviceKind::Nic)
+    }
+
     /// Whether two leases on these are never alive together.
     pub fn conflicts(&self, other: &Self) -> bool {
+        if [self.kind, other.kind].contains(&DeviceKind::Nic) {
+            return false;
+        }
         if self.name == other.name {
             return true;
         }

@@ -213,7 +213,7 @@ pub struct Lease {
     /// Whether the kernel keeps who has it from every other accelerator: known of a bare process, and of a container that
     /// opens every device. `None` for other containers, whose engine's rules hold, and as long as nobody has it.
     pub isolated: Option<bool>,
-    /// RDMA interfaces that were nearest to its accelerators when it was made, by name; none is given by it.
+    /// RDMA interfaces that were nearest to its accelerators when it was made, by name; given are those among its devices.
     pub nearest_nics: Vec<String>,
     /// NVMe controllers, the same.
     pub nearest_nvme: Vec<String>,

@@ -159,8 +159,8 @@ pub struct Grant {
     /// Groups that own device nodes (DRM render nodes).
     #[serde(default)]
     pub additional_gids: Vec<u32>,
-    /// Whether its processes may lock memory without a bound, as RDMA does for what it registers. Only beside a device
-    /// under `/dev/infiniband`.
+    /// Whether its processes may lock memory without a bound, as RDMA and VFIO do for what they pin. Only beside a
+    /// device under `/dev/infiniband` or `/dev/vfio`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub memlock_unlimited: bool,
     /// Where memory is taken from, for a runtime that knows `linux.memoryPolicy`.

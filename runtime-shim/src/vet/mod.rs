@@ -131,7 +131,7 @@ const POLICIES: [(&str, bool); 7] = [
     ("MPOL_PREFERRED_MANY", true),
 ];
 
-/// A policy that set_mempolicy(2) knows, and no memory locked without bound but for RDMA.
+/// A policy that set_mempolicy(2) knows, and no memory locked without bound but for RDMA and VFIO.
 fn check_memory(grant: &Grant) -> Result<(), VetError> {
     if let Some(policy) = &grant.memory_policy {
         let known = POLICIES.iter().find(|(mode, _)| *mode == policy.mode);
@@ -143,9 +143,12 @@ fn check_memory(grant: &Grant) -> Result<(), VetError> {
         expect(is_good, "memory policy", &policy.nodes, expected)?;
     }
     let mut devices = grant.devices.iter();
-    let is_rdma = devices.any(|device| device.path.starts_with("/dev/infiniband"));
-    let is_good = !grant.memlock_unlimited || is_rdma;
-    let expected = "for a grant with a device under /dev/infiniband";
+    // Both pin what a program hands to the device.
+    let pins = |device: &DeviceNode| {
+        device.path.starts_with("/dev/infiniband") || device.path.starts_with("/dev/vfio")
+    };
+    let is_good = !grant.memlock_unlimited || devices.any(pins);
+    let expected = "for a grant with a device under /dev/infiniband or /dev/vfio";
     expect(is_good, "memlock_unlimited", "true", expected)
 }
 

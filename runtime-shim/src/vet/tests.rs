@@ -79,16 +79,24 @@ fn a_good_grant_passes() {
 }
 
 #[test]
-fn memory_is_locked_without_bound_beside_an_rdma_device_alone() {
-    let mut grant = good();
-    grant.memlock_unlimited = true;
-    grant.devices.push(device("/dev/infiniband/uverbs0"));
-    vetted(LaunchReply::granted(grant)).expect("a NIC");
+fn memory_is_locked_without_bound_beside_an_rdma_or_vfio_device_alone() {
+    let with = |path: &str| {
+        let mut grant = good();
+        grant.memlock_unlimited = true;
+        grant.devices.push(device(path));
+        vetted(LaunchReply::granted(grant))
+    };
+    for path in [
+        "/dev/infiniband/uverbs0",
+        "/dev/vfio/7",
+        "/dev/vfio/devices/vfio0",
+    ] {
+        with(path).expect(path);
+    }
     // A name that begins like it is another folder.
-    let mut grant = good();
-    grant.memlock_unlimited = true;
-    grant.devices.push(device("/dev/infiniband2/uverbs0"));
-    vetted(LaunchReply::granted(grant)).expect_err("no NIC");
+    for path in ["/dev/infiniband2/uverbs0", "/dev/vfio-user"] {
+        with(path).expect_err(path);
+    }
 }
 
 #[test]
@@ -191,6 +199,6 @@ fn each_fault_of_a_grant_is_refused() {
     kerfd's grant has a bad memory policy: "0-1" is not the list of nodes of its mode
     kerfd's grant has a bad memory policy: "" is not the list of nodes of its mode
     kerfd's grant has a bad memory policy: "0;1" is not the list of nodes of its mode
-    kerfd's grant has a bad memlock_unlimited: "true" is not for a grant with a device under /dev/infiniband
+    kerfd's grant has a bad memlock_unlimited: "true" is not for a grant with a device under /dev/infiniband or /dev/vfio
     "#);
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use kerf_api::v1::lease_subject::{LeasedDevice, Subject};
 use kerf_tests::{bins, process};
-use nix::sys::stat::{major, minor};
+use nix::sys::stat::{Mode, SFlag, major, makedev, minor, mknod};
 
 use super::bundle::Bundles;
 use super::cdi::{file, with_device};
@@ -176,6 +176,167 @@ fn partitions_are_leased_one_by_one_and_hold_their_gpu_in_its_mode() {
     world.end("one");
     world.until_no_leases();
     kerf(&world, &["apply", text(&spx)]).ends(0);
+}
+
+/// A container of one device of each of these machines has its nodes and no others; the ones that it shares with its
+/// siblings beside them.
+#[test]
+fn intel_gaudi_neuron_and_tpu_devices_are_leased_as_wholes() {
+    let table: [(&str, &str, &[&str], usize); 4] = [
+        ("max1550x4", "intel-gpu", &["dri"], 2),
+        ("gaudi3x8", "gaudi", &["accel", "infiniband"], 2),
+        ("trn2x16", "neuron", &[""], 1),
+        ("tpu-v5e-8", "tpu", &["vfio"], 2),
+    ];
+    for (machine, ask, folders, least) in table {
+        if ask == "tpu" && !may_lock_all() {
+            continue;
+        }
+        let Some(world) = World::new(machine, "") else {
+            return;
+        };
+        let nodes = nodes(&world, folders);
+        assert!(nodes.len() > least, "{machine}: {nodes:?}");
+        world.start("one", ask);
+        world.start("two", &format!("{ask}:2"));
+        let seen = ["one", "two"].map(|id| own(&probe(&world, id, &nodes)));
+        let [one, two] = &seen;
+        assert!(one.len() >= least, "{machine}: {one:?}");
+        let shared: Vec<&String> = one.intersection(two).collect();
+        let may_be_shared = ["vfio/vfio", "infiniband/rdma_cm"];
+        assert!(
+            shared
+                .iter()
+                .all(|node| may_be_shared.contains(&node.as_str())),
+            "{machine}: {shared:?}"
+        );
+        assert_eq!(
+            two.len() - shared.len(),
+            2 * (one.len() - shared.len()),
+            "{machine}: {seen:?}"
+        );
+        let limit = world.exec("one", "grep 'Max locked memory' /proc/1/limits");
+        let mut nodes = one.iter();
+        let pins = nodes.any(|node| node.starts_with("vfio/") || node.starts_with("infiniband/"));
+        assert_eq!(limit.contains("unlimited"), pins, "{machine}: {limit}");
+        world.end("one");
+        world.end("two");
+        world.until_no_leases();
+    }
+}
+
+/// Makes nodes of the machine's interfaces and of what goes with nobody: the machine has none, for the numbers of the
+/// real ones would open real hardware. These are numbers that no driver here has.
+fn make_verbs(world: &World) {
+    let root = world.kerfd.sysroot();
+    let dev = root.join("dev/infiniband");
+    fs::create_dir_all(&dev).expect("a folder");
+    let nobodys = world.nodes().first().expect("a node").major;
+    let verbs = names(&root.join("sys/class/infiniband_verbs")).into_iter();
+    let verbs = verbs.filter(|name| name.starts_with("uverbs"));
+    let others = ["rdma_cm", "umad0"].map(str::to_owned);
+    for (minor, name) in (200..).zip(others.into_iter().chain(verbs)) {
+        let mode = Mode::from_bits_truncate(0o600);
+        let device = makedev(nobodys, minor);
+        mknod(&dev.join(name), SFlag::S_IFCHR, mode, device).expect("root may");
+    }
+}
+
+/// What a program in a container of this ask may lock in memory, and the interfaces that it can open.
+fn locked_and_verbs(world: &World, id: &str, nodes: &[Node]) -> (String, BTreeSet<String>) {
+    let limit = world.exec(id, "grep 'Max locked memory' /proc/1/limits");
+    let words: Vec<&str> = limit.split_whitespace().collect();
+    let soft = words.get(3).expect("a limit");
+    ((*soft).to_owned(), own(&probe(world, id, nodes)))
+}
+
+/// Whether a container's limit of locked memory can be taken away here: runc may do no more than who starts it.
+fn may_lock_all() -> bool {
+    let mut shell = std::process::Command::new("sh");
+    let may = process::run(shell.args(["-c", "ulimit -l unlimited"])).is_ok();
+    if !may {
+        println!("skipped in part: this machine lets nobody lock memory without a bound");
+    }
+    may
+}
+
+/// The verbs of these interfaces, by the machine's `/sys`, with the connection manager's node.
+fn verbs_of(world: &World, nics: &[String]) -> BTreeSet<String> {
+    let class = world.kerfd.sysroot().join("sys/class/infiniband_verbs");
+    let own = names(&class).into_iter().filter(|node| {
+        let name = fs::read_to_string(class.join(node).join("ibdev")).unwrap_or_default();
+        nics.contains(&name.trim().to_owned())
+    });
+    let own = own.map(|node| format!("infiniband/{node}"));
+    own.chain(["infiniband/rdma_cm".to_owned()]).collect()
+}
+
+#[test]
+fn an_interface_comes_with_the_gpus_that_it_is_bound_to() {
+    let Some(world) = World::new("h100x8", "") else {
+        return;
+    };
+    make_verbs(&world);
+    let nodes = nodes(&world, &["infiniband"]);
+    assert!(nodes.len() >= 8 + 2, "{nodes:?}");
+    let lease = world.client.lease("gpu:2,nic=pix", "default", "near");
+    let lease = lease.expect("two GPUs");
+    let subjects = lease.subjects.iter();
+    let nics = subjects.filter_map(|one| match one.subject.as_ref()? {
+        Subject::Device(device) if device.kind == "nic" => Some(device.name.clone()),
+        _ => None,
+    });
+    let nics: Vec<String> = nics.collect();
+    assert_eq!(nics, lease.nearest_nics);
+    assert!((1..=2).contains(&nics.len()), "{nics:?}");
+    let expected = verbs_of(&world, &nics);
+    assert_eq!(expected.len(), nics.len() + 1);
+    let name = format!("kerf.dev-lease-{}.json", lease.id);
+    let document = read(&world.kerfd.cdi().join(name))
+        .expect("its file")
+        .to_string();
+    let given = nodes
+        .iter()
+        .filter(|node| document.contains(&format!("\"/dev/{}\"", node.name)));
+    assert_eq!(
+        given.map(|node| node.name.clone()).collect::<BTreeSet<_>>(),
+        expected
+    );
+    world.client.release(&lease.id).expect("released");
+    world.start("plain", "gpu:2");
+    let (locked, seen) = locked_and_verbs(&world, "plain", &nodes);
+    assert_ne!(locked, "unlimited");
+    assert_eq!(seen, BTreeSet::new());
+    if may_lock_all() {
+        world.start("near", "gpu:2,nic=pix");
+        let expected = verbs_of(&world, &lease_of(&world, "near").nearest_nics);
+        let (locked, seen) = locked_and_verbs(&world, "near", &nodes);
+        assert_eq!((locked.as_str(), seen), ("unlimited", expected));
+    } else {
+        let asks = [("kerf.dev/accelerator", "gpu:2,nic=pix")];
+        let refused = world.refuse("near", &asks);
+        assert!(
+            refused.contains("rlimit type 8"),
+            "the limit is asked for: {refused}"
+        );
+    }
+}
+
+/// A namespace that may have GPUs and nothing of interfaces has its ask served beside them all the same.
+#[test]
+fn an_interface_stays_with_the_host_where_no_pattern_has_the_word() {
+    let config =
+        "[launch.asks]\n\"\" = [\"gpu:8\"]\ndefault = [\"gpu:8,nic=*\"]\nother = [\"gpu:8\"]\n";
+    let Some(world) = World::bare("h100x8", config) else {
+        return;
+    };
+    make_verbs(&world);
+    for (namespace, count) in [("default", 1), ("other", 0)] {
+        let lease = world.client.lease("gpu,nic=pix", namespace, "a");
+        let lease = lease.expect(namespace);
+        assert_eq!(lease.subjects.len(), 1 + count, "{lease:?}");
+        assert_eq!(lease.nearest_nics.len(), 1);
+    }
 }
 
 #[test]

@@ -82,7 +82,10 @@ impl From<&LeasedDevice> for v1::LeaseSubject {
         Self {
             subject: Some(lease_subject::Subject::Device(subject)),
             share: None,
-            isolation: device.kind.isolation().to_string(),
+            isolation: device
+                .kind
+                .isolation()
+                .map_or_else(String::new, |isolation| isolation.to_string()),
         }
     }
 }

@@ -61,6 +61,7 @@ async fn before_a_refusal_the_host_is_looked_at_once() {
         ttl: Duration::from_secs(60),
         by: None,
         wait: Duration::ZERO,
+        nics: false,
     };
     bench.host.reserve(&request).await.expect_err("no driver");
     // There is no worker, as whoever looks finds.

@@ -5,6 +5,7 @@
 //! open. Cuts nothing: an AMD GPU is partitioned by a layout.
 
 mod clean;
+mod nics;
 mod offer;
 mod pick;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use kerf_types::lease::Lease;
 use kerf_types::topology::LinkClass;
 use kerf_types::{Ask, DeviceKind, LeasedDevice, PciAddress};
 
+use super::devices::rdma;
 use super::{Host, HostError};
 use crate::cdi::CdiDevice;
 use offer::Offer;
@@ -154,11 +156,7 @@ impl Host {
 
     /// What a lease names, as it is now.
     fn offer_of(&self, device: &LeasedDevice) -> Result<Offer, HostError> {
-        let gone = || HostError::Busy {
-            what: device.to_string(),
-            state: "gone or not well".to_owned(),
-            by: None,
-        };
+        let gone = || gone(device);
         let offers = self.offers().into_iter();
         let mut same = offers.filter(|offer| {
             // What a board does not tell any more says nothing against it.
@@ -179,16 +177,20 @@ impl Host {
         nodes: &mut BTreeMap<PathBuf, DeviceNode>,
         to: &mut CdiDevice,
     ) -> Result<(), HostError> {
-        let offers: Result<Vec<Offer>, HostError> = lease
-            .devices
-            .iter()
-            .map(|device| self.offer_of(device))
-            .collect();
-        let offers = offers?;
-        for offer in &offers {
-            let device = self.opened(offer)?;
-            to.gids.extend(device.gids);
-            let own = device.nodes.into_iter();
+        let mut offers = Vec::new();
+        for device in &lease.devices {
+            let opened = match device.kind {
+                DeviceKind::Nic => self.opened_interface(device)?,
+                _ => {
+                    let offer = self.offer_of(device)?;
+                    let opened = self.opened(&offer)?;
+                    offers.push(offer);
+                    opened
+                }
+            };
+            to.memlock |= opened.memlock;
+            to.gids.extend(opened.gids);
+            let own = opened.nodes.into_iter();
             nodes.extend(own.map(|node| (node.path.clone(), node)));
         }
         to.env.extend(offer::env(&offers));
@@ -204,6 +206,16 @@ impl Host {
         for path in offer.all_nodes() {
             self.open_node(&mut device, Path::new(path))?;
         }
+        let ports = offer.ports.iter();
+        let root = &self.config.paths.sysroot;
+        for path in ports.flat_map(|name| rdma::nodes(root, name)) {
+            let is_new = !device.nodes.iter().any(|node| node.path == path);
+            if is_new {
+                self.open_node(&mut device, &path)?;
+            }
+            device.memlock = true;
+        }
+        device.memlock |= offer.is_vfio();
         Ok(device)
     }
 
@@ -240,5 +252,14 @@ impl Host {
             true => &[],
             false => &self.driver_files,
         }
+    }
+}
+
+/// What a lease names is not there any more, or not well.
+fn gone(device: &LeasedDevice) -> HostError {
+    HostError::Busy {
+        what: device.to_string(),
+        state: "gone or not well".to_owned(),
+        by: None,
     }
 }

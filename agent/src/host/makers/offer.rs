@@ -1,11 +1,13 @@
 //! Which devices of other makers a host has, and what opens each. Pure.
 //!
 //! One table says it of every kind: how the names of its own nodes begin, which nodes all devices of its driver share,
-//! and which variable of its maker's runtime names what is visible. A container has a device by its own nodes; without
+//! and which variables its maker's runtime needs. A container has a device by its own nodes; without
 //! one of them it can do nothing with the shared ones. KFD asks the device cgroup about the render node before it shows
 //! or opens a GPU (`kfd_devcgroup_check_permission`, amdkfd/kfd_priv.h), so `/dev/kfd` gives no other GPU.
 
-use kerf_types::map::{Accelerator, AcceleratorHealth};
+use std::collections::BTreeMap;
+
+use kerf_types::map::{Accelerator, AcceleratorHealth, Vendor};
 use kerf_types::{AmdGpu, DeviceKind, Inventory, LeasedDevice, PciAddress};
 
 /// A device that can be leased, or could.
@@ -15,6 +17,8 @@ pub(super) struct Offer {
     pub device: LeasedDevice,
     /// Its own nodes, as they are called under `/dev`.
     pub nodes: Vec<String>,
+    /// RDMA interfaces of its own, by name.
+    pub ports: Vec<String>,
     /// Where it is.
     pub numa_node: Option<u32>,
     /// Its number among those of its kind and maker, by address; parts have none.
@@ -32,23 +36,69 @@ pub(super) struct Offer {
 /// What is true of every device of a kind.
 struct Row {
     kind: DeviceKind,
-    /// Nodes that all devices of its driver share.
-    beside: &'static [&'static str],
-    /// Variable that names the devices that a program sees, where each of them has a name.
-    variable: Option<&'static str>,
+    /// Whose it is, where the inventory's list of accelerators is where it is found.
+    vendor: Option<Vendor>,
+    /// How the names of its own nodes begin; one that has none of these is served by another driver.
+    own: &'static [&'static str],
+    /// Nodes that all devices of its driver share, beside an own one that begins so.
+    beside: &'static [(&'static str, &'static str)],
+    /// Whether its function has RDMA interfaces of its own.
+    has_ports: bool,
+    /// Variables for a container that has these and no others of the kind.
+    env: fn(&[&Offer]) -> Vec<String>,
 }
 
-const TABLE: [Row; 2] = [
-    // A list of UUIDs, in upper case as ROCr compares them (`RvdFilter::BuildDeviceUuidList` of amd_filter_device.cpp).
+const TABLE: [Row; 6] = [
     Row {
         kind: DeviceKind::AmdGpu,
-        beside: &["/dev/kfd"],
-        variable: Some("ROCR_VISIBLE_DEVICES"),
+        vendor: None,
+        own: &[],
+        beside: &[("/dev/dri/", "/dev/kfd")],
+        has_ports: false,
+        env: rocr,
     },
     Row {
         kind: DeviceKind::AmdPartition,
-        beside: &["/dev/kfd"],
-        variable: None,
+        vendor: None,
+        own: &[],
+        beside: &[("/dev/dri/", "/dev/kfd")],
+        has_ports: false,
+        env: nothing,
+    },
+    // Level Zero counts what it can open, so ZE_AFFINITY_MASK has nothing to leave out.
+    Row {
+        kind: DeviceKind::IntelGpu,
+        vendor: Some(Vendor::Intel),
+        own: &["/dev/dri/"],
+        beside: &[],
+        has_ports: false,
+        env: nothing,
+    },
+    // HABANA_VISIBLE_MODULES counts modules of the baseboard, which no file of the kernel tells.
+    Row {
+        kind: DeviceKind::Gaudi,
+        vendor: Some(Vendor::Habana),
+        own: &["/dev/accel/", "/dev/hl"],
+        beside: &[],
+        has_ports: true,
+        env: nothing,
+    },
+    // Without NEURON_RT_VISIBLE_CORES a process takes the cores of all devices that it can open.
+    Row {
+        kind: DeviceKind::Neuron,
+        vendor: Some(Vendor::Aws),
+        own: &["/dev/neuron"],
+        beside: &[],
+        has_ports: false,
+        env: nothing,
+    },
+    Row {
+        kind: DeviceKind::Tpu,
+        vendor: Some(Vendor::Google),
+        own: &["/dev/accel", "/dev/vfio/"],
+        beside: &[("/dev/vfio/", "/dev/vfio/vfio")],
+        has_ports: false,
+        env: tpu,
     },
 ];
 
@@ -60,15 +110,110 @@ impl Offer {
     /// Its own nodes, and those that it shares.
     pub fn all_nodes(&self) -> impl Iterator<Item = &str> {
         let beside = row(self.device.kind).map_or(&[][..], |row| row.beside);
-        let own = self.nodes.iter().map(String::as_str);
-        beside.iter().copied().chain(own)
+        let own = || self.nodes.iter().map(String::as_str);
+        let beside = beside
+            .iter()
+            .filter(move |(head, _)| own().any(|node| node.starts_with(head)));
+        beside.map(|(_, node)| *node).chain(own())
+    }
+
+    /// Whether it is a whole function that its user drives: the kernel counts what such a user maps against its limit of
+    /// locked memory (`vfio_iommu_type1.c`).
+    pub fn is_vfio(&self) -> bool {
+        self.nodes.iter().any(|node| node.starts_with("/dev/vfio/"))
     }
 }
 
-/// Every one, by address.
+/// Every one: AMD's by address, then the others in the inventory's order.
 pub(super) fn offers(inventory: &Inventory) -> Vec<Offer> {
     let amd = inventory.amd.iter();
-    amd.flat_map(|gpu| of_amd(inventory, gpu)).collect()
+    let amd = amd.flat_map(|gpu| of_amd(inventory, gpu));
+    let others = inventory.map.accelerators.iter();
+    let others = others.filter_map(|one| of_other(inventory, one));
+    let mut offers: Vec<Offer> = amd.chain(others).collect();
+    refuse_shared(&mut offers);
+    offers
+}
+
+fn of_other(inventory: &Inventory, one: &Accelerator) -> Option<Offer> {
+    let is_own = |row: &Row, node: &String| row.own.iter().any(|head| node.starts_with(head));
+    let row = TABLE
+        .iter()
+        .find(|row| row.vendor.is_some() && row.vendor == one.vendor)?;
+    let mut nodes: Vec<String> = one
+        .nodes
+        .iter()
+        .filter(|node| is_own(row, node))
+        .cloned()
+        .collect();
+    if nodes.is_empty() {
+        return None;
+    }
+    nodes.extend(
+        nodes
+            .iter()
+            .filter_map(|node| control(node))
+            .collect::<Vec<_>>(),
+    );
+    nodes.sort();
+    nodes.dedup();
+    let function = one.pci.and_then(|pci| inventory.map.function(pci));
+    let virtuals = function
+        .and_then(|function| function.sriov)
+        .filter(|sriov| sriov.enabled > 0);
+    let virtuals =
+        virtuals.map(|sriov| format!("{} virtual functions of it are on", sriov.enabled));
+    let ports = inventory
+        .rdma_nics()
+        .filter(|nic| nic.pci.is_some() && nic.pci == one.pci);
+    Some(Offer {
+        device: LeasedDevice {
+            kind: row.kind,
+            name: one.id.parse().ok()?,
+            pci: one.pci,
+            board: one.unique_id.clone().or_else(|| one.serial.clone()),
+        },
+        nodes,
+        ports: ports
+            .filter(|_| row.has_ports)
+            .map(|nic| nic.name.clone())
+            .collect(),
+        numa_node: one.numa_node,
+        index: None,
+        parts: 1,
+        visible: None,
+        processes: Vec::new(),
+        sick: failure(Some(one)).or(virtuals),
+    })
+}
+
+/// The node beside a Gaudi's by which its state is asked (`drivers/accel/habanalabs/common/device.c`).
+fn control(node: &str) -> Option<String> {
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = |head: &str| node.strip_prefix(head).filter(is_number);
+    let new = number("/dev/accel/accel").map(|number| format!("/dev/accel/accel_controlD{number}"));
+    new.or_else(|| number("/dev/hl").map(|number| format!("/dev/hl_controlD{number}")))
+}
+
+/// A node that opens two devices gives neither: functions of one IOMMU group can only be given away together.
+fn refuse_shared(offers: &mut [Offer]) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let whole = |offer: &&Offer| {
+        !matches!(
+            offer.device.kind,
+            DeviceKind::AmdGpu | DeviceKind::AmdPartition
+        )
+    };
+    for node in offers.iter().filter(whole).flat_map(|offer| &offer.nodes) {
+        *seen.entry(node.clone()).or_default() += 1;
+    }
+    for offer in offers {
+        let mut nodes = offer.nodes.iter();
+        let shared = nodes.find(|node| seen.get(*node).is_some_and(|count| *count > 1));
+        if let Some(node) = shared {
+            offer.sick = Some(format!("{node} opens another device as well"));
+        }
+    }
 }
 
 /// A GPU, and its partitions where it has several.
@@ -88,6 +233,7 @@ fn of_amd(inventory: &Inventory, gpu: &AmdGpu) -> Vec<Offer> {
     };
     let board = gpu.unique_id.clone().or_else(|| gpu.serial.clone());
     let whole = Offer {
+        ports: Vec::new(),
         device: LeasedDevice {
             kind: DeviceKind::AmdGpu,
             // An address is always a name.
@@ -154,14 +300,43 @@ fn failure(accelerator: Option<&Accelerator>) -> Option<String> {
     }
 }
 
-/// Variables for a container that has these, and no others of their makers. One that cannot name all of them is not set:
-/// a program would not see the rest.
+/// Variables for a container that has these, and no others of their makers.
 pub(super) fn env(offers: &[Offer]) -> Vec<String> {
-    let variable = |row: &Row| {
+    let variables = |row: &Row| {
         let own = offers.iter().filter(|offer| offer.device.kind == row.kind);
-        let names: Option<Vec<&str>> = own.map(|offer| offer.visible.as_deref()).collect();
-        let names = names.filter(|names| !names.is_empty())?;
-        Some(format!("{}={}", row.variable?, names.join(",")))
+        let own: Vec<&Offer> = own.collect();
+        match own.is_empty() {
+            true => Vec::new(),
+            false => (row.env)(&own),
+        }
     };
-    TABLE.iter().filter_map(variable).collect()
+    TABLE.iter().flat_map(variables).collect()
+}
+
+fn nothing(_: &[&Offer]) -> Vec<String> {
+    Vec::new()
+}
+
+/// A list of UUIDs, in upper case as ROCr compares them (`RvdFilter::BuildDeviceUuidList` of amd_filter_device.cpp). Where
+/// one GPU has none it is not set: a program would not see that one.
+fn rocr(gpus: &[&Offer]) -> Vec<String> {
+    let names: Option<Vec<&str>> = gpus.iter().map(|gpu| gpu.visible.as_deref()).collect();
+    let entry = |names: Vec<&str>| format!("ROCR_VISIBLE_DEVICES={}", names.join(","));
+    names.map(entry).into_iter().collect()
+}
+
+/// How a process's chips lie, for the numbers that are sold as one: libtpu takes the whole host otherwise, and fails where
+/// it cannot open it. Unverified: no TPU was at hand.
+fn tpu(chips: &[&Offer]) -> Vec<String> {
+    let bounds = match chips.len() {
+        1 => "1,1,1",
+        2 => "1,2,1",
+        4 => "2,2,1",
+        8 => "2,4,1",
+        _ => return Vec::new(),
+    };
+    vec![
+        format!("TPU_CHIPS_PER_PROCESS_BOUNDS={bounds}"),
+        "TPU_PROCESS_BOUNDS=1,1,1".to_owned(),
+    ]
 }

@@ -102,7 +102,7 @@ fn none_of(kind: DeviceKind) -> String {
         DeviceKind::AmdPartition => {
             "no AMD GPU of this host is cut into partitions: a layout with amd: {compute: cpx} does that".to_owned()
         }
-        DeviceKind::AmdGpu => "this host has no AMD GPU that its driver serves".to_owned(),
+        kind => format!("this host has no {kind} that its driver serves"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What there is, which of it is taken, and that nobody has a thing twice.
 
+mod others;
+
 use std::fs;
 
 use kerf_types::amd::AmdPartition;
@@ -154,7 +156,7 @@ fn a_refusal_says_whether_waiting_helps() {
         Err(Short::Never(why)) => why,
         other => panic!("{ask}: {other:?}"),
     };
-    assert!(never(&[], "amd-gpu").contains("no AMD GPU"));
+    assert!(never(&[], "amd-gpu").contains("no amd-gpu"));
     assert!(never(&[1], "amd-gpu:2").contains("this host has 1 amd-gpu"));
     assert!(never(&[1], "amd-partition").contains("layout"));
     assert!(never(&[1], "amd-gpu,same=switch").contains("same=numa"));

@@ -55,6 +55,7 @@ async fn ask_by(
         ttl: LONG,
         by: Some(uid),
         wait,
+        nics: false,
     };
     bench.host.admit(Wish::Reserve { request, reply }).await;
     answer
@@ -135,6 +136,7 @@ async fn who_has_gone_waits_no_more_and_a_kerfd_that_ends_lets_all_go() {
         ttl: LONG,
         by: None,
         wait: LONG,
+        nics: false,
     };
     bench.host.admit(Wish::Reserve { request, reply }).await;
     assert_eq!(bench.host.waiting.len(), 0);

@@ -8,7 +8,7 @@ use super::{COUNT_LIMIT, Feature, GpuRef, IMEX, NicWithin, Same, parse_count};
 use crate::{Bytes, DeviceKind, ParseError, ProfileName, SharingMode};
 
 /// Words that are terms by themselves or begin one, each with the question that it may have been.
-const WORDS: [(&str, &str); 15] = [
+const WORDS: [(&str, &str); 19] = [
     ("gpu", "did you mean gpu, or gpu:2 for several?"),
     ("memory", "did you mean memory>=20GiB?"),
     ("bf16", "did you mean bf16?"),
@@ -39,6 +39,13 @@ const WORDS: [(&str, &str); 15] = [
         "amd-partition",
         "did you mean amd-partition, or amd-partition:2 for several?",
     ),
+    (
+        "intel-gpu",
+        "did you mean intel-gpu, or intel-gpu:2 for several?",
+    ),
+    ("gaudi", "did you mean gaudi, or gaudi:8 for several?"),
+    ("neuron", "did you mean neuron, or neuron:4 for several?"),
+    ("tpu", "did you mean tpu, or tpu:4 for several?"),
 ];
 
 /// Longest word that is compared with the known ones; what is longer is none of them mistyped.

@@ -53,6 +53,11 @@ fn a_board_and_its_parts_are_never_given_together() {
         assert_eq!(one.conflicts(next), expected, "{one} {next}");
         assert_eq!(next.conflicts(one), expected, "{next} {one}");
     }
+    // An interface is nobody's own.
+    let nic = device(DeviceKind::Nic, "mlx5_0", here);
+    assert!(!nic.conflicts(&nic) && !nic.conflicts(&whole) && !whole.conflicts(&nic));
+    assert_eq!((nic.accelerator(), whole.accelerator()), (None, whole.pci));
+    assert_eq!(DeviceKind::from_ask("nic"), None);
     // Two devices without a function are told apart by their names alone.
     let without = |name| device(AmdGpu, name, None);
     assert!(!without("a").conflicts(&without("b")));

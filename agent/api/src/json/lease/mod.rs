@@ -61,7 +61,7 @@ pub struct LeaseEntry {
     pub fence: FenceParts,
     /// Its CDI name.
     pub cdi_name: String,
-    /// RDMA interfaces nearest to its accelerators by the host's topology; none is given by the lease.
+    /// RDMA interfaces nearest to its accelerators by the host's topology; given are those among its subjects.
     pub nearest_nics: Vec<String>,
     /// NVMe controllers, the same.
     pub nearest_nvme: Vec<String>,
@@ -122,13 +122,13 @@ pub enum LeaseSubject {
     },
     /// A device of another maker, or a part of one.
     Device {
-        /// What it is: `amd-gpu`, `amd-partition`.
+        /// What it is: `amd-gpu`, `amd-partition`, `intel-gpu`, `gaudi`, `neuron`, `tpu`, `nic`.
         device: String,
         /// Its name.
         name: String,
         /// The PCI function that it is, or lies on; null where the kernel does not say.
         pci: Option<String>,
-        /// `device`, or `compute` for a part.
+        /// `device`, or `compute` for a part; empty for what is nobody's own.
         isolation: String,
     },
 }
