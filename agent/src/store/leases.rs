@@ -2,6 +2,7 @@
 
 mod attachment;
 mod document;
+mod process;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,7 @@
 //! What is written is there after a reopen; damage, roll-back and newer versions are told apart.
 
 mod flush;
+mod kept;
 mod vgpu;
 
 use kerf_api::json::history::{HistoryEntry, HistoryEntrySchema, HistoryKind, HistoryOutcome};
@@ -10,10 +11,7 @@ use kerf_types::{
     Timestamp,
 };
 
-use super::{
-    HISTORY_KEPT, KeptLayout, LeaseRow, MaintenanceRow, Origin, PendingLaunch, Store, StoreError,
-    Work,
-};
+use super::{HISTORY_KEPT, LeaseRow, Origin, PendingLaunch, Store, StoreError, Work};
 use crate::process::BootMoment;
 use crate::process::attach::{Attachment, Node, Phase};
 use crate::process::cgroup::Cgroup;
@@ -343,64 +341,4 @@ fn what_was_cut_off_shows_and_the_oldest_are_forgotten() {
     let kept = numbers(&store, 0, None);
     assert_eq!(i64::try_from(kept.len()), Ok(HISTORY_KEPT));
     assert_eq!(kept.first().copied(), u64::try_from(HISTORY_KEPT + 2).ok());
-}
-
-#[test]
-fn one_layout_is_kept_also_by_a_store_of_an_earlier_version() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let old = rusqlite::Connection::open(folder.path().join("state.db")).expect("a database");
-    for migration in &super::schema::MIGRATIONS[..3] {
-        old.execute_batch(migration).expect("schema 3");
-    }
-    old.pragma_update(None, "user_version", 3).expect("version");
-    drop(old);
-    let open = || Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a store");
-    let mut store = open();
-    assert_eq!(store.kept_layout().expect("read"), None);
-    let kept = |boot: &str| KeptLayout {
-        unread: Vec::new(),
-        layout: "{}".to_owned(),
-        allow_reset: true,
-        boot_id: boot.to_owned(),
-        unmet: vec!["0000:1b:00.0".to_owned()],
-        owed: String::new(),
-    };
-    for boot in ["a", "b"] {
-        store.keep_layout(&kept(boot)).expect("written");
-    }
-    drop(store);
-    let mut store = open();
-    assert_eq!(store.kept_layout().expect("read"), Some(kept("b")));
-    store.forget_layout().expect("forgotten");
-    assert_eq!(store.kept_layout().expect("read"), None);
-}
-
-#[test]
-fn maintenance_is_kept_and_what_does_not_read_is_the_whole_host() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let open = || Store::open(folder.path(), Timestamp(1), Fence(0)).expect("a store");
-    let mut store = open();
-    assert_eq!(store.maintenance().expect("read"), None);
-    let row = |gpus: &[&str]| MaintenanceRow {
-        whole_host: false,
-        gpus: gpus.iter().map(|gpu| (*gpu).to_owned()).collect(),
-        since_ms: 3,
-        by: None,
-        before: "{}".to_owned(),
-    };
-    for gpus in [&["0000:1b:00.0"][..], &["0000:1b:00.0", "0000:43:00.0"]] {
-        store.put_maintenance(&row(gpus)).expect("written");
-    }
-    drop(store);
-    let mut store = open();
-    let two = row(&["0000:1b:00.0", "0000:43:00.0"]);
-    assert_eq!(store.maintenance().expect("read"), Some(two));
-    store
-        .connection
-        .execute("UPDATE maintenance SET document = 'half'", [])
-        .expect("damaged");
-    let read = store.maintenance().expect("read").expect("still one");
-    assert!(read.whole_host && read.gpus.is_empty());
-    store.end_maintenance().expect("ended");
-    assert_eq!(store.maintenance().expect("read"), None);
 }

@@ -255,7 +255,7 @@ fn may_lock_all() -> bool {
     let mut shell = std::process::Command::new("sh");
     let may = process::run(shell.args(["-c", "ulimit -l unlimited"])).is_ok();
     if !may {
-        println!("skipped in part: this machine lets nobody lock memory without a bound");
+        kerf_tests::note("skipped in part: this machine lets nobody lock memory without a bound");
     }
     may
 }

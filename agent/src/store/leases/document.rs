@@ -9,6 +9,7 @@ use kerf_types::{
 use serde::{Deserialize, Serialize};
 
 use super::attachment::AttachmentDocument;
+use super::process::ProcessDocument;
 use super::{LeaseRow, PendingLaunch};
 use crate::process::BootMoment;
 use crate::process::attach::Attachment;
@@ -104,13 +105,6 @@ enum HolderDocument {
     Job { id: String },
     User { uid: u32 },
     Pod { sandbox: String, uid: String },
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ProcessDocument {
-    pid: u32,
-    start_ticks: u64,
-    boot_id: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -377,25 +371,5 @@ impl TryFrom<HolderDocument> for Holder {
             HolderDocument::User { uid } => Self::User { uid },
             HolderDocument::Pod { sandbox, uid } => Self::Pod { sandbox, uid },
         })
-    }
-}
-
-impl From<&InitProcess> for ProcessDocument {
-    fn from(process: &InitProcess) -> Self {
-        Self {
-            pid: process.pid,
-            start_ticks: process.start_ticks,
-            boot_id: process.boot_id.clone(),
-        }
-    }
-}
-
-impl From<ProcessDocument> for InitProcess {
-    fn from(document: ProcessDocument) -> Self {
-        Self {
-            pid: document.pid,
-            start_ticks: document.start_ticks,
-            boot_id: document.boot_id,
-        }
     }
 }
