@@ -104,6 +104,11 @@ impl Host {
         }
         self.refuse_in_maintenance()?;
         let lease = self.promised_to_target(request)?;
+        if !lease.devices.is_empty() {
+            let names = lease.devices.iter().map(ToString::to_string);
+            let what = names.collect::<Vec<String>>().join(", ");
+            return Err(AttachError::Others { what }.into());
+        }
         let grant = self.fresh_grant(&lease).await?;
         self.refuse_mounts(&lease, &grant)?;
         let nodes: Vec<Node> = grant.devices.iter().map(node_of).collect();
@@ -236,7 +241,7 @@ impl Host {
         self.put(row)?;
         match self.take_off(id).await {
             // It is out of the container, and goes on to be theirs until they have ended.
-            Some(HostError::Attach(AttachError::InUse { .. })) if force => {}
+            Some(HostError::Attach(AttachError::InUse { .. })) => {}
             Some(error) => return Err(error),
             None => {}
         }
@@ -248,16 +253,18 @@ impl Host {
     pub(super) async fn user_within(&mut self, id: LeaseId) -> Option<String> {
         let row = self.leases.get(&id)?.clone();
         let off = self.off_of(id)?.0;
-        let members = row.cgroup.as_ref().map(attach::members)?;
+        let Some(members) = attach::members(row.cgroup.as_ref()?) else {
+            return Some("its container has more cgroups than are looked at".to_owned());
+        };
         let sysroot = self.config.paths.sysroot.clone();
         let goes = off.nodes.into_iter();
         let goes = goes.filter(|node| off.deny.contains(&node.numbers));
         let names: Vec<String> = goes.map(|node| node.path.display().to_string()).collect();
         let seen = tokio::task::block_in_place(|| {
-            holders::Wanted::nodes(&sysroot, names.iter().map(String::as_str)).seen()
+            let wanted = holders::Wanted::nodes(&sysroot, names.iter().map(String::as_str));
+            wanted.seen_within(&members)
         });
-        let mut inside = seen.holders.into_iter();
-        if let Some(holder) = inside.find(|holder| members.contains(&holder.pid)) {
+        if let Some(holder) = seen.into_iter().next() {
             let holds: Vec<String> = holder.holds.into_iter().collect();
             let (pid, command) = (holder.pid, holder.command);
             return Some(format!(

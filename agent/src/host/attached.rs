@@ -24,6 +24,10 @@ impl Host {
         let attached = rows.filter(|row| row.attachment.is_some() && watch::runs(row));
         let attached: Vec<LeaseRow> = attached.cloned().collect();
         for row in attached {
+            // Those before it may have taken their time, and another container may be where this one was.
+            if !watch::runs(&row) {
+                continue;
+            }
             let is_held = row.lease.state == LeaseState::Active
                 && row.attachment.as_ref().map(|one| one.phase) == Some(Phase::Held);
             match is_held {

@@ -6,6 +6,7 @@
 use kerf_types::lease::{Holder, InitProcess, LeaseState};
 use kerf_types::{ContainerRef, LeaseId};
 
+use super::written::by_name;
 use super::{Host, watch};
 use crate::process::{self, carriers};
 use crate::store::LeaseRow;
@@ -64,6 +65,7 @@ impl Host {
         let Ok(device) = self.lease_device(&row.lease).await else {
             return Carrier::Nobody;
         };
+        let device = by_name(&row.lease, device);
         let nodes = device.nodes.into_iter().map(|node| carriers::Node {
             path: node.path,
             host_path: node.host_path,

@@ -41,10 +41,15 @@ impl Host {
                 let subjects = left;
                 let lease = Lease {
                     subjects,
-                    ..row.lease
+                    ..row.lease.clone()
                 };
+                let (id, is_attached) = (row.lease.id, row.attachment.is_some());
                 // A store that cannot be written shows as degraded; what is gone stays gone.
                 drop(self.put(LeaseRow { lease, ..row }));
+                if is_attached {
+                    // The numbers of what is gone may be the next slice's. They are taken out with all the rest.
+                    self.release(id, "forced").await;
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use kerf_types::{HostMap, Inventory};
 use super::layout::Sight;
 use super::recover::STARTING;
 use super::vgpu::VgpuUses;
+use super::written::by_name;
 use super::{Host, HostError, HostView, SharedView};
 use crate::cdi::spec::Document;
 use crate::cdi::{self, CdiDevice, Class};
@@ -162,6 +163,7 @@ impl Host {
                 continue;
             };
             let id = lease.id.to_string();
+            let device = by_name(&lease, device);
             let devices = BTreeMap::from([(id.clone(), device)]);
             let common = self.driver_files_of(&lease);
             let document = self.cdi.document(Class::Lease, &devices, common);

@@ -32,10 +32,8 @@ impl Host {
 
     /// The container of a lease has ended; another one may have it by its name.
     pub(super) async fn container_gone(&mut self, id: LeaseId) {
-        // Told by the watcher of an earlier container, which the lease was taken back from.
-        let is_late = |row: &LeaseRow| {
-            row.lease.state == LeaseState::Reserved || (row.lease.attached && watch::runs(row))
-        };
+        // Told by the watcher of an earlier container, which the lease was taken back from: somebody else may have it now.
+        let is_late = |row: &LeaseRow| row.lease.state == LeaseState::Reserved || watch::runs(row);
         if self.leases.get(&id).is_some_and(is_late) {
             return;
         }

@@ -3,9 +3,11 @@
 
 use std::io;
 
-use kerf_types::lease::{Lease, LeaseState, Subject};
+use kerf_runtime::frame::DeviceNode;
+use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
 use kerf_types::{ContainerRef, LeaseId, LeasedDevice, Timestamp};
 
+use super::devices::rdma;
 use super::grant::{Cut, Gives, expiry};
 use super::{Host, HostError, Reserve, locality, moved, now};
 use crate::cdi::CdiDevice;
@@ -45,7 +47,8 @@ impl Host {
     /// Gives a lease its CDI name.
     pub(super) fn write_lease_name(&self, lease: &Lease, device: &CdiDevice) -> io::Result<()> {
         let files = self.driver_files_of(lease);
-        self.cdi.write_lease(&lease.id.to_string(), device, files)
+        let device = by_name(lease, device.clone());
+        self.cdi.write_lease(&lease.id.to_string(), &device, files)
     }
 
     /// Writes down a new lease, as a promise or as what its taker has from now on.
@@ -190,7 +193,8 @@ impl Host {
                 continue;
             };
             self.keep_copy(&row);
-            let Some(device) = name else {
+            let is_over = row.lease.state == LeaseState::Releasing;
+            let Some(device) = name.filter(|_| !is_over) else {
                 continue;
             };
             if let Err(error) = self.write_lease_name(&row.lease, &device) {
@@ -203,6 +207,16 @@ impl Host {
             self.degrade("cdi", chain(&error), error.hint());
         }
     }
+}
+
+/// What a lease's CDI name stands for. An engine asks nobody who may use a name, and interfaces go by what a namespace may
+/// ask for: a user's lease has them by kerf-runtime alone, which asks.
+pub(super) fn by_name(lease: &Lease, mut device: CdiDevice) -> CdiDevice {
+    if matches!(lease.holder, Holder::User { .. }) {
+        let is_interface = |node: &DeviceNode| node.path.starts_with(rdma::FOLDER);
+        device.nodes.retain(|node| !is_interface(node));
+    }
+    device
 }
 
 fn new_lease_id(now: Timestamp) -> Result<LeaseId, HostError> {

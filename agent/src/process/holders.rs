@@ -10,6 +10,8 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
+
 /// Folders of device nodes under the root of a machine, and how the names of a driver's nodes in them begin.
 const NODES: [(&str, &[&str]); 4] = [
     ("dev", &["nvidia", "kfd"]),
@@ -126,6 +128,33 @@ impl Wanted {
         seen
     }
 
+    /// Looks at these processes alone, who may hide what they have: at every descriptor of every thread, whatever it is
+    /// called, and at every mapping. What waits in a socket's queue is seen nowhere.
+    pub fn seen_within(&self, pids: &BTreeSet<u32>) -> Vec<Holder> {
+        let held = pids.iter().map(|pid| (*pid, self.held_closely(*pid)));
+        let held = held.filter(|(_, holds)| !holds.is_empty());
+        held.map(|(pid, holds)| Holder {
+            pid,
+            command: command(Path::new("/"), pid).unwrap_or_default(),
+            holds,
+        })
+        .collect()
+    }
+
+    fn held_closely(&self, pid: u32) -> BTreeSet<String> {
+        // A thread may have descriptors of its own, and a first thread that has ended shows none of the process.
+        let threads = entries_of(&format!("/proc/{pid}/task"));
+        let files = threads.iter().flat_map(|thread| {
+            let thread = thread.file_name().unwrap_or_default().to_string_lossy();
+            let folders = ["fd", "map_files"].map(|kind| format!("/proc/{thread}/{kind}"));
+            folders.into_iter().flat_map(|folder| entries_of(&folder))
+        });
+        let devices: BTreeSet<u64> = files.filter_map(|file| device_at(&file)).collect();
+        let nodes = self.nodes.iter();
+        let held = nodes.filter(|node| node.device.is_some_and(|own| devices.contains(&own)));
+        held.map(|node| node.name.clone()).collect()
+    }
+
     fn held_by(&self, pid: u32) -> io::Result<BTreeSet<String>> {
         let mut holds = BTreeSet::new();
         for entry in fs::read_dir(format!("/proc/{pid}/fd"))?.flatten() {
@@ -196,6 +225,21 @@ impl Node {
             None => self.file == (facts.dev(), facts.ino()),
         }
     }
+}
+
+fn entries_of(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// The numbers of the character device that an open file is. A file system that does not answer is not waited for: a
+/// device is told by what the kernel has of it.
+fn device_at(path: &Path) -> Option<u64> {
+    let facts = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE).ok()?;
+    let kind = FileType::from_raw_mode(facts.stx_mode.into());
+    let numbers = (facts.stx_rdev_major, facts.stx_rdev_minor);
+    let device = nix::sys::stat::makedev(numbers.0.into(), numbers.1.into());
+    (kind == FileType::CharacterDevice).then_some(device)
 }
 
 /// Device and inode of a line of `/proc/<pid>/maps`, and the path.

@@ -3,7 +3,8 @@
 //! A commit without a flush is in the kernel's hands: it outlives kerfd, however that ends, and a power cut or a crash of
 //! the kernel may take it, always the last commits first and never a half. So it serves what such an end does away with
 //! itself: a lease lasts no longer than its boot. Intents, fences, layouts and everything of jobs are flushed. Each look at the
-//! host flushes the rest, so that a power cut takes the accounts of a few seconds at most.
+//! host flushes the rest, so that a power cut takes the accounts of a few seconds at most. There is one writer at a time: a
+//! commit of this kind waits for one of a job's that is being flushed.
 
 use super::{Doing, Store, StoreError};
 

@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 
+/// Where the nodes of interfaces are.
+pub const FOLDER: &str = "/dev/infiniband";
+
 /// The connection manager's node. A host without its module has none, and verbs work without.
 const MANAGER: &str = "/dev/infiniband/rdma_cm";
 
@@ -25,7 +28,7 @@ pub fn nodes(sysroot: &Path, name: &str) -> Vec<PathBuf> {
     let own =
         own.filter(|node| is_verbs(node) && interface(&class.join(node)) == Some(name.to_owned()));
     let mut nodes: Vec<PathBuf> = own
-        .map(|node| Path::new("/dev/infiniband").join(node))
+        .map(|node| Path::new(FOLDER).join(node))
         .filter(|path| is_there(sysroot, path))
         .collect();
     nodes.sort();

@@ -63,6 +63,10 @@ impl Host {
     /// A lease of an earlier boot has ended with it, unless a process of this one has its name and all its devices: an
     /// engine has made its container anew before this kerfd was there.
     async fn ended_with_its_boot(&mut self, id: LeaseId) {
+        if let Some(row) = self.leases.get_mut(&id) {
+            // Its launch has ended too. Where nobody can tell yet who carries it, the looks go on asking.
+            row.pending = None;
+        }
         if self.is_carried(id).await {
             return;
         }

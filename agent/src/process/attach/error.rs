@@ -105,6 +105,20 @@ pub enum AttachError {
         /// What.
         what: String,
     },
+    /// The container has ended.
+    #[error("{} is gone, and its container with it", folder.display())]
+    Gone {
+        /// Its cgroup.
+        folder: PathBuf,
+    },
+    /// What only a container that is made with it can use.
+    #[error(
+        "{what} come with a container that is made with them alone: other makers' devices, and interfaces"
+    )]
+    Others {
+        /// Which of the lease.
+        what: String,
+    },
     /// A place on a shared device takes more than nodes.
     #[error("{what} takes mounts that a container gets only when it is made")]
     Mounts {
@@ -142,8 +156,13 @@ impl AttachError {
             Self::V2 { .. } => {
                 "start the container with the lease instead: annotation kerf.dev/lease, or its CDI name"
             }
-            Self::Open { .. } => "start it without --privileged, and with the lease",
-            Self::NotApart { .. } | Self::Dev { .. } | Self::Mounts { .. } => {
+            Self::Open { .. } => {
+                "start it without --privileged and without rules for all devices of a driver, and with the lease"
+            }
+            Self::NotApart { .. }
+            | Self::Dev { .. }
+            | Self::Mounts { .. }
+            | Self::Others { .. } => {
                 "start the container with the lease instead; nothing was changed"
             }
             Self::Taken { .. } => "remove it in the container, and try again; nothing was changed",
@@ -156,6 +175,7 @@ impl AttachError {
             Self::Rule { .. } | Self::Differs { .. } => {
                 "see the log, and `kerf status`: what is not taken out is tried again with each look"
             }
+            Self::Gone { .. } => "its leases end by themselves",
             Self::NotAttached { .. } => "it ends with its container, or by `kerf lease release`",
             Self::InUse { .. } => {
                 "end them first, or detach with --force: kerf ends nobody's process, and gives the slice to nobody \

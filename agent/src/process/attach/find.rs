@@ -51,7 +51,10 @@ pub fn find(named: &Named) -> Result<Target, AttachError> {
     };
     let none = || AttachError::NoContainer { name: name.clone() };
     let mut found: Vec<(Place, ContainerRef, InitProcess)> = Vec::new();
-    for place in places {
+    for place in places
+        .into_iter()
+        .filter(|place| is_whole_name(place, &name))
+    {
         let of_path = namespace_in(&place.path, &name);
         if !namespace.is_empty() && !of_path.is_empty() && namespace != of_path {
             continue;
@@ -94,6 +97,19 @@ pub fn find(named: &Named) -> Result<Target, AttachError> {
     }
 }
 
+/// Whether a cgroup is named for this container and not for one whose name ends with this one: a prefix is an engine's in
+/// the name of a scope, with colons around it, or where it is one that is known.
+fn is_whole_name(place: &Place, name: &str) -> bool {
+    let parts = place.path.split('/').filter(|part| !part.is_empty());
+    let of_engine = ["libpod-", "crio-", "docker-", "cri-containerd-"];
+    let mut fitting = parts.filter(|part| {
+        let is_marked = part.ends_with(".scope") || part.contains(':');
+        let rest = part.strip_suffix(name);
+        *part == name || is_marked || rest.is_some_and(|prefix| of_engine.contains(&prefix))
+    });
+    fitting.any(|part| cgroup::is_named_for(part, name))
+}
+
 /// Name, namespace and cgroups of the container that a process is in.
 fn of_pid(pid: u32) -> Option<(String, String, Vec<Place>)> {
     let (namespace, name) = cgroup::container_of(pid)?;
@@ -113,14 +129,33 @@ fn namespace_in(path: &str, name: &str) -> String {
 
 /// The oldest process in a cgroup and below it: what came later was started by it, or put there by its runtime.
 fn oldest(folder: &Path) -> Option<InitProcess> {
-    let members: BTreeSet<u32> = members(folder);
+    let members: BTreeSet<u32> = members(folder)?;
     let known = members.into_iter().filter_map(super::super::identify);
     known.min_by_key(|process| (process.start_ticks, process.pid))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::namespace_in;
+    use super::{Place, is_whole_name, namespace_in};
+
+    #[test]
+    fn another_containers_name_that_ends_alike_is_not_taken_for_it() {
+        for (path, expected) in [
+            ("/default/db", true),
+            ("/default/prod-db", false),
+            ("/libpod_parent/libpod-db", true),
+            ("/machine.slice/libpod-db.scope/container", true),
+            ("/system.slice:cri-containerd:db", true),
+            ("/default/prod-db/nested.scope", false),
+        ] {
+            let place = Place {
+                path: path.to_owned(),
+                folder: path.into(),
+                is_v1: true,
+            };
+            assert_eq!(is_whole_name(&place, "db"), expected, "{path}");
+        }
+    }
 
     #[test]
     fn only_containerds_own_paths_tell_a_namespace() {

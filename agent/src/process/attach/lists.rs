@@ -120,9 +120,13 @@ impl Lists {
     }
 }
 
-/// The processes in a group and below it.
-pub fn members(top: &Path) -> BTreeSet<u32> {
-    let texts = groups(top).into_iter().filter_map(|folder| {
+/// The processes in a group and below it; `None` where it has more groups than are looked at.
+pub fn members(top: &Path) -> Option<BTreeSet<u32>> {
+    let groups = groups(top);
+    if groups.len() >= MOST_GROUPS {
+        return None;
+    }
+    let texts = groups.into_iter().filter_map(|folder| {
         let file = folder.join("cgroup.procs");
         fs::read_to_string(file).ok()
     });
@@ -133,7 +137,7 @@ pub fn members(top: &Path) -> BTreeSet<u32> {
                 .filter_map(|line| line.trim().parse::<u32>().ok()),
         );
     }
-    pids
+    Some(pids)
 }
 
 fn groups(top: &Path) -> Vec<PathBuf> {

@@ -54,7 +54,7 @@ pub fn plan(
     let given = numbers.union(others).copied().collect();
     let lists = Lists::at(&target.cgroup.folder, given);
     let list = lists.own()?;
-    if list.is_open() {
+    if list.is_open() || nodes.iter().any(|node| list.is_open_to(node.numbers)) {
         let folder = target.cgroup.folder.clone();
         return Err(AttachError::Open { name, folder });
     }
@@ -91,6 +91,12 @@ pub fn restore(
     nodes: &[Node],
     given: BTreeSet<Numbers>,
 ) -> Result<usize, AttachError> {
+    if !cgroup.is_there() {
+        // Another container may have its name by now.
+        return Err(AttachError::Gone {
+            folder: cgroup.folder.clone(),
+        });
+    }
     let lists = Lists::at(&cgroup.folder, given);
     let missing = lists.missing(nodes)?;
     if missing > 0 {
@@ -123,7 +129,7 @@ pub fn undo(
     Ok(stays.cloned().collect())
 }
 
-/// The processes in a container's cgroup and below it.
-pub fn members(cgroup: &Cgroup) -> BTreeSet<u32> {
+/// The processes in a container's cgroup and below it; `None` where there are more groups than are looked at.
+pub fn members(cgroup: &Cgroup) -> Option<BTreeSet<u32>> {
     lists::members(&cgroup.folder)
 }

@@ -41,6 +41,18 @@ impl List {
         })
     }
 
+    /// Whether a device can be opened with others of its kind, by a line that names none of them alone: it cannot be
+    /// taken out without them.
+    pub fn is_open_to(&self, (major, _): Numbers) -> bool {
+        self.0.iter().any(|entry| {
+            let is_of_it = entry.major == "*" || entry.major == major.to_string();
+            matches!(entry.kind.as_str(), "a" | "c")
+                && is_of_it
+                && entry.minor == "*"
+                && (entry.access.contains(&'r') || entry.access.contains(&'w'))
+        })
+    }
+
     /// Whether a character device can be opened for reading and writing.
     pub fn allows(&self, (major, minor): Numbers) -> bool {
         let fits = |pattern: &str, number: u32| pattern == "*" || pattern == number.to_string();

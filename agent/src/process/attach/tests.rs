@@ -40,6 +40,8 @@ fn a_list_allows_what_one_of_its_lines_does() {
     // Rights of two lines do not add up.
     assert!(!List::parse("c 9:1 r\nc 9:* w\n").allows((9, 1)));
     let odd = "\n\u{0}\nc\nc 1\nc 1:3\nx 1:3 rw\n\u{fffd}c :: rw\n";
+    let is_open_to = |text: &str| List::parse(text).is_open_to((195, 3));
+    assert!(is_open_to("c 195:* r") && !is_open_to("c 195:* m") && !is_open_to("c 195:3 rw"));
     assert!(!List::parse(odd).allows((1, 3)) && !List::parse(odd).is_open());
 }
 

@@ -41,6 +41,38 @@ fn a_descriptor_of_a_node_is_found_and_gone_when_it_is_closed() {
     assert_eq!(own(&wanted.seen()), BTreeSet::new());
 }
 
+/// Under another name, in a thread with descriptors of its own.
+#[test]
+fn what_a_process_hides_is_found_by_a_close_look() {
+    if !kerf_tests::require(kerf_tests::Capability::Root) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let hidden = folder.path().join("x");
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+    let full = nix::sys::stat::makedev(1, 7);
+    nix::sys::stat::mknod(&hidden, nix::sys::stat::SFlag::S_IFCHR, mode, full).expect("root may");
+    let wanted = Wanted::nodes(std::path::Path::new("/"), ["/dev/full"].into_iter());
+    let pids = BTreeSet::from([std::process::id()]);
+    let (opened, is_open) = std::sync::mpsc::channel();
+    let (seen, is_seen) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_FILES).expect("its own descriptors");
+        let file = File::open(hidden).expect("it opens");
+        opened.send(()).expect("somebody waits");
+        is_seen.recv().expect("an answer");
+        drop(file);
+    });
+    is_open.recv().expect("it is open");
+    let holds = wanted.seen_within(&pids);
+    seen.send(()).expect("it waits");
+    thread.join().expect("it ends");
+    assert_eq!(holds.len(), 1);
+    assert_eq!(holds[0].holds, BTreeSet::from(["/dev/full".to_owned()]));
+    assert!(wanted.seen_within(&pids).is_empty());
+    assert_eq!(own(&wanted.seen()), BTreeSet::new());
+}
+
 #[test]
 fn a_mapped_library_is_found() {
     let own_program = std::env::current_exe().expect("this program");
