@@ -269,7 +269,7 @@ impl Host {
         row.lease.init = init;
         row.pending = pending;
         self.put_row(&row)?;
-        self.owe_copy(lease);
+        self.owed.push(lease);
         self.begin(&row);
         self.tell_given(&row.lease, &container);
         Ok(())

@@ -192,8 +192,8 @@ pub struct Host {
     view: channel::Sender<Arc<HostView>>,
     /// Whether something has changed that the picture does not show yet: whoever launches has its answer first.
     is_unshown: bool,
-    /// What is still to be written of leases.
-    owed: Vec<written::Owed>,
+    /// Leases whose copy is still to be written.
+    owed: Vec<LeaseId>,
     handle: HostHandle,
 }
 

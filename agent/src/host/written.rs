@@ -1,5 +1,5 @@
-//! Writing a new lease down. What of it may wait is written once whoever launches has its answer, and before the picture
-//! shows the lease: its copy beside the sockets, and the CDI name of one that its container has already.
+//! Writing a new lease down. The copy beside the sockets of one that its container has already is written once whoever
+//! launches has its answer, and before the picture shows the lease.
 
 use std::io;
 
@@ -11,7 +11,6 @@ use super::devices::rdma;
 use super::grant::{Cut, Gives, expiry};
 use super::{Host, HostError, Reserve, locality, moved, now};
 use crate::cdi::CdiDevice;
-use crate::errors::chain;
 use crate::process::BootMoment;
 use crate::store::{LeaseRow, PendingLaunch, Store};
 
@@ -33,14 +32,6 @@ pub(super) struct Written {
     pub lease: Lease,
     /// What its taker gets; `None` for a promise.
     pub taken: Option<CdiDevice>,
-}
-
-/// What is still to be written of a lease.
-#[derive(Debug)]
-pub(super) struct Owed {
-    lease: LeaseId,
-    /// What its CDI name stands for, where that has not been written yet.
-    name: Option<CdiDevice>,
 }
 
 impl Host {
@@ -107,16 +98,15 @@ impl Host {
         };
         let modes = self.modes.iter().map(|row| row.number);
         let work: Vec<i64> = cuts.iter().map(|cut| cut.work).chain(modes).collect();
-        let taken = match taker {
-            None => {
-                self.put_promise(row, &device, &work)?;
-                None
-            }
+        self.put_named(&row, &device, &work)?;
+        match taker {
+            None => self.keep_copy(&row),
             Some(_) => {
-                self.put_taken(row, &device, &work)?;
-                Some(device)
+                self.owed.push(row.lease.id);
+                self.begin(&row);
             }
-        };
+        }
+        let taken = taker.map(|_| device);
         self.modes.clear();
         self.tell_reserved(&lease);
         Ok(Written { lease, taken })
@@ -140,36 +130,18 @@ impl Host {
     }
 
     /// The name is written first: a lease in the store ends the intents of its cuts, so nothing may fail after it.
-    fn put_promise(
+    fn put_named(
         &mut self,
-        row: LeaseRow,
+        row: &LeaseRow,
         device: &CdiDevice,
         work: &[i64],
     ) -> Result<(), HostError> {
-        let id = row.lease.id;
         self.write_lease_name(&row.lease, device)
             .map_err(HostError::Cdi)?;
-        if let Err(error) = self.put_new(&row, work) {
-            drop(self.cdi.remove_lease(&id.to_string()));
+        if let Err(error) = self.put_new(row, work) {
+            drop(self.cdi.remove_lease(&row.lease.id.to_string()));
             return Err(error);
         }
-        self.keep_copy(&row);
-        Ok(())
-    }
-
-    /// Its container has its devices from kerf-runtime and uses no name.
-    fn put_taken(
-        &mut self,
-        row: LeaseRow,
-        device: &CdiDevice,
-        work: &[i64],
-    ) -> Result<(), HostError> {
-        self.put_new(&row, work)?;
-        self.owed.push(Owed {
-            lease: row.lease.id,
-            name: Some(device.clone()),
-        });
-        self.begin(&row);
         Ok(())
     }
 
@@ -180,31 +152,12 @@ impl Host {
         self.events.add("lease", &lease.id.to_string(), &text);
     }
 
-    /// Has the copy of a lease written later.
-    pub(super) fn owe_copy(&mut self, lease: LeaseId) {
-        self.owed.push(Owed { lease, name: None });
-    }
-
-    /// Writes what is owed. A name that cannot be written is tried again with the next picture.
+    /// Writes the copies that are owed.
     pub(super) fn write_owed(&mut self) {
-        let mut failed = None;
-        for Owed { lease, name } in std::mem::take(&mut self.owed) {
-            let Some(row) = self.leases.get(&lease).cloned() else {
-                continue;
-            };
-            self.keep_copy(&row);
-            let is_over = row.lease.state == LeaseState::Releasing;
-            let Some(device) = name.filter(|_| !is_over) else {
-                continue;
-            };
-            if let Err(error) = self.write_lease_name(&row.lease, &device) {
-                failed = Some(HostError::Cdi(error));
-                let name = Some(device);
-                self.owed.push(Owed { lease, name });
+        for lease in std::mem::take(&mut self.owed) {
+            if let Some(row) = self.leases.get(&lease).cloned() {
+                self.keep_copy(&row);
             }
-        }
-        if let Some(error) = failed {
-            self.degrade("cdi", chain(&error), error.hint());
         }
     }
 }
