@@ -11,13 +11,13 @@ mod tests;
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kerf_partitioner::sysfs::open_again;
 use kerf_types::lease::InitProcess;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{SFlag, fstat, makedev};
 
 use super::sys::owner_of;
@@ -116,7 +116,9 @@ fn has_nodes(root: &Path, nodes: &[Node], of_its_own: bool) -> bool {
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let is_there = |node: &Node| {
-        let Ok(facts) = openat2(root.as_fd(), &node.path, how).and_then(|file| fstat(&file)) else {
+        // Its owner may rename without end, so that nobody waits for it to be still.
+        let opened = open_again(&root, &node.path, how, Duration::ZERO);
+        let Ok(facts) = opened.and_then(|file| fstat(&file)) else {
             return false;
         };
         let kind = SFlag::from_bits_truncate(facts.st_mode) & SFlag::S_IFMT;

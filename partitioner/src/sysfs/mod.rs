@@ -6,6 +6,7 @@
 //! driver. [`driver`] alone waits for ever, and says so.
 
 mod acs;
+mod again;
 pub mod capabilities;
 pub mod cpu;
 pub mod cpus;
@@ -26,6 +27,7 @@ pub mod pci;
 mod reader;
 mod root;
 
+pub use again::open_again;
 pub use device::Device;
 pub use folder::Folder;
 pub use guard::held_in;

@@ -7,13 +7,16 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::statfs::{FUSE_SUPER_MAGIC, FsType, PROC_SUPER_MAGIC, SYSFS_MAGIC, fstatfs};
+
+use super::again::open_again;
 
 /// Most bytes that one file may have. The largest that the driver writes, `mig-minors`, has 110 KB on
 /// a host of 32 GPUs; a tree that hands out more is broken or hostile.
@@ -22,8 +25,9 @@ const FILE_LIMIT: u64 = 1 << 20;
 const PAGE: usize = 4096;
 /// Most entries that one folder may have: a large host has a few thousand PCI functions.
 const ENTRY_LIMIT: usize = 65_536;
-/// Times that the kernel may say "changed while I looked" before we give up.
-const RETRIES: u32 = 16;
+/// How long the kernel may go on saying "changed while I looked" before we give up: well below the second that one file
+/// of a device may take.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A read that failed in a way that "unknown" would hide.
 #[derive(Debug, thiserror::Error)]
@@ -219,14 +223,7 @@ impl Root {
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let mut last = Errno::EAGAIN;
-        for _ in 0..RETRIES {
-            match openat2(self.dir.as_fd(), path, how) {
-                Err(errno @ (Errno::EAGAIN | Errno::EINTR)) => last = errno,
-                answer => return answer,
-            }
-        }
-        Err(last)
+        open_again(&self.dir, path, how, PATIENCE)
     }
 }
 
