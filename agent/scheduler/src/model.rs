@@ -237,15 +237,15 @@ fn as_told(ask: &Ask) -> Ask {
         return ask.clone();
     };
     let told = |names: &BTreeSet<GpuRef>| {
-        let told = names.iter();
-        let told = told.filter(|name| !matches!(name, GpuRef::Uuid(_)));
-        told.cloned().collect()
+        let is_told = |name: &&GpuRef| !matches!(name, GpuRef::Uuid(_));
+        names.iter().filter(is_told).cloned().collect()
     };
     ask.clone().with_constraints(Constraints {
         include: told(&only.include),
         avoid: told(&only.avoid),
         same: only.same.filter(|same| *same == Same::Numa),
         nic: None,
+        kind: only.kind.clone(),
     })
 }
 

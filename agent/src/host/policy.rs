@@ -116,8 +116,8 @@ pub fn may_have_nics(asks: &Asks, namespace: &str, ask: &str) -> bool {
 /// for everything. A share is covered by a pattern with its word: `gpu,mps`, `3g.*,mps`, `*,time-slice`; an IMEX channel
 /// likewise: `gpu:8,imex`. Asks by capability and CDI names are matched as they are written, in canonical form.
 ///
-/// `same=` and `nic=` in an ask take no accelerator that it could not have had without them, so a pattern without them
-/// covers them; in a pattern they are a condition, and `nic=` gives the interfaces as well ([`may_have_nics`]). Whoever names GPUs decides which one it gets, and that is another thing:
+/// `same=`, `nic=` and `type=` in an ask take no accelerator that it could not have had without them, so a pattern without
+/// them covers them; in a pattern they are a condition, and `nic=` gives the interfaces as well ([`may_have_nics`]). Whoever names GPUs decides which one it gets, and that is another thing:
 /// `include=` and `avoid=` are covered by a pattern with the word alone, such as `gpu:4,include=*,avoid=*`.
 fn covers(pattern: &str, ask: &str) -> bool {
     if pattern == "*" {
@@ -151,7 +151,9 @@ fn names_gpu(term: &str) -> bool {
 
 /// Whether it says what all must have.
 fn binds(term: &str) -> bool {
-    term.starts_with("same=") || term.starts_with("nic=")
+    ["same=", "nic=", "type="]
+        .iter()
+        .any(|head| term.starts_with(head))
 }
 
 /// Whether it covers an ask without constraints.

@@ -114,6 +114,7 @@ pub fn code(refusal: &VgpuRefusal) -> Code {
         VgpuRefusal::NotOffered { .. }
         | VgpuRefusal::SriovOff { .. }
         | VgpuRefusal::Carries { .. }
+        | VgpuRefusal::Leased { .. }
         | VgpuRefusal::Stale { .. }
         | VgpuRefusal::WouldWipe { .. }
         | VgpuRefusal::StaysOn { .. }

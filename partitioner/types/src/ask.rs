@@ -15,7 +15,7 @@ use crate::{Gpu, ParseError};
 mod constraints;
 mod fault;
 
-pub use constraints::{Constraints, GpuRef, NicWithin, Same};
+pub use constraints::{Constraints, GpuRef, NicWithin, Same, VgpuKind};
 
 /// A request for accelerators.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub enum Ask {
         /// Which device.
         of: Shareable,
     },
-    /// Devices of other makers than NVIDIA (`amd-gpu`, `amd-gpu:2,same=numa`, `amd-partition:4`). The kind stands for the
-    /// maker, since no program runs on the devices of two.
+    /// Devices of other makers than NVIDIA (`amd-gpu`, `amd-gpu:2,same=numa`, `amd-partition:4`), and NVIDIA's vGPUs
+    /// (`vgpu,type=L40S-4Q`). The kind stands for the maker, since no program runs on the devices of two.
     Devices {
         /// What they are.
         kind: DeviceKind,
@@ -134,7 +134,8 @@ impl FromStr for Ask {
                 text,
                 "write 1g.10gb, 1g.10gb:2, gpu:2, memory>=20GiB,fp8,nvlink:4, gpu:4,same=numa,nic=pix,avoid=0, \
                  gpu,mps and gpu,time-slice for a share, gpu:4,imex for whole GPUs with an IMEX channel, or \
-                 amd-gpu:2, amd-partition, intel-gpu, gaudi, neuron and tpu for devices of other makers",
+                 amd-gpu:2, amd-partition, intel-gpu, gaudi, neuron and tpu for devices of other makers, or \
+                 vgpu,type=L40S-4Q for a vGPU that is handed to a virtual machine",
             )
         };
         let error = || fault::of(text).unwrap_or_else(unknown);
@@ -190,13 +191,23 @@ impl Ask {
     /// The same ask, bound; `None` where something is bound and whole GPUs are not what it asks for.
     fn constrained(mut self, bound: Constraints) -> Option<Self> {
         match &mut self {
+            Self::Devices { kind, only, .. } => {
+                if bound.kind.is_some() && *kind != DeviceKind::Vgpu {
+                    return None;
+                }
+                **only = bound;
+            }
             Self::Gpus { only, .. }
-            | Self::Devices { only, .. }
             | Self::Capability(Requirement {
                 nvlink: Some(_),
                 only,
                 ..
-            }) => **only = bound,
+            }) => {
+                if bound.kind.is_some() {
+                    return None;
+                }
+                **only = bound;
+            }
             Self::Imex(of) => {
                 **of = of.clone().constrained(bound)?;
             }

@@ -25,19 +25,22 @@ pub enum DeviceKind {
     Neuron,
     /// A chip of Google's.
     Tpu,
+    /// A vGPU of an NVIDIA GPU that kerf has made, given as a VFIO device to whoever runs a virtual machine.
+    Vgpu,
     /// An RDMA interface, which goes with the accelerators that it is next to. Several leases may have it.
     Nic,
 }
 
 impl DeviceKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AmdGpu,
         Self::AmdPartition,
         Self::IntelGpu,
         Self::Gaudi,
         Self::Neuron,
         Self::Tpu,
+        Self::Vgpu,
         Self::Nic,
     ];
 
@@ -50,6 +53,7 @@ impl DeviceKind {
             Self::Gaudi => "gaudi",
             Self::Neuron => "neuron",
             Self::Tpu => "tpu",
+            Self::Vgpu => "vgpu",
             Self::Nic => "nic",
         }
     }
@@ -62,7 +66,7 @@ impl DeviceKind {
 
     /// Whether several of it lie on one PCI function, each with hardware of its own.
     pub fn is_part(self) -> bool {
-        self == Self::AmdPartition
+        matches!(self, Self::AmdPartition | Self::Vgpu)
     }
 
     /// What keeps one of it apart from its neighbours. Partitions of an AMD GPU have XCCs of their own; whether they have
@@ -73,6 +77,7 @@ impl DeviceKind {
                 Some(Isolation::Device)
             }
             Self::AmdPartition => Some(Isolation::Compute),
+            Self::Vgpu => Some(Isolation::Vgpu),
             Self::Nic => None,
         }
     }
@@ -145,8 +150,8 @@ pub struct LeasedDevice {
     pub name: DeviceName,
     /// The PCI function that it is, or lies on; `None` where the kernel does not say.
     pub pci: Option<PciAddress>,
-    /// What tells its board from another one at the same place (AMD's `unique_id`, a serial number); `None` where the
-    /// driver tells nothing of the kind.
+    /// What tells its board from another one at the same place (AMD's `unique_id`, a serial number; for a vGPU the number
+    /// of kerf's record of it); `None` where the driver tells nothing of the kind.
     pub board: Option<String>,
 }
 

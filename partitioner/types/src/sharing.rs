@@ -97,6 +97,8 @@ pub enum Isolation {
     Device,
     /// A MIG slice: own memory, own multiprocessors.
     Hardware,
+    /// A vGPU: own memory, and turns on multiprocessors that others have too, unless its type lies in a GPU instance.
+    Vgpu,
     /// A part of a GPU instance: own multiprocessors, and memory that it shares with the other parts.
     Compute,
     /// A share by MPS: an address space of its own, limits by software, and a fatal fault of one client ends all.
@@ -278,6 +280,7 @@ impl Isolation {
         match self {
             Self::Device => "device",
             Self::Hardware => "hardware",
+            Self::Vgpu => "vgpu",
             Self::Compute => "compute",
             Self::Mps => "mps",
             Self::TimeSlice => "time-slice",
@@ -289,6 +292,9 @@ impl Isolation {
         match self {
             Self::Device => "nobody else is on the GPU",
             Self::Hardware => "own memory, own multiprocessors",
+            Self::Vgpu => {
+                "own memory; multiprocessors by turns, unless its type lies in a GPU instance"
+            }
             Self::Compute => {
                 "own multiprocessors; memory is shared with the other parts of the instance"
             }

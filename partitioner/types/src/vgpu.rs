@@ -66,6 +66,11 @@ pub struct VgpuType {
 }
 
 impl VgpuType {
+    /// Whether it is meant by this text, as [`is_called`].
+    pub fn is_called(&self, text: &str) -> bool {
+        is_called(self.id, &self.name, text)
+    }
+
     /// Whether it lies in a GPU instance: such names tell slices and memory, `H200X-1-18C`.
     pub fn is_mig_backed(&self) -> bool {
         let last = self.name.split(' ').next_back().unwrap_or_default();
@@ -73,6 +78,13 @@ impl VgpuType {
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         parts.next().is_some_and(is_number) && parts.next().is_some()
     }
+}
+
+/// Whether a type of this number and name is meant: by its number, its name (`NVIDIA L40S-4Q`), or the last word of it.
+pub fn is_called(id: VgpuTypeId, name: &str, text: &str) -> bool {
+    let last = name.rsplit(' ').next().unwrap_or(name);
+    let is_name = |name: &str| name.eq_ignore_ascii_case(text);
+    text.parse().ok().map(VgpuTypeId) == Some(id) || is_name(name) || is_name(last)
 }
 
 /// A vGPU that exists.

@@ -20,7 +20,7 @@ use super::world::{Node, World, names};
 const RENDER: u32 = 7_107;
 
 /// Every character device of the machine in these folders of its `/dev`, for nobody but root and one group.
-fn nodes(world: &World, folders: &[&str]) -> Vec<Node> {
+pub fn nodes(world: &World, folders: &[&str]) -> Vec<Node> {
     let dev = world.kerfd.sysroot().join("dev");
     let mut nodes = Vec::new();
     for folder in folders {
@@ -251,7 +251,7 @@ fn locked_and_verbs(world: &World, id: &str, nodes: &[Node]) -> (String, BTreeSe
 }
 
 /// Whether a container's limit of locked memory can be taken away here: runc may do no more than who starts it.
-fn may_lock_all() -> bool {
+pub fn may_lock_all() -> bool {
     let mut shell = std::process::Command::new("sh");
     let may = process::run(shell.args(["-c", "ulimit -l unlimited"])).is_ok();
     if !may {
@@ -376,7 +376,7 @@ fn a_standing_name_of_another_maker_serves_one_container() {
 }
 
 /// What a container of plain runc may do with these.
-fn probe_plain(bundles: &Bundles, id: &str, nodes: &[Node]) -> BTreeSet<String> {
+pub fn probe_plain(bundles: &Bundles, id: &str, nodes: &[Node]) -> BTreeSet<String> {
     let runc = bins::system("runc").expect("runc");
     let exec = |script: &str| {
         let mut command = bundles.command(&runc);

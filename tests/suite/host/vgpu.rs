@@ -1,5 +1,7 @@
 //! vGPUs as a person has them: real kerf, kerfd and worker on a simulated host of either framework.
 
+mod leased;
+
 use std::fs;
 
 use nvidia_ml::kernel::Kernel;

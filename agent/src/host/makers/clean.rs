@@ -18,7 +18,7 @@ impl Users {
     /// nothing: it would keep every device from everybody. Those of a lease's own container are gone with its cgroup
     /// before this is asked.
     pub fn of(&self, offer: &Offer) -> Option<String> {
-        let told = offer.processes.first().map(|pid| format!("process {pid}"));
+        let told = offer.users.first().cloned();
         let mut holders = self.0.holders.iter();
         let holder = holders.find(|one| offer.nodes.iter().any(|node| one.holds.contains(node)));
         let seen = || holder.map(|one| format!("process {} ({})", one.pid, one.command));

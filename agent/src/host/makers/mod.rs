@@ -1,7 +1,7 @@
 //! Devices of other makers than NVIDIA: leased by the same owner, in the same table, to the same life.
 //!
 //! Owns the way from an ask or a name to devices, and from a lease to what its container gets of them. What there is and
-//! which nodes it has is [`offer`]'s, which set is taken is [`pick`]'s, and both are pure; [`clean`] asks who has a node
+//! which nodes it has is [`offer`]'s and, of vGPUs, [`vgpus`]'s, which set is taken is [`pick`]'s, and both are pure; [`clean`] asks who has a node
 //! open. Cuts nothing: an AMD GPU is partitioned by a layout.
 
 mod clean;
@@ -10,6 +10,7 @@ mod offer;
 mod pick;
 #[cfg(test)]
 mod tests;
+mod vgpus;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,9 @@ impl Host {
     /// Every device that can be leased, or could. One without a node here is there for nobody.
     fn offers(&self) -> Vec<Offer> {
         let mut offers = offer::offers(&self.inventory);
+        offers.extend(self.offered_vgpus());
+        // Those share nodes with nobody either.
+        offer::refuse_shared(&mut offers);
         let root = &self.config.paths.sysroot;
         let is_there = |node: &str| {
             let inside = node.strip_prefix('/').unwrap_or(node);
@@ -237,10 +241,12 @@ impl Host {
     /// A fresh look at each of a lease's devices: a promise may be hours old.
     pub(super) async fn look_at_devices(&mut self, lease: &Lease) {
         for device in &lease.devices {
-            if let (DeviceKind::AmdGpu | DeviceKind::AmdPartition, Some(pci)) =
-                (device.kind, device.pci)
-            {
-                self.look_at_amd(pci).await;
+            match (device.kind, device.pci) {
+                (DeviceKind::AmdGpu | DeviceKind::AmdPartition, Some(pci)) => {
+                    self.look_at_amd(pci).await;
+                }
+                (DeviceKind::Vgpu, _) => self.look_at_own_vgpu(device).await,
+                _ => {}
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Which devices of other makers a host has, and what opens each. Pure.
+//! Which devices of other makers a host has, and what opens each; vGPUs are offered by [`vgpus`](super::vgpus). Pure.
 //!
 //! One table says it of every kind: how the names of its own nodes begin, which nodes all devices of its driver share,
 //! and which variables its maker's runtime needs. A container has a device by its own nodes; without
@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::map::{Accelerator, AcceleratorHealth, Vendor};
-use kerf_types::{AmdGpu, DeviceKind, Inventory, LeasedDevice, PciAddress};
+use kerf_types::{AmdGpu, DeviceKind, Inventory, LeasedDevice, PciAddress, VgpuTypeId};
 
 /// A device that can be leased, or could.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub(super) struct Offer {
     pub parts: usize,
     /// What its maker's runtime calls it, where that is known.
     pub visible: Option<String>,
-    /// Processes that its driver names.
-    pub processes: Vec<u32>,
+    /// Who uses it, as its driver says: processes, or a virtual machine.
+    pub users: Vec<String>,
+    /// Number and name of its type, for a vGPU.
+    pub vgpu_type: Option<(VgpuTypeId, String)>,
     /// Why nobody gets it.
     pub sick: Option<String>,
 }
@@ -40,7 +42,7 @@ struct Row {
     vendor: Option<Vendor>,
     /// How the names of its own nodes begin; one that has none of these is served by another driver.
     own: &'static [&'static str],
-    /// Nodes that all devices of its driver share, beside an own one that begins so.
+    /// Nodes that all devices of its driver share, beside an own one that lies right in this folder.
     beside: &'static [(&'static str, &'static str)],
     /// Whether its function has RDMA interfaces of its own.
     has_ports: bool,
@@ -48,7 +50,7 @@ struct Row {
     env: fn(&[&Offer]) -> Vec<String>,
 }
 
-const TABLE: [Row; 6] = [
+const TABLE: [Row; 7] = [
     Row {
         kind: DeviceKind::AmdGpu,
         vendor: None,
@@ -100,6 +102,18 @@ const TABLE: [Row; 6] = [
         has_ports: false,
         env: tpu,
     },
+    // What is bound by a group, or without one (`drivers/vfio/group.c`, `device_cdev.c`).
+    Row {
+        kind: DeviceKind::Vgpu,
+        vendor: None,
+        own: &[],
+        beside: &[
+            ("/dev/vfio/", "/dev/vfio/vfio"),
+            ("/dev/vfio/devices/", "/dev/iommu"),
+        ],
+        has_ports: false,
+        env: nothing,
+    },
 ];
 
 fn row(kind: DeviceKind) -> Option<&'static Row> {
@@ -113,7 +127,7 @@ impl Offer {
         let own = || self.nodes.iter().map(String::as_str);
         let beside = beside
             .iter()
-            .filter(move |(head, _)| own().any(|node| node.starts_with(head)));
+            .filter(move |(folder, _)| own().any(|node| is_right_in(node, folder)));
         beside.map(|(_, node)| *node).chain(own())
     }
 
@@ -124,13 +138,19 @@ impl Offer {
     }
 }
 
+/// Whether a path is of something right in a folder, and in none below it.
+fn is_right_in(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder)
+        .is_some_and(|name| !name.contains('/'))
+}
+
 /// Every one: AMD's by address, then the others in the inventory's order.
 pub(super) fn offers(inventory: &Inventory) -> Vec<Offer> {
     let amd = inventory.amd.iter();
     let amd = amd.flat_map(|gpu| of_amd(inventory, gpu));
     let others = inventory.map.accelerators.iter();
     let others = others.filter_map(|one| of_other(inventory, one));
-    let mut offers: Vec<Offer> = amd.chain(others).collect();
+    let mut offers = amd.chain(others).collect::<Vec<Offer>>();
     refuse_shared(&mut offers);
     offers
 }
@@ -182,7 +202,8 @@ fn of_other(inventory: &Inventory, one: &Accelerator) -> Option<Offer> {
         index: None,
         parts: 1,
         visible: None,
-        processes: Vec::new(),
+        users: Vec::new(),
+        vgpu_type: None,
         sick: failure(Some(one)).or(virtuals),
     })
 }
@@ -196,7 +217,7 @@ fn control(node: &str) -> Option<String> {
 }
 
 /// A node that opens two devices gives neither: functions of one IOMMU group can only be given away together.
-fn refuse_shared(offers: &mut [Offer]) {
+pub(super) fn refuse_shared(offers: &mut [Offer]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let whole = |offer: &&Offer| {
         !matches!(
@@ -249,7 +270,12 @@ fn of_amd(inventory: &Inventory, gpu: &AmdGpu) -> Vec<Offer> {
         index: Some(gpu.index),
         parts: gpu.partitions.len(),
         visible: uuid(gpu),
-        processes: gpu.processes.clone(),
+        users: gpu
+            .processes
+            .iter()
+            .map(|pid| format!("process {pid}"))
+            .collect(),
+        vgpu_type: None,
         sick,
     };
     let is_cut = gpu.partitions.len() > 1;
@@ -267,7 +293,7 @@ fn of_amd(inventory: &Inventory, gpu: &AmdGpu) -> Vec<Offer> {
             parts: 1,
             visible: None,
             // The driver names those of the whole GPU; whoever is on this part has its node open.
-            processes: Vec::new(),
+            users: Vec::new(),
             ..whole.clone()
         })
     };

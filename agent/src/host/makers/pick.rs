@@ -69,7 +69,7 @@ pub(super) fn pick(
         let why = "same=switch is known of NVIDIA's GPUs alone; same=numa is known of all";
         return Err(Short::Never(why.to_owned()));
     }
-    if kind.is_part() && !only.include.is_empty() {
+    if kind == DeviceKind::AmdPartition && !only.include.is_empty() {
         let why = format!("include= names whole devices, and a {kind} is a part of one");
         return Err(Short::Never(why));
     }
@@ -81,7 +81,7 @@ pub(super) fn pick(
         return Err(Short::Never(format!("this host has no {kind} {name}")));
     }
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    // A layout may make more parts; boards are as many as there are.
+    // A layout, or `kerf vgpu create`, may make more parts; boards are as many as there are.
     if candidates.len() < count && !kind.is_part() {
         let why = format!("this host has {} {kind}", candidates.len());
         return Err(Short::Never(why));
@@ -102,6 +102,9 @@ fn none_of(kind: DeviceKind) -> String {
         DeviceKind::AmdPartition => {
             "no AMD GPU of this host is cut into partitions: a layout with amd: {compute: cpx} does that".to_owned()
         }
+        DeviceKind::Vgpu => {
+            "kerf has made no vGPU on this host: `kerf vgpu create` does that".to_owned()
+        }
         kind => format!("this host has no {kind} that its driver serves"),
     }
 }
@@ -121,7 +124,11 @@ fn is_allowed(only: &Constraints, one: &Candidate<'_>) -> bool {
         .nic
         .is_none_or(|within| one.nic.is_some_and(|level| within.has(level)));
     let is_placed = only.same != Some(Same::Numa) || one.offer.numa_node.is_some();
-    !is_avoided && is_near && is_placed
+    let is_of_type = only.kind.as_ref().is_none_or(|kind| {
+        let own = one.offer.vgpu_type.as_ref();
+        own.is_some_and(|(id, name)| kind.is_of(*id, name))
+    });
+    !is_avoided && is_near && is_placed && is_of_type
 }
 
 fn chosen(free: &[&Candidate<'_>], count: usize, only: &Constraints) -> Option<Vec<LeasedDevice>> {

@@ -1,6 +1,7 @@
 //! What there is, which of it is taken, and that nobody has a thing twice.
 
 mod others;
+mod vgpus;
 
 use std::fs;
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use kerf_types::layout::GpuSelector;
 use kerf_types::lease::Subject;
 use kerf_types::vgpu::VgpuFramework;
-use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuTypeId, VgpuUuid};
+use kerf_types::{MigMode, PciAddress, Step, VgpuGpu, VgpuType, VgpuUuid};
 
 use super::{Host, HostError, NewVgpu, VgpuRefusal, judge};
 use crate::errors::chain;
@@ -153,17 +153,7 @@ impl Host {
     /// A type by its number, its name, or the last word of it.
     fn kind_of(&self, seen: &VgpuGpu, text: &str) -> Result<VgpuType, HostError> {
         let gpu = seen.pci;
-        let number = text.parse().ok().map(VgpuTypeId);
-        let named = |kind: &&VgpuType| {
-            Some(kind.id) == number
-                || kind.name.eq_ignore_ascii_case(text)
-                || kind
-                    .name
-                    .rsplit(' ')
-                    .next()
-                    .is_some_and(|last| last.eq_ignore_ascii_case(text))
-        };
-        let found = seen.types.iter().find(named);
+        let found = seen.types.iter().find(|kind| kind.is_called(text));
         let cut = self
             .gpu(gpu)
             .is_ok_and(|gpu| gpu.mig_mode == MigMode::Enabled);

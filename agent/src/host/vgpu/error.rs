@@ -1,6 +1,6 @@
 //! Why a vGPU was not made or taken away.
 
-use kerf_types::PciAddress;
+use kerf_types::{LeaseId, PciAddress};
 
 /// A request about vGPUs that was refused. Nothing of it remains.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +69,16 @@ pub enum VgpuRefusal {
         /// As it was named.
         name: String,
     },
+    /// Somebody has a lease on it.
+    #[error("the vGPU on {name} is leased by {by} (lease {lease})")]
+    Leased {
+        /// As it was named.
+        name: String,
+        /// Whose it is.
+        by: String,
+        /// Which lease.
+        lease: LeaseId,
+    },
     /// The function was used again since.
     #[error("vGPU {fence} on {name} has ended, {found} is there now")]
     Stale {
@@ -134,6 +144,7 @@ impl VgpuRefusal {
             Self::NotFound { .. } => "see `kerf vgpu list`",
             Self::Several { .. } => "name it by its UUID, see `kerf vgpu list`",
             Self::Foreign { .. } => "whoever made it has to take it away",
+            Self::Leased { .. } => "end the container, or `kerf lease release` it, first",
             Self::Stale { .. } => "see `kerf vgpu list` for what is there and who made it",
             Self::Unsettled { .. } => "see `kerf status`; run the command again once it is well",
             Self::InDoubt { .. } => {

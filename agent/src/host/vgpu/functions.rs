@@ -149,9 +149,14 @@ impl Host {
         gpus.filter_map(|gpu| gpu.parse().ok()).collect()
     }
 
+    /// Whether what is seen of a GPU's vGPUs may be otherwise in a moment, by an earlier kerfd's doing.
+    pub(in crate::host) fn vgpus_are_in_doubt(&self, gpu: PciAddress) -> bool {
+        self.in_doubt().contains(&gpu)
+    }
+
     /// Nothing is changed where an earlier change may still come: it would befall what has taken its place.
     pub(super) fn refuse_in_doubt(&self, gpu: PciAddress) -> Result<(), HostError> {
-        match self.in_doubt().contains(&gpu) {
+        match self.vgpus_are_in_doubt(gpu) {
             true => Err(VgpuRefusal::InDoubt { gpu }.into()),
             false => Ok(()),
         }

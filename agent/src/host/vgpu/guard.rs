@@ -72,7 +72,7 @@ impl Host {
     }
 
     /// A fresh look at a GPU on which vGPUs can be made now. The others cost nothing, or next to nothing.
-    async fn look_at_vgpus_of(&mut self, gpu: PciAddress) -> Result<(), HardwareError> {
+    pub(super) async fn look_at_vgpus_of(&mut self, gpu: PciAddress) -> Result<(), HardwareError> {
         let seen = self.vgpus.seen.get(&gpu);
         let can_have = seen.is_some_and(|seen| match (&seen.framework, &seen.sriov) {
             (None, None) => false,

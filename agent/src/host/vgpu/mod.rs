@@ -27,15 +27,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use kerf_api::json::history::{HistoryEntry, HistoryKind, Requester};
-use kerf_types::{PciAddress, Step, Timestamp, VgpuGpu};
+use kerf_types::{LeasedDevice, PciAddress, Step, Timestamp, Vgpu, VgpuGpu};
 use tokio::sync::oneshot;
 
 pub(in crate::host) use error::STAYS_ON;
 pub use error::VgpuRefusal;
 pub use users::Users;
+pub(in crate::host) use users::nodes_of;
 pub use uses::{VgpuUse, VgpuUses};
 
 use super::{Host, HostError, record};
+use crate::errors::chain;
 use crate::store::VgpuRow;
 
 /// Name of the entry for records that do not read.
@@ -55,6 +57,19 @@ pub struct Vgpus {
     unread: BTreeSet<PciAddress>,
     /// When all that have some answered last.
     pub(super) looked: Option<Timestamp>,
+}
+
+/// A vGPU of kerf's that is there.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::host) struct OwnVgpu<'h> {
+    /// kerf's record of it.
+    pub row: &'h VgpuRow,
+    /// The GPU that it is of.
+    pub gpu: PciAddress,
+    /// The function that it is on.
+    pub function: PciAddress,
+    /// What is seen of it.
+    pub vgpu: &'h Vgpu,
 }
 
 /// A vGPU that is to be made.
@@ -123,6 +138,21 @@ impl VgpuWish {
     }
 }
 
+impl Vgpus {
+    /// What is seen of the vGPU that a record speaks of.
+    fn own<'h>(&'h self, row: &'h VgpuRow) -> Option<OwnVgpu<'h>> {
+        let gpu = self.seen.get(&row.gpu.parse().ok()?)?;
+        let mut vgpus = gpu.vgpus();
+        let (function, vgpu) = vgpus.find(|(function, vgpu)| judge::is_it(row, *function, vgpu))?;
+        Some(OwnVgpu {
+            row,
+            gpu: gpu.pci,
+            function,
+            vgpu,
+        })
+    }
+}
+
 impl Host {
     /// Does what is asked. A requester that went away does not need its answer.
     pub(super) async fn vgpu(&mut self, command: VgpuCommand) {
@@ -185,6 +215,27 @@ impl Host {
             }
         };
         seen.vgpus().map(one).collect()
+    }
+
+    /// Those that kerf made, as they showed themselves last; a record whose vGPU is not there now has none.
+    pub(in crate::host) fn own_vgpus(&self) -> Vec<OwnVgpu<'_>> {
+        let rows = self.vgpus.rows.values();
+        rows.filter_map(|row| self.vgpus.own(row)).collect()
+    }
+
+    /// A fresh look at the GPU of a leased vGPU.
+    pub(in crate::host) async fn look_at_own_vgpu(&mut self, device: &LeasedDevice) {
+        let fence = device
+            .board
+            .as_deref()
+            .and_then(|fence| fence.parse::<u64>().ok());
+        let row = fence.and_then(|fence| self.vgpus.rows.get(&fence));
+        if let Some(gpu) = row.and_then(|row| row.gpu.parse().ok())
+            && let Err(error) = self.look_at_vgpus_of(gpu).await
+        {
+            // What was known stands, as after any look that nobody answered.
+            tracing::debug!(%gpu, error = chain(&error), "vgpus not read");
+        }
     }
 
     /// Every GPU with kerf's records, as it showed itself last.

@@ -6,6 +6,17 @@ use kerf_types::{GiId, Vgpu, VgpuFunction, VgpuGpu, VgpuTypeId};
 use super::judge::{Verdict, is_it, judge};
 use crate::store::{VgpuRow, VgpuState};
 
+impl super::Vgpus {
+    /// These records, and a GPU that shows this.
+    pub fn with(rows: Vec<VgpuRow>, gpu: VgpuGpu) -> Self {
+        Self {
+            rows: rows.into_iter().map(|row| (row.fence, row)).collect(),
+            seen: [(gpu.pci, gpu)].into(),
+            ..Self::default()
+        }
+    }
+}
+
 const UUID: &str = "0b1c2d3e-0000-4000-8000-0000000000aa";
 
 fn row(state: VgpuState) -> VgpuRow {

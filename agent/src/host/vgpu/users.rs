@@ -62,7 +62,7 @@ impl Users {
 }
 
 /// The nodes through which it is opened, as they are called under `/dev`. None where the kernel tells no group.
-fn nodes_of(sysroot: &Path, function: PciAddress, vgpu: &Vgpu) -> Vec<String> {
+pub(in crate::host) fn nodes_of(sysroot: &Path, function: PciAddress, vgpu: &Vgpu) -> Vec<String> {
     let device = match vgpu.uuid {
         Some(uuid) => format!("sys/bus/mdev/devices/{uuid}"),
         None => format!("sys/bus/pci/devices/{function}"),

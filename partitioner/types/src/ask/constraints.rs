@@ -1,4 +1,5 @@
-//! What an ask for whole GPUs says of which ones: `include=0`, `avoid=GPU-…`, `same=numa`, `nic=pix`.
+//! What an ask for whole GPUs or devices says of which ones: `include=0`, `avoid=GPU-…`, `same=numa`, `nic=pix`,
+//! `type=L40S-4Q`.
 //!
 //! Owns the words. Which GPUs they leave is for the planner to say.
 
@@ -7,7 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::topology::LinkClass;
-use crate::{GpuUuid, ParseError, PciAddress};
+use crate::vgpu::is_called;
+use crate::{GpuUuid, ParseError, PciAddress, VgpuTypeId};
 
 /// Most GPUs that are named in one ask: more than any host has.
 const NAMES_LIMIT: usize = 112;
@@ -23,7 +25,13 @@ pub struct Constraints {
     pub same: Option<Same>,
     /// How near each must have a network interface.
     pub nic: Option<NicWithin>,
+    /// Of which type; of vGPUs alone.
+    pub kind: Option<VgpuKind>,
 }
+
+/// A type of vGPUs as an ask, which has no spaces, names it: by its number or the last word of its name (`1155`, `L40S-4Q`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VgpuKind(String);
 
 /// A GPU as people name it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +71,7 @@ const INCLUDE: &str = "include=";
 const AVOID: &str = "avoid=";
 const SAME: &str = "same=";
 const NIC: &str = "nic=";
+const TYPE: &str = "type=";
 
 impl Constraints {
     /// Whether nothing is bound.
@@ -76,7 +85,8 @@ impl Constraints {
         let avoid = self.avoid.iter().map(|gpu| format!("{AVOID}{gpu}"));
         let same = self.same.map(|same| format!("{SAME}{same}"));
         let nic = self.nic.map(|nic| format!("{NIC}{nic}"));
-        include.chain(avoid).chain(same).chain(nic)
+        let kind = self.kind.iter().map(|kind| format!("{TYPE}{kind}"));
+        include.chain(avoid).chain(same).chain(nic).chain(kind)
     }
 
     /// Takes these terms out of an ask; `None` where one is wrong or is there twice.
@@ -92,6 +102,8 @@ impl Constraints {
                 only.same.replace(word.parse().ok()?).is_none()
             } else if let Some(word) = term.strip_prefix(NIC) {
                 only.nic.replace(word.parse().ok()?).is_none()
+            } else if let Some(word) = term.strip_prefix(TYPE) {
+                only.kind.replace(word.parse().ok()?).is_none()
             } else {
                 rest.push(term);
                 true
@@ -129,6 +141,38 @@ impl fmt::Display for GpuRef {
             Self::Pci(pci) => pci.fmt(f),
             Self::Uuid(uuid) => uuid.fmt(f),
         }
+    }
+}
+
+impl VgpuKind {
+    /// Longest name in bytes: more than twice the longest that a driver names.
+    const LIMIT: usize = 64;
+
+    /// Whether a type of this number and name is meant.
+    pub fn is_of(&self, id: VgpuTypeId, name: &str) -> bool {
+        is_called(id, name, &self.0)
+    }
+}
+
+impl FromStr for VgpuKind {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let is_name = (1..=Self::LIMIT).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        if !is_name {
+            let hint = "write its number or the last word of its name, as `kerf vgpu types` lists them: L40S-4Q";
+            return Err(ParseError::new("a type of vGPUs", text, hint));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for VgpuKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{COUNT_LIMIT, Feature, GpuRef, IMEX, NicWithin, Same, parse_count};
+use super::{COUNT_LIMIT, Feature, GpuRef, IMEX, NicWithin, Same, VgpuKind, parse_count};
 use crate::{Bytes, DeviceKind, ParseError, ProfileName, SharingMode};
 
 /// Words that are terms by themselves or begin one, each with the question that it may have been.
-const WORDS: [(&str, &str); 19] = [
+const WORDS: [(&str, &str); 21] = [
     ("gpu", "did you mean gpu, or gpu:2 for several?"),
     ("memory", "did you mean memory>=20GiB?"),
     ("bf16", "did you mean bf16?"),
@@ -46,6 +46,8 @@ const WORDS: [(&str, &str); 19] = [
     ("gaudi", "did you mean gaudi, or gaudi:8 for several?"),
     ("neuron", "did you mean neuron, or neuron:4 for several?"),
     ("tpu", "did you mean tpu, or tpu:4 for several?"),
+    ("vgpu", "did you mean vgpu, or vgpu:2 for several?"),
+    ("type", "did you mean type=L40S-4Q, for vGPUs of that type?"),
 ];
 
 /// Longest word that is compared with the known ones; what is longer is none of them mistyped.
@@ -78,6 +80,13 @@ pub(super) fn of(text: &str) -> Option<ParseError> {
         terms().find(binds),
         terms().any(|term| term.parse::<SharingMode>().is_ok()),
     );
+    let is_vgpu = |term: &str| head_of(term) == DeviceKind::Vgpu.as_str();
+    if let Some(kind) = terms().find(|term| term.starts_with("type="))
+        && !terms().any(is_vgpu)
+    {
+        let hint = "only vGPUs have types: write vgpu,type=L40S-4Q";
+        return Some(ParseError::new("an ask for vGPUs beside it", kind, hint));
+    }
     let bound = bound.filter(|_| shared || !terms().any(is_whole))?;
     let hint = "it goes with whole GPUs of one's own: write gpu:4,same=numa";
     Some(ParseError::new(
@@ -135,6 +144,7 @@ fn term(term: &str) -> Option<ParseError> {
         ("include" | "avoid", _) => value.strip_prefix('=')?.parse::<GpuRef>().err(),
         ("same", _) => value.strip_prefix('=')?.parse::<Same>().err(),
         ("nic", _) => value.strip_prefix('=')?.parse::<NicWithin>().err(),
+        ("type", _) => value.strip_prefix('=')?.parse::<VgpuKind>().err(),
         _ if term.starts_with(|first: char| first.is_ascii_digit()) => slices(term),
         _ => word(term),
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::check_refused;
-use crate::Ask;
-use crate::ask::{Constraints, GpuRef, NicWithin, Same};
+use crate::ask::{Constraints, GpuRef, NicWithin, Same, VgpuKind};
 use crate::topology::LinkClass;
+use crate::{Ask, VgpuTypeId};
 
 fn names() -> impl Strategy<Value = BTreeSet<GpuRef>> {
     let name = |text: &str| text.parse::<GpuRef>().expect("a name");
@@ -37,6 +37,7 @@ pub fn constraints() -> impl Strategy<Value = Constraints> {
             include,
             same,
             nic,
+            kind: None,
         }
     })
 }
@@ -58,6 +59,15 @@ fn constraints_are_for_whole_gpus_and_said_once() {
         "gpu:2,nic=pix,nic=pix",
         "gpu:2,include=0,include=0",
         "gpu:2,include=0,avoid=0",
+        // Only vGPUs have types.
+        "gpu,type=L40S-4Q",
+        "amd-gpu,type=1",
+        "1g.10gb,type=1",
+        "nvlink:2,type=1",
+        "vgpu,type=",
+        "vgpu,type=a/b",
+        "vgpu,type=1,type=2",
+        "vgpu:0",
         // Words and names that are none.
         "gpu:2,same=board",
         "gpu:2,nic=sys",
@@ -105,4 +115,30 @@ fn a_level_has_what_is_as_near_or_nearer() {
             assert_eq!(within.has(level), near <= at, "{word} {level}");
         }
     }
+}
+
+#[test]
+fn a_type_is_meant_by_number_name_or_last_word() {
+    let ask: Ask = "vgpu:2,type=l40s-4q,same=numa".parse().expect("an ask");
+    assert_eq!(ask.to_string(), "vgpu:2,same=numa,type=l40s-4q");
+    let kind = ask.constraints().and_then(|only| only.kind.clone());
+    let kind = kind.expect("a type");
+    let id = VgpuTypeId(1155);
+    let table = [
+        ("NVIDIA L40S-4Q", true),
+        ("L40S-4Q", true),
+        ("NVIDIA L40S-4QX", false),
+        ("NVIDIA L40S-4Q vWS", false),
+        ("", false),
+    ];
+    for (name, expected) in table {
+        assert_eq!(kind.is_of(id, name), expected, "{name}");
+    }
+    let number: VgpuKind = "1155".parse().expect("a number");
+    assert!(number.is_of(id, "NVIDIA L40S-4Q") && !number.is_of(VgpuTypeId(1), "NVIDIA L40S-4Q"));
+    let error = "gpu,type=L40S-4Q".parse::<Ask>().expect_err("not a vGPU");
+    assert!(
+        error.to_string().contains("only vGPUs have types"),
+        "{error}"
+    );
 }

@@ -122,7 +122,7 @@ pub enum LeaseSubject {
     },
     /// A device of another maker, or a part of one.
     Device {
-        /// What it is: `amd-gpu`, `amd-partition`, `intel-gpu`, `gaudi`, `neuron`, `tpu`, `nic`.
+        /// What it is: `amd-gpu`, `amd-partition`, `intel-gpu`, `gaudi`, `neuron`, `tpu`, `vgpu`, `nic`.
         device: String,
         /// Its name.
         name: String,

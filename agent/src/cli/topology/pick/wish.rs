@@ -31,6 +31,7 @@ pub(super) fn meant(args: &Args, machine: &Machine, host: &RingHost) -> Result<M
         avoid: names(&args.avoid),
         same: args.same,
         nic: args.nic,
+        kind: None,
     };
     let bound = Bound::of(host, &only, |name| machine.place(name));
     Ok(Meant {
