@@ -225,21 +225,26 @@ fn intel_gaudi_neuron_and_tpu_devices_are_leased_as_wholes() {
     }
 }
 
-/// Makes nodes of the machine's interfaces and of what goes with nobody: the machine has none, for the numbers of the
-/// real ones would open real hardware. These are numbers that no driver here has.
-fn make_verbs(world: &World) {
-    let root = world.kerfd.sysroot();
-    let dev = root.join("dev/infiniband");
+/// Makes nodes of these names in a folder of the machine's `/dev`, which has none there: the numbers of real ones would open
+/// real hardware. These are numbers that no driver here has.
+pub fn make_nodes(world: &World, folder: &str, names: impl IntoIterator<Item = String>) {
+    let dev = world.kerfd.sysroot().join("dev").join(folder);
     fs::create_dir_all(&dev).expect("a folder");
     let nobodys = world.nodes().first().expect("a node").major;
-    let verbs = names(&root.join("sys/class/infiniband_verbs")).into_iter();
-    let verbs = verbs.filter(|name| name.starts_with("uverbs"));
-    let others = ["rdma_cm", "umad0"].map(str::to_owned);
-    for (minor, name) in (200..).zip(others.into_iter().chain(verbs)) {
+    for (minor, name) in (200..).zip(names) {
         let mode = Mode::from_bits_truncate(0o600);
         let device = makedev(nobodys, minor);
         mknod(&dev.join(name), SFlag::S_IFCHR, mode, device).expect("root may");
     }
+}
+
+/// Makes nodes of the machine's interfaces and of what goes with nobody.
+fn make_verbs(world: &World) {
+    let class = "sys/class/infiniband_verbs";
+    let verbs = names(&world.kerfd.sysroot().join(class)).into_iter();
+    let verbs = verbs.filter(|name| name.starts_with("uverbs"));
+    let others = ["rdma_cm", "umad0"].map(str::to_owned);
+    make_nodes(world, "infiniband", others.into_iter().chain(verbs));
 }
 
 /// What a program in a container of this ask may lock in memory, and the interfaces that it can open.

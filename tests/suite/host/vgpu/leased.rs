@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-
 use super::super::bundle::Bundles;
 use super::super::cdi::{file, with_device};
 use super::super::cdi_spec::{device_names, faults, read};
-use super::super::isolation::own;
-use super::super::makers::{may_lock_all, nodes, probe_plain};
+use super::super::isolation::{own, probe};
+use super::super::makers::{make_nodes, may_lock_all, nodes, probe_plain};
 use super::super::said::kerf;
-use super::super::world::{World, names};
+use super::super::world::{Node, World, names};
 use super::{HALF, create, field};
 
 /// The number of the IOMMU group of a function.
@@ -23,24 +21,10 @@ fn group(world: &World, function: &str) -> String {
     name.expect("a number").to_owned()
 }
 
-/// Makes the nodes of VFIO as the kernel does for functions that a driver of vGPUs has: the simulated one makes none. They
-/// have numbers that no driver here has.
+/// Makes the nodes of VFIO as the kernel does for functions that a driver of vGPUs has: the simulated one makes none.
 fn make_vfio(world: &World) {
-    let root = world.kerfd.sysroot();
-    let dev = root.join("dev/vfio");
-    fs::create_dir_all(&dev).expect("a folder");
-    let nobodys = world.nodes().first().expect("a node").major;
-    let groups = names(&root.join("sys/kernel/iommu_groups")).into_iter();
-    for (minor, name) in (200..).zip(groups.chain(["vfio".to_owned()])) {
-        let mode = Mode::from_bits_truncate(0o600);
-        mknod(
-            &dev.join(name),
-            SFlag::S_IFCHR,
-            mode,
-            makedev(nobodys, minor),
-        )
-        .expect("root may");
-    }
+    let groups = names(&world.kerfd.sysroot().join("sys/kernel/iommu_groups"));
+    make_nodes(world, "vfio", groups.into_iter().chain(["vfio".to_owned()]));
 }
 
 /// The names of devices in a CDI file, once there are so many.
@@ -113,7 +97,7 @@ fn a_vgpu_is_leased_with_its_vfio_nodes_and_stays_while_it_is() {
 
 /// What a virtual machine maps is pinned, so its container has no limit of locked memory: one that cannot have that is
 /// refused.
-fn an_ask_gets_the_other(world: &World, function: &str, nodes: &[super::super::world::Node]) {
+fn an_ask_gets_the_other(world: &World, function: &str, nodes: &[Node]) {
     let ask = "vgpu,type=H200X-70C";
     if may_lock_all() {
         world.start("machine", ask);
@@ -121,7 +105,7 @@ fn an_ask_gets_the_other(world: &World, function: &str, nodes: &[super::super::w
             "vfio/vfio".to_owned(),
             format!("vfio/{}", group(world, function)),
         ];
-        let seen = own(&super::super::isolation::probe(world, "machine", nodes));
+        let seen = own(&probe(world, "machine", nodes));
         assert_eq!(seen, BTreeSet::from(expected));
         world.end("machine");
     } else {
