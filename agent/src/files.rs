@@ -19,9 +19,16 @@ pub enum Durability {
 /// content or the new. The temporary name has no extension that a reader of the folder would take up.
 pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder)?;
     let temporary = folder.join(temporary_name(path.file_name().unwrap_or_default()));
-    let result = write(&temporary, content, durability).and_then(|()| fs::rename(&temporary, path));
+    let written = match write(&temporary, content, durability) {
+        // The folder is there but the first time.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            write(&temporary, content, durability)
+        }
+        written => written,
+    };
+    let result = written.and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
         // What matters is the first error; a temporary file that cannot be removed harms nobody.
         drop(fs::remove_file(&temporary));

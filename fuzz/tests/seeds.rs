@@ -17,7 +17,7 @@ fn package(folder: &str) -> PathBuf {
 }
 
 /// Texts that have broken a promise; more may come, and none goes.
-const FINDINGS: usize = 11;
+const FINDINGS: usize = 12;
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();

@@ -60,7 +60,11 @@ impl Host {
             self.see_standing(&subjects).await?;
         }
         let created = now();
-        let fence = self.write_fast(Store::next_fence)?;
+        // The first of a kerfd, and the first after many launches between two looks, waits for the disk.
+        let fence = match self.store.has_fence() {
+            true => self.write_fast(Store::next_fence)?,
+            false => self.write(Store::next_fence)?,
+        };
         let nearby = locality::nearby(&self.inventory, &subjects, &devices);
         let lease = Lease {
             id: new_lease_id(created)?,

@@ -11,6 +11,7 @@ mod sys;
 pub mod within;
 
 use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use boot::{BootMoment, boot_ms};
@@ -66,11 +67,16 @@ pub fn is_first_thread_over(process: &InitProcess) -> bool {
     }
 }
 
-/// The kernel's id of this boot.
+/// The kernel's id of this boot, which no process sees another of. Empty where it cannot be read.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default()
+    static READ: OnceLock<String> = OnceLock::new();
+    if let Some(read) = READ.get() {
+        return read.clone();
+    }
+    let read = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    let read = read.map(|text| text.trim().to_owned());
+    // What cannot be read now may be in a moment.
+    read.map_or_else(|_| String::new(), |read| READ.get_or_init(|| read).clone())
 }
 
 /// Returns once this very process has ended, whoever has its pid by then.

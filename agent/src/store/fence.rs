@@ -45,10 +45,10 @@ impl Fences {
 impl Store {
     /// The next fence; it is used up even when the grant fails.
     pub fn next_fence(&mut self) -> Result<Fence, StoreError> {
-        let next = self.fences.last + 1;
-        if next > self.fences.reserved {
+        if !self.has_fence() {
             self.reserve_fences()?;
         }
+        let next = self.fences.last + 1;
         self.fences.last = next;
         self.fences.is_used = true;
         Ok(Fence::new(self.epoch, next))
@@ -57,6 +57,11 @@ impl Store {
     /// Writes down that a lease has this one.
     pub(super) fn note_fence(&mut self, fence: Fence) -> Result<(), StoreError> {
         write_meta(&self.connection, USED, fence.counter())
+    }
+
+    /// Whether the next one is reserved: one that is not costs a flush.
+    pub fn has_fence(&self) -> bool {
+        self.fences.last < self.fences.reserved
     }
 
     /// Whether so few are left that more should be reserved before a launch has to wait for it.

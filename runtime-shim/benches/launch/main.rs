@@ -53,15 +53,18 @@ fn main() {
     let programs = Programs::find(PathBuf::from(shim));
     sys::become_subreaper();
     if option("--leg").as_deref() == Some("resolve") {
-        if let Some(resolve::Trips { ask, lease }) = resolve::round_trips() {
-            println!(
-                "by an ask: p50 {:.0} us, p99 {:.0} us",
-                ask.p50_us, ask.p99_us
-            );
-            println!(
-                "by a lease: p50 {:.0} us, p99 {:.0} us",
-                lease.p50_us, lease.p99_us
-            );
+        if let Some(trips) = resolve::round_trips() {
+            let ways = [
+                ("by an ask", &trips.ask),
+                ("by a lease", &trips.lease),
+                ("refused at once", &trips.refused),
+            ];
+            for (way, trips) in ways {
+                println!(
+                    "{way}: p50 {:.0} us, p99 {:.0} us",
+                    trips.p50_us, trips.p99_us
+                );
+            }
         }
         return;
     }
@@ -107,6 +110,8 @@ fn measured(programs: &Programs, rounds: usize, variants: &[lives::Variant; 4]) 
         "resolve_us_p50": text(trips.as_ref().map(|trips| trips.ask.p50_us)),
         "resolve_lease_us_p99": text(trips.as_ref().map(|trips| trips.lease.p99_us)),
         "resolve_lease_us_p50": text(trips.as_ref().map(|trips| trips.lease.p50_us)),
+        "refused_us_p99": text(trips.as_ref().map(|trips| trips.refused.p99_us)),
+        "refused_us_p50": text(trips.as_ref().map(|trips| trips.refused.p50_us)),
         "cpu_added_without_ask_ms": text(Some(report::added(plain, bare).cpu_ms)),
         "absent_refusal_ms_max": text(Some(absent)),
     })

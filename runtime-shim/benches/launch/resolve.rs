@@ -1,5 +1,6 @@
 //! The round trip to a real kerfd on a simulated machine, for a slice that stands: a container asks for one of its kind, as
-//! most do, or names a lease that was made before. It is handed over, and given back.
+//! most do, or names a lease that was made before. It is handed over, and given back. Beside them what the way alone takes:
+//! an ask that the policy refuses goes to the same owner and back, and nothing is done for it.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,6 +25,9 @@ const REST: Duration = Duration::from_millis(10);
 /// What is asked for.
 const ASK: &str = "1g.10gb";
 
+/// A namespace that may ask for nothing.
+const NOBODYS: &str = "nobodys";
+
 /// Microseconds of round trips.
 pub struct RoundTrips {
     pub p50_us: f64,
@@ -36,6 +40,8 @@ pub struct Trips {
     pub ask: RoundTrips,
     /// By the id of a lease.
     pub lease: RoundTrips,
+    /// Of one that is refused before anything is done.
+    pub refused: RoundTrips,
 }
 
 /// Measures them with kerfd's folders on the disk of temporary files; none where kerfd has not been built.
@@ -64,26 +70,22 @@ fn in_folder(folder: &Path) -> Option<Trips> {
     kerf(&kerfd, &["apply", "--gpu", "0", "--slices", "1g.10gb:2"]);
     let mut asks = Vec::new();
     let mut leases = Vec::new();
+    let mut refused = Vec::new();
     for round in 0..ROUNDS {
-        asks.push(one(
-            &kerfd,
-            &folder.join("b"),
-            &format!("ask-{round}"),
-            None,
-        ));
+        let bundle = folder.join("b");
+        let by_ask = |id: &str, namespace: &str| one(&kerfd, &bundle, (namespace, id), None);
+        asks.push(by_ask(&format!("ask-{round}"), "default"));
+        refused.push(by_ask(&format!("refused-{round}"), NOBODYS));
         let lease = kerf(&kerfd, &["-o", "json", "lease", "create", ASK]);
         let lease = lease["id"].as_str().or(lease["lease"]["id"].as_str());
         let lease = lease.expect("the id of a lease").to_owned();
-        leases.push(one(
-            &kerfd,
-            &folder.join("b"),
-            &format!("lease-{round}"),
-            Some(lease),
-        ));
+        let id = format!("lease-{round}");
+        leases.push(one(&kerfd, &bundle, ("default", &id), Some(lease)));
     }
     Some(Trips {
         ask: summed(asks),
         lease: summed(leases),
+        refused: summed(refused),
     })
 }
 
@@ -100,12 +102,17 @@ fn summed(mut times: Vec<f64>) -> RoundTrips {
 }
 
 /// Microseconds of one.
-fn one(kerfd: &Kerfd, bundle: &Path, container: &str, lease: Option<String>) -> f64 {
+fn one(
+    kerfd: &Kerfd,
+    bundle: &Path,
+    (namespace, container): (&str, &str),
+    lease: Option<String>,
+) -> f64 {
     let request = LaunchRequest {
         schema: REQUEST_SCHEMA.to_owned(),
         kind: LaunchKind::Create,
         container_id: container.to_owned(),
-        namespace: "default".to_owned(),
+        namespace: namespace.to_owned(),
         bundle: bundle.to_owned(),
         pid_file: Some(bundle.join("pid")),
         ask: lease.is_none().then(|| ASK.to_owned()),
@@ -144,7 +151,8 @@ pub fn ask(socket: &str, request: &str) -> f64 {
     };
     let reply = client::ask(Path::new(socket), patience, &request).expect("an answer");
     let took = begin.elapsed();
-    assert!(matches!(reply.outcome, Outcome::Granted(_)), "{reply:?}");
+    let is_granted = matches!(reply.outcome, Outcome::Granted(_));
+    assert_eq!(is_granted, request.namespace != NOBODYS, "{reply:?}");
     took.as_secs_f64() * 1e6
 }
 
