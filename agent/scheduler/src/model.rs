@@ -245,7 +245,7 @@ fn as_told(ask: &Ask) -> Ask {
         avoid: told(&only.avoid),
         same: only.same.filter(|same| *same == Same::Numa),
         nic: None,
-        kind: only.kind.clone(),
+        vgpu_type: only.vgpu_type.clone(),
     })
 }
 

@@ -55,7 +55,7 @@ pub enum Verb {
 /// `kerf lease create`
 #[derive(Debug, clap::Args)]
 pub struct Create {
-    /// What: 1g.10gb, gpu:2, gpu:4,same=numa,nic=pix,avoid=0, memory>=20GiB,fp8, gpu,mps for a share, gpu:4,imex with an IMEX channel, or slice=ID or gpu=ID for one of its name
+    /// What: 1g.10gb, gpu:2, gpu:4,same=numa,nic=pix,avoid=0, memory>=20GiB,fp8, gpu,mps for a share, gpu:4,imex with an IMEX channel, amd-gpu:2, amd-partition, intel-gpu, gaudi, neuron, tpu or vgpu,type=L40S-4Q for other devices, or slice=ID, gpu=ID or device=NAME for one of its name
     #[arg(value_name = "ASK")]
     ask: String,
     /// containerd namespace of the container that it is for

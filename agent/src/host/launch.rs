@@ -158,7 +158,7 @@ impl Host {
     /// The grant of a lease whose devices are there at this moment: a promise may be hours old.
     pub(super) async fn fresh_grant(&mut self, lease: &Lease) -> Result<Grant, HostError> {
         self.see_standing(&lease.subjects).await?;
-        self.look_at_devices(lease).await;
+        self.look_at_devices(lease).await?;
         self.grant_of(lease).await
     }
 

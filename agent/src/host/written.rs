@@ -85,7 +85,7 @@ impl Host {
             expires: taker.is_none().then(|| expiry(created, request.ttl)),
         };
         if taker.is_some() {
-            self.look_at_devices(&lease).await;
+            self.look_at_devices(&lease).await?;
         }
         let device = self.lease_device(&lease).await?;
         let row = LeaseRow {

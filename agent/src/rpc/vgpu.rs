@@ -77,6 +77,7 @@ pub async fn create(
         function,
         placement: request.placement,
         enable_sriov: request.enable_sriov,
+        for_containers: request.for_containers,
         by: peer.into(),
     };
     let made = host
@@ -124,6 +125,7 @@ pub fn code(refusal: &VgpuRefusal) -> Code {
 
 fn record(row: &VgpuRow) -> v1::VgpuRecord {
     v1::VgpuRecord {
+        for_containers: row.for_containers,
         gpu: row.gpu.clone(),
         function: row.function.clone(),
         uuid: row.uuid.clone(),

@@ -51,6 +51,9 @@ pub struct VgpuRow {
     pub placement: Option<u32>,
     /// For whom it was made.
     pub uid: u32,
+    /// Whether it is leased to containers that ask; none that was made before kerf did so is.
+    #[serde(default)]
+    pub for_containers: bool,
     /// The boot of the machine, which no vGPU outlives.
     pub boot_id: String,
     /// When.

@@ -63,6 +63,7 @@ async fn carry_out(host: &HostHandle, ask: Ask) -> Result<(), HostError> {
                 function: None,
                 placement,
                 enable_sriov: true,
+                for_containers: false,
                 by: USER,
             };
             let made = host.ask(|reply| Command::vgpu(VgpuWish::Create(wish), reply));

@@ -6,12 +6,14 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{OpenHow, openat2};
 
-/// Times that a walk is tried at least. One in sysfs takes microseconds, and a host renames some thousand files a second.
+/// Times that a walk is tried at least. One in sysfs takes microseconds, and a host renames some thousand files a second, so
+/// that a few would do: of fewer, a burst of renames could make a file seem unreadable.
 const TRIES: u32 = 16;
 
 /// Opens what lies at `path` under `dir`: tries at least [`TRIES`] times, and as long as `patience` lasts, for walks that a
@@ -27,7 +29,9 @@ pub fn open_again(
     loop {
         tries += 1;
         match openat2(dir.as_fd(), path.as_ref(), how) {
-            Err(Errno::EAGAIN | Errno::EINTR) if tries < TRIES || begun.elapsed() < patience => {}
+            Err(Errno::EAGAIN | Errno::EINTR) if tries < TRIES => {}
+            // Whoever renames, or serves the files, may need this processor.
+            Err(Errno::EAGAIN | Errno::EINTR) if begun.elapsed() < patience => thread::yield_now(),
             answer => return answer,
         }
     }

@@ -192,7 +192,7 @@ impl Ask {
     fn constrained(mut self, bound: Constraints) -> Option<Self> {
         match &mut self {
             Self::Devices { kind, only, .. } => {
-                if bound.kind.is_some() && *kind != DeviceKind::Vgpu {
+                if bound.vgpu_type.is_some() && *kind != DeviceKind::Vgpu {
                     return None;
                 }
                 **only = bound;
@@ -203,7 +203,7 @@ impl Ask {
                 only,
                 ..
             }) => {
-                if bound.kind.is_some() {
+                if bound.vgpu_type.is_some() {
                     return None;
                 }
                 **only = bound;

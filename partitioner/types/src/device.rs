@@ -64,7 +64,7 @@ impl DeviceKind {
         all.find(|kind| kind.as_str() == word)
     }
 
-    /// Whether several of it lie on one PCI function, each with hardware of its own.
+    /// Whether several of it may lie on one board, or PCI function, and be given apart.
     pub fn is_part(self) -> bool {
         matches!(self, Self::AmdPartition | Self::Vgpu)
     }

@@ -120,6 +120,8 @@ pub struct VgpuRecord {
     pub state: String,
     /// When.
     pub created_at: String,
+    /// Whether it is leased to containers that ask.
+    pub for_containers: bool,
 }
 
 impl TryFrom<&v1::ListVgpusResponse> for VgpuTypes {
@@ -220,6 +222,7 @@ impl From<&v1::VgpuRecord> for VgpuRecord {
         Self {
             uid: record.uid,
             fence: record.fence,
+            for_containers: record.for_containers,
             state: record.state.clone(),
             created_at: time(record.created_ms),
         }

@@ -42,6 +42,9 @@ pub struct Create {
     /// Turn the GPU's virtual functions on, should they be off; refused while it is leased
     #[arg(long)]
     enable_sriov: bool,
+    /// Lease it, as a VFIO device, to containers that ask for a vgpu
+    #[arg(long)]
+    for_containers: bool,
 }
 
 /// `kerf vgpu delete`
@@ -78,6 +81,7 @@ pub async fn run(verb: &Verb, context: &Context) -> Result<Exit, Failure> {
                 function: create.function.clone(),
                 placement: create.placement,
                 enable_sriov: create.enable_sriov,
+                for_containers: create.for_containers,
             };
             let made = client.create_vgpu(soon(request)).await;
             let made = made.map_err(Failure::call("make the vGPU"))?;

@@ -12,6 +12,7 @@ const PLAIN: Style = Style { color: false };
 
 fn record() -> v1::VgpuRecord {
     v1::VgpuRecord {
+        for_containers: true,
         gpu: "0000:0f:00.0".to_owned(),
         function: "0000:0f:00.4".to_owned(),
         uuid: None,

@@ -3,10 +3,11 @@
 //! A device is given when nobody does, and given again when nobody does any more. Nodes that all devices of a driver
 //! share say nothing of one device. Ends nobody.
 
-use kerf_types::LeasedDevice;
 use kerf_types::lease::Lease;
+use kerf_types::{DeviceKind, LeasedDevice};
 
 use super::offer::Offer;
+use crate::errors::chain;
 use crate::host::{Host, HostError};
 use crate::process::holders::{Seen, Wanted};
 
@@ -39,12 +40,26 @@ impl Host {
         Users(tokio::task::block_in_place(|| wanted.seen()))
     }
 
-    /// Makes sure that nobody is left on what a lease has given. What is not there any more is nobody's.
+    /// Makes sure that nobody is left on what a lease has given. What is not there any more is nobody's; a vGPU whose GPU does
+    /// not say whether it is there may be somebody's.
     pub(in crate::host) async fn clean_devices(&mut self, lease: &Lease) -> Result<(), HostError> {
-        self.look_at_devices(lease).await;
+        if let Err(error) = self.look_at_devices(lease).await {
+            tracing::debug!(lease = %lease.id, error = chain(&error), "devices not looked at");
+        }
         let all = self.offers();
-        let is_in = |offer: &&Offer, device: &LeasedDevice| offer.device.name == device.name;
+        let is_vgpu = |device: &LeasedDevice| device.kind == DeviceKind::Vgpu;
+        let is_in = |offer: &&Offer, device: &LeasedDevice| {
+            let is_same = !is_vgpu(device) || offer.device.board == device.board;
+            offer.device.name == device.name && is_same
+        };
         for device in &lease.devices {
+            if self.row_of(device).is_some_and(|row| self.is_unseen(row)) {
+                return Err(HostError::Busy {
+                    what: device.to_string(),
+                    state: "not known to be free: its GPU does not answer".to_owned(),
+                    by: None,
+                });
+            }
             let Some(offer) = all.iter().find(|offer| is_in(offer, device)) else {
                 continue;
             };

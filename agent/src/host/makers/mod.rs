@@ -1,4 +1,4 @@
-//! Devices of other makers than NVIDIA: leased by the same owner, in the same table, to the same life.
+//! Devices of other makers than NVIDIA, and NVIDIA's vGPUs: leased by the same owner, in the same table, to the same life.
 //!
 //! Owns the way from an ask or a name to devices, and from a lease to what its container gets of them. What there is and
 //! which nodes it has is [`offer`]'s and, of vGPUs, [`vgpus`]'s, which set is taken is [`pick`]'s, and both are pure; [`clean`] asks who has a node
@@ -30,10 +30,7 @@ use pick::{Candidate, Wish};
 impl Host {
     /// Every device that can be leased, or could. One without a node here is there for nobody.
     fn offers(&self) -> Vec<Offer> {
-        let mut offers = offer::offers(&self.inventory);
-        offers.extend(self.offered_vgpus());
-        // Those share nodes with nobody either.
-        offer::refuse_shared(&mut offers);
+        let mut offers = offer::offers(&self.inventory, self.offered_vgpus());
         let root = &self.config.paths.sysroot;
         let is_there = |node: &str| {
             let inside = node.strip_prefix('/').unwrap_or(node);
@@ -98,7 +95,7 @@ impl Host {
             closed: closed(offer),
             nic: near
                 .as_ref()
-                .and_then(|near| near.get(&offer.device.pci?).copied()),
+                .and_then(|near| near.get(&offer.on()?).copied()),
         });
         let candidates: Vec<Candidate<'_>> = candidates.collect();
         let ask = ask.to_string();
@@ -154,15 +151,38 @@ impl Host {
         if let Some(why) = &offer.sick {
             return Some((format!("not well ({why})"), None));
         }
-        let held = device.pci.and_then(|pci| self.is_held(pci))?;
-        Some(("not free".to_owned(), Some(held.to_owned())))
+        let why = self.against_new(offer)?;
+        Some(("not free".to_owned(), Some(why)))
     }
 
-    /// What a lease names, as it is now.
-    fn offer_of(&self, device: &LeasedDevice) -> Result<Offer, HostError> {
+    /// Why no new lease gets a device that nobody has; those that have it keep it.
+    fn against_new(&self, offer: &Offer) -> Option<String> {
+        let board = offer.on()?;
+        if let Some(held) = self.is_held(board) {
+            return Some(held.to_owned());
+        }
+        if offer.device.kind != DeviceKind::Vgpu {
+            return None;
+        }
+        if self.vgpus_are_in_doubt(board) {
+            return Some(format!("a worker of an earlier kerfd on GPU {board}"));
+        }
+        // The numbers of a group that is gone are given anew, and such a lease's container may open them.
+        let is_gone = |device: &LeasedDevice| {
+            device.kind == DeviceKind::Vgpu && self.row_of(device).is_none()
+        };
+        let mut leases = self.leases.values().map(|row| &row.lease);
+        let late = leases.find(|lease| lease.devices.iter().any(is_gone))?;
+        Some(format!(
+            "lease {}, whose own vGPU is gone: it has to end first",
+            late.id
+        ))
+    }
+
+    /// What a lease names, as it is among what is offered now.
+    fn offer_of<'o>(offers: &'o [Offer], device: &LeasedDevice) -> Result<&'o Offer, HostError> {
         let gone = || gone(device);
-        let offers = self.offers().into_iter();
-        let mut same = offers.filter(|offer| {
+        let mut same = offers.iter().filter(|offer| {
             // What a board does not tell any more says nothing against it.
             let is_board = offer.device.board.is_none()
                 || device.board.is_none()
@@ -181,14 +201,15 @@ impl Host {
         nodes: &mut BTreeMap<PathBuf, DeviceNode>,
         to: &mut CdiDevice,
     ) -> Result<(), HostError> {
+        let all = self.offers();
         let mut offers = Vec::new();
         for device in &lease.devices {
             let opened = match device.kind {
                 DeviceKind::Nic => self.opened_interface(device)?,
                 _ => {
-                    let offer = self.offer_of(device)?;
-                    let opened = self.opened(&offer)?;
-                    offers.push(offer);
+                    let offer = Self::offer_of(&all, device)?;
+                    let opened = self.opened(offer)?;
+                    offers.push(offer.clone());
                     opened
                 }
             };
@@ -238,17 +259,14 @@ impl Host {
         standing
     }
 
-    /// A fresh look at each of a lease's devices: a promise may be hours old.
-    pub(super) async fn look_at_devices(&mut self, lease: &Lease) {
-        for device in &lease.devices {
-            match (device.kind, device.pci) {
-                (DeviceKind::AmdGpu | DeviceKind::AmdPartition, Some(pci)) => {
-                    self.look_at_amd(pci).await;
-                }
-                (DeviceKind::Vgpu, _) => self.look_at_own_vgpu(device).await,
-                _ => {}
-            }
+    /// A fresh look at each of a lease's devices: a promise may be hours old. An AMD GPU that does not answer is sick by it.
+    pub(super) async fn look_at_devices(&mut self, lease: &Lease) -> Result<(), HostError> {
+        let is_amd = |kind| matches!(kind, DeviceKind::AmdGpu | DeviceKind::AmdPartition);
+        let amd = lease.devices.iter().filter(|device| is_amd(device.kind));
+        for pci in amd.filter_map(|device| device.pci) {
+            self.look_at_amd(pci).await;
         }
+        self.look_at_own_vgpus(&lease.devices).await
     }
 
     /// What a lease gets of the driver's files: those of NVIDIA's, with NVIDIA's devices. Other makers' libraries come

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use kerf_types::map::{Accelerator, AcceleratorHealth, Vendor};
-use kerf_types::{AmdGpu, DeviceKind, Inventory, LeasedDevice, PciAddress, VgpuTypeId};
+use kerf_types::{AmdGpu, DeviceKind, GpuUuid, Inventory, LeasedDevice, PciAddress, VgpuTypeId};
 
 /// A device that can be leased, or could.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub(super) struct Offer {
     pub ports: Vec<String>,
     /// Where it is.
     pub numa_node: Option<u32>,
-    /// Its number among those of its kind and maker, by address; parts have none.
+    /// The board, where it is not the function itself: the GPU of a vGPU.
+    pub board: Option<PciAddress>,
+    /// Its number among those of its kind and maker, by address, or that of its board for a vGPU; other parts have none.
     pub index: Option<u32>,
+    /// NVML's name of its board, for a vGPU.
+    pub uuid: Option<GpuUuid>,
     /// Parts that it is cut into; 1 for one that is not, and for a part.
     pub parts: usize,
     /// What its maker's runtime calls it, where that is known.
@@ -131,6 +135,11 @@ impl Offer {
         beside.map(|(_, node)| *node).chain(own())
     }
 
+    /// The function of its board.
+    pub fn on(&self) -> Option<PciAddress> {
+        self.board.or(self.device.pci)
+    }
+
     /// Whether it is a whole function that its user drives: the kernel counts what such a user maps against its limit of
     /// locked memory (`vfio_iommu_type1.c`).
     pub fn is_vfio(&self) -> bool {
@@ -144,13 +153,13 @@ fn is_right_in(path: &str, folder: &str) -> bool {
         .is_some_and(|name| !name.contains('/'))
 }
 
-/// Every one: AMD's by address, then the others in the inventory's order.
-pub(super) fn offers(inventory: &Inventory) -> Vec<Offer> {
+/// Every one: AMD's by address, then the others in the inventory's order, and what is offered besides.
+pub(super) fn offers(inventory: &Inventory, vgpus: Vec<Offer>) -> Vec<Offer> {
     let amd = inventory.amd.iter();
     let amd = amd.flat_map(|gpu| of_amd(inventory, gpu));
     let others = inventory.map.accelerators.iter();
     let others = others.filter_map(|one| of_other(inventory, one));
-    let mut offers = amd.chain(others).collect::<Vec<Offer>>();
+    let mut offers: Vec<Offer> = amd.chain(others).chain(vgpus).collect();
     refuse_shared(&mut offers);
     offers
 }
@@ -199,7 +208,9 @@ fn of_other(inventory: &Inventory, one: &Accelerator) -> Option<Offer> {
             .map(|nic| nic.name.clone())
             .collect(),
         numa_node: one.numa_node,
+        board: None,
         index: None,
+        uuid: None,
         parts: 1,
         visible: None,
         users: Vec::new(),
@@ -217,7 +228,7 @@ fn control(node: &str) -> Option<String> {
 }
 
 /// A node that opens two devices gives neither: functions of one IOMMU group can only be given away together.
-pub(super) fn refuse_shared(offers: &mut [Offer]) {
+fn refuse_shared(offers: &mut [Offer]) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let whole = |offer: &&Offer| {
         !matches!(
@@ -267,7 +278,9 @@ fn of_amd(inventory: &Inventory, gpu: &AmdGpu) -> Vec<Offer> {
         },
         nodes,
         numa_node: numa_node(inventory, gpu.pci),
+        board: None,
         index: Some(gpu.index),
+        uuid: None,
         parts: gpu.partitions.len(),
         visible: uuid(gpu),
         users: gpu

@@ -69,8 +69,10 @@ pub(super) fn pick(
         let why = "same=switch is known of NVIDIA's GPUs alone; same=numa is known of all";
         return Err(Short::Never(why.to_owned()));
     }
-    if kind == DeviceKind::AmdPartition && !only.include.is_empty() {
-        let why = format!("include= names whole devices, and a {kind} is a part of one");
+    if kind.is_part() && !only.include.is_empty() {
+        let why = format!(
+            "include= names whole devices, and a {kind} is a part of one: device=NAME names it"
+        );
         return Err(Short::Never(why));
     }
     let missing = only.include.iter().find(|name| {
@@ -103,7 +105,8 @@ fn none_of(kind: DeviceKind) -> String {
             "no AMD GPU of this host is cut into partitions: a layout with amd: {compute: cpx} does that".to_owned()
         }
         DeviceKind::Vgpu => {
-            "kerf has made no vGPU on this host: `kerf vgpu create` does that".to_owned()
+            "kerf has made no vGPU for containers on this host: `kerf vgpu create --for-containers` does that"
+                .to_owned()
         }
         kind => format!("this host has no {kind} that its driver serves"),
     }
@@ -112,9 +115,9 @@ fn none_of(kind: DeviceKind) -> String {
 /// Whether a name of an ask means this device, or the board that it is a part of.
 fn is_named(offer: &Offer, name: &GpuRef) -> bool {
     match name {
-        GpuRef::Pci(pci) => offer.device.pci == Some(*pci),
+        GpuRef::Pci(pci) => offer.device.pci == Some(*pci) || offer.board == Some(*pci),
         GpuRef::Index(index) => offer.index == Some(*index),
-        GpuRef::Uuid(_) => false,
+        GpuRef::Uuid(uuid) => offer.uuid.as_ref() == Some(uuid),
     }
 }
 
@@ -124,7 +127,7 @@ fn is_allowed(only: &Constraints, one: &Candidate<'_>) -> bool {
         .nic
         .is_none_or(|within| one.nic.is_some_and(|level| within.has(level)));
     let is_placed = only.same != Some(Same::Numa) || one.offer.numa_node.is_some();
-    let is_of_type = only.kind.as_ref().is_none_or(|kind| {
+    let is_of_type = only.vgpu_type.as_ref().is_none_or(|kind| {
         let own = one.offer.vgpu_type.as_ref();
         own.is_some_and(|(id, name)| kind.is_of(*id, name))
     });
@@ -155,12 +158,12 @@ fn chosen(free: &[&Candidate<'_>], count: usize, only: &Constraints) -> Option<V
     }
     let mut siblings: BTreeMap<Option<PciAddress>, usize> = BTreeMap::new();
     for one in free {
-        *siblings.entry(one.offer.device.pci).or_default() += 1;
+        *siblings.entry(one.offer.on()).or_default() += 1;
     }
     let mut order = from;
     order.sort_by_key(|one| {
         let device = &one.offer.device;
-        let left = siblings.get(&device.pci).copied().unwrap_or(0);
+        let left = siblings.get(&one.offer.on()).copied().unwrap_or(0);
         let rank = match device.kind.is_part() {
             true => left,
             // A board that is not cut before one whose parts others may want.

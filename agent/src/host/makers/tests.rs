@@ -16,7 +16,7 @@ use kerf_types::{AmdGpu, Ask, Inventory, LeasedDevice, Timestamp};
 use super::offer::{Offer, env, offers};
 use super::pick::{Candidate, Short, Wish, pick};
 use crate::host::bench::Bench;
-use crate::host::{HostError, fixture, moved, policy};
+use crate::host::{Host, HostError, fixture, moved, policy};
 
 /// GPU `index` in so many partitions, of which the first has render node 128 + 8 * `index`.
 fn amd(index: u32, partitions: u32) -> AmdGpu {
@@ -57,7 +57,7 @@ fn names(devices: &[LeasedDevice]) -> Vec<&str> {
 fn picked(inventory: &Inventory, ask: &str, taken: &[&str]) -> Result<Vec<String>, Short> {
     let ask: Ask = ask.parse().expect("an ask");
     let wish = Wish::of(&ask).expect("for devices");
-    let offers = offers(inventory);
+    let offers = offers(inventory, Vec::new());
     let own = offers.iter().filter(|offer| offer.device.kind == wish.kind);
     let candidates = own.map(|offer| Candidate {
         offer,
@@ -75,7 +75,7 @@ fn picked(inventory: &Inventory, ask: &str, taken: &[&str]) -> Result<Vec<String
 #[test]
 fn a_gpu_has_its_nodes_and_a_partition_its_own_alone() {
     let inventory = host(&[1, 3]);
-    let offers = offers(&inventory);
+    let offers = offers(&inventory, Vec::new());
     let table: Vec<String> = offers
         .iter()
         .map(|offer| {
@@ -95,7 +95,7 @@ fn a_gpu_has_its_nodes_and_a_partition_its_own_alone() {
 #[test]
 fn rocr_is_told_names_that_fit_once() {
     let of = |inventory: &Inventory| {
-        let all = offers(inventory);
+        let all = offers(inventory, Vec::new());
         let gpus: Vec<Offer> = all
             .into_iter()
             .filter(|offer| offer.index.is_some())
@@ -181,7 +181,7 @@ fn bench(partitions: &[u32]) -> Bench {
     let mut bench = Bench::new();
     bench.host.inventory = host(partitions);
     fs::create_dir_all(bench.folder().join("dev/dri")).expect("a folder");
-    for offer in offers(&bench.host.inventory) {
+    for offer in offers(&bench.host.inventory, Vec::new()) {
         for node in offer.all_nodes() {
             let path = bench.folder().join(node.trim_start_matches('/'));
             fs::write(path, "").expect("a file");
@@ -192,7 +192,7 @@ fn bench(partitions: &[u32]) -> Bench {
 
 /// A lease on one of these devices, as if it had been made before.
 fn leased(bench: &mut Bench, number: usize) -> LeasedDevice {
-    let device = offers(&bench.host.inventory)
+    let device = offers(&bench.host.inventory, Vec::new())
         .get(number)
         .expect("an offer")
         .device
@@ -229,7 +229,7 @@ async fn what_is_leased_is_given_to_nobody_else() {
             .contains_key(&part.pci.expect("an address"))
     );
     let row = bench.host.leases.values().next().expect("one");
-    let board = offers(&bench.host.inventory)[0].device.clone();
+    let board = offers(&bench.host.inventory, Vec::new())[0].device.clone();
     assert!(moved::conflicts(
         &row.lease,
         &[],
@@ -276,20 +276,20 @@ async fn what_somebody_has_open_is_not_given_and_not_clean() {
 async fn a_sick_or_exchanged_board_serves_no_lease() {
     let mut bench = bench(&[1]);
     let device = leased(&mut bench, 0);
-    assert!(bench.host.offer_of(&device).is_ok());
+    assert!(Host::offer_of(&bench.host.offers(), &device).is_ok());
     let other = LeasedDevice {
         board: Some("another".to_owned()),
         ..device.clone()
     };
-    assert!(bench.host.offer_of(&other).is_err());
+    assert!(Host::offer_of(&bench.host.offers(), &other).is_err());
     let unknown = LeasedDevice {
         board: None,
         ..device.clone()
     };
-    assert!(bench.host.offer_of(&unknown).is_ok());
+    assert!(Host::offer_of(&bench.host.offers(), &unknown).is_ok());
     let since = Timestamp(1);
     bench.host.inventory.amd[0].health = Health::Lost { since };
-    assert!(bench.host.offer_of(&device).is_err());
+    assert!(Host::offer_of(&bench.host.offers(), &device).is_err());
     bench.host.leases.clear();
     let named = bench.host.named_device(device.name.as_str());
     assert!(named.expect_err("lost").to_string().contains("not well"));

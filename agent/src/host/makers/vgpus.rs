@@ -1,7 +1,7 @@
 //! vGPUs as devices of leases: for whoever runs a virtual machine in a container.
 //!
-//! Owns which of them are offered: those that kerf made, for others are their makers', each under the number of its record,
-//! so that a lease is never served with what stands in its place later. A lease gives the VFIO nodes of the device and
+//! Owns which of them are offered: those that kerf made for containers, for others are their makers', each under the number
+//! of its record, so that a lease is not served with what kerf makes in its place later. A lease gives the VFIO nodes of the device and
 //! nothing of NVIDIA's driver; making and taking away stay `kerf vgpu`'s.
 
 use kerf_types::{DeviceKind, LeasedDevice, VgpuTypeId};
@@ -15,9 +15,10 @@ use crate::store::VgpuState;
 const BRIDGE: u16 = 0x06;
 
 impl Host {
-    /// Every vGPU that kerf made and that is there.
+    /// Every vGPU that kerf made for containers and that is there.
     pub(super) fn offered_vgpus(&self) -> Vec<Offer> {
         let own = self.own_vgpus().into_iter();
+        let own = own.filter(|one| one.row.for_containers);
         own.filter_map(|one| self.offered_vgpu(&one)).collect()
     }
 
@@ -33,6 +34,7 @@ impl Host {
             None => one.function.to_string(),
         };
         let map = &self.inventory.map;
+        let gpu = self.gpu(one.gpu).ok();
         Some(Offer {
             device: LeasedDevice {
                 kind: DeviceKind::Vgpu,
@@ -44,7 +46,9 @@ impl Host {
             nodes,
             ports: Vec::new(),
             numa_node: map.function(one.gpu).and_then(|gpu| gpu.numa_node),
-            index: None,
+            board: Some(one.gpu),
+            index: gpu.map(|gpu| gpu.index),
+            uuid: gpu.map(|gpu| gpu.uuid.clone()),
             parts: 1,
             visible: None,
             users: vgpu.user.clone().into_iter().collect(),
@@ -58,11 +62,8 @@ impl Host {
         if one.row.state != VgpuState::Made {
             return Some("it is being made or taken away".to_owned());
         }
-        if self.vgpus_are_in_doubt(gpu) {
-            return Some(format!("what is on GPU {gpu} is not known now"));
-        }
-        if let Some(why) = self.is_held(gpu) {
-            return Some(why.to_owned());
+        if !self.gpu(gpu).is_ok_and(|gpu| gpu.health.is_ok()) || self.is_unread(gpu) {
+            return Some(format!("GPU {gpu} does not answer"));
         }
         if nodes.is_empty() {
             return Some("this host has no VFIO node for it".to_owned());

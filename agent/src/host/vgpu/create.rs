@@ -197,6 +197,7 @@ impl Host {
             gpu_instance: None,
             placement: wish.placement,
             uid: wish.by.uid,
+            for_containers: wish.for_containers,
             boot_id: self.machine_boot(),
             created_ms: created.0,
         };

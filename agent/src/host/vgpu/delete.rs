@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kerf_types::{DeviceKind, LeasedDevice, PciAddress, VgpuGpu};
+use kerf_types::{PciAddress, VgpuGpu};
 
 use super::look::unmaking;
 use super::{Host, HostError, OldVgpu, VgpuRefusal, judge};
@@ -46,12 +46,7 @@ impl Host {
 
     /// Nobody's vGPU goes while it is leased, whether a virtual machine has it open or not yet.
     fn refuse_leased(&self, row: &VgpuRow, name: &str) -> Result<(), HostError> {
-        let fence = row.fence.to_string();
-        let is_it = |device: &LeasedDevice| {
-            device.kind == DeviceKind::Vgpu && device.board.as_deref() == Some(&fence)
-        };
-        let mut leases = self.leases.values().map(|row| &row.lease);
-        match leases.find(|lease| lease.devices.iter().any(is_it)) {
+        match self.lease_on(row) {
             None => Ok(()),
             Some(lease) => Err(VgpuRefusal::Leased {
                 name: name.to_owned(),

@@ -20,6 +20,11 @@ impl Host {
         VgpuUses::of(&self.vgpus.seen, &self.vgpus.rows, &unread)
     }
 
+    /// Whether a GPU's vGPUs have never been read.
+    pub(in crate::host) fn is_unread(&self, gpu: PciAddress) -> bool {
+        self.vgpus.unread.contains(&gpu)
+    }
+
     /// Refuses a step that would take an instance, or the mode of its GPU, from under a vGPU: as a driver does that
     /// says in use, so that a plan of which it is one is taken back as after any refusal.
     pub(in crate::host) async fn spare_vgpus(&mut self, step: &Step) -> Result<(), HardwareError> {

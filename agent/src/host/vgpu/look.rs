@@ -84,9 +84,15 @@ impl Host {
         let settled = match judge(&row, seen, &self.machine_boot(), self.is_earlier_at_work()) {
             Verdict::Keep => Ok(()),
             Verdict::Made(vgpu) => self.note_made(row, &vgpu).map(drop),
+            // Only a table of leases that is older than the record says so: the lease ends first.
+            Verdict::Finish if self.lease_on(&row).is_some() => Ok(()),
             Verdict::Finish => self.finish_vgpu(row).await,
             Verdict::Ended(why) => {
                 self.tell_of_vgpu(&row, why);
+                if let Some(lease) = self.lease_on(&row) {
+                    let text = format!("its vGPU on {} is gone: {why}", row.function);
+                    self.events.add("lease", &lease.id.to_string(), &text);
+                }
                 self.forget_vgpu(fence)
             }
         };

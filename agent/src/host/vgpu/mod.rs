@@ -6,7 +6,7 @@
 //!             +----------------+--------------------------------------> (none)
 //! ```
 //! Only what a record speaks of is ever taken away, and only while the function shows what the record says. Every
-//! other vGPU is foreign: shown, and never touched. GPUs with vGPUs get no new leases.
+//! other vGPU is foreign: shown, and never touched. GPUs with vGPUs get no leases but those on vGPUs.
 //!
 //! A function of the vendor-specific framework shows a type and no name, so what somebody puts in the place of ours
 //! between two looks, of the same type and at the same place, cannot be told from ours. A mediated device can.
@@ -27,7 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use kerf_api::json::history::{HistoryEntry, HistoryKind, Requester};
-use kerf_types::{LeasedDevice, PciAddress, Step, Timestamp, Vgpu, VgpuGpu};
+use kerf_types::lease::Lease;
+use kerf_types::{DeviceKind, LeasedDevice, PciAddress, Step, Timestamp, Vgpu, VgpuGpu};
 use tokio::sync::oneshot;
 
 pub(in crate::host) use error::STAYS_ON;
@@ -37,7 +38,6 @@ pub(in crate::host) use users::nodes_of;
 pub use uses::{VgpuUse, VgpuUses};
 
 use super::{Host, HostError, record};
-use crate::errors::chain;
 use crate::store::VgpuRow;
 
 /// Name of the entry for records that do not read.
@@ -85,6 +85,8 @@ pub struct NewVgpu {
     pub placement: Option<u32>,
     /// Whether virtual functions may be turned on for it.
     pub enable_sriov: bool,
+    /// Whether it is leased to containers that ask.
+    pub for_containers: bool,
     /// For whom.
     pub by: Requester,
 }
@@ -223,19 +225,41 @@ impl Host {
         rows.filter_map(|row| self.vgpus.own(row)).collect()
     }
 
-    /// A fresh look at the GPU of a leased vGPU.
-    pub(in crate::host) async fn look_at_own_vgpu(&mut self, device: &LeasedDevice) {
+    /// A fresh look at the GPUs of a lease's vGPUs.
+    pub(in crate::host) async fn look_at_own_vgpus(
+        &mut self,
+        devices: &[LeasedDevice],
+    ) -> Result<(), HostError> {
+        let rows = devices.iter().filter_map(|device| self.row_of(device));
+        let gpus = rows.filter_map(|row| row.gpu.parse().ok());
+        for gpu in gpus.collect::<BTreeSet<PciAddress>>() {
+            self.look_at_vgpus_of(gpu).await?;
+        }
+        Ok(())
+    }
+
+    /// The record that a lease's device names; `None` once its vGPU is known to be gone, and for every other device.
+    pub(in crate::host) fn row_of(&self, device: &LeasedDevice) -> Option<&VgpuRow> {
         let fence = device
             .board
             .as_deref()
-            .and_then(|fence| fence.parse::<u64>().ok());
-        let row = fence.and_then(|fence| self.vgpus.rows.get(&fence));
-        if let Some(gpu) = row.and_then(|row| row.gpu.parse().ok())
-            && let Err(error) = self.look_at_vgpus_of(gpu).await
-        {
-            // What was known stands, as after any look that nobody answered.
-            tracing::debug!(%gpu, error = chain(&error), "vgpus not read");
-        }
+            .filter(|_| device.kind == DeviceKind::Vgpu)?;
+        self.vgpus.rows.get(&fence.parse().ok()?)
+    }
+
+    /// Whether a vGPU of a record may be there although its GPU does not show it.
+    pub(in crate::host) fn is_unseen(&self, row: &VgpuRow) -> bool {
+        self.vgpus.own(row).is_none()
+    }
+
+    /// The lease that has the vGPU of a record.
+    pub(super) fn lease_on(&self, row: &VgpuRow) -> Option<&Lease> {
+        let is_it = |device: &LeasedDevice| {
+            self.row_of(device)
+                .is_some_and(|own| own.fence == row.fence)
+        };
+        let mut leases = self.leases.values().map(|row| &row.lease);
+        leases.find(|lease| lease.devices.iter().any(is_it))
     }
 
     /// Every GPU with kerf's records, as it showed itself last.

@@ -15,6 +15,14 @@ impl super::Vgpus {
             ..Self::default()
         }
     }
+
+    /// The same after a start at which no GPU answers.
+    pub fn unseen(self) -> Self {
+        Self {
+            rows: self.rows,
+            ..Self::default()
+        }
+    }
 }
 
 const UUID: &str = "0b1c2d3e-0000-4000-8000-0000000000aa";
@@ -31,6 +39,7 @@ fn row(state: VgpuState) -> VgpuRow {
         gpu_instance: None,
         placement: Some(8),
         uid: 1_000,
+        for_containers: true,
         boot_id: "b".to_owned(),
         created_ms: 5,
     }

@@ -17,6 +17,7 @@ fn row(fence: u64) -> VgpuRow {
         gpu_instance: None,
         placement: None,
         uid: 1_000,
+        for_containers: true,
         boot_id: "b".to_owned(),
         created_ms: 5,
     }

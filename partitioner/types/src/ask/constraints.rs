@@ -25,8 +25,8 @@ pub struct Constraints {
     pub same: Option<Same>,
     /// How near each must have a network interface.
     pub nic: Option<NicWithin>,
-    /// Of which type; of vGPUs alone.
-    pub kind: Option<VgpuKind>,
+    /// Of which type they must be; said of vGPUs alone.
+    pub vgpu_type: Option<VgpuKind>,
 }
 
 /// A type of vGPUs as an ask, which has no spaces, names it: by its number or the last word of its name (`1155`, `L40S-4Q`).
@@ -85,7 +85,7 @@ impl Constraints {
         let avoid = self.avoid.iter().map(|gpu| format!("{AVOID}{gpu}"));
         let same = self.same.map(|same| format!("{SAME}{same}"));
         let nic = self.nic.map(|nic| format!("{NIC}{nic}"));
-        let kind = self.kind.iter().map(|kind| format!("{TYPE}{kind}"));
+        let kind = self.vgpu_type.iter().map(|kind| format!("{TYPE}{kind}"));
         include.chain(avoid).chain(same).chain(nic).chain(kind)
     }
 
@@ -103,7 +103,7 @@ impl Constraints {
             } else if let Some(word) = term.strip_prefix(NIC) {
                 only.nic.replace(word.parse().ok()?).is_none()
             } else if let Some(word) = term.strip_prefix(TYPE) {
-                only.kind.replace(word.parse().ok()?).is_none()
+                only.vgpu_type.replace(word.parse().ok()?).is_none()
             } else {
                 rest.push(term);
                 true

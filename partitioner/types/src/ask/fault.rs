@@ -69,7 +69,7 @@ pub(super) fn of(text: &str) -> Option<ParseError> {
         return Some(ParseError::new("each term once", twice, hint));
     }
     let binds = |term: &&str| {
-        ["include=", "avoid=", "same=", "nic="]
+        ["include=", "avoid=", "same=", "nic=", "type="]
             .iter()
             .any(|head| term.starts_with(head))
     };

@@ -37,7 +37,7 @@ pub fn constraints() -> impl Strategy<Value = Constraints> {
             include,
             same,
             nic,
-            kind: None,
+            vgpu_type: None,
         }
     })
 }
@@ -121,7 +121,7 @@ fn a_level_has_what_is_as_near_or_nearer() {
 fn a_type_is_meant_by_number_name_or_last_word() {
     let ask: Ask = "vgpu:2,type=l40s-4q,same=numa".parse().expect("an ask");
     assert_eq!(ask.to_string(), "vgpu:2,same=numa,type=l40s-4q");
-    let kind = ask.constraints().and_then(|only| only.kind.clone());
+    let kind = ask.constraints().and_then(|only| only.vgpu_type.clone());
     let kind = kind.expect("a type");
     let id = VgpuTypeId(1155);
     let table = [

@@ -45,11 +45,11 @@ fn a_vgpu_is_leased_with_its_vfio_nodes_and_stays_while_it_is() {
         return;
     };
     let none = refusal_of(&world, "vgpu");
-    assert!(
-        none.contains("kerf has made no vGPU on this host"),
-        "{none}"
-    );
-    let made = [&["--enable-sriov"][..], &[]].map(|more| create(&world, HALF, more));
+    assert!(none.contains("--for-containers"), "{none}");
+    let first = create(&world, HALF, &["--enable-sriov", "--for-containers"]);
+    assert_eq!(first["made_by_kerf"]["for_containers"], true);
+    let second = create(&world, HALF, &["--for-containers"]);
+    let made = [first, second];
     let [first, second] = made.map(|one| field(&one, "function"));
     make_vfio(&world);
     let nodes = nodes(&world, &["vfio"]);

@@ -31,7 +31,7 @@ pub(super) fn meant(args: &Args, machine: &Machine, host: &RingHost) -> Result<M
         avoid: names(&args.avoid),
         same: args.same,
         nic: args.nic,
-        kind: None,
+        vgpu_type: None,
     };
     let bound = Bound::of(host, &only, |name| machine.place(name));
     Ok(Meant {

@@ -91,7 +91,7 @@ fn each_maker_has_its_row() {
         pci: "0000:06:00.0".parse().ok(),
         ..Nic::default()
     }];
-    let table: Vec<String> = offers(&inventory)
+    let table: Vec<String> = offers(&inventory, Vec::new())
         .iter()
         .map(|offer| {
             let nodes: Vec<&str> = offer.all_nodes().collect();
@@ -118,7 +118,7 @@ fn each_maker_has_its_row() {
     tpu 0000:0a:00.0: /dev/vfio/vfio /dev/vfio/5 [] /dev/vfio/5 opens another device as well TPU_CHIPS_PER_PROCESS_BOUNDS=1,1,1 TPU_PROCESS_BOUNDS=1,1,1
     tpu 0000:0b:00.0: /dev/vfio/vfio /dev/vfio/5 [] /dev/vfio/5 opens another device as well TPU_CHIPS_PER_PROCESS_BOUNDS=1,1,1 TPU_PROCESS_BOUNDS=1,1,1
     "#);
-    let offers = offers(&inventory);
+    let offers = offers(&inventory, Vec::new());
     let own = |kind| -> Vec<Offer> {
         let own = offers.iter().filter(|offer| offer.device.kind == kind);
         own.cloned().collect()

@@ -4,13 +4,17 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
+use kerf_types::inventory::Health;
+use kerf_types::lease::Holder;
 use kerf_types::map::PciFunction;
 use kerf_types::vgpu::VgpuFramework;
-use kerf_types::{LeasedDevice, PciAddress, Vgpu, VgpuFunction, VgpuGpu, VgpuTypeId};
+use kerf_types::{
+    Gpu, LeasedDevice, PciAddress, Timestamp, Vgpu, VgpuFunction, VgpuGpu, VgpuTypeId,
+};
 
 use crate::host::bench::Bench;
 use crate::host::vgpu::Vgpus;
-use crate::host::{fixture, policy};
+use crate::host::{Host, HostError, fixture, policy};
 use crate::store::{VgpuRow, VgpuState};
 
 const GPU: &str = "0000:0f:00.0";
@@ -32,6 +36,7 @@ fn row(fence: u64, uuid: Option<&str>) -> VgpuRow {
         gpu_instance: None,
         placement: None,
         uid: 0,
+        for_containers: true,
         boot_id: "b".to_owned(),
         created_ms: 5,
     }
@@ -64,7 +69,11 @@ fn bench(rows: Vec<VgpuRow>, uuids: &[Option<&str>]) -> Bench {
         problems: Vec::new(),
     };
     bench.host.vgpus = Vgpus::with(rows, gpu);
-    bench.host.inventory = fixture::inventory(Vec::new());
+    let gpu = Gpu {
+        pci: address(GPU),
+        ..fixture::gpu(3)
+    };
+    bench.host.inventory = fixture::inventory(vec![gpu]);
     in_group(&mut bench, FUNCTION, 0x03_0200);
     bench
 }
@@ -143,6 +152,10 @@ fn what_cannot_be_given_says_why() {
     assert!(against(&bench).contains("0000:0f:00.5 is in its IOMMU group"));
     Arc::make_mut(&mut bench.host.inventory.map).pci.clear();
     assert!(against(&bench).contains("not seen yet"));
+    bench.host.inventory.gpus[0].health = Health::Lost {
+        since: Timestamp(1),
+    };
+    assert!(against(&bench).contains("does not answer"));
     let unmaking = VgpuRow {
         state: VgpuState::Unmaking,
         ..row(7, None)
@@ -177,12 +190,12 @@ fn a_lease_is_of_the_record_that_it_was_made_of() {
     show(&bench, &device, "17", &["17"]);
     let device = bench.host.named_device(FUNCTION).expect("free");
     assert_eq!(device.board.as_deref(), Some("9"));
-    assert!(bench.host.offer_of(&device).is_ok());
+    assert!(Host::offer_of(&bench.host.offers(), &device).is_ok());
     let earlier = LeasedDevice {
         board: Some("7".to_owned()),
         ..device
     };
-    assert!(bench.host.offer_of(&earlier).is_err());
+    assert!(Host::offer_of(&bench.host.offers(), &earlier).is_err());
 }
 
 #[test]
@@ -204,4 +217,98 @@ fn a_pattern_may_bind_the_type() {
             "{pattern} {ask}"
         );
     }
+}
+
+#[test]
+fn what_is_not_for_containers_is_not_offered() {
+    let own = VgpuRow {
+        for_containers: false,
+        ..row(7, None)
+    };
+    let bench = bench(vec![own], &[None]);
+    show(
+        &bench,
+        &format!("sys/bus/pci/devices/{FUNCTION}"),
+        "17",
+        &["17"],
+    );
+    assert!(offered(&bench).is_empty());
+}
+
+/// A vGPU is avoided with its GPU, by every name of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vgpu_is_avoided_by_its_gpu_and_named_by_its_own_name() {
+    let bench = bench(vec![row(7, None)], &[None]);
+    show(
+        &bench,
+        &format!("sys/bus/pci/devices/{FUNCTION}"),
+        "17",
+        &["17"],
+    );
+    let uuid = bench.host.inventory.gpus[0].uuid.to_string();
+    let picked = |ask: &str| {
+        let ask = ask.parse().expect("an ask");
+        bench.host.pick_devices(&ask)
+    };
+    for name in ["3", GPU, FUNCTION, &uuid] {
+        let error = picked(&format!("vgpu,avoid={name}")).expect_err(name);
+        assert!(matches!(error, HostError::NoRoom { .. }), "{error}");
+    }
+    for name in ["0", "0000:10:00.0"] {
+        let devices = picked(&format!("vgpu,avoid={name}")).expect(name);
+        assert_eq!(devices[0].name.as_str(), FUNCTION);
+    }
+    let error = picked(&format!("vgpu,include={FUNCTION}")).expect_err("a part");
+    assert!(error.to_string().contains("device=NAME"), "{error}");
+}
+
+/// A GPU that has not answered since the start says nothing of its vGPUs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vgpu_that_nobody_sees_is_not_clean_while_its_record_stands() {
+    let mut bench = bench(vec![row(7, None)], &[None]);
+    show(
+        &bench,
+        &format!("sys/bus/pci/devices/{FUNCTION}"),
+        "17",
+        &["17"],
+    );
+    let device = bench.host.named_device(FUNCTION).expect("free");
+    let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
+    let row = bench.host.leases.get_mut(&id).expect("the lease");
+    row.lease.devices = vec![device];
+    let lease = row.lease.clone();
+    let seen = std::mem::take(&mut bench.host.vgpus);
+    bench.host.vgpus = seen.unseen();
+    let busy = bench.host.clean_devices(&lease).await;
+    let error = busy.expect_err("not known").to_string();
+    assert!(error.contains("not known to be free"), "{error}");
+    // The record goes with a look that does not find it, and then nobody has it.
+    bench.host.vgpus = Vgpus::default();
+    bench.host.clean_devices(&lease).await.expect("gone");
+}
+
+/// Its container may open what has the numbers of its group by now.
+#[test]
+fn while_a_lease_outlives_its_vgpu_no_other_is_given() {
+    let mut bench = bench(vec![row(9, None)], &[None]);
+    show(
+        &bench,
+        &format!("sys/bus/pci/devices/{FUNCTION}"),
+        "17",
+        &["17"],
+    );
+    let device = bench.host.named_device(FUNCTION).expect("free");
+    let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
+    let row = bench.host.leases.get_mut(&id).expect("the lease");
+    row.lease.devices = vec![LeasedDevice {
+        name: "0000:0f:00.5".parse().expect("a name"),
+        pci: None,
+        board: Some("7".to_owned()),
+        ..device
+    }];
+    let error = bench.host.named_device(FUNCTION).expect_err("not now");
+    assert!(
+        error.to_string().contains("whose own vGPU is gone"),
+        "{error}"
+    );
 }
