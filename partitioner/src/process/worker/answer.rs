@@ -17,7 +17,7 @@ use super::super::guard::{self, GuardError};
 use super::super::holders::{Seen, Wanted};
 use super::super::wire::{self as words, WireError};
 use super::super::{carriers, job, working_folder};
-use super::Site;
+use super::{Site, may_look};
 use crate::in_words;
 
 /// Why a call was not carried out.
@@ -118,6 +118,7 @@ fn carry_out(site: &Site, call: Call) -> Result<Answer, Refused> {
         Call::StandGuard(ask) => stand_guard(site, ask)?,
         Call::LookForHolders(ask) => look_for_holders(site, ask)?,
         Call::LookWithin(ask) => {
+            refuse_blind()?;
             let names = ask.names.iter().map(String::as_str);
             let wanted = Wanted::nodes(&site.sysroot, names);
             let holders = wanted.seen_within(&ask.pids.into_iter().collect());
@@ -128,7 +129,9 @@ fn carry_out(site: &Site, call: Call) -> Result<Answer, Refused> {
             Answer::Holders(words::holders(&seen))
         }
         Call::LookForCarriers(ask) => {
-            let found = carriers::of(words::wanted(ask)?);
+            let wanted = words::wanted(ask)?;
+            // Who may not look must not say that there is nobody.
+            let found = may_look().then(|| carriers::of(wanted)).flatten();
             Answer::Carriers(words::carriers_found(found.as_deref()))
         }
         Call::LookForFolder(ask) => {
@@ -216,10 +219,24 @@ fn stand_guard(site: &Site, ask: wire::StandGuard) -> Result<Answer, Refused> {
     }))
 }
 
+/// A look that sees nobody would be taken for nobody being there.
+fn refuse_blind() -> Result<(), Refused> {
+    match may_look() {
+        true => Ok(()),
+        false => Err(Refused::Call(
+            "without CAP_SYS_PTRACE it cannot tell who has a device open".to_owned(),
+        )),
+    }
+}
+
+/// Of a whole driver those are told as well who could not be looked into.
 fn look_for_holders(site: &Site, ask: wire::LookForHolders) -> Result<Answer, Refused> {
     use wire::look_for_holders::What;
     let wanted = match words::present("what is looked for", ask.what)? {
-        What::Nodes(nodes) => Wanted::nodes(&site.sysroot, nodes.names.iter().map(String::as_str)),
+        What::Nodes(nodes) => {
+            refuse_blind()?;
+            Wanted::nodes(&site.sysroot, nodes.names.iter().map(String::as_str))
+        }
         What::Driver(driver) => {
             let library = driver.library.map(words::path);
             Wanted::under(&site.sysroot, library.as_deref())

@@ -12,8 +12,9 @@ mod tests;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use caps::Capability;
+use caps::{CapSet, Capability};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::geteuid;
 
 use crate::confine::{ConfineError, keep};
 use crate::worker::{WorkerError, converse};
@@ -51,7 +52,20 @@ const KEPT: [Capability; 7] = [
 /// `ConfineError` where the kernel refuses.
 pub fn confine() -> Result<(), ConfineError> {
     umask(Mode::S_IWGRP | Mode::S_IWOTH);
-    keep(&KEPT)
+    keep(&KEPT)?;
+    if !may_look() {
+        tracing::warn!(
+            "no CAP_SYS_PTRACE: processes are not looked into; is kerf-process.socket there?"
+        );
+    }
+    Ok(())
+}
+
+/// Whether processes of others can be looked into: root without the right for it would take them for ones that hold
+/// nothing. Who is not root has its own business alone.
+fn may_look() -> bool {
+    let right = Capability::CAP_SYS_PTRACE;
+    !geteuid().is_root() || caps::has_cap(None, CapSet::Effective, right).unwrap_or(false)
 }
 
 /// Serves one client until it closes its end.

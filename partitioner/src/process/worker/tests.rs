@@ -186,6 +186,53 @@ fn it_sees_who_has_a_node_open_and_where_a_process_works() {
     assert_eq!(answer, Ok(Answer::Folder(wire::WorkingFolder { path })));
 }
 
+/// A kerfd whose unit has no such right starts a worker without it where no socket offers one.
+#[test]
+fn who_may_not_look_does_not_say_that_nobody_is_there() {
+    if !geteuid().is_root() {
+        println!("skipped: whoever is not root has no right to lose");
+        return;
+    }
+    let site = Site {
+        sysroot: "/".into(),
+        runtime: None,
+    };
+    let asked = move |call| {
+        let call = Box::new(wire::ProcessCall { call: Some(call) });
+        let call = Some(request::Call::Process(call));
+        match answer::answer(&site, wire::Request { id: 1, call }).outcome {
+            Some(Outcome::Process(answer)) => Ok(answer.answer.expect("an answer")),
+            Some(Outcome::Failure(failure)) => Err(failure.message),
+            other => panic!("{other:?}"),
+        }
+    };
+    let carriers = || {
+        Call::LookForCarriers(wire::LookForCarriers {
+            lease: LEASE.to_owned(),
+            ..wire::LookForCarriers::default()
+        })
+    };
+    let within = || Call::LookWithin(wire::LookWithin::default());
+    let told = |are_known| {
+        let processes = Vec::new();
+        Ok(Answer::Carriers(wire::Carriers {
+            processes,
+            are_known,
+        }))
+    };
+    // Rights are those of a thread.
+    let looks = move || {
+        assert_eq!(asked(carriers()), told(true));
+        assert!(asked(within()).is_ok());
+        caps::drop(None, CapSet::Effective, Capability::CAP_SYS_PTRACE).expect("less is allowed");
+        assert_eq!(asked(carriers()), told(false));
+        asked(within())
+    };
+    let refused = std::thread::spawn(looks).join().expect("no panic");
+    let why = refused.expect_err("it is blind");
+    assert!(why.contains("without CAP_SYS_PTRACE"), "{why}");
+}
+
 #[test]
 fn a_guard_is_started_as_its_unit_says_and_what_it_says_comes_back() {
     let guard = || {
