@@ -3,10 +3,11 @@
 
 use std::error::Error;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "kerf/v1/map.proto",
     "kerf/v1/hardware.proto",
     "kerf/v1/kerf.proto",
+    "kerf/partitioner/v1/process.proto",
     "kerf/partitioner/v1/partitioner.proto",
     "kerf/peer/v1/peer.proto",
 ];
@@ -23,6 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".kerf.v1.AttachOutput.output.ended")
         // Nor must a host's facts make an answer about one GPU as large.
         .boxed(".kerf.partitioner.v1.Response.outcome.host")
+        // Nor must what is done to a container make a request about one GPU as large.
+        .boxed(".kerf.partitioner.v1.Request.call.process")
+        .boxed(".kerf.partitioner.v1.Response.outcome.process")
         .compile_fds(descriptors)?;
     Ok(())
 }

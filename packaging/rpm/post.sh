@@ -10,7 +10,7 @@ fi
 if command -v systemctl > /dev/null; then
     # The distribution's presets say whether it is enabled, and nothing is started here.
     if [ "$1" -eq 1 ]; then
-        systemctl --no-reload preset kerf-partitioner.socket kerf-mps.socket kerfd.socket kerfd.service > /dev/null 2>&1 || true
+        systemctl --no-reload preset kerf-partitioner.socket kerf-process.socket kerf-mps.socket kerfd.socket kerfd.service > /dev/null 2>&1 || true
     fi
     if [ -d /run/systemd/system ]; then
         systemctl daemon-reload || true

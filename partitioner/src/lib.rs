@@ -14,6 +14,7 @@ pub mod library;
 pub mod nccl;
 pub mod nodes;
 pub mod nvml;
+pub mod process;
 pub mod sharing;
 pub mod sysfs;
 pub mod systree;

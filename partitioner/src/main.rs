@@ -1,4 +1,4 @@
-//! `kerf-partitioner`: the privileged worker, and a look at the hardware without a daemon.
+//! `kerf-partitioner`: the privileged workers, and a look at the hardware without a daemon.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use kerf_partitioner::process::worker::Site;
 use kerf_partitioner::worker::{self, Machine};
-use kerf_partitioner::{in_words, nvml};
+use kerf_partitioner::{in_words, nvml, process};
 
 use look::Look;
 use mps::{Mps, MpsDaemon};
@@ -31,6 +32,8 @@ struct Cli {
 enum Verb {
     /// Answer kerfd's requests on file descriptor 0, a connected unix socket.
     Worker(MachineArgs),
+    /// Carry out kerfd's requests about processes and containers on file descriptor 0, a connected unix socket.
+    ProcessWorker(SiteArgs),
     /// Print what this host has.
     Discover(Look),
     /// Print how near its devices are to each other.
@@ -71,6 +74,16 @@ impl MachineArgs {
     }
 }
 
+#[derive(Debug, Args)]
+struct SiteArgs {
+    /// The folder that stands for `/` of the machine whose devices these processes have.
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    sysroot: PathBuf,
+    /// The program kerf-runtime, which guards the containers of jobs.
+    #[arg(long, value_name = "FILE")]
+    runtime: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("KERF_LOG")
@@ -82,6 +95,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.verb {
         Verb::Worker(machine) => serve(machine),
+        Verb::ProcessWorker(site) => serve_processes(site),
         Verb::Discover(look) => look.print(look::inventory),
         Verb::Topology(look) => look.print(look::topology),
         Verb::Sample(look) => look.print(look::samples),
@@ -111,8 +125,22 @@ fn answers(machine: MachineArgs) -> Result<(), Box<dyn Error>> {
 fn serve(machine: MachineArgs) -> Result<(), Box<dyn Error>> {
     let machine = machine.machine()?;
     worker::confine()?;
+    Ok(worker::serve(socket()?, &machine)?)
+}
+
+fn serve_processes(args: SiteArgs) -> Result<(), Box<dyn Error>> {
+    let site = Site {
+        sysroot: std::path::absolute(&args.sysroot)?,
+        runtime: args.runtime.map(std::path::absolute).transpose()?,
+    };
+    process::worker::confine()?;
+    Ok(process::worker::serve(socket()?, &site)?)
+}
+
+/// The connected socket on file descriptor 0.
+fn socket() -> io::Result<UnixStream> {
     let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     // Fails on anything but a connected socket.
     stream.peer_addr()?;
-    Ok(worker::serve(stream, &machine)?)
+    Ok(stream)
 }

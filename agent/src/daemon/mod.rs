@@ -27,9 +27,11 @@ pub use args::Args;
 
 use crate::config::Config;
 use crate::events::Events;
+use crate::hardware::worker::Kind;
 use crate::hardware::{Deadlines, Hardware, WorkerProgram};
 use crate::host::{self, HostHandle, Parts, highest_fence_seen, now};
 use crate::process::raise_open_files;
+use crate::process::workers::Processes;
 use crate::rpc::{self, LoadedConfig, Service, StatusFacts};
 use crate::sampler::Sampler;
 use crate::store::{SharedStore, Store};
@@ -59,25 +61,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let events = Events::default();
     let metrics = Arc::new(SelfMetrics::try_new()?);
     let met = work::meet(&config, identity, events.clone(), Arc::clone(&metrics)).await?;
-    let hardware = Arc::new(Hardware::new(
-        WorkerProgram {
-            program: paths.partitioner.clone(),
-            nvml: paths.nvml.clone(),
-            sysroot: paths.sysroot.clone(),
-            simulated: args::simulated_folder(&config),
-            records: paths.run_dir.join("workers"),
-            socket: paths.run_dir.join("partitioner.sock"),
-        },
-        Deadlines {
-            call: config.driver.call_deadline,
-            open: config.driver.open_deadline,
-            step: config.driver.step_deadline,
-        },
-        Arc::clone(&metrics),
-    ));
+    let hardware = Arc::new(hardware(&config, &metrics));
+    let processes = Processes::of(paths);
     let parts = Parts {
         config: Arc::clone(&config),
         hardware: Arc::clone(&hardware),
+        processes: processes.clone(),
         store,
         tools: host::sharing::tools(&config),
         events: events.clone(),
@@ -85,12 +74,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     // From here on a launch finds a socket and waits in it, instead of failing while kerfd looks at its hardware.
     let runtime = RuntimeSocket::open(&paths.run_dir)?;
+    processes.end_earlier().await;
     let (host, _owner) = host::start(parts).await?;
     let in_force = watch::Sender::new(Arc::new(loaded));
     let work = Work::start(Materials {
         config: in_force.subscribe(),
         identity,
         host: host.clone(),
+        processes: processes.clone(),
         store: shared,
         met,
         events: events.clone(),
@@ -102,11 +93,32 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         args,
         host,
         hardware,
+        processes,
         work,
         events,
         metrics,
     };
     daemon.serve(runtime).await
+}
+
+/// The way to the hardware; nothing of it is started yet.
+fn hardware(config: &Config, metrics: &Arc<SelfMetrics>) -> Hardware {
+    let (paths, driver) = (&config.paths, &config.driver);
+    let program = WorkerProgram {
+        program: paths.partitioner.clone(),
+        nvml: paths.nvml.clone(),
+        sysroot: paths.sysroot.clone(),
+        simulated: args::simulated_folder(config),
+        records: paths.run_dir.join("workers"),
+        socket: paths.run_dir.join("partitioner.sock"),
+        kind: Kind::Hardware,
+    };
+    let deadlines = Deadlines {
+        call: driver.call_deadline,
+        open: driver.open_deadline,
+        step: driver.step_deadline,
+    };
+    Hardware::new(program, deadlines, Arc::clone(metrics))
 }
 
 struct Daemon {
@@ -115,6 +127,7 @@ struct Daemon {
     args: Args,
     host: HostHandle,
     hardware: Arc<Hardware>,
+    processes: Processes,
     work: Work,
     events: Events,
     metrics: Arc<SelfMetrics>,
@@ -213,6 +226,7 @@ impl Daemon {
     fn service(&self, metrics_address: &str) -> Service {
         Service {
             host: self.host.clone(),
+            processes: self.processes.clone(),
             jobs: self.work.jobs.clone(),
             peers: self.work.peers.clone(),
             imports: rpc::Imports::default(),

@@ -8,6 +8,7 @@ use anyhow::Context;
 use crate::config::Config;
 use crate::files::{self, Durability};
 use crate::launcher::{LaunchPolicy, LauncherConfig, VolumePolicy};
+use crate::process::workers::Processes;
 
 /// The run folder that a `kerf-runtime` without configuration talks to.
 const USUAL_RUN_DIR: &str = "/run/kerf";
@@ -46,10 +47,11 @@ pub fn install_runtime(installed: &Path, config: &Config) -> anyhow::Result<()> 
 }
 
 /// The launcher's part of the configuration.
-pub fn launcher_config(config: &Config) -> LauncherConfig {
+pub fn launcher_config(config: &Config, processes: Processes) -> LauncherConfig {
     let launch = &config.launch;
     let (runtime, state_dir) = (&config.paths.runtime, &config.paths.state_dir);
-    let made = LauncherConfig::new(&launch.containerd, &launch.namespace, runtime, state_dir);
+    let (containerd, namespace) = (&launch.containerd, &launch.namespace);
+    let made = LauncherConfig::new(containerd, namespace, runtime, state_dir, processes);
     LauncherConfig {
         policy: launch_policy(config),
         ..made

@@ -18,6 +18,7 @@ use crate::launcher::Launcher;
 use crate::members::{self, Members};
 use crate::peers::{self, Event, Me, Peers, PeersError};
 use crate::problems::Problems;
+use crate::process::workers::Processes;
 use crate::rpc::LoadedConfig;
 use crate::store::{SharedStore, Store, StoreError};
 
@@ -83,6 +84,8 @@ pub struct Materials {
     pub identity: Identity,
     /// The owner of the devices.
     pub host: HostHandle,
+    /// The way to processes and containers.
+    pub processes: Processes,
     /// The store.
     pub store: SharedStore,
     /// The other hosts.
@@ -112,13 +115,16 @@ impl Work {
             config: loaded,
             identity,
             host,
+            processes,
             store,
             met,
             events,
             metrics,
         } = materials;
         let config = Arc::new(loaded.borrow().config.clone());
-        let launcher = Arc::new(Launcher::new(programs::launcher_config(&config))?);
+        let launcher = Arc::new(Launcher::new(programs::launcher_config(
+            &config, processes,
+        ))?);
         tokio::spawn(watch_tasks(Arc::clone(&launcher), host.clone()));
         let problems = Arc::new(Problems::new());
         let (members, voice) = Members::start(members::Parts {

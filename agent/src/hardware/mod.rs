@@ -312,6 +312,7 @@ fn unexpected(operation: &str, outcome: &wire::response::Outcome) -> HardwareErr
         wire::response::Outcome::Nodes(_) => "device nodes",
         wire::response::Outcome::Identity(_) => "who it is",
         wire::response::Outcome::ComputeMode(_) => "another compute mode",
+        wire::response::Outcome::Process(_) => "what it did to a process",
     };
     HardwareError::Protocol {
         operation: operation.to_owned(),

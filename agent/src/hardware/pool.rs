@@ -370,6 +370,7 @@ fn kind(call: &request::Call) -> &'static str {
         request::Call::EnsureNodes(_) => "ensure_nodes",
         request::Call::GetComputeMode(_) => "get_compute_mode",
         request::Call::SetComputeMode(_) => "set_compute_mode",
+        request::Call::Process(_) => "process",
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kerf_api::partitioner::v1::{Failure, Opened, Response, failure, response};
 use kerf_telemetry::SelfMetrics;
 
+use super::worker::Kind;
 use super::{Deadlines, Hardware, HardwareError, WorkerProgram};
 
 mod held;
@@ -33,6 +34,7 @@ fn pool_of(folder: &std::path::Path, script: &str, call: Duration, open: Duratio
             simulated: None,
             records: folder.join("workers"),
             socket: folder.join("partitioner.sock"),
+            kind: Kind::Hardware,
         },
         Deadlines {
             call,

@@ -13,8 +13,10 @@ use tokio::sync::oneshot;
 use super::grant::user_of;
 use super::view::process_on;
 use super::{Host, HostError, watch};
-use crate::process::attach::{self, AttachError, Attachment, Node, Phase, Plan, Target};
+use crate::errors::chain;
+use crate::process::attach::{self, AttachError, Attachment, Node, Phase, Target};
 use crate::process::holders;
+use crate::process::workers::Planned;
 use crate::store::LeaseRow;
 
 /// What is asked about devices of running containers.
@@ -114,10 +116,11 @@ impl Host {
         let nodes: Vec<Node> = grant.devices.iter().map(node_of).collect();
         let target = &request.target;
         let others = self.given_to(&target.init);
-        let plan = tokio::task::block_in_place(|| attach::plan(target, &nodes, &others))?;
-        let row = self.begin_attachment(request, nodes, &plan)?;
+        let processes = self.processes.clone();
+        let planned = processes.plan_attachment(target, &nodes, &others).await?;
+        let row = self.begin_attachment(request, nodes.clone(), &planned)?;
         let id = lease.id;
-        let done = tokio::task::block_in_place(|| plan.carry_out());
+        let done = processes.attach(target, &nodes, &others, &planned).await;
         let done = done.map_err(HostError::from);
         match done.and_then(|()| self.hold_attachment(row)) {
             Ok(lease) => Ok(Attached {
@@ -174,7 +177,7 @@ impl Host {
         &mut self,
         request: &Attach,
         nodes: Vec<Node>,
-        plan: &Plan,
+        planned: &Planned,
     ) -> Result<LeaseRow, HostError> {
         let unknown = || HostError::NoLease {
             id: request.lease.to_string(),
@@ -193,8 +196,8 @@ impl Host {
         row.attachment = Some(Attachment {
             phase: Phase::Begun,
             nodes,
-            made: plan.made.clone(),
-            allowed: plan.allowed.clone(),
+            made: planned.made.clone(),
+            allowed: planned.allowed.clone(),
             was_promised: !request.is_new,
         });
         self.put(row.clone())?;
@@ -209,7 +212,7 @@ impl Host {
             attachment.phase = Phase::Held;
         }
         self.put(row.clone())?;
-        watch::start(&self.handle, &row);
+        watch::start(&self.handle, &self.processes, &row);
         self.open_account(&row);
         let id = row.lease.id;
         let text = format!("attached to {}", user_of(&row.lease));
@@ -256,14 +259,15 @@ impl Host {
         let Some(members) = attach::members(row.cgroup.as_ref()?) else {
             return Some("its container has more cgroups than are looked at".to_owned());
         };
-        let sysroot = self.config.paths.sysroot.clone();
         let goes = off.nodes.into_iter();
         let goes = goes.filter(|node| off.deny.contains(&node.numbers));
         let names: Vec<String> = goes.map(|node| node.path.display().to_string()).collect();
-        let seen = tokio::task::block_in_place(|| {
-            let wanted = holders::Wanted::nodes(&sysroot, names.iter().map(String::as_str));
-            wanted.seen_within(&members)
-        });
+        let seen = match self.processes.holders_within(names, &members).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                return Some(format!("who has it open cannot be told: {}", chain(&error)));
+            }
+        };
         if let Some(holder) = seen.into_iter().next() {
             let holds: Vec<String> = holder.holds.into_iter().collect();
             let (pid, command) = (holder.pid, holder.command);

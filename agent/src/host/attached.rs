@@ -31,7 +31,7 @@ impl Host {
             let is_held = row.lease.state == LeaseState::Active
                 && row.attachment.as_ref().map(|one| one.phase) == Some(Phase::Held);
             match is_held {
-                true => self.keep_rules(&row),
+                true => self.keep_rules(&row).await,
                 false => drop(self.take_off(row.lease.id).await),
             }
         }
@@ -47,14 +47,15 @@ impl Host {
     }
 
     /// Allows again what an engine or systemd has written away.
-    fn keep_rules(&mut self, row: &LeaseRow) {
+    async fn keep_rules(&mut self, row: &LeaseRow) {
         let (Some(cgroup), Some(attachment)) = (&row.cgroup, &row.attachment) else {
             return;
         };
         let (id, what) = (row.lease.id.to_string(), named(row.lease.id));
         let init = row.lease.init.as_ref();
         let given = init.map_or_else(BTreeSet::new, |init| self.given_to(init));
-        match tokio::task::block_in_place(|| attach::restore(cgroup, &attachment.nodes, given)) {
+        let nodes = &attachment.nodes;
+        match self.processes.restore_rules(cgroup, nodes, &given).await {
             Ok(0) => self.recovered(&what),
             Ok(lost) => {
                 self.recovered(&what);
@@ -108,7 +109,7 @@ impl Host {
             self.put(heir)?;
         }
         if let (Some(cgroup), Some(init)) = (&row.cgroup, &row.lease.init) {
-            let stays = tokio::task::block_in_place(|| attach::undo(cgroup, init, &off))?;
+            let stays = self.processes.take_out(cgroup, init, &off).await?;
             if !stays.is_empty() {
                 tracing::warn!(lease.id = %id, ?stays, "device nodes stay in a container that cannot open them");
             }

@@ -15,7 +15,9 @@ use super::{Host, HostView, Parts, fixture, now, sharing};
 use crate::config::Config;
 use crate::config::file::parse;
 use crate::events::Events;
+use crate::hardware::worker::Kind;
 use crate::hardware::{Deadlines, Hardware, WorkerProgram};
+use crate::process::workers::tests::offered;
 use crate::store::{LeaseRow, Store};
 
 /// Where an answer is expected; a machine under load is slow.
@@ -49,6 +51,7 @@ impl Bench {
         let (host, _inbox) = Host::new(Parts {
             tools: sharing::tools(&config),
             hardware: Arc::new(hardware(folder.path(), Arc::clone(&metrics))),
+            processes: offered(folder.path()),
             store: Store::open(folder.path(), now(), Fence(0)).expect("a new store"),
             events: events.clone(),
             config,
@@ -117,6 +120,7 @@ pub fn hardware(folder: &Path, metrics: Arc<SelfMetrics>) -> Hardware {
         simulated: None,
         records: folder.join("workers"),
         socket: folder.join("none.sock"),
+        kind: Kind::Hardware,
     };
     let deadlines = Deadlines {
         call: PATIENCE,

@@ -8,6 +8,7 @@ use kerf_types::{ContainerRef, LeaseId};
 
 use super::written::by_name;
 use super::{Host, watch};
+use crate::errors::chain;
 use crate::process::{self, carriers};
 use crate::store::LeaseRow;
 
@@ -80,8 +81,13 @@ impl Host {
             nodes: nodes.collect(),
             user,
         };
-        // A few milliseconds on a host with thousands of processes; the other tasks of this thread go on meanwhile.
-        match tokio::task::block_in_place(|| carriers::of(wanted)) {
+        // A few milliseconds on a host with thousands of processes.
+        let found = self.processes.carriers_of(&wanted).await;
+        let found = found.unwrap_or_else(|error| {
+            tracing::warn!(lease.id = %row.lease.id, error = chain(&error), "carriers not looked for");
+            None
+        });
+        match found {
             None => Carrier::Unknown,
             Some(all) => all
                 .into_iter()
@@ -109,7 +115,7 @@ impl Host {
         row.lease.container = container;
         row.lease.init = Some(init);
         row.pending = None;
-        watch::start(&self.handle, &row);
+        watch::start(&self.handle, &self.processes, &row);
         self.open_account(&row);
         // A store that takes nothing is told of already; here it counts all the same, or the promise would run out.
         drop(self.put(row.clone()));

@@ -11,8 +11,11 @@ use super::vgpu::VgpuRefusal;
 use crate::config::NoLabel;
 use crate::hardware::HardwareError;
 use crate::process::attach::AttachError;
+use crate::process::confine::ConfineError;
+use crate::process::workers::ProcessError;
 use crate::store::StoreError;
 
+mod from;
 mod hint;
 
 /// A request that was refused or failed. Nothing of it remains, unless the variant says so.
@@ -265,7 +268,10 @@ pub enum HostError {
     },
     /// A bare process cannot be kept to what it was granted.
     #[error("the process cannot be kept to what it was granted")]
-    Confine(#[from] crate::process::confine::ConfineError),
+    Confine(#[from] ConfineError),
+    /// The worker for processes did not do its part.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// A running container cannot have a device put into it, or taken out of it.
     #[error(transparent)]
     Attach(#[from] AttachError),
@@ -293,12 +299,6 @@ pub enum HostError {
     /// The owner has ended.
     #[error("kerfd is ending")]
     Ended,
-}
-
-impl From<PlanError> for HostError {
-    fn from(error: PlanError) -> Self {
-        Self::Plan(Box::new(error))
-    }
 }
 
 impl HostError {
@@ -333,6 +333,7 @@ impl HostError {
             | Self::Hardware(_)
             | Self::Node { .. }
             | Self::Confine(_)
+            | Self::Process(_)
             | Self::Attach(_)
             | Self::Sharing { .. }
             | Self::ComputeMode { .. } => "hardware",

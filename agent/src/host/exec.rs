@@ -11,7 +11,7 @@ use kerf_types::lease::{Holder, InitProcess, Lease, LeaseState};
 use super::grant::{Reserve, Wanted, user_of};
 use super::{Host, HostError, policy, watch};
 use crate::process;
-use crate::process::confine::{self, Confined, DeviceNumber};
+use crate::process::confine::{Confined, DeviceNumber};
 
 /// A bare process that is to run under a lease.
 #[derive(Debug, Clone)]
@@ -121,17 +121,8 @@ impl Host {
         let grant = self.fresh_grant(&lease).await?;
         let offers = self.nccl_offers(&lease);
         let nodes: Vec<DeviceNumber> = grant.devices.iter().map(number_of).collect();
-        // Files of the kernel, and a pause where a cgroup is not let go of at once.
-        let confined = tokio::task::block_in_place(|| {
-            let confined = confine::make(&request.process, lease.id, &nodes)?;
-            match confined.take_in(&request.process) {
-                Ok(()) => Ok(confined),
-                Err(error) => {
-                    confined.remove();
-                    Err(error)
-                }
-            }
-        })?;
+        let process = &request.process;
+        let confined = self.processes.confine(process, lease.id, &nodes).await?;
         let lease = self.activate_for(&lease, request, &confined)?;
         let mut env = variables(&grant);
         for offer in &offers {
@@ -167,10 +158,10 @@ impl Host {
         row.cgroup.clone_from(&confined.cgroup);
         if let Err(error) = self.put(row.clone()) {
             // The process ends with this answer, and its cgroup is empty then.
-            watch::forget_cgroup(request.process.clone(), confined.clone());
+            watch::forget_cgroup(&self.processes, &row, confined.clone());
             return Err(error);
         }
-        watch::start(&self.handle, &row);
+        watch::start(&self.handle, &self.processes, &row);
         self.open_account(&row);
         let mut text = format!("given to process {}", request.process.pid);
         if let Some(why) = &confined.open {

@@ -187,7 +187,7 @@ impl Host {
                 });
             }
             Wanted::Device(name) => {
-                let devices = vec![self.named_device(name)?];
+                let devices = vec![self.named_device(name).await?];
                 return Ok(Gives {
                     devices,
                     ..Gives::default()

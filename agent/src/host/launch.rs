@@ -279,7 +279,7 @@ impl Host {
     /// once whoever launches has its answer.
     pub(super) fn begin(&mut self, row: &LeaseRow) {
         self.open_account(row);
-        watch::start(&self.handle, row);
+        watch::start(&self.handle, &self.processes, row);
         self.is_unshown = true;
     }
 
@@ -294,7 +294,7 @@ impl Host {
         let container = row.lease.container.as_ref();
         row.cgroup = container.and_then(|name| process::cgroup::of(init.pid, &name.id));
         row.lease.init = Some(init);
-        watch::start(&self.handle, &row);
+        watch::start(&self.handle, &self.processes, &row);
         // Should the store refuse, the old row still leads a restarted kerfd to the same process.
         drop(self.put(row));
         self.publish();

@@ -92,6 +92,7 @@ use crate::cdi::CdiFolder;
 use crate::config::Config;
 use crate::events::Events;
 use crate::hardware::Hardware;
+use crate::process::workers::Processes;
 use crate::store::{LeaseRow, Store, StoreError, WorkRow};
 
 /// Commands that may wait. A launch waits for its answer, so this bounds the launches under way; beyond it
@@ -109,6 +110,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The way to the hardware.
     pub hardware: Arc<Hardware>,
+    /// The way to processes and containers.
+    pub processes: Processes,
     /// The store.
     pub store: Store,
     /// The vendor's tools by which devices are shared ([`sharing::tools`]).
@@ -124,6 +127,7 @@ pub struct Parts {
 pub struct Host {
     config: Arc<Config>,
     hardware: Arc<Hardware>,
+    processes: Processes,
     store: Store,
     cdi: CdiFolder,
     events: Events,
@@ -233,6 +237,7 @@ impl Host {
             shared: sharing::Shared::new(parts.tools),
             config: parts.config,
             hardware: parts.hardware,
+            processes: parts.processes,
             store: parts.store,
             cdi,
             events: parts.events,

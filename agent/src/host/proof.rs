@@ -12,7 +12,7 @@ use super::Maintenance;
 use super::blockers::persistence_daemon;
 use crate::config::Paths;
 use crate::hardware::worker;
-use crate::process::holders::{Holder, Wanted, command};
+use crate::process::holders::{Holder, Seen, command};
 use crate::process::parent;
 
 /// How the names of the modules begin that a driver consists of.
@@ -34,10 +34,14 @@ pub struct Proof {
     pub modules: Vec<String>,
 }
 
-/// Looks. Blocks for as long as `/proc` takes, some ten milliseconds for a thousand processes.
-pub fn prove(paths: &Paths, inventory: &Inventory, maintenance: Option<&Maintenance>) -> Proof {
+/// Judges what a look at every process has shown. Blocks for as long as a few files of `/proc` and `/sys` take.
+pub fn prove(
+    seen: Seen,
+    paths: &Paths,
+    inventory: &Inventory,
+    maintenance: Option<&Maintenance>,
+) -> Proof {
     let root = &paths.sysroot;
-    let seen = Wanted::under(root, paths.nvml.as_deref()).seen();
     let own = std::process::id();
     let workers = worker::running(&paths.run_dir.join("workers"));
     let workers: BTreeSet<u32> = workers.iter().map(|process| process.pid).collect();

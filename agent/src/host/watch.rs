@@ -10,6 +10,7 @@ use super::{Command, HostHandle};
 use crate::process;
 use crate::process::cgroup::{self, Cgroup};
 use crate::process::confine::{self, Confined};
+use crate::process::workers::Processes;
 use crate::store::{LeaseRow, PendingLaunch};
 
 /// Time between two looks into the cgroup of a container whose first process has ended: the engine kills the
@@ -20,37 +21,39 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Watches the container of a lease; tells the owner when its process is known, and when it has ended.
-pub(super) fn start(handle: &HostHandle, row: &LeaseRow) {
+pub(super) fn start(handle: &HostHandle, processes: &Processes, row: &LeaseRow) {
     let (handle, lease) = (handle.clone(), row.lease.id);
     if let Some(init) = row.lease.init.clone() {
-        tokio::spawn(until_end(handle, lease, init, row.cgroup.clone()));
+        let (processes, cgroup) = (processes.clone(), row.cgroup.clone());
+        tokio::spawn(async move {
+            until_end(&processes, lease, &init, cgroup).await;
+            handle.tell(Command::Gone { lease }).await;
+        });
     } else if let Some(pending) = row.pending.clone() {
         tokio::spawn(until_known(handle, lease, pending, name_of(row)));
     }
 }
 
-async fn until_end(handle: HostHandle, lease: LeaseId, init: InitProcess, cgroup: Option<Cgroup>) {
-    process::wait_for(&init).await;
+async fn until_end(
+    processes: &Processes,
+    lease: LeaseId,
+    init: &InitProcess,
+    cgroup: Option<Cgroup>,
+) {
+    process::wait_for(init).await;
     until_empty(&cgroup).await;
-    if let Some(cgroup) = &cgroup {
-        remove_own(cgroup, lease).await;
+    // That of a bare process is taken away by nobody else.
+    if let Some(cgroup) = cgroup.filter(|cgroup| confine::is_own(cgroup, lease)) {
+        processes.remove_confinement(&cgroup, lease).await;
     }
-    handle.tell(Command::Gone { lease }).await;
 }
 
 /// Takes a cgroup away that was made for a process which is about to end, since it does not get its lease.
-pub(super) fn forget_cgroup(process: InitProcess, confined: Confined) {
-    tokio::spawn(async move {
-        process::wait_for(&process).await;
-        until_empty(&confined.cgroup).await;
-        drop(tokio::task::spawn_blocking(move || confined.remove()).await);
-    });
-}
-
-/// Takes the cgroup of a bare process away, which nobody else does.
-async fn remove_own(cgroup: &Cgroup, lease: LeaseId) {
-    let cgroup = cgroup.clone();
-    drop(tokio::task::spawn_blocking(move || confine::remove_own(&cgroup, lease)).await);
+pub(super) fn forget_cgroup(processes: &Processes, row: &LeaseRow, confined: Confined) {
+    let (processes, lease) = (processes.clone(), row.lease.id);
+    if let Some(init) = row.lease.init.clone() {
+        tokio::spawn(async move { until_end(&processes, lease, &init, confined.cgroup).await });
+    }
 }
 
 async fn until_empty(cgroup: &Option<Cgroup>) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use kerf_types::Bytes;
 
 use super::policy::LaunchPolicy;
+use crate::process::workers::Processes;
 
 /// The snapshotter that is used where the configured one is missing: it copies, and works on every
 /// file system.
@@ -25,6 +26,8 @@ pub struct LauncherConfig {
     pub snapshotter: String,
     /// A folder of kerfd's own; the launcher uses `import/` in it and empties that when it starts.
     pub state_dir: PathBuf,
+    /// What takes away what containerd has lost sight of, and starts guards.
+    pub processes: Processes,
     /// What jobs may have on this host.
     pub policy: LaunchPolicy,
     /// Bounds on image archives.
@@ -38,6 +41,7 @@ impl LauncherConfig {
         namespace: impl Into<String>,
         runtime_binary: impl Into<PathBuf>,
         state_dir: impl Into<PathBuf>,
+        processes: Processes,
     ) -> Self {
         Self {
             containerd: containerd.into(),
@@ -46,6 +50,7 @@ impl LauncherConfig {
             runc_root: None,
             snapshotter: "overlayfs".to_owned(),
             state_dir: state_dir.into(),
+            processes,
             policy: LaunchPolicy::default(),
             import: ImportLimits::default(),
         }

@@ -88,8 +88,8 @@ pub(super) async fn take_up(inner: &Inner, row: &RunRow, orders: &mut Orders) {
 }
 
 async fn stand(inner: &Inner, tag: Tag) -> Result<(), GuardError> {
-    let program = inner.launcher.config().runtime_binary.clone();
-    inner.guards.stand(&program, tag).await
+    let processes = inner.launcher.config().processes.clone();
+    inner.guards.stand(&processes, tag).await
 }
 
 /// Nothing for a name that no container can have: such a one is never started.

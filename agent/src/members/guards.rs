@@ -16,7 +16,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -24,16 +23,16 @@ use kerf_runtime::guard::READY;
 use kerf_runtime::guard::deadline::{self, Reading};
 use kerf_types::Moment;
 use kerf_types::peer::Tag;
-use tokio::process::Command;
 
 use super::inner::lock;
 use crate::files;
 use crate::process::boot_ms;
+use crate::process::workers::Processes;
 
 pub use error::GuardError;
 pub use post::Post;
 
-/// How long a fence may take to stand. It opens one file and forks twice, so a longer wait means a host that starts
+/// How long a fence may take to stand, its worker included. It opens one file and forks twice, so a longer wait means a host that starts
 /// nothing at present; the submitting host waits meanwhile.
 const STAND_LIMIT: Duration = Duration::from_secs(5);
 
@@ -117,29 +116,15 @@ impl Guards {
     ///
     /// # Errors
     /// When none stands: then the container may not be started.
-    pub async fn stand(&self, program: &Path, tag: Tag) -> Result<(), GuardError> {
+    pub async fn stand(&self, processes: &Processes, tag: Tag) -> Result<(), GuardError> {
         let Some(post) = self.prepare(tag)? else {
             return Ok(());
         };
-        let mut command = Command::new(program);
-        command
-            .arg("fence")
-            .arg(self.path(&post))
-            .args(&post.folders)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let failed = |source| GuardError::Program {
-            program: program.to_owned(),
-            source,
-        };
-        let output = tokio::time::timeout(STAND_LIMIT, command.output())
-            .await
-            .map_err(|_| GuardError::Slow)?
-            .map_err(failed)?;
-        if !output.status.success() || output.stdout != READY {
-            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let file = self.path(&post);
+        let stood = processes.stand_guard(&file, &post.folders, STAND_LIMIT);
+        let said = stood.await.map_err(GuardError::of)?;
+        if !said.success || said.out != READY {
+            let said = String::from_utf8_lossy(&said.err).trim().to_owned();
             return Err(GuardError::Refused { said });
         }
         if let Some(wanted) = lock(&self.wanted).get_mut(&tag) {

@@ -1,43 +1,27 @@
 //! Facts about processes, always from the real `/proc`, and waiting for their end.
+//!
+//! What takes rights that kerfd does not have is asked of the worker for processes ([`workers`]). What others only name,
+//! and everybody may read, comes from [`kerf_partitioner::process`].
 
-pub mod attach;
 mod boot;
-pub mod carriers;
-pub mod cgroup;
-pub mod confine;
-pub mod holders;
 mod limits;
 mod sys;
-pub mod within;
+pub mod workers;
 
 use std::io;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 pub use boot::{BootMoment, boot_ms};
+pub use kerf_partitioner::process::{
+    attach, boot_id, carriers, cgroup, confine, holders, identify, is_alive,
+};
 use kerf_types::lease::InitProcess;
 pub use limits::raise_open_files;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 
 /// How often `/proc` is asked where there is no pidfd: a grant is taken back this much late at most.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-/// The running process with this pid, with what tells it from a later one with the same pid.
-pub fn identify(pid: u32) -> Option<InitProcess> {
-    let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
-    let stat = process.stat().ok()?;
-    // A zombie has ended; only its parent has not looked yet. One with other threads is a process whose first
-    // thread has ended alone: the rest still runs, and may still use what it was granted.
-    if matches!(stat.state, 'Z' | 'X') && stat.num_threads <= 1 {
-        return None;
-    }
-    Some(InitProcess {
-        pid,
-        start_ticks: stat.starttime,
-        boot_id: boot_id(),
-    })
-}
 
 /// The process that has started the one with this pid.
 pub fn parent(pid: u32) -> Option<u32> {
@@ -51,11 +35,6 @@ pub fn owner(pid: u32) -> Option<u32> {
     process.uid().ok()
 }
 
-/// Whether this very process still runs.
-pub fn is_alive(process: &InitProcess) -> bool {
-    identify(process.pid).as_ref() == Some(process)
-}
-
 /// Whether this very process has lost its first thread, which is gone for good. Others of it may still be there: stuck in
 /// the kernel, where what was to end them all does not reach them.
 pub fn is_first_thread_over(process: &InitProcess) -> bool {
@@ -65,18 +44,6 @@ pub fn is_first_thread_over(process: &InitProcess) -> bool {
         Some(stat) => stat.starttime != process.start_ticks || matches!(stat.state, 'Z' | 'X'),
         None => true,
     }
-}
-
-/// The kernel's id of this boot, which no process sees another of. Empty where it cannot be read.
-pub fn boot_id() -> String {
-    static READ: OnceLock<String> = OnceLock::new();
-    if let Some(read) = READ.get() {
-        return read.clone();
-    }
-    let read = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    let read = read.map(|text| text.trim().to_owned());
-    // What cannot be read now may be in a moment.
-    read.map_or_else(|_| String::new(), |read| READ.get_or_init(|| read).clone())
 }
 
 /// Returns once this very process has ended, whoever has its pid by then.
@@ -95,6 +62,21 @@ pub async fn wait_for(process: &InitProcess) {
             }
         }
     }
+}
+
+/// Ends this very process at once, whoever has its pid by then.
+///
+/// # Errors
+/// When it is somebody else's, or has ended.
+pub fn kill(process: &InitProcess) -> io::Result<()> {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // What is checked after it was opened is what is ended.
+    let handle = pidfd_open(pid, PidfdFlags::empty())?;
+    if !is_alive(process) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    Ok(pidfd_send_signal(handle, Signal::KILL)?)
 }
 
 fn open(pid: u32) -> io::Result<AsyncFd<std::os::fd::OwnedFd>> {

@@ -14,6 +14,7 @@ use super::leases::{WAIT_LIMIT, parse, wanted};
 use super::status::with_hint;
 use crate::host::{Attach, Command, DeviceCommand, HostError, Reserve};
 use crate::process::attach::{self, Named, Target};
+use crate::process::workers::Processes;
 
 impl Service {
     pub(super) async fn attach_device_to(
@@ -22,7 +23,7 @@ impl Service {
         request: v1::AttachDeviceRequest,
     ) -> Result<v1::AttachDeviceResponse, Status> {
         // Before anything is cut for it.
-        let target = found(&request).await?;
+        let target = found(&self.processes, &request).await?;
         let (lease, is_new) = match request.ask.is_empty() {
             true => (parse(&request.lease)?, false),
             false => self.reserved_for(peer, &target, &request).await?,
@@ -89,7 +90,7 @@ impl Service {
 }
 
 /// The container that is meant, if devices can be put into it at all.
-async fn found(request: &v1::AttachDeviceRequest) -> Result<Target, Status> {
+async fn found(processes: &Processes, request: &v1::AttachDeviceRequest) -> Result<Target, Status> {
     let named = match (request.pid, request.container.is_empty()) {
         (0, false) => Named::Id {
             namespace: request.namespace.clone(),
@@ -104,12 +105,11 @@ async fn found(request: &v1::AttachDeviceRequest) -> Result<Target, Status> {
             ));
         }
     };
-    let look = move || {
-        let target = attach::find(&named)?;
-        attach::plan(&target, &[], &BTreeSet::new())?;
-        Ok(target)
-    };
-    let looked = tokio::task::spawn_blocking(look).await;
+    let looked = tokio::task::spawn_blocking(move || attach::find(&named)).await;
     let looked = looked.map_err(|error| Status::internal(error.to_string()))?;
-    looked.map_err(|error| Status::from(HostError::Attach(error)))
+    let target = looked.map_err(HostError::from)?;
+    let nothing = BTreeSet::new();
+    let planned = processes.plan_attachment(&target, &[], &nothing);
+    planned.await.map_err(HostError::from)?;
+    Ok(target)
 }

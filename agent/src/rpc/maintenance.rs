@@ -16,11 +16,12 @@ use super::auth::Peer;
 use super::patience::Patience;
 use super::streams::channel;
 use super::{Answers, Service, status};
+use crate::errors::chain;
 use crate::host::proof::{Proof, prove};
 use crate::host::{Command, HoldFor, HostError, HostHandle, HostView, Maintenance};
 use crate::process::holders::Holder;
 
-/// How long a look at who has the driver open may take: a hundred times what it does. Files of `/proc` wait for the
+/// How long what is read beside a look at who has the driver open may take: a hundred times what it does. Files of `/proc` wait for the
 /// locks of the processes that they tell of, and one that hangs with a driver may hold its own.
 const PROOF_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -69,9 +70,12 @@ impl Service {
     pub(super) async fn proven(&self, unwell: Vec<String>) -> Result<v1::Maintenance, Status> {
         let paths = self.config.borrow().config.paths.clone();
         let view = self.host.view();
+        let library = paths.nvml.as_deref();
+        let seen = self.processes.holders_of_driver(library).await;
+        let seen = seen.map_err(|error| untold(&chain(&error)))?;
         let look = move || {
             let now = view.maintenance.clone();
-            let proof = prove(&paths, &view.inventory, now.as_ref());
+            let proof = prove(seen, &paths, &view.inventory, now.as_ref());
             document(now, proof, unwell)
         };
         in_time(look, PROOF_PATIENCE).await
@@ -86,14 +90,16 @@ async fn in_time<T: Send + 'static>(
     match tokio::time::timeout(patience, tokio::task::spawn_blocking(look)).await {
         Ok(looked) => looked.map_err(|error| Status::internal(error.to_string())),
         Err(_) => {
-            let text = format!(
-                "who has the driver open cannot be told: /proc does not answer within {} s",
-                patience.as_secs()
-            );
-            let hint = "what was asked for is done; `kerf maintenance show` looks again";
-            Err(status::with_hint(Code::Unavailable, text, hint))
+            let limit = patience.as_secs();
+            Err(untold(&format!("/proc does not answer within {limit} s")))
         }
     }
+}
+
+fn untold(why: &str) -> Status {
+    let text = format!("who has the driver open cannot be told: {why}");
+    let hint = "what was asked for is done; `kerf maintenance show` looks again";
+    status::with_hint(Code::Unavailable, text, hint)
 }
 
 fn document(now: Option<Maintenance>, proof: Proof, unwell: Vec<String>) -> v1::Maintenance {

@@ -369,7 +369,7 @@ impl Kerf for Service {
         let begun = Instant::now();
         self.admit(&request, Role::Read)?;
         let sysroot = self.config.borrow().config.paths.sysroot.clone();
-        let answer = vgpu::list(&self.host.view(), sysroot).await;
+        let answer = vgpu::list(&self.host.view(), &self.processes, sysroot).await;
         self.counted("list_vgpus", begun, Ok(answer))
     }
 

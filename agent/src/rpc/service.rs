@@ -18,6 +18,7 @@ use crate::fleet::FleetView;
 use crate::host::HostHandle;
 use crate::jobs::Jobs;
 use crate::peers::Peers;
+use crate::process::workers::Processes;
 
 /// A stream of answers.
 pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -27,6 +28,8 @@ pub type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 pub struct Service {
     /// The owner of slices and leases.
     pub host: HostHandle,
+    /// The way to processes and containers.
+    pub processes: Processes,
     /// Jobs.
     pub jobs: Jobs,
     /// The other hosts; `None` where this one runs alone.

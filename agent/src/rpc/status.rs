@@ -96,6 +96,7 @@ fn code(error: &HostError) -> Code {
         | HostError::Hardware(_)
         | HostError::Sharing { .. }
         | HostError::ComputeMode { .. }
+        | HostError::Process(_)
         | HostError::Node { .. } => Code::Aborted,
         HostError::Store(_)
         | HostError::Cdi(_)

@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use super::auth::Peer;
 use crate::host::vgpu::{NewVgpu, OldVgpu, Users, VgpuRefusal, VgpuWish};
 use crate::host::{Command, HostError, HostHandle, HostView, now};
+use crate::process::workers::Processes;
 use crate::store::VgpuRow;
 
 /// How long a look for who has vGPUs open may take, its wait for another one included. Files of `/proc` wait for the locks
@@ -21,16 +22,15 @@ const USERS_PATIENCE: Duration = Duration::from_secs(2);
 static LOOKING: Semaphore = Semaphore::const_new(1);
 
 /// All of them, as they were looked at last: no reader makes work for a driver, or waits for one.
-pub async fn list(view: &HostView, sysroot: PathBuf) -> v1::ListVgpusResponse {
+pub async fn list(
+    view: &HostView,
+    processes: &Processes,
+    sysroot: PathBuf,
+) -> v1::ListVgpusResponse {
     let gpus = Arc::clone(&view.vgpu_gpus);
     let look = async {
-        let only = LOOKING.acquire().await.ok()?;
-        let look = move || {
-            let users = Users::look(&sysroot, &gpus);
-            drop(only);
-            users
-        };
-        tokio::task::spawn_blocking(look).await.ok()
+        let _only = LOOKING.acquire().await.ok()?;
+        Some(Users::look(processes, &sysroot, &gpus).await)
     };
     let users = tokio::time::timeout(USERS_PATIENCE, look).await;
     // Whatever was not looked at in time is unknown.

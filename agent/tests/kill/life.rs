@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use kerf_agent::config::Config;
 use kerf_agent::events::Events;
+use kerf_agent::hardware::worker::Kind;
 use kerf_agent::hardware::{Deadlines, Hardware, WorkerProgram};
 use kerf_agent::host::{self, Command, HostHandle, HostView, Parts};
+use kerf_agent::process::workers::Processes;
 use kerf_agent::store::Store;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::Fence;
@@ -261,6 +263,7 @@ impl Lane {
                 simulated: self.simulated.clone(),
                 records: paths.run_dir.join("workers"),
                 socket: paths.run_dir.join("partitioner.sock"),
+                kind: Kind::Hardware,
             },
             Deadlines {
                 call: driver.call_deadline,
@@ -272,6 +275,7 @@ impl Lane {
         Parts {
             config: Arc::clone(&self.config),
             hardware: Arc::new(hardware),
+            processes: Processes::of(paths),
             store,
             tools: host::sharing::tools(&self.config),
             events: Events::default(),

@@ -116,6 +116,10 @@ impl<'a> Worker<'a> {
             Call::Sample(ask) => {
                 Outcome::Sampled(self.sample(access(ask.index, ask.pci.as_deref())?)?)
             }
+            Call::Process(_) => {
+                let message = "this worker is for hardware, and touches no process";
+                return Err(FailureOf(refusal(Code::Invalid, message)));
+            }
             Call::EnsureNodes(ask) => {
                 let minors: Vec<DeviceMinor> =
                     ask.capability_minors.into_iter().map(DeviceMinor).collect();

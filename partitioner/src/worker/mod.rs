@@ -22,7 +22,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use kerf_api::frame::{FrameDecoder, FrameError, encode_frame};
-use kerf_api::partitioner::v1::Request;
+use kerf_api::partitioner::v1::{Request, Response};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nvidia_ml::kernel::Kernel;
@@ -125,15 +125,9 @@ pub enum WorkerError {
 }
 
 /// Serves one client until it closes its end.
-pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerError> {
+pub fn serve(stream: UnixStream, machine: &Machine) -> Result<(), WorkerError> {
     let root = Root::open(&machine.sysroot).map_err(|cause| WorkerError::Sysroot { cause })?;
     let kernel = machine.kernel()?;
-    SigSet::all()
-        .thread_block()
-        .map_err(|errno| WorkerError::Socket {
-            operation: "keep signals off",
-            cause: errno.into(),
-        })?;
     // Declared before the worker, so that what borrows from the library goes first.
     let library = OnceCell::new();
     let tree: Box<dyn SysTree + '_> = match kernel {
@@ -143,11 +137,25 @@ pub fn serve(mut stream: UnixStream, machine: &Machine) -> Result<(), WorkerErro
     let programs = machine.simulated.is_none().then(|| root.path());
     let library_path = machine.library.as_deref();
     let mut worker = Worker::new(library_path, &root, &*tree, programs, &library);
+    converse(stream, |request| worker.answer(request))
+}
+
+/// Answers a client's requests, one after the other, until it closes its end. Signals are let in between two of them.
+pub(crate) fn converse(
+    mut stream: UnixStream,
+    mut answer: impl FnMut(Request) -> Response,
+) -> Result<(), WorkerError> {
+    SigSet::all()
+        .thread_block()
+        .map_err(|errno| WorkerError::Socket {
+            operation: "keep signals off",
+            cause: errno.into(),
+        })?;
     let mut frames = FrameDecoder::new();
     let frame_error = |cause| WorkerError::Frame { cause };
     loop {
         while let Some(request) = frames.pop::<Request>().map_err(frame_error)? {
-            let answer = encode_frame(&worker.answer(request)).map_err(frame_error)?;
+            let answer = encode_frame(&answer(request)).map_err(frame_error)?;
             match stream.write_all(&answer) {
                 Ok(()) => {}
                 // The client gave up on this answer and on this worker.

@@ -293,17 +293,26 @@ impl Kerfd {
             self.terminate()?;
         }
         let gone = poll::until_true("the end of workers", WORKERS_LIMIT, || {
-            self.workers().is_empty()
+            self.every_worker().is_empty()
         });
         if gone.is_err() {
-            leftovers::kill_all(&self.workers());
+            leftovers::kill_all(&self.every_worker());
         }
         gone
     }
 
-    /// The process ids of its workers, abandoned ones included.
+    /// The process ids of its workers for hardware, abandoned ones included.
     #[must_use]
     pub fn workers(&self) -> Vec<u32> {
+        let is_one = |pid: &u32| {
+            let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            arguments.split(|byte| *byte == 0).nth(1) == Some(b"worker")
+        };
+        self.every_worker().into_iter().filter(is_one).collect()
+    }
+
+    /// Those for processes as well.
+    fn every_worker(&self) -> Vec<u32> {
         leftovers::programs_naming("kerf-partitioner", &self.machine().display().to_string())
     }
 }
@@ -312,7 +321,7 @@ impl Drop for Kerfd {
     fn drop(&mut self) {
         drop(self.child.kill());
         // Somebody can be looking at the machine with a program of theirs: only workers are ours.
-        leftovers::kill_all(&self.workers());
+        leftovers::kill_all(&self.every_worker());
     }
 }
 

@@ -31,6 +31,7 @@ mod nri;
 mod offered;
 mod open;
 mod owner;
+mod packaged;
 pub mod page;
 mod parts;
 mod podman;

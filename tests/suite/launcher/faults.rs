@@ -1,5 +1,6 @@
 //! What goes wrong below the launcher: no containerd, one that is killed or stuck, a failing runtime.
 
+use std::path::Path;
 use std::time::Duration;
 
 use kerf_agent::launcher::{ContainerView, Launcher, LauncherConfig, LauncherError};
@@ -9,13 +10,17 @@ use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
 use super::parts::{Layer, Parts};
-use super::{ADMIN, LIMIT, World, chain, config};
+use super::{ADMIN, LIMIT, World, chain, config, processes};
 
 #[test]
 fn without_containerd_the_answer_is_quick_and_clear() {
     let scratch = Scratch::new("kl").expect("/tmp takes folders");
     let socket = scratch.join("nobody.sock");
-    let config = LauncherConfig::new(&socket, "kerf", "/bin/true", scratch.join("state"));
+    let (state, processes) = (
+        scratch.join("state"),
+        processes(&scratch, Path::new("/bin/false")),
+    );
+    let config = LauncherConfig::new(&socket, "kerf", "/bin/true", state, processes);
     let launcher = Launcher::new(config).expect("a launcher");
     let runtime = Runtime::new().expect("a runtime");
     let error = runtime

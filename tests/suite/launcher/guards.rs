@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kerf_agent::members::guards::{Guards, Post, Renewed};
+use kerf_agent::members::guards::{GuardError, Guards, Post, Renewed};
 use kerf_agent::process::boot_ms;
 use kerf_tests::{Capability, Scratch, bins, poll, require};
 use kerf_types::peer::{Attempt, Tag};
@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
-use super::LIMIT;
+use super::{LIMIT, processes};
 
 /// A moment that does not come in a test.
 const FAR: Duration = Duration::from_secs(3_600);
@@ -40,8 +40,10 @@ impl World {
         let root = Path::new("/sys/fs/cgroup");
         let mut parents = ["devices", ""].iter().map(|name| root.join(name));
         let parent = parents.find(|parent| parent.join("cgroup.procs").exists())?;
-        let cgroup = parent.join(format!("kerf-guards-{}-{count}", std::process::id()));
-        fs::create_dir(&cgroup).expect("a cgroup");
+        // As of a job's container: no other is guarded.
+        let jobs = parent.join(format!("kerf/guards-{}", std::process::id()));
+        let cgroup = jobs.join(count.to_string());
+        fs::create_dir_all(&cgroup).expect("a cgroup");
         let child = Command::new("sleep").arg("1000").spawn().expect("sleep");
         fs::write(cgroup.join("cgroup.procs"), child.id().to_string()).expect("it moves");
         Some(Self {
@@ -69,10 +71,14 @@ impl World {
     }
 
     fn stand(&self, guards: &Guards) {
-        let runtime = Runtime::new().expect("a runtime");
-        let stands = runtime.block_on(guards.stand(&self.program, tag()));
-        stands.expect("it stands");
+        self.tried(guards, tag()).expect("it stands");
         assert!(self.is_held());
+    }
+
+    fn tried(&self, guards: &Guards, tag: Tag) -> Result<(), GuardError> {
+        let runtime = Runtime::new().expect("a runtime");
+        let processes = processes(&self.scratch, &self.program);
+        runtime.block_on(guards.stand(&processes, tag))
     }
 
     fn is_held(&self) -> bool {
@@ -104,6 +110,8 @@ impl Drop for World {
         drop(self.child.wait());
         let gone = || fs::remove_dir(&self.cgroup).is_ok() || !self.cgroup.exists();
         drop(poll::until_true("the end of the cgroup", LIMIT, gone));
+        // Those of other tests of this process may be in it.
+        drop(self.cgroup.parent().map(fs::remove_dir));
     }
 }
 
@@ -224,11 +232,29 @@ fn without_a_program_no_fence_stands() {
     let guards = world.guards();
     guards.expect(tag(), world.post(), from_now(FAR));
     world.program = "/bin/false".into();
-    let runtime = Runtime::new().expect("a runtime");
-    let stands = runtime.block_on(guards.stand(&world.program, tag()));
+    let stands = world.tried(&guards, tag());
     let error = stands.expect_err("it cannot stand").to_string();
     assert!(error.contains("does not stand"), "{error}");
+    world.program = "/nowhere".into();
+    let stands = world.tried(&guards, tag());
+    let error = stands.expect_err("there is none").to_string();
+    assert_eq!(error, "/nowhere cannot be started as guard");
     let nobody = Tag { member: 9, ..tag() };
-    let unwanted = runtime.block_on(guards.stand(&world.program, nobody));
-    unwanted.expect("none is wanted");
+    world.tried(&guards, nobody).expect("none is wanted");
+}
+
+#[test]
+fn only_containers_of_jobs_are_guarded() {
+    let Some(world) = World::new() else {
+        return;
+    };
+    let guards = world.guards();
+    let post = Post {
+        folders: vec![world.cgroup.join("../..")],
+        ..world.post()
+    };
+    guards.expect(tag(), post, from_now(FAR));
+    let error = world.tried(&guards, tag()).expect_err("no job's");
+    let why = std::error::Error::source(&error).expect("why").to_string();
+    assert!(why.contains("is no cgroup of a job"), "{why}");
 }

@@ -13,10 +13,13 @@ mod terminals;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kerf_agent::hardware::WorkerProgram;
+use kerf_agent::hardware::worker::Kind;
 use kerf_agent::launcher::{
     ContainerView, ImagePattern, LaunchPolicy, Launcher, LauncherConfig, LauncherError,
     StartRequest, Started, Submitter, UserIds,
 };
+use kerf_agent::process::workers::Processes;
 use kerf_tests::world::{Containerd, IMAGE, busybox_image, leftovers};
 use kerf_tests::{Capability, Scratch, bins, poll, process, require};
 use kerf_types::job::JobSpec;
@@ -211,8 +214,29 @@ fn config(containerd: &Containerd, scratch: &Scratch) -> LauncherConfig {
             images: vec![ImagePattern::any()],
             ..LaunchPolicy::default()
         },
-        ..LauncherConfig::new(containerd.socket(), containerd.namespace(), runc, state)
+        ..LauncherConfig::new(
+            containerd.socket(),
+            containerd.namespace(),
+            runc,
+            state,
+            processes(scratch, Path::new("/bin/false")),
+        )
     }
+}
+
+/// Workers for processes, offered by nobody; they start this as guard.
+fn processes(scratch: &Scratch, runtime: &Path) -> Processes {
+    Processes::new(WorkerProgram {
+        program: bins::partitioner().expect("it is built"),
+        nvml: None,
+        sysroot: "/".into(),
+        simulated: None,
+        records: scratch.join("process-workers"),
+        socket: scratch.join("process.sock"),
+        kind: Kind::Processes {
+            runtime: runtime.to_owned(),
+        },
+    })
 }
 
 fn job() -> JobId {

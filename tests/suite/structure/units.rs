@@ -109,7 +109,7 @@ fn strangers(name: &str, unit: &str, assets: &[Asset]) -> Vec<String> {
 fn units_start_what_the_packages_install() {
     for assets in [deb("agent/Cargo.toml"), rpm("agent/Cargo.toml")] {
         let units = files("systemd");
-        assert_eq!(units.len(), 6, "{:?}", units.keys());
+        assert_eq!(units.len(), 8, "{:?}", units.keys());
         let findings = units
             .iter()
             .flat_map(|(name, text)| strangers(name, text, &assets));
@@ -154,6 +154,14 @@ fn code_unit_and_packages_agree_where_things_are() {
     );
     let socket = read("systemd/kerf-partitioner.socket");
     assert!(socket.contains("ListenStream=/run/kerf/partitioner.sock\n"));
+    let unit = read("systemd/kerf-process@.service");
+    let verb = "process-worker --sysroot / --runtime /usr/bin/kerf-runtime";
+    assert!(
+        unit.contains(&format!("ExecStart={worker} {verb}\n")),
+        "{unit}"
+    );
+    let socket = read("systemd/kerf-process.socket");
+    assert!(socket.contains("ListenStream=/run/kerf/process.sock\n"));
     // Where kerf-runtime asks by default, and kerfd takes it over.
     let socket = read("systemd/kerfd.socket");
     assert!(socket.contains("ListenStream=/run/kerf/runtime.sock\n"));

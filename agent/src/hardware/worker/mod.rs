@@ -9,6 +9,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use tokio::process::{Child, Command};
 
 use crate::process;
 use connect::ConnectError;
-pub use records::{await_earlier, await_last_call, running};
+pub use records::{await_earlier, await_last_call, end_earlier, running};
 
 /// Bytes taken from the socket at once; a GPU with every profile is about 20 KiB.
 const READ_SIZE: usize = 32 << 10;
@@ -44,10 +45,44 @@ pub struct WorkerProgram {
     pub records: PathBuf,
     /// Socket on which a service manager offers workers; it need not be there.
     pub socket: PathBuf,
+    /// What they are for.
+    pub kind: Kind,
 }
 
-/// A partitioner process. Dropping it closes its socket, and it ends by itself after the call it is in; it is
-/// never killed, since a kill inside a driver call has frozen GPUs in the field.
+/// What a worker is for; each kind has a socket and records of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// The hardware.
+    Hardware,
+    /// Processes and containers; it has no library, and processes are always the real ones.
+    Processes {
+        /// kerf-runtime, which it starts as guard.
+        runtime: PathBuf,
+    },
+}
+
+impl WorkerProgram {
+    /// What follows the program's name.
+    fn arguments(&self) -> Vec<OsString> {
+        let sysroot = ["--sysroot".into(), self.sysroot.as_os_str().to_owned()];
+        match &self.kind {
+            Kind::Hardware => {
+                let nvml = self.nvml.as_deref().unwrap_or(Path::new("none"));
+                let nvml = ["worker".into(), "--nvml".into(), nvml.into()];
+                let simulated = simulated_option(self.simulated.as_deref());
+                nvml.into_iter().chain(sysroot).chain(simulated).collect()
+            }
+            Kind::Processes { runtime } => {
+                let runtime = ["--runtime".into(), runtime.as_os_str().to_owned()];
+                let verb = ["process-worker".into()];
+                verb.into_iter().chain(sysroot).chain(runtime).collect()
+            }
+        }
+    }
+}
+
+/// A partitioner process. Dropping it closes its socket, and it ends by itself after the call it is in; one for hardware
+/// is never killed, since a kill inside a driver call has frozen GPUs in the field.
 #[derive(Debug)]
 pub struct Worker {
     stream: UnixStream,
@@ -130,15 +165,9 @@ impl Worker {
     fn spawn(program: &WorkerProgram) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let nvml = program.nvml.as_deref().unwrap_or(Path::new("none"));
         let mut command = Command::new(&program.program);
         command
-            .arg("worker")
-            .arg("--nvml")
-            .arg(nvml)
-            .arg("--sysroot")
-            .arg(&program.sysroot)
-            .args(simulated_option(program.simulated.as_deref()))
+            .args(program.arguments())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
@@ -175,6 +204,36 @@ impl Worker {
             if response.id == id {
                 return Ok(response);
             }
+        }
+    }
+
+    /// Whether it runs still: one that waited for its next call may have been ended meanwhile.
+    pub fn is_running(&mut self) -> bool {
+        let run = self.run.as_mut();
+        run.is_some_and(|run| !run.process.has_ended())
+    }
+
+    /// Its process id, where that is known.
+    pub fn pid(&self) -> Option<u32> {
+        match &self.run.as_ref()?.process {
+            Process::Child(child) => child.id(),
+            Process::Other(process) => Some(process.pid),
+        }
+    }
+
+    /// Ends it in the middle of a call, and returns when it has ended. For workers that open no driver alone. Never this
+    /// very process, which tests have answer as a worker.
+    pub async fn end(&mut self) {
+        let Some(run) = &mut self.run else {
+            return;
+        };
+        let killed = match &mut run.process {
+            Process::Child(child) => child.start_kill(),
+            Process::Other(process) if process.pid == std::process::id() => return,
+            Process::Other(process) => process::kill(process),
+        };
+        if let Err(error) = killed.and(run.process.ended().await) {
+            tracing::warn!(%error, "worker not ended");
         }
     }
 

@@ -91,6 +91,23 @@ pub async fn await_last_call(worker: &InitProcess) {
     }
 }
 
+/// Ends the workers of a kerfd before us, which may be killed in a call; gives those that have not ended in time.
+pub async fn end_earlier(records: &Path, patience: Duration) -> Vec<InitProcess> {
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut left = Vec::new();
+    for process in running(records) {
+        if let Err(error) = process::kill(&process) {
+            tracing::debug!(pid = process.pid, %error, "worker not killed");
+        }
+        let ended = process::wait_for(&process);
+        match tokio::time::timeout_at(deadline, ended).await {
+            Ok(()) => remove(&records.join(process.pid.to_string())),
+            Err(_) => left.push(process),
+        }
+    }
+    left
+}
+
 /// Adds to a worker's record in which devices a thread of it is stuck, in the place of what it said of that.
 pub fn note_held(record: &Path, held: &[String]) -> io::Result<()> {
     let text = std::fs::read_to_string(record)?;

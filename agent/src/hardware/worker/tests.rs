@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Worker, WorkerProgram, await_earlier};
+use super::{Kind, Worker, WorkerProgram, await_earlier};
 
 /// How long anything may take; a machine under load is slow.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -35,6 +35,7 @@ fn program() -> (TempDir, WorkerProgram) {
         simulated: None,
         records: path("workers"),
         socket: path("partitioner.sock"),
+        kind: Kind::Hardware,
     };
     (folder, program)
 }

@@ -65,6 +65,7 @@ impl HostError {
             Self::Confine(_) => {
                 "see the devices cgroup that the caller is in: a lease gives nothing that it forbids"
             }
+            Self::Process(error) => error.hint(),
             Self::Attach(error) => error.hint(),
             Self::Vgpu(refusal) => refusal.hint(),
             Self::LeftOn { .. } | Self::StillOn { .. } => STAYS_ON,

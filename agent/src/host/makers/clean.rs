@@ -9,7 +9,7 @@ use kerf_types::{DeviceKind, LeasedDevice};
 use super::offer::Offer;
 use crate::errors::chain;
 use crate::host::{Host, HostError};
-use crate::process::holders::{Seen, Wanted};
+use crate::process::holders::Seen;
 
 /// Who has nodes open.
 pub(super) struct Users(Seen);
@@ -28,16 +28,18 @@ impl Users {
 }
 
 impl Host {
-    /// Looks for whoever has these open. Blocks for as long as `/proc` takes, some ten milliseconds for a thousand
-    /// processes; the other tasks of this thread go on meanwhile.
-    pub(super) fn users_of<'o>(&self, offers: impl IntoIterator<Item = &'o Offer>) -> Users {
+    /// Looks for whoever has these open, which takes as long as `/proc` does: some ten milliseconds for a thousand
+    /// processes. Where that does not end nobody knows who has what, and nothing of it is given.
+    pub(super) async fn users_of<'o>(
+        &mut self,
+        offers: impl IntoIterator<Item = &'o Offer>,
+    ) -> Result<Users, HostError> {
         let nodes = offers.into_iter().flat_map(|offer| &offer.nodes);
-        let nodes: Vec<&str> = nodes.map(String::as_str).collect();
+        let nodes: Vec<String> = nodes.cloned().collect();
         if nodes.is_empty() {
-            return Users(Seen::default());
+            return Ok(Users(Seen::default()));
         }
-        let wanted = Wanted::nodes(&self.config.paths.sysroot, nodes.into_iter());
-        Users(tokio::task::block_in_place(|| wanted.seen()))
+        Ok(Users(self.processes.holders_of(nodes).await?))
     }
 
     /// Makes sure that nobody is left on what a lease has given. What is not there any more is nobody's; a vGPU whose GPU does
@@ -63,7 +65,7 @@ impl Host {
             let Some(offer) = all.iter().find(|offer| is_in(offer, device)) else {
                 continue;
             };
-            if let Some(by) = self.users_of([offer]).of(offer) {
+            if let Some(by) = self.users_of([offer]).await?.of(offer) {
                 return Err(HostError::Busy {
                     what: device.to_string(),
                     state: "still in use".to_owned(),

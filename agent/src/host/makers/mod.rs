@@ -48,21 +48,22 @@ impl Host {
         &mut self,
         ask: &Ask,
     ) -> Result<Vec<LeasedDevice>, HostError> {
-        match self.pick_devices(ask) {
+        match self.pick_devices(ask).await {
             Err(error) => {
                 self.look_again_or(error).await?;
-                self.pick_devices(ask)
+                self.pick_devices(ask).await
             }
             picked => picked,
         }
     }
 
-    fn pick_devices(&self, ask: &Ask) -> Result<Vec<LeasedDevice>, HostError> {
+    async fn pick_devices(&mut self, ask: &Ask) -> Result<Vec<LeasedDevice>, HostError> {
         let Some(wish) = Wish::of(ask) else {
             return Ok(Vec::new());
         };
         let offers = self.offers();
-        let users = self.users_of(offers.iter().filter(|offer| offer.device.kind == wish.kind));
+        let own = offers.iter().filter(|offer| offer.device.kind == wish.kind);
+        let users = self.users_of(own).await?;
         let closed = |offer: &Offer| {
             let used = || users.of(offer).map(|by| format!("{by} uses it"));
             self.taken(offer)
@@ -117,7 +118,7 @@ impl Host {
     }
 
     /// The device of that name, free for a new lease.
-    pub(super) fn named_device(&self, name: &str) -> Result<LeasedDevice, HostError> {
+    pub(super) async fn named_device(&mut self, name: &str) -> Result<LeasedDevice, HostError> {
         let offers = self.offers();
         let offer = offers
             .iter()
@@ -134,7 +135,7 @@ impl Host {
         if let Some(taken) = self.taken(offer) {
             return Err(busy(taken));
         }
-        match self.users_of([offer]).of(offer) {
+        match self.users_of([offer]).await?.of(offer) {
             Some(by) => Err(busy(("in use".to_owned(), Some(by)))),
             None => Ok(offer.device.clone()),
         }

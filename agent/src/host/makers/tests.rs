@@ -208,16 +208,20 @@ async fn what_is_leased_is_given_to_nobody_else() {
     let mut bench = bench(&[2, 1]);
     let part = leased(&mut bench, 1);
     assert_eq!(part.name.as_str(), "0000:20:00.0-renderD128");
-    let taken = bench.host.named_device(part.name.as_str());
+    let taken = bench.host.named_device(part.name.as_str()).await;
     assert!(matches!(taken, Err(HostError::Busy { .. })), "{taken:?}");
     // The board is not free either, and the sibling is.
-    let board = bench.host.named_device("0000:20:00.0");
+    let board = bench.host.named_device("0000:20:00.0").await;
     let error = board.expect_err("a part of it is leased").to_string();
     assert!(error.contains("leased by user 7"), "{error}");
-    let sibling = bench.host.named_device("0000:20:00.0-renderD129");
+    let sibling = bench.host.named_device("0000:20:00.0-renderD129").await;
     assert!(sibling.is_ok(), "{sibling:?}");
     let ask = "amd-gpu:2".parse().expect("an ask");
-    let error = bench.host.pick_devices(&ask).expect_err("one is in use");
+    let error = bench
+        .host
+        .pick_devices(&ask)
+        .await
+        .expect_err("one is in use");
     assert!(matches!(error, HostError::NoRoom { .. }), "{error}");
     assert!(bench.host.could_ever_have(&ask).is_ok());
     // The planner leaves its modes alone, and the table of leases refuses what a wrong choice would give twice.
@@ -235,7 +239,7 @@ async fn what_is_leased_is_given_to_nobody_else() {
         &[],
         std::slice::from_ref(&board)
     ));
-    let unknown = bench.host.named_device("0000:99:00.0");
+    let unknown = bench.host.named_device("0000:99:00.0").await;
     assert!(matches!(unknown, Err(HostError::NotFound { .. })));
 }
 
@@ -264,12 +268,16 @@ async fn what_somebody_has_open_is_not_given_and_not_clean() {
     // No worker answers in this test, which is no word of the GPUs.
     bench.host.inventory = host(&[2]);
     let ask = "amd-partition:2".parse().expect("an ask");
-    let error = bench.host.pick_devices(&ask).expect_err("one is in use");
+    let error = bench
+        .host
+        .pick_devices(&ask)
+        .await
+        .expect_err("one is in use");
     assert!(error.to_string().contains(&own), "{error}");
     drop(open);
     bench.host.clean_devices(&lease).await.expect("nobody");
     bench.host.inventory = host(&[2]);
-    assert_eq!(bench.host.pick_devices(&ask).expect("both").len(), 2);
+    assert_eq!(bench.host.pick_devices(&ask).await.expect("both").len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,12 +299,12 @@ async fn a_sick_or_exchanged_board_serves_no_lease() {
     bench.host.inventory.amd[0].health = Health::Lost { since };
     assert!(Host::offer_of(&bench.host.offers(), &device).is_err());
     bench.host.leases.clear();
-    let named = bench.host.named_device(device.name.as_str());
+    let named = bench.host.named_device(device.name.as_str()).await;
     assert!(named.expect_err("lost").to_string().contains("not well"));
     bench.host.inventory.amd[0].health = Health::Ok;
-    assert!(bench.host.named_device(device.name.as_str()).is_ok());
+    assert!(bench.host.named_device(device.name.as_str()).await.is_ok());
     fs::remove_file(bench.folder().join("dev/dri/renderD128")).expect("gone");
-    let named = bench.host.named_device(device.name.as_str());
+    let named = bench.host.named_device(device.name.as_str()).await;
     let error = named.expect_err("no node").to_string();
     assert!(
         error.contains("this host has no /dev/dri/renderD128"),

@@ -43,7 +43,7 @@ impl Host {
                     self.ended_with_its_boot(id).await;
                 }
                 LeaseState::Active if row.lease.init.is_some() || row.pending.is_some() => {
-                    watch::start(&self.handle, &row);
+                    watch::start(&self.handle, &self.processes, &row);
                     self.name_again(&row.lease).await;
                     self.keep_copy(&row);
                 }

@@ -1,5 +1,4 @@
-//! Which processes have vGPUs open: asked of `/proc` by kerfd, which may look into every process; a packaged worker sees
-//! none but its own.
+//! Which processes have vGPUs open: asked of the worker for processes, which may look into every one.
 //!
 //! A virtual machine opens the VFIO group of the function or mediated device, or its own node where the kernel has such.
 //! What cannot be looked into is unknown, and never nobody.
@@ -11,7 +10,9 @@ use std::path::Path;
 use kerf_types::{PciAddress, Vgpu, VgpuUuid};
 
 use super::Shown;
-use crate::process::holders::{Seen, Wanted};
+use crate::errors::chain;
+use crate::process::holders::Seen;
+use crate::process::workers::Processes;
 
 /// A vGPU by its function and, for a mediated device, its name.
 type Named = (PciAddress, Option<VgpuUuid>);
@@ -25,19 +26,27 @@ pub struct Users {
 }
 
 impl Users {
-    /// Looks. Blocks for as long as `/proc` takes, some ten milliseconds for a thousand processes.
-    pub fn look(sysroot: &Path, gpus: &[Shown]) -> Self {
+    /// Looks, which takes as long as `/proc` does: some ten milliseconds for a thousand processes. What could not be looked
+    /// at is unknown.
+    pub async fn look(processes: &Processes, sysroot: &Path, gpus: &[Shown]) -> Self {
         let mut nodes: BTreeMap<Named, Vec<String>> = BTreeMap::new();
         for (function, vgpu) in gpus.iter().flat_map(|(gpu, _)| gpu.vgpus()) {
             nodes.insert((function, vgpu.uuid), nodes_of(sysroot, function, vgpu));
         }
-        let all = nodes.values().flatten().map(String::as_str);
-        let wanted = Wanted::nodes(sysroot, all);
         let seen = match nodes.is_empty() {
-            true => Seen::default(),
-            false => wanted.seen(),
+            true => Ok(Seen::default()),
+            false => {
+                let all = nodes.values().flatten().cloned();
+                processes.holders_of(all.collect()).await
+            }
         };
-        Self::of(&nodes, &seen)
+        match seen {
+            Ok(seen) => Self::of(&nodes, &seen),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "users of vgpus not looked for");
+                Self::default()
+            }
+        }
     }
 
     fn of(nodes: &BTreeMap<Named, Vec<String>>, seen: &Seen) -> Self {

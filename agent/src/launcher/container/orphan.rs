@@ -20,6 +20,8 @@ use nix::unistd::Pid;
 
 use super::super::config::LauncherConfig;
 use super::cgroup;
+use crate::errors::chain;
+use crate::process;
 
 /// Where the runc shim has the runtime keep its state unless it is told otherwise (containerd,
 /// `pkg/process/init.go`).
@@ -58,7 +60,7 @@ pub(super) async fn sweep(config: &LauncherConfig, container: &ContainerRef) -> 
 /// One look: says what it found, having done what it can about it.
 async fn look(config: &LauncherConfig, container: &ContainerRef) -> Vec<String> {
     let mut found = Vec::new();
-    for (pid, bundle) in shims(config, container) {
+    for (pid, bundle) in shims(config, container).await {
         found.push(format!("shim {pid}"));
         end(pid);
         if let Some(bundle) = bundle {
@@ -70,15 +72,20 @@ async fn look(config: &LauncherConfig, container: &ContainerRef) -> Vec<String> 
         found.push(format!("process {pid}"));
         end(pid);
     }
+    // Before the runtime is asked, which may not change cgroups from here and finds none then.
+    if !groups.is_empty() {
+        match config.processes.remove_job_cgroups(container).await {
+            Ok(stay) => {
+                let stay = stay.into_iter();
+                found.extend(stay.map(|group| format!("cgroup {}", group.display())));
+            }
+            Err(error) => found.push(format!("cgroups: {}", chain(&error))),
+        }
+    }
     let state = state_root(config, container).join(&container.id);
     if state.exists() {
         found.push(format!("state in {}", state.display()));
         delete_state(config, container, &state).await;
-    }
-    for group in groups {
-        if fs::remove_dir(&group).is_err() && group.exists() {
-            found.push(format!("cgroup {}", group.display()));
-        }
     }
     found
 }
@@ -113,14 +120,30 @@ async fn delete_state(config: &LauncherConfig, container: &ContainerRef, state: 
 }
 
 /// Shims of the container, with the bundle that each works in.
-fn shims(config: &LauncherConfig, container: &ContainerRef) -> Vec<(i32, Option<PathBuf>)> {
+async fn shims(config: &LauncherConfig, container: &ContainerRef) -> Vec<(i32, Option<PathBuf>)> {
     let processes = procfs::process::all_processes().into_iter().flatten();
     let ours = processes.flatten().filter(|process| {
         let arguments = process.cmdline().unwrap_or_default();
         is_shim(&arguments, &config.containerd, container)
     });
-    ours.map(|process| (process.pid, process.cwd().ok()))
-        .collect()
+    let pids: Vec<i32> = ours.map(|process| process.pid).collect();
+    let mut found = Vec::new();
+    for pid in pids {
+        found.push((pid, bundle_of(config, pid).await));
+    }
+    found
+}
+
+/// The folder that a shim works in, of which its arguments say nothing.
+async fn bundle_of(config: &LauncherConfig, pid: i32) -> Option<PathBuf> {
+    let shim = process::identify(u32::try_from(pid).ok()?)?;
+    match config.processes.working_folder(&shim).await {
+        Ok(folder) => folder,
+        Err(error) => {
+            tracing::warn!(pid, error = chain(&error), "bundle of a shim not found");
+            None
+        }
+    }
 }
 
 /// Whether a command line is that of the container's shim under the containerd at `socket`.

@@ -164,11 +164,11 @@ fn what_cannot_be_given_says_why() {
     assert!(against(&bench).contains("being made or taken away"));
 }
 
-#[test]
-fn mediated_devices_of_one_function_are_leased_apart_and_strangers_are_not() {
+#[tokio::test(flavor = "multi_thread")]
+async fn mediated_devices_of_one_function_are_leased_apart_and_strangers_are_not() {
     let records = vec![row(7, Some(UUIDS[0])), row(8, Some(UUIDS[1]))];
     let stranger = "0b1c2d3e-0000-4000-8000-0000000000cc";
-    let bench = bench(records, &[Some(UUIDS[0]), Some(UUIDS[1]), Some(stranger)]);
+    let mut bench = bench(records, &[Some(UUIDS[0]), Some(UUIDS[1]), Some(stranger)]);
     for (uuid, group) in UUIDS.iter().zip(["21", "22"]) {
         let device = format!("sys/bus/mdev/devices/{uuid}");
         show(&bench, &device, group, &[group]);
@@ -178,17 +178,18 @@ fn mediated_devices_of_one_function_are_leased_apart_and_strangers_are_not() {
         ((*uuid).to_owned(), nodes.to_vec(), None)
     });
     assert_eq!(offered(&bench), expected.collect::<Vec<_>>());
-    let [one, other] = UUIDS.map(|uuid| bench.host.named_device(uuid).expect("free"));
+    let one = bench.host.named_device(UUIDS[0]).await.expect("free");
+    let other = bench.host.named_device(UUIDS[1]).await.expect("free");
     assert!(one.conflicts(&one) && !one.conflicts(&other));
 }
 
 /// A lease is of one vGPU, not of a place: what was made there since is another one's.
-#[test]
-fn a_lease_is_of_the_record_that_it_was_made_of() {
-    let bench = bench(vec![row(9, None)], &[None]);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_of_the_record_that_it_was_made_of() {
+    let mut bench = bench(vec![row(9, None)], &[None]);
     let device = format!("sys/bus/pci/devices/{FUNCTION}");
     show(&bench, &device, "17", &["17"]);
-    let device = bench.host.named_device(FUNCTION).expect("free");
+    let device = bench.host.named_device(FUNCTION).await.expect("free");
     assert_eq!(device.board.as_deref(), Some("9"));
     assert!(Host::offer_of(&bench.host.offers(), &device).is_ok());
     let earlier = LeasedDevice {
@@ -235,10 +236,15 @@ fn what_is_not_for_containers_is_not_offered() {
     assert!(offered(&bench).is_empty());
 }
 
+async fn picked(bench: &mut Bench, ask: &str) -> Result<Vec<LeasedDevice>, HostError> {
+    let ask = ask.parse().expect("an ask");
+    bench.host.pick_devices(&ask).await
+}
+
 /// A vGPU is avoided with its GPU, by every name of that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vgpu_is_avoided_by_its_gpu_and_named_by_its_own_name() {
-    let bench = bench(vec![row(7, None)], &[None]);
+    let mut bench = bench(vec![row(7, None)], &[None]);
     show(
         &bench,
         &format!("sys/bus/pci/devices/{FUNCTION}"),
@@ -246,19 +252,21 @@ async fn a_vgpu_is_avoided_by_its_gpu_and_named_by_its_own_name() {
         &["17"],
     );
     let uuid = bench.host.inventory.gpus[0].uuid.to_string();
-    let picked = |ask: &str| {
-        let ask = ask.parse().expect("an ask");
-        bench.host.pick_devices(&ask)
-    };
     for name in ["3", GPU, FUNCTION, &uuid] {
-        let error = picked(&format!("vgpu,avoid={name}")).expect_err(name);
+        let error = picked(&mut bench, &format!("vgpu,avoid={name}"))
+            .await
+            .expect_err(name);
         assert!(matches!(error, HostError::NoRoom { .. }), "{error}");
     }
     for name in ["0", "0000:10:00.0"] {
-        let devices = picked(&format!("vgpu,avoid={name}")).expect(name);
+        let devices = picked(&mut bench, &format!("vgpu,avoid={name}"))
+            .await
+            .expect(name);
         assert_eq!(devices[0].name.as_str(), FUNCTION);
     }
-    let error = picked(&format!("vgpu,include={FUNCTION}")).expect_err("a part");
+    let error = picked(&mut bench, &format!("vgpu,include={FUNCTION}"))
+        .await
+        .expect_err("a part");
     assert!(error.to_string().contains("device=NAME"), "{error}");
 }
 
@@ -272,7 +280,7 @@ async fn a_vgpu_that_nobody_sees_is_not_clean_while_its_record_stands() {
         "17",
         &["17"],
     );
-    let device = bench.host.named_device(FUNCTION).expect("free");
+    let device = bench.host.named_device(FUNCTION).await.expect("free");
     let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
     let row = bench.host.leases.get_mut(&id).expect("the lease");
     row.lease.devices = vec![device];
@@ -288,8 +296,8 @@ async fn a_vgpu_that_nobody_sees_is_not_clean_while_its_record_stands() {
 }
 
 /// Its container may open what has the numbers of its group by now.
-#[test]
-fn while_a_lease_outlives_its_vgpu_no_other_is_given() {
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_lease_outlives_its_vgpu_no_other_is_given() {
     let mut bench = bench(vec![row(9, None)], &[None]);
     show(
         &bench,
@@ -297,7 +305,7 @@ fn while_a_lease_outlives_its_vgpu_no_other_is_given() {
         "17",
         &["17"],
     );
-    let device = bench.host.named_device(FUNCTION).expect("free");
+    let device = bench.host.named_device(FUNCTION).await.expect("free");
     let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
     let row = bench.host.leases.get_mut(&id).expect("the lease");
     row.lease.devices = vec![LeasedDevice {
@@ -306,7 +314,11 @@ fn while_a_lease_outlives_its_vgpu_no_other_is_given() {
         board: Some("7".to_owned()),
         ..device
     }];
-    let error = bench.host.named_device(FUNCTION).expect_err("not now");
+    let error = bench
+        .host
+        .named_device(FUNCTION)
+        .await
+        .expect_err("not now");
     assert!(
         error.to_string().contains("whose own vGPU is gone"),
         "{error}"

@@ -8,6 +8,7 @@ use kerf_types::{VgpuFunction, VgpuGpu, VgpuTypeId};
 
 use super::*;
 use crate::process::holders::Holder;
+use crate::process::workers::tests::offered;
 
 const UUID: &str = "0b1c2d3e-0000-4000-8000-0000000000aa";
 
@@ -35,8 +36,8 @@ fn carrying(uuid: Option<&str>) -> Shown {
 }
 
 /// Both frameworks, by the group and by a node of the device's own.
-#[test]
-fn whoever_has_the_group_or_the_node_open_has_the_vgpu() {
+#[tokio::test]
+async fn whoever_has_the_group_or_the_node_open_has_the_vgpu() {
     let function: PciAddress = "0000:0f:00.4".parse().expect("an address");
     for (device, uuid) in [
         (format!("sys/bus/pci/devices/{function}"), None),
@@ -57,10 +58,11 @@ fn whoever_has_the_group_or_the_node_open_has_the_vgpu() {
             }
             let gpus = [carrying(uuid)];
             let named = uuid.map(|uuid| uuid.parse().expect("a UUID"));
-            let free = Users::look(root.path(), &gpus);
+            let processes = offered(root.path());
+            let free = Users::look(&processes, root.path(), &gpus).await;
             assert_eq!(free.of_vgpu(function, named), None);
             let open = File::open(&path).expect("it is there");
-            let users = Users::look(root.path(), &gpus);
+            let users = Users::look(&processes, root.path(), &gpus).await;
             let user = users.of_vgpu(function, named).expect("this process");
             let own = format!("process {} (", std::process::id());
             assert!(user.starts_with(&own), "{user}");

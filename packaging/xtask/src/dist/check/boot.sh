@@ -8,7 +8,7 @@ since() { echo "MEASURED $1 $(echo "$(now) $2" | awk '{ printf "%.3f", $1 - $2 }
 
 fail() {
     echo "FAILED $*"
-    journalctl --no-pager --quiet -u kerfd.service -u 'kerf-partitioner*' -u 'kerf-mps*' | tail -n 40
+    journalctl --no-pager --quiet -u kerfd.service -u 'kerf-partitioner*' -u 'kerf-process*' -u 'kerf-mps*' | tail -n 40
     exit 1
 }
 
@@ -58,12 +58,14 @@ done
 until_true 'a worker of the socket' 10 one_offered
 [ "$(own_workers)" = 0 ] || fail 'kerfd has started a worker beside the one of the socket'
 [ "$(stat -c '%U:%G %a' /run/kerf/kerf.sock)" = 'root:kerf 660' ] || fail 'rights of the API socket'
-[ "$(stat -c '%U:%G %a' /run/kerf/partitioner.sock)" = 'root:root 600' ] || fail 'rights of the workers'
+for socket in partitioner process; do
+    [ "$(stat -c '%U:%G %a' "/run/kerf/$socket.sock")" = 'root:root 600' ] || fail "rights of $socket.sock"
+done
 kerf status > /dev/null || fail 'kerf status'
 
 # A simulated machine behind the same sandboxes: only the machine is another.
 mkdir -p /etc/systemd/system/kerfd.service.d '/etc/systemd/system/kerf-partitioner@.service.d' \
-    '/etc/systemd/system/kerf-mps@.service.d'
+    '/etc/systemd/system/kerf-process@.service.d' '/etc/systemd/system/kerf-mps@.service.d'
 cat > /etc/systemd/system/kerfd.service.d/sim.conf << 'EOF'
 [Service]
 ExecStart=
@@ -74,6 +76,11 @@ cat > '/etc/systemd/system/kerf-partitioner@.service.d/sim.conf' << 'EOF'
 ExecStart=
 ExecStart=/usr/lib/kerf/kerf-partitioner worker --nvml /var/lib/kerf/sim/libnvidia-ml.so.1 --sysroot /var/lib/kerf/sim/root
 ReadWritePaths=/var/lib/kerf/sim
+EOF
+cat > '/etc/systemd/system/kerf-process@.service.d/sim.conf' << 'EOF'
+[Service]
+ExecStart=
+ExecStart=/usr/lib/kerf/kerf-partitioner process-worker --sysroot /var/lib/kerf/sim/root --runtime /usr/bin/kerf-runtime
 EOF
 cat > '/etc/systemd/system/kerf-mps@.service.d/sim.conf' << 'EOF'
 [Service]
@@ -94,6 +101,7 @@ holder=$!
 until_true 'who has the driver open' 10 grep -qx sleep "/proc/$holder/comm"
 kerf maintenance enter > /root/maintenance || [ $? = 3 ] || fail 'kerf maintenance enter'
 grep -q "sleep (process $holder) holds" /root/maintenance || fail "who has the driver open: $(cat /root/maintenance)"
+[ "$(own_workers)" = 0 ] || fail 'kerfd has started a worker for processes beside the one of the socket'
 kill "$holder"
 kerf maintenance leave > /dev/null || fail 'kerf maintenance leave'
 [ "$(kerf slices | grep -c 'MIG-')" = 3 ] || fail 'three slices after maintenance'
@@ -121,7 +129,7 @@ systemctl reload kerfd.service || fail 'a reload'
 [ "$(daemon)" = "$mps" ] || fail 'the same MPS daemon after a kill'
 kerf assert -f /root/share.yaml > /dev/null || fail 'kerf assert of a share'
 
-! journalctl --quiet -u kerfd.service -u 'kerf-partitioner*' -u 'kerf-mps*' | grep -q ' ERROR ' || fail 'an error in the log'
+! journalctl --quiet -u kerfd.service -u 'kerf-partitioner*' -u 'kerf-process*' -u 'kerf-mps*' | grep -q ' ERROR ' || fail 'an error in the log'
 
 dpkg --purge kerf kerf-sim > /dev/null 2>&1 || fail 'dpkg --purge'
 until_true 'the end of every process' 10 none_run

@@ -11,7 +11,7 @@ use super::super::package::Packages;
 use crate::out;
 
 /// Files of kerf that are the same in both kinds of package, with their modes.
-const COMMON: [(&str, &str); 18] = [
+const COMMON: [(&str, &str); 20] = [
     ("-rwxr-xr-x", "/usr/bin/kerf"),
     ("-rwxr-xr-x", "/usr/bin/kerfd"),
     ("-rwxr-xr-x", "/usr/bin/kerf-runtime"),
@@ -26,6 +26,11 @@ const COMMON: [(&str, &str); 18] = [
     (
         "-rw-r--r--",
         "/usr/lib/systemd/system/kerf-partitioner@.service",
+    ),
+    ("-rw-r--r--", "/usr/lib/systemd/system/kerf-process.socket"),
+    (
+        "-rw-r--r--",
+        "/usr/lib/systemd/system/kerf-process@.service",
     ),
     ("-rw-r--r--", "/usr/lib/systemd/system/kerf-mps.socket"),
     ("-rw-r--r--", "/usr/lib/systemd/system/kerf-mps@.service"),

@@ -8,9 +8,10 @@ use kerf_tests::{process, tree};
 use crate::out;
 
 /// Unit, and the most that it may have.
-const LIMITS: [(&str, f32); 3] = [
-    ("kerfd.service", 3.1),
+const LIMITS: [(&str, f32); 4] = [
+    ("kerfd.service", 2.7),
     ("kerf-partitioner@.service", 1.7),
+    ("kerf-process@.service", 2.4),
     ("kerf-mps@.service", 2.9),
 ];
 

@@ -16,11 +16,13 @@ use crate::out;
 const FIRST_METRIC: Duration = Duration::from_secs(1);
 
 /// Units that are looked at by systemd itself.
-const UNITS: [&str; 6] = [
+const UNITS: [&str; 8] = [
     "kerfd.service",
     "kerfd.socket",
     "kerf-partitioner.socket",
     "kerf-partitioner@.service",
+    "kerf-process.socket",
+    "kerf-process@.service",
     "kerf-mps.socket",
     "kerf-mps@.service",
 ];

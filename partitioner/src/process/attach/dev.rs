@@ -35,9 +35,9 @@ impl Dev {
     /// Opens it, where it is one of the container's own. `name` is the container's, for messages.
     pub fn open(init: &InitProcess, name: &str) -> Result<Self, AttachError> {
         let process = PathBuf::from(format!("/proc/{}", init.pid));
-        let apart = |why| AttachError::NotApart {
+        let apart = |why: &str| AttachError::NotApart {
             name: name.to_owned(),
-            why,
+            why: why.to_owned(),
         };
         let bad = |why: String| AttachError::Dev {
             name: name.to_owned(),

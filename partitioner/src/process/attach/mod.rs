@@ -2,8 +2,8 @@
 //!
 //! Owns three looks at such a container and the changes that go with them: which processes and which devices cgroup it is
 //! ([`find`]), its `/dev` ([`dev`]), and the lists of its cgroup and of those below it ([`lists`], by the pure [`rules`]).
-//! It decides nothing about leases and writes nothing down: the owner does, before it has anything done here. It enters
-//! no namespace of the container and runs nothing there. Under cgroup v2 the engine's program keeps the devices, which
+//! It decides nothing about leases and writes nothing down: kerfd does, before it has anything done here by the worker. It
+//! enters no namespace of the container and runs nothing there. Under cgroup v2 the engine's program keeps the devices, which
 //! nobody else can change.
 
 mod dev;
@@ -16,6 +16,7 @@ pub mod rules;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 pub use error::AttachError;
 pub use find::{Named, Target, find};
@@ -32,9 +33,8 @@ use rules::Numbers;
 pub struct Plan {
     dev: Dev,
     lists: Lists,
-    nodes: Vec<Node>,
     /// Folders and nodes that are to be made, folders first.
-    pub made: Vec<std::path::PathBuf>,
+    pub made: Vec<PathBuf>,
     /// Numbers that are to be allowed: its list does not have them.
     pub allowed: Vec<Numbers>,
 }
@@ -64,24 +64,31 @@ pub fn plan(
     Ok(Plan {
         dev,
         lists,
-        nodes: nodes.to_vec(),
         made,
         allowed: allowed.collect(),
     })
 }
 
-impl Plan {
-    /// Makes the nodes, then allows them. What fails in its middle is taken back by [`undo`].
-    pub fn carry_out(&self) -> Result<(), AttachError> {
-        for path in &self.made {
-            match self.nodes.iter().find(|node| node.path == *path) {
-                Some(node) => self.dev.make(node)?,
-                None => self.dev.make_folder(path)?,
-            }
+/// Makes what was planned and is written down by now, then allows it. The container is looked at anew: what has come to
+/// stand in the way since is not touched. What fails in its middle is taken back by [`undo`].
+///
+/// # Errors
+/// Those of [`plan`], and when a node cannot be made or a rule not be written.
+pub fn carry_out(
+    target: &Target,
+    nodes: &[Node],
+    others: &BTreeSet<Numbers>,
+    made: &[PathBuf],
+) -> Result<(), AttachError> {
+    let Plan { dev, lists, .. } = plan(target, nodes, others)?;
+    for path in made {
+        match nodes.iter().find(|node| node.path == *path) {
+            Some(node) => dev.make(node)?,
+            None => dev.make_folder(path)?,
         }
-        // Numbers that the container has already may still be missing in a cgroup below.
-        self.lists.allow(&self.nodes)
     }
+    // Numbers that the container has already may still be missing in a cgroup below.
+    lists.allow(nodes)
 }
 
 /// Allows again what the lists of a container's cgroup have lost: an engine, or systemd, may have written them anew.
@@ -109,11 +116,7 @@ pub fn restore(
 ///
 /// # Errors
 /// When a rule stands still. A node that stays is no error: without its rule nobody opens it; they are returned.
-pub fn undo(
-    cgroup: &Cgroup,
-    init: &InitProcess,
-    off: &Off,
-) -> Result<Vec<std::path::PathBuf>, AttachError> {
+pub fn undo(cgroup: &Cgroup, init: &InitProcess, off: &Off) -> Result<Vec<PathBuf>, AttachError> {
     if cgroup.is_there() {
         Lists::at(&cgroup.folder, BTreeSet::new()).deny(&off.deny)?;
     }

@@ -15,13 +15,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kerf_partitioner::sysfs::open_again;
 use kerf_types::lease::InitProcess;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{SFlag, fstat, makedev};
 
 use super::sys::owner_of;
 use super::within::within;
+use crate::sysfs::open_again;
 
 /// The variable that every container with a lease has.
 pub const VARIABLE: &str = "KERF_LEASE";

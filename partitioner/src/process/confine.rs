@@ -139,10 +139,14 @@ impl Confined {
     }
 }
 
+/// Whether a cgroup is one that was made here for this lease.
+pub fn is_own(cgroup: &Cgroup, lease: LeaseId) -> bool {
+    cgroup.folder.file_name() == Some(name_of(lease).as_ref())
+}
+
 /// Takes the cgroup of an ended lease away, if this is one that was made here for it.
 pub fn remove_own(cgroup: &Cgroup, lease: LeaseId) {
-    let own = name_of(lease);
-    if cgroup.folder.file_name() == Some(own.as_ref()) {
+    if is_own(cgroup, lease) {
         remove(&cgroup.folder);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use procfs::process::Process;
 
@@ -200,6 +200,26 @@ pub fn mount_points() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether that names a folder of the hierarchy that holds device rights (version 1), below its root, with nothing in it
+/// that leads elsewhere.
+pub(super) fn is_listed(folder: &Path) -> bool {
+    hierarchy("cgroup").is_some_and(|(mount_point, _)| is_plainly_below(folder, &mount_point))
+}
+
+/// The same of any hierarchy.
+pub(super) fn is_any(folder: &Path) -> bool {
+    let mut mount_points = mount_points().into_iter();
+    mount_points.any(|mount_point| is_plainly_below(folder, &mount_point))
+}
+
+fn is_plainly_below(folder: &Path, mount_point: &Path) -> bool {
+    let Ok(below) = folder.strip_prefix(mount_point) else {
+        return false;
+    };
+    let mut parts = below.components().peekable();
+    parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+}
+
 fn is_populated(folder: &Path) -> bool {
     let own = fs::read_to_string(folder.join("cgroup.procs"));
     if own.is_ok_and(|pids| !pids.trim().is_empty()) {
@@ -261,6 +281,22 @@ mod tests {
             );
         }
         assert_eq!(container_in("/"), None);
+    }
+
+    #[test]
+    fn only_plain_folders_below_a_mount_are_taken() {
+        let is = |folder: &str| super::is_plainly_below(folder.as_ref(), "/c/devices".as_ref());
+        assert!(is("/c/devices/a") && is("/c/devices/a/b"));
+        for folder in [
+            "/c/devices",
+            "/c/devices/../x",
+            "/c/devices/a/..",
+            "/c/dev",
+            "a",
+            "",
+        ] {
+            assert!(!is(folder), "{folder}");
+        }
     }
 
     #[test]

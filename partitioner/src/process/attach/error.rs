@@ -51,7 +51,7 @@ pub enum AttachError {
         /// The container.
         name: String,
         /// What it has of the host, or where it is.
-        why: &'static str,
+        why: String,
     },
     /// Its `/dev` is not one of its own.
     #[error("/dev of container {name} {why}")]
@@ -167,7 +167,7 @@ impl AttachError {
             }
             Self::Taken { .. } => "remove it in the container, and try again; nothing was changed",
             Self::Make { .. } => {
-                "see the log; kerfd needs CAP_MKNOD and its unit's DeviceAllow= for the driver, which is read when kerfd starts"
+                "see the log; kerf-process@.service needs CAP_MKNOD, and DeviceAllow= for the driver"
             }
             Self::Kept { .. } => {
                 "see devices.list of the cgroups above: a lease gives nothing that they forbid"
