@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
 use kerf_types::inventory::Health;
-use kerf_types::lease::Holder;
+use kerf_types::lease::{Holder, Lease};
 use kerf_types::map::PciFunction;
 use kerf_types::vgpu::VgpuFramework;
 use kerf_types::{
@@ -99,6 +99,24 @@ fn show(bench: &Bench, device: &str, group: &str, nodes: &[&str]) {
     for node in nodes {
         fs::write(vfio.join(node), "").expect("a file");
     }
+}
+
+/// An owner with one vGPU on the function, of this record, which its group opens.
+fn one(row: VgpuRow) -> Bench {
+    let bench = bench(vec![row], &[None]);
+    let device = format!("sys/bus/pci/devices/{FUNCTION}");
+    show(&bench, &device, "17", &["17"]);
+    bench
+}
+
+/// Gives somebody a lease on that vGPU, as if it were this one.
+async fn leased(bench: &mut Bench, change: impl FnOnce(&mut LeasedDevice)) -> Lease {
+    let mut device = bench.host.named_device(FUNCTION).await.expect("free");
+    change(&mut device);
+    let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
+    let row = bench.host.leases.get_mut(&id).expect("the lease");
+    row.lease.devices = vec![device];
+    row.lease.clone()
 }
 
 /// Name, nodes, and what is against it, of each.
@@ -226,13 +244,7 @@ fn what_is_not_for_containers_is_not_offered() {
         for_containers: false,
         ..row(7, None)
     };
-    let bench = bench(vec![own], &[None]);
-    show(
-        &bench,
-        &format!("sys/bus/pci/devices/{FUNCTION}"),
-        "17",
-        &["17"],
-    );
+    let bench = one(own);
     assert!(offered(&bench).is_empty());
 }
 
@@ -244,13 +256,7 @@ async fn picked(bench: &mut Bench, ask: &str) -> Result<Vec<LeasedDevice>, HostE
 /// A vGPU is avoided with its GPU, by every name of that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vgpu_is_avoided_by_its_gpu_and_named_by_its_own_name() {
-    let mut bench = bench(vec![row(7, None)], &[None]);
-    show(
-        &bench,
-        &format!("sys/bus/pci/devices/{FUNCTION}"),
-        "17",
-        &["17"],
-    );
+    let mut bench = one(row(7, None));
     let uuid = bench.host.inventory.gpus[0].uuid.to_string();
     for name in ["3", GPU, FUNCTION, &uuid] {
         let error = picked(&mut bench, &format!("vgpu,avoid={name}"))
@@ -273,18 +279,8 @@ async fn a_vgpu_is_avoided_by_its_gpu_and_named_by_its_own_name() {
 /// A GPU that has not answered since the start says nothing of its vGPUs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vgpu_that_nobody_sees_is_not_clean_while_its_record_stands() {
-    let mut bench = bench(vec![row(7, None)], &[None]);
-    show(
-        &bench,
-        &format!("sys/bus/pci/devices/{FUNCTION}"),
-        "17",
-        &["17"],
-    );
-    let device = bench.host.named_device(FUNCTION).await.expect("free");
-    let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
-    let row = bench.host.leases.get_mut(&id).expect("the lease");
-    row.lease.devices = vec![device];
-    let lease = row.lease.clone();
+    let mut bench = one(row(7, None));
+    let lease = leased(&mut bench, |_| {}).await;
     let seen = std::mem::take(&mut bench.host.vgpus);
     bench.host.vgpus = seen.unseen();
     let busy = bench.host.clean_devices(&lease).await;
@@ -298,22 +294,13 @@ async fn a_vgpu_that_nobody_sees_is_not_clean_while_its_record_stands() {
 /// Its container may open what has the numbers of its group by now.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_lease_outlives_its_vgpu_no_other_is_given() {
-    let mut bench = bench(vec![row(9, None)], &[None]);
-    show(
-        &bench,
-        &format!("sys/bus/pci/devices/{FUNCTION}"),
-        "17",
-        &["17"],
-    );
-    let device = bench.host.named_device(FUNCTION).await.expect("free");
-    let id = bench.lease(Holder::User { uid: 7 }, Vec::new());
-    let row = bench.host.leases.get_mut(&id).expect("the lease");
-    row.lease.devices = vec![LeasedDevice {
-        name: "0000:0f:00.5".parse().expect("a name"),
-        pci: None,
-        board: Some("7".to_owned()),
-        ..device
-    }];
+    let mut bench = one(row(9, None));
+    let earlier = |device: &mut LeasedDevice| {
+        device.name = "0000:0f:00.5".parse().expect("a name");
+        device.pci = None;
+        device.board = Some("7".to_owned());
+    };
+    leased(&mut bench, earlier).await;
     let error = bench
         .host
         .named_device(FUNCTION)
