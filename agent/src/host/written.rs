@@ -5,7 +5,7 @@ use std::io;
 
 use kerf_runtime::frame::DeviceNode;
 use kerf_types::lease::{Holder, Lease, LeaseState, Subject};
-use kerf_types::{ContainerRef, LeaseId, LeasedDevice, Timestamp};
+use kerf_types::{ContainerRef, Fence, LeaseId, LeasedDevice, Timestamp};
 
 use super::devices::rdma;
 use super::grant::{Cut, Gives, expiry};
@@ -60,11 +60,7 @@ impl Host {
             self.see_standing(&subjects).await?;
         }
         let created = now();
-        // The first of a kerfd, and the first after many launches between two looks, waits for the disk.
-        let fence = match self.store.has_fence() {
-            true => self.write_fast(Store::next_fence)?,
-            false => self.write(Store::next_fence)?,
-        };
+        let fence = self.next_fence()?;
         let nearby = locality::nearby(&self.inventory, &subjects, &devices);
         let lease = Lease {
             id: new_lease_id(created)?,
@@ -114,6 +110,14 @@ impl Host {
         self.modes.clear();
         self.tell_reserved(&lease);
         Ok(Written { lease, taken })
+    }
+
+    /// The first of a kerfd, and the first after many launches between two looks, waits for the disk.
+    fn next_fence(&mut self) -> Result<Fence, HostError> {
+        match self.store.has_fence() {
+            true => self.write_fast(Store::next_fence),
+            false => self.write(Store::next_fence),
+        }
     }
 
     /// A choice is made from the table of leases, so a conflict is a fault of ours; better refuse than share.
