@@ -1,8 +1,8 @@
 //! Devices of other makers than NVIDIA, and NVIDIA's vGPUs: leased by the same owner, in the same table, to the same life.
 //!
 //! Owns the way from an ask or a name to devices, and from a lease to what its container gets of them. What there is and
-//! which nodes it has is [`offer`]'s and, of vGPUs, [`vgpus`]'s, which set is taken is [`pick`]'s, and both are pure; [`clean`] asks who has a node
-//! open. Cuts nothing: an AMD GPU is partitioned by a layout.
+//! which nodes it has is [`offer`]'s, which set is taken is [`pick`]'s, and both are pure; [`vgpus`] looks up what opens a
+//! vGPU, and [`clean`] who has a node open. Cuts nothing: an AMD GPU is partitioned by a layout.
 
 mod clean;
 mod nics;
