@@ -113,7 +113,7 @@ pub enum AttachError {
     },
     /// What only a container that is made with it can use.
     #[error(
-        "{what} come with a container that is made with them alone: other makers' devices, and interfaces"
+        "{what} come with a container that is made with them alone: other makers' devices, vGPUs, and interfaces"
     )]
     Others {
         /// Which of the lease.
