@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{ChildGuard, Scratch, bins, poll};
+use crate::{Capability, ChildGuard, Scratch, bins, note, poll, require};
 
 /// How long booting, the script and the end of it may take together: seconds, on a machine with nothing else to do.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -63,11 +63,26 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// One for a test; none, with the reason said under its name, where this host cannot boot a systemd.
+    #[must_use]
+    pub fn open(test: &str) -> Option<Self> {
+        if !require(Capability::Root) {
+            return None;
+        }
+        match Self::new() {
+            Ok(machine) => Some(machine),
+            Err(error) => {
+                note(&format!("skipped: {test}: {error:#}"));
+                None
+            }
+        }
+    }
+
     /// One that can be booted; [`Machine::boot`] does.
     ///
     /// # Errors
     /// Says what of this host keeps it from booting a systemd: a program that is missing, or what a first boot said.
-    pub fn new() -> Result<Self> {
+    fn new() -> Result<Self> {
         for program in ["systemd-nspawn", "systemctl", "unshare"] {
             ensure!(
                 bins::system(program).is_some(),

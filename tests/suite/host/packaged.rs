@@ -2,7 +2,7 @@
 //! over processes of others is done by the worker for it, and kerfd has none.
 
 use kerf_tests::nspawn::Machine;
-use kerf_tests::{Capability, bins, executable, note, require, tree};
+use kerf_tests::{bins, executable, note, tree};
 
 const SCRIPT: &str = include_str!("packaged.sh");
 
@@ -24,15 +24,8 @@ fn lay_out(machine: &Machine) -> anyhow::Result<()> {
 #[test]
 fn as_a_unit_kerfd_does_all_that_it_does_without_rights_over_others() {
     let name = "as_a_unit_kerfd_does_all_that_it_does_without_rights_over_others";
-    if !require(Capability::Root) {
+    let Some(machine) = Machine::open(name) else {
         return;
-    }
-    let machine = match Machine::new() {
-        Ok(machine) => machine,
-        Err(error) => {
-            note(&format!("skipped: {name}: {error:#}"));
-            return;
-        }
     };
     lay_out(&machine).expect("units and programs");
     let said = machine.boot(SCRIPT).expect("the script runs to its end");
