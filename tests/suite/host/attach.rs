@@ -6,6 +6,7 @@
 mod hostile;
 mod kills;
 mod running;
+mod workers;
 
 use std::collections::BTreeSet;
 use std::os::fd::IntoRawFd;
@@ -22,6 +23,15 @@ use serde_json::json;
 use super::isolation::{expected, lease_of, own, probe};
 use super::world::World;
 use running::{Host, said, union, unique};
+
+/// Whether this host keeps devices by a list.
+fn has_list() -> bool {
+    let is_there = Path::new("/sys/fs/cgroup/devices/devices.list").exists();
+    if !is_there {
+        kerf_tests::skip(Capability::Cgroup, "no devices cgroup of version 1");
+    }
+    is_there
+}
 
 #[test]
 fn a_running_container_gets_slices_and_gives_them_back() {
@@ -173,8 +183,7 @@ fn a_container_of_an_engine_has_what_it_was_made_with_and_what_it_was_given() {
     let Some(world) = World::new("h100x8", "") else {
         return;
     };
-    if !Path::new("/sys/fs/cgroup/devices/devices.list").exists() {
-        kerf_tests::skip(Capability::Cgroup, "no devices cgroup of version 1");
+    if !has_list() {
         return;
     }
     let web = &unique(&world, "web");

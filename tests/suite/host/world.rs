@@ -123,6 +123,16 @@ impl World {
         std::fs::write(file, format!("{settings}runtime = {oci:?}\n")).expect("a file");
     }
 
+    /// Has kerfd start its workers by this program, from a start of its own on.
+    pub fn has_partitioner(&mut self, program: &Path) {
+        let file = self.kerfd.folder().join("kerf.toml");
+        let config = std::fs::read_to_string(&file).expect("its settings");
+        let config = format!("{config}\n[paths]\npartitioner = {program:?}\n");
+        std::fs::write(&file, config).expect("a file");
+        self.kerfd.kill9().expect("it goes");
+        self.kerfd.restart().expect("it comes back");
+    }
+
     /// Polls until kerfd says so.
     pub fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
         if let Err(error) = poll::until_true(what, LIMIT, &mut holds) {

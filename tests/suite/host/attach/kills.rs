@@ -24,7 +24,7 @@ fn kill_during(host: &mut Host, words: &[&str], after: Duration) {
 }
 
 /// What the container opens is what its leases say, and what the list allows is that alone.
-fn check(host: &Host, what: &str) -> usize {
+pub fn check(host: &Host, what: &str) -> usize {
     let c = &host.name("c");
     let leases = host.world.client.leases();
     assert!(

@@ -21,11 +21,7 @@ pub struct Host {
 
 impl Host {
     pub fn new(machine: &str, config: &str) -> Option<Self> {
-        if !require(Capability::Cgroup) {
-            return None;
-        }
-        if !Path::new("/sys/fs/cgroup/devices/devices.list").exists() {
-            kerf_tests::skip(Capability::Cgroup, "no devices cgroup of version 1");
+        if !require(Capability::Cgroup) || !super::has_list() {
             return None;
         }
         let world = World::bare(machine, config)?;
