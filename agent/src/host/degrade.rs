@@ -1,6 +1,8 @@
 //! What is not well: noted once with its beginning, told as an event with the picture that shows it, and taken back when
 //! it is over.
 
+use std::collections::BTreeMap;
+
 use super::{Degraded, Host, now};
 
 impl Host {
@@ -25,6 +27,19 @@ impl Host {
             self.find("health", what.to_owned(), why.clone());
         }
         self.degrade(what, why, hint);
+    }
+
+    /// Notes all that is not well of one kind, each with its reason; those whose names begin so and that are not among them
+    /// are well again.
+    pub(super) fn degrade_alone(&mut self, begin: &str, all: BTreeMap<String, String>, hint: &str) {
+        let known = self.degraded.keys().filter(|what| what.starts_with(begin));
+        let over = known.filter(|what| !all.contains_key(*what)).cloned();
+        for what in over.collect::<Vec<String>>() {
+            self.recovered(&what);
+        }
+        for (what, why) in all {
+            self.degrade(&what, why, hint);
+        }
     }
 
     /// Notes that something is well again.

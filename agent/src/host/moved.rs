@@ -109,14 +109,7 @@ impl Host {
             Some((format!("{ENTRY}{}", lease.id), why))
         };
         let doubts: BTreeMap<String, String> = leases.filter_map(words).collect();
-        let known = self.degraded.keys().filter(|what| what.starts_with(ENTRY));
-        let over = known.filter(|what| !doubts.contains_key(*what)).cloned();
-        for what in over.collect::<Vec<String>>() {
-            self.recovered(&what);
-        }
-        for (what, why) in doubts {
-            self.degrade(&what, why, HINT);
-        }
+        self.degrade_alone(ENTRY, doubts, HINT);
     }
 }
 

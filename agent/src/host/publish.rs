@@ -128,6 +128,7 @@ impl Host {
             return;
         }
         self.note_doubts();
+        self.note_lost_vgpus();
         let next = self.standing_devices().await;
         self.link_nodes(&next).await;
         if let Some(standing) = &self.standing {

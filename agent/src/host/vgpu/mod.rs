@@ -18,6 +18,7 @@ mod functions;
 mod guard;
 mod judge;
 mod look;
+mod lost;
 #[cfg(test)]
 mod tests;
 mod users;

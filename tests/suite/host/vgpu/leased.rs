@@ -2,7 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::fd::IntoRawFd;
 use std::path::Path;
+use std::process::Command;
+
+use kerf_tests::ChildGuard;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use super::super::bundle::Bundles;
 use super::super::cdi::{file, with_device};
@@ -11,7 +17,7 @@ use super::super::isolation::{own, probe};
 use super::super::makers::{make_nodes, may_lock_all, nodes, probe_plain};
 use super::super::said::kerf;
 use super::super::world::{Node, World, names};
-use super::{HALF, create, field};
+use super::{HALF, create, field, write};
 
 /// The number of the IOMMU group of a function.
 fn group(world: &World, function: &str) -> String {
@@ -121,4 +127,92 @@ fn an_ask_gets_the_other(world: &World, function: &str, nodes: &[Node]) {
     let own_node = format!("\"/dev/vfio/{}\"", group(world, function));
     assert!(document.contains(&own_node), "{document}");
     world.client.release(&lease.id).expect("released");
+}
+
+/// A process with a node open: no driver is bound, so the kernel opens none but by its path.
+fn user_of(world: &World, node: &str) -> ChildGuard {
+    let path = world.kerfd.sysroot().join("dev").join(node);
+    let file = open(&path, OFlag::O_PATH, Mode::empty()).expect("a node");
+    // Handed on by its number, and closed here below.
+    let raw = file.into_raw_fd();
+    let log = world.scratch.join("user.log");
+    let child = ChildGuard::spawn("user", Command::new("sleep").arg("600"), &log);
+    nix::unistd::close(raw).expect("ours");
+    child.expect("it starts")
+}
+
+/// What comes to be in the place of a vGPU that is gone is nobody's, and no other is given: its numbers may be the next one's.
+fn nobody_gets_another(world: &World, gone: &str, kind: &str, other: &str) {
+    for there in [None, Some(kind)] {
+        if let Some(kind) = there {
+            write(world, gone, kind);
+            world.client.looked();
+        }
+        for ask in ["vgpu".to_owned(), format!("device={other}")] {
+            let refused = refusal_of(world, &ask);
+            let words = "whose own vGPU is gone";
+            assert!(refused.contains(words), "{ask}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn a_lease_whose_vgpu_a_stranger_takes_is_told_and_nobody_gets_another_before_it_ends() {
+    let Some(mut world) = World::new("h200x8", "") else {
+        return;
+    };
+    let made = create(&world, HALF, &["--enable-sriov", "--for-containers"]);
+    let (first, kind) = (field(&made, "function"), made["type_id"].to_string());
+    let second = field(&create(&world, HALF, &["--for-containers"]), "function");
+    make_vfio(&world);
+    world.client.looked();
+    standing(&world, &file(&world.kerfd, "device"), 2);
+    let bundles = Bundles::new(&world);
+    let spec = with_device(&bundles, &world, "first", "device", &first);
+    bundles.runc("first", &spec).ok();
+    world.until("its lease", || world.client.leases().len() == 1);
+    let lease = world.lease();
+    let mut user = user_of(&world, &format!("vfio/{}", group(&world, &first)));
+    assert_eq!(world.client.degraded(), Vec::<String>::new());
+
+    write(&world, &first, "0");
+    world.client.looked();
+    let entry = format!("vGPU of lease {}: vgpu {first} is gone", lease.id);
+    let told = |world: &World| {
+        let all = world.client.degraded();
+        all.iter().any(|line| line.starts_with(&entry))
+    };
+    world.until("word of it", || told(&world));
+    let status = kerf(&world, &["status"]).out;
+    for words in ["vGPU of lease", "still has its nodes", "end its container"] {
+        assert!(status.contains(words), "no {words:?} in {status}");
+    }
+    let events = kerf(&world, &["events", "--after", "0"]).ends(0);
+    let words = format!("its vGPU on {first} is gone: somebody else took it away");
+    assert!(events.contains(&words), "{events}");
+    assert_eq!(
+        (world.lease().id, world.lease().state),
+        (lease.id.clone(), "active".to_owned())
+    );
+
+    nobody_gets_another(&world, &first, &kind, &second);
+    assert!(told(&world));
+    world.kerfd.kill9().expect("it goes");
+    world.kerfd.restart().expect("it comes back");
+    world.until("word of it", || told(&world));
+    assert_eq!(world.lease().id, lease.id);
+
+    user.kill().expect("ours");
+    bundles.end("first");
+    world.until_no_leases();
+    world.until("a host that is well", || world.client.degraded().is_empty());
+    let next = world
+        .client
+        .lease("vgpu", "default", "a")
+        .expect("one is free");
+    let subject = format!("{next:?}");
+    assert!(
+        subject.contains(&second) && !subject.contains(&first),
+        "{subject}"
+    );
 }
