@@ -12,6 +12,17 @@ use crate::errors::chain;
 use crate::process::{self, carriers};
 use crate::store::LeaseRow;
 
+/// Name of the entry in `kerf status`.
+const ENTRY: &str = "process worker";
+
+/// What comes of it.
+const NOBODY_KNOWS: &str =
+    "whether a container has taken up what is promised is not known, so no promise runs out";
+
+/// What to do about it.
+const HINT: &str = "is kerf-process.socket up, and the program there? see `journalctl -u 'kerf-process@*'` and the log of kerfd; \
+                    `kerf lease release` ends a promise by hand";
+
 /// Who carries a lease.
 enum Carrier {
     /// Nobody.
@@ -42,6 +53,7 @@ impl Host {
 
     /// The same for every promise, and for leases whose container has ended and of which nobody could tell then.
     pub(super) async fn find_carriers(&mut self) {
+        let mut is_asked = false;
         let all = || self.leases.values();
         let promised: Vec<LeaseId> = all()
             .filter(|row| row.lease.state == LeaseState::Reserved)
@@ -53,11 +65,24 @@ impl Host {
             .map(|row| row.lease.id)
             .collect();
         for id in promised {
+            is_asked = true;
             self.is_carried(id).await;
         }
         for id in ended {
+            is_asked = true;
             self.container_gone(id).await;
         }
+        if !is_asked && self.degraded.contains_key(ENTRY) {
+            // Nothing is asked any more that would tell.
+            match self.processes.try_one().await {
+                Ok(()) => self.recovered(ENTRY),
+                Err(error) => self.note_unknown(&chain(&error)),
+            }
+        }
+    }
+
+    fn note_unknown(&mut self, why: &str) {
+        self.degrade(ENTRY, format!("{why}: {NOBODY_KNOWS}"), HINT);
     }
 
     async fn carrier_of(&mut self, row: &LeaseRow) -> Carrier {
@@ -83,16 +108,20 @@ impl Host {
         };
         // A few milliseconds on a host with thousands of processes.
         let found = self.processes.carriers_of(&wanted).await;
-        let found = found.unwrap_or_else(|error| {
-            tracing::warn!(lease.id = %row.lease.id, error = chain(&error), "carriers not looked for");
-            None
-        });
         match found {
-            None => Carrier::Unknown,
-            Some(all) => all
-                .into_iter()
-                .next()
-                .map_or(Carrier::Nobody, Carrier::Process),
+            Err(error) => {
+                self.note_unknown(&chain(&error));
+                Carrier::Unknown
+            }
+            Ok(None) => {
+                self.note_unknown("it may not look into processes, or one of them hangs");
+                Carrier::Unknown
+            }
+            Ok(Some(all)) => {
+                self.recovered(ENTRY);
+                let first = all.into_iter().next();
+                first.map_or(Carrier::Nobody, Carrier::Process)
+            }
         }
     }
 

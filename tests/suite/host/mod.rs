@@ -46,6 +46,7 @@ mod scrapes;
 mod sharing;
 mod store;
 mod under;
+mod unknown;
 mod usage;
 mod vgpu;
 mod waiting;

@@ -73,6 +73,14 @@ impl Processes {
         }
     }
 
+    /// Whether a worker answers at all.
+    pub async fn try_one(&self) -> Result<(), ProcessError> {
+        let Some(myself) = crate::process::identify(std::process::id()) else {
+            return Ok(());
+        };
+        self.working_folder(&myself).await.map(drop)
+    }
+
     /// The folder that this very process works in; `None` where it has ended.
     pub async fn working_folder(
         &self,
