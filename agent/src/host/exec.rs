@@ -46,6 +46,8 @@ pub struct Held {
     pub cpus: Option<String>,
     /// Why it can open other accelerators too; `None` where the kernel keeps it from them.
     pub open: Option<String>,
+    /// Whether what its devices pin counts against its limit of locked memory.
+    pub memlock_unlimited: bool,
 }
 
 impl Exec {
@@ -136,6 +138,7 @@ impl Host {
             env,
             cpus: grant.cpuset_cpus,
             open: confined.open,
+            memlock_unlimited: grant.memlock_unlimited,
         })
     }
 

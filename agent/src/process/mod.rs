@@ -16,7 +16,7 @@ pub use kerf_partitioner::process::{
     attach, boot_id, carriers, cgroup, confine, holders, identify, is_alive,
 };
 use kerf_types::lease::InitProcess;
-pub use limits::raise_open_files;
+pub use limits::{lift_locked_memory, raise_open_files};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::unix::AsyncFd;
 

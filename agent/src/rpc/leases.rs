@@ -130,6 +130,7 @@ impl Service {
             env: held.env,
             cpus: held.cpus,
             open: held.open,
+            memlock_unlimited: held.memlock_unlimited,
         })
     }
 

@@ -239,7 +239,7 @@ pub fn make_nodes(world: &World, folder: &str, names: impl IntoIterator<Item = S
 }
 
 /// Makes nodes of the machine's interfaces and of what goes with nobody.
-fn make_verbs(world: &World) {
+pub fn make_verbs(world: &World) {
     let class = "sys/class/infiniband_verbs";
     let verbs = names(&world.kerfd.sysroot().join(class)).into_iter();
     let verbs = verbs.filter(|name| name.starts_with("uverbs"));

@@ -12,6 +12,7 @@ use kerf_tests::{ChildGuard, process};
 use nix::sys::signal::Signal;
 
 use super::isolation::expected;
+use super::makers::{make_verbs, may_lock_all};
 use super::world::{LIMIT, World};
 
 fn exec(world: &World, words: &[&str]) -> Command {
@@ -233,4 +234,47 @@ fn a_lease_within_a_lease_reaches_no_further() {
         "{said}"
     );
     world.until_no_leases();
+}
+
+/// What a command under a lease may lock, in KiB or without a bound, and what was said of it. `before` is done by the shell
+/// that becomes kerf.
+fn may_lock(world: &World, before: &str, ask: &str) -> (String, String) {
+    let kerf = exec(world, &["--ask", ask, "--", "sh", "-c", "ulimit -S -l"]);
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{before} \"$@\""), "sh"]);
+    command.arg(kerf.get_program()).args(kerf.get_args());
+    let output = process::output(&mut command).expect("it starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    world.until_no_leases();
+    (text(&output.stdout).trim().to_owned(), text(&output.stderr))
+}
+
+/// What programs map for RDMA and VFIO is locked in memory.
+#[test]
+fn a_command_with_interfaces_may_lock_what_the_hard_limit_allows() {
+    let Some(world) = World::bare("h100x8", "") else {
+        return;
+    };
+    make_verbs(&world);
+    const LOW: &str = "ulimit -S -l 64; exec";
+    const LEFT: &str = "can lock";
+    let (plain, said) = may_lock(&world, LOW, "gpu:1");
+    assert!(plain == "64" && !said.contains(LEFT), "{plain}: {said}");
+    let (locked, said) = may_lock(&world, LOW, "gpu:1,nic=pix");
+    if may_lock_all() {
+        assert!(
+            locked == "unlimited" && !said.contains(LEFT),
+            "{locked}: {said}"
+        );
+    } else {
+        let words = format!("{LEFT} {locked} KiB");
+        assert!(locked != "64" && said.contains(&words), "{locked}: {said}");
+    }
+    // Whoever may go beyond a hard limit has none.
+    let bound = "ulimit -l 128; exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource";
+    let (locked, said) = may_lock(&world, bound, "gpu:1,nic=pix");
+    assert_eq!(locked, "128", "{said}");
+    for words in ["can lock 128 KiB", "LimitMEMLOCK=infinity"] {
+        assert!(said.contains(words), "{said}");
+    }
 }

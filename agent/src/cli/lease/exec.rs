@@ -17,6 +17,7 @@ use super::super::client::{Client, within};
 use super::super::fail::Failure;
 use super::super::{Context, Exit};
 use super::{named, wait};
+use crate::process::lift_locked_memory;
 
 /// `kerf lease exec`
 #[derive(Debug, clap::Args)]
@@ -96,6 +97,11 @@ pub async fn run(args: Args, mut client: Client, context: &Context) -> Result<Ex
         );
         context.print.warning(&text);
     }
+    if held.memlock_unlimited
+        && let Some(bytes) = lift_locked_memory()
+    {
+        context.print.warning(&bound_of_locked_memory(bytes));
+    }
     stay_near(held.cpus.as_deref());
     let mut words = args.command.into_iter();
     let name = words.next().unwrap_or_default();
@@ -105,6 +111,16 @@ pub async fn run(args: Args, mut client: Client, context: &Context) -> Result<Ex
     let source = command.exec();
     let command = name;
     Err(ExecError::Run { command, source }.into())
+}
+
+/// What is said where the hard limit of locked memory is not this user's to lift. The command runs all the same: how much
+/// it will lock is its own to know.
+fn bound_of_locked_memory(bytes: u64) -> String {
+    format!(
+        "the command can lock {} KiB of memory and no more, which is the hard limit here; what programs map for VFIO and RDMA \
+         devices is locked: LimitMEMLOCK=infinity of a unit, or memlock in /etc/security/limits.conf, takes the limit away",
+        bytes >> 10
+    )
 }
 
 /// Keeps this process to the processors nearest to its devices, as far as it may use them at all. That it cannot is no
