@@ -8,6 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use nix::unistd::geteuid;
 use procfs::process::Process;
 
 /// Deepest folder that is searched for a container's cgroup: `/machine.slice/x.slice/libpod-NAME.scope/container`.
@@ -146,8 +147,20 @@ pub(super) fn all_named(container: &str) -> Vec<Place> {
     places
 }
 
+/// Whether nobody but root, or who runs this, can make a cgroup in that folder. A name that a user could choose, below a
+/// cgroup that was given to them, says nothing of whose container is in there.
+fn is_named_by_root(folder: &Path) -> bool {
+    fs::metadata(folder).is_ok_and(|facts| {
+        let is_roots = facts.uid() == 0 || facts.uid() == geteuid().as_raw();
+        is_roots && facts.mode() & 0o022 == 0
+    })
+}
+
 /// Adds each folder below that is named for the container, and looks no deeper into those.
 fn search_all(folder: &Path, container: &str, depth: u32, found: &mut Vec<PathBuf>) {
+    if !is_named_by_root(folder) {
+        return;
+    }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
@@ -161,6 +174,9 @@ fn search_all(folder: &Path, container: &str, depth: u32, found: &mut Vec<PathBu
 }
 
 fn search(folder: &Path, container: &str, depth: u32) -> Option<PathBuf> {
+    if !is_named_by_root(folder) {
+        return None;
+    }
     let entries = fs::read_dir(folder).ok()?.flatten();
     let folders: Vec<PathBuf> = entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -328,5 +344,23 @@ mod tests {
         let expected = ["a/b", "x/b", "x-b"].map(|path| folder.path().join(path));
         assert_eq!(all, expected);
         assert!(!is_populated(&folder.path().join("gone")));
+    }
+
+    #[test]
+    fn names_in_a_folder_that_others_may_write_are_nobodys() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let theirs = folder.path().join("theirs");
+        std::fs::create_dir_all(theirs.join("below/web-1")).expect("folders");
+        let all = || {
+            let mut all = Vec::new();
+            super::search_all(folder.path(), "web-1", 3, &mut all);
+            all
+        };
+        for (mode, expected) in [(0o755, 1), (0o775, 0), (0o757, 0)] {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&theirs, mode).expect("ours");
+            assert_eq!(all().len(), expected);
+            assert_eq!(search(folder.path(), "web-1", 3).iter().count(), expected);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Which container is meant: its cgroup under the devices controller, and its first process.
 //!
-//! Engines name a container's cgroup for it, each in its own way, so no engine is asked. Who could name a cgroup for a
-//! container of somebody else is root.
+//! Engines name a container's cgroup for it, each in its own way, so no engine is asked. Only names that root alone could
+//! choose count: whoever has a cgroup of their own may make one below it that is called like somebody else's container.
 
 use std::collections::BTreeSet;
 use std::path::Path;

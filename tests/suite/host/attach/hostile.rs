@@ -1,6 +1,6 @@
 //! Containers that devices cannot be put into: each is told why, and nothing of it, of the host or of the leases changes.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 use std::path::Path;
 
 use kerf_tests::engines::Suite;
@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::super::bundle::Bundles;
 use super::super::matrix::unified;
 use super::running::Host;
+
+/// Somebody without rights.
+const USER: u32 = 54_321;
 
 /// Asks for a container, which must be refused with these words; nothing is left of it.
 fn refused(host: &Host, id: &str, words: &str) {
@@ -172,4 +175,48 @@ fn under_cgroup_v2_it_says_that_it_cannot_and_what_to_do() {
     }
     host.world.assert_untouched();
     host.bundles.end(c);
+}
+
+/// A user who was given a cgroup, and has a process in a container that has a `/dev` of its own, calls a cgroup as
+/// somebody else's container is called.
+#[test]
+fn a_cgroup_that_a_user_has_named_for_a_container_is_not_taken_for_it() {
+    let Some(host) = Host::new("h100x1", "") else {
+        return;
+    };
+    let (victim, theirs) = (&host.name("victim"), &host.name("theirs"));
+    let as_user = |spec: &mut Value| {
+        spec["process"]["user"] = json!({ "uid": USER, "gid": USER });
+    };
+    let pid = host.start(theirs, as_user);
+    let unique = host.world.scratch.path().file_name().expect("a name");
+    let given = format!("{}-given", unique.to_string_lossy());
+    let devices = Path::new("/sys/fs/cgroup/devices").join(&given);
+    let planted = devices.join(victim);
+    std::fs::create_dir(&devices).expect("root may");
+    chown(&devices, Some(USER), Some(USER)).expect("root may");
+    std::fs::create_dir(&planted).expect("root may");
+    // As one that some engine had made: nothing but its name is wrong.
+    std::fs::write(planted.join("devices.deny"), "a").expect("root may");
+    chown(&planted, Some(USER), Some(USER)).expect("root may");
+    std::fs::write(planted.join("cgroup.procs"), pid.to_string()).expect("they may");
+    let list = || std::fs::read_to_string(planted.join("devices.list")).expect("a list");
+    let before = list();
+    // While no such container runs, and beside the one that does.
+    refused(
+        &host,
+        victim,
+        &format!("no container {victim:?} runs on this host"),
+    );
+    let own = host.start(victim, |_| {});
+    let lease = host.attach(victim, "1g.10gb");
+    assert_eq!(lease.init_pid, Some(own));
+    assert_eq!(list(), before);
+    host.document(&["device", "detach", victim]);
+    for id in [victim, theirs] {
+        host.bundles.end(id);
+    }
+    host.world.until_no_leases();
+    let empty = || std::fs::remove_dir(&planted).is_ok() && std::fs::remove_dir(&devices).is_ok();
+    host.world.until("the end of the cgroup", empty);
 }
