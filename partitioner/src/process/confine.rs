@@ -16,6 +16,7 @@ use kerf_types::LeaseId;
 use kerf_types::lease::InitProcess;
 
 use super::cgroup::{self, Cgroup};
+use super::control::{self, RuleError};
 pub use rules::DeviceNumber;
 use rules::{Change, changes, unexpected};
 
@@ -35,17 +36,9 @@ pub enum ConfineError {
         /// The node.
         node: PathBuf,
     },
-    /// A rule could not be written.
-    #[error("{} takes no {rule:?}", file.display())]
-    Rule {
-        /// The file.
-        file: PathBuf,
-        /// The rule.
-        rule: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    /// A rule could not be written, or not be read.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// What was read back allows more than was written.
     #[error("{} allows more than was granted: {what}", folder.display())]
     Wide {
@@ -171,12 +164,12 @@ fn remove(folder: &Path) {
 }
 
 fn fence(folder: &Path, nodes: &[DeviceNumber]) -> Result<(), ConfineError> {
-    let devices = read(Path::new("/proc/devices"))?;
+    let devices = control::read(Path::new("/proc/devices"))?;
     let list = folder.join("devices.list");
-    for change in changes(&read(&list)?, &devices, nodes) {
+    for change in changes(&control::read(&list)?, &devices, nodes) {
         write(folder, &change)?;
     }
-    let unexpected = unexpected(&read(&list)?, &devices, nodes);
+    let unexpected = unexpected(&control::read(&list)?, &devices, nodes);
     if unexpected.is_empty() {
         return Ok(());
     }
@@ -186,39 +179,21 @@ fn fence(folder: &Path, nodes: &[DeviceNumber]) -> Result<(), ConfineError> {
     })
 }
 
-fn read(file: &Path) -> Result<String, ConfineError> {
-    fs::read_to_string(file).map_err(|source| ConfineError::Rule {
-        file: file.to_owned(),
-        rule: String::new(),
-        source,
-    })
-}
-
 fn write(folder: &Path, change: &Change) -> Result<(), ConfineError> {
     let (name, rule) = match change {
         Change::Deny(rule) => ("devices.deny", rule),
         Change::Allow { rule, .. } => ("devices.allow", rule),
     };
-    let file = folder.join(name);
-    let Err(source) = fs::write(&file, rule) else {
-        return Ok(());
-    };
-    match change {
-        Change::Allow { node, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
-            match node {
-                Some(node) => Err(ConfineError::Kept {
-                    folder: folder.parent().unwrap_or(folder).to_owned(),
-                    node: node.clone(),
-                }),
-                // What the cgroup above does not allow stays denied.
-                None => Ok(()),
-            }
-        }
-        Change::Allow { rule, .. } | Change::Deny(rule) => Err(ConfineError::Rule {
-            file,
-            rule: rule.clone(),
-            source,
-        }),
+    match (control::write(folder, name, rule), change) {
+        (Err(error), Change::Allow { node, .. }) if error.is_forbidden() => match node {
+            Some(node) => Err(ConfineError::Kept {
+                folder: folder.parent().unwrap_or(folder).to_owned(),
+                node: node.clone(),
+            }),
+            // What the cgroup above does not allow stays denied.
+            None => Ok(()),
+        },
+        (done, _) => Ok(done?),
     }
 }
 

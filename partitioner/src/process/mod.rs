@@ -10,6 +10,7 @@ pub mod carriers;
 pub mod cgroup;
 mod check;
 pub mod confine;
+pub mod control;
 pub mod guard;
 pub mod holders;
 pub mod job;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use kerf_types::LeaseId;
 
+use super::super::control::RuleError;
+
 /// A request about a running container that was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
@@ -87,16 +89,8 @@ pub enum AttachError {
         node: PathBuf,
     },
     /// A file of a cgroup cannot be read or written.
-    #[error("{} takes no {rule:?}", file.display())]
-    Rule {
-        /// The file.
-        file: PathBuf,
-        /// The rule; empty where it was to be read.
-        rule: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Rule(#[from] RuleError),
     /// The kernel says something else than what was written.
     #[error("{} does not hold what was written: {what}", folder.display())]
     Differs {
@@ -172,7 +166,7 @@ impl AttachError {
             Self::Kept { .. } => {
                 "see devices.list of the cgroups above: a lease gives nothing that they forbid"
             }
-            Self::Rule { .. } | Self::Differs { .. } => {
+            Self::Rule(_) | Self::Differs { .. } => {
                 "see the log, and `kerf status`: what is not taken out is tried again with each look"
             }
             Self::Gone { .. } => "its leases end by themselves",

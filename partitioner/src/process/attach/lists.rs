@@ -6,9 +6,10 @@
 //! fenced in by somebody in the container, an engine or a systemd in there, and stays as it is.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
+use super::super::control::{self, RuleError};
 use super::rules::{List, Numbers, line};
 use super::{AttachError, Node};
 
@@ -54,17 +55,13 @@ impl Lists {
     fn allow_in(&self, folder: &Path, node: &Node) -> Result<(), AttachError> {
         let written = write(folder, "devices.allow", node.numbers);
         match written {
-            Err(AttachError::Rule { source, .. })
-                if source.kind() == io::ErrorKind::PermissionDenied =>
-            {
-                Err(AttachError::Kept {
-                    folder: folder.to_owned(),
-                    node: node.path.clone(),
-                })
-            }
+            Err(error) if error.is_forbidden() => Err(AttachError::Kept {
+                folder: folder.to_owned(),
+                node: node.path.clone(),
+            }),
             // One below may have gone meanwhile.
             Err(_) if folder != self.top && !folder.exists() => Ok(()),
-            other => other,
+            other => Ok(other?),
         }
     }
 
@@ -158,16 +155,10 @@ fn folders_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn read(folder: &Path) -> Result<List, AttachError> {
-    let file = folder.join("devices.list");
-    let text = fs::read_to_string(&file).map_err(|source| AttachError::Rule {
-        file,
-        rule: String::new(),
-        source,
-    })?;
+    let text = control::read(&folder.join("devices.list"))?;
     Ok(List::parse(&text))
 }
 
-fn write(folder: &Path, name: &str, numbers: Numbers) -> Result<(), AttachError> {
-    let (file, rule) = (folder.join(name), line(numbers));
-    fs::write(&file, &rule).map_err(|source| AttachError::Rule { file, rule, source })
+fn write(folder: &Path, name: &str, numbers: Numbers) -> Result<(), RuleError> {
+    control::write(folder, name, &line(numbers))
 }

@@ -10,6 +10,7 @@ use super::{all_bytes, bytes, path, paths};
 use crate::in_words;
 use crate::process::attach::AttachError;
 use crate::process::confine::ConfineError;
+use crate::process::control::RuleError;
 use crate::process::guard::GuardError;
 
 fn of(kind: Kind) -> ActFailure {
@@ -80,7 +81,7 @@ pub fn attach_failure(error: &AttachError) -> ActFailure {
             node: bytes(node),
             ..at(Kind::Kept, folder)
         },
-        AttachError::Rule { file, rule, source } => rule_failure(file, rule, source),
+        AttachError::Rule(error) => rule_failure(error),
         AttachError::Differs { folder, what } => ActFailure {
             why: what.clone(),
             ..at(Kind::Differs, folder)
@@ -128,11 +129,11 @@ pub fn attach_error(failure: ActFailure) -> Option<AttachError> {
             folder: place,
             node: path(failure.node),
         },
-        Kind::Rule => AttachError::Rule {
+        Kind::Rule => AttachError::Rule(RuleError {
             file: place,
             rule,
             source,
-        },
+        }),
         Kind::Differs => AttachError::Differs {
             folder: place,
             what: why,
@@ -142,10 +143,10 @@ pub fn attach_error(failure: ActFailure) -> Option<AttachError> {
     })
 }
 
-fn rule_failure(file: &Path, rule: &str, source: &io::Error) -> ActFailure {
+fn rule_failure(error: &RuleError) -> ActFailure {
     ActFailure {
-        rule: rule.to_owned(),
-        ..caused(at(Kind::Rule, file), source)
+        rule: error.rule.clone(),
+        ..caused(at(Kind::Rule, &error.file), &error.source)
     }
 }
 
@@ -156,7 +157,7 @@ pub fn confine_failure(error: &ConfineError) -> ActFailure {
             node: bytes(node),
             ..at(Kind::Kept, folder)
         },
-        ConfineError::Rule { file, rule, source } => rule_failure(file, rule, source),
+        ConfineError::Rule(error) => rule_failure(error),
         ConfineError::Wide { folder, what } => ActFailure {
             why: what.clone(),
             ..at(Kind::Wide, folder)
@@ -181,11 +182,11 @@ pub fn confine_error(failure: ActFailure) -> Option<ConfineError> {
             folder: place,
             node: path(failure.node),
         },
-        Kind::Rule => ConfineError::Rule {
+        Kind::Rule => ConfineError::Rule(RuleError {
             file: place,
             rule: failure.rule,
             source,
-        },
+        }),
         Kind::Wide => ConfineError::Wide {
             folder: place,
             what: failure.why,

@@ -11,6 +11,7 @@ use super::*;
 use crate::in_words;
 use crate::process::attach::AttachError;
 use crate::process::confine::{ConfineError, DeviceNumber};
+use crate::process::control::RuleError;
 use crate::process::guard::GuardError;
 
 fn init() -> InitProcess {
@@ -167,11 +168,11 @@ fn errors_of_attachments_read_the_same_on_both_sides() {
             folder: folder(),
             node: "/dev/n".into(),
         },
-        AttachError::Rule {
+        AttachError::Rule(RuleError {
             file: folder(),
             rule: "c 1:3 rw".to_owned(),
             source: errno(),
-        },
+        }),
         AttachError::Differs {
             folder: folder(),
             what: why(),
@@ -194,11 +195,11 @@ fn errors_of_bare_processes_and_guards_read_the_same_on_both_sides() {
             folder: folder(),
             node: "/dev/n".into(),
         },
-        ConfineError::Rule {
+        ConfineError::Rule(RuleError {
             file: folder(),
             rule: String::new(),
             source: errno(),
-        },
+        }),
         ConfineError::Wide {
             folder: folder(),
             what: "c 1:3 rw".to_owned(),
