@@ -4,7 +4,7 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
 
 use crate::wire::{HEADER_BYTES, MAX_DATAGRAM};
-use crate::{ClusterId, Security};
+use crate::{ClusterId, Security, Vouching};
 
 /// Configuration of a core.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub struct Config {
     pub cluster: ClusterId,
     /// How datagrams are protected.
     pub security: Security,
+    /// How records are known to be their writers'.
+    pub vouching: Vouching,
     /// How fast things go.
     pub timing: Timing,
     /// Most hosts that are kept in mind. A host beyond them is refused, so that a liar cannot fill memory.
@@ -25,6 +27,7 @@ impl Config {
         Self {
             cluster,
             security,
+            vouching: Vouching::default(),
             timing: Timing::default(),
             max_hosts: 10_000,
         }

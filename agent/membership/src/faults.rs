@@ -11,6 +11,8 @@ pub trait Faults {
     const OWN_RECORD_FROM_OTHERS: bool = false;
     /// Digests are never sent, so what a push missed stays missed.
     const NO_ANTI_ENTROPY: bool = false;
+    /// A record is taken whether its writer signed it or not.
+    const UNPROVEN_RECORDS: bool = false;
     /// Datagrams of another cluster are read.
     const ANY_CLUSTER: bool = false;
     /// A host that is held for dead never says that it lives.

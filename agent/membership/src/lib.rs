@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`wire`] | the bytes of datagrams and streams |
 //! | [`seal`] | the seam where datagrams are sealed |
+//! | [`vouch`] | the seam where records are signed |
 //! | `core` | what is done with an input; one file for each part of the protocol |
 //! | `view`, `digest` | what is known, as states and as hashes |
 //! | `swim` | foca behind a narrow door |
@@ -38,6 +39,7 @@ mod swim;
 mod time;
 mod timers;
 mod view;
+pub mod vouch;
 pub mod wire;
 
 pub use config::{Config, Timing};
@@ -47,9 +49,10 @@ pub use identity::{ClusterId, Identity, Incarnation, Life};
 pub use message::{Change, Input, Member, Output, State};
 pub use pull::{Answer, Wanted};
 pub use record::{Aged, MAX_PAYLOAD, Payload, PayloadTooLong, Record, Stamp};
-pub use seal::{OpenError, Sealer, Security};
+pub use seal::{OpenError, SealError, Sealer, Security};
 pub use stats::{DropReason, Stats};
 pub use time::Moment;
+pub use vouch::{Proof, ProofError, Voucher, Vouching};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kerf_types::HostId;
 
-use crate::{Incarnation, Moment};
+use crate::{Incarnation, Moment, Proof};
 
 /// Longest payload in bytes. A fleet of a thousand hosts then fits in 8 MiB, which a joining host takes in
 /// one stream; larger things have better homes than gossip.
@@ -62,6 +62,8 @@ pub struct Record {
     pub left: bool,
     /// What it says.
     pub payload: Payload,
+    /// What shows that it is the host's; empty where records are not signed.
+    pub proof: Proof,
 }
 
 /// A record on its way between hosts, with the time since its writer published it.

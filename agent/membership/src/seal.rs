@@ -7,21 +7,75 @@ use std::fmt;
 
 use crate::wire::Header;
 
-/// A body that could not be opened: forged, replayed, or sealed with a key that is not known here.
+/// Why a body could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum OpenError {
+    /// It is shorter than what sealing adds.
+    #[error("it is too short to be sealed")]
+    Truncated,
+    /// It names a key that is not in the keyring: a stranger's, one that was removed, or one not here yet.
+    #[error("its key is not known here")]
+    UnknownKey,
+    /// It was changed on its way, or its maker does not have the key that it names.
+    #[error("it is forged")]
+    Forged,
+    /// It came before.
+    #[error("it came before")]
+    Replayed,
+    /// So many came after it that nobody can tell whether it came before.
+    #[error("it is too old to tell whether it came before")]
+    TooOld,
+    /// Its sender has begun a later life since.
+    #[error("it is of an earlier life of its sender")]
+    EarlierLife,
+    /// No more senders are remembered, and this one is new.
+    #[error("no more senders can be remembered")]
+    Full,
+}
+
+impl OpenError {
+    /// The reason as a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Truncated => "unsealed",
+            Self::UnknownKey => "unknown_key",
+            Self::Forged => "forged",
+            Self::Replayed => "replayed",
+            Self::TooOld => "too_old",
+            Self::EarlierLife => "earlier_life",
+            Self::Full => "senders_full",
+        }
+    }
+}
+
+/// Why a body could not be sealed. It is not sent then: never in the clear, never under a nonce that was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the datagram cannot be opened")]
-pub struct OpenError;
+pub enum SealError {
+    /// Every nonce of this life was used. A used one must never come again.
+    #[error("every nonce of this life was used")]
+    Exhausted,
+    /// There is no key that seals.
+    #[error("there is no key to seal with")]
+    NoKey,
+}
 
 /// Seals and opens the bodies of datagrams.
 pub trait Sealer: fmt::Debug + Send {
     /// Bytes that sealing adds to a body, the same for all. The size of every datagram is computed with it.
     fn overhead(&self) -> usize;
 
-    /// Appends the sealed `body` to `out`. `header` is what will stand before it, byte by byte.
-    fn seal(&mut self, header: &[u8], body: &[u8], out: &mut Vec<u8>);
+    /// Appends the sealed `body` to `out`. `header` is what will stand before it, byte by byte, and says what
+    /// `sender` says.
+    fn seal(
+        &mut self,
+        sender: &Header,
+        header: &[u8],
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError>;
 
-    /// Appends the opened body to `out`, if it was sealed by the sender that `sender` names under these
-    /// `header` bytes and was not seen before.
+    /// Appends the opened body to `out`, if it was sealed by a holder of the key for the sender that `sender`
+    /// names under these `header` bytes, and was not seen before.
     fn open(
         &mut self,
         sender: &Header,
@@ -59,8 +113,15 @@ impl Sealer for Plain {
         0
     }
 
-    fn seal(&mut self, _header: &[u8], body: &[u8], out: &mut Vec<u8>) {
+    fn seal(
+        &mut self,
+        _sender: &Header,
+        _header: &[u8],
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         out.extend_from_slice(body);
+        Ok(())
     }
 
     fn open(

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::seal::OpenError;
+use crate::vouch::ProofError;
 use crate::wire::Malformed;
 
 /// Why a datagram was dropped, whole and without effect.
@@ -20,8 +22,8 @@ pub enum DropReason {
     #[error("it belongs to another cluster")]
     ForeignCluster,
     /// It could not be opened.
-    #[error("it cannot be opened")]
-    Sealed,
+    #[error("it cannot be opened: {0}")]
+    Sealed(OpenError),
     /// Its body is not a message.
     #[error("its body is malformed")]
     Malformed(#[from] Malformed),
@@ -43,6 +45,9 @@ pub enum DropReason {
     /// This host has left, or answered as much as it does in one round.
     #[error("nothing more is answered in this round")]
     Busy,
+    /// Its sender has said more in this round than any host has to say.
+    #[error("its sender talks too much")]
+    Rate,
 }
 
 impl DropReason {
@@ -53,7 +58,7 @@ impl DropReason {
             Self::NotGossip => "not_gossip",
             Self::Version => "version",
             Self::ForeignCluster => "foreign_cluster",
-            Self::Sealed => "sealed",
+            Self::Sealed(why) => why.label(),
             Self::Malformed(_) => "malformed",
             Self::OwnName => "own_name",
             Self::Contradiction => "contradiction",
@@ -61,6 +66,7 @@ impl DropReason {
             Self::NotForUs => "not_for_us",
             Self::Swim => "swim",
             Self::Busy => "busy",
+            Self::Rate => "rate",
         }
     }
 }
@@ -84,6 +90,8 @@ pub struct Stats {
     pub records_unknown: u64,
     /// Records that claimed to be ours and newer than ours.
     pub records_forged: u64,
+    /// Records that were newer and did not show that they are their writer's, by reason.
+    pub records_unproven: BTreeMap<ProofError, u64>,
     /// Members and updates that were left out since the view is full.
     pub members_refused: u64,
     /// Answers to pulls that came when nobody waited for them any more. What they hold is used all the same.
@@ -94,6 +102,8 @@ pub struct Stats {
     pub renewals: u64,
     /// Messages that were made and could not be sent: a defect of ours.
     pub unsendable: u64,
+    /// Messages that could not be sealed: this life has used all its nonces, or there is no key.
+    pub unsealed: u64,
 }
 
 impl Stats {

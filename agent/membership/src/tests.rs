@@ -9,5 +9,6 @@
 mod hostile;
 mod lives;
 mod records;
+mod vouched;
 mod wire;
 mod world;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use kerf_membership::wire::Header;
 use kerf_membership::{
     Answer, Change, Config, Core, Faults, Identity, Input, Moment, NoFaults, OpenError, Output,
-    Sealer, Wanted,
+    SealError, Sealer, Wanted,
 };
 use kerf_types::{HostId, HostName};
 
@@ -181,9 +181,16 @@ impl Sealer for KeyedSealer {
         8
     }
 
-    fn seal(&mut self, header: &[u8], body: &[u8], out: &mut Vec<u8>) {
+    fn seal(
+        &mut self,
+        _sender: &Header,
+        header: &[u8],
+        body: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
         out.extend_from_slice(body);
         out.extend_from_slice(&self.tag(header, body));
+        Ok(())
     }
 
     fn open(
@@ -193,9 +200,9 @@ impl Sealer for KeyedSealer {
         sealed: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), OpenError> {
-        let (body, tag) = sealed.split_last_chunk::<8>().ok_or(OpenError)?;
+        let (body, tag) = sealed.split_last_chunk::<8>().ok_or(OpenError::Truncated)?;
         if *tag != self.tag(header, body) {
-            return Err(OpenError);
+            return Err(OpenError::Forged);
         }
         out.extend_from_slice(body);
         Ok(())

@@ -89,8 +89,8 @@ impl<F: Faults> Core<F> {
 
     /// Whether a payload of this length fits in a datagram beside the longest id, stamp and age.
     pub(super) fn may_fit(&self, payload_bytes: usize) -> bool {
-        const LONGEST_RECORD_HEAD: usize = 16 + 10 + 10 + 1 + 10 + 2;
-        EMPTY + LONGEST_RECORD_HEAD + payload_bytes <= self.room()
+        const LONGEST_RECORD_HEAD: usize = 16 + 10 + 10 + 1 + 10 + 2 + 1;
+        EMPTY + LONGEST_RECORD_HEAD + payload_bytes + self.voucher.proof_bytes() <= self.room()
     }
 
     /// Gives all that a peer may lack of a host. Of one that is gone that is the news alone, with its goodbye

@@ -49,6 +49,7 @@ impl<F: Faults> Core<F> {
             .set(self.now.plus(self.timing.round_ms), Task::Round);
         self.answers_left = super::ANSWERS_PER_ROUND;
         self.hellos_left = super::HELLOS_PER_ROUND;
+        self.heard_in_round.clear();
         self.rounds += 1;
         let peers = self.some_peers(self.timing.round_peers);
         if peers.is_empty() {

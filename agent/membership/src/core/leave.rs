@@ -13,17 +13,15 @@ impl<F: Faults> Core<F> {
     /// Says goodbye and falls silent: every later input is without effect.
     pub(super) fn leave(&mut self, out: &mut Vec<Output>) {
         self.left = true;
-        let mut record = self.next_record(self.own_payload());
-        record.left = true;
+        let record = self.next_record(self.own_payload(), true);
         let goodbye = Aged { record, age_ms: 0 };
         let mut delta = Delta::default();
         if self.fits_alone(&goodbye) {
             delta.records.push(goodbye.clone());
         } else {
             // Nobody could pull it any more. The payload stays what it was; the goodbye alone is told.
-            let mut short = goodbye.clone();
-            short.record.payload = crate::Payload::default();
-            delta.records.push(short);
+            let record = self.signed_record(crate::Payload::default(), true);
+            delta.records.push(Aged { record, age_ms: 0 });
         }
         self.own.record = Some(Stored::new(goodbye, self.now));
         let message = Message::Delta(delta);

@@ -5,6 +5,7 @@ use kerf_types::HostId;
 
 use super::Core;
 use crate::record::Stored;
+use crate::vouch::signed_bytes;
 use crate::wire::Peer;
 use crate::{Aged, Faults, Output};
 
@@ -41,6 +42,17 @@ impl<F: Faults> Core<F> {
         let goes_back = kept.is_some_and(|kept| kept >= stamp);
         if goes_back && !(F::RECORDS_GO_BACK && kept != Some(stamp)) {
             self.stats.records_old += 1;
+            return;
+        }
+        // Last, as it costs most: whoever repeats old records makes nobody look at signatures.
+        if !F::UNPROVEN_RECORDS
+            && let Err(why) = self.voucher.check(
+                host,
+                &signed_bytes(self.cluster, &aged.record),
+                &aged.record.proof,
+            )
+        {
+            *self.stats.records_unproven.entry(why).or_insert(0) += 1;
             return;
         }
         let is_fresh = way == Way::Datagram && aged.age_ms < FRESH_MS;

@@ -31,7 +31,9 @@ use crate::digest::Digest;
 use crate::swim::Swim;
 use crate::timers::{Task, Timers};
 use crate::view::View;
-use crate::{ClusterId, Config, Faults, Identity, Input, Moment, NoFaults, Output, Sealer, Stats};
+use crate::{
+    ClusterId, Config, Faults, Identity, Input, Moment, NoFaults, Output, Sealer, Stats, Voucher,
+};
 
 /// Messages of others that are answered in one round beyond SWIM's. An honest fleet needs about four; a peer
 /// that asks without end gets no more than this out of us.
@@ -41,6 +43,10 @@ const ANSWERS_PER_ROUND: u32 = 24;
 /// after two rounds; a flood of them costs 32 KiB a round at most.
 const HELLOS_PER_ROUND: u32 = 256;
 
+/// Datagrams of one sender that are read in one round. A host sends another a handful; one that was asked to probe
+/// for many, some dozens. A member that has gone mad costs no more than opening what it sends.
+const HEARD_PER_ROUND: u32 = 2_048;
+
 /// The membership of one host.
 #[derive(Debug)]
 pub struct Core<F: Faults = NoFaults> {
@@ -48,6 +54,9 @@ pub struct Core<F: Faults = NoFaults> {
     timing: Timing,
     max_hosts: usize,
     sealer: Box<dyn Sealer>,
+    voucher: Box<dyn Voucher>,
+    /// Datagrams that were read in this round, by sender.
+    heard_in_round: BTreeMap<HostId, u32>,
     now: Moment,
     swim: Swim,
     view: View,
@@ -81,6 +90,8 @@ impl<F: Faults> Core<F> {
             cluster: config.cluster,
             max_hosts: config.max_hosts,
             sealer,
+            voucher: config.vouching.into_voucher(),
+            heard_in_round: BTreeMap::new(),
             now,
             swim,
             view: View::default(),

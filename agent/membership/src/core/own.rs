@@ -2,8 +2,9 @@
 
 use super::Core;
 use crate::record::Stored;
+use crate::vouch::signed_bytes;
 use crate::wire::Known;
-use crate::{Aged, Faults, Identity, Payload, Record, Stamp};
+use crate::{Aged, Faults, Identity, Payload, Proof, Record, Stamp};
 
 /// The record, and the count of its versions in this incarnation.
 #[derive(Debug, Default)]
@@ -19,24 +20,33 @@ impl<F: Faults> Core<F> {
     }
 
     pub(super) fn publish(&mut self, payload: Payload) {
-        let record = self.next_record(payload);
+        let record = self.next_record(payload, false);
         let host = record.host;
         self.own.record = Some(Stored::new(Aged { record, age_ms: 0 }, self.now));
         self.note_known(host);
         self.spread(host);
     }
 
-    pub(super) fn next_record(&mut self, payload: Payload) -> Record {
+    /// This host's next record, signed.
+    pub(super) fn next_record(&mut self, payload: Payload, left: bool) -> Record {
         self.own.version += 1;
-        Record {
+        self.signed_record(payload, left)
+    }
+
+    /// A record under the present stamp, signed.
+    pub(super) fn signed_record(&mut self, payload: Payload, left: bool) -> Record {
+        let mut record = Record {
             host: self.me().host,
             stamp: Stamp {
                 incarnation: self.me().life.incarnation,
                 version: self.own.version,
             },
-            left: false,
+            left,
             payload,
-        }
+            proof: Proof::default(),
+        };
+        record.proof = self.voucher.prove(&signed_bytes(self.cluster, &record));
+        record
     }
 
     pub(super) fn own_payload(&self) -> Payload {

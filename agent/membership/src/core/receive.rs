@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use kerf_types::HostId;
+
 use super::Core;
 use crate::wire::{Header, MAX_DATAGRAM, Message};
 use crate::{DropReason, Faults, Identity, Output};
@@ -33,8 +35,24 @@ impl<F: Faults> Core<F> {
         let mut body = Vec::with_capacity(sealed.len());
         self.sealer
             .open(&header, head, sealed, &mut body)
-            .map_err(|_| DropReason::Sealed)?;
+            .map_err(DropReason::Sealed)?;
+        self.charge(header.sender)?;
         Ok((header, Message::read(&body)?))
+    }
+
+    /// One datagram more of this sender, if that is not too much. It is charged only once it was opened: nobody
+    /// else can use up what a host may say.
+    fn charge(&mut self, sender: HostId) -> Result<(), DropReason> {
+        if !self.heard_in_round.contains_key(&sender) && self.heard_in_round.len() >= self.max_hosts
+        {
+            return Err(DropReason::Rate);
+        }
+        let heard = self.heard_in_round.entry(sender).or_insert(0);
+        if *heard >= super::HEARD_PER_ROUND {
+            return Err(DropReason::Rate);
+        }
+        *heard += 1;
+        Ok(())
     }
 
     fn message(

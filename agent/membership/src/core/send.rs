@@ -19,12 +19,17 @@ impl<F: Faults> Core<F> {
     pub(super) fn send(&mut self, to: SocketAddr, message: &Message, out: &mut Vec<Output>) {
         let me = self.me();
         let mut header = Vec::with_capacity(HEADER_BYTES);
-        Header::new(self.cluster, me.host, me.life).write(&mut header);
+        let sender = Header::new(self.cluster, me.host, me.life);
+        sender.write(&mut header);
         let mut body = Vec::new();
         message.write(&mut body);
         let mut bytes = Vec::with_capacity(header.len() + body.len() + self.sealer.overhead());
         bytes.extend_from_slice(&header);
-        self.sealer.seal(&header, &body, &mut bytes);
+        let sealed = self.sealer.seal(&sender, &header, &body, &mut bytes);
+        if sealed.is_err() {
+            self.stats.unsealed += 1;
+            return;
+        }
         if bytes.len() > MAX_DATAGRAM && !F::NO_SIZE_LIMIT {
             self.stats.unsendable += 1;
             return;

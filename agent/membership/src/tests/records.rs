@@ -2,7 +2,7 @@
 
 use super::world::{World, address, id, identity};
 use crate::wire::{Delta, Header, Message};
-use crate::{Aged, Incarnation, MAX_PAYLOAD, Payload, Record, Stamp};
+use crate::{Aged, Incarnation, MAX_PAYLOAD, Payload, Proof, Record, Stamp};
 
 /// A delta of host 2, in its own name, with one record.
 fn delta(host: u16, incarnation: u64, version: u64, text: &str) -> Vec<u8> {
@@ -14,6 +14,7 @@ fn delta(host: u16, incarnation: u64, version: u64, text: &str) -> Vec<u8> {
         },
         left: false,
         payload: Payload::try_new(text.as_bytes()).unwrap(),
+        proof: Proof::default(),
     };
     let delta = Delta {
         records: vec![Aged { record, age_ms: 5 }],

@@ -8,7 +8,8 @@ use crate::wire::{
     Delta, HEADER_BYTES, HELLO_BYTES, Header, Known, Message, Peer, Profile, Span, Swim, Versions,
 };
 use crate::{
-    Aged, Answer, DropReason, Incarnation, Input, Life, Moment, Payload, Record, Stamp, Wanted,
+    Aged, Answer, DropReason, Incarnation, Input, Life, Moment, Payload, Proof, Record, Stamp,
+    Vouching, Wanted,
 };
 
 fn known(number: u16) -> Known {
@@ -81,6 +82,7 @@ fn examples() -> Vec<Message> {
         },
         left: true,
         payload: Payload::try_new(b"payload").unwrap(),
+        proof: Proof::try_new(b"proof").unwrap(),
     };
     let span = Span {
         bucket: u8::try_from(bucket_of(id(4))).unwrap(),
@@ -239,7 +241,7 @@ proptest! {
 
     #[test]
     fn random_bytes_change_nothing(bytes in prop::collection::vec(any::<u8>(), 0..1_500)) {
-        let mut core = core(identity(1, 1), Moment(0));
+        let mut core = core(identity(1, 1), Moment(0), Vouching::Unsigned);
         let mut out = Vec::new();
         let from = identity(2, 1).gossip;
         let wakeup = core.next_wakeup();

@@ -7,7 +7,7 @@ use kerf_types::HostId;
 
 use crate::{
     Change, ClusterId, Config, Core, Identity, Incarnation, Input, Life, Member, Moment, Output,
-    Payload, Security, State,
+    Payload, Security, State, Vouching,
 };
 
 pub const CLUSTER: ClusterId = ClusterId(7);
@@ -33,8 +33,9 @@ pub fn identity(number: u16, incarnation: u64) -> Identity {
     }
 }
 
-pub fn core(me: Identity, now: Moment) -> Core {
+pub fn core(me: Identity, now: Moment, vouching: Vouching) -> Core {
     let mut config = Config::new(CLUSTER, Security::InsecurePlain);
+    config.vouching = vouching;
     config.timing.keep_ms = 60_000;
     Core::new(config, me, 11, now)
 }
@@ -44,16 +45,24 @@ pub struct World {
     pub now: Moment,
     pub cores: BTreeMap<u16, Core>,
     pub told: Vec<(u16, Output)>,
+    /// What each core is to know records by.
+    vouching: fn(u16) -> Vouching,
     flying: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
 impl World {
     /// A fleet of hosts 1 to `hosts`, joined by the first.
     pub fn new(hosts: u16) -> Self {
+        Self::vouched(hosts, |_| Vouching::Unsigned)
+    }
+
+    /// The same with a voucher for each.
+    pub fn vouched(hosts: u16, vouching: fn(u16) -> Vouching) -> Self {
         let mut world = Self {
             now: Moment(1_000_000),
             cores: BTreeMap::new(),
             told: Vec::new(),
+            vouching,
             flying: Vec::new(),
         };
         for number in 1..=hosts {
@@ -64,7 +73,8 @@ impl World {
     }
 
     pub fn start(&mut self, me: Identity, number: u16) {
-        self.cores.insert(number, core(me, self.now));
+        let core = core(me, self.now, (self.vouching)(number));
+        self.cores.insert(number, core);
         self.input(number, Input::Join(vec![address(1)]));
         self.publish(number, &format!("first of {number}"));
     }

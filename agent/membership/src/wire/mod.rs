@@ -28,7 +28,7 @@
 //! | `member` | `identity`, refutation u16 (SWIM's own incarnation), state u8: 0 alive, 1 suspect, 2 down |
 //! | `stamp` | incarnation varint, version varint |
 //! | `known` | host 16, `life`, `stamp` (version 0: no record), length of the payload varint |
-//! | `record` | host 16, `stamp`, flags u8 (bit 0: left), age in ms varint, length varint (at most 8,192), payload |
+//! | `record` | host 16, `stamp`, flags u8 (bit 0: left, bit 1: signed), age in ms varint, length varint (at most 8,192), payload, then if signed: length u8 (at least 1), proof |
 //! | `list of x` | count u16, then the items |
 //!
 //! # Body

@@ -8,7 +8,12 @@ use kerf_types::{HostId, HostName};
 use super::{Malformed, Reader, Write};
 use crate::identity::is_address_of_one_host;
 use crate::record::MAX_PAYLOAD;
-use crate::{Aged, Identity, Incarnation, Life, Payload, Record, Stamp};
+use crate::{Aged, Identity, Incarnation, Life, Payload, Proof, Record, Stamp};
+
+/// Flags of a record.
+const LEFT: u8 = 1;
+/// A proof follows the payload.
+const SIGNED: u8 = 2;
 
 /// A member as SWIM's updates carry it.
 pub type Peer = foca::Member<Identity>;
@@ -192,30 +197,43 @@ pub fn put_record(out: &mut impl Write, aged: &Aged) {
     let record = &aged.record;
     put_host(out, record.host);
     put_stamp(out, record.stamp);
-    out.put_u8(u8::from(record.left));
+    let signed = if record.proof.is_empty() { 0 } else { SIGNED };
+    out.put_u8(u8::from(record.left) | signed);
     out.put_varint(aged.age_ms);
     out.put_varint(record.payload.len() as u64);
     out.put(record.payload.as_bytes());
+    if signed != 0 {
+        out.put_u8(u8::try_from(record.proof.len()).unwrap_or(u8::MAX));
+        out.put(record.proof.as_bytes());
+    }
 }
 
 pub fn record(reader: &mut Reader) -> Result<Aged, Malformed> {
     let (host, stamp) = (host(reader)?, stamp(reader)?);
-    let left = match reader.u8()? {
-        0 => false,
-        1 => true,
-        _ => return Err(Malformed::Tag),
-    };
+    let flags = reader.u8()?;
+    if flags & !(LEFT | SIGNED) != 0 {
+        return Err(Malformed::Tag);
+    }
     if stamp.version == 0 {
         return Err(Malformed::Number);
     }
     let age_ms = reader.varint()?;
     let length = payload_length(reader)?;
     let payload = Payload::try_new(reader.bytes(length)?).map_err(|_| Malformed::Record)?;
+    let mut proof = Proof::default();
+    if flags & SIGNED != 0 {
+        let length = usize::from(reader.u8()?);
+        let bytes = reader.bytes(length)?;
+        // One form for one thing: no proof is never written as an empty one.
+        let some = Proof::try_new(bytes).filter(|proof| !proof.is_empty());
+        proof = some.ok_or(Malformed::Record)?;
+    }
     let record = Record {
         host,
         stamp,
-        left,
+        left: flags & LEFT != 0,
         payload,
+        proof,
     };
     Ok(Aged { record, age_ms })
 }

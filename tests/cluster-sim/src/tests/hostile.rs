@@ -37,11 +37,13 @@ fn murder<F: Faults>(fleet: &Fleet<F>, cluster: ClusterId, key: u64) -> Vec<u8> 
 
 fn sealed(cluster: ClusterId, sender: &Identity, message: &Message, key: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    Header::new(cluster, sender.host, sender.life).write(&mut bytes);
+    let said = Header::new(cluster, sender.host, sender.life);
+    said.write(&mut bytes);
     let mut body = Vec::new();
     message.write(&mut body);
     let header = bytes.clone();
-    KeyedSealer { key }.seal(&header, &body, &mut bytes);
+    let outcome = KeyedSealer { key }.seal(&said, &header, &body, &mut bytes);
+    outcome.expect("it never fails");
     bytes
 }
 

@@ -1,7 +1,7 @@
 //! Cores with one fault each: the checkers must notice all of them, or they prove nothing.
 
 use kerf_membership::wire::{Delta, Header, Message};
-use kerf_membership::{Aged, Faults, Payload, Record, Sealer, Stamp};
+use kerf_membership::{Aged, Faults, Payload, Proof, Record, Sealer, Stamp};
 
 use super::quiet_fleet;
 use crate::scenario::Scenario;
@@ -71,17 +71,22 @@ fn forged<F: Faults>() -> Fleet<F> {
         },
         left: false,
         payload: Payload::try_new(b"forged").expect("it is short"),
+        proof: Proof::default(),
     };
     let delta = Delta {
         records: vec![Aged { record, age_ms: 0 }],
         ..Delta::default()
     };
     let mut header = Vec::new();
-    Header::new(Fleet::<F>::CLUSTER, liar.host, liar.life).write(&mut header);
+    let sender = Header::new(Fleet::<F>::CLUSTER, liar.host, liar.life);
+    sender.write(&mut header);
     let mut body = Vec::new();
     Message::Delta(delta).write(&mut body);
     let mut bytes = header.clone();
-    Fleet::<F>::SEALER.clone().seal(&header, &body, &mut bytes);
+    let sealed = Fleet::<F>::SEALER
+        .clone()
+        .seal(&sender, &header, &body, &mut bytes);
+    sealed.expect("it never fails");
     let (at, from) = (fleet.world.truth.now + 1_500, fleet.address(2));
     fleet.inject(at, from, 1, bytes);
     fleet.run_for(20 * SECOND);
