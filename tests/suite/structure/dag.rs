@@ -7,12 +7,13 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-membership", &["kerf-types"]),
+    ("kerf-seal", &["kerf-types", "kerf-membership"]),
     ("kerf-nri", &[]),
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
@@ -35,6 +36,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "kerf-types",
             "kerf-api",
             "kerf-nri",
+            "kerf-membership",
+            "kerf-seal",
             "kerf-scheduler",
             "kerf-runtime",
             "kerf-partitioner",
@@ -42,7 +45,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         ],
     ),
     ("kerf-tests", &[]),
-    ("kerf-cluster-sim", &["kerf-types", "kerf-membership"]),
+    (
+        "kerf-cluster-sim",
+        &["kerf-types", "kerf-membership", "kerf-seal"],
+    ),
     ("xtask", &["kerf-tests"]),
 ];
 
@@ -52,6 +58,7 @@ const AGENT: &[&str] = &[
     "kerf-planner",
     "kerf-scheduler",
     "kerf-membership",
+    "kerf-seal",
     "kerf-nri",
     "kerf-telemetry",
     "kerf-api",

@@ -22,11 +22,12 @@ mod unsafe_code;
 use source::Source;
 
 /// Packages that decide and never do: no clock, no IO, no environment, no thread.
-const PURE: [(&str, &str); 5] = [
+const PURE: [(&str, &str); 6] = [
     ("kerf-types", "partitioner/types"),
     ("kerf-planner", "partitioner/planner"),
     ("kerf-scheduler", "agent/scheduler"),
     ("kerf-membership", "agent/membership"),
+    ("kerf-seal", "agent/seal"),
     ("kerf-nri", "agent/nri"),
 ];
 
