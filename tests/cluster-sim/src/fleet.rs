@@ -7,10 +7,12 @@ use kerf_membership::{
     ClusterId, Config, Faults, Identity, Incarnation, Input, Life, NoFaults, Payload, Security,
     Timing,
 };
+use kerf_seal::KeyringHandle;
 use kerf_types::HostId;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
+use crate::keys::Keys;
 use crate::member::{KeyedSealer, MemberNode, Packet};
 use crate::network::Weather;
 use crate::watch::Watch;
@@ -35,6 +37,17 @@ pub struct Setup {
     pub timing: Timing,
     /// Length of each record.
     pub record_bytes: usize,
+    /// What protects it.
+    pub sealing: Sealing,
+}
+
+/// What protects a fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealing {
+    /// A stand-in that costs little, so that a thousand hosts run in seconds; records are not signed.
+    Keyed,
+    /// What kerfd has: ChaCha20-Poly1305 by a keyring, and every record signed.
+    Real,
 }
 
 impl Setup {
@@ -46,6 +59,7 @@ impl Setup {
             weather: Weather::FAIR,
             timing: Timing::default(),
             record_bytes: 300,
+            sealing: Sealing::Keyed,
         }
     }
 }
@@ -64,6 +78,7 @@ pub struct Fleet<F: Faults = NoFaults> {
     names: Vec<String>,
     starts: Vec<u64>,
     records: u64,
+    keys: Keys,
     faults: PhantomData<fn() -> F>,
 }
 
@@ -95,6 +110,7 @@ impl<F: Faults> Fleet<F> {
                 .collect(),
             starts: vec![0; setup.hosts],
             records: 0,
+            keys: Keys::new(Self::CLUSTER),
             ids,
             setup,
             faults: PhantomData,
@@ -109,6 +125,11 @@ impl<F: Faults> Fleet<F> {
     /// The address of a host.
     pub fn address(&self, host: HostIndex) -> SocketAddr {
         address(host)
+    }
+
+    /// The keyring of a host, where sealing is real.
+    pub fn keyring(&mut self, host: HostIndex) -> &KeyringHandle {
+        self.keys.keyring(host)
     }
 
     /// Gives a host another name from its next start on.
@@ -129,7 +150,10 @@ impl<F: Faults> Fleet<F> {
                 renewal: 0,
             },
         };
-        let mut config = Config::new(Self::CLUSTER, Security::Sealed(Box::new(Self::SEALER)));
+        let mut config = match self.setup.sealing {
+            Sealing::Keyed => Config::new(Self::CLUSTER, Security::Sealed(Box::new(Self::SEALER))),
+            Sealing::Real => self.keys.config(host, me.host),
+        };
         config.timing = self.setup.timing.clone();
         let seed = self.rng.next_u64();
         let node = MemberNode::new(config, me, seed, self.world.clock_ms(host));

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod fleet;
+mod keys;
 mod member;
 mod network;
 mod node;
@@ -15,7 +16,8 @@ pub mod scenario;
 mod watch;
 mod world;
 
-pub use fleet::{Fleet, Setup};
+pub use fleet::{Fleet, Sealing, Setup};
+pub use keys::Keys;
 pub use member::{KeyedSealer, MemberNode, Note, Packet};
 pub use network::{Network, Weather};
 pub use node::{Carriage, Effect, Event, Node};

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use kerf_cluster_sim::scenario::Scenario;
-use kerf_cluster_sim::{HEAD, Setup};
+use kerf_cluster_sim::{HEAD, Sealing, Setup};
 
 /// Simulate a fleet of kerf hosts in virtual time.
 ///
@@ -32,6 +32,9 @@ struct Cli {
     /// Length of each host's record in bytes
     #[arg(long, default_value_t = 300, value_parser = record_bytes)]
     record_bytes: usize,
+    /// Seal and sign as kerfd does, instead of with a stand-in
+    #[arg(long)]
+    sealed: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -68,6 +71,9 @@ fn main() -> Result<ExitCode> {
     for seed in cli.seeds.unwrap_or(cli.seed..cli.seed + 1) {
         let mut setup = Setup::new(cli.hosts, seed);
         setup.record_bytes = cli.record_bytes;
+        if cli.sealed {
+            setup.sealing = Sealing::Real;
+        }
         let report = scenario.run(setup);
         writeln!(out, "{}", report.line())?;
         if !report.violations.is_empty() {

@@ -1,9 +1,10 @@
 //! Fleets of fifty hosts under each scenario, hostile traffic, and cores with faults that must be noticed.
 
 use kerf_membership::{Faults, NoFaults};
+use kerf_seal::{Key, Keyring};
 
 use crate::scenario::Scenario;
-use crate::{Fleet, Report, SECOND, Setup};
+use crate::{Fleet, Keys, Report, SECOND, Sealing, Setup};
 
 /// Seeds that every scenario runs with. One that ever fails is added here by its number.
 const SEEDS: [u64; 3] = [1, 2, 3];
@@ -66,6 +67,70 @@ fn one_seed_gives_one_run() {
         fleet.watch.trace
     };
     assert_eq!(trace(), trace());
+}
+
+/// With the sealer and the signatures of kerfd: all of it fits, is heard and is believed.
+#[test]
+fn sealed_and_signed_fleets_agree_within_the_size_of_a_datagram() {
+    for (scenario, hosts) in [
+        (Scenario::Join, 30),
+        (Scenario::Churn, 20),
+        (Scenario::Loss(50), 30),
+    ] {
+        let mut setup = Setup::new(hosts, 1);
+        setup.sealing = Sealing::Real;
+        let report = scenario.run(setup);
+        assert_eq!(report.violations, [], "{scenario:?}");
+        assert_eq!(
+            (report.false_downs, report.state_missing),
+            (0, 0),
+            "{scenario:?}"
+        );
+        assert!(
+            report.largest <= 1_400 && report.largest > 1_000,
+            "{report:?}"
+        );
+    }
+}
+
+/// Keys are rotated while the fleet runs, host by host: nobody ever looks dead, also not while half of the hosts
+/// are one step behind for longer than a suspicion takes.
+#[test]
+fn a_rotation_makes_nobody_look_dead() {
+    let mut setup = Setup::new(12, 4);
+    setup.sealing = Sealing::Real;
+    let mut fleet = Fleet::<NoFaults>::new(setup);
+    for host in 0..12 {
+        fleet.start(host, &[0, 1]);
+    }
+    fleet.must_converge(60 * SECOND);
+    let (old, new) = (Keys::first(), Key::new([2; 32]));
+    let phases: [&dyn Fn(&mut Keyring); 3] = [
+        &|keyring| assert_eq!(keyring.install(new.clone()), Ok(true)),
+        &|keyring| assert_eq!(keyring.use_key(new.id()), Ok(true)),
+        &|keyring| assert_eq!(keyring.remove(old.id()), Ok(true)),
+    ];
+    for phase in phases {
+        for host in 0..12 {
+            let handle = fleet.keyring(host).clone();
+            let mut keyring = Keyring::clone(&handle.get());
+            phase(&mut keyring);
+            handle.replace(keyring);
+            if host == 6 {
+                fleet.run_for(30 * SECOND);
+            }
+        }
+        fleet.publish(3, true);
+        fleet.run_for(30 * SECOND);
+    }
+    assert_eq!(fleet.watch.false_downs, 0);
+    assert_eq!(fleet.watch.spread.len(), 3 * 11, "and every record arrived");
+    assert_eq!(fleet.disagreement(), None);
+    // A host that was left behind by two steps is what the acknowledgements are for.
+    let behind = Keyring::new(old);
+    fleet.keyring(5).clone().replace(behind);
+    fleet.run_for(60 * SECOND);
+    assert_ne!(fleet.disagreement(), None);
 }
 
 /// Twelve hosts that have agreed.
