@@ -3,13 +3,14 @@
 
 use std::error::Error;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "kerf/v1/map.proto",
     "kerf/v1/hardware.proto",
     "kerf/v1/kerf.proto",
     "kerf/partitioner/v1/process.proto",
     "kerf/partitioner/v1/partitioner.proto",
     "kerf/peer/v1/peer.proto",
+    "kerf/v1/keyring.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,6 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Nor must what is done to a container make a request about one GPU as large.
         .boxed(".kerf.partitioner.v1.Request.call.process")
         .boxed(".kerf.partitioner.v1.Response.outcome.process")
+        // A key is never shown.
+        .skip_debug([".kerf.peer.v1.InstallKeyRequest"])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -37,7 +37,7 @@ impl OpenError {
     /// The reason as a metric's label.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Truncated => "unsealed",
+            Self::Truncated => "too_short",
             Self::UnknownKey => "unknown_key",
             Self::Forged => "forged",
             Self::Replayed => "replayed",

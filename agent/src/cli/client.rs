@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use kerf_api::v1::kerf_client::KerfClient;
+use kerf_api::v1::keyring_client::KeyringClient;
 use tokio::net::UnixStream;
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
@@ -32,8 +33,20 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Connects to kerfd for what concerns the keys of gossip.
+    pub async fn connect_keyring(&self) -> Result<KeyringClient<Channel>, Failure> {
+        Ok(KeyringClient::new(channel(&self.socket).await?))
+    }
+}
+
 /// Connects to the kerfd that listens on a socket.
 pub async fn connect(socket: &Path) -> Result<Client, Failure> {
+    let channel = channel(socket).await?;
+    Ok(KerfClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT))
+}
+
+async fn channel(socket: &Path) -> Result<Channel, Failure> {
     // The first connection is made here and not in the channel, which would hide why it failed.
     let first = UnixStream::connect(socket).await;
     let first = first.map_err(|source| Failure::Unreachable {
@@ -55,11 +68,10 @@ pub async fn connect(socket: &Path) -> Result<Client, Failure> {
     let channel = Endpoint::from_static(AUTHORITY)
         .connect_with_connector(connector)
         .await;
-    let channel = channel.map_err(|source| Failure::Foreign {
+    channel.map_err(|source| Failure::Foreign {
         socket: socket.into(),
         source,
-    })?;
-    Ok(KerfClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT))
+    })
 }
 
 /// A request that kerfd may answer so many milliseconds later than an ordinary one.

@@ -40,6 +40,9 @@ pub enum Failure {
         /// Which, and why.
         why: &'static str,
     },
+    /// A key could not be made.
+    #[error("cannot make a key")]
+    Key(#[source] Box<crate::peers::keyring::KeysError>),
     /// Nobody answers on the socket.
     #[error("cannot reach kerfd on {}", socket.display())]
     Unreachable {

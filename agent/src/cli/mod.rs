@@ -30,6 +30,7 @@ mod history;
 pub mod input;
 mod inventory;
 mod jobs;
+mod keyring;
 pub mod layout;
 mod lease;
 mod logs;
@@ -155,6 +156,9 @@ enum Verb {
     /// vGPUs: shares of GPUs for virtual machines
     #[command(subcommand)]
     Vgpu(vgpu::Verb),
+    /// The keys that the fleet's gossip is sealed with
+    #[command(subcommand)]
+    Keyring(keyring::Verb),
     /// What has happened on this host
     Events(events::Args),
     /// kerfd's configuration
@@ -295,6 +299,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Cdi(verb) => cdi::run(&verb, context).await,
         Verb::Maintenance(verb) => maintenance::run(&verb, context).await,
         Verb::Vgpu(verb) => vgpu::run(&verb, context).await,
+        Verb::Keyring(verb) => keyring::run(&verb, context).await,
         Verb::Events(args) => events::run(&args, context).await,
         Verb::Config(verb) => config::run(&verb, context).await,
         Verb::Setup(verb) => setup::run(&verb, context),

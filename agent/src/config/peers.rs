@@ -37,6 +37,8 @@ pub struct Peers {
     /// Whether a number of a user means the same person on all hosts of the fleet. Otherwise jobs of other hosts run
     /// as nobody.
     pub same_users: bool,
+    /// Whether hosts meet without certificates. It stands in no file.
+    pub insecure_dev: bool,
     /// What they call this host; `None` where it runs alone.
     pub name: Option<HostName>,
 }
@@ -128,6 +130,7 @@ impl PeersTable {
             join,
             cluster,
             same_users: self.same_users.unwrap_or(false),
+            insecure_dev: false,
             name,
         })
     }

@@ -111,6 +111,7 @@ impl Args {
         let kernel_name = nix::unistd::gethostname().context("the host has no name")?;
         let mut config = file.resolve(&programs, &kernel_name.to_string_lossy())?;
         config.peers.permit(self.insecure_dev)?;
+        config.peers.insecure_dev = self.insecure_dev;
         if let Some(machine) = &self.simulate {
             self.lead_to_machine(machine, &mut config);
         }

@@ -276,6 +276,7 @@ impl Daemon {
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hangup.recv() => {
                     let config = &self.in_force;
+                    reload::keys(self.work.peers.as_ref(), &self.events);
                     reload::reload(&self.args, &self.host, &self.work.jobs, &self.events, config).await;
                 }
             }

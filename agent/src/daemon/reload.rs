@@ -9,6 +9,7 @@ use crate::config::{Config, Driver};
 use crate::events::Events;
 use crate::host::{Command, HostHandle};
 use crate::jobs::Jobs;
+use crate::peers::Peers;
 use crate::rpc::LoadedConfig;
 
 /// Reads the configuration again and hands it to those who can change while they run.
@@ -44,6 +45,20 @@ pub async fn reload(
         format!("taken, except what needs a restart: {}", waiting.join(", "))
     };
     tracing::info!(result = %text, "configuration reloaded");
+    events.add("config", "reload", &text);
+}
+
+/// Takes the keys of gossip that the file has now. One that cannot be read leaves those in force that were.
+pub fn keys(peers: Option<&Peers>, events: &Events) {
+    let Some(keys) = peers.and_then(Peers::keys) else {
+        return;
+    };
+    let text = match keys.reread() {
+        Ok(false) => return,
+        Ok(true) => "keyring taken".to_owned(),
+        Err(error) => format!("keyring not taken: {}", crate::errors::chain(&error)),
+    };
+    tracing::info!(result = %text, "keyring read again");
     events.add("config", "reload", &text);
 }
 

@@ -16,6 +16,7 @@ use crate::host::{Command, HostHandle};
 use crate::jobs::{self, Jobs};
 use crate::launcher::Launcher;
 use crate::members::{self, Members};
+use crate::peers::keyring::Keys;
 use crate::peers::{self, Event, Me, Peers, PeersError};
 use crate::problems::Problems;
 use crate::process::workers::Processes;
@@ -64,9 +65,10 @@ pub async fn meet(
     metrics: Arc<SelfMetrics>,
 ) -> Result<Met, PeersError> {
     let settings = peers::Settings::of(&config.peers);
-    let Some((settings, name)) = settings.zip(config.peers.name.clone()) else {
+    let Some((mut settings, name)) = settings.zip(config.peers.name.clone()) else {
         return Ok(None);
     };
+    settings.keys = Keys::open(&config.paths.state_dir)?;
     let me = Me {
         host: identity.host,
         name,

@@ -26,6 +26,9 @@ pub enum PeersError {
         #[source]
         source: std::io::Error,
     },
+    /// The keys of gossip are there and cannot be used.
+    #[error("gossip cannot be sealed")]
+    Keys(#[from] super::keyring::KeyringFileError),
     /// Nobody could send to the address that peers would be told.
     #[error("{address} is no address that a peer could send to; set peers.advertise")]
     NoAddress {

@@ -11,14 +11,17 @@
 //! It owns the sockets, the clock of the membership core and the queues. It never decides what a message means,
 //! and never waits for a peer: each has its own queue, connection and deadline, so a silent one holds up nobody.
 //!
-//! Nothing here is encrypted or authenticated: [`start`] says so loudly. Whoever reaches the port can speak in
-//! any host's name, from that host's IP address. What a peer says is bounded and checked all the same.
+//! With a keyring gossip is sealed. Calls are neither encrypted nor authenticated, nor is gossip without a keyring:
+//! [`start`] says so loudly. Whoever reaches the port can then speak in any host's name, from that host's IP address.
+//! What a peer says is bounded and checked all the same.
 
 mod connection;
 mod driver;
 mod error;
+mod flood;
 mod handle;
 mod join;
+pub mod keyring;
 mod lines;
 mod link;
 mod problems;
@@ -81,10 +84,14 @@ async fn start_with(
     let (commands, asked) = mpsc::channel(COMMANDS);
     let (payload, published) = watch::channel(None);
     let local = sockets::source(bound.ip(), address.ip()).await;
-    let shared = Arc::new(Shared::new(me, address, local, sender, events, metrics));
+    let mut shared = Shared::new(me, address, local, sender, events, metrics);
+    shared.keys = settings.keys;
+    shared.keys_may_travel = settings.insecure_dev;
+    let shared = Arc::new(shared);
     tracing::warn!(
         address = %address,
         peer.id = %shared.me.host,
+        gossip_sealed = shared.keys.is_some(),
         "peers are neither encrypted nor authenticated: whoever reaches the port speaks in any host's name"
     );
     let core = driver::core(&shared, settings.cluster, u64::from_le_bytes(seed));

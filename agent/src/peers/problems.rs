@@ -21,9 +21,13 @@ pub(super) fn list(shared: &Shared) -> Vec<(String, Degraded)> {
 
 /// There is no other way yet, and nobody shall overlook it.
 fn plain(shared: &Shared) -> Degraded {
+    let what = match &shared.keys {
+        Some(_) => "gossip is sealed, and calls are neither encrypted nor authenticated",
+        None => "neither encrypted nor authenticated",
+    };
     Degraded {
         why: format!(
-            "neither encrypted nor authenticated (--insecure-dev): whoever reaches {} can speak in any host's name",
+            "{what} (--insecure-dev): whoever reaches {} can speak in any host's name",
             shared.address
         ),
         hint: "keep that port from everybody else, or start kerfd without --peers".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kerf_membership::{ClusterId, Incarnation};
 use kerf_types::peer::Tag;
@@ -9,10 +10,11 @@ use kerf_types::{HostId, HostName};
 use tokio::sync::watch;
 
 use super::PeersError;
+use super::keyring::Keys;
 use crate::config;
 
 /// Where and with whom to meet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Address of both sockets, UDP and TCP; with port 0 they take one that is free.
     pub listen: SocketAddr,
@@ -22,6 +24,10 @@ pub struct Settings {
     pub join: Vec<String>,
     /// The fleet.
     pub cluster: ClusterId,
+    /// The keys that gossip is sealed with; `None` where it is not.
+    pub keys: Option<Arc<Keys>>,
+    /// Whether somebody has said that connections which prove nothing are enough, also for keys.
+    pub insecure_dev: bool,
 }
 
 /// This host as its peers know it.
@@ -52,6 +58,8 @@ impl Settings {
             advertise: peers.advertise,
             join: peers.join.clone(),
             cluster: peers.cluster_id(),
+            keys: None,
+            insecure_dev: peers.insecure_dev,
         })
     }
 

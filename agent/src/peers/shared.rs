@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
+use super::keyring::Keys;
 use super::lines::Lines;
 use super::link::Links;
 use super::roster::{self, Peer};
@@ -50,6 +51,10 @@ pub(super) struct Shared {
     pub unresolved: Mutex<BTreeMap<String, String>>,
     /// All hosts to join.
     pub seeds: Mutex<Vec<String>>,
+    /// The keys that gossip is sealed with; `None` where it is not.
+    pub keys: Option<Arc<Keys>>,
+    /// Whether connections to peers are fit for keys.
+    pub keys_may_travel: bool,
     /// Ends everything.
     pub stop: CancellationToken,
 }
@@ -78,6 +83,8 @@ impl Shared {
             clashes: Mutex::default(),
             unresolved: Mutex::default(),
             seeds: Mutex::default(),
+            keys: None,
+            keys_may_travel: false,
             stop: CancellationToken::new(),
         }
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
 use tokio::net::{TcpListener, UdpSocket};
 
 use super::PeersError;
@@ -12,6 +14,20 @@ const TRIES: usize = 16;
 
 /// Longest datagram that is read whole: more than any of ours, so that a longer one is seen to be too long.
 const READ_LIMIT: usize = 2_048;
+
+/// Bytes that the kernel is asked to keep of what was not read yet. The default of some 200 KiB holds a hundred long
+/// datagrams, two milliseconds of a flood, and probes among them would be lost. What the system does not allow is less.
+const UNREAD: usize = 4 << 20;
+
+/// Where datagrams are read into.
+#[derive(Debug)]
+pub(super) struct Buffer(Box<[u8; READ_LIMIT]>);
+
+impl Buffer {
+    pub fn new() -> Self {
+        Self(Box::new([0; READ_LIMIT]))
+    }
+}
 
 /// Binds both. With port 0 the kernel chooses one for TCP, which somebody may have for UDP.
 pub(super) async fn bind(listen: SocketAddr) -> Result<(TcpListener, Wire), PeersError> {
@@ -25,10 +41,22 @@ pub(super) async fn bind(listen: SocketAddr) -> Result<(TcpListener, Wire), Peer
         let address = listener.local_addr().map_err(tcp)?;
         tries -= 1;
         match UdpSocket::bind(address).await {
-            Ok(socket) => return Ok((listener, Wire { socket, address })),
+            Ok(socket) => {
+                keep_unread(&socket);
+                return Ok((listener, Wire { socket, address }));
+            }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             Err(source) => return Err(PeersError::Udp { address, source }),
         }
+    }
+}
+
+/// Root may ask for more than others.
+fn keep_unread(socket: &UdpSocket) {
+    let asked =
+        setsockopt(socket, RcvBufForce, &UNREAD).or_else(|_| setsockopt(socket, RcvBuf, &UNREAD));
+    if let Err(error) = asked {
+        tracing::debug!(%error, "no more room for gossip that was not read yet");
     }
 }
 
@@ -61,11 +89,10 @@ impl Wire {
     }
 
     /// The next datagram, if there is one. What is longer than anything of ours is cut.
-    pub fn receive(&self) -> io::Result<(SocketAddr, Vec<u8>)> {
-        let mut buffer = [0; READ_LIMIT];
-        let (count, from) = self.socket.try_recv_from(&mut buffer)?;
+    pub fn receive<'a>(&self, buffer: &'a mut Buffer) -> io::Result<(SocketAddr, &'a [u8])> {
+        let (count, from) = self.socket.try_recv_from(buffer.0.as_mut_slice())?;
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
-        Ok((from, buffer.get(..count).unwrap_or(&buffer).to_vec()))
+        Ok((from, buffer.0.get(..count).unwrap_or(buffer.0.as_slice())))
     }
 
     /// Sends without waiting. Gossip forgives a lost datagram and does not forgive a late one.

@@ -6,6 +6,7 @@ mod devices;
 mod documents;
 mod imports;
 mod jobs;
+mod keyring;
 mod layouts;
 mod leases;
 mod maintenance;

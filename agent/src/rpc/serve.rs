@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use kerf_api::v1::kerf_server::KerfServer;
+use kerf_api::v1::keyring_server::KeyringServer;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 
@@ -17,11 +18,13 @@ pub async fn serve(
     service: Service,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
+    let keyring = KeyringServer::new(service.clone());
     let server = KerfServer::new(service)
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
     tonic::transport::Server::builder()
         .add_service(server)
+        .add_service(keyring)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
         .await
 }

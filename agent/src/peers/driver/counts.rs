@@ -27,6 +27,13 @@ impl Counts {
             let more = count.saturating_sub(before);
             metrics.peer_drops.add([reason.label()], more);
         }
+        for (reason, count) in &now.records_unproven {
+            let before = told.records_unproven.get(reason).copied().unwrap_or(0);
+            let more = count.saturating_sub(before);
+            metrics.peer_records_refused.add([reason.label()], more);
+        }
+        let unsealed = now.unsealed.saturating_sub(told.unsealed);
+        metrics.peer_drops.add(["unsealed"], unsealed);
         self.told = now.clone();
     }
 }

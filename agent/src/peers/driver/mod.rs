@@ -15,12 +15,14 @@ use std::time::Duration;
 use kerf_membership::{
     Answer, ClusterId, Config, Core, Identity, Input, Life, Moment, Payload, Security, Wanted,
 };
+use kerf_seal::AeadSealer;
 use kerf_types::HostId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::flood::Flood;
 use super::shared::Shared;
-use super::sockets::Wire;
+use super::sockets::{Buffer, Wire};
 use super::{Event, PeersError};
 use crate::process::boot_ms;
 use counts::Counts;
@@ -65,7 +67,11 @@ pub(in crate::peers) fn core(shared: &Shared, cluster: ClusterId, seed: u64) -> 
             renewal: 0,
         },
     };
-    let config = Config::new(cluster, Security::InsecurePlain);
+    let security = match &shared.keys {
+        Some(keys) => Security::Sealed(Box::new(AeadSealer::new(keys.handle()))),
+        None => Security::InsecurePlain,
+    };
+    let config = Config::new(cluster, security);
     Core::new(config, me, seed, Moment(boot_ms()))
 }
 
@@ -76,6 +82,8 @@ type Pulled = (HostId, Result<Answer, PeersError>);
 pub(in crate::peers) struct Driver {
     core: Core,
     wire: Wire,
+    buffer: Buffer,
+    flood: Flood,
     shared: Arc<Shared>,
     commands: mpsc::Receiver<Command>,
     published: watch::Receiver<Option<Payload>>,
@@ -100,6 +108,8 @@ impl Driver {
         Self {
             core,
             wire,
+            buffer: Buffer::new(),
+            flood: Flood::default(),
             shared,
             commands,
             published,
@@ -193,11 +203,22 @@ impl Driver {
         if let Err(error) = ready {
             tracing::warn!(%error, "gossip cannot be received");
         }
+        let now = boot_ms();
+        let mut flooded = 0;
         for _ in 0..DATAGRAMS {
-            match self.wire.receive() {
-                Ok((from, bytes)) => self.step(Input::Datagram { from, bytes }),
-                Err(_) => return,
+            let Ok((from, bytes)) = self.wire.receive(&mut self.buffer) else {
+                break;
+            };
+            if self.flood.admits(from, now) {
+                let bytes = bytes.to_vec();
+                self.step(Input::Datagram { from, bytes });
+            } else {
+                flooded += 1;
             }
+        }
+        if flooded > 0 {
+            self.shared.metrics.peer_datagrams.add(["in"], flooded);
+            self.shared.metrics.peer_drops.add(["flood"], flooded);
         }
     }
 

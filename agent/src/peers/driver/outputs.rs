@@ -139,6 +139,9 @@ impl Driver {
             let count = peers.iter().filter(|peer| peer.state == state).count();
             self.shared.metrics.peers.set([label], count);
         }
+        let living = peers.iter().filter(|peer| peer.is_living());
+        let living = living.map(|peer| peer.identity.gossip).collect();
+        self.flood.set_members(living);
         self.counts.add(&self.core, &self.shared.metrics);
         self.shared.roster.send_replace(Arc::new(peers));
     }

@@ -4,6 +4,7 @@
 //! the IP address that this member tells the fleet. That keeps mistakes out and a forger on the same network in.
 //! A call for members and records is answered for anybody: who joins is no member yet.
 
+mod keys;
 pub(super) mod logs;
 mod records;
 
@@ -20,6 +21,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
+use zeroize::Zeroizing;
 
 use super::connection;
 use super::driver::Command;
@@ -194,5 +196,40 @@ impl Rpc for Service {
         let from = self.caller(&request, &body.from)?;
         let chunks = self.logs(from, request.into_inner())?;
         Ok(Response::new(chunks))
+    }
+
+    async fn list_keys(
+        &self,
+        request: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::Keys>, Status> {
+        let keys = self.keys_for(&request, request.get_ref().head.as_ref())?;
+        Ok(Response::new(keys::shown(&keys)))
+    }
+
+    async fn install_key(
+        &self,
+        request: Request<v1::InstallKeyRequest>,
+    ) -> Result<Response<v1::Keys>, Status> {
+        let keys = self.keys_for(&request, request.get_ref().head.as_ref())?;
+        let key = Zeroizing::new(request.into_inner().key);
+        self.take_key(&keys, &key).await.map(Response::new)
+    }
+
+    async fn use_key(
+        &self,
+        request: Request<v1::KeyRequest>,
+    ) -> Result<Response<v1::Keys>, Status> {
+        let keys = self.keys_for(&request, request.get_ref().head.as_ref())?;
+        let id = request.get_ref().id;
+        self.turn_to_key(&keys, id).await.map(Response::new)
+    }
+
+    async fn remove_key(
+        &self,
+        request: Request<v1::KeyRequest>,
+    ) -> Result<Response<v1::Keys>, Status> {
+        let keys = self.keys_for(&request, request.get_ref().head.as_ref())?;
+        let id = request.get_ref().id;
+        self.drop_key(&keys, id).await.map(Response::new)
     }
 }

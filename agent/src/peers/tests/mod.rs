@@ -4,6 +4,7 @@ mod bounds;
 mod exchange;
 mod fleet;
 mod hostile;
+mod keys;
 mod logs;
 mod pulls;
 mod silent;
@@ -54,6 +55,8 @@ fn settings(join: Vec<String>) -> Settings {
         advertise: None,
         join,
         cluster: CLUSTER,
+        keys: None,
+        insecure_dev: true,
     }
 }
 

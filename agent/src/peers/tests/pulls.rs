@@ -70,6 +70,28 @@ impl Rpc for Liar {
     ) -> Result<Response<Self::ReadLogsStream>, Status> {
         Err(Status::unimplemented("not asked for"))
     }
+
+    async fn list_keys(
+        &self,
+        _: Request<v1::ListKeysRequest>,
+    ) -> Result<Response<v1::Keys>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn install_key(
+        &self,
+        _: Request<v1::InstallKeyRequest>,
+    ) -> Result<Response<v1::Keys>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn use_key(&self, _: Request<v1::KeyRequest>) -> Result<Response<v1::Keys>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
+
+    async fn remove_key(&self, _: Request<v1::KeyRequest>) -> Result<Response<v1::Keys>, Status> {
+        Err(Status::unimplemented("not asked for"))
+    }
 }
 
 /// What a host makes of such an answer.
