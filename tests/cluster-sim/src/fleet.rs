@@ -46,6 +46,8 @@ pub struct Setup {
 pub enum Sealing {
     /// A stand-in that costs little, so that a thousand hosts run in seconds; records are not signed.
     Keyed,
+    /// The same stand-in, with records that are signed as kerfd's are.
+    KeyedAndSigned,
     /// What kerfd has: ChaCha20-Poly1305 by a keyring, and every record signed.
     Real,
 }
@@ -152,6 +154,11 @@ impl<F: Faults> Fleet<F> {
         };
         let mut config = match self.setup.sealing {
             Sealing::Keyed => Config::new(Self::CLUSTER, Security::Sealed(Box::new(Self::SEALER))),
+            Sealing::KeyedAndSigned => {
+                let mut config = self.keys.config(host, me.host);
+                config.security = Security::Sealed(Box::new(Self::SEALER));
+                config
+            }
             Sealing::Real => self.keys.config(host, me.host),
         };
         config.timing = self.setup.timing.clone();

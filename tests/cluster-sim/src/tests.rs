@@ -99,11 +99,7 @@ fn sealed_and_signed_fleets_agree_within_the_size_of_a_datagram() {
 fn a_rotation_makes_nobody_look_dead() {
     let mut setup = Setup::new(12, 4);
     setup.sealing = Sealing::Real;
-    let mut fleet = Fleet::<NoFaults>::new(setup);
-    for host in 0..12 {
-        fleet.start(host, &[0, 1]);
-    }
-    fleet.must_converge(60 * SECOND);
+    let mut fleet = fleet_of::<NoFaults>(setup);
     let (old, new) = (Keys::first(), Key::new([2; 32]));
     let phases: [&dyn Fn(&mut Keyring); 3] = [
         &|keyring| assert_eq!(keyring.install(new.clone()), Ok(true)),
@@ -135,8 +131,14 @@ fn a_rotation_makes_nobody_look_dead() {
 
 /// Twelve hosts that have agreed.
 fn quiet_fleet<F: Faults>() -> Fleet<F> {
-    let mut fleet = Fleet::new(Setup::new(12, 4));
-    for host in 0..12 {
+    fleet_of(Setup::new(12, 4))
+}
+
+/// Hosts that have agreed.
+fn fleet_of<F: Faults>(setup: Setup) -> Fleet<F> {
+    let hosts = setup.hosts;
+    let mut fleet = Fleet::new(setup);
+    for host in 0..hosts {
         fleet.start(host, &[0, 1]);
     }
     fleet.must_converge(60 * SECOND);

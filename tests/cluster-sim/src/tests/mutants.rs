@@ -3,9 +3,9 @@
 use kerf_membership::wire::{Delta, Header, Message};
 use kerf_membership::{Aged, Faults, Payload, Proof, Record, Sealer, Stamp};
 
-use super::quiet_fleet;
+use super::{fleet_of, quiet_fleet};
 use crate::scenario::Scenario;
-use crate::{Fleet, SECOND, Setup};
+use crate::{Fleet, HostIndex, SECOND, Sealing, Setup};
 
 macro_rules! fault {
     ($name:ident, $fault:ident) => {
@@ -22,6 +22,7 @@ fault!(NoAntiEntropy, NO_ANTI_ENTROPY);
 fault!(NoRenewal, NO_RENEWAL);
 fault!(NoSecondChance, NO_SECOND_CHANCE);
 fault!(NoSizeLimit, NO_SIZE_LIMIT);
+fault!(UnprovenRecords, UNPROVEN_RECORDS);
 
 #[track_caller]
 fn caught<F: Faults>(scenario: Scenario, hosts: usize, what: &str) {
@@ -60,7 +61,11 @@ fn datagrams_without_limit_are_noticed() {
 
 /// A member lies about host 1's own record; with the fault host 1 believes it and the fleet follows.
 fn forged<F: Faults>() -> Fleet<F> {
-    let mut fleet = quiet_fleet::<F>();
+    forged_to(quiet_fleet::<F>(), 1)
+}
+
+/// A member lies to `to` about host 1's record.
+fn forged_to<F: Faults>(mut fleet: Fleet<F>, to: HostIndex) -> Fleet<F> {
     let me = |host: usize| fleet.world.node(host).expect("it runs").core().me().clone();
     let (liar, victim) = (me(2), me(1));
     let record = Record {
@@ -88,7 +93,7 @@ fn forged<F: Faults>() -> Fleet<F> {
         .seal(&sender, &header, &body, &mut bytes);
     sealed.expect("it never fails");
     let (at, from) = (fleet.world.truth.now + 1_500, fleet.address(2));
-    fleet.inject(at, from, 1, bytes);
+    fleet.inject(at, from, to, bytes);
     fleet.run_for(20 * SECOND);
     fleet
 }
@@ -111,4 +116,28 @@ fn a_core_that_takes_its_record_from_others_is_noticed() {
             .any(|v| v.what.contains(what))
     };
     assert!(told("never wrote"), "{:?}", fleet.watch.violations());
+}
+
+/// A member lies to a third host about another's record, in a fleet whose records are signed.
+fn relayed<F: Faults>() -> Fleet<F> {
+    let mut setup = Setup::new(12, 4);
+    setup.sealing = Sealing::KeyedAndSigned;
+    forged_to(fleet_of::<F>(setup), 3)
+}
+
+#[test]
+fn a_record_that_another_member_made_goes_nowhere() {
+    let fleet = relayed::<kerf_membership::NoFaults>();
+    assert_eq!(fleet.watch.violations(), []);
+    assert_eq!(fleet.disagreement(), None);
+    let stats = fleet.world.node(3).expect("it runs").core().stats().clone();
+    let unproven: u64 = stats.records_unproven.values().sum();
+    assert_eq!(unproven, 1, "it came, and was looked at");
+}
+
+#[test]
+fn a_core_that_takes_unsigned_records_is_noticed() {
+    let fleet = relayed::<UnprovenRecords>();
+    let mut told = fleet.watch.violations().iter();
+    assert!(told.any(|v| v.what.contains("never wrote")));
 }
