@@ -17,6 +17,7 @@ mod names;
 mod nccl;
 mod nri;
 mod rows;
+mod sealed;
 mod spec;
 mod tree;
 
@@ -30,6 +31,7 @@ pub use names::{ask, identifiers, profile_name};
 pub use nccl::nccl_xml;
 pub use nri::nri_frames;
 pub use rows::{sharing_record, store_rows};
+pub use sealed::{keyring, sealed_datagram};
 pub use spec::{launch_reply, oci_spec};
 pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
 
@@ -37,7 +39,7 @@ pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzzer, of its folder of seeds and of its findings.
-pub const TARGETS: [(&str, Property); 20] = [
+pub const TARGETS: [(&str, Property); 22] = [
     ("amd_tree", amd_tree),
     ("ask", ask),
     ("batch_lines", batch_lines),
@@ -46,6 +48,7 @@ pub const TARGETS: [(&str, Property); 20] = [
     ("identifiers", identifiers),
     ("job_spec", job_spec),
     ("kerfd_config", kerfd_config),
+    ("keyring", keyring),
     ("launch_reply", launch_reply),
     ("layout", layout),
     ("mig_parted", mig_parted),
@@ -54,6 +57,7 @@ pub const TARGETS: [(&str, Property); 20] = [
     ("nri_frames", nri_frames),
     ("oci_spec", oci_spec),
     ("profile_name", profile_name),
+    ("sealed_datagram", sealed_datagram),
     ("sharing_record", sharing_record),
     ("store_rows", store_rows),
     ("sysfs_tree", sysfs_tree),
