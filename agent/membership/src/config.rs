@@ -3,7 +3,7 @@
 use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::Duration;
 
-use crate::wire::{HEADER_BYTES, MAX_DATAGRAM};
+use crate::wire::{HEADER_BYTES, MAX_DATAGRAM, VERSION};
 use crate::{ClusterId, Security, Vouching};
 
 /// Configuration of a core.
@@ -19,6 +19,9 @@ pub struct Config {
     pub timing: Timing,
     /// Most hosts that are kept in mind. A host beyond them is refused, so that a liar cannot fill memory.
     pub max_hosts: usize,
+    /// Newest layout of datagrams that this host reads and writes. Lower than [`VERSION`] it speaks as an earlier
+    /// release does.
+    pub newest_version: u8,
 }
 
 impl Config {
@@ -30,6 +33,7 @@ impl Config {
             vouching: Vouching::default(),
             timing: Timing::default(),
             max_hosts: 10_000,
+            newest_version: VERSION,
         }
     }
 }
@@ -45,8 +49,11 @@ pub struct Timing {
     /// How many others are asked. With a fifth of all datagrams lost, one probe in forty fails with five of
     /// them and one in fourteen with three.
     pub indirect_probes: u8,
-    /// How long a suspect has to say that it lives. Longer forgives more loss and sees a failure later.
+    /// How long a suspect has to say that it lives when several others got no answer from it either. Longer
+    /// forgives more loss and sees a failure later.
     pub suspicion_ms: u64,
+    /// How long it has while one host alone got none.
+    pub lone_suspicion_ms: u64,
     /// How often an update is passed on by each host that hears it.
     pub transmissions: u8,
     /// Time between two rounds of anti-entropy.
@@ -74,6 +81,7 @@ impl Default for Timing {
             probe_rtt_ms: 300,
             indirect_probes: 5,
             suspicion_ms: 4_000,
+            lone_suspicion_ms: 6_000,
             transmissions: 12,
             round_ms: 1_000,
             round_peers: 2,

@@ -19,6 +19,10 @@ pub trait Faults {
     const NO_RENEWAL: bool = false;
     /// A suspect is not told of the suspicion, and is declared down although it was heard since.
     const NO_SECOND_CHANCE: bool = false;
+    /// A host never doubts itself: who does not hear declares those down that it did not hear.
+    const NO_LOCAL_HEALTH: bool = false;
+    /// That an operator had a host forgotten stays with the host that was told.
+    const NO_TOMBSTONES: bool = false;
     /// Deltas take no notice of the size of a datagram.
     const NO_SIZE_LIMIT: bool = false;
 }

@@ -43,7 +43,7 @@ pub mod vouch;
 pub mod wire;
 
 pub use config::{Config, Timing};
-pub use core::Core;
+pub use core::{Core, ForgetError};
 pub use faults::{Faults, NoFaults};
 pub use identity::{ClusterId, Identity, Incarnation, Life};
 pub use message::{Change, Input, Member, Output, State};

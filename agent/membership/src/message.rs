@@ -32,6 +32,8 @@ pub enum Input {
         /// The peer that was asked.
         from: HostId,
     },
+    /// An operator removes a host that is gone for good; [`crate::Core::may_forget`] says before whether it may be.
+    Forget(HostId),
     /// Say goodbye. The core is silent from here on.
     Leave,
     /// The time of [`crate::Core::next_wakeup`] has come.

@@ -4,12 +4,15 @@ use foca::State;
 use kerf_types::HostId;
 
 use crate::wire::{
-    Known, MIN_KNOWN, MIN_MEMBER, MIN_RECORD, Malformed, Peer, Reader, VERSION, Write, parts,
+    Known, MIN_KNOWN, MIN_MEMBER, MIN_RECORD, Malformed, Peer, Reader, Write, parts,
 };
 use crate::{Aged, Identity};
 
 /// Most hosts that one question names. The rest is asked for in the next round.
 pub const MAX_WANTED: usize = 512;
+
+/// The layout of an answer.
+const VERSION: u8 = 1;
 
 /// The question of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]

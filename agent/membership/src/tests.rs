@@ -6,9 +6,12 @@
     reason = "a test that indexes wrongly fails, as it should"
 )]
 
+mod forget;
+mod health;
 mod hostile;
 mod lives;
 mod records;
+mod releases;
 mod vouched;
 mod wire;
 mod world;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use kerf_types::HostId;
 
+use crate::wire::Silent;
 use crate::{Identity, Moment};
 
 /// Something to do at a moment.
@@ -19,6 +20,10 @@ pub(crate) enum Task {
     Join,
     /// Tell a suspect again that it is suspected; with the number of times that are left.
     Notice(HostId, u8),
+    /// Tell who had us probe somebody that no answer came.
+    Silent(HostId, Silent),
+    /// Pass on who confirmed a suspicion, and who is forgotten.
+    News,
     /// Forget a host that is gone since this moment.
     Forget(HostId, Moment),
     /// A pull has had its time.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kerf_types::{HostId, HostName};
 
 use crate::record::Stored;
-use crate::wire::Known;
+use crate::wire::{Known, OLDEST_VERSION};
 use crate::{Change, Identity, Moment, State};
 
 /// One other host.
@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     pub since: Moment,
     /// When a datagram of this life last came from it directly.
     pub heard: Option<Moment>,
+    /// The newest layout that it reads, as its datagrams say.
+    pub reads: u8,
     pub record: Option<Stored>,
 }
 
@@ -87,6 +89,7 @@ impl View {
                 state: State::Alive,
                 since: now,
                 heard: None,
+                reads: OLDEST_VERSION,
                 record: None,
             };
             self.hosts.insert(identity.host, entry);
@@ -151,6 +154,12 @@ impl View {
         is_due && self.hosts.remove(&host).is_some()
     }
 
+    /// Removes a host that is gone, whenever that was.
+    pub fn remove_gone(&mut self, host: HostId) -> bool {
+        let is_gone = self.get(host).is_some_and(|entry| !entry.is_active());
+        is_gone && self.hosts.remove(&host).is_some()
+    }
+
     /// Notes that a living host carries a name. Returns all that carry it, if it is new among several.
     pub fn carry_name(&mut self, name: &HostName, host: HostId) -> Option<Vec<HostId>> {
         let hosts = self.names.entry(name.clone()).or_default();
@@ -178,6 +187,7 @@ impl Entry {
     fn take_identity(&mut self, identity: &Identity) {
         if self.identity.life != identity.life {
             self.heard = None;
+            self.reads = OLDEST_VERSION;
         }
         self.identity = identity.clone();
     }

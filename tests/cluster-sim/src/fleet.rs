@@ -192,7 +192,10 @@ impl<F: Faults> Fleet<F> {
             .node(host)
             .and_then(|node| node.core().own_record());
         if let Some(record) = record {
-            self.watch.published(host, record.stamp, bytes, now, timed);
+            let others = (0..self.world.len()).filter(|other| self.world.truth.runs(*other));
+            let timed_to = timed.then(|| others.count().saturating_sub(1));
+            self.watch
+                .published(host, record.stamp, bytes, now, timed_to);
         }
     }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod fleet;
+pub mod gossip;
 mod keys;
 mod member;
 mod network;

@@ -156,8 +156,9 @@ impl<F: Faults> Node for MemberNode<F> {
     }
 }
 
-/// A sealer for the simulation: eight bytes of a keyed hash over header and body. It stands in for real
-/// sealing, so that datagrams by others are refused at the same place; it is no cryptography.
+/// A sealer for the simulation: eight bytes of a keyed hash over header and body, and zeros up to
+/// [`SEAL_BYTES`]. It stands in for real sealing, so that datagrams by others are refused at the same place and
+/// every byte of it is counted; it is no cryptography.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyedSealer {
     /// Shared by the fleet.
@@ -176,9 +177,12 @@ impl KeyedSealer {
     }
 }
 
+/// What sealing adds to a datagram here: one byte more than kerfd's, [`kerf_seal::OVERHEAD`].
+pub const SEAL_BYTES: usize = kerf_seal::OVERHEAD + 1;
+
 impl Sealer for KeyedSealer {
     fn overhead(&self) -> usize {
-        8
+        SEAL_BYTES
     }
 
     fn seal(
@@ -189,6 +193,7 @@ impl Sealer for KeyedSealer {
         out: &mut Vec<u8>,
     ) -> Result<(), SealError> {
         out.extend_from_slice(body);
+        out.extend_from_slice(&[0; SEAL_BYTES - 8]);
         out.extend_from_slice(&self.tag(header, body));
         Ok(())
     }
@@ -200,8 +205,11 @@ impl Sealer for KeyedSealer {
         sealed: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), OpenError> {
-        let (body, tag) = sealed.split_last_chunk::<8>().ok_or(OpenError::Truncated)?;
-        if *tag != self.tag(header, body) {
+        let (rest, tag) = sealed.split_last_chunk::<8>().ok_or(OpenError::Truncated)?;
+        let (body, zeros) = rest
+            .split_last_chunk::<{ SEAL_BYTES - 8 }>()
+            .ok_or(OpenError::Truncated)?;
+        if *tag != self.tag(header, body) || *zeros != [0; SEAL_BYTES - 8] {
             return Err(OpenError::Forged);
         }
         out.extend_from_slice(body);

@@ -53,6 +53,8 @@ pub struct Network {
     /// The weather for all.
     pub weather: Weather,
     groups: Vec<u32>,
+    /// How many in a thousand of the datagrams to each host are lost on top of the weather.
+    muffled: Vec<u64>,
     deaf: BTreeSet<(HostIndex, HostIndex)>,
     rng: Xoshiro256PlusPlus,
 }
@@ -63,6 +65,7 @@ impl Network {
         Self {
             weather,
             groups: vec![0; hosts],
+            muffled: vec![0; hosts],
             deaf: BTreeSet::new(),
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
         }
@@ -80,9 +83,22 @@ impl Network {
         self.deaf.insert((from, to));
     }
 
+    /// So many in a thousand datagrams to this host are lost, whoever sends them; what it sends is not.
+    pub fn muffle(&mut self, host: HostIndex, in_thousand: u64) {
+        if let Some(muffled) = self.muffled.get_mut(host) {
+            *muffled = in_thousand;
+        }
+    }
+
+    /// Whether a host hears as well as the others.
+    pub fn hears(&self, host: HostIndex) -> bool {
+        self.muffled.get(host).is_none_or(|lost| *lost == 0)
+    }
+
     /// Mends every cut. The weather stays.
     pub fn heal(&mut self) {
         self.groups.fill(0);
+        self.muffled.fill(0);
         self.deaf.clear();
     }
 
@@ -95,6 +111,10 @@ impl Network {
     pub fn datagram(&mut self, from: HostIndex, to: HostIndex) -> Vec<Micros> {
         let weather = self.weather;
         if !self.reaches(from, to) || self.chance(weather.loss) {
+            return Vec::new();
+        }
+        let muffled = self.muffled.get(to).copied().unwrap_or(0);
+        if self.chance(muffled) {
             return Vec::new();
         }
         let copies = if self.chance(weather.doubled) { 2 } else { 1 };

@@ -3,6 +3,7 @@
 use kerf_membership::{Faults, NoFaults};
 use kerf_seal::{Key, Keyring};
 
+use crate::gossip::Gossip;
 use crate::scenario::Scenario;
 use crate::{Fleet, Keys, Report, SECOND, Sealing, Setup};
 
@@ -57,6 +58,53 @@ fn with_a_fifth_of_all_datagrams_lost_nobody_is_called_dead() {
 #[test]
 fn churn_ends_in_agreement() {
     check(Scenario::Churn, 30, |report| report.converged.is_some());
+}
+
+#[test]
+fn the_ill_slander_nobody() {
+    check(Scenario::Slow, 100, |report| report.false_downs == 0);
+}
+
+/// How gossip does with records as long as those of a host with eight GPUs, all cut.
+fn gossip(hosts: usize, updates_per_s: u32, loss: u64) -> Gossip {
+    let mut setup = Setup::new(hosts, 1);
+    setup.record_bytes = 1_200;
+    Gossip {
+        setup,
+        seconds: 20,
+        updates_per_s,
+        loss,
+    }
+}
+
+#[test]
+fn with_twenty_updates_a_second_nobody_has_an_old_record() {
+    let report = gossip(100, 20, 50).run();
+    assert_eq!(report.violations, []);
+    assert_eq!(report.stale_pairs, 0);
+    assert_eq!(report.update_to_all.len(), 400);
+    assert_eq!(report.false_down, 0);
+    assert!(report.max_datagram <= 1_400, "{}", report.max_datagram);
+    let (update, failure) = (report.update(), report.failure());
+    assert!(
+        update.is_some_and(|times| times.p99 <= 5 * SECOND),
+        "{update:?}"
+    );
+    assert!(
+        failure.is_some_and(|times| times.p99 <= 10 * SECOND),
+        "{failure:?}"
+    );
+}
+
+#[test]
+fn idle_traffic_does_not_grow_with_the_fleet() {
+    for hosts in [20, 100] {
+        let report = gossip(hosts, 0, 0).run();
+        assert_eq!(report.violations, []);
+        let bytes = report.bytes_per_s_per_host();
+        assert!(bytes <= 1_300, "{hosts} hosts: {bytes} B/s");
+        assert_eq!(report.update(), None);
+    }
 }
 
 #[test]

@@ -3,14 +3,14 @@
 //! They know what is true (who runs, who published what) and look at hosts from outside. Nothing of the core
 //! is used to judge the core but what it shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use kerf_membership::{Change, Faults, Moment, Stamp, State};
+use kerf_membership::{Change, Faults, Life, Moment, Stamp, State};
 use kerf_types::HostId;
 
 use crate::member::{MemberNode, Note, Packet};
-use crate::node::Carriage;
+use crate::node::{Carriage, Node};
 use crate::world::{HostIndex, Micros, Observer, SECOND, Truth};
 
 /// The largest datagram that is allowed, from the design and not from the code under test.
@@ -18,6 +18,9 @@ const DATAGRAM_LIMIT: usize = 1_400;
 
 /// A host that has run without break for this long cannot rightly be called dead any more.
 const WELL: Micros = 15 * SECOND;
+
+/// A host that has not got a record after this time has an old one.
+const STALE: Micros = 10 * SECOND;
 
 /// Violations that are kept; a broken core would fill memory with more.
 const KEEP: usize = 50;
@@ -43,6 +46,8 @@ impl fmt::Display for Violation {
 struct Probe {
     stamp: Stamp,
     since: Micros,
+    /// Hosts that ran when it was published and have not got it.
+    missing: usize,
 }
 
 /// What was seen of one host.
@@ -68,10 +73,16 @@ pub struct Watch {
     pub excused_until: Micros,
     /// Times that a host was called dead that was well and could be reached.
     pub false_downs: u64,
+    /// The hosts that they befell, each once in each of its lives.
+    pub falsely_down: BTreeSet<(HostIndex, Life)>,
     /// How long after a death each host knew of it.
     pub deaths_seen: Vec<Micros>,
     /// How long after a record was published each host had it.
     pub spread: Vec<Micros>,
+    /// How long after a record was published the last host had it.
+    pub at_all: Vec<Micros>,
+    late_pairs: u64,
+    stream_bytes: u64,
     /// The largest datagram so far.
     pub largest: usize,
     /// Hash over all notes in order: two runs with the same one did the same.
@@ -92,8 +103,12 @@ impl Watch {
             downs_are_violations: true,
             excused_until: 0,
             false_downs: 0,
+            falsely_down: BTreeSet::new(),
             deaths_seen: Vec::new(),
             spread: Vec::new(),
+            at_all: Vec::new(),
+            late_pairs: 0,
+            stream_bytes: 0,
             largest: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             violations: Vec::new(),
@@ -112,19 +127,31 @@ impl Watch {
         }
     }
 
-    /// A host published a record; with `timed`, its way is measured.
+    /// A host published a record; with `timed_to`, its way to so many others is measured.
     pub fn published(
         &mut self,
         host: HostIndex,
         stamp: Stamp,
         payload: &[u8],
         now: Micros,
-        timed: bool,
+        timed_to: Option<usize>,
     ) {
         self.published[host].insert(stamp, payload.to_vec());
-        if timed {
-            self.probes[host].push(Probe { stamp, since: now });
+        if let Some(missing) = timed_to {
+            self.probes[host].push(Probe {
+                stamp,
+                since: now,
+                missing,
+            });
         }
+    }
+
+    /// Pairs of a host and a timed record that it did not have ten seconds after it was published, nor a newer
+    /// one of the same writer.
+    pub fn stale_pairs(&self, now: Micros) -> u64 {
+        let open = self.probes.iter().flatten();
+        let old = open.filter(|probe| now - probe.since >= STALE);
+        self.late_pairs + old.map(|probe| probe.missing as u64).sum::<u64>()
     }
 
     /// A host died for good, or was started and knows nothing again.
@@ -136,6 +163,11 @@ impl Watch {
     pub fn started(&mut self, host: HostIndex) {
         self.died.remove(&host);
         self.seen[host].stamps.clear();
+    }
+
+    /// Bytes that went through streams since the last call, questions and answers.
+    pub fn take_stream_bytes(&mut self) -> u64 {
+        std::mem::take(&mut self.stream_bytes)
     }
 
     /// Bytes and datagrams that all hosts have sent since the last call.
@@ -185,7 +217,13 @@ impl Watch {
         (living != others).then(|| format!("host {host} knows {living} of {others}"))
     }
 
-    fn look_at_down(&mut self, truth: &Truth, host: HostIndex, other: HostIndex) {
+    fn look_at_down(
+        &mut self,
+        truth: &Truth,
+        host: HostIndex,
+        other: HostIndex,
+        life: Option<Life>,
+    ) {
         if let Some(died) = self.died.get(&other) {
             return self.deaths_seen.push(truth.now - died);
         }
@@ -193,6 +231,7 @@ impl Watch {
         let both_well = truth.well_for(host) > WELL && truth.well_for(other) > WELL;
         if reachable && both_well && truth.now > self.excused_until {
             self.false_downs += 1;
+            self.falsely_down.extend(life.map(|life| (other, life)));
             if self.downs_are_violations {
                 self.violate(truth.now, format!("host {host} calls {other} dead"));
             }
@@ -224,17 +263,25 @@ impl Watch {
                 format!("host {host} has a record that {other} never wrote"),
             );
         }
-        for probe in &self.probes[other] {
+        for probe in &mut self.probes[other] {
             if before.is_none_or(|before| before < probe.stamp) && probe.stamp <= record.stamp {
-                self.spread.push(truth.now - probe.since);
+                let taken = truth.now - probe.since;
+                self.spread.push(taken);
+                self.late_pairs += u64::from(taken > STALE);
+                probe.missing = probe.missing.saturating_sub(1);
+                if probe.missing == 0 {
+                    self.at_all.push(taken);
+                }
             }
         }
+        self.probes[other].retain(|probe| probe.missing > 0);
     }
 }
 
 impl<F: Faults> Observer<MemberNode<F>> for Watch {
     fn sent(&mut self, truth: &Truth, from: HostIndex, message: &Packet, carriage: Carriage) {
         let Packet::Datagram(bytes) = message else {
+            self.stream_bytes += MemberNode::<F>::bytes(message) as u64;
             return;
         };
         let seen = &mut self.seen[from];
@@ -253,7 +300,11 @@ impl<F: Faults> Observer<MemberNode<F>> for Watch {
         }
         match note {
             Note::Member(id, Change::Down) => match self.ids.get(&id).copied() {
-                Some(other) => self.look_at_down(truth, host, other),
+                Some(other) => {
+                    let member = node.core().member(id, Moment(0));
+                    let life = member.map(|member| member.identity.life);
+                    self.look_at_down(truth, host, other, life);
+                }
                 None => self.violate(
                     truth.now,
                     format!("host {host} knows a host that never was"),

@@ -43,7 +43,7 @@ impl Truth {
 
     /// How long a host has run without crash or pause.
     pub fn well_for(&self, host: HostIndex) -> Micros {
-        if !self.runs(host) || self.is_paused(host) {
+        if !self.runs(host) || self.is_paused(host) || !self.network.hears(host) {
             return 0;
         }
         let since = self.well_since.get(host).copied().unwrap_or(self.now);
@@ -202,6 +202,12 @@ impl<N: Node> World<N> {
         let until = self.truth.now + time;
         self.truth.paused_until[host] = until;
         self.truth.well_since[host] = until;
+    }
+
+    /// From now on so many in a thousand of the datagrams to a host are lost; with 0 it is well again.
+    pub fn muffle(&mut self, host: HostIndex, in_thousand: u64) {
+        self.truth.network.muffle(host, in_thousand);
+        self.truth.well_since[host] = self.truth.now;
     }
 
     /// Lets a driver act on a node: whatever comes of it is carried out.

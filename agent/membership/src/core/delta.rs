@@ -61,6 +61,23 @@ impl Packer {
         true
     }
 
+    /// Adds a member, and the offer of its record. False when there is no room.
+    pub fn offer(&mut self, member: Option<Peer>, known: Option<Known>) -> bool {
+        let member_bytes = member
+            .as_ref()
+            .map_or(0, |m| length(|w| parts::put_member(w, m)));
+        let offer_bytes = known
+            .as_ref()
+            .map_or(0, |k| length(|w| parts::put_known(w, k)));
+        let Some(left) = self.left.checked_sub(member_bytes + offer_bytes) else {
+            return false;
+        };
+        self.left = left;
+        self.delta.members.extend(member);
+        self.delta.offers.extend(known);
+        true
+    }
+
     /// Adds a want. False when there is no room for it.
     pub fn want(&mut self, host: HostId) -> bool {
         let Some(left) = self.left.checked_sub(16) else {
@@ -87,10 +104,15 @@ impl<F: Faults> Core<F> {
         header.0 <= self.room()
     }
 
-    /// Whether a payload of this length fits in a datagram beside the longest id, stamp and age.
-    pub(super) fn may_fit(&self, payload_bytes: usize) -> bool {
+    /// The most that a record with a payload of this length takes, with its proof where records are signed.
+    pub(crate) fn bytes_of_record(&self, payload_bytes: usize) -> usize {
         const LONGEST_RECORD_HEAD: usize = 16 + 10 + 10 + 1 + 10 + 2 + 1;
-        EMPTY + LONGEST_RECORD_HEAD + payload_bytes + self.voucher.proof_bytes() <= self.room()
+        LONGEST_RECORD_HEAD + payload_bytes + self.voucher.proof_bytes()
+    }
+
+    /// Whether a delta with items of this length together fits in a datagram.
+    pub(super) fn may_fit(&self, bytes: usize) -> bool {
+        EMPTY + bytes <= self.room()
     }
 
     /// Gives all that a peer may lack of a host. Of one that is gone that is the news alone, with its goodbye

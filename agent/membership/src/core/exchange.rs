@@ -36,8 +36,10 @@ const MANY_WANTS: usize = 24;
 struct Difference {
     /// Hosts that the peer lacks, with the stamp that it has.
     give: Vec<(Option<Stamp>, HostId)>,
-    /// Hosts that this one lacks and that fit in a datagram.
+    /// Hosts that this one lacks and that fit in a datagram together.
     want: Vec<HostId>,
+    /// Bytes of those.
+    want_bytes: usize,
     /// Hosts that this one lacks and that do not.
     pull: Vec<HostId>,
 }
@@ -172,10 +174,12 @@ impl<F: Faults> Core<F> {
         for span in &versions.spans {
             self.compare(span, &mut difference);
         }
+        self.remind_of_forgotten(peer, &difference.give, out);
         let Difference {
             mut give,
             mut want,
             mut pull,
+            ..
         } = difference;
         if want.len() > MANY_WANTS {
             pull.append(&mut want);
@@ -225,11 +229,7 @@ impl<F: Faults> Core<F> {
                 continue;
             }
             // Not among the living here: gone in that life, as the peer will be told, or not known at all.
-            let gone = self
-                .view
-                .get(their.host)
-                .is_some_and(|e| e.identity.life >= their.life);
-            if gone {
+            if self.is_gone(their) {
                 difference.give.push((their.stamp, their.host));
             } else {
                 self.lacks(their, difference);
@@ -237,11 +237,20 @@ impl<F: Faults> Core<F> {
         }
     }
 
+    /// Whether a host that a peer holds for living is gone in that life, or was forgotten in it.
+    pub(super) fn is_gone(&self, their: &Known) -> bool {
+        let entry = self.view.get(their.host);
+        let is_dead = entry.is_some_and(|e| !e.is_active() && e.identity.life >= their.life);
+        is_dead || self.is_forgotten_in(their.host, their.life)
+    }
+
     fn lacks(&self, their: &Known, difference: &mut Difference) {
         if their.host == self.me().host {
             return;
         }
-        if self.may_fit(their.payload_bytes) {
+        let bytes = difference.want_bytes + self.bytes_of_record(their.payload_bytes);
+        if self.may_fit(bytes) {
+            difference.want_bytes = bytes;
             difference.want.push(their.host);
         } else {
             difference.pull.push(their.host);

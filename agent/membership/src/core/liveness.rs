@@ -52,11 +52,14 @@ impl<F: Faults> Core<F> {
             return Err(DropReason::Stranger);
         }
         swim.updates = self.believable(swim.updates)?;
+        self.look_at_help(sender.host, &swim.message);
         let mut touched = self.touched(&swim.updates);
         if self.is_suspect(sender.host) {
             touched.push(sender.host);
         }
+        let before = self.swim.refutation;
         let (accepted, outcome) = self.swim.receive(header.sender, header.life, swim);
+        self.look_at_refutation(before);
         self.absorb(outcome, out);
         self.look_at_suspects(&touched, out);
         if accepted {
@@ -104,7 +107,7 @@ impl<F: Faults> Core<F> {
                 if *identity == me {
                     kept.push(member);
                 }
-            } else if self.contradicts(identity) {
+            } else if self.contradicts(identity) || self.is_forgotten(identity) {
                 continue;
             } else if self.is_full_for(identity.host) {
                 self.stats.members_refused += 1;
@@ -144,7 +147,12 @@ impl<F: Faults> Core<F> {
         let Some(timer) = self.last_chance(due, timer, out) else {
             return;
         };
+        let Some(timer) = self.hold_late_probe(due, timer) else {
+            return;
+        };
+        let probes = matches!(&timer, Timer::ProbeRandomMember(_));
         let outcome = self.swim.timer(timer);
+        self.judge_probe(probes, &outcome);
         self.absorb(outcome, out);
     }
 
@@ -164,9 +172,13 @@ impl<F: Faults> Core<F> {
                 self.begin_suspicion(member_id, *incarnation, out);
             }
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            let after_ms = self.scaled(&timer, after_ms);
             self.timers.set(self.now.plus(after_ms), Task::Swim(timer));
         }
         for (to, message) in outcome.messages {
+            if message.message == SwimMessage::Announce && self.is_forgotten(&to) {
+                continue;
+            }
             self.send(to.gossip, &Message::Swim(message), out);
         }
     }
@@ -197,12 +209,16 @@ impl<F: Faults> Core<F> {
         let Some(change) = change else { return };
         if change != Change::Suspect {
             self.suspicions.remove(&host);
+            self.confirms.settle(host);
         }
         if matches!(change, Change::Down | Change::Left) {
             let at = self.now.plus(self.timing.keep_ms);
             self.timers.set(at, Task::Forget(host, self.now));
         }
         out.push(Output::Member { host, change });
+        if matches!(change, Change::Down | Change::Left) {
+            self.forget_if_told(host, out);
+        }
     }
 
     fn look_at_name(&mut self, host: HostId, out: &mut Vec<Output>) {
@@ -225,12 +241,17 @@ impl<F: Faults> Core<F> {
 
     pub(super) fn forget(&mut self, host: HostId, since: Moment, out: &mut Vec<Output>) {
         if self.view.forget(host, since) {
-            for told in self.clashes.values_mut() {
-                told.remove(&host);
-            }
-            self.clashes.retain(|_, told| !told.is_empty());
-            out.push(Output::AgedOut { host });
+            self.forgot(host, out);
         }
+    }
+
+    /// Brings names to what the view has forgotten, and tells of it.
+    pub(super) fn forgot(&mut self, host: HostId, out: &mut Vec<Output>) {
+        for told in self.clashes.values_mut() {
+            told.remove(&host);
+        }
+        self.clashes.retain(|_, told| !told.is_empty());
+        out.push(Output::AgedOut { host });
     }
 
     /// Hosts whose suspicion these members may begin or end.
@@ -247,7 +268,7 @@ impl<F: Faults> Core<F> {
             .collect()
     }
 
-    fn is_suspect(&self, host: HostId) -> bool {
+    pub(super) fn is_suspect(&self, host: HostId) -> bool {
         let entry = self.view.get(host);
         entry.is_some_and(|entry| entry.state == crate::State::Suspect)
     }

@@ -17,12 +17,15 @@ pub(super) const FRESH_MS: u64 = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Datagram,
+    /// In a stream, among the few that were asked for by name.
+    Asked,
+    /// In a stream that brought whatever was new.
     Stream,
 }
 
 impl<F: Faults> Core<F> {
-    /// Keeps a record if it is newer than what is kept. One that came in a datagram is passed on while it is
-    /// fresh; a stream brings many at once, which others get in streams as well.
+    /// Keeps a record if it is newer than what is kept. One that came by itself is passed on while it is fresh, or
+    /// offered where it does not fit in a datagram; a stream that brings many at once others get as well.
     pub(super) fn merge(&mut self, aged: Aged, way: Way, out: &mut Vec<Output>) {
         let (host, stamp) = (aged.record.host, aged.record.stamp);
         if host == self.me().host {
@@ -55,7 +58,7 @@ impl<F: Faults> Core<F> {
             *self.stats.records_unproven.entry(why).or_insert(0) += 1;
             return;
         }
-        let is_fresh = way == Way::Datagram && aged.age_ms < FRESH_MS;
+        let is_fresh = way != Way::Stream && aged.age_ms < FRESH_MS;
         entry.record = Some(Stored::new(aged, self.now));
         self.note_known(host);
         out.push(Output::Record { host });

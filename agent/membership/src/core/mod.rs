@@ -1,12 +1,16 @@
 //! The core: its state, and the way of an input through it.
 //!
 //! Each file of this folder is one part of the protocol, as methods of [`Core`]: `receive` opens datagrams,
-//! `liveness` speaks with SWIM, `suspicion` gives the suspected a second chance, `join` and `leave` are the
+//! `liveness` speaks with SWIM, `health` doubts this host itself, `suspicion` gives the suspected a second chance,
+//! `confirm` counts who else got no answer, `forget` keeps out whom an operator removed, `join` and `leave` are the
 //! ends of a membership, `own` is this host's record, `merge` takes others', `push` spreads what is fresh,
 //! `exchange` and `delta` repair what pushes missed, `pull` asks in streams, `show` answers questions.
 
+mod confirm;
 mod delta;
 mod exchange;
+mod forget;
+mod health;
 mod join;
 mod leave;
 mod liveness;
@@ -18,6 +22,8 @@ mod receive;
 mod send;
 mod show;
 mod suspicion;
+
+pub use forget::ForgetError;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
@@ -31,6 +37,7 @@ use crate::digest::Digest;
 use crate::swim::Swim;
 use crate::timers::{Task, Timers};
 use crate::view::View;
+use crate::wire::{OLDEST_VERSION, VERSION};
 use crate::{
     ClusterId, Config, Faults, Identity, Input, Moment, NoFaults, Output, Sealer, Stats, Voucher,
 };
@@ -67,6 +74,11 @@ pub struct Core<F: Faults = NoFaults> {
     pulls: pull::Pulls,
     join: join::Join,
     suspicions: BTreeMap<HostId, suspicion::Suspicion>,
+    confirms: confirm::Confirms,
+    health: health::Health,
+    forgotten: forget::Forgotten,
+    news_is_set: bool,
+    newest_version: u8,
     renewal: liveness::Renewal,
     clashes: BTreeMap<HostName, BTreeSet<HostId>>,
     answers_left: u32,
@@ -102,6 +114,11 @@ impl<F: Faults> Core<F> {
             pulls: pull::Pulls::default(),
             join: join::Join::new(config.timing.join_ms, seeds.next_u64()),
             suspicions: BTreeMap::new(),
+            confirms: confirm::Confirms::default(),
+            health: health::Health::default(),
+            forgotten: forget::Forgotten::default(),
+            news_is_set: false,
+            newest_version: config.newest_version.clamp(OLDEST_VERSION, VERSION),
             renewal: liveness::Renewal::default(),
             clashes: BTreeMap::new(),
             answers_left: ANSWERS_PER_ROUND,
@@ -127,12 +144,14 @@ impl<F: Faults> Core<F> {
         if self.left {
             return;
         }
+        self.look_at_lateness();
         match input {
             Input::Datagram { from, bytes } => self.datagram(from, &bytes, out),
             Input::Join(seeds) => self.join(seeds),
             Input::Publish(payload) => self.publish(payload),
             Input::Pulled { from, answer } => self.pulled(from, answer, out),
             Input::PullFailed { from } => self.pull_failed(from),
+            Input::Forget(host) => self.forget_for_good(host, out),
             Input::Leave => return self.leave(out),
             Input::Wakeup => {}
         }
@@ -152,6 +171,8 @@ impl<F: Faults> Core<F> {
                 Task::Push => self.push(out),
                 Task::Join => self.ask_seeds(out),
                 Task::Notice(host, left) => self.remind(host, left, out),
+                Task::Silent(origin, silent) => self.tell_silent(origin, silent, out),
+                Task::News => self.tell_news(out),
                 Task::Forget(host, since) => self.forget(host, since, out),
                 Task::PullDeadline(host, number) => self.pull_deadline(host, number),
                 Task::Renew => self.renew(out),

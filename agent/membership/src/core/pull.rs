@@ -35,6 +35,8 @@ pub(super) struct Pulls {
 struct Open {
     number: u64,
     for_everything: bool,
+    /// What was asked for by name; none when whatever is new was asked for.
+    named: Vec<HostId>,
 }
 
 impl<F: Faults> Core<F> {
@@ -50,14 +52,23 @@ impl<F: Faults> Core<F> {
         if is_busy && !for_everything {
             return;
         }
+        let mut named = Vec::new();
         if let Wanted::Hosts(hosts) = &mut wanted {
+            // The same is offered by many at once; what does not come from the first is offered again.
+            let is_open = |host: &HostId| self.pulls.open.values().any(|o| o.named.contains(host));
+            hosts.retain(|host| !is_open(host));
             hosts.truncate(MAX_WANTED);
+            if hosts.is_empty() {
+                return;
+            }
+            named.clone_from(hosts);
         }
         self.pulls.count += 1;
         let number = self.pulls.count;
         let open = Open {
             number,
             for_everything,
+            named,
         };
         self.pulls.open.insert(from, open);
         let deadline = self.now.plus(self.timing.pull_ms);
@@ -92,8 +103,10 @@ impl<F: Faults> Core<F> {
                 return;
             }
         }
+        let by_name = open.as_ref().is_some_and(|open| !open.named.is_empty());
+        let way = if by_name { Way::Asked } else { Way::Stream };
         for aged in answer.records {
-            self.merge(aged, Way::Stream, out);
+            self.merge(aged, way, out);
         }
         if open.is_some_and(|open| open.for_everything) {
             self.introduce(from, out);
@@ -165,11 +178,7 @@ impl<F: Faults> Core<F> {
                 }
             }
         }
-        let is_gone = |known: &&Known| {
-            let entry = self.view.get(known.host);
-            entry.is_some_and(|e| !e.is_active() && e.identity.life >= known.life)
-        };
-        let gone = known.iter().filter(is_gone);
+        let gone = known.iter().filter(|known| self.is_gone(known));
         answer
             .members
             .extend(gone.filter_map(|k| self.peer_of(k.host)));

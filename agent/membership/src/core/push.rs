@@ -2,7 +2,9 @@
 //!
 //! Each host pushes one record [`crate::Timing::pushes`] times to [`crate::Timing::push_peers`] peers. With six
 //! sends by each, one host in four hundred is missed (e^-6), and anti-entropy finds it. A push is one datagram
-//! to each of its peers, so however much is new, no host sends more than that per period.
+//! to each of its peers, so however much is new, no host sends more than that per period. When more is fresh than
+//! fits, records that are not short are offered instead, 30 to a datagram, and each host pulls what it lacks in a
+//! stream, once.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +17,15 @@ use crate::timers::Task;
 use crate::wire::Message;
 use crate::{Aged, Faults, Moment, Output};
 
+/// A record up to this length, its proof counted, is sent itself also when others wait: an offer and a pull would cost as much.
+const SHORT_BYTES: usize = 200;
+
 /// A member that is newer than this is pushed together with its record, for those who have not heard of it.
 const NEW_MEMBER_MS: u64 = 10_000;
+
+fn is_long(aged: &Aged) -> bool {
+    aged.record.payload.len() + aged.record.proof.len() > SHORT_BYTES
+}
 
 /// What is being spread.
 #[derive(Debug, Default)]
@@ -44,6 +53,7 @@ impl<F: Faults> Core<F> {
         self.push.last = Some(self.now);
         let peers = self.some_peers(self.timing.push_peers);
         let mut packer = Packer::new(self.room());
+        let is_tight = self.is_tight();
         for host in self.hottest() {
             // What waited for its turn for too long, as many records were fresh at once, is anti-entropy's now.
             let record = self.record_of(host).filter(|aged| aged.age_ms < FRESH_MS);
@@ -55,7 +65,13 @@ impl<F: Faults> Core<F> {
                 entry.is_active() && self.now.since(entry.since) < NEW_MEMBER_MS
             });
             let member = if is_new { self.peer_of(host) } else { None };
-            if !packer.give::<F>(member, Some(record), self.known_of(host)) {
+            let known = self.known_of(host);
+            let fits = if is_tight && is_long(&record) {
+                packer.offer(member, known)
+            } else {
+                packer.give::<F>(member, Some(record), known)
+            };
+            if !fits {
                 break;
             }
             if !peers.is_empty() {
@@ -75,6 +91,15 @@ impl<F: Faults> Core<F> {
             let at = self.now.plus(self.timing.push_ms);
             self.timers.set(at, Task::Push);
         }
+    }
+
+    /// Whether more is fresh than one datagram takes.
+    fn is_tight(&self) -> bool {
+        let fresh = self.push.hot.keys().filter_map(|host| self.known_of(*host));
+        let bytes = fresh
+            .map(|known| self.bytes_of_record(known.payload_bytes))
+            .sum::<usize>();
+        bytes > self.room()
     }
 
     /// Our own first, then what was pushed least.

@@ -29,6 +29,9 @@ impl<F: Faults> Core<F> {
         if header.cluster != self.cluster && !F::ANY_CLUSTER {
             return Err(DropReason::ForeignCluster);
         }
+        if header.version > self.newest_version {
+            return Err(DropReason::Version);
+        }
         if header.sender == self.me().host {
             return Err(DropReason::OwnName);
         }
@@ -92,6 +95,18 @@ impl<F: Faults> Core<F> {
                 }
                 self.suspected(peer, refutation, out)?;
             }
+            Message::Silent(silent) => {
+                self.require_member(header)?;
+                self.health.helper_heard(peer, silent);
+            }
+            Message::Confirm(confirm) => {
+                self.require_member(header)?;
+                self.confirmed(confirm)?;
+            }
+            Message::Forgotten(hosts) => {
+                self.require_member(header)?;
+                self.forgotten_came(&hosts, out)?;
+            }
         }
         self.heard(header);
         Ok(())
@@ -120,6 +135,8 @@ impl<F: Faults> Core<F> {
             && entry.identity.life == header.life
         {
             entry.heard = Some(now);
+            entry.reads = header.reads;
+            self.health.heard = true;
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use kerf_types::HostId;
 
 use super::Core;
-use crate::wire::{HEADER_BYTES, Header, MAX_DATAGRAM, Message};
+use crate::wire::{HEADER_BYTES, Header, MAX_DATAGRAM, Message, OLDEST_VERSION};
 use crate::{Faults, Output};
 
 impl<F: Faults> Core<F> {
@@ -19,7 +19,11 @@ impl<F: Faults> Core<F> {
     pub(super) fn send(&mut self, to: SocketAddr, message: &Message, out: &mut Vec<Output>) {
         let me = self.me();
         let mut header = Vec::with_capacity(HEADER_BYTES);
-        let sender = Header::new(self.cluster, me.host, me.life);
+        let sender = Header {
+            version: message.version(),
+            reads: self.newest_version,
+            ..Header::new(self.cluster, me.host, me.life)
+        };
         sender.write(&mut header);
         let mut body = Vec::new();
         message.write(&mut body);
@@ -39,9 +43,18 @@ impl<F: Faults> Core<F> {
         out.push(Output::Send { to, bytes });
     }
 
-    /// Sends a message to a host of the view.
+    /// Whether a host reads a message of this version, and this one may write it.
+    pub(super) fn reads(&self, host: HostId, version: u8) -> bool {
+        let reads = self.view.get(host).map(|entry| entry.reads);
+        version <= self.newest_version && reads.is_some_and(|reads| reads >= version)
+    }
+
+    /// Sends a message to a host of the view, if it reads it.
     pub(super) fn send_to_host(&mut self, to: HostId, message: &Message, out: &mut Vec<Output>) {
-        if let Some(entry) = self.view.get(to) {
+        let version = message.version();
+        if let Some(entry) = self.view.get(to)
+            && (version == OLDEST_VERSION || self.reads(to, version))
+        {
             self.send(entry.identity.gossip, message, out);
         }
     }

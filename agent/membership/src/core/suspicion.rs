@@ -18,6 +18,9 @@ use crate::{DropReason, Faults, Identity, Life, Moment, Output, State};
 /// A timer that is so late was held up with this host, by a pause of the machine or of the process.
 const LATE_MS: u64 = 1_000;
 
+/// How often a suspicion is looked at, and the suspect told again, that has more time than the shortest.
+const LOOK_EVERY_MS: u64 = 500;
+
 /// How often a suspect is told again within its time.
 const REMINDERS: u8 = 4;
 
@@ -31,6 +34,8 @@ pub(super) struct Suspicion {
     refutation: u16,
     since: Moment,
     more_time: u8,
+    /// The worst that this host was while it lasted: one that hears a third of all gets well between two failures.
+    unwell: u8,
 }
 
 impl<F: Faults> Core<F> {
@@ -51,8 +56,13 @@ impl<F: Faults> Core<F> {
         if !is_so {
             return;
         }
+        let was_suspect = self.is_suspect(host);
         let change = self.view.suspect(host, true, self.now);
         self.changed(host, change, out);
+        let is_ours = self.suspicions.contains_key(&host);
+        if was_suspect && !is_ours {
+            self.confirm(suspect, refutation);
+        }
         if F::NO_SECOND_CHANCE {
             return;
         }
@@ -66,9 +76,17 @@ impl<F: Faults> Core<F> {
             refutation,
             since,
             more_time: MORE_TIME,
+            unwell: self.health_score(),
         };
         self.suspicions.insert(host, suspicion);
         self.remind(host, REMINDERS, out);
+    }
+
+    /// All suspects get so much more time.
+    pub(super) fn give_suspects(&mut self, ms: u64) {
+        for suspicion in self.suspicions.values_mut() {
+            suspicion.since = suspicion.since.plus(ms);
+        }
     }
 
     /// Tells a suspect of the suspicion.
@@ -95,7 +113,9 @@ impl<F: Faults> Core<F> {
         self.may_answer()?;
         let me = self.me().clone();
         let suspect = Peer::new(me.clone(), refutation, SwimState::Suspect);
+        let before = self.swim.refutation;
         let outcome = self.swim.apply(vec![suspect], true);
+        self.look_at_refutation(before);
         self.absorb(outcome, out);
         let alive = Peer::new(me, self.swim.refutation, SwimState::Alive);
         let delta = Delta {
@@ -104,6 +124,36 @@ impl<F: Faults> Core<F> {
         };
         self.send_to_host(peer, &Message::Delta(delta), out);
         Ok(())
+    }
+
+    /// Lets the end of a suspicion through once its time is up, which grows while this host is unwell and
+    /// shrinks with each other that got no answer either.
+    fn when_due(
+        &mut self,
+        timer: Timer<Identity>,
+        (since, life, refutation): (Moment, Life, u16),
+        out: &mut Vec<Output>,
+    ) -> Option<Timer<Identity>> {
+        let Timer::ChangeSuspectToDown { member_id, .. } = &timer else {
+            return Some(timer);
+        };
+        let score = self.health_score();
+        let suspicion = self.suspicions.get_mut(&member_id.host);
+        let unwell = suspicion.map_or(score, |suspicion| {
+            suspicion.unwell = suspicion.unwell.max(score);
+            suspicion.unwell
+        });
+        let time = self.suspicion_time(member_id.host, life, refutation);
+        let time = time.saturating_mul(u64::from(unwell) + 1);
+        let left = time.saturating_sub(self.now.since(since));
+        if left == 0 {
+            return Some(timer);
+        }
+        let host = member_id.host;
+        let at = self.now.plus(left.min(LOOK_EVERY_MS));
+        self.timers.set(at, Task::Swim(timer));
+        self.remind(host, 0, out);
+        None
     }
 
     /// Brings the view to what SWIM thinks of these hosts.
@@ -137,8 +187,10 @@ impl<F: Faults> Core<F> {
         let heard = self.view.get(host).and_then(|entry| entry.heard);
         let was_heard = heard.is_some_and(|heard| heard > since);
         let was_late = self.now.since(due) > LATE_MS;
-        if !(was_late || was_heard) || suspicion.more_time == 0 {
-            return Some(timer);
+        let suspicion_of = (since, suspicion.life, suspicion.refutation);
+        let gives_time = (was_late || was_heard) && suspicion.more_time > 0;
+        if !gives_time {
+            return self.when_due(timer, suspicion_of, out);
         }
         suspicion.more_time -= 1;
         suspicion.since = self.now;

@@ -19,7 +19,7 @@ fn body(message: &Message) -> Vec<u8> {
     bytes
 }
 
-fn gossip(sender: &Identity, to: &Identity, updates: Vec<Peer>) -> Message {
+pub fn gossip(sender: &Identity, to: &Identity, updates: Vec<Peer>) -> Message {
     Message::Swim(Swim {
         sender: Profile::of(sender),
         refutation: 0,
@@ -36,7 +36,7 @@ fn down(identity: Identity) -> Peer {
 /// Name, reason, datagram for host 1 of a fleet of three.
 type Lie = (&'static str, DropReason, Vec<u8>);
 
-fn ours(sender: &Identity, message: &Message) -> Vec<u8> {
+pub fn ours(sender: &Identity, message: &Message) -> Vec<u8> {
     datagram(CLUSTER, sender, &body(message))
 }
 

@@ -5,10 +5,10 @@ use kerf_types::HostId;
 use super::world::{CLUSTER, World, address, id, identity};
 use crate::digest::BUCKETS;
 use crate::vouch::signed_bytes;
-use crate::wire::{Delta, HEADER_BYTES, Header, MAX_DATAGRAM, Message};
+use crate::wire::{Delta, HEADER_BYTES, Header, MAX_DATAGRAM, Measure, Message, parts};
 use crate::{
-    Aged, DropReason, Incarnation, Input, Payload, Proof, ProofError, Record, Stamp, Voucher,
-    Vouching,
+    Aged, DropReason, Incarnation, Input, Moment, Payload, Proof, ProofError, Record, Stamp,
+    Voucher, Vouching,
 };
 
 /// A voucher whose signature is the host's id before a sum of the bytes: enough to tell whose it is.
@@ -132,6 +132,50 @@ fn records_of_any_length_arrive_with_their_proofs() {
         Some(crate::State::Left),
         "its goodbye is signed too"
     );
+}
+
+/// What fits in a datagram is reckoned with the proof.
+#[test]
+fn a_record_is_reckoned_as_long_as_it_can_be() {
+    let core = |vouching| super::world::core(identity(1, 1), Moment(0), vouching);
+    let longest = |proof| {
+        let mut record = record(3, u64::MAX, "four");
+        record.stamp.incarnation = Incarnation(u64::MAX);
+        record.proof = proof;
+        let age_ms = u64::MAX;
+        let mut measure = Measure::default();
+        parts::put_record(&mut measure, &Aged { record, age_ms });
+        measure.0
+    };
+    let signed = core(Vouching::Signed(Box::new(Named(id(1))))).bytes_of_record(4);
+    let unsigned = core(Vouching::Unsigned).bytes_of_record(4);
+    assert_eq!(signed, unsigned + 169);
+    // The length of a payload takes one byte of the two that the longest one needs.
+    assert_eq!(longest(proof(id(3), b"")) + 1, signed);
+    assert!(longest(Proof::default()) < unsigned);
+}
+
+/// Signed records are under a flag, and new kinds of messages in a version of their own: both together.
+#[test]
+fn one_host_in_three_of_the_release_before_has_all_signed_records() {
+    let vouching = |number| Vouching::Signed(Box::new(Named(id(number))));
+    let mut world = World::of(6, vouching, |number| if number % 3 == 0 { 1 } else { 2 });
+    for writer in [2, 3] {
+        let news = format!("news of {writer}");
+        world.publish(writer, &news);
+        world.run_for(5_000);
+        for number in 1..=6 {
+            let others = (number != writer).then(|| world.record(number, writer));
+            assert!(
+                others.is_none_or(|seen| seen.as_ref() == Some(&news)),
+                "{number}"
+            );
+        }
+    }
+    for core in world.cores.values() {
+        assert!(core.stats().records_unproven.is_empty());
+        assert_eq!(core.stats().dropped.get(&DropReason::Version), None);
+    }
 }
 
 #[test]

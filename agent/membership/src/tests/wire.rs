@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::world::{CLUSTER, core, id, identity};
 use crate::digest::{BUCKETS, bucket_of};
 use crate::wire::{
-    Delta, HEADER_BYTES, HELLO_BYTES, Header, Known, Message, Peer, Profile, Span, Swim, Versions,
+    Confirm, Delta, HEADER_BYTES, HELLO_BYTES, Header, Known, Message, Peer, Profile, Silent, Span,
+    Swim, Versions,
 };
 use crate::{
     Aged, Answer, DropReason, Incarnation, Input, Life, Moment, Payload, Proof, Record, Stamp,
@@ -106,6 +107,20 @@ fn examples() -> Vec<Message> {
         Message::Versions(Versions { spans: vec![span] }),
         Message::Delta(delta),
         Message::Suspected(id(1), identity(1, 1).life, 3),
+        Message::Silent(Silent {
+            target: id(3),
+            probe_number: 200,
+        }),
+        Message::Confirm(Confirm {
+            accuser: id(4),
+            suspect: id(5),
+            life: identity(5, 1 << 48).life,
+            refutation: u16::MAX,
+        }),
+        Message::Forgotten(vec![
+            (id(6), identity(6, 9).life),
+            (id(7), identity(7, 1).life),
+        ]),
     ]);
     all
 }
@@ -161,7 +176,7 @@ fn the_header_stands_where_the_table_says() {
     let mut bytes = Vec::new();
     Header::new(CLUSTER, id(1), life).write(&mut bytes);
     assert_eq!(bytes.len(), HEADER_BYTES);
-    assert_eq!(bytes[..4], [b'k', b'g', 1, 1]);
+    assert_eq!(bytes[..4], [b'k', b'g', 1, 2]);
     assert_eq!(bytes[4..20], CLUSTER.0.to_be_bytes());
     assert_eq!(bytes[20..36], id(1).bits().to_be_bytes());
     assert_eq!(bytes[36..44], [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -177,7 +192,9 @@ fn a_range_of_versions_is_read() {
         (1, 2, Ok(())),
         (1, 255, Ok(())),
         (0, 1, Err(DropReason::Version)),
-        (2, 2, Err(DropReason::Version)),
+        (2, 2, Ok(())),
+        (2, 1, Err(DropReason::Version)),
+        (3, 3, Err(DropReason::Version)),
         (1, 0, Err(DropReason::Version)),
     ] {
         bytes[2] = version;
@@ -224,7 +241,7 @@ proptest! {
 
     #[test]
     fn one_wrong_byte_is_read_or_refused(
-        which in 0_usize..16,
+        which in 0_usize..19,
         place in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {

@@ -1,6 +1,6 @@
 //! A few cores side by side: datagrams arrive one millisecond after they are sent, nothing is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use kerf_types::HostId;
@@ -34,9 +34,14 @@ pub fn identity(number: u16, incarnation: u64) -> Identity {
 }
 
 pub fn core(me: Identity, now: Moment, vouching: Vouching) -> Core {
+    core_of(me, now, vouching, crate::wire::VERSION)
+}
+
+fn core_of(me: Identity, now: Moment, vouching: Vouching, newest_version: u8) -> Core {
     let mut config = Config::new(CLUSTER, Security::InsecurePlain);
     config.vouching = vouching;
     config.timing.keep_ms = 60_000;
+    config.newest_version = newest_version;
     Core::new(config, me, 11, now)
 }
 
@@ -45,6 +50,10 @@ pub struct World {
     pub now: Moment,
     pub cores: BTreeMap<u16, Core>,
     pub told: Vec<(u16, Output)>,
+    /// Hosts to which no datagram comes.
+    pub deaf: BTreeSet<u16>,
+    /// Hosts that never say that somebody was silent.
+    pub mute: BTreeSet<u16>,
     /// What each core is to know records by.
     vouching: fn(u16) -> Vouching,
     flying: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
@@ -53,27 +62,54 @@ pub struct World {
 impl World {
     /// A fleet of hosts 1 to `hosts`, joined by the first.
     pub fn new(hosts: u16) -> Self {
-        Self::vouched(hosts, |_| Vouching::Unsigned)
+        Self::of(hosts, |_| Vouching::Unsigned, |_| crate::wire::VERSION)
     }
 
     /// The same with a voucher for each.
     pub fn vouched(hosts: u16, vouching: fn(u16) -> Vouching) -> Self {
+        Self::of(hosts, vouching, |_| crate::wire::VERSION)
+    }
+
+    /// The same, of hosts whose newest layouts differ.
+    pub fn mixed(hosts: u16, newest_version: impl Fn(u16) -> u8) -> Self {
+        Self::of(hosts, |_| Vouching::Unsigned, newest_version)
+    }
+
+    /// The same, of hosts that differ in both.
+    pub fn of(
+        hosts: u16,
+        vouching: fn(u16) -> Vouching,
+        newest_version: impl Fn(u16) -> u8,
+    ) -> Self {
         let mut world = Self {
             now: Moment(1_000_000),
             cores: BTreeMap::new(),
             told: Vec::new(),
+            deaf: BTreeSet::new(),
+            mute: BTreeSet::new(),
             vouching,
             flying: Vec::new(),
         };
         for number in 1..=hosts {
-            world.start(identity(number, 1), number);
+            world.start_core(
+                core_of(
+                    identity(number, 1),
+                    world.now,
+                    vouching(number),
+                    newest_version(number),
+                ),
+                number,
+            );
         }
         world.run_for(5_000);
         world
     }
 
     pub fn start(&mut self, me: Identity, number: u16) {
-        let core = core(me, self.now, (self.vouching)(number));
+        self.start_core(core(me, self.now, (self.vouching)(number)), number);
+    }
+
+    fn start_core(&mut self, core: Core, number: u16) {
         self.cores.insert(number, core);
         self.input(number, Input::Join(vec![address(1)]));
         self.publish(number, &format!("first of {number}"));
@@ -92,6 +128,9 @@ impl World {
         let me = core.me().host;
         for output in out {
             match output {
+                // The kind stands after the header, which is plain here.
+                Output::Send { bytes, .. }
+                    if self.mute.contains(&number) && bytes.get(48) == Some(&8) => {}
                 Output::Send { to, bytes } => self.flying.push((from, to, bytes)),
                 Output::Pull { from, wanted, .. } => {
                     let peer = self.cores.values().find(|core| core.me().host == from);
@@ -122,7 +161,8 @@ impl World {
             self.now = self.now.plus(1);
             for (from, to, bytes) in std::mem::take(&mut self.flying) {
                 let target = self.cores.iter().find(|(_, core)| core.me().gossip == to);
-                if let Some(number) = target.map(|(number, _)| *number) {
+                let number = target.map(|(number, _)| *number);
+                if let Some(number) = number.filter(|number| !self.deaf.contains(number)) {
                     self.input(number, Input::Datagram { from, bytes });
                 }
             }

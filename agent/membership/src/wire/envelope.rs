@@ -27,10 +27,10 @@ pub struct Header {
 }
 
 impl Header {
-    /// A header of this release.
+    /// A header of this release, for messages that its oldest version knows already.
     pub fn new(cluster: ClusterId, sender: HostId, life: Life) -> Self {
         Self {
-            version: VERSION,
+            version: OLDEST_VERSION,
             reads: VERSION,
             cluster,
             sender,

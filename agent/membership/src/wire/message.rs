@@ -2,7 +2,9 @@
 
 use kerf_types::HostId;
 
-use super::{Delta, Malformed, Profile, Reader, Swim, Versions, Write, parts};
+use super::{
+    Confirm, Delta, Malformed, Profile, Reader, Silent, Swim, Versions, Write, extras, parts,
+};
 use crate::Life;
 use crate::digest::BUCKETS;
 
@@ -26,9 +28,23 @@ pub enum Message {
     Delta(Delta),
     /// The receiver is suspected in this life, at this refutation.
     Suspected(HostId, Life, u16),
+    /// Whom the receiver had us probe is silent here as well.
+    Silent(Silent),
+    /// A suspect did not answer another host either.
+    Confirm(Confirm),
+    /// Hosts that an operator had removed from the fleet's lists, each in the life that it was dead in.
+    Forgotten(Vec<(HostId, Life)>),
 }
 
 impl Message {
+    /// The version of the layout that knows this message. Whoever does not read it must not get it.
+    pub fn version(&self) -> u8 {
+        match self {
+            Self::Silent(_) | Self::Confirm(_) | Self::Forgotten(_) => 2,
+            _ => 1,
+        }
+    }
+
     /// Appends the body.
     pub fn write(&self, out: &mut impl Write) {
         match self {
@@ -69,6 +85,18 @@ impl Message {
                 parts::put_life(out, *life);
                 out.put_u16(*refutation);
             }
+            Self::Silent(silent) => {
+                out.put_u8(8);
+                silent.write(out);
+            }
+            Self::Confirm(confirm) => {
+                out.put_u8(9);
+                confirm.write(out);
+            }
+            Self::Forgotten(hosts) => {
+                out.put_u8(10);
+                extras::put_forgotten(out, hosts);
+            }
         }
     }
 
@@ -101,6 +129,9 @@ impl Message {
             5 => Self::Versions(Versions::read(reader)?),
             6 => Self::Delta(Delta::read(reader)?),
             7 => Self::Suspected(parts::host(reader)?, parts::life(reader)?, reader.u16()?),
+            8 => Self::Silent(Silent::read(reader)?),
+            9 => Self::Confirm(Confirm::read(reader)?),
+            10 => Self::Forgotten(extras::forgotten(reader)?),
             _ => return Err(Malformed::Tag),
         })
     }

@@ -1,4 +1,4 @@
-//! The bytes of gossip, version 1: how they are laid out, written, and read from hands that nobody vouches for.
+//! The bytes of gossip, versions 1 and 2: how they are laid out, written, and read from hands that nobody vouches for.
 //!
 //! It owns the layout of datagrams and of the answers to pulls. It never decides what a message means. Numbers
 //! are big-endian; `varint` is seven bits a byte, low ones first, in its shortest form, at most 64 bits.
@@ -43,6 +43,12 @@
 //! | 5 | versions | count of spans u8; a span is bucket u8, flags u8 (bit 0: a part), then for a part the first and last host id 16 + 16, then `list of known`: all that the sender knows of it |
 //! | 6 | delta | `list of member`, `list of known` (offers), list of host ids (wants), `list of record` |
 //! | 7 | suspected | host 16 and `life` of the receiver, refutation u16 |
+//! | 8 | silent | host 16 of whom the receiver had us probe, number u8 of that probe: no answer came here either |
+//! | 9 | confirm | host 16 of one who got no answer, then of the suspect: host 16, `life`, refutation u16 |
+//! | 10 | forgotten | list of: host 16, `life` |
+//!
+//! Kinds 8 and on are of version 2. They are sent in datagrams of that version, and only to hosts that read it; all
+//! others are laid out as in version 1 and sent as such.
 //!
 //! A SWIM message is a tag u8 and: 1 ping, 2 ack: number u8; 3 ping-req, 4 indirect ping, 5 indirect ack,
 //! 6 forwarded ack: `identity`, number u8; 7 announce, 8 feed, 9 gossip, 10 turn-undead: nothing.
@@ -54,6 +60,7 @@
 
 mod delta;
 mod envelope;
+mod extras;
 mod message;
 pub(crate) mod parts;
 mod read;
@@ -63,6 +70,7 @@ mod write;
 
 pub use delta::Delta;
 pub use envelope::{HEADER_BYTES, Header};
+pub use extras::{Confirm, Silent};
 pub use message::{HELLO_BYTES, Message};
 pub(crate) use parts::MIN_KNOWN;
 pub use parts::{Known, MIN_MEMBER, MIN_RECORD, Peer, PeerState, Profile};
@@ -76,7 +84,7 @@ pub use write::{Measure, Write};
 pub const MAX_DATAGRAM: usize = 1_400;
 
 /// Newest layout that is read and written.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Oldest layout that is still read.
 pub const OLDEST_VERSION: u8 = 1;

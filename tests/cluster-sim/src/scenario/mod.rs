@@ -5,6 +5,7 @@ mod crash;
 mod join;
 mod loss;
 mod partition;
+mod slow;
 
 use kerf_membership::{Faults, NoFaults};
 
@@ -19,7 +20,7 @@ const PATIENCE: Micros = 120 * SECOND;
 const SEEDS: [HostIndex; 3] = [0, 1, 2];
 
 /// IPv4 and UDP around each datagram.
-const HEADERS: u64 = 28;
+pub(crate) const HEADERS: u64 = 28;
 
 /// The scenarios.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum Scenario {
     Loss(u64),
     /// Hosts die, start, leave, pause and publish, with a fiftieth of all datagrams lost.
     Churn,
+    /// One host in twenty hears next to nothing, or stands still most of the time.
+    Slow,
 }
 
 impl Scenario {
@@ -51,6 +54,7 @@ impl Scenario {
             Self::Partition => partition::run(&mut run),
             Self::Loss(in_thousand) => loss::run(&mut run, in_thousand),
             Self::Churn => churn::run(&mut run),
+            Self::Slow => slow::run(&mut run),
         }
         run.report()
     }

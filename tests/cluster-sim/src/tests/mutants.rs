@@ -1,7 +1,9 @@
 //! Cores with one fault each: the checkers must notice all of them, or they prove nothing.
 
 use kerf_membership::wire::{Delta, Header, Message};
-use kerf_membership::{Aged, Faults, Payload, Proof, Record, Sealer, Stamp};
+use kerf_membership::{
+    Aged, Faults, Input, Moment, NoFaults, Payload, Proof, Record, Sealer, Stamp,
+};
 
 use super::{fleet_of, quiet_fleet};
 use crate::scenario::Scenario;
@@ -23,6 +25,8 @@ fault!(NoRenewal, NO_RENEWAL);
 fault!(NoSecondChance, NO_SECOND_CHANCE);
 fault!(NoSizeLimit, NO_SIZE_LIMIT);
 fault!(UnprovenRecords, UNPROVEN_RECORDS);
+fault!(NoLocalHealth, NO_LOCAL_HEALTH);
+fault!(NoTombstones, NO_TOMBSTONES);
 
 #[track_caller]
 fn caught<F: Faults>(scenario: Scenario, hosts: usize, what: &str) {
@@ -52,6 +56,44 @@ fn hosts_that_stay_dead_after_a_split_are_noticed() {
 #[test]
 fn suspects_without_a_second_chance_are_noticed() {
     caught::<NoSecondChance>(Scenario::Loss(350), 30, "false downs");
+}
+
+#[test]
+fn hosts_that_never_doubt_themselves_are_noticed() {
+    caught::<NoLocalHealth>(Scenario::Slow, 100, "dead");
+}
+
+#[test]
+fn a_record_that_does_not_come_is_counted() {
+    let ids = [1, 2, 3].map(kerf_types::HostId::from_bits);
+    let mut watch = crate::Watch::new(&ids);
+    let stamp = Stamp {
+        incarnation: kerf_membership::Incarnation(1),
+        version: 1,
+    };
+    watch.published(0, stamp, b"news", SECOND, Some(2));
+    assert_eq!(watch.stale_pairs(10 * SECOND), 0);
+    assert_eq!(watch.stale_pairs(11 * SECOND), 2);
+}
+
+/// Hosts that still list a host ten seconds after one of them was told to forget it.
+fn that_still_list_a_forgotten_one<F: Faults>() -> usize {
+    let mut fleet = quiet_fleet::<F>();
+    let dead = fleet.id(5);
+    fleet.crash(5);
+    fleet.run_for(15 * SECOND);
+    fleet.input(0, Input::Forget(dead));
+    fleet.run_for(10 * SECOND);
+    let running = (0..12).filter_map(|host| fleet.world.node(host));
+    running
+        .filter(|node| node.core().member(dead, Moment(0)).is_some())
+        .count()
+}
+
+#[test]
+fn a_forgotten_host_is_on_nobodys_list() {
+    assert_eq!(that_still_list_a_forgotten_one::<NoFaults>(), 0);
+    assert!(that_still_list_a_forgotten_one::<NoTombstones>() > 0);
 }
 
 #[test]
@@ -100,7 +142,7 @@ fn forged_to<F: Faults>(mut fleet: Fleet<F>, to: HostIndex) -> Fleet<F> {
 
 #[test]
 fn a_forged_record_of_ours_goes_nowhere() {
-    let fleet = forged::<kerf_membership::NoFaults>();
+    let fleet = forged::<NoFaults>();
     assert_eq!(fleet.watch.violations(), []);
     assert_eq!(fleet.disagreement(), None);
 }
@@ -127,7 +169,7 @@ fn relayed<F: Faults>() -> Fleet<F> {
 
 #[test]
 fn a_record_that_another_member_made_goes_nowhere() {
-    let fleet = relayed::<kerf_membership::NoFaults>();
+    let fleet = relayed::<NoFaults>();
     assert_eq!(fleet.watch.violations(), []);
     assert_eq!(fleet.disagreement(), None);
     let stats = fleet.world.node(3).expect("it runs").core().stats().clone();
