@@ -1,4 +1,4 @@
-//! `kerf nodes`: the hosts of the fleet, as this one knows them.
+//! `kerf nodes`: the hosts of the fleet, as this one knows them, and the end of one that is gone.
 
 use kerf_api::json::{Node, NodeRecord, Nodes};
 use kerf_api::v1;
@@ -14,13 +14,36 @@ use super::{Context, Exit};
 
 /// `kerf nodes`
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
 
-/// Asks kerfd what it knows of its peers.
-pub async fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
+/// What else can be done with hosts.
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Remove a host that is down or has left from the lists of the whole fleet
+    Forget {
+        /// The host, by its id, or by its name where no other carries it
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+}
+
+/// Asks kerfd what it knows of its peers, after it has forgotten one where that was asked for.
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let mut client = context.connect().await?;
-    let answer = client.list_nodes(soon(v1::ListNodesRequest {})).await;
-    let answer = answer.map_err(Failure::call("list the hosts"))?;
+    let answer = match &args.verb {
+        None => {
+            let answer = client.list_nodes(soon(v1::ListNodesRequest {})).await;
+            answer.map_err(Failure::call("list the hosts"))?
+        }
+        Some(Verb::Forget { host }) => {
+            let request = v1::ForgetNodeRequest { host: host.clone() };
+            let answer = client.forget_node(soon(request)).await;
+            answer.map_err(Failure::call("forget the host"))?
+        }
+    };
     let nodes = Nodes::from(answer.get_ref());
     context.print.document(&nodes, render)?;
     if !nodes.listens && context.print.is_table() {

@@ -35,6 +35,15 @@ pub enum PeersError {
         /// The address.
         address: SocketAddr,
     },
+    /// A host cannot be removed from the fleet's lists.
+    #[error("host {host} is not forgotten")]
+    NotForgotten {
+        /// The host.
+        host: HostId,
+        /// Why.
+        #[source]
+        source: kerf_membership::ForgetError,
+    },
     /// The kernel has no random numbers.
     #[error("no random numbers")]
     Random(#[source] getrandom::Error),

@@ -128,6 +128,15 @@ impl Peers {
         }))
     }
 
+    /// Removes a host that is gone from the lists of the whole fleet; a living one is refused.
+    pub async fn forget(&self, host: HostId) -> Result<(), PeersError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command::Forget(host, reply)).await;
+        sent.map_err(|_| PeersError::Ended)?;
+        let outcome = answer.await.map_err(|_| PeersError::Ended)?;
+        outcome.map_err(|source| PeersError::NotForgotten { host, source })
+    }
+
     /// What is not well, for `kerf status`.
     pub fn problems(&self) -> Vec<(String, Degraded)> {
         problems::list(&self.shared)

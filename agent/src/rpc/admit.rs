@@ -14,6 +14,13 @@ impl Service {
         Peer::of(request, &access)?.require(least)
     }
 
+    /// Lets a call through that is the same for whoever may make it, and says when it began.
+    pub(super) fn begin<T>(&self, request: &Request<T>, least: Role) -> Result<Instant, Status> {
+        let begun = Instant::now();
+        self.admit(request, least)?;
+        Ok(begun)
+    }
+
     /// Counts a call with its outcome and time.
     pub(super) fn counted<T>(
         &self,

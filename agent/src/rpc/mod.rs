@@ -41,8 +41,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::Status>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         self.counted("get_status", begun, Ok(self.status()))
     }
 
@@ -50,8 +49,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetInventoryRequest>,
     ) -> Result<Response<v1::Inventory>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let view = if request.get_ref().refresh {
             self.host.refresh().await
         } else {
@@ -64,8 +62,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetTopologyRequest>,
     ) -> Result<Response<v1::Topology>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let topology = documents::topology(&self.host.view());
         self.counted("get_topology", begun, Ok(topology))
     }
@@ -74,8 +71,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetConfigRequest>,
     ) -> Result<Response<v1::Config>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         self.counted("get_config", begun, self.shown_config())
     }
 
@@ -83,8 +79,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListSlicesRequest>,
     ) -> Result<Response<v1::ListSlicesResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let answer = shared::slices(&self.host.view());
         self.counted("list_slices", begun, Ok(answer))
     }
@@ -93,8 +88,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::PlanLayoutRequest>,
     ) -> Result<Response<v1::Plan>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let plan = self.planned(request.into_inner(), begun).await;
         self.counted("plan_layout", begun, plan)
     }
@@ -116,8 +110,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListHistoryRequest>,
     ) -> Result<Response<v1::ListHistoryResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = layouts::history(&self.host, request.get_ref()).await;
         self.counted("list_history", begun, outcome)
     }
@@ -148,8 +141,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetMaintenanceRequest>,
     ) -> Result<Response<v1::Maintenance>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = self.proven(Vec::new()).await;
         self.counted("get_maintenance", begun, outcome)
     }
@@ -168,8 +160,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListLeasesRequest>,
     ) -> Result<Response<v1::ListLeasesResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let view = self.host.view();
         let leases = view.leases.iter().map(v1::Lease::from).collect();
         self.counted("list_leases", begun, Ok(v1::ListLeasesResponse { leases }))
@@ -179,8 +170,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetLeaseRequest>,
     ) -> Result<Response<v1::Lease>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = self.lease_of(&request.get_ref().id);
         self.counted("get_lease", begun, outcome)
     }
@@ -239,8 +229,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListUsageRequest>,
     ) -> Result<Response<v1::ListUsageResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let limit = request.get_ref().limit;
         let asked = self.host.ask(|reply| Command::Usage { limit, reply }).await;
         let outcome = asked.map(|documents| v1::ListUsageResponse { documents });
@@ -251,8 +240,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::GetCdiRequest>,
     ) -> Result<Response<v1::GetCdiResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = self.cdi_files().await;
         self.counted("get_cdi", begun, outcome)
     }
@@ -291,8 +279,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListJobsRequest>,
     ) -> Result<Response<v1::ListJobsResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = self.some_jobs(request.get_ref());
         self.counted("list_jobs", begun, outcome)
     }
@@ -311,8 +298,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ExplainJobRequest>,
     ) -> Result<Response<v1::JobExplanation>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = self.explanation_of(&request.get_ref().id);
         self.counted("explain_job", begun, outcome)
     }
@@ -321,10 +307,18 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListNodesRequest>,
     ) -> Result<Response<v1::ListNodesResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let fleet = self.fleet.borrow().clone();
         self.counted("list_nodes", begun, Ok(nodes::nodes(&fleet)))
+    }
+
+    async fn forget_node(
+        &self,
+        request: Request<v1::ForgetNodeRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        let begun = self.begin(&request, Role::Admin)?;
+        let outcome = self.forget_named(&request.get_ref().host).await;
+        self.counted("forget_node", begun, outcome)
     }
 
     type ReadLogsStream = Answers<v1::LogChunk>;
@@ -357,8 +351,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let stream = streams::events(self.events.clone(), *request.get_ref());
         self.counted("watch_events", begun, Ok(stream))
     }
@@ -367,8 +360,7 @@ impl Kerf for Service {
         &self,
         request: Request<v1::ListVgpusRequest>,
     ) -> Result<Response<v1::ListVgpusResponse>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let sysroot = self.config.borrow().config.paths.sysroot.clone();
         let answer = vgpu::list(&self.host.view(), &self.processes, sysroot).await;
         self.counted("list_vgpus", begun, Ok(answer))

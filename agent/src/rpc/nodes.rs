@@ -1,10 +1,49 @@
 //! The fleet's picture as messages of the API.
 
 use kerf_api::v1;
+use kerf_types::HostId;
 use kerf_types::HostRecord;
 use kerf_types::host_record::Admission;
 
+use tonic::{Code, Status};
+
+use super::Service;
+use super::status::with_hint;
+use crate::errors::chain;
 use crate::fleet::{FleetView, Node, Summary};
+
+impl Service {
+    /// Removes a host that is gone from the lists of the fleet, and answers with those that are left.
+    pub(super) async fn forget_named(&self, host: &str) -> Result<v1::ListNodesResponse, Status> {
+        let fleet = self.fleet.borrow().clone();
+        let id = resolve(&fleet, host)?;
+        let peers = self.peers.as_ref();
+        let peers = peers.ok_or_else(|| Status::failed_precondition("this host runs alone"))?;
+        peers.forget(id).await.map_err(|error| {
+            let hint = "a host that is alive leaves the fleet when its kerfd is stopped";
+            with_hint(Code::FailedPrecondition, chain(&error), hint)
+        })?;
+        let mut left = FleetView::clone(&fleet);
+        left.nodes.retain(|node| node.id != id);
+        Ok(nodes(&left))
+    }
+}
+
+/// The host that carries this id, or alone this name.
+fn resolve(fleet: &FleetView, host: &str) -> Result<HostId, Status> {
+    let carries = |node: &&Node| node.name == host || node.id.to_string() == host;
+    let found: Vec<&Node> = fleet.nodes.iter().filter(carries).collect();
+    match found.as_slice() {
+        [one] => Ok(one.id),
+        [] => Err(Status::not_found(format!("no host {host} is known"))),
+        several => {
+            let ids: Vec<String> = several.iter().map(|node| node.id.to_string()).collect();
+            let text = format!("several hosts carry the name {host}");
+            let hint = format!("name it by its id: {}", ids.join(", "));
+            Err(with_hint(Code::InvalidArgument, text, &hint))
+        }
+    }
+}
 
 /// Every host.
 pub fn nodes(fleet: &FleetView) -> v1::ListNodesResponse {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_membership::{
-    Answer, ClusterId, Config, Core, Identity, Input, Life, Moment, Payload, Security, Wanted,
+    Answer, ClusterId, Config, Core, ForgetError, Identity, Input, Life, Moment, Payload, Security,
+    Wanted,
 };
 use kerf_seal::AeadSealer;
 use kerf_types::HostId;
@@ -51,6 +52,8 @@ pub(in crate::peers) enum Command {
     Answer(Wanted, oneshot::Sender<Answer>),
     /// These may be hosts of the fleet.
     Join(Vec<SocketAddr>),
+    /// Remove a host that is gone from the lists of the fleet.
+    Forget(HostId, oneshot::Sender<Result<(), ForgetError>>),
     /// Say goodbye.
     Leave(oneshot::Sender<()>),
 }
@@ -145,6 +148,11 @@ impl Driver {
                 permit = sink.reserve(), if waits => drop(permit),
                 command = self.commands.recv() => match command {
                     Some(Command::Leave(said)) => return self.leave(said),
+                    Some(Command::Forget(host, reply)) => {
+                        if reply.send(self.forget(host)).is_err() {
+                            tracing::debug!("nobody waited until the peer was forgotten");
+                        }
+                    }
                     Some(Command::Join(seeds)) => self.step(Input::Join(seeds)),
                     Some(Command::Answer(wanted, reply)) => {
                         drop(reply.send(self.core.answer(&wanted)));
@@ -227,6 +235,13 @@ impl Driver {
         if let Some(payload) = payload {
             self.step(Input::Publish(payload));
         }
+    }
+
+    fn forget(&mut self, host: HostId) -> Result<(), ForgetError> {
+        self.core.may_forget(host)?;
+        tracing::info!(peer.id = %host, "peer is forgotten by order of an operator");
+        self.step(Input::Forget(host));
+        Ok(())
     }
 
     fn leave(mut self, said: oneshot::Sender<()>) {

@@ -286,6 +286,13 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn forget_node(
+        &self,
+        _: Request<v1::ForgetNodeRequest>,
+    ) -> Result<Response<v1::ListNodesResponse>, Status> {
+        Err(unasked())
+    }
+
     type AttachStream = Answers<v1::AttachOutput>;
 
     async fn attach(
