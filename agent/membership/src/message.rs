@@ -76,6 +76,11 @@ pub enum Output {
         /// The host.
         host: HostId,
     },
+    /// A host that is gone is forgotten, with its record, since an operator said so on whatever host.
+    Removed {
+        /// The host.
+        host: HostId,
+    },
     /// Several living hosts carry one name. Told once for each host that joins them.
     NameClash {
         /// The name.

@@ -7,6 +7,8 @@
 //!                         └───────── Returned, in a later life ──┴──────────┘
 //! ```
 //!
+//! Of one that is down or has left an operator's word makes an unknown one at once: Removed.
+//!
 //! It owns the states and what changes between them. It never decides that a host is dead: SWIM does.
 
 use std::collections::{BTreeMap, BTreeSet};

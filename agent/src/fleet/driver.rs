@@ -246,6 +246,7 @@ impl Driver {
             Event::StillFresh(host) => Input::StillFresh(host),
             Event::Presence { host, liveness } => Input::Peer { host, liveness },
             Event::Forgotten(host) => Input::Forget(host),
+            Event::Removed(host) => Input::Forget(host),
             Event::Message { from, message } => Input::Message { from, message },
         });
     }

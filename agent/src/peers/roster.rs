@@ -24,6 +24,8 @@ pub enum Event {
     },
     /// A host was gone for so long that nothing is known of it any more.
     Forgotten(HostId),
+    /// An operator said, on this host or another, that a host is gone for good; nothing is known of it any more.
+    Removed(HostId),
     /// A host says something to this one's scheduler.
     Message {
         /// The host.

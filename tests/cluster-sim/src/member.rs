@@ -29,8 +29,10 @@ pub enum Note {
     Member(HostId, Change),
     /// A newer record of this host is known.
     Record(HostId),
-    /// This host was forgotten.
+    /// This host was gone for long and is forgotten.
     AgedOut(HostId),
+    /// This host was forgotten since an operator said so.
+    Removed(HostId),
     /// Hosts carry one name.
     NameClash(HostName, Vec<HostId>),
     /// An answer to a pull could not be read.
@@ -76,6 +78,7 @@ impl<F: Faults> MemberNode<F> {
                 Output::Member { host, change } => Effect::Note(Note::Member(host, change)),
                 Output::Record { host } => Effect::Note(Note::Record(host)),
                 Output::AgedOut { host } => Effect::Note(Note::AgedOut(host)),
+                Output::Removed { host } => Effect::Note(Note::Removed(host)),
                 Output::NameClash { name, hosts } => Effect::Note(Note::NameClash(name, hosts)),
             });
         }

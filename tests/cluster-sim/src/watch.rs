@@ -315,7 +315,7 @@ impl<F: Faults> Observer<MemberNode<F>> for Watch {
                 None => self.violate(truth.now, format!("host {host} has a record of nobody")),
             },
             Note::BadAnswer => self.violate(truth.now, format!("host {host} cannot read a pull")),
-            Note::Member(..) | Note::AgedOut(_) | Note::NameClash(..) => {}
+            Note::Member(..) | Note::AgedOut(_) | Note::Removed(_) | Note::NameClash(..) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Several hosts over the real drivers: they find each other, place jobs on the right one, and survive a loss.
 
 mod deaths;
+mod forget;
 mod gangs;
 mod lies;
 mod loss;

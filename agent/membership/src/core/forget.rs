@@ -124,10 +124,7 @@ impl<F: Faults> Core<F> {
 
     fn bury(&mut self, host: HostId, life: Life, out: &mut Vec<Output>) {
         if F::NO_TOMBSTONES {
-            if self.view.remove_gone(host) {
-                self.forgot(host, out);
-            }
-            return;
+            return self.remove(host, out);
         }
         if self.forgotten.keep(host, life, self.now) {
             self.set_news();
@@ -139,8 +136,15 @@ impl<F: Faults> Core<F> {
     pub(super) fn forget_if_told(&mut self, host: HostId, out: &mut Vec<Output>) {
         let entry = self.view.get(host);
         let is_told = entry.is_some_and(|entry| self.is_forgotten(&entry.identity));
-        if is_told && self.view.remove_gone(host) {
-            self.forgot(host, out);
+        if is_told {
+            self.remove(host, out);
+        }
+    }
+
+    fn remove(&mut self, host: HostId, out: &mut Vec<Output>) {
+        if self.view.remove_gone(host) {
+            self.drop_clashes(host);
+            out.push(Output::Removed { host });
         }
     }
 

@@ -241,17 +241,17 @@ impl<F: Faults> Core<F> {
 
     pub(super) fn forget(&mut self, host: HostId, since: Moment, out: &mut Vec<Output>) {
         if self.view.forget(host, since) {
-            self.forgot(host, out);
+            self.drop_clashes(host);
+            out.push(Output::AgedOut { host });
         }
     }
 
-    /// Brings names to what the view has forgotten, and tells of it.
-    pub(super) fn forgot(&mut self, host: HostId, out: &mut Vec<Output>) {
+    /// Brings names to what the view has forgotten.
+    pub(super) fn drop_clashes(&mut self, host: HostId) {
         for told in self.clashes.values_mut() {
             told.remove(&host);
         }
         self.clashes.retain(|_, told| !told.is_empty());
-        out.push(Output::AgedOut { host });
     }
 
     /// Hosts whose suspicion these members may begin or end.

@@ -24,10 +24,12 @@ fn a_forgotten_host_is_gone_everywhere_and_told_once() {
     for number in 1..5 {
         assert_eq!(world.state(number, 5), None, "{number}");
         let told = |(teller, told): &&(u16, Output)| {
-            *teller == number && *told == Output::AgedOut { host: id(5) }
+            *teller == number && *told == Output::Removed { host: id(5) }
         };
         assert_eq!(world.told.iter().filter(told).count(), 1, "{number}");
     }
+    let aged_out = |(_, told): &(u16, Output)| matches!(told, Output::AgedOut { .. });
+    assert!(!world.told.iter().any(aged_out), "they were not waited for");
     // A host that joins later does not hear of it either.
     world.start(identity(6, 1), 6);
     world.run_for(30_000);

@@ -239,7 +239,6 @@ impl Driver {
 
     fn forget(&mut self, host: HostId) -> Result<(), ForgetError> {
         self.core.may_forget(host)?;
-        tracing::info!(peer.id = %host, "peer is forgotten by order of an operator");
         self.step(Input::Forget(host));
         Ok(())
     }

@@ -19,10 +19,19 @@ pub(super) struct Outbox {
 /// In the order in which it is told.
 #[derive(Debug, Default)]
 struct Unsaid {
-    forgotten: bool,
+    gone: Option<Gone>,
     presence: Option<Liveness>,
     record: Option<Arc<HostRecord>>,
     fresh: bool,
+}
+
+/// Why nothing is known of a host any more.
+#[derive(Debug, Clone, Copy)]
+enum Gone {
+    /// It was gone for long.
+    Forgotten,
+    /// An operator said so.
+    Removed,
 }
 
 impl Outbox {
@@ -45,8 +54,17 @@ impl Outbox {
 
     /// What was said of the host before has no meaning any more.
     pub fn forgotten(&mut self, host: HostId) {
+        self.gone(host, Gone::Forgotten);
+    }
+
+    /// Neither has it of one that an operator removed.
+    pub fn removed(&mut self, host: HostId) {
+        self.gone(host, Gone::Removed);
+    }
+
+    fn gone(&mut self, host: HostId, gone: Gone) {
         let unsaid = Unsaid {
-            forgotten: true,
+            gone: Some(gone),
             ..Unsaid::default()
         };
         self.unsaid.insert(host, unsaid);
@@ -71,8 +89,10 @@ impl Outbox {
 
 impl Unsaid {
     fn take(&mut self, host: HostId) -> Option<Event> {
-        if std::mem::take(&mut self.forgotten) {
-            return Some(Event::Forgotten(host));
+        match self.gone.take() {
+            Some(Gone::Forgotten) => return Some(Event::Forgotten(host)),
+            Some(Gone::Removed) => return Some(Event::Removed(host)),
+            None => {}
         }
         if let Some(liveness) = self.presence.take() {
             return Some(Event::Presence { host, liveness });
@@ -86,7 +106,7 @@ impl Unsaid {
     }
 
     fn is_empty(&self) -> bool {
-        !self.forgotten && self.presence.is_none() && self.record.is_none() && !self.fresh
+        self.gone.is_none() && self.presence.is_none() && self.record.is_none() && !self.fresh
     }
 }
 
@@ -100,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_slow_hear_the_newest_of_each_host_in_turn() {
-        let [one, two] = [1, 2].map(HostId::from_bits);
+        let [one, two, three] = [1, 2, 3].map(HostId::from_bits);
         let mut outbox = Outbox::default();
         outbox.presence(one, Liveness::Alive);
         outbox.fresh(one);
@@ -108,6 +128,8 @@ mod tests {
         outbox.presence(two, Liveness::Down);
         outbox.forgotten(two);
         outbox.presence(two, Liveness::Alive);
+        outbox.fresh(three);
+        outbox.removed(three);
         let told: Vec<Event> = std::iter::from_fn(|| outbox.take()).collect();
         let alive = |host| Event::Presence {
             host,
@@ -118,6 +140,7 @@ mod tests {
             [
                 alive(one),
                 Event::Forgotten(two),
+                Event::Removed(three),
                 Event::StillFresh(one),
                 alive(two)
             ]

@@ -9,7 +9,7 @@ use kerf_types::{HostId, HostName};
 use super::Driver;
 use crate::host::now;
 use crate::peers::pull;
-use crate::peers::roster::{Peer, liveness};
+use crate::peers::roster::{Peer, find, liveness};
 use crate::peers::shared::lock;
 use crate::process::boot_ms;
 
@@ -52,13 +52,33 @@ impl Driver {
             Output::Member { host, change } => self.member(host, change),
             Output::Record { host } => self.record(host),
             Output::AgedOut { host } => {
-                self.records.forget(host);
-                self.shared.links.forget(host);
                 self.outbox.forgotten(host);
-                self.list_soon();
+                self.drop_host(host);
+            }
+            Output::Removed { host } => {
+                self.removed(host);
+                self.outbox.removed(host);
+                self.drop_host(host);
             }
             Output::NameClash { name, hosts } => self.clash(name, &hosts),
         }
+    }
+
+    /// Nothing is known of a host any more.
+    fn drop_host(&mut self, host: HostId) {
+        self.records.forget(host);
+        self.shared.links.forget(host);
+        self.list_soon();
+    }
+
+    /// An operator had a host removed. The core has forgotten its name; the list has not yet.
+    fn removed(&self, host: HostId) {
+        let peers = self.shared.roster.borrow();
+        let name = find(&peers, host).map(|peer| peer.identity.name.to_string());
+        tracing::info!(peer.id = %host, peer.name = name, "peer was removed by an operator");
+        let subject = name.unwrap_or_else(|| host.to_string());
+        let text = format!("removed by an operator ({host})");
+        self.shared.events.add("peer", &subject, &text);
     }
 
     fn member(&mut self, host: HostId, change: Change) {
