@@ -11,7 +11,7 @@ use crate::corpus::Plan;
 use crate::image::Image;
 use crate::judge::{Instance, Picture, Place, Shape};
 use crate::lane::Lane;
-use crate::life::{Alive, End, Passed, Point};
+use crate::life::{Alive, End, Passed, Point, ailments};
 use crate::script::{Op, Runtime, carry_out, request};
 
 /// Process ids that no process has: above what Linux gives out.
@@ -34,7 +34,7 @@ pub struct Course<'a> {
 
 /// What a recovered owner shows.
 struct Recovered {
-    degraded: Vec<String>,
+    ailments: Vec<String>,
     /// For each request that applies a layout: whether a plan to it is empty now.
     planned: Vec<Option<bool>>,
 }
@@ -125,11 +125,8 @@ impl<'a> Course<'a> {
                     _ => None,
                 });
             }
-            let entries = view.degraded.iter();
             Recovered {
-                degraded: entries
-                    .map(|(what, entry)| format!("{what}: {}", entry.why))
-                    .collect(),
+                ailments: ailments(&view),
                 planned,
             }
         })
@@ -141,12 +138,7 @@ impl<'a> Course<'a> {
         let (shape, active) = (now.shape(), now.with_promises_kept().shape());
         let mut faults = now.faults();
         faults.extend(now.disturbed(self.untouched.iter()));
-        faults.extend(
-            recovered
-                .degraded
-                .iter()
-                .map(|what| format!("degraded: {what}")),
-        );
+        faults.extend(recovered.ailments.iter().cloned());
         let (old, new) = (self.shapes.get(answered), self.shapes.get(answered + 1));
         // A launch is a promise first, and that stands until it runs out: the same container finds it again.
         let launched = matches!(self.plan.script.get(answered), Some(Op::Launch { .. }));
