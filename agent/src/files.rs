@@ -18,13 +18,43 @@ pub enum Durability {
 /// Replaces a file's content by writing a temporary one beside it and renaming that: a reader sees the old
 /// content or the new. The temporary name has no extension that a reader of the folder would take up.
 pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+    replace_as(path, content, durability, Modes::PUBLIC)
+}
+
+/// The same for what nobody but its owner may read, also while it is written. It is on the disk when this returns.
+pub fn replace_secret(path: &Path, content: &[u8]) -> io::Result<()> {
+    // One that a process of this number left when it was killed would keep the mode that it has.
+    remove(&temporary_of(path))?;
+    replace_as(path, content, Durability::Synced, Modes::SECRET)
+}
+
+/// Modes of what is made.
+#[derive(Debug, Clone, Copy)]
+struct Modes {
+    file: u32,
+    folder: u32,
+}
+
+impl Modes {
+    const PUBLIC: Self = Self {
+        file: 0o644,
+        folder: 0o777,
+    };
+    const SECRET: Self = Self {
+        file: 0o600,
+        folder: 0o700,
+    };
+}
+
+fn replace_as(path: &Path, content: &[u8], durability: Durability, modes: Modes) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let temporary = folder.join(temporary_name(path.file_name().unwrap_or_default()));
-    let written = match write(&temporary, content, durability) {
+    let temporary = temporary_of(path);
+    let written = match write(&temporary, content, durability, modes.file) {
         // The folder is there but the first time.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            write(&temporary, content, durability)
+            let mut builder = DirBuilder::new();
+            builder.recursive(true).mode(modes.folder).create(folder)?;
+            write(&temporary, content, durability, modes.file)
         }
         written => written,
     };
@@ -40,11 +70,11 @@ pub fn replace(path: &Path, content: &[u8], durability: Durability) -> io::Resul
     Ok(())
 }
 
-fn temporary_name(name: &OsStr) -> OsString {
+fn temporary_of(path: &Path) -> PathBuf {
     let mut temporary = OsString::from(".");
-    temporary.push(name);
+    temporary.push(path.file_name().unwrap_or_default());
     temporary.push(format!(".{}.tmp", std::process::id()));
-    temporary
+    path.with_file_name(temporary)
 }
 
 /// Of a temporary file the name that it would have got: a process that was killed while it wrote has left it.
@@ -57,12 +87,12 @@ pub fn unfinished(temporary: &OsStr) -> Option<&str> {
     process.parse::<u32>().is_ok().then_some(name)
 }
 
-fn write(path: &Path, content: &[u8], durability: Durability) -> io::Result<()> {
+fn write(path: &Path, content: &[u8], durability: Durability, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o644)
+        .mode(mode)
         .open(path)?;
     file.write_all(content)?;
     if durability == Durability::Synced {
@@ -132,12 +162,15 @@ impl CopyFolder {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
 
     #[test]
     fn a_temporary_file_tells_its_name_and_no_other_file_is_one() {
-        let temporary = temporary_name(OsStr::new("kerf.dev-slice.json"));
-        assert_eq!(unfinished(&temporary), Some("kerf.dev-slice.json"));
+        let temporary = temporary_of(Path::new("kerf.dev-slice.json"));
+        let name = temporary.file_name().expect("it has one");
+        assert_eq!(unfinished(name), Some("kerf.dev-slice.json"));
         for other in [
             "kerf.dev-slice.json",
             "kerf.dev-slice.json.17.tmp",
@@ -150,11 +183,25 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_nobody_elses_whatever_lay_there_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cluster/key");
+        replace_secret(&path, b"one").expect("written");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o777;
+        assert_eq!(mode(path.parent().expect("a folder")), 0o700);
+        assert_eq!(mode(&path), 0o600);
+        fs::write(temporary_of(&path), "left by one that was killed").expect("written");
+        replace_secret(&path, b"two").expect("written");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(fs::read(&path).expect("it reads"), b"two");
+    }
+
+    #[test]
     fn a_copy_that_was_not_written_to_its_end_is_not_read() {
         let folder = tempfile::tempdir().expect("a folder");
         let copies = CopyFolder::new(folder.path().to_owned());
         copies.keep(Path::new("whole"), b"whole");
-        let half = folder.path().join(temporary_name(OsStr::new("half")));
+        let half = temporary_of(&folder.path().join("half"));
         fs::write(half, "ha").expect("written");
         assert_eq!(copies.read(), [b"whole"]);
         drop(CopyFolder::new(folder.path().to_owned()));

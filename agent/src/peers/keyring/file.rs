@@ -1,8 +1,8 @@
 //! `keyring.json`: the fleet's keys on this host's disk, for root alone.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use kerf_seal::{DOCUMENT_LIMIT, DocumentError, Keyring};
@@ -106,35 +106,10 @@ fn libc_flags() -> i32 {
 /// Replaces the file, which is on the disk when this returns: a host that sealed with a key and forgot it in a power
 /// cut would look dead.
 pub(super) fn write(path: &Path, keyring: &Keyring) -> Result<(), KeyringFileError> {
-    replace(path, &keyring.to_bytes()).map_err(|source| KeyringFileError::Write {
-        path: path.to_owned(),
-        source,
+    crate::files::replace_secret(path, &keyring.to_bytes()).map_err(|source| {
+        KeyringFileError::Write {
+            path: path.to_owned(),
+            source,
+        }
     })
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let temporary = folder.join(format!(".{FILE}.{}.tmp", std::process::id()));
-    // Left by a process that was killed, and had this number.
-    crate::files::remove(&temporary)?;
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // What matters is the first error; the file is as private as the one that it was to become.
-        drop(fs::remove_file(&temporary));
-        return written;
-    }
-    File::open(folder)?.sync_all()
 }
