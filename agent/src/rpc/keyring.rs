@@ -1,7 +1,5 @@
 //! The keys of gossip over the API: who may, and how the answer of a fleet is told.
 
-use std::time::Instant;
-
 use kerf_api::v1;
 use kerf_api::v1::keyring_server::Keyring;
 use kerf_seal::{HostKeys, KeyId};
@@ -19,8 +17,7 @@ impl Keyring for Service {
         &self,
         request: Request<v1::ListKeysRequest>,
     ) -> Result<Response<v1::KeyringState>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Read)?;
+        let begun = self.begin(&request, Role::Read)?;
         let outcome = async {
             let round = self.fleet_peers()?.keyring().await;
             Ok(self.told(None, round.map_err(refused)?))
@@ -32,8 +29,7 @@ impl Keyring for Service {
         &self,
         request: Request<v1::InstallKeyRequest>,
     ) -> Result<Response<v1::KeyringState>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Admin)?;
+        let begun = self.begin(&request, Role::Admin)?;
         let outcome = async {
             let text = Some(request.get_ref().id.as_str()).filter(|text| !text.is_empty());
             let id = text.map(name).transpose()?;
@@ -48,8 +44,7 @@ impl Keyring for Service {
         &self,
         request: Request<v1::UseKeyRequest>,
     ) -> Result<Response<v1::KeyringState>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Admin)?;
+        let begun = self.begin(&request, Role::Admin)?;
         let outcome = async {
             let id = name(&request.get_ref().id)?;
             let round = self.fleet_peers()?.use_key(id).await;
@@ -62,8 +57,7 @@ impl Keyring for Service {
         &self,
         request: Request<v1::RemoveKeyRequest>,
     ) -> Result<Response<v1::KeyringState>, Status> {
-        let begun = Instant::now();
-        self.admit(&request, Role::Admin)?;
+        let begun = self.begin(&request, Role::Admin)?;
         let outcome = async {
             let id = name(&request.get_ref().id)?;
             let round = self.fleet_peers()?.remove_key(id).await;
