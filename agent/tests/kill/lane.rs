@@ -17,6 +17,8 @@ use nvidia_ml::fuse::Fuse;
 use nvidia_ml::{CreateOptions, MachineInfo};
 use tempfile::TempDir;
 
+use crate::life::NO_PROGRAM;
+
 /// The seed of every machine's UUIDs.
 const SEED: u64 = 11;
 
@@ -151,7 +153,7 @@ fn config(folder: &Path, info: &MachineInfo) -> Config {
         path("cdi"),
         info.sysroot,
         nvml,
-        path("no-partitioner"),
+        path(NO_PROGRAM),
     );
     let parsed = file::parse(Path::new("kerf.toml"), &text);
     let parsed = parsed.unwrap_or_else(|error| panic!("{error}\n{text}"));
