@@ -5,6 +5,8 @@ mod launch;
 use anyhow::Result;
 use clap::Subcommand;
 
+use crate::setup;
+
 /// What is measured.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
@@ -12,11 +14,12 @@ pub enum Bench {
     Launch(launch::Options),
 }
 
-/// Builds, and measures.
+/// Installs what is missing, builds, and measures.
 ///
 /// # Errors
-/// When something cannot be built, or a container that must start does not.
+/// When something cannot be installed or built, or a container that must start does not.
 pub fn run(bench: &Bench) -> Result<()> {
+    setup::run_for_benchmarks()?;
     match bench {
         Bench::Launch(options) => launch::run(options),
     }

@@ -30,6 +30,15 @@ pub fn run() -> Result<()> {
     python::install()
 }
 
+/// [`run`], and what benchmarks compare with: a leg that is left out is a number that nobody gets.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_for_benchmarks() -> Result<()> {
+    run()?;
+    packages::install(&packages::MEASURED)
+}
+
 /// [`run`], and what only tests want and can do without.
 ///
 /// # Errors

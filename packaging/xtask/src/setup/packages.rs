@@ -119,6 +119,13 @@ pub const NEEDS: [Need; 10] = [
     },
 ];
 
+/// What a benchmark compares with, beside [`NEEDS`].
+pub const MEASURED: [Need; 1] = [Need {
+    package: "crun",
+    files: "crun, the other runtime in the benchmark of launches",
+    is_there: || has("crun"),
+}];
+
 /// Packages for tests that skip without them: nothing else needs them, and they are large.
 const WANTS: [Need; 1] = [Need {
     package: "chromium",
