@@ -79,6 +79,20 @@ pub fn runtime() -> Result<PathBuf> {
     )
 }
 
+/// The job of several members that talks to all of them (`tests/alltoall`), static so that any image runs it.
+///
+/// # Errors
+/// When it has not been built.
+pub fn alltoall() -> Result<PathBuf> {
+    let path = tree::target_dir()?
+        .join(RUNTIME_TARGET)
+        .join("debug/kerf-alltoall");
+    existing(
+        path,
+        "cargo build -p kerf-alltoall --target x86_64-unknown-linux-musl",
+    )
+}
+
 /// A program of the Python environment that `cargo xtask setup` makes: `python`, `gpustat`, `nvitop`.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Hard filters: what must be true of a host before it is scored, in one fixed order, each with a reason that
 //! names the constraint and the facts.
 //!
-//! 1. there at all, and heard of lately; 2. takes new work; 3. labels and affinity; 4. the ask is possible
+//! 1. there at all, and heard of lately; 2. takes new work; 3. the network, labels and affinity; 4. the ask is possible
 //!    here; 5. CPU and memory; 6. health; 7. room now; 8. has not refused this job a moment ago.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use kerf_planner::NoRoom;
 use kerf_types::Bytes;
 use kerf_types::host_record::Admission;
-use kerf_types::job::{JobSpec, Selector};
+use kerf_types::job::{JobSpec, Network, Selector};
 
 use crate::fleet::{FleetHost, Liveness};
 use crate::model::HostModel;
@@ -64,6 +64,9 @@ pub enum Refusal {
         /// What is avoided.
         unwanted: String,
     },
+    /// It keeps its network to itself.
+    #[error("the job wants the host's network, which jobs do not get there (launch.host_network)")]
+    Network,
     /// Terminals are served by the host that the job was submitted to.
     #[error("the job has a terminal, which only the host that it was submitted to serves")]
     Terminal,
@@ -122,7 +125,11 @@ impl Refusal {
     pub fn may_pass(&self) -> bool {
         !matches!(
             self,
-            Self::Impossible(_) | Self::Labels { .. } | Self::AvoidedLabels { .. } | Self::Terminal
+            Self::Impossible(_)
+                | Self::Labels { .. }
+                | Self::AvoidedLabels { .. }
+                | Self::Network
+                | Self::Terminal
         )
     }
 }
@@ -148,6 +155,9 @@ pub(crate) fn is_there(
 
 /// Filter 3. `alone` waives the wish for neighbours that are members of this very job, for the first of them.
 pub(crate) fn is_wanted(model: &HostModel, spec: &JobSpec, alone: bool) -> Result<(), Refusal> {
+    if spec.network == Some(Network::Host) && !model.record().host_network {
+        return Err(Refusal::Network);
+    }
     let labels = &model.record().labels;
     let found = |selector: &Selector| match labels.get(&selector.key) {
         Some(value) => format!("{}={value}", selector.key),

@@ -4,6 +4,8 @@
 //! the other on scratch copies of the hosts, so that they can share one or keep off each other. It reserves
 //! nothing: the owner decides.
 
+mod ranks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +91,7 @@ pub fn place(fleet: &mut Fleet, wish: &Wish<'_>, rng: &mut Rng) -> Result<Placem
         run.put(member, score, &effect);
         members.push((score.host, effect.picks.clone()));
     }
+    ranks::neighbours(&mut members, &mut run.verdicts);
     Ok(Placement {
         members,
         explanation: run.explanation(None),

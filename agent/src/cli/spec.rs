@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kerf_api::json::job::{
     AffinityDocument, Amount, CommunicationWord, CostLimitDocument, DataInputDocument, JobKindWord,
-    JobSpecDocument, JobSpecSchema, OnPartitionWord, RestartWord, VolumeDocument,
+    JobSpecDocument, JobSpecSchema, NetworkWord, OnPartitionWord, RestartWord, VolumeDocument,
 };
 use kerf_types::{Ask, Bytes, ParseError};
 use serde::de::DeserializeOwned;
@@ -85,6 +85,9 @@ pub struct SpecArgs {
     /// In a network partition: stop or continue
     #[arg(long, value_name = "WORD", value_parser = word::<OnPartitionWord>)]
     on_partition: Option<OnPartitionWord>,
+    /// The network: host, so that members reach each other, or none
+    #[arg(long, value_name = "WORD", value_parser = word::<NetworkWord>)]
+    network: Option<NetworkWord>,
     /// An OCI or docker archive to import the image from first
     #[arg(long, value_name = "FILE")]
     pub image_archive: Option<PathBuf>,
@@ -140,6 +143,7 @@ impl SpecArgs {
             inputs: self.input,
             cost_limit: self.cost_limit,
             on_partition: self.on_partition.unwrap_or_default(),
+            network: self.network,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kerf_types::Bytes;
+use kerf_types::{Bytes, PortRange};
 use serde::{Deserialize, Serialize};
 
 use super::file::millis;
@@ -68,6 +68,8 @@ table!(
         user: String,
         /// Default false.
         host_network: bool,
+        /// Ports at which the first members of jobs of this host are met. Default `20000-29999`.
+        master_ports: String,
         /// Default false.
         nccl_topology: bool,
         /// Default 60000.
@@ -122,6 +124,7 @@ impl LaunchTable {
             log_limit: bytes("launch.log_limit", self.log_limit.as_deref(), LOG_LIMIT)?,
             kept_logs: bytes("launch.kept_logs", self.kept_logs.as_deref(), KEPT_LOGS)?,
             host_network: self.host_network.unwrap_or(false),
+            master_ports: ports(self.master_ports.as_deref())?,
             nccl_topology: self.nccl_topology.unwrap_or(false),
             reservation_ttl: millis("launch.reservation_ttl_ms", ttl, 60_000)?,
             wait_for_slice: wait("launch.wait_for_slice_ms", self.wait_for_slice_ms, 0)?,
@@ -155,6 +158,14 @@ fn user(text: Option<&str>) -> Result<RunAs, ConfigError> {
     let parsed = text.map_or(Ok(RunAs::default()), str::parse);
     parsed.map_err(|error: kerf_types::ParseError| ConfigError::Value {
         key: "launch.user",
+        message: error.to_string(),
+    })
+}
+
+fn ports(text: Option<&str>) -> Result<PortRange, ConfigError> {
+    let parsed = text.map_or(Ok(PortRange::USUAL), str::parse);
+    parsed.map_err(|error: kerf_types::ParseError| ConfigError::Value {
+        key: "launch.master_ports",
         message: error.to_string(),
     })
 }
@@ -250,6 +261,7 @@ impl From<&Launch> for LaunchTable {
             log_limit: Some(launch.log_limit.to_string()),
             kept_logs: Some(launch.kept_logs.to_string()),
             host_network: Some(launch.host_network),
+            master_ports: Some(launch.master_ports.to_string()),
             nccl_topology: Some(launch.nccl_topology),
             reservation_ttl_ms: u64::try_from(launch.reservation_ttl.as_millis()).ok(),
             wait_for_slice_ms: u64::try_from(launch.wait_for_slice.as_millis()).ok(),

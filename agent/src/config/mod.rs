@@ -23,7 +23,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 use file::FileConfig;
 pub use gpu_labels::{GpuLabels, NoLabel};
-use kerf_types::Bytes;
+use kerf_types::{Bytes, PortRange};
 pub use owner::Owner;
 pub use peers::Peers;
 pub use web::Web;
@@ -140,6 +140,8 @@ pub struct Launch {
     pub kept_logs: Bytes,
     /// Whether jobs share the host's network.
     pub host_network: bool,
+    /// Ports at which the first members of jobs that are submitted here are met.
+    pub master_ports: PortRange,
     /// Whether containers get a file that describes their devices to NCCL.
     pub nccl_topology: bool,
     /// How long a promised slice is kept for a container that does not come.

@@ -89,6 +89,10 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
         old.launch.namespace != new.launch.namespace,
         "launch.namespace",
     );
+    keep(
+        old.launch.master_ports != new.launch.master_ports,
+        "launch.master_ports",
+    );
     new.host = old.host.clone();
     new.paths = old.paths.clone();
     new.driver = driver;
@@ -97,5 +101,6 @@ fn keep_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     new.peers = old.peers.clone();
     new.launch.containerd = old.launch.containerd.clone();
     new.launch.namespace = old.launch.namespace.clone();
+    new.launch.master_ports = old.launch.master_ports;
     waiting
 }

@@ -121,6 +121,7 @@ fn take_up(
         job: row.id,
         spec: Arc::clone(spec),
         spec_hash: hash_of(spec),
+        gang: None,
         by: by(row.submitter),
         attempt,
         phase: SavedPhase::Going,

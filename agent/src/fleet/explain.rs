@@ -126,6 +126,7 @@ fn constraint(refusal: &Refusal) -> &'static str {
         Refusal::AvoidedLabels { .. } => "avoided_labels",
         Refusal::NoNeighbour { .. } => "no_neighbour",
         Refusal::Neighbour { .. } => "neighbour",
+        Refusal::Network => "network",
         Refusal::Terminal => "terminal",
         Refusal::Impossible(_) => "impossible",
         Refusal::Cpu { .. } => "cpu",

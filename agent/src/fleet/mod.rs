@@ -161,6 +161,7 @@ fn recover(
     getrandom::fill(&mut seed).map_err(StoreError::Random)?;
     let settings = Settings {
         alone: parts.peers.is_none(),
+        master_ports: parts.config.borrow().config.launch.master_ports,
         ..Settings::default()
     };
     let core = Core::recover(parts.me, settings, u64::from_le_bytes(seed), saved, now);

@@ -37,6 +37,7 @@ struct Chosen {
     labels: BTreeMap<String, String>,
     price: Option<u64>,
     partition: Partition,
+    host_network: bool,
 }
 
 impl From<&Config> for Chosen {
@@ -45,6 +46,7 @@ impl From<&Config> for Chosen {
             labels: config.labels.clone(),
             price: config.price,
             partition: config.partition,
+            host_network: config.launch.host_network,
         }
     }
 }
@@ -141,6 +143,7 @@ impl Own {
                     && !host.degraded.contains_key(PARTITIONING),
                 mode_change_when_idle: partition.mode_change_when_idle,
             },
+            host_network: self.told.host_network,
             models,
             gpus,
             cpu_milli: load.cpu_milli,

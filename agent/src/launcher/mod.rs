@@ -12,6 +12,7 @@
 //! | `policy` | what jobs may have here; one pure check |
 //! | `image` | archives and registries into containerd, images into snapshots |
 //! | `oci`, `user` | the spec of a container and the user in it |
+//! | `gang` | what a member is told of the others: variables and a hosts file |
 //! | `container` | start, wait, stop, remove, list |
 //! | [`logs`], `terminal` | what jobs print and what is typed |
 
@@ -19,6 +20,7 @@ mod config;
 mod container;
 mod engine;
 mod error;
+mod gang;
 mod hints;
 mod image;
 pub mod logs;
@@ -39,6 +41,7 @@ use tokio::io::AsyncRead;
 pub use config::{ImportLimits, LauncherConfig};
 pub use container::{ContainerStatus, ContainerView, Exit, StartRequest, Started};
 pub use error::LauncherError;
+pub use gang::Seat;
 pub use image::{ArchiveError, ImageError};
 pub use policy::{ImagePattern, LaunchPolicy, Refusal, RunAs, Submitter, UserIds, VolumePolicy};
 pub use terminal::{TerminalInput, TerminalIo, TerminalOutput, TerminalSize};

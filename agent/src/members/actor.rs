@@ -51,14 +51,20 @@ async fn act(inner: Arc<Inner>, tag: Tag, mut orders: Orders) {
             command
         };
         match command {
-            LocalCommand::Reserve { ask, ttl } => {
-                let event = reserve::reserve(&inner, tag, ask, ttl).await;
+            LocalCommand::Reserve {
+                ask,
+                ttl,
+                master_port,
+            } => {
+                let wanted = reserve::Wish { ask, master_port };
+                let event = reserve::reserve(&inner, tag, wanted, ttl).await;
                 inner.tell(tag, event);
             }
             LocalCommand::Renew { grant, ttl } => reserve::renew(&inner, grant, ttl).await,
             LocalCommand::Release { grant } => {
                 reserve::release(&inner, grant).await;
                 lock(&inner.promised).remove(&tag);
+                inner.ports.forget(tag);
                 inner.tell(tag, LocalEvent::Released(grant));
             }
             LocalCommand::Start {
@@ -66,6 +72,7 @@ async fn act(inner: Arc<Inner>, tag: Tag, mut orders: Orders) {
                 spec,
                 by,
                 coordinator,
+                gang,
                 guard,
             } => {
                 let order = Order {
@@ -74,6 +81,7 @@ async fn act(inner: Arc<Inner>, tag: Tag, mut orders: Orders) {
                     spec,
                     by,
                     coordinator,
+                    gang,
                     guard,
                 };
                 start(&inner, order, &mut orders).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kerf_types::job::JobSpec;
 use kerf_types::lease::Lease;
 use kerf_types::peer::{By, Grant, Tag};
-use kerf_types::{HostId, LeaseId, Moment};
+use kerf_types::{Gang, HostId, LeaseId, Moment};
 use tokio::time::Instant;
 
 use super::admit::{admit, submitter};
@@ -20,7 +20,7 @@ use super::orders::Orders;
 use super::watch::{RETRY, mark_running};
 use crate::errors::chain;
 use crate::host::{Command, HostError};
-use crate::launcher::{LauncherError, StartRequest};
+use crate::launcher::{LauncherError, Seat, StartRequest};
 use crate::store::{RunRow, RunState};
 
 /// How long containerd may be away in the middle of a start before the devices are given back.
@@ -34,6 +34,8 @@ pub(super) struct Order {
     pub spec: Arc<JobSpec>,
     pub by: By,
     pub coordinator: HostId,
+    /// Where all members are, if the submitting host says it.
+    pub gang: Option<Arc<Gang>>,
     /// When the container must begin to end unless that is put off.
     pub guard: Option<Moment>,
 }
@@ -159,6 +161,7 @@ fn prepare(
         lease: has_lease.then_some(order.grant.lease),
         log_dir: inner.log_dir((tag.job, tag.member)),
         restarts: tag.attempt.0.saturating_sub(1),
+        seat: seat(order),
         stdin: false,
         terminal_size: None,
     };
@@ -176,6 +179,25 @@ fn prepare(
         log_bytes: 0,
     };
     Ok((request, row))
+}
+
+/// Where the member stands among the others.
+fn seat(order: &Order) -> Option<Seat> {
+    let tag = order.tag;
+    let seat = order
+        .gang
+        .as_ref()
+        .and_then(|gang| Seat::try_new(Arc::clone(gang), tag.member));
+    if seat.is_none() && order.spec.members > 1 {
+        // A host of before this was told, or one whose record has no address that could be told.
+        tracing::warn!(
+            job.id = %tag.job,
+            member = tag.member,
+            peer.id = %order.coordinator,
+            "member starts without the addresses of the others: the submitting host told none"
+        );
+    }
+    seat
 }
 
 /// Starts a container, as often as containerd is away in the middle of it.

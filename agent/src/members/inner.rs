@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::console::Console;
 use super::copies::Copies;
 use super::guards::Guards;
+use super::ports::Ports;
 use super::watch::RETRY;
 use super::{Parts, Told};
 use crate::config::Config;
@@ -44,6 +45,8 @@ pub(super) struct Inner {
     pub actors: Mutex<BTreeMap<Tag, mpsc::UnboundedSender<LocalCommand>>>,
     /// What members that are held or run were promised of CPU and memory.
     pub promised: Mutex<BTreeMap<Tag, MemberAsk>>,
+    /// Ports at which first members are met that are held or run here.
+    pub ports: Ports,
     pub problems: Arc<Problems>,
     /// Everything that goes on for members; it ends before kerfd does.
     pub tasks: Mutex<JoinSet<()>>,
@@ -97,6 +100,7 @@ impl Inner {
             table: Mutex::default(),
             actors: Mutex::default(),
             promised: Mutex::default(),
+            ports: Ports::default(),
             problems: parts.problems,
             tasks: Mutex::default(),
             told,
@@ -246,6 +250,7 @@ impl Inner {
     /// Says that nothing of an ended member is left.
     pub(super) async fn clear(&self, tag: Tag) {
         self.promised().remove(&tag);
+        self.ports.forget(tag);
         // What it is made of is not needed any more, and may be large.
         self.insist(tag, |row| row.spec.clear()).await;
         let key = (tag.job, tag.member);

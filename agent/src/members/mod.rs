@@ -23,6 +23,7 @@ mod inner;
 mod load;
 mod logs;
 mod orders;
+mod ports;
 mod reserve;
 mod sweep;
 mod watch;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kerf_scheduler::Refusal;
 use kerf_scheduler::core::LocalEvent;
 use kerf_types::lease::{Holder, Lease};
 use kerf_types::peer::{Grant, MemberAsk, Tag};
@@ -15,12 +16,21 @@ use crate::errors::chain;
 use crate::host::policy::may_ask;
 use crate::host::{Command, HostError, Reserve, Wanted, now};
 
+/// What a member is to be promised.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub ask: MemberAsk,
+    /// A port of this host that the others will come to.
+    pub master_port: Option<u16>,
+}
+
 /// Promises what a member asks for, or says why not.
-pub(super) async fn reserve(inner: &Inner, tag: Tag, ask: MemberAsk, ttl: Duration) -> LocalEvent {
-    match try_reserve(inner, tag, &ask, ttl).await {
+pub(super) async fn reserve(inner: &Inner, tag: Tag, wish: Wish, ttl: Duration) -> LocalEvent {
+    match try_reserve(inner, tag, &wish, ttl).await {
         Ok(grant) => LocalEvent::Reserved(grant),
         Err(reason) => {
             inner.promised().remove(&tag);
+            inner.ports.forget(tag);
             LocalEvent::Refused {
                 reason,
                 record: None,
@@ -29,12 +39,8 @@ pub(super) async fn reserve(inner: &Inner, tag: Tag, ask: MemberAsk, ttl: Durati
     }
 }
 
-async fn try_reserve(
-    inner: &Inner,
-    tag: Tag,
-    ask: &MemberAsk,
-    ttl: Duration,
-) -> Result<Grant, String> {
+async fn try_reserve(inner: &Inner, tag: Tag, wish: &Wish, ttl: Duration) -> Result<Grant, String> {
+    let ask = &wish.ask;
     let name = container_name(tag);
     let container = inner.launcher.container(&name);
     let container = container.map_err(|error| chain(&error))?;
@@ -42,6 +48,10 @@ async fn try_reserve(
     // A host that could not make the container now holds no devices for it, so that another one may be asked.
     let answers = inner.launcher.probe().await;
     answers.map_err(|error| chain(&error))?;
+    if let Some(port) = wish.master_port.filter(|_| host_network(inner)) {
+        // In a network of the container's own nobody else has it.
+        inner.ports.promise(tag, port)?;
+    }
     load::promise(inner, tag, ask)?;
     match &ask.accelerator {
         Some(ask) => {
@@ -59,6 +69,9 @@ async fn try_reserve(
 /// Jobs are containers of kerf's own namespace, and what `[launch.asks]` says of that binds them too. Asked each
 /// time: a reload may have taken the right away, and another may give it back.
 fn may_have(inner: &Inner, ask: &MemberAsk, container: &ContainerRef) -> Result<(), String> {
+    if ask.host_network && !host_network(inner) {
+        return Err(Refusal::Network.to_string());
+    }
     let asks = &inner.config().launch.asks;
     match &ask.accelerator {
         Some(ask) if !may_ask(asks, &container.namespace, &ask.to_string()) => {
@@ -70,6 +83,11 @@ fn may_have(inner: &Inner, ask: &MemberAsk, container: &ContainerRef) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+/// Whether jobs here have this host's network.
+fn host_network(inner: &Inner) -> bool {
+    inner.config().launch.host_network
 }
 
 /// A grant that no lease stands behind: of a member without accelerators.

@@ -87,7 +87,7 @@ fn listed(list: &str) -> usize {
 }
 
 /// Builds what tests start as processes of their own: `cargo test` alone would not make the
-/// simulator's shared library nor the static runtime. Returns the path of the latter.
+/// simulator's shared library nor the static programs. Returns the path of the runtime.
 pub fn build() -> Result<PathBuf> {
     visible(&mut cargo(&["build", "--workspace"]))?;
     let target = bins::RUNTIME_TARGET;
@@ -95,6 +95,8 @@ pub fn build() -> Result<PathBuf> {
         "build",
         "--package",
         "kerf-runtime",
+        "--package",
+        "kerf-alltoall",
         "--target",
         target,
     ]))?;

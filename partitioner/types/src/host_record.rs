@@ -32,6 +32,8 @@ pub struct HostRecord {
     pub admission: Admission,
     /// What may be changed for the sake of one ask.
     pub policy: CutPolicy,
+    /// Whether it gives jobs its network.
+    pub host_network: bool,
     /// Models of its GPUs.
     pub models: Vec<GpuModel>,
     /// Its GPUs, in order of their index.

@@ -123,6 +123,11 @@ macro_rules! uuid_id {
             pub fn new(unix_ms: u64, random: [u8; 10]) -> Self {
                 Self(uuid::Builder::from_unix_timestamp_millis(unix_ms, &random).into_uuid())
             }
+
+            /// All of it as a number.
+            pub fn bits(&self) -> u128 {
+                self.0.as_u128()
+            }
         }
 
         impl FromStr for $name {

@@ -65,6 +65,15 @@ pub enum OnPartition {
     Continue,
 }
 
+/// What a job has of the network of its hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Network {
+    /// That of the host: its members reach each other. Only hosts that give it serve.
+    Host,
+    /// A loopback of its own and nothing else, also on hosts that would give theirs.
+    None,
+}
+
 /// A condition on labels of hosts or of other jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selector {
@@ -171,6 +180,8 @@ pub struct JobSpec {
     pub cost_limit: Option<CostLimit>,
     /// What happens in a network partition.
     pub on_partition: OnPartition,
+    /// What it has of its hosts' network; `None` means what each host gives.
+    pub network: Option<Network>,
 }
 
 /// Where a job is in its life.

@@ -11,6 +11,7 @@ pub mod bytes;
 pub mod compute;
 pub mod device;
 pub mod fabric;
+pub mod gang;
 pub mod host;
 pub mod host_record;
 pub mod ids;
@@ -37,6 +38,7 @@ pub use ask::Ask;
 pub use bytes::Bytes;
 pub use compute::ComputeProfile;
 pub use device::{DeviceKind, DeviceName, LeasedDevice};
+pub use gang::{Gang, GangHost, PortRange};
 pub use host::{HostId, HostName};
 pub use host_record::HostRecord;
 pub use ids::{

@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ask::Ask;
+use crate::gang::Gang;
 use crate::host_record::HostRecord;
-use crate::job::JobSpec;
+use crate::job::{JobSpec, Network};
 use crate::{Bytes, Fence, JobId, LeaseId, Moment};
 
 /// Which attempt at a job, counted from 1. A higher one closes all lower ones.
@@ -78,6 +79,8 @@ pub struct MemberAsk {
     pub cpu_milli: Option<u64>,
     /// Memory.
     pub memory: Option<Bytes>,
+    /// Whether the network has to be the host's.
+    pub host_network: bool,
 }
 
 impl MemberAsk {
@@ -87,6 +90,7 @@ impl MemberAsk {
             accelerator: spec.accelerator.clone(),
             cpu_milli: spec.cpu_milli,
             memory: spec.memory,
+            host_network: spec.network == Some(Network::Host),
         }
     }
 }
@@ -145,6 +149,8 @@ pub enum Body {
         ask: MemberAsk,
         /// How long they are held when nobody is heard of.
         ttl: Duration,
+        /// The port at which this member will be met, where it is the first of several.
+        master_port: Option<u16>,
     },
     /// They are held.
     Reserved(Grant),
@@ -167,6 +173,8 @@ pub enum Body {
         spec: Arc<JobSpec>,
         /// Whose it is.
         by: By,
+        /// Where all members are; `None` from a host of before there was such a list.
+        gang: Option<Arc<Gang>>,
     },
     /// The container runs.
     Started,

@@ -11,6 +11,7 @@ use crate::{
 
 mod constraints;
 mod device;
+mod gang;
 mod map;
 mod sharing;
 

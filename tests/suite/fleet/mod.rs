@@ -1,5 +1,6 @@
 //! Several hosts over the real drivers: they find each other, place jobs on the right one, and survive a loss.
 
+mod alltoall;
 mod deaths;
 mod forget;
 mod gangs;

@@ -117,6 +117,7 @@ impl World {
             lease: None,
             log_dir: self.log_dir(id),
             restarts: 0,
+            seat: None,
             stdin: false,
             terminal_size: None,
         }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_types::gang::{GANG_LIMIT, Gang, GangHost};
 use kerf_types::peer::{
     Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, REASON_LIMIT, SpecHash, Tag,
 };
 use kerf_types::{Ask, Bytes, Fence, HostRecord, Moment, ParseError};
 
-use super::{At, ConvertError, Fault, number_error, parse, required, text};
+use super::{At, ConvertError, Fault, each, number_error, parse, required, text};
 use crate::json::job;
 use crate::peer::v1;
 use crate::peer::v1::peer_message::Body as Wire;
@@ -95,12 +96,15 @@ fn write_body(body: &Body) -> Wire {
             spec_hash,
             ask,
             ttl,
+            master_port,
         } => Wire::Reserve(v1::Reserve {
             spec_hash: spec_hash.0.to_vec(),
             accelerator: ask.accelerator.as_ref().map(ToString::to_string),
             cpu_milli: ask.cpu_milli,
             memory_bytes: ask.memory.map(|memory| memory.0),
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            host_network: ask.host_network,
+            master_port: master_port.map(Into::into),
         }),
         Body::Reserved(grant) => Wire::Reserved(grant.into()),
         Body::Refused { reason, record } => Wire::Refused(v1::Refused {
@@ -113,11 +117,13 @@ fn write_body(body: &Body) -> Wire {
             spec_hash,
             spec,
             by,
+            gang,
         } => Wire::Start(v1::Start {
             spec_hash: spec_hash.0.to_vec(),
             spec: job::canonical_json(spec),
             uid: by.uid,
             gid: by.gid,
+            gang: gang.as_deref().map(Into::into),
         }),
         Body::Started => Wire::Started(v1::Empty {}),
         Body::StartRefused { reason, lasting } => Wire::StartRefused(v1::StartRefused {
@@ -186,8 +192,10 @@ fn read_reserve(reserve: v1::Reserve) -> Result<Body, ConvertError> {
             accelerator: accelerator.transpose()?,
             cpu_milli: reserve.cpu_milli,
             memory: reserve.memory_bytes.map(Bytes),
+            host_network: reserve.host_network,
         },
         ttl: Duration::from_millis(reserve.ttl_ms),
+        master_port: reserve.master_port.map(port).transpose()?,
     })
 }
 
@@ -205,8 +213,10 @@ fn read_start(start: &v1::Start) -> Result<Body, ConvertError> {
         let why = "it is not the description whose hash was given";
         return Err(ConvertError::new("spec", Fault::Conflict { why }));
     }
+    let gang = start.gang.clone().map(|gang| read_gang(gang, spec.members));
     Ok(Body::Start {
         spec_hash: hash,
+        gang: gang.transpose().at("gang")?.map(Arc::new),
         spec: Arc::new(spec),
         by: By {
             uid: start.uid,
@@ -214,6 +224,47 @@ fn read_start(start: &v1::Start) -> Result<Body, ConvertError> {
             admin: false,
         },
     })
+}
+
+impl From<&Gang> for v1::Gang {
+    fn from(gang: &Gang) -> Self {
+        let host = |host: &GangHost| v1::GangHost {
+            address: host.address.clone(),
+            members: host.members,
+        };
+        Self {
+            hosts: gang.hosts().iter().map(host).collect(),
+            master_port: gang.master_port().into(),
+        }
+    }
+}
+
+/// Reads where the members of a job are, of which there have to be so many.
+fn read_gang(gang: v1::Gang, members: u32) -> Result<Gang, ConvertError> {
+    let limit = usize::try_from(GANG_LIMIT).unwrap_or(usize::MAX);
+    let hosts = each("hosts", gang.hosts, limit, |host: v1::GangHost| {
+        Ok::<_, ConvertError>(GangHost {
+            address: host.address,
+            members: host.members,
+        })
+    })?;
+    let gang = Gang::try_new(hosts, port(gang.master_port)?).map_err(|error| {
+        let hint = "hosts with their members, whose addresses are one word each";
+        ConvertError::new(
+            "hosts",
+            Fault::Text(ParseError::new("a gang", &error.to_string(), hint)),
+        )
+    })?;
+    if gang.size() != members {
+        let why = "it has another number of members than the job";
+        return Err(ConvertError::new("hosts", Fault::Conflict { why }));
+    }
+    Ok(gang)
+}
+
+fn port(number: u32) -> Result<u16, ConvertError> {
+    let port = u16::try_from(number).ok().filter(|port| *port != 0);
+    port.ok_or_else(|| number_error("master_port", number, "a port from 1 to 65535"))
 }
 
 fn spec_hash(bytes: &[u8]) -> Result<SpecHash, ConvertError> {

@@ -46,6 +46,7 @@ impl From<&HostRecord> for v1::HostRecord {
             jobs: record.jobs,
             job_labels: record.job_labels.iter().map(label).collect(),
             price_milli_per_hour: record.price_milli_per_hour,
+            host_network: record.host_network,
         }
     }
 }
@@ -102,6 +103,7 @@ impl TryFrom<v1::HostRecord> for HostRecord {
                 Ok::<_, ConvertError>((key, text("value", label.value, LABEL_TEXT_LIMIT)?))
             })?,
             price_milli_per_hour: record.price_milli_per_hour,
+            host_network: record.host_network,
         })
     }
 }

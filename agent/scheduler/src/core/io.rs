@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::peer::{Attempt, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
-use kerf_types::{HostId, HostRecord, JobId, Moment};
+use kerf_types::{Gang, HostId, HostRecord, JobId, Moment};
 
 use super::saved::Change;
 use crate::explain::Explanation;
@@ -105,6 +105,8 @@ pub enum LocalCommand {
         ask: MemberAsk,
         /// When the lease ends by itself.
         ttl: Duration,
+        /// A port that is to be kept for it too, where it is the first of several members.
+        master_port: Option<u16>,
     },
     /// Keep the promise for longer. Not answered.
     Renew {
@@ -128,6 +130,8 @@ pub enum LocalCommand {
         by: By,
         /// The host that it was submitted to.
         coordinator: HostId,
+        /// Where all members are, if that is known.
+        gang: Option<Arc<Gang>>,
         /// When the container must begin to end unless a `Guard` says so. A moment and not a span: a command waits
         /// for the disk and for those before it, and the submitting host does not wait for that.
         guard: Option<Moment>,

@@ -192,6 +192,7 @@ impl<F: Faults> Core<F> {
                 spec_hash,
                 ask,
                 ttl,
+                master_port,
             } => self.on_reserve(
                 now,
                 from,
@@ -200,6 +201,7 @@ impl<F: Faults> Core<F> {
                     spec_hash,
                     ask,
                     ttl,
+                    master_port,
                 },
             ),
             Body::Confirm(grant) => self.on_confirm(now, from, tag, grant),
@@ -207,16 +209,15 @@ impl<F: Faults> Core<F> {
                 spec_hash,
                 spec,
                 by,
-            } => self.on_start(
-                now,
-                from,
-                tag,
-                Submitted {
+                gang,
+            } => {
+                let submitted = Submitted {
                     spec,
                     spec_hash,
                     by,
-                },
-            ),
+                };
+                self.on_start(now, from, tag, submitted, gang);
+            }
             Body::Release => self.on_release(now, from, tag),
             Body::Keep { sent } => self.on_keep(now, from, tag, sent),
             Body::Query => self.on_query(from, tag),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState, OnPartition};
 use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag};
-use kerf_types::{HostId, JobId, Moment};
+use kerf_types::{Gang, HostId, JobId, Moment};
 
 use super::register::Decision;
 
@@ -60,6 +60,9 @@ pub struct JobRow {
     pub phase: SavedPhase,
     /// Its members in this attempt; empty before it is placed.
     pub members: Vec<SavedMember>,
+    /// Where they can be reached, as each of them is told: saved, since a host may come to have another address and
+    /// every member has to be told the same. `None` before they are placed, and where a host has no such address.
+    pub gang: Option<Arc<Gang>>,
     /// Restarts so far, as the restart policy counts them.
     pub restarts: u32,
     /// Starts in a row that an owner has refused.

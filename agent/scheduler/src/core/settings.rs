@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kerf_types::PortRange;
+
 /// The times of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     pub close_by_time: bool,
     /// Whether this host never has peers: then what it refuses for good is refused for good.
     pub alone: bool,
+    /// Ports at which first members of jobs that are submitted here are met.
+    pub master_ports: PortRange,
     /// How long owners may take to reserve; a slice is cut meanwhile.
     pub reserve_wait: Duration,
     /// Time between two sendings of a question that has no answer.
@@ -46,6 +50,7 @@ impl Default for Settings {
             stop_margin: Self::STOP_MARGIN,
             close_by_time: true,
             alone: false,
+            master_ports: PortRange::USUAL,
             reserve_wait: Duration::from_secs(8),
             resend: Duration::from_millis(500),
             release_wait: Duration::from_secs(1),

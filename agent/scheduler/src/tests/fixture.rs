@@ -121,6 +121,7 @@ pub fn record(number: u8, gpus: u32) -> HostRecord {
             on_demand: true,
             mode_change_when_idle: true,
         },
+        host_network: true,
         models: vec![h100()],
         gpus: (0..gpus).map(gpu).collect(),
         cpu_milli: Amount {

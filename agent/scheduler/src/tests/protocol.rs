@@ -112,6 +112,7 @@ pub fn reserve() -> Body {
         spec_hash: hash(1),
         ask: MemberAsk::of(&spec("1g.10gb", 1)),
         ttl: Duration::from_secs(10),
+        master_port: None,
     }
 }
 
@@ -122,6 +123,7 @@ pub fn start() -> Body {
         spec_hash: hash(1),
         spec: Arc::new(spec),
         by: BY,
+        gang: None,
     }
 }
 

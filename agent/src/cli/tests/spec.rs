@@ -27,7 +27,7 @@ fn without_flags_a_job_has_the_defaults_of_the_document() {
 }
 
 /// Every flag once; no value has a space in it.
-const ALL_FLAGS: &str = "--accel=memory>=20GiB,fp8 -e A=b=c -e HERE -e NOWHERE -v data:/mnt:rw -v code:/src -w /src --name n --kind serve --members 2 --cpu 1.5 --memory 4GiB --network-mbps 100 --time-limit 1h --restart on-failure:3 --grace 2m --communication all-reduce --latency-target-us 500 --preemptible --priority -7 --tenant t -l k=v --input d=20GiB --input e --cost-limit 12.5EUR --on-partition continue -- run -x";
+const ALL_FLAGS: &str = "--accel=memory>=20GiB,fp8 -e A=b=c -e HERE -e NOWHERE -v data:/mnt:rw -v code:/src -w /src --name n --kind serve --members 2 --cpu 1.5 --memory 4GiB --network-mbps 100 --time-limit 1h --restart on-failure:3 --grace 2m --communication all-reduce --latency-target-us 500 --preemptible --priority -7 --tenant t -l k=v --input d=20GiB --input e --cost-limit 12.5EUR --on-partition continue --network host -- run -x";
 
 /// The same as a document.
 const SAME_DOCUMENT: &str = r#"
@@ -57,6 +57,7 @@ labels: { k: v }
 inputs: [{ name: d, size_bytes: 20GiB }, { name: e }]
 cost_limit: { milli: 12500, currency: EUR }
 on_partition: continue
+network: host
 "#;
 
 #[test]

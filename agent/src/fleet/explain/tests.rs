@@ -152,6 +152,7 @@ fn each_constraint_has_its_word() {
         Refusal::Neighbour {
             unwanted: text("a"),
         },
+        Refusal::Network,
         Refusal::Impossible(no_room()),
         Refusal::Cpu {
             wanted: 1,
@@ -177,7 +178,7 @@ fn each_constraint_has_its_word() {
     let words: Vec<&str> = all.iter().map(super::constraint).collect();
     assert_eq!(
         words.join(" "),
-        "down left stale cordoned draining labels avoided_labels no_neighbour neighbour impossible cpu \
-         memory health cutting_off no_room said_no"
+        "down left stale cordoned draining labels avoided_labels no_neighbour neighbour network \
+         impossible cpu memory health cutting_off no_room said_no"
     );
 }

@@ -23,6 +23,7 @@ use kerf_types::job::JobSpec;
 use kerf_types::{ContainerRef, JobId, LeaseId, Timestamp, VENDOR};
 use prost_types::Timestamp as WireTimestamp;
 
+use super::gang::Seat;
 use super::policy::Submitter;
 use super::terminal::{TerminalInput, TerminalIo, TerminalSize};
 
@@ -48,6 +49,8 @@ pub struct StartRequest {
     pub log_dir: PathBuf,
     /// How often the job was started before.
     pub restarts: u32,
+    /// Where it stands among the members of its job; `None` where that is not known.
+    pub seat: Option<Seat>,
     /// A job without a terminal gets a standard input that can be written to.
     pub stdin: bool,
     /// The first size of its terminal, if it has one.

@@ -10,6 +10,7 @@ use tonic::Code;
 
 use super::super::engine::{QUICK, runtime_options, runtime_spec};
 use super::super::error::LauncherError;
+use super::super::gang;
 use super::super::image::ImageError;
 use super::super::policy::check_root;
 use super::super::{oci, user};
@@ -72,6 +73,10 @@ impl Launch<'_> {
             }
         };
         check_root(self.admitted, self.request.submitter, user.uid)?;
+        let request = self.request;
+        let seat = request.seat.as_ref();
+        let name = oci::hostname(&request.container);
+        let files = gang::write(&request.log_dir, seat, name)?;
         Ok(oci::build(&oci::Recipe {
             container: &self.request.container,
             job: &self.request.spec,
@@ -79,7 +84,9 @@ impl Launch<'_> {
             command,
             admitted: self.admitted,
             user: &user,
-            terminal_size: self.request.terminal_size,
+            terminal_size: request.terminal_size,
+            told: gang::variables(request.job, request.restarts, seat),
+            gang: files.as_ref(),
             open_files: open_files(),
         }))
     }

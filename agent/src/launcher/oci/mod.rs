@@ -14,6 +14,7 @@ use kerf_types::job::JobSpec;
 use kerf_types::{ContainerRef, VENDOR};
 use serde_json::{Map, Value, json};
 
+use super::gang::Files;
 use super::image::ImageConfig;
 use super::policy::Admitted;
 use super::terminal::TerminalSize;
@@ -33,6 +34,10 @@ pub(super) struct Recipe<'a> {
     pub admitted: &'a Admitted,
     pub user: &'a ProcessUser,
     pub terminal_size: Option<TerminalSize>,
+    /// What kerf tells it in its environment.
+    pub told: Vec<(&'static str, String)>,
+    /// Files with the hosts of its gang.
+    pub gang: Option<&'a Files>,
     /// Most open files of a process, soft and hard.
     pub open_files: u64,
 }
@@ -43,16 +48,21 @@ pub(super) fn build(recipe: &Recipe<'_>) -> Value {
     if let Some(lease) = recipe.admitted.lease {
         annotations.insert(lease_annotation(), json!(lease.to_string()));
     }
-    let id = &recipe.container.id;
     json!({
         "ociVersion": "1.0.2",
         "process": process::process(recipe),
         "root": { "path": "rootfs", "readonly": false },
-        "hostname": id.get(..HOSTNAME_LIMIT).unwrap_or(id),
-        "mounts": mounts::mounts(recipe.admitted),
+        "hostname": hostname(recipe.container),
+        "mounts": mounts::mounts(recipe),
         "annotations": annotations,
         "linux": linux::linux(recipe),
     })
+}
+
+/// The name that a container has for itself.
+pub(super) fn hostname(container: &ContainerRef) -> &str {
+    let id = &container.id;
+    id.get(..HOSTNAME_LIMIT).unwrap_or(id)
 }
 
 /// The annotation under which kerf-runtime finds the lease.

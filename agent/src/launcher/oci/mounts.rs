@@ -1,17 +1,29 @@
 //! The mounts of a job: the kernel's file systems, then the volumes that the policy admitted.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use super::super::gang::HOSTFILE;
 use super::super::policy::{Admitted, Mount};
+use super::Recipe;
 
-pub(super) fn mounts(admitted: &Admitted) -> Vec<Value> {
+pub(super) fn mounts(recipe: &Recipe<'_>) -> Vec<Value> {
+    let admitted = recipe.admitted;
+    let file = |target: &str, source: &Path| {
+        let options = ["rbind", "rprivate", "ro", "nosuid", "nodev", "noexec"];
+        mount(target, "bind", &source.display().to_string(), &options)
+    };
     let mut mounts = kernel_mounts(admitted);
     if admitted.host_network {
         // Names are resolved as the host resolves them, since its network is used.
-        mounts.extend(["/etc/hosts", "/etc/resolv.conf"].map(|path| {
-            let options = ["rbind", "rprivate", "ro", "nosuid", "nodev", "noexec"];
-            mount(path, "bind", path, &options)
-        }));
+        let hosts = recipe.gang.map(|files| files.hosts.as_path());
+        let hosts = hosts.unwrap_or(Path::new("/etc/hosts"));
+        mounts.push(file("/etc/hosts", hosts));
+        mounts.push(file("/etc/resolv.conf", Path::new("/etc/resolv.conf")));
+    }
+    if let Some(files) = recipe.gang {
+        mounts.push(file(HOSTFILE, &files.hostfile));
     }
     mounts.extend(admitted.mounts.iter().map(volume));
     mounts

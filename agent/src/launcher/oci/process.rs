@@ -62,7 +62,8 @@ pub(super) fn process(recipe: &Recipe<'_>) -> Value {
     Value::Object(process)
 }
 
-/// The image's environment with the job's laid over it.
+/// The image's environment, what kerf tells the job over it, and the job's own over both: who sets `MASTER_PORT` in a job
+/// means it, while an image cannot know where it runs.
 fn environment(recipe: &Recipe<'_>) -> Vec<String> {
     let mut values: BTreeMap<&str, &str> = BTreeMap::new();
     let image = recipe.image.env.iter().flatten();
@@ -73,6 +74,8 @@ fn environment(recipe: &Recipe<'_>) -> Vec<String> {
     {
         values.insert(key, value);
     }
+    let told = recipe.told.iter();
+    values.extend(told.map(|(key, value)| (*key, value.as_str())));
     values.extend(
         recipe
             .job

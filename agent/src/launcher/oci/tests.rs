@@ -4,6 +4,7 @@ use kerf_types::job::JobSpec;
 use kerf_types::{Bytes, ContainerRef, LeaseId};
 use serde_json::{Value, json};
 
+use super::super::gang::Files;
 use super::super::image::ImageConfig;
 use super::super::policy::{Admitted, Mount};
 use super::super::terminal::TerminalSize;
@@ -27,6 +28,24 @@ fn texts(list: &[&str]) -> Vec<String> {
 }
 
 fn spec(job: &JobSpec, image: &ImageConfig, admitted: &Admitted) -> Value {
+    spec_of_one_told(job, image, admitted, &[])
+}
+
+/// With these variables, and the hosts file that goes with them.
+fn spec_of_one_told(
+    job: &JobSpec,
+    image: &ImageConfig,
+    admitted: &Admitted,
+    told: &[(&'static str, &str)],
+) -> Value {
+    let files = Files {
+        hostfile: "/logs/hostfile".into(),
+        hosts: "/logs/hosts".into(),
+    };
+    let gang = (!told.is_empty()).then_some(&files);
+    let told = told
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
     build(&Recipe {
         container: &ContainerRef::try_new("kerf", "job-1").expect("a name"),
         job,
@@ -42,6 +61,8 @@ fn spec(job: &JobSpec, image: &ImageConfig, admitted: &Admitted) -> Value {
             rows: 2,
             columns: 3,
         }),
+        told: told.collect(),
+        gang,
         open_files: 1024,
     })
 }
@@ -182,6 +203,50 @@ fn limits_and_volumes_are_those_admitted() {
     let options = |target| mount(&made, target).expect("a volume")["options"].to_string();
     assert!(options("/in").contains("\"ro\"") && options("/out").contains("\"rw\""));
     assert!(options("/out").contains("\"nosuid\",\"nodev\""));
+}
+
+#[test]
+fn what_kerf_tells_comes_before_the_image_and_after_the_job() {
+    let image = ImageConfig {
+        env: Some(texts(&["RANK=image", "A=image"])),
+        ..ImageConfig::default()
+    };
+    let job = JobSpec {
+        env: [("MASTER_PORT".to_owned(), "7".to_owned())].into(),
+        ..JobSpec::default()
+    };
+    let volume = Mount {
+        source: "/srv/x".into(),
+        target: "/x".to_owned(),
+        writable: false,
+    };
+    let admitted = Admitted {
+        mounts: vec![volume],
+        ..admitted()
+    };
+    let told = [("RANK", "1"), ("MASTER_PORT", "20007")];
+    let made = spec_of_one_told(&job, &image, &admitted, &told);
+    let env = made["process"]["env"].as_array().expect("variables");
+    let has = |text: &str| env.contains(&json!(text));
+    assert!(has("RANK=1") && has("A=image"), "{env:?}");
+    assert!(has("MASTER_PORT=7"), "{env:?}");
+    assert!(!has("MASTER_PORT=20007"), "{env:?}");
+    let file = mount(&made, "/run/kerf/hostfile").expect("the hosts");
+    assert_eq!(file["source"], "/logs/hostfile");
+    assert!(file["options"].to_string().contains("\"ro\""), "{file}");
+    let targets = made["mounts"].as_array().expect("mounts").iter();
+    let targets: Vec<&Value> = targets.map(|mount| &mount["destination"]).collect();
+    let at = |target: &str| targets.iter().position(|one| *one == target);
+    assert!(at("/run") < at("/run/kerf/hostfile"), "{targets:?}");
+    assert_eq!(mount(&plain(), "/run/kerf/hostfile"), None);
+    assert_eq!(mount(&made, "/etc/hosts"), None, "it has no network");
+    let open = Admitted {
+        host_network: true,
+        ..admitted
+    };
+    let made = spec_of_one_told(&job, &image, &open, &told);
+    let hosts = mount(&made, "/etc/hosts").expect("the host's and its own");
+    assert_eq!(hosts["source"], "/logs/hosts");
 }
 
 #[test]

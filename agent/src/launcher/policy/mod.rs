@@ -10,7 +10,7 @@ mod user;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use kerf_types::job::JobSpec;
+use kerf_types::job::{JobSpec, Network};
 use kerf_types::{Bytes, LeaseId};
 
 pub use pattern::ImagePattern;
@@ -32,7 +32,7 @@ const LEAST_CPU_MILLI: u64 = 10;
 const LEAST_MEMORY: Bytes = Bytes(8 << 20);
 
 /// Places in a container that are the engine's: a volume there would undo the container's own mounts.
-const RESERVED: [&str; 3] = ["/proc", "/sys", "/dev"];
+const RESERVED: [&str; 4] = ["/proc", "/sys", "/dev", super::gang::FOLDER];
 
 /// What jobs may have on this host. The default allows nothing that needs a permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +133,9 @@ pub enum Refusal {
         /// The most.
         most_milli: u64,
     },
+    /// The host keeps its network to itself.
+    #[error("it wants the host's network, which jobs do not get here: launch.host_network is off")]
+    Network,
     /// A job that asks for an accelerator never starts without one.
     #[error("the job asks for {ask} and no lease was given")]
     NoLease {
@@ -190,7 +193,7 @@ pub(super) fn admit(
         memory: memory(policy, spec)?,
         cpu_milli: cpu_milli(policy, spec)?,
         pids: policy.max_pids,
-        host_network: policy.host_network,
+        host_network: network(policy, spec)?,
         user: policy.user.decided(submitter),
         lease,
     })
@@ -209,6 +212,16 @@ pub(super) fn check_image(policy: &LaunchPolicy, image: &str) -> Result<(), Refu
 /// Whether the policy allows some images and not others.
 pub(super) fn restricts_images(policy: &LaunchPolicy) -> bool {
     !policy.images.contains(&ImagePattern::any())
+}
+
+/// Whether the network is the host's.
+fn network(policy: &LaunchPolicy, spec: &JobSpec) -> Result<bool, Refusal> {
+    match spec.network {
+        Some(Network::Host) if !policy.host_network => Err(Refusal::Network),
+        Some(Network::Host) => Ok(true),
+        Some(Network::None) => Ok(false),
+        None => Ok(policy.host_network),
+    }
 }
 
 fn memory(policy: &LaunchPolicy, spec: &JobSpec) -> Result<Option<Bytes>, Refusal> {
@@ -277,6 +290,9 @@ fn mount_point_fault(path: &str) -> Option<&'static str> {
     };
     if rest.is_empty() {
         return Some("it is the root");
+    }
+    if path == "/run" {
+        return Some("the engine has files of its own below it");
     }
     let strange = |part: &str| part.is_empty() || part == "." || part == "..";
     if rest.split('/').any(strange) || path.contains('\0') {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kerf_types::job::{JobSpec, VolumeMount};
+use kerf_types::job::{JobSpec, Network, VolumeMount};
 use kerf_types::{Ask, Bytes, LeaseId};
 
 use super::{
@@ -141,7 +141,17 @@ fn volumes_come_from_the_host_and_nowhere_else() {
         "volume \"data\" may only be read",
     );
     for path in [
-        "", "data", "/", "/a/../b", "/a//b", "/dev", "/proc/1", "/a/",
+        "",
+        "data",
+        "/",
+        "/a/../b",
+        "/a//b",
+        "/dev",
+        "/proc/1",
+        "/a/",
+        "/run",
+        "/run/kerf",
+        "/run/kerf/x",
     ] {
         let spec = JobSpec {
             volumes: vec![volume("data", path, false)],
@@ -153,6 +163,28 @@ fn volumes_come_from_the_host_and_nowhere_else() {
         vec![volume("data", "/a", false), volume("out", "/a", false)],
         "volume \"out\" cannot be mounted at \"/a\": another volume is mounted there already",
     );
+}
+
+#[test]
+fn the_network_is_what_the_host_gives_and_the_job_wants() {
+    let admitted = |gives, wants| {
+        let policy = LaunchPolicy {
+            host_network: gives,
+            ..policy()
+        };
+        let spec = JobSpec {
+            network: wants,
+            ..JobSpec::default()
+        };
+        let admitted = admit(&policy, IMAGE, &spec, None, USER);
+        admitted.map(|admitted| admitted.host_network)
+    };
+    assert_eq!(admitted(false, None), Ok(false));
+    assert_eq!(admitted(true, None), Ok(true));
+    assert_eq!(admitted(true, Some(Network::Host)), Ok(true));
+    assert_eq!(admitted(true, Some(Network::None)), Ok(false));
+    assert_eq!(admitted(false, Some(Network::None)), Ok(false));
+    assert_eq!(admitted(false, Some(Network::Host)), Err(Refusal::Network));
 }
 
 #[test]

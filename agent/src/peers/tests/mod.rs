@@ -100,6 +100,7 @@ impl Host {
                 on_demand: true,
                 mode_change_when_idle: true,
             },
+            host_network: true,
             models: Vec::new(),
             gpus: Vec::new(),
             cpu_milli: whole(8_000),

@@ -11,7 +11,7 @@ use kerf_scheduler::core::{
 };
 use kerf_types::job::{JobSpec, JobState, OnPartition};
 use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag};
-use kerf_types::{Fence, HostId, JobId, LeaseId, Moment, Timestamp};
+use kerf_types::{Fence, Gang, GangHost, HostId, JobId, LeaseId, Moment, Timestamp};
 
 use crate::store::{JobStore, Store};
 
@@ -41,6 +41,14 @@ fn exit() -> Exit {
     }
 }
 
+fn gang() -> Gang {
+    let host = |address: &str| GangHost {
+        address: address.to_owned(),
+        members: 1,
+    };
+    Gang::try_new(vec![host("10.0.0.1"), host("fd00::2")], 20_007).expect("a gang")
+}
+
 fn job(number: u8, phase: SavedPhase) -> Change {
     let spec = JobSpec {
         image: "docker.io/library/a:1".to_owned(),
@@ -65,6 +73,7 @@ fn job(number: u8, phase: SavedPhase) -> Change {
         attempt: Attempt(7),
         phase,
         members: vec![member(None), member(Some(exit()))],
+        gang: (number > 1).then(|| Arc::new(gang())),
         restarts: 3,
         refused_starts: 2,
         cancelled: true,

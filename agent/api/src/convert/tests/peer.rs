@@ -6,6 +6,8 @@ use std::time::Duration;
 use kerf_types::job::JobSpec;
 use kerf_types::peer::{Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
 use kerf_types::{Bytes, Fence, LeaseId, Moment};
+use kerf_types::{Gang, GangHost};
+use prost::Message;
 
 use super::check;
 use super::record::full_host;
@@ -42,8 +44,10 @@ fn bodies() -> Vec<Body> {
                 accelerator: Some("1g.10gb:2".parse().expect("an ask")),
                 cpu_milli: Some(1),
                 memory: Some(Bytes(2)),
+                host_network: true,
             },
             ttl: Duration::from_millis(10_001),
+            master_port: Some(20_001),
         },
         Body::Reserved(grant),
         Body::Refused {
@@ -56,6 +60,7 @@ fn bodies() -> Vec<Body> {
             spec_hash: hash,
             spec: Arc::new(spec),
             by: by(),
+            gang: Some(Arc::new(gang(16))),
         },
         Body::Started,
         Body::StartRefused {
@@ -73,6 +78,84 @@ fn bodies() -> Vec<Body> {
             reason,
         }),
     ]
+}
+
+fn gang(members: u32) -> Gang {
+    let host = |address: &str, members| GangHost {
+        address: address.to_owned(),
+        members,
+    };
+    let hosts = vec![host("10.0.0.1", 1), host("fd00::2", members - 1)];
+    Gang::try_new(hosts, 20_001).expect("a gang")
+}
+
+/// A start in the bytes of the wire, of a job of 16 members.
+fn start_with(gang: Option<v1::Gang>) -> v1::PeerMessage {
+    let body = v1::peer_message::Body::Start(v1::Start {
+        spec_hash: spec_hash(&spec()).to_vec(),
+        spec: job::canonical_json(&spec()),
+        uid: 1_000,
+        gid: 1_001,
+        gang,
+    });
+    v1::PeerMessage {
+        tag: Some((&tag()).into()),
+        body: Some(body),
+    }
+}
+
+#[test]
+fn a_start_of_a_host_that_tells_no_gang_is_understood() {
+    let read = PeerMessage::try_from(start_with(None)).expect("the start of before");
+    assert!(matches!(read.body, Body::Start { gang: None, .. }));
+}
+
+/// What a host of before had for [`v1::Start`].
+#[derive(Clone, PartialEq, prost::Message)]
+struct StartOfBefore {
+    #[prost(bytes = "vec", tag = "1")]
+    spec_hash: Vec<u8>,
+    #[prost(string, tag = "2")]
+    spec: String,
+    #[prost(uint32, tag = "3")]
+    uid: u32,
+    #[prost(uint32, tag = "4")]
+    gid: u32,
+}
+
+#[test]
+fn a_host_of_before_understands_a_start_with_a_gang() {
+    let message = start_with(Some((&gang(16)).into()));
+    let Some(v1::peer_message::Body::Start(start)) = message.body else {
+        panic!("it is a start");
+    };
+    let bytes = start.encode_to_vec();
+    let read = StartOfBefore::decode(bytes.as_slice()).expect("the rest is as it was");
+    assert_eq!((read.spec_hash, read.spec), (start.spec_hash, start.spec));
+    assert_eq!((read.uid, read.gid), (1_000, 1_001));
+}
+
+#[test]
+fn a_gang_that_cannot_be_is_refused_with_its_place() {
+    let check = |change: fn(&mut v1::Gang), expected: &str| {
+        let mut gang = v1::Gang::from(&gang(16));
+        change(&mut gang);
+        let error = PeerMessage::try_from(start_with(Some(gang))).expect_err(expected);
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let other = "start.gang.hosts: it has another number of members than the job";
+    check(|gang| gang.hosts[0].members = 2, other);
+    check(
+        |gang| gang.hosts[0].members = 0,
+        "or a host without members",
+    );
+    check(|gang| gang.hosts.clear(), "a gang has no host");
+    check(|gang| gang.master_port = 65_536, "a port from 1 to 65535");
+    check(|gang| gang.hosts[1].address.push('\n'), "is no address");
+    check(
+        |gang| gang.hosts = vec![gang.hosts[0].clone(); 4_097],
+        "hosts",
+    );
 }
 
 /// Nobody is an admin of another host, so that is not sent.
@@ -97,6 +180,7 @@ fn a_start_with_another_job_than_was_promised_is_refused() {
         spec_hash: SpecHash([1; 32]),
         spec: Arc::new(spec()),
         by: by(),
+        gang: None,
     };
     let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
     let error = PeerMessage::try_from(message).expect_err("another hash");

@@ -97,6 +97,7 @@ pub fn full_host() -> HostRecord {
             on_demand: true,
             mode_change_when_idle: true,
         },
+        host_network: true,
         models: vec![h100()],
         gpus: (0..8).map(gpu).collect(),
         cpu_milli: Amount {
@@ -230,6 +231,7 @@ fn any_record() -> impl Strategy<Value = HostRecord> {
                     on_demand: policy[0],
                     mode_change_when_idle: policy[1],
                 },
+                host_network: true,
                 models: vec![h100()],
                 gpus,
                 cpu_milli: Amount {

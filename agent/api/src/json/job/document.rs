@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
-use super::words::{CommunicationWord, JobKindWord, OnPartitionWord, RestartWord};
+use super::words::{CommunicationWord, JobKindWord, NetworkWord, OnPartitionWord, RestartWord};
 use crate::json::map::unique_map;
 use crate::json::schema_tag;
 
@@ -113,6 +113,10 @@ pub struct JobSpecDocument {
     /// What happens in a network partition.
     #[serde(default)]
     pub on_partition: OnPartitionWord,
+    /// What it has of its hosts' network; null means what each host gives.
+    // Came after the first version, so it is not in the canonical form where it has its default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkWord>,
 }
 
 /// A volume that the host's configuration names.

@@ -38,6 +38,7 @@ impl From<&JobSpec> for JobSpecDocument {
             inputs: spec.inputs.iter().map(Into::into).collect(),
             cost_limit: spec.cost_limit.as_ref().map(Into::into),
             on_partition: spec.on_partition.into(),
+            network: spec.network.map(Into::into),
         }
     }
 }

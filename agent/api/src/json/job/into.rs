@@ -61,6 +61,7 @@ impl TryFrom<JobSpecDocument> for JobSpec {
                 .transpose()
                 .at("cost_limit")?,
             on_partition: document.on_partition.into(),
+            network: document.network.map(Into::into),
         })
     }
 }

@@ -25,7 +25,7 @@ pub use document::{
     AffinityDocument, CostLimitDocument, DataInputDocument, JobSpecDocument, JobSpecSchema,
     SelectorDocument, VolumeDocument,
 };
-pub use words::{CommunicationWord, JobKindWord, OnPartitionWord, RestartWord};
+pub use words::{CommunicationWord, JobKindWord, NetworkWord, OnPartitionWord, RestartWord};
 
 use crate::convert::{ConvertError, Fault};
 

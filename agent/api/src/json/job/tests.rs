@@ -1,5 +1,6 @@
 //! What is read is what is meant, what is wrong is refused with its place, and hashes never change.
 
+mod later;
 use kerf_types::job::{
     Affinity, Communication, CostLimit, DataInput, JobKind, JobSpec, OnPartition, RestartPolicy,
     Selector, VolumeMount,
@@ -61,6 +62,7 @@ pub fn full() -> JobSpec {
             currency: text("EUR"),
         }),
         on_partition: OnPartition::Continue,
+        network: None,
     }
 }
 

@@ -70,6 +70,17 @@ pub enum OnPartitionWord {
     Continue,
 }
 
+/// What a job has of the network of its hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Network")]
+pub enum NetworkWord {
+    /// The host's, so that members reach each other; only hosts serve that give it (`launch.host_network`).
+    Host,
+    /// A loopback of its own and nothing else.
+    None,
+}
+
 /// Both ways between words and meanings of the same names.
 macro_rules! same_words {
     ($word:ty, $meaning:ty, $($variant:ident),+) => {
@@ -110,6 +121,7 @@ same_words!(
     AllToAll
 );
 same_words!(OnPartitionWord, job::OnPartition, Stop, Continue);
+same_words!(NetworkWord, job::Network, Host, None);
 
 impl From<job::RestartPolicy> for RestartWord {
     fn from(policy: job::RestartPolicy) -> Self {

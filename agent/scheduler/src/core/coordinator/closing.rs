@@ -101,6 +101,7 @@ impl<F: Faults> Core<F> {
         };
         job.row.attempt = job.row.attempt.next();
         job.row.phase = SavedPhase::Open;
+        job.row.gang = None;
         job.slots.clear();
         job.retry_at = now.after(self.pause(pause));
         job.waiting = false;

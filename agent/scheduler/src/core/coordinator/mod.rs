@@ -4,6 +4,7 @@
 //! before anybody hears of it.
 
 mod closing;
+mod gang;
 mod hear;
 mod placing;
 mod report;
@@ -37,6 +38,7 @@ impl<F: Faults> Core<F> {
             attempt: Attempt::FIRST,
             phase: SavedPhase::Open,
             members: Vec::new(),
+            gang: None,
             restarts: 0,
             refused_starts: 0,
             cancelled: false,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use kerf_types::Moment;
 use kerf_types::peer::{Body, MemberAsk};
 
+use super::gang::port_of;
 use crate::core::job::{Job, Phase, Slot, SlotState};
 use crate::core::register::Decision;
 use crate::core::{Core, Faults};
@@ -40,6 +41,7 @@ impl<F: Faults> Core<F> {
                     let slot = Slot::new(host, now, picks, version.unwrap_or_default());
                     job.slots.push(slot);
                 }
+                job.row.gang = self.gang_of(job).map(Arc::new);
                 job.reason = "its devices are being reserved".to_owned();
                 job.enter(Phase::Reserving, now);
                 self.save_job(job);
@@ -114,12 +116,14 @@ impl<F: Faults> Core<F> {
                     spec_hash: job.row.spec_hash,
                     ask: MemberAsk::of(&job.row.spec),
                     ttl: self.settings.ttl,
+                    master_port: port_of(job.row.gang.as_deref(), tag),
                 },
                 (Phase::Confirming, SlotState::Held, Some(grant)) => Body::Confirm(grant),
                 (Phase::Going, SlotState::Starting, _) => Body::Start {
                     spec_hash: job.row.spec_hash,
                     spec: Arc::clone(&job.row.spec),
                     by: job.row.by,
+                    gang: job.row.gang.clone(),
                 },
                 (Phase::Closing(_), state, _) if *state != SlotState::Closed => Body::Release,
                 _ => continue,

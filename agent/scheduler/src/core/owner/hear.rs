@@ -1,10 +1,11 @@
 //! What an owner does with what it hears from the host that submitted a job.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::OnPartition;
 use kerf_types::peer::{Body, Grant, MemberAsk, SpecHash, Tag};
-use kerf_types::{HostId, Moment};
+use kerf_types::{Gang, HostId, Moment};
 
 use super::time::stops_at;
 use super::{Asking, Entry, may_live, save};
@@ -20,6 +21,7 @@ pub(in crate::core) struct Wanted {
     pub spec_hash: SpecHash,
     pub ask: MemberAsk,
     pub ttl: Duration,
+    pub master_port: Option<u16>,
 }
 
 impl<F: Faults> Core<F> {
@@ -63,6 +65,7 @@ impl<F: Faults> Core<F> {
         let command = LocalCommand::Reserve {
             ask: wanted.ask,
             ttl: ttl.saturating_add(LOCAL_SLACK),
+            master_port: wanted.master_port,
         };
         let asking = Asking {
             coordinator: from,
@@ -110,6 +113,7 @@ impl<F: Faults> Core<F> {
         from: HostId,
         tag: Tag,
         submitted: Submitted,
+        gang: Option<Arc<Gang>>,
     ) {
         let (local, settings) = (self.id, self.settings);
         let Some(held) = self.owner.held(tag) else {
@@ -125,12 +129,12 @@ impl<F: Faults> Core<F> {
                 row.on_partition = submitted.spec.on_partition;
                 row.grace = Duration::from_secs(submitted.spec.checkpoint_grace_seconds);
                 let guard = stops_at(row, local, &settings);
-                let command = start(row, submitted, guard);
+                let command = start(row, submitted, gang, guard);
                 save(&mut self.outbox, held);
                 self.outbox.local(tag, command);
             }
             MemberPhase::Starting | MemberPhase::Running if F::START_AGAIN => {
-                let command = start(row, submitted, None);
+                let command = start(row, submitted, gang, None);
                 self.outbox.local(tag, command);
             }
             MemberPhase::Reserved => self.refuse_start(from, tag, "it was not confirmed here"),
@@ -275,12 +279,18 @@ impl<F: Faults> Core<F> {
 }
 
 /// The order to start a held member.
-fn start(row: &MemberRow, submitted: Submitted, guard: Option<Moment>) -> LocalCommand {
+fn start(
+    row: &MemberRow,
+    submitted: Submitted,
+    gang: Option<Arc<Gang>>,
+    guard: Option<Moment>,
+) -> LocalCommand {
     LocalCommand::Start {
         grant: row.grant,
         spec: submitted.spec,
         by: submitted.by,
         coordinator: row.coordinator,
+        gang,
         guard,
     }
 }

@@ -139,7 +139,7 @@ impl<F: Faults> World<F> {
         let local = &mut self.nodes[host].local;
         local.expire(now);
         let event = match command {
-            LocalCommand::Reserve { ask, ttl } => {
+            LocalCommand::Reserve { ask, ttl, .. } => {
                 Some(local.reserve(now, tag, &ask, ttl, &mut self.rng))
             }
             LocalCommand::Renew { grant, ttl } => {

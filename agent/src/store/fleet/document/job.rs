@@ -6,7 +6,7 @@ use kerf_api::json::job;
 use kerf_scheduler::core::{Closing, Decision, JobRow, Next, Outcome, SavedMember, SavedPhase};
 use kerf_types::job::JobState;
 use kerf_types::peer::{Attempt, By, SpecHash};
-use kerf_types::{HostId, JobId};
+use kerf_types::{Gang, GangHost, HostId, JobId};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{ExitDocument, grant_text, parse, read_grant};
@@ -21,6 +21,9 @@ pub(super) struct JobDocument {
     phase: String,
     closing: Option<ClosingDocument>,
     members: Vec<SavedMemberDocument>,
+    /// Came later: a row of before has none.
+    #[serde(default)]
+    gang: Option<GangDocument>,
     restarts: u32,
     refused_starts: u32,
     cancelled: bool,
@@ -49,6 +52,13 @@ pub(super) struct SavedMemberDocument {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct GangDocument {
+    /// Addresses, each with the number of its members.
+    hosts: Vec<(String, u32)>,
+    master_port: u16,
+}
+
+#[derive(Serialize, Deserialize)]
 pub(super) struct DecisionDocument {
     decision: String,
     attempt: u32,
@@ -74,6 +84,26 @@ impl OutcomeDocument {
             exit_code: self.exit_code,
             reason: self.reason,
         })
+    }
+}
+
+impl From<&Gang> for GangDocument {
+    fn from(gang: &Gang) -> Self {
+        let hosts = gang.hosts().iter();
+        Self {
+            hosts: hosts
+                .map(|host| (host.address.clone(), host.members))
+                .collect(),
+            master_port: gang.master_port(),
+        }
+    }
+}
+
+impl GangDocument {
+    pub fn read(self) -> Result<Gang, String> {
+        let hosts = self.hosts.into_iter();
+        let hosts = hosts.map(|(address, members)| GangHost { address, members });
+        Gang::try_new(hosts.collect(), self.master_port).map_err(|error| error.to_string())
     }
 }
 
@@ -129,6 +159,7 @@ impl From<&JobRow> for JobDocument {
             phase: phase.to_owned(),
             closing: closing.map(Into::into),
             members: row.members.iter().map(member).collect(),
+            gang: row.gang.as_deref().map(Into::into),
             restarts: row.restarts,
             refused_starts: row.refused_starts,
             cancelled: row.cancelled,
@@ -169,6 +200,7 @@ impl JobDocument {
                 .into_iter()
                 .map(member)
                 .collect::<Result<_, _>>()?,
+            gang: self.gang.map(GangDocument::read).transpose()?.map(Arc::new),
             restarts: self.restarts,
             refused_starts: self.refused_starts,
             cancelled: self.cancelled,
