@@ -7,10 +7,14 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
-    ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
+    ("kerf-register", &["kerf-types"]),
+    (
+        "kerf-scheduler",
+        &["kerf-types", "kerf-planner", "kerf-register"],
+    ),
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-membership", &["kerf-types"]),
     ("kerf-seal", &["kerf-types", "kerf-membership"]),
@@ -56,6 +60,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
 const AGENT: &[&str] = &[
     "kerf-types",
     "kerf-planner",
+    "kerf-register",
     "kerf-scheduler",
     "kerf-membership",
     "kerf-seal",
