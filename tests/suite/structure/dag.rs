@@ -10,7 +10,11 @@ use super::metadata::{self, Edge};
 const MAY_USE: [(&str, &[&str]); 19] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
-    ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
+    ("kerf-register", &["kerf-types"]),
+    (
+        "kerf-scheduler",
+        &["kerf-types", "kerf-planner", "kerf-register"],
+    ),
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-membership", &["kerf-types"]),
     ("kerf-seal", &["kerf-types", "kerf-membership"]),
@@ -58,6 +62,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
 const AGENT: &[&str] = &[
     "kerf-types",
     "kerf-planner",
+    "kerf-register",
     "kerf-scheduler",
     "kerf-membership",
     "kerf-seal",
