@@ -7,13 +7,17 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-scheduler", &["kerf-types", "kerf-planner"]),
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-membership", &["kerf-types"]),
     ("kerf-seal", &["kerf-types", "kerf-membership"]),
+    (
+        "kerf-identity",
+        &["kerf-types", "kerf-membership", "kerf-seal"],
+    ),
     ("kerf-nri", &[]),
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
@@ -38,6 +42,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "kerf-nri",
             "kerf-membership",
             "kerf-seal",
+            "kerf-identity",
             "kerf-scheduler",
             "kerf-runtime",
             "kerf-partitioner",
@@ -59,6 +64,7 @@ const AGENT: &[&str] = &[
     "kerf-scheduler",
     "kerf-membership",
     "kerf-seal",
+    "kerf-identity",
     "kerf-nri",
     "kerf-telemetry",
     "kerf-api",
