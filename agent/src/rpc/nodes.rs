@@ -30,7 +30,7 @@ impl Service {
 }
 
 /// The host that carries this id, or alone this name.
-fn resolve(fleet: &FleetView, host: &str) -> Result<HostId, Status> {
+pub(super) fn resolve(fleet: &FleetView, host: &str) -> Result<HostId, Status> {
     let carries = |node: &&Node| node.name == host || node.id.to_string() == host;
     let found: Vec<&Node> = fleet.nodes.iter().filter(carries).collect();
     match found.as_slice() {
