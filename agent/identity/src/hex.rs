@@ -39,7 +39,7 @@ pub(crate) fn read<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
 /// At most `limit` bytes, or `None` for anything but their digits.
 pub(crate) fn read_some(text: &str, limit: usize) -> Option<Vec<u8>> {
     let text = text.as_bytes();
-    if text.len() % 2 != 0 || text.len() > limit.saturating_mul(2) {
+    if !text.len().is_multiple_of(2) || text.len() > limit.saturating_mul(2) {
         return None;
     }
     let byte = |pair: &[u8]| {

@@ -3,6 +3,7 @@
 mod deaths;
 mod forget;
 mod gangs;
+mod identity;
 mod lies;
 mod loss;
 mod page;
