@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "kerf/v1/map.proto",
     "kerf/v1/hardware.proto",
     "kerf/v1/kerf.proto",
@@ -11,6 +11,8 @@ const FILES: [&str; 7] = [
     "kerf/partitioner/v1/partitioner.proto",
     "kerf/peer/v1/peer.proto",
     "kerf/v1/keyring.proto",
+    "kerf/peer/v1/enrolment.proto",
+    "kerf/v1/cluster.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +31,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".kerf.partitioner.v1.Request.call.process")
         .boxed(".kerf.partitioner.v1.Response.outcome.process")
         // A key is never shown.
-        .skip_debug([".kerf.peer.v1.InstallKeyRequest"])
+        .skip_debug([
+            ".kerf.peer.v1.InstallKeyRequest",
+            ".kerf.peer.v1.JoinRequest",
+            ".kerf.peer.v1.JoinResponse",
+            ".kerf.v1.JoinClusterRequest",
+            ".kerf.v1.NewToken",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ mod batch;
 mod cdi;
 mod cpus;
 mod documents;
+mod identity;
 mod layout;
 mod mps;
 mod names;
@@ -25,6 +26,7 @@ pub use batch::batch_lines;
 pub use cdi::cdi_document;
 pub use cpus::cpu_sets;
 pub use documents::{job_spec, kerfd_config};
+pub use identity::{join_token, member_certificate};
 pub use layout::{layout, mig_parted};
 pub use mps::mps_answers;
 pub use names::{ask, identifiers, profile_name};
@@ -39,7 +41,7 @@ pub use tree::{amd_tree, sysfs_tree, vgpu_tree};
 pub type Property = fn(&[u8]);
 
 /// Every property under the name of its fuzzer, of its folder of seeds and of its findings.
-pub const TARGETS: [(&str, Property); 22] = [
+pub const TARGETS: [(&str, Property); 24] = [
     ("amd_tree", amd_tree),
     ("ask", ask),
     ("batch_lines", batch_lines),
@@ -47,10 +49,12 @@ pub const TARGETS: [(&str, Property); 22] = [
     ("cpu_sets", cpu_sets),
     ("identifiers", identifiers),
     ("job_spec", job_spec),
+    ("join_token", join_token),
     ("kerfd_config", kerfd_config),
     ("keyring", keyring),
     ("launch_reply", launch_reply),
     ("layout", layout),
+    ("member_certificate", member_certificate),
     ("mig_parted", mig_parted),
     ("mps_answers", mps_answers),
     ("nccl_xml", nccl_xml),

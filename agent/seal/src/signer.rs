@@ -47,6 +47,7 @@ struct Trusted {
     cluster: ClusterId,
     authorities: Vec<[u8; PUBLIC_KEY]>,
     revoked: BTreeSet<[u8; PUBLIC_KEY]>,
+    revoked_hosts: BTreeSet<HostId>,
 }
 
 impl Trust {
@@ -56,6 +57,7 @@ impl Trust {
             cluster,
             authorities,
             revoked: BTreeSet::new(),
+            revoked_hosts: BTreeSet::new(),
         })))
     }
 
@@ -69,10 +71,15 @@ impl Trust {
         lock(&self.0).revoked = keys;
     }
 
+    /// Replaces the list of hosts that are not believed by whatever key.
+    pub fn set_revoked_hosts(&self, hosts: BTreeSet<HostId>) {
+        lock(&self.0).revoked_hosts = hosts;
+    }
+
     /// Whether some CA has stated it.
     fn verify(&self, statement: &Statement, host: HostId, now_s: u64) -> Result<(), ProofError> {
         let trusted = lock(&self.0);
-        if trusted.revoked.contains(&statement.public_key) {
+        if trusted.is_revoked(host, &statement.public_key) {
             return Err(ProofError::Revoked);
         }
         let mut outcome = Err(ProofError::Unbound);
@@ -86,8 +93,8 @@ impl Trust {
         outcome
     }
 
-    fn is_revoked(&self, key: &[u8; PUBLIC_KEY]) -> bool {
-        lock(&self.0).revoked.contains(key)
+    fn is_revoked(&self, host: HostId, key: &[u8; PUBLIC_KEY]) -> bool {
+        lock(&self.0).is_revoked(host, key)
     }
 
     fn knows(&self, authorities: &[[u8; PUBLIC_KEY]]) -> bool {
@@ -96,6 +103,12 @@ impl Trust {
 
     fn authorities(&self) -> Vec<[u8; PUBLIC_KEY]> {
         lock(&self.0).authorities.clone()
+    }
+}
+
+impl Trusted {
+    fn is_revoked(&self, host: HostId, key: &[u8; PUBLIC_KEY]) -> bool {
+        self.revoked_hosts.contains(&host) || self.revoked.contains(key)
     }
 }
 
@@ -173,7 +186,7 @@ impl Signer {
         }
         self.verified.get(&host) == Some(statement)
             && !statement.is_over(now_s)
-            && !self.trust.is_revoked(&statement.public_key)
+            && !self.trust.is_revoked(host, &statement.public_key)
     }
 }
 

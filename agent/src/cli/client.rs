@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use kerf_api::v1::cluster_client::ClusterClient;
 use kerf_api::v1::kerf_client::KerfClient;
 use kerf_api::v1::keyring_client::KeyringClient;
 use tokio::net::UnixStream;
@@ -34,6 +35,11 @@ impl Context {
 }
 
 impl Context {
+    /// Connects to kerfd for what concerns the cluster.
+    pub async fn connect_cluster(&self) -> Result<ClusterClient<Channel>, Failure> {
+        Ok(ClusterClient::new(channel(&self.socket).await?))
+    }
+
     /// Connects to kerfd for what concerns the keys of gossip.
     pub async fn connect_keyring(&self) -> Result<KeyringClient<Channel>, Failure> {
         Ok(KeyringClient::new(channel(&self.socket).await?))

@@ -43,6 +43,12 @@ pub enum Failure {
     /// A key could not be made.
     #[error("cannot make a key")]
     Key(#[source] Box<crate::peers::keyring::KeysError>),
+    /// A token could not be read from standard input.
+    #[error("cannot read the token from standard input")]
+    Token {
+        /// Why.
+        source: io::Error,
+    },
     /// Nobody answers on the socket.
     #[error("cannot reach kerfd on {}", socket.display())]
     Unreachable {

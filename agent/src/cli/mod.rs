@@ -16,6 +16,7 @@ mod cancel;
 mod cdi;
 mod checkpoint;
 mod client;
+mod cluster;
 mod completion;
 mod config;
 mod device;
@@ -156,6 +157,9 @@ enum Verb {
     /// vGPUs: shares of GPUs for virtual machines
     #[command(subcommand)]
     Vgpu(vgpu::Verb),
+    /// Who belongs to the fleet: make a cluster, join it, put a host out
+    #[command(subcommand)]
+    Cluster(cluster::Verb),
     /// The keys that the fleet's gossip is sealed with
     #[command(subcommand)]
     Keyring(keyring::Verb),
@@ -299,6 +303,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Cdi(verb) => cdi::run(&verb, context).await,
         Verb::Maintenance(verb) => maintenance::run(&verb, context).await,
         Verb::Vgpu(verb) => vgpu::run(&verb, context).await,
+        Verb::Cluster(verb) => cluster::run(&verb, context).await,
         Verb::Keyring(verb) => keyring::run(&verb, context).await,
         Verb::Events(args) => events::run(&args, context).await,
         Verb::Config(verb) => config::run(&verb, context).await,

@@ -1,10 +1,13 @@
 //! `[peers]`: whether and where this host meets the other hosts of a fleet, and under which name.
 //!
-//! What hosts say to each other is neither encrypted nor authenticated yet. So nothing listens unless the command
-//! line says `--insecure-dev`; no file can, since a file is copied to a thousand hosts.
+//! A host that listens answers nobody until it is a member of a cluster (`kerf cluster init`, `join`). That hosts meet
+//! without certificates is said on the command line, by `--insecure-dev`; no file can, since a file is copied to a
+//! thousand hosts.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
+use kerf_identity::{LIFETIME_MAX_S, LIFETIME_MIN_S};
 use kerf_membership::ClusterId;
 use kerf_types::HostName;
 use serde::{Deserialize, Serialize};
@@ -16,6 +19,10 @@ use super::table::table;
 
 /// The fleet that a host belongs to unless the configuration says otherwise.
 const CLUSTER: &str = "kerf";
+
+/// How long a certificate is good for: a stolen key is useless after a day, and a host that signs may be down for a
+/// third of one.
+const LIFETIME_S: u64 = 24 * 60 * 60;
 
 /// Longest name of a cluster in bytes.
 const CLUSTER_LIMIT: usize = 128;
@@ -32,8 +39,10 @@ pub struct Peers {
     pub advertise: Option<SocketAddr>,
     /// Hosts that are asked for the fleet, `host:port`.
     pub join: Vec<String>,
-    /// The fleet's name. Hosts of another one stay strangers.
+    /// The fleet's name where hosts meet without certificates. Hosts of another one stay strangers.
     pub cluster: String,
+    /// How long the certificates are good for that this host signs.
+    pub certificate_lifetime: Duration,
     /// Whether a number of a user means the same person on all hosts of the fleet. Otherwise jobs of other hosts run
     /// as nobody.
     pub same_users: bool,
@@ -52,8 +61,11 @@ table!(
         advertise: String,
         /// Default: nobody.
         join: Vec<String>,
-        /// Default `kerf`.
+        /// Default `kerf`. Only with `--insecure-dev`; a cluster with certificates has the name that it was made with.
         cluster: String,
+        /// How long the certificates are good for that this host signs, in seconds: 30 to 2592000, default 86400. Each is
+        /// renewed after two thirds of it.
+        certificate_lifetime_s: u64,
         /// Whether all hosts of the fleet have one list of users. Default false: jobs of other hosts run as nobody.
         same_users: bool,
     }
@@ -74,21 +86,6 @@ impl Peers {
         let hash = Sha256::digest(self.cluster.as_bytes());
         let bits = hash.iter().take(16);
         ClusterId(bits.fold(0, |id, byte| (id << 8) | u128::from(*byte)))
-    }
-
-    /// Refuses to listen without the word that this is meant.
-    pub fn permit(&self, insecure_dev: bool) -> Result<(), ConfigError> {
-        match self.listen {
-            Some(address) if !insecure_dev => {
-                let message = format!(
-                    "kerfd does not listen on {address} for peers: what they say is neither encrypted nor \
-                     authenticated yet, so whoever reaches the address could place jobs on this host; start kerfd \
-                     with --insecure-dev where nobody else reaches it, or set peers.listen = \"none\""
-                );
-                Err(value("peers.listen", message))
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -123,12 +120,20 @@ impl PeersTable {
                 format!("{cluster:?} is not a name of 1 to {CLUSTER_LIMIT} printable characters");
             return Err(value("peers.cluster", message));
         }
+        let lifetime_s = self.certificate_lifetime_s.unwrap_or(LIFETIME_S);
+        if !(LIFETIME_MIN_S..=LIFETIME_MAX_S).contains(&lifetime_s) {
+            let message = format!(
+                "{lifetime_s} is not between {LIFETIME_MIN_S} and {LIFETIME_MAX_S} seconds"
+            );
+            return Err(value("peers.certificate_lifetime_s", message));
+        }
         let name = listen.map(|_| names.for_peers()).transpose()?;
         Ok(Peers {
             listen,
             advertise,
             join,
             cluster,
+            certificate_lifetime: Duration::from_secs(lifetime_s),
             same_users: self.same_users.unwrap_or(false),
             insecure_dev: false,
             name,
@@ -189,6 +194,7 @@ impl From<&Peers> for PeersTable {
             advertise: peers.advertise.map(|at| at.to_string()),
             join: Some(peers.join.clone()),
             cluster: Some(peers.cluster.clone()),
+            certificate_lifetime_s: Some(peers.certificate_lifetime.as_secs()),
             same_users: Some(peers.same_users),
         }
     }

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 pub use args::Args;
 
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::events::Events;
 use crate::hardware::worker::Kind;
@@ -60,7 +61,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let identity = Identity::of(&mut store, &config)?;
     let events = Events::default();
     let metrics = Arc::new(SelfMetrics::try_new()?);
-    let met = work::meet(&config, identity, events.clone(), Arc::clone(&metrics)).await?;
+    let cluster = work::cluster(&config, identity)?;
+    let counted = Arc::clone(&metrics);
+    let met = work::meet(&config, identity, &cluster, events.clone(), counted).await?;
     let hardware = Arc::new(hardware(&config, &metrics));
     let processes = Processes::of(paths);
     let parts = Parts {
@@ -95,6 +98,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         hardware,
         processes,
         work,
+        cluster,
         events,
         metrics,
     };
@@ -129,6 +133,7 @@ struct Daemon {
     hardware: Arc<Hardware>,
     processes: Processes,
     work: Work,
+    cluster: Arc<Cluster>,
     events: Events,
     metrics: Arc<SelfMetrics>,
 }
@@ -229,6 +234,7 @@ impl Daemon {
             processes: self.processes.clone(),
             jobs: self.work.jobs.clone(),
             peers: self.work.peers.clone(),
+            cluster: Arc::clone(&self.cluster),
             imports: rpc::Imports::default(),
             events: self.events.clone(),
             fleet: self.work.fleet.view(),

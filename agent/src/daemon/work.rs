@@ -8,6 +8,7 @@ use kerf_types::HostId;
 use tokio::sync::{mpsc, watch};
 
 use super::programs;
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::events::Events;
 use crate::files::{self, Durability};
@@ -54,6 +55,30 @@ impl Identity {
     }
 }
 
+/// This host's place in a cluster.
+///
+/// A member that proves nothing would open its fleet to whoever reaches its port, so `--insecure-dev` is refused on one.
+pub fn cluster(config: &Config, identity: Identity) -> anyhow::Result<Arc<Cluster>> {
+    let (paths, peers) = (&config.paths, &config.peers);
+    let lifetime = peers.certificate_lifetime;
+    let cluster = Cluster::open(&paths.state_dir, identity.host, lifetime);
+    let cluster = cluster.map_err(|error| {
+        let hint = error.hint();
+        anyhow::Error::new(error).context(format!("this host's identity cannot be used ({hint})"))
+    })?;
+    if let Some(member) = cluster.member()
+        && peers.insecure_dev
+    {
+        anyhow::bail!(
+            "this host is a member of the cluster {}, where connections prove who is at both ends, and --insecure-dev \
+             would take calls from anybody: start kerfd without --insecure-dev, or remove {} to leave the cluster",
+            member.gate().ca().name(),
+            paths.state_dir.join("cluster").display()
+        );
+    }
+    Ok(cluster)
+}
+
 /// The other hosts, if this one is to meet them.
 pub type Met = Option<(Peers, mpsc::Receiver<Event>)>;
 
@@ -61,6 +86,7 @@ pub type Met = Option<(Peers, mpsc::Receiver<Event>)>;
 pub async fn meet(
     config: &Config,
     identity: Identity,
+    cluster: &Cluster,
     events: Events,
     metrics: Arc<SelfMetrics>,
 ) -> Result<Met, PeersError> {
@@ -68,7 +94,11 @@ pub async fn meet(
     let Some((mut settings, name)) = settings.zip(config.peers.name.clone()) else {
         return Ok(None);
     };
-    settings.keys = Keys::open(&config.paths.state_dir)?;
+    if config.peers.insecure_dev {
+        settings.keys = Keys::open(&config.paths.state_dir)?;
+    } else {
+        settings.membership = Some(cluster.watch());
+    }
     let me = Me {
         host: identity.host,
         name,

@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::quota::{Held, Quota};
 
@@ -85,11 +84,20 @@ impl Connection {
     }
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+impl Connection {
+    /// Where it comes from.
+    pub fn remote(&self) -> Option<IpAddr> {
+        let at = self.stream.peer_addr().ok()?;
+        Some(at.ip().to_canonical())
+    }
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    /// Its first byte, which stays there to be read.
+    pub async fn first_byte(&self) -> io::Result<u8> {
+        let mut first = [0];
+        match self.stream.peek(&mut first).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(first[0]),
+        }
     }
 }
 

@@ -45,10 +45,14 @@ impl Peers {
         payload: watch::Sender<Option<Payload>>,
     ) -> Self {
         let end = shared.stop.clone().drop_guard();
+        let payload = Arc::new(payload);
+        if shared.payload.set(Arc::clone(&payload)).is_err() {
+            tracing::error!("a handle of peers is there already");
+        }
         Self {
             shared,
             commands,
-            payload: Arc::new(payload),
+            payload,
             _end: Arc::new(end),
         }
     }

@@ -59,11 +59,13 @@ impl Lines {
         let open = lines.get(&host).filter(|line| line.address == address);
         let channel = match open {
             Some(line) => line.channel.clone(),
-            None => shared
-                .endpoint(address)?
-                .initial_stream_window_size(WINDOW)
-                .initial_connection_window_size(WINDOWS)
-                .connect_lazy(),
+            None => {
+                let endpoint = shared.endpoint(address)?;
+                let endpoint = endpoint
+                    .initial_stream_window_size(WINDOW)
+                    .initial_connection_window_size(WINDOWS);
+                shared.lazily(host, address, endpoint)
+            }
         };
         let line = Line {
             address,

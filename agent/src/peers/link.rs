@@ -153,7 +153,7 @@ impl Link {
         let client = match &mut self.open {
             Some((open, client)) if *open == address => client,
             open => {
-                let channel = self.shared.connect(address);
+                let channel = self.shared.connect(self.host, address);
                 let channel = channel.map_err(|error| crate::errors::chain(&error))?;
                 let client = PeerClient::new(channel).max_encoding_message_size(MESSAGE_LIMIT);
                 &mut open.insert((address, client)).1

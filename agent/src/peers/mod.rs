@@ -11,10 +11,13 @@
 //! It owns the sockets, the clock of the membership core and the queues. It never decides what a message means,
 //! and never waits for a peer: each has its own queue, connection and deadline, so a silent one holds up nobody.
 //!
-//! With a keyring gossip is sealed. Calls are neither encrypted nor authenticated, nor is gossip without a keyring:
-//! [`start`] says so loudly. Whoever reaches the port can then speak in any host's name, from that host's IP address.
-//! What a peer says is bounded and checked all the same.
+//! In a cluster with identity every connection is TLS 1.3 with a certificate on both ends, gossip is sealed and records
+//! are signed; before this host is a member of one, nobody is listened to. With `--insecure-dev` calls are neither encrypted
+//! nor authenticated, nor is gossip without a keyring: [`start`] says so loudly. Whoever reaches the port can then speak in
+//! any host's name, from that host's IP address. What a peer says is bounded and checked all the same.
 
+mod begin;
+mod cluster;
 mod connection;
 mod driver;
 mod error;
@@ -28,22 +31,26 @@ mod problems;
 mod pull;
 mod quota;
 mod roster;
+mod secure;
 mod service;
 mod settings;
 mod shared;
 mod sockets;
+mod upkeep;
 
 use std::sync::Arc;
 
 use kerf_telemetry::SelfMetrics;
 use tokio::sync::{mpsc, watch};
 
+pub use cluster::Revocation;
 pub use error::PeersError;
 pub use handle::Peers;
 pub use roster::{Event, Peer};
 pub use settings::{Me, Settings, Shows};
 
 use crate::events::Events;
+use begin::Parts;
 use join::Resolve;
 use shared::Shared;
 
@@ -85,31 +92,37 @@ async fn start_with(
     let (payload, published) = watch::channel(None);
     let local = sockets::source(bound.ip(), address.ip()).await;
     let mut shared = Shared::new(me, address, local, sender, events, metrics);
-    shared.keys = settings.keys;
-    shared.keys_may_travel = settings.insecure_dev;
+    shared.insecure_dev = settings.insecure_dev;
     let shared = Arc::new(shared);
-    tracing::warn!(
-        address = %address,
-        peer.id = %shared.me.host,
-        gossip_sealed = shared.keys.is_some(),
-        "peers are neither encrypted nor authenticated: whoever reaches the port speaks in any host's name"
-    );
-    let core = driver::core(&shared, settings.cluster, u64::from_le_bytes(seed));
-    let driver = driver::Driver::new(core, wire, Arc::clone(&shared), asked, published);
-    tokio::spawn(driver.run());
-    tokio::spawn(service::serve(
+    let parts = Parts {
         listener,
-        Arc::clone(&shared),
-        commands.clone(),
-    ));
-    if !settings.join.is_empty() {
-        let join = join::Join::new(
-            settings.join,
-            resolve,
-            Arc::clone(&shared),
-            commands.clone(),
-        );
-        tokio::spawn(join.run());
+        wire,
+        shared: Arc::clone(&shared),
+        commands: commands.clone(),
+        asked,
+        published,
+        join: settings.join,
+        resolve,
+        seed: u64::from_le_bytes(seed),
+    };
+    match settings.membership {
+        Some(membership) => {
+            tokio::spawn(parts.begin_as_member(membership));
+        }
+        None => {
+            if let Some(keys) = settings.keys
+                && shared.keys.set(keys).is_err()
+            {
+                tracing::error!("keys are there already");
+            }
+            tracing::warn!(
+                address = %address,
+                peer.id = %shared.me.host,
+                gossip_sealed = shared.keys.get().is_some(),
+                "peers are neither encrypted nor authenticated: whoever reaches the port speaks in any host's name"
+            );
+            parts.begin(settings.cluster);
+        }
     }
     Ok((Peers::new(shared, commands, payload), receiver))
 }

@@ -5,23 +5,82 @@ use std::collections::BTreeMap;
 use kerf_types::{HostId, HostName};
 
 use super::shared::{Shared, lock};
+use crate::cluster::{Member, now_s};
 use crate::host::Degraded;
+
+/// How long it is told that somebody spoke without TLS.
+const PLAIN_SHOWN_MS: u64 = 10 * 60 * 1_000;
 
 /// What problems of this module concern.
 const WHAT: &str = "peers";
 
 /// All problems at this moment, by what they concern.
 pub(super) fn list(shared: &Shared) -> Vec<(String, Degraded)> {
-    let mut list = vec![plain(shared)];
+    let mut list = match shared.member.get() {
+        Some(member) => membership(shared, member),
+        None => vec![without_identity(shared)],
+    };
     list.extend(clashes(shared));
     list.extend(alone(shared));
     let named = |degraded| (WHAT.to_owned(), degraded);
     list.into_iter().map(named).collect()
 }
 
-/// There is no other way yet, and nobody shall overlook it.
+/// What may be wrong with a member of a cluster.
+fn membership(shared: &Shared, member: &Member) -> Vec<Degraded> {
+    let mut list = Vec::new();
+    let since = shared.started;
+    if member.gate().is_told_out() || member.gate().is_revoked(shared.me.host) {
+        list.push(Degraded {
+            why: "this host was revoked: no member of its cluster takes its connections".to_owned(),
+            hint: "it comes in again under another id: give it a new state folder and kerf cluster join"
+                .to_owned(),
+            since,
+        });
+    }
+    let ends_s = member.outlook().not_after_s;
+    if let Some((why, since)) = lock(&shared.not_renewed).clone() {
+        let left_s = ends_s.saturating_sub(now_s());
+        list.push(Degraded {
+            why: format!(
+                "the certificate of this host was not renewed and is good for {left_s} s more: {why}"
+            ),
+            hint: "see whether the host that signs is up and reachable, and the clocks of both"
+                .to_owned(),
+            since,
+        });
+    }
+    if let Some((ip, since)) = *lock(&shared.plain_caller)
+        && crate::host::now().0.saturating_sub(since.0) < PLAIN_SHOWN_MS
+    {
+        list.push(Degraded {
+            why: format!("{ip} speaks without TLS and was refused"),
+            hint: "start its kerfd without --insecure-dev and let it join by kerf cluster join"
+                .to_owned(),
+            since,
+        });
+    }
+    list
+}
+
+/// Nobody is listened to, or everybody is: nobody shall overlook which.
+fn without_identity(shared: &Shared) -> Degraded {
+    match shared.insecure_dev {
+        true => plain(shared),
+        false => Degraded {
+            why: format!(
+                "this host is in no cluster, so nobody is listened to on {}",
+                shared.address
+            ),
+            hint: "kerf cluster init makes one, kerf cluster join leads into one".to_owned(),
+            since: shared.started,
+        },
+    }
+}
+
+/// What connections prove nothing means.
 fn plain(shared: &Shared) -> Degraded {
-    let what = match &shared.keys {
+    let what = match shared.keys.get() {
         Some(_) => "gossip is sealed, and calls are neither encrypted nor authenticated",
         None => "neither encrypted nor authenticated",
     };

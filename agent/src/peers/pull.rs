@@ -42,7 +42,7 @@ async fn ask(
         address,
         status: Box::new(status),
     };
-    let channel = shared.connect(address)?;
+    let channel = shared.connect(from, address)?;
     let mut client = PeerClient::new(channel).max_decoding_message_size(PART_LIMIT * 2);
     let request = v1::GetRecordsRequest {
         version: v1::ProtocolVersion::ProtocolVersion1.into(),

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::PeersError;
 use super::keyring::Keys;
+use crate::cluster::Member;
 use crate::config;
 
 /// Where and with whom to meet.
@@ -28,6 +29,9 @@ pub struct Settings {
     pub keys: Option<Arc<Keys>>,
     /// Whether somebody has said that connections which prove nothing are enough, also for keys.
     pub insecure_dev: bool,
+    /// This host as a member of a cluster, once it is one: until then nobody is listened to. `None` for one that proves
+    /// nothing.
+    pub membership: Option<watch::Receiver<Option<Arc<Member>>>>,
 }
 
 /// This host as its peers know it.
@@ -60,6 +64,7 @@ impl Settings {
             cluster: peers.cluster_id(),
             keys: None,
             insecure_dev: peers.insecure_dev,
+            membership: None,
         })
     }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use kerf_membership::Payload;
 use kerf_telemetry::SelfMetrics;
 use kerf_types::{HostId, HostName, Timestamp};
 use tokio::sync::{mpsc, watch};
@@ -16,7 +17,8 @@ use super::keyring::Keys;
 use super::lines::Lines;
 use super::link::Links;
 use super::roster::{self, Peer};
-use super::{Event, Me, PeersError, Shows};
+use super::{Event, Me, PeersError, Shows, secure};
+use crate::cluster::Member;
 use crate::events::Events;
 use crate::host::now;
 
@@ -51,10 +53,18 @@ pub(super) struct Shared {
     pub unresolved: Mutex<BTreeMap<String, String>>,
     /// All hosts to join.
     pub seeds: Mutex<Vec<String>>,
-    /// The keys that gossip is sealed with; `None` where it is not.
-    pub keys: Option<Arc<Keys>>,
-    /// Whether connections to peers are fit for keys.
-    pub keys_may_travel: bool,
+    /// This host's newest record.
+    pub payload: OnceLock<Arc<watch::Sender<Option<Payload>>>>,
+    /// The keys that gossip is sealed with; none where it is not.
+    pub keys: OnceLock<Arc<Keys>>,
+    /// This host as a member of a cluster; none where connections prove nothing, or before it is one.
+    pub member: OnceLock<Arc<Member>>,
+    /// Whether somebody has said that connections which prove nothing are enough.
+    pub insecure_dev: bool,
+    /// The last that spoke without TLS to a member, and when.
+    pub plain_caller: Mutex<Option<(IpAddr, Timestamp)>>,
+    /// Why the certificate could not be renewed, since when.
+    pub not_renewed: Mutex<Option<(String, Timestamp)>>,
     /// Ends everything.
     pub stop: CancellationToken,
 }
@@ -83,8 +93,12 @@ impl Shared {
             clashes: Mutex::default(),
             unresolved: Mutex::default(),
             seeds: Mutex::default(),
-            keys: None,
-            keys_may_travel: false,
+            payload: OnceLock::new(),
+            keys: OnceLock::new(),
+            member: OnceLock::new(),
+            insecure_dev: false,
+            plain_caller: Mutex::default(),
+            not_renewed: Mutex::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -100,14 +114,40 @@ impl Shared {
         roster::find(&roster, host).map(|peer| peer.identity.api)
     }
 
+    /// Has this host's newest record signed and told again, by the certificate that is in force now.
+    pub fn republish(&self) {
+        if let Some(payload) = self.payload.get() {
+            payload.send_modify(|_| {});
+        }
+    }
+
     /// Whether there is a fleet around this host.
     pub fn has_company(&self) -> bool {
         self.roster.borrow().iter().any(Peer::is_living)
     }
 
-    /// A connection that is made with the first call, and made again when it breaks.
-    pub fn connect(&self, address: SocketAddr) -> Result<Channel, PeersError> {
-        Ok(self.endpoint(address)?.connect_lazy())
+    /// Whether connections to peers are fit for keys.
+    pub fn keys_may_travel(&self) -> bool {
+        self.insecure_dev || self.member.get().is_some()
+    }
+
+    /// Whether a host was put out of the cluster.
+    pub fn is_revoked(&self, host: HostId) -> bool {
+        let member = self.member.get();
+        member.is_some_and(|member| member.gate().is_revoked(host))
+    }
+
+    /// A connection to a host that is made with the first call, and made again when it breaks.
+    pub fn connect(&self, host: HostId, address: SocketAddr) -> Result<Channel, PeersError> {
+        Ok(self.lazily(host, address, self.endpoint(address)?))
+    }
+
+    /// The same, by an endpoint of its own kind.
+    pub fn lazily(&self, host: HostId, address: SocketAddr, endpoint: Endpoint) -> Channel {
+        match self.member.get() {
+            Some(member) => secure::lazily(member, host, address, self.local, &endpoint),
+            None => endpoint.connect_lazy(),
+        }
     }
 
     /// How a peer is connected to.

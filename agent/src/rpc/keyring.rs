@@ -132,7 +132,7 @@ fn refused(error: KeysError) -> Status {
     let (code, hint) = match &error {
         KeysError::None => (
             Code::FailedPrecondition,
-            "put cluster/keyring.json into the state folder of every host, mode 600, and start kerfd again; kerf keyring generate makes one",
+            "kerf cluster init or join gives this host its keys; without identity kerf keyring generate makes cluster/keyring.json",
         ),
         KeysError::Plain => (
             Code::FailedPrecondition,

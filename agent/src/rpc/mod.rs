@@ -2,6 +2,7 @@
 
 mod admit;
 mod auth;
+mod cluster;
 mod devices;
 mod documents;
 mod imports;
@@ -31,6 +32,7 @@ pub use documents::{StatusFacts, topology};
 pub use imports::Imports;
 pub use serve::serve;
 pub use service::{Answers, LoadedConfig, Service};
+pub(crate) use status::with_hint;
 pub use status::{CAUSES, HINT};
 
 use crate::host::Command;

@@ -30,12 +30,15 @@ impl Service {
 }
 
 /// The host that carries this id, or alone this name.
-fn resolve(fleet: &FleetView, host: &str) -> Result<HostId, Status> {
+pub(super) fn resolve(fleet: &FleetView, host: &str) -> Result<HostId, Status> {
     let carries = |node: &&Node| node.name == host || node.id.to_string() == host;
     let found: Vec<&Node> = fleet.nodes.iter().filter(carries).collect();
     match found.as_slice() {
         [one] => Ok(one.id),
-        [] => Err(Status::not_found(format!("no host {host} is known"))),
+        [] => {
+            let text = format!("no host {host} is known");
+            Err(with_hint(Code::NotFound, text, "kerf nodes shows them"))
+        }
         several => {
             let ids: Vec<String> = several.iter().map(|node| node.id.to_string()).collect();
             let text = format!("several hosts carry the name {host}");

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use kerf_api::v1::cluster_server::ClusterServer;
 use kerf_api::v1::kerf_server::KerfServer;
 use kerf_api::v1::keyring_server::KeyringServer;
 use tokio::net::UnixListener;
@@ -18,6 +19,7 @@ pub async fn serve(
     service: Service,
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
+    let cluster = ClusterServer::new(service.clone());
     let keyring = KeyringServer::new(service.clone());
     let server = KerfServer::new(service)
         .max_decoding_message_size(MESSAGE_LIMIT)
@@ -25,6 +27,7 @@ pub async fn serve(
     tonic::transport::Server::builder()
         .add_service(server)
         .add_service(keyring)
+        .add_service(cluster)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
         .await
 }

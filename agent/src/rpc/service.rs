@@ -11,6 +11,7 @@ use tokio_stream::Stream;
 use tonic::Status;
 
 use super::{Imports, StatusFacts, documents, layouts};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::config::file::FileConfig;
 use crate::events::Events;
@@ -34,6 +35,8 @@ pub struct Service {
     pub jobs: Jobs,
     /// The other hosts; `None` where this one runs alone.
     pub peers: Option<Peers>,
+    /// This host's place in a cluster.
+    pub cluster: Arc<Cluster>,
     /// Imports of images under way.
     pub imports: Imports,
     /// Events.

@@ -59,6 +59,8 @@ families! {
         "Records of other hosts that were not believed, by reason.";
     PEER_MESSAGES: Counter "kerf_peer_messages_total" - ["direction", "outcome"]
         "Messages between schedulers, by direction and outcome.";
+    PEER_CONNECTIONS_REFUSED: Counter "kerf_peer_connections_refused_total" - ["reason"]
+        "Connections of peers that were refused in their handshake, by reason.";
     RENDER_DURATION: Histogram "kerf_render_duration_seconds" "seconds" []
         "Time to render and compress a page in both formats, once per sample.";
     SCRAPES: Counter "kerf_scrapes_total" - ["format", "encoding"]

@@ -98,6 +98,8 @@ pub struct SelfMetrics {
     pub peer_records_refused: CounterBy<1>,
     /// Messages between schedulers, by direction and outcome.
     pub peer_messages: CounterBy<2>,
+    /// Connections of peers that were refused, by reason.
+    pub peer_connections_refused: CounterBy<1>,
     /// Time to render a page; the exporter observes it.
     pub(crate) render_duration: Histogram,
     /// Pages that were served, by text format and content encoding; the HTTP handler counts them.
@@ -144,6 +146,7 @@ impl SelfMetrics {
             peer_drops: counter_by(on, &own::PEER_DROPS)?,
             peer_records_refused: counter_by(on, &own::PEER_RECORDS_REFUSED)?,
             peer_messages: counter_by(on, &own::PEER_MESSAGES)?,
+            peer_connections_refused: counter_by(on, &own::PEER_CONNECTIONS_REFUSED)?,
             render_duration: histogram(on, &own::RENDER_DURATION, &fast())?,
             scrapes: counter_by(on, &own::SCRAPES)?,
             scrape_duration: histogram(on, &own::SCRAPE_DURATION, &fast())?,

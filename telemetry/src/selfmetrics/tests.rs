@@ -27,6 +27,7 @@ fn every_declared_family_has_a_handle() {
     metrics.peer_drops.inc(["malformed"]);
     metrics.peer_records_refused.inc(["writer"]);
     metrics.peer_messages.inc(["out", "sent"]);
+    metrics.peer_connections_refused.inc(["tls"]);
     assert_eq!(metrics.peer_datagrams.get(["in"]), 3);
     let mut page = Page::default();
     metrics.write(&mut page);

@@ -18,6 +18,8 @@ pub struct Fleet {
     hosts: Vec<Kerfd>,
     containerd: Containerd,
     scratch: Scratch,
+    /// Whether its hosts prove nothing.
+    insecure: bool,
 }
 
 impl Fleet {
@@ -32,7 +34,13 @@ impl Fleet {
             hosts: Vec::new(),
             containerd,
             scratch,
+            insecure: false,
         })
+    }
+
+    /// Has hosts that are added from now on meet without certificates, by `--insecure-dev`.
+    pub fn prove_nothing(&mut self) {
+        self.insecure = true;
     }
 
     /// Starts one more host on a machine of the simulator. It is called `node-1`, `node-2` and so on, and joins the
@@ -69,18 +77,51 @@ impl Fleet {
             containerd: self.containerd.socket().to_path_buf(),
             namespace,
             config: format!("[host]\nname = \"{name}\"\n{config}"),
-            peering: Some(Peering::new(first)),
+            peering: Some(Peering {
+                insecure: self.insecure,
+                ..Peering::new(first)
+            }),
         })
     }
 
-    /// Starts one more host with these settings.
+    /// Starts one more host with these settings, and makes it a member of the cluster of the first, which makes that.
+    ///
+    /// # Errors
+    /// When it does not come up, or does not come in.
+    pub fn start(&mut self, settings: Settings) -> Result<&Kerfd> {
+        let proves = settings.peering.as_ref().is_some_and(|p| !p.insecure);
+        self.start_alone(settings)?;
+        let number = self.hosts.len();
+        match number {
+            _ if !proves => {}
+            1 => drop(self.says(1, &["cluster", "init"])?),
+            _ => {
+                let (address, token) = self.token()?;
+                self.says(number, &["cluster", "join", &address, &token])?;
+            }
+        }
+        self.host(number)
+    }
+
+    /// Starts one more host, which is in no cluster yet.
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn start(&mut self, settings: Settings) -> Result<&Kerfd> {
+    pub fn start_alone(&mut self, settings: Settings) -> Result<&Kerfd> {
         let kerfd = Kerfd::start(settings)?;
         self.hosts.push(kerfd);
         self.hosts.last().context("it was just added")
+    }
+
+    /// A token of the first host, and where it is used.
+    ///
+    /// # Errors
+    /// When that host makes none.
+    pub fn token(&self) -> Result<(String, String)> {
+        let token = self.says(1, &["cluster", "token", "create"])?;
+        let address = self.host(1)?.peers_address();
+        let address = address.context("it listens to peers")?;
+        Ok((address.to_string(), token.trim().to_owned()))
     }
 
     /// The containerd namespace of the host of this number, which may not be there yet.

@@ -15,11 +15,8 @@ use crate::{ChildGuard, bins, poll};
 /// How long kerfd may take until it answers: it makes a machine, a store and a first observation.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long it may drain after SIGTERM.
+/// How long it may drain after SIGTERM, and its workers take to see that it is gone.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long its workers may take to see that it is gone.
-const WORKERS_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long it may take to refuse: it reads its configuration and opens its store.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(60);
@@ -54,6 +51,8 @@ pub struct Peering {
     pub listen: SocketAddr,
     /// A host of the fleet to join.
     pub join: Option<SocketAddr>,
+    /// Whether it meets hosts that prove nothing, by `--insecure-dev`.
+    pub insecure: bool,
 }
 
 impl Peering {
@@ -63,6 +62,7 @@ impl Peering {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             join,
+            insecure: false,
         }
     }
 }
@@ -292,7 +292,7 @@ impl Kerfd {
         if !self.killed {
             self.terminate()?;
         }
-        let gone = poll::until_true("the end of workers", WORKERS_LIMIT, || {
+        let gone = poll::until_true("the end of workers", STOP_LIMIT, || {
             self.every_worker().is_empty()
         });
         if gone.is_err() {
@@ -343,7 +343,9 @@ fn daemon(settings: &Settings) -> Result<Command> {
     command.arg("--cdi-dir").arg(folder.join("cdi"));
     command.args(["--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0"]);
     if let Some(peering) = &settings.peering {
-        command.arg("--insecure-dev");
+        if peering.insecure {
+            command.arg("--insecure-dev");
+        }
         command.arg("--peers").arg(peering.listen.to_string());
         if let Some(join) = peering.join {
             command.arg("--join").arg(join.to_string());

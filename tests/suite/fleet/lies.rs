@@ -16,7 +16,7 @@ const KINDS: [u8; 6] = [0, 1, 4, 5, 6, 7];
 #[test]
 fn what_lies_at_the_port_of_a_host_changes_nothing() {
     let Some(mut fleet) = empty() else { return };
-    refused_without_the_word(&fleet);
+    fleet.prove_nothing();
     for _ in [1, 2] {
         let more = config(&fleet);
         fleet.add("h100x1", &more).expect("a host comes up");
@@ -32,29 +32,6 @@ fn what_lies_at_the_port_of_a_host_changes_nothing() {
     another_cluster_is_not_seen(&mut fleet);
     two_hosts_of_one_name_are_two(&mut fleet);
     fleet.stop().expect("nothing is left");
-}
-
-/// Nothing listens to peers unless the command line says that this is meant, and one message says all of it.
-fn refused_without_the_word(fleet: &Fleet) {
-    let config = "[peers]\nlisten = \"127.0.0.1:0\"\n";
-    let mut settings = fleet
-        .settings("node-0", "h100x1", config)
-        .expect("settings");
-    settings.folder = fleet.folder().join("k0");
-    settings.peering = None;
-    let said = Kerfd::refused(&settings).expect("it refuses");
-    assert_eq!(
-        said.lines()
-            .filter(|line| line.contains("--insecure-dev"))
-            .count(),
-        1,
-        "{said}"
-    );
-    assert!(
-        said.contains("peers.listen") && !said.contains("panicked"),
-        "{said}"
-    );
-    assert!(said.lines().count() <= 3, "{said}");
 }
 
 fn status_says(fleet: &Fleet, number: usize, words: &str) {

@@ -4,6 +4,7 @@ mod alltoall;
 mod deaths;
 mod forget;
 mod gangs;
+mod identity;
 mod lies;
 mod loss;
 mod page;

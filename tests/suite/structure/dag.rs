@@ -7,7 +7,7 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-register", &["kerf-types"]),
@@ -18,6 +18,10 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("kerf-telemetry", &["kerf-types"]),
     ("kerf-membership", &["kerf-types"]),
     ("kerf-seal", &["kerf-types", "kerf-membership"]),
+    (
+        "kerf-identity",
+        &["kerf-types", "kerf-membership", "kerf-seal"],
+    ),
     ("kerf-nri", &[]),
     ("kerf-api", &["kerf-types"]),
     ("kerf-runtime", &["kerf-types"]),
@@ -42,6 +46,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
             "kerf-nri",
             "kerf-membership",
             "kerf-seal",
+            "kerf-identity",
             "kerf-scheduler",
             "kerf-runtime",
             "kerf-partitioner",
@@ -66,6 +71,7 @@ const AGENT: &[&str] = &[
     "kerf-scheduler",
     "kerf-membership",
     "kerf-seal",
+    "kerf-identity",
     "kerf-nri",
     "kerf-telemetry",
     "kerf-api",

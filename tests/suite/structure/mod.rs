@@ -22,13 +22,14 @@ mod unsafe_code;
 use source::Source;
 
 /// Packages that decide and never do: no clock, no IO, no environment, no thread.
-const PURE: [(&str, &str); 7] = [
+const PURE: [(&str, &str); 8] = [
     ("kerf-types", "partitioner/types"),
     ("kerf-planner", "partitioner/planner"),
     ("kerf-register", "agent/register"),
     ("kerf-scheduler", "agent/scheduler"),
     ("kerf-membership", "agent/membership"),
     ("kerf-seal", "agent/seal"),
+    ("kerf-identity", "agent/identity"),
     ("kerf-nri", "agent/nri"),
 ];
 

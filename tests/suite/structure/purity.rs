@@ -26,7 +26,7 @@ const DOING: [&str; 12] = [
 
 /// Crates that do things and are carried by one that does not. `ring` asks libc what the processor can do, on some
 /// architectures, and has the system's randomness, which nobody here may draw: clippy forbids it by name.
-const CARRIED: [(&str, &str); 1] = [("kerf-seal", "libc")];
+const CARRIED: [(&str, &str); 2] = [("kerf-seal", "libc"), ("kerf-identity", "libc")];
 
 /// Crates of wire and disk formats: the vocabulary has none, formats are structs of other packages.
 const FORMATS: [&str; 6] = [

@@ -12,6 +12,7 @@ mod answers;
 mod attachment;
 mod cdi;
 pub mod checkpoint;
+mod cluster;
 mod config;
 mod doctor;
 mod error;
@@ -50,6 +51,10 @@ pub use answers::{
 pub use attachment::{DeviceAttachment, DeviceAttachmentSchema};
 pub use cdi::{CdiCheck, CdiCheckSchema, CdiFile, CdiName, CdiNames, CdiNamesSchema};
 pub use checkpoint::Checkpoint;
+pub use cluster::{
+    Cluster, ClusterMembership, ClusterSchema, Revocation, RevocationSchema, RevokedEntry, Token,
+    TokenEntry, TokenSchema, Tokens, TokensSchema,
+};
 pub use config::Config;
 pub use doctor::{Doctor, Finding, Severity};
 pub use error::Error;

@@ -152,6 +152,14 @@ fn statements_end_and_are_taken_back() {
     assert_eq!(check(&mut one, &renewed), Err(ProofError::Revoked));
     world.trust.set_revoked(BTreeSet::new());
     assert_eq!(check(&mut one, &renewed), Ok(()));
+    world.trust.set_revoked_hosts(BTreeSet::from([host(2)]));
+    assert_eq!(
+        check(&mut one, &renewed),
+        Err(ProofError::Revoked),
+        "by whatever key"
+    );
+    world.trust.set_revoked_hosts(BTreeSet::new());
+    assert_eq!(check(&mut one, &renewed), Ok(()));
     world.trust.set_authorities(Vec::new());
     assert_eq!(
         check(&mut one, &renewed),

@@ -20,19 +20,13 @@ fn peers(text: &str) -> Result<Peers, String> {
 fn a_host_runs_alone_unless_it_is_told_otherwise() {
     let alone = config_on("Not A Label", "").expect("alone, any name will do");
     assert_eq!((alone.peers.listen, alone.peers.name.clone()), (None, None));
-    alone.peers.permit(false).expect("nothing listens");
     let text = "[peers]\nlisten = \"10.0.0.7:9451\"\njoin = [\"gpu-2:9451\", \"[::1]:9451\"]\n";
     let found = peers(text).expect("good values");
     assert_eq!(found.listen, "10.0.0.7:9451".parse().ok());
     assert_eq!(found.join.len(), 2);
-    let refused = found.permit(false).expect_err("nobody said so").to_string();
-    assert_eq!(
-        refused,
-        "peers.listen: kerfd does not listen on 10.0.0.7:9451 for peers: what they say is neither encrypted nor \
-         authenticated yet, so whoever reaches the address could place jobs on this host; start kerfd with \
-         --insecure-dev where nobody else reaches it, or set peers.listen = \"none\""
-    );
-    found.permit(true).expect("it was said");
+    assert_eq!(found.certificate_lifetime.as_secs(), 86_400);
+    let short = peers("[peers]\ncertificate_lifetime_s = 30\n").expect("the shortest");
+    assert_eq!(short.certificate_lifetime.as_secs(), 30);
 }
 
 #[test]
@@ -64,6 +58,12 @@ fn values_that_nobody_could_use_are_refused() {
         "cluster = \"\"",
         "peers.cluster: \"\" is not a name of 1 to 128 printable characters",
     );
+    for wrong in ["29", "2592001"] {
+        check(
+            &format!("certificate_lifetime_s = {wrong}"),
+            &format!("peers.certificate_lifetime_s: {wrong} is not between 30 and 2592000 seconds"),
+        );
+    }
     let any = "[peers]\nlisten = \"[::]:0\"\nadvertise = \"10.0.0.7\"\n";
     let found = peers(any).expect("it says how it is reached");
     assert_eq!(found.advertise, "10.0.0.7:0".parse().ok());

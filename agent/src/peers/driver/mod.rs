@@ -7,6 +7,7 @@ mod counts;
 mod outbox;
 mod outputs;
 mod records;
+mod revoked;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use kerf_membership::{
     Answer, ClusterId, Config, Core, ForgetError, Identity, Input, Life, Moment, Payload, Security,
-    Wanted,
+    Vouching, Wanted,
 };
 use kerf_seal::AeadSealer;
 use kerf_types::HostId;
@@ -29,6 +30,7 @@ use crate::process::boot_ms;
 use counts::Counts;
 use outbox::Outbox;
 use records::Records;
+use revoked::is_of_revoked;
 
 /// Datagrams that are read in one turn, so that a flood of them holds up nothing else.
 const DATAGRAMS: usize = 256;
@@ -70,11 +72,14 @@ pub(in crate::peers) fn core(shared: &Shared, cluster: ClusterId, seed: u64) -> 
             renewal: 0,
         },
     };
-    let security = match &shared.keys {
+    let security = match shared.keys.get() {
         Some(keys) => Security::Sealed(Box::new(AeadSealer::new(keys.handle()))),
         None => Security::InsecurePlain,
     };
-    let config = Config::new(cluster, security);
+    let mut config = Config::new(cluster, security);
+    if let Some(member) = shared.member.get() {
+        config.vouching = Vouching::Signed(Box::new(member.signer().clone()));
+    }
     Core::new(config, me, seed, Moment(boot_ms()))
 }
 
@@ -94,6 +99,8 @@ pub(in crate::peers) struct Driver {
     records: Records,
     outbox: Outbox,
     counts: Counts,
+    /// Version of the list of revoked hosts that was carried out.
+    revoked: u64,
     /// When the next list of hosts is due, and since when the last one is there.
     list_at: u64,
     listed: u64,
@@ -120,6 +127,7 @@ impl Driver {
             records: Records::default(),
             outbox: Outbox::default(),
             counts: Counts::default(),
+            revoked: 0,
             list_at: 0,
             listed: 0,
             fresh_at: boot_ms().saturating_add(FRESH_EVERY_MS),
@@ -186,6 +194,7 @@ impl Driver {
 
     fn look_at_clock(&mut self) {
         let now = boot_ms();
+        self.follow_revoked();
         if self.core.next_wakeup().is_some_and(|due| due.0 <= now) {
             self.step(Input::Wakeup);
         }
@@ -194,6 +203,7 @@ impl Driver {
             self.tell_fresh();
         }
         if self.list_at <= now {
+            self.forget_out();
             self.list(now);
             self.listed = now;
             self.list_at = now.saturating_add(LIST_EVERY_MS);
@@ -212,21 +222,25 @@ impl Driver {
             tracing::warn!(%error, "gossip cannot be received");
         }
         let now = boot_ms();
-        let mut flooded = 0;
+        let (mut flooded, mut out) = (0, 0);
         for _ in 0..DATAGRAMS {
             let Ok((from, bytes)) = self.wire.receive(&mut self.buffer) else {
                 break;
             };
-            if self.flood.admits(from, now) {
+            if !self.flood.admits(from, now) {
+                flooded += 1;
+            } else if is_of_revoked(&self.shared, self.revoked, bytes) {
+                out += 1;
+            } else {
                 let bytes = bytes.to_vec();
                 self.step(Input::Datagram { from, bytes });
-            } else {
-                flooded += 1;
             }
         }
-        if flooded > 0 {
-            self.shared.metrics.peer_datagrams.add(["in"], flooded);
-            self.shared.metrics.peer_drops.add(["flood"], flooded);
+        for (reason, count) in [("flood", flooded), ("revoked", out)] {
+            if count > 0 {
+                self.shared.metrics.peer_datagrams.add(["in"], count);
+                self.shared.metrics.peer_drops.add([reason], count);
+            }
         }
     }
 

@@ -88,7 +88,11 @@ impl Driver {
         };
         let name = member.identity.name.to_string();
         let at = member.identity.api;
-        self.outbox.presence(host, liveness(member.state));
+        let state = match self.shared.is_revoked(host) {
+            true => State::Down,
+            false => member.state,
+        };
+        self.outbox.presence(host, liveness(state));
         let text = match change {
             // A suspect either says that it lives or is down soon: neither is worth an event by itself.
             Change::Suspect | Change::Alive => {
@@ -115,6 +119,9 @@ impl Driver {
         let Some(record) = member.record.filter(|record| !record.left) else {
             return;
         };
+        if self.shared.is_revoked(host) {
+            return;
+        }
         match self.records.take(member.identity, record) {
             Ok(record) => self.outbox.record(record),
             Err(doubt) => self.records.doubt(record, &doubt, now, &self.shared),
@@ -146,6 +153,7 @@ impl Driver {
         let peers: Vec<Peer> = self
             .core
             .members(now)
+            .filter(|member| !self.shared.is_revoked(member.identity.host))
             .map(|member| Peer {
                 identity: member.identity.clone(),
                 state: member.state,

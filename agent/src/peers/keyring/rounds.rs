@@ -60,7 +60,7 @@ enum Order {
 impl Peers {
     /// The keys of this host; `None` where gossip is not sealed.
     pub fn keys(&self) -> Option<&Arc<Keys>> {
-        self.shared.keys.as_ref()
+        self.shared.keys.get()
     }
 
     fn own_keys(&self) -> Result<&Arc<Keys>, KeysError> {
@@ -80,7 +80,7 @@ impl Peers {
     pub async fn install_key(&self, id: Option<KeyId>) -> Result<(KeyId, Round), KeysError> {
         let keys = self.own_keys()?;
         let _turn = keys.phase.lock().await;
-        if !self.shared.keys_may_travel {
+        if !self.shared.keys_may_travel() {
             return Err(KeysError::Plain);
         }
         let key = match id {
@@ -162,7 +162,10 @@ fn not_ready(error: &RotationError, asked: &[HostAnswer]) -> KeysError {
 async fn tell_all(shared: &Arc<Shared>, order: &Order) -> Vec<HostAnswer> {
     let living: Vec<Peer> = {
         let roster = shared.roster.borrow();
-        roster.iter().filter(|p| p.is_living()).cloned().collect()
+        let living = roster.iter().filter(|p| p.is_living());
+        // A host that was put out a moment ago may still be listed, and never gets a key.
+        let known = living.filter(|p| !shared.is_revoked(p.identity.host));
+        known.cloned().collect()
     };
     let turns = Arc::new(Semaphore::new(AT_ONCE));
     let mut calls = JoinSet::new();
@@ -191,7 +194,9 @@ async fn tell(
     api: SocketAddr,
     order: Order,
 ) -> Result<HostKeys, String> {
-    let channel: Channel = shared.connect(api).map_err(|error| error.to_string())?;
+    let channel: Channel = shared
+        .connect(host, api)
+        .map_err(|error| error.to_string())?;
     let mut client = PeerClient::new(channel);
     let head = v1::KeysHead {
         version: v1::ProtocolVersion::ProtocolVersion1.into(),

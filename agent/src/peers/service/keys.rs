@@ -22,12 +22,12 @@ impl Service {
         let head = head.ok_or_else(|| Status::invalid_argument("no head"))?;
         self.is_for_me(head.version, &head.to)?;
         self.caller(request, &head.from)?;
-        let keys = self.shared.keys.clone();
+        let keys = self.shared.keys.get().cloned();
         keys.ok_or_else(|| refused(&KeysError::None))
     }
 
     pub(super) async fn take_key(&self, keys: &Arc<Keys>, key: &[u8]) -> Result<v1::Keys, Status> {
-        if !self.shared.keys_may_travel {
+        if !self.shared.keys_may_travel() {
             return Err(refused(&KeysError::Plain));
         }
         let key = Key::from_slice(key).map_err(|error| refused(&error.into()))?;

@@ -1,9 +1,13 @@
 //! `kerf.peer.v1.Peer`: what this host answers its peers.
 //!
-//! Without mTLS a peer is believed to be who it says when it is a living member and its connection comes from
-//! the IP address that this member tells the fleet. That keeps mistakes out and a forger on the same network in.
-//! A call for members and records is answered for anybody: who joins is no member yet.
+//! In a cluster with identity a peer is who its certificate says, and what a call says of its caller must be the same.
+//! Whoever has no certificate may ask for one and nothing else.
+//!
+//! Without identity (`--insecure-dev`) a peer is believed to be who it says when it is a living member and its connection
+//! comes from the IP address that this member tells the fleet. That keeps mistakes out and a forger on the same network in.
+//! A call for members and records is then answered for anybody: who joins is no member yet.
 
+mod enrolment;
 mod keys;
 pub(super) mod logs;
 mod records;
@@ -13,6 +17,7 @@ use std::time::Duration;
 
 use kerf_api::convert::host_id;
 use kerf_api::peer::v1;
+use kerf_api::peer::v1::enrolment_server::EnrolmentServer;
 use kerf_api::peer::v1::peer_server::{Peer as Rpc, PeerServer};
 use kerf_types::HostId;
 use kerf_types::peer::PeerMessage;
@@ -27,6 +32,7 @@ use super::connection;
 use super::driver::Command;
 use super::quota::Quota;
 use super::roster::Event;
+use super::secure::{self, Caller, Who};
 use super::shared::{KEEPALIVE, KEEPALIVE_ANSWER, Shared};
 
 /// Longest call in either direction: the description of a job may have 4 MiB, and stands in its canonical form.
@@ -44,6 +50,10 @@ pub(super) const CALLS: u32 = 64;
 /// How long a call may take until its answer begins, with what is read of it.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long a connection takes new calls. After that a caller makes another one, and shows the certificate that it has by
+/// then; a log that is followed is read on.
+const CONNECTION_AGE: Duration = Duration::from_secs(60 * 60);
+
 /// Serves peers until this host ends.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -51,14 +61,18 @@ pub(super) async fn serve(
     commands: mpsc::Sender<Command>,
 ) {
     let stop = shared.stop.clone();
-    let incoming = connection::accept(listener, stop.clone());
-    let service = Service {
+    let arriving = connection::accept(listener, stop.clone());
+    let incoming = secure::incoming(arriving, Arc::clone(&shared));
+    let service = Arc::new(Service {
         shared,
         commands,
         answers: Arc::new(Semaphore::new(records::ANSWERS)),
         logs: Quota::new(logs::OF_ONE, logs::OF_ALL),
-    };
-    let server = PeerServer::new(service)
+    });
+    let enrolment = EnrolmentServer::from_arc(Arc::clone(&service))
+        .max_decoding_message_size(enrolment::REQUEST_LIMIT)
+        .max_encoding_message_size(PART_LIMIT);
+    let server = PeerServer::from_arc(service)
         .max_decoding_message_size(MESSAGE_LIMIT)
         .max_encoding_message_size(MESSAGE_LIMIT);
     let served = tonic::transport::Server::builder()
@@ -66,7 +80,9 @@ pub(super) async fn serve(
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
         .max_concurrent_streams(CALLS)
         .timeout(DEADLINE)
+        .max_connection_age(CONNECTION_AGE)
         .add_service(server)
+        .add_service(enrolment)
         .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(
@@ -102,17 +118,38 @@ impl Service {
         Ok(())
     }
 
+    /// The member whose certificate the caller has shown; `None` where connections prove nothing.
+    fn member<T>(&self, request: &Request<T>) -> Result<Option<HostId>, Status> {
+        let caller = request.extensions().get::<Caller>();
+        match caller.map_or(Who::Nobody, |caller| caller.who) {
+            Who::Anybody => Ok(None),
+            Who::Nobody => Err(Status::unauthenticated("only a member may ask this")),
+            Who::Member(host) if self.shared.is_revoked(host) => {
+                Err(Status::permission_denied(format!("{host} was revoked")))
+            }
+            Who::Member(host) => Ok(Some(host)),
+        }
+    }
+
     /// The member that calls, as far as that can be told.
     fn caller<T>(&self, request: &Request<T>, from: &[u8]) -> Result<HostId, Status> {
         let from =
             host_id("from", from).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if let Some(proven) = self.member(request)? {
+            return match proven == from {
+                true => Ok(from),
+                false => Err(Status::permission_denied(format!(
+                    "this is the connection of {proven}, and the call says {from}"
+                ))),
+            };
+        }
         let peer = self.shared.peer(from).filter(super::Peer::is_living);
         let Some(peer) = peer else {
             return Err(Status::unauthenticated(format!(
                 "{from} is no living member here"
             )));
         };
-        let ip = request.remote_addr().map(|at| at.ip().to_canonical());
+        let ip = request.extensions().get::<Caller>().and_then(|c| c.ip);
         if ip != Some(peer.identity.api.ip().to_canonical()) {
             let text = format!("{from} does not call from there");
             return Err(Status::permission_denied(text));
@@ -179,6 +216,7 @@ impl Rpc for Service {
         &self,
         request: Request<v1::GetRecordsRequest>,
     ) -> Result<Response<Self::GetRecordsStream>, Status> {
+        self.member(&request)?;
         let body = request.into_inner();
         self.is_for_me(body.version, &body.to)?;
         let parts = self.records(&body.wanted).await?;

@@ -4,6 +4,7 @@ mod bounds;
 mod exchange;
 mod fleet;
 mod hostile;
+mod identity;
 mod keys;
 mod logs;
 mod pulls;
@@ -57,6 +58,7 @@ fn settings(join: Vec<String>) -> Settings {
         cluster: CLUSTER,
         keys: None,
         insecure_dev: true,
+        membership: None,
     }
 }
 

@@ -66,7 +66,8 @@ impl Hosts {
         let fleet = self.fleet_mut()?;
         let number = fleet.hosts().len() + 1;
         let machine = MACHINES.get(number - 1).context("all hosts run")?;
-        let kerfd = fleet.add(machine, "")?;
+        let settings = fleet.settings(&name(number), machine, "")?;
+        let kerfd = fleet.start_alone(settings)?;
         let line = process::shell_line(&kerfd.kerf()?);
         let program = self.program(number);
         fs::create_dir_all(program.parent().context("it lies in a folder")?)?;

@@ -1,0 +1,198 @@
+//! This host's place in a cluster: what it is made of, whom it believes, and how it gets in and stays in.
+//!
+//! ```text
+//!                  init, join                      two thirds of its time
+//!  (no identity) ─────────────► member ◄──────────────────────────────────┐ renew
+//!        ▲                        │  └──────────────────────────────────────┘
+//!        │ rm -r cluster          │ revoke (by the CA, on another host)
+//!        └──────────── out ◄──────┘
+//! ```
+//! It owns `STATE/cluster/` but for the keyring, the TLS configurations and the list of revoked hosts in force. It
+//! never decides who may come in: a token does, which an operator has made.
+//!
+//! | file | of | what |
+//! |---|---|---|
+//! | `member.json` | every member | CA, key, certificate and statement; written last, so what is half done is nothing |
+//! | `revoked` | every member | the newest list of revoked hosts |
+//! | `keyring.json` | every member | the keys of gossip, see `peers::keyring` |
+//! | `ca.key`, `tokens.json`, `holders.json` | hosts that sign | the CA's key, tokens, who holds a certificate |
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `gate` | who is believed: the CA's word, the clock, the list of revoked hosts |
+//! | `tls` | that as rustls asks for it |
+//! | `member` | a member's own part, in force and on disk |
+//! | `issuer` | signing: joins, renewals, revocations, tokens |
+//! | `join`, `pin` | the way in, from outside |
+
+mod error;
+mod files;
+mod gate;
+mod issuer;
+mod join;
+mod member;
+mod pin;
+mod tls;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_identity::{Authority, ClusterName, Revoked, SecretKey, Token};
+use kerf_membership::ClusterId;
+use kerf_seal::Keyring;
+use kerf_types::HostId;
+use tokio::sync::watch;
+
+pub use error::{ClusterError, JoinError};
+pub use gate::{Gate, Refused};
+pub use issuer::{Issuer, JoinAsk};
+pub use member::{Member, Outlook};
+pub use tls::{AcceptError, accept, is_told_revoked};
+
+use crate::peers::keyring::Keys;
+use files::Folder;
+
+/// The seconds since 1970 on this host's clock.
+pub fn now_s() -> u64 {
+    crate::host::now().0 / 1_000
+}
+
+/// Random bytes.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], ClusterError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(ClusterError::Random)?;
+    Ok(bytes)
+}
+
+/// This host's place in a cluster, or the place where it will be.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: Folder,
+    host: HostId,
+    lifetime: Duration,
+    member: watch::Sender<Option<Arc<Member>>>,
+    /// Held while this host comes in.
+    entering: tokio::sync::Mutex<()>,
+}
+
+impl Cluster {
+    /// What a state folder holds. Certificates that this host signs are good for `lifetime`.
+    pub fn open(
+        state_dir: &Path,
+        host: HostId,
+        lifetime: Duration,
+    ) -> Result<Arc<Self>, ClusterError> {
+        let folder = Folder::of(state_dir);
+        let member = Member::open(&folder, host, lifetime)?;
+        Ok(Arc::new(Self {
+            folder,
+            host,
+            lifetime,
+            member: watch::Sender::new(member),
+            entering: tokio::sync::Mutex::default(),
+        }))
+    }
+
+    /// This host as a member; `None` where it is none.
+    pub fn member(&self) -> Option<Arc<Member>> {
+        self.member.borrow().clone()
+    }
+
+    /// Tells when this host becomes a member.
+    pub fn watch(&self) -> watch::Receiver<Option<Arc<Member>>> {
+        self.member.subscribe()
+    }
+
+    /// Makes a cluster of this host alone.
+    pub async fn init(&self, name: ClusterName) -> Result<Arc<Member>, ClusterError> {
+        let _turn = self.entering.lock().await;
+        self.refuse_member()?;
+        self.refuse_keyring()?;
+        let cluster = ClusterId(u128::from_be_bytes(random()?));
+        let key = SecretKey::from_seed(&random()?)?;
+        let authority = Authority::create(cluster, &name, key)?;
+        let key = SecretKey::from_seed(&random()?)?;
+        let issuer = Issuer::create(&self.folder, authority, self.lifetime)?;
+        let issued = issuer.first(self.host, key.public()).await?;
+        let parts = member::Parts {
+            ca: issuer.authority().certificate().clone(),
+            key,
+            issued,
+            revoked: Revoked::first(issuer.authority()),
+            keyring: Keyring::new(Keys::random().map_err(ClusterError::NoKey)?),
+            seeds: Vec::new(),
+        };
+        self.enter(parts).await
+    }
+
+    /// Makes this host a member of the cluster that the token leads to, by a member at `address`.
+    pub async fn join(&self, address: &str, token: &Token) -> Result<Arc<Member>, ClusterError> {
+        let _turn = self.entering.lock().await;
+        self.refuse_unless_ended(token)?;
+        let key = SecretKey::from_seed(&random()?)?;
+        let joined = join::ask(address, token, self.host, &key).await?;
+        let parts = member::Parts {
+            ca: joined.ca,
+            key,
+            issued: joined.issued,
+            revoked: joined.revoked,
+            keyring: joined.keyring,
+            seeds: vec![joined.address],
+        };
+        self.enter(parts).await
+    }
+
+    async fn enter(&self, parts: member::Parts) -> Result<Arc<Member>, ClusterError> {
+        let (folder, host, lifetime) = (self.folder.clone(), self.host, self.lifetime);
+        let written = tokio::task::spawn_blocking(move || {
+            member::write(&folder, host, parts)?;
+            Member::open(&folder, host, lifetime)
+        });
+        let member = written.await.map_err(|_| ClusterError::Thread)??;
+        let member = member.ok_or(ClusterError::Thread)?;
+        tracing::info!(cluster.name = %member.gate().ca().name(), "this host is a member of a cluster");
+        self.member.send_replace(Some(Arc::clone(&member)));
+        Ok(member)
+    }
+
+    fn refuse_member(&self) -> Result<(), ClusterError> {
+        match self.member() {
+            Some(member) => Err(self.already(&member)),
+            None => Ok(()),
+        }
+    }
+
+    /// A host whose certificate has ended comes in again, if it is the same cluster.
+    fn refuse_unless_ended(&self, token: &Token) -> Result<(), ClusterError> {
+        let Some(member) = self.member() else {
+            return self.refuse_keyring();
+        };
+        Err(match member.gate().ca().hash() == token.ca_hash {
+            true if member.outlook().not_after_s < now_s() => ClusterError::Ended {
+                folder: self.folder.path().to_owned(),
+            },
+            _ => self.already(&member),
+        })
+    }
+
+    fn already(&self, member: &Member) -> ClusterError {
+        ClusterError::Already {
+            name: member.gate().ca().name().clone(),
+            folder: self.folder.path().to_owned(),
+        }
+    }
+
+    /// A keyring that somebody put there by hand would be lost.
+    fn refuse_keyring(&self) -> Result<(), ClusterError> {
+        match self.folder.has_keyring() {
+            true => Err(ClusterError::Keyring {
+                folder: self.folder.path().to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

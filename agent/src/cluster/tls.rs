@@ -1,0 +1,249 @@
+//! The gate as rustls asks for it: TLS 1.3 alone, both ends with a certificate, and a name for those who have none yet.
+//!
+//! No session is resumed: a resumed one asks for no certificate, and a host that was revoked would come back by it.
+
+use std::io;
+use std::sync::Arc;
+
+use kerf_identity::{Membership, Side, server_name};
+use kerf_types::HostId;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime,
+};
+use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::server::{Acceptor, NoServerSessionStorage};
+use tokio_rustls::rustls::{
+    AlertDescription, CertificateError as TlsCertificateError, ClientConfig, DigitallySignedStruct,
+    DistinguishedName, Error, OtherError, ServerConfig, SignatureScheme, version,
+};
+use tokio_rustls::server::TlsStream;
+
+use super::gate::{Gate, Refused};
+
+/// The name that whoever has no certificate asks for.
+pub(super) const JOIN_NAME: &str = "join.kerf.internal";
+
+/// gRPC is spoken over HTTP/2.
+pub(super) const PROTOCOL: &[u8] = b"h2";
+
+/// What a member's connections are made with.
+#[derive(Debug)]
+pub(super) struct Configs {
+    /// To a member.
+    pub client: Arc<ClientConfig>,
+    /// From a member.
+    pub server: Arc<ServerConfig>,
+    /// From a host that is none yet.
+    pub joining: Arc<ServerConfig>,
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+impl Configs {
+    /// Those of a member.
+    pub fn of(gate: &Arc<Gate>, own: &Membership) -> Result<Self, Error> {
+        let verifier = Arc::new(Verifier {
+            gate: Arc::clone(gate),
+            provider: provider(),
+        });
+        let leaf = CertificateDer::from(own.certificate.clone());
+        let ca = CertificateDer::from(own.ca.der().to_vec());
+        let key = || {
+            let pkcs8 = own.key.pkcs8();
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()))
+        };
+        let mut client = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
+            .with_client_auth_cert(vec![leaf.clone()], key())?;
+        client.resumption = Resumption::disabled();
+        client.alpn_protocols = vec![PROTOCOL.to_vec()];
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![leaf.clone()], key())?;
+        // Whoever joins knows the CA by its hash alone, so it is shown.
+        let joining = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&version::TLS13])?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf, ca], key())?;
+        Ok(Self {
+            client: Arc::new(client),
+            server: Arc::new(without_sessions(server)),
+            joining: Arc::new(without_sessions(joining)),
+        })
+    }
+}
+
+fn without_sessions(mut config: ServerConfig) -> ServerConfig {
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    config
+}
+
+/// Why a connection was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The handshake failed; a certificate that is not believed is among the reasons.
+    #[error("no TLS connection")]
+    Handshake(#[source] io::Error),
+    /// The caller has shown a certificate, and none that can be read now.
+    #[error("no certificate was shown")]
+    NoCertificate,
+    /// It is not believed any more.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Takes a connection. The host at its other end is `None` for one that asks to join.
+pub async fn accept<S>(
+    member: &super::Member,
+    stream: S,
+) -> Result<(TlsStream<S>, Option<HostId>), AcceptError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await;
+    let begun = begun.map_err(AcceptError::Handshake)?;
+    let joins = begun.client_hello().server_name() == Some(JOIN_NAME);
+    let config = member.server_config(joins);
+    let stream = begun.into_stream(config).await;
+    let stream = stream.map_err(AcceptError::Handshake)?;
+    if joins {
+        return Ok((stream, None));
+    }
+    let shown = stream.get_ref().1.peer_certificates();
+    let leaf = shown.and_then(<[_]>::first);
+    let leaf = leaf.ok_or(AcceptError::NoCertificate)?;
+    let host = member.gate().admit(leaf, Side::Client, super::now_s())?;
+    Ok((stream, Some(host)))
+}
+
+/// Whether an error of a connection says that the other end holds this host for revoked.
+pub fn is_told_revoked(error: &io::Error) -> bool {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
+    matches!(
+        inner,
+        Some(Error::AlertReceived(AlertDescription::CertificateRevoked))
+    )
+}
+
+/// Both ends of the connections of members.
+#[derive(Debug)]
+struct Verifier {
+    gate: Arc<Gate>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    fn admit(&self, leaf: &[u8], side: Side, now: UnixTime) -> Result<HostId, Error> {
+        let admitted = self.gate.admit(leaf, side, now.as_secs());
+        admitted.map_err(|refused| Error::InvalidCertificate(told(refused)))
+    }
+}
+
+/// The other end is told the kind of reason by TLS's own words; this end keeps all of it.
+fn told(refused: Refused) -> TlsCertificateError {
+    match refused {
+        Refused::Revoked { .. } => TlsCertificateError::Revoked,
+        other => TlsCertificateError::Other(OtherError(Arc::new(other))),
+    }
+}
+
+pub(super) fn no_tls12<T>() -> Result<T, Error> {
+    Err(Error::General("TLS 1.3 alone is spoken here".to_owned()))
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let host = self.admit(leaf, Side::Server, now)?;
+        let expected = server_name(self.gate.ca().cluster(), host);
+        match name.to_str() == expected {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(Error::InvalidCertificate(
+                TlsCertificateError::NotValidForName,
+            )),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _leaf: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        no_tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+impl ClientCertVerifier for Verifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.admit(leaf, Side::Client, now)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _leaf: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        no_tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        ServerCertVerifier::verify_tls13_signature(self, message, leaf, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}

@@ -1,0 +1,211 @@
+//! What a member does by itself to stay one: the next certificate in time, and the newest list of revoked hosts.
+//!
+//! How long a revocation takes: the host that signs it tells every living member at once. One that was not reached then
+//! learns it from a random member that it asks every [`SYNC`], so in a fleet of a thousand hosts from the second round on
+//! almost surely; a host that was away asks as soon as it has company. A round is one call of some 100 bytes for each host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kerf_api::peer::v1;
+use kerf_api::peer::v1::enrolment_client::EnrolmentClient;
+use kerf_identity::{Issued, REVOKED_LIMIT, Revoked};
+use kerf_seal::Statement;
+use kerf_types::HostId;
+use tonic::transport::Channel;
+
+use super::link::bytes_of;
+use super::roster::Peer;
+use super::shared::{Shared, lock};
+use crate::cluster::{ClusterError, Member, now_s};
+use crate::host::now;
+
+/// Time between two questions for the list of revoked hosts.
+const SYNC: Duration = Duration::from_secs(10);
+
+/// How long a call may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longest answer.
+const ANSWER_LIMIT: usize = REVOKED_LIMIT + 1_024;
+
+/// Members that are asked for a certificate in one try: the one that signs is among them, or they name it.
+const ASKED: usize = 16;
+
+/// Longest wait before a failed renewal is tried again.
+const LONGEST_PAUSE_S: u64 = 60;
+
+/// Looks after this host's membership until it ends.
+pub(super) async fn run(shared: Arc<Shared>, member: Arc<Member>) {
+    let stop = shared.stop.clone();
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = renew_always(&shared, &member) => {}
+        () = sync_always(&shared, &member) => {}
+    }
+}
+
+async fn renew_always(shared: &Arc<Shared>, member: &Arc<Member>) {
+    loop {
+        let outlook = member.outlook();
+        let now_s = now_s();
+        if now_s < outlook.renew_at_s {
+            // The clock may be set meanwhile, so no sleep is long.
+            let wait = (outlook.renew_at_s - now_s).min(LONGEST_PAUSE_S);
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            continue;
+        }
+        match renew(shared, member).await {
+            Ok(()) => {
+                *lock(&shared.not_renewed) = None;
+                shared.republish();
+                let until_s = member.outlook().not_after_s;
+                tracing::info!(until_s, "certificate of this host renewed");
+                shared.events.add("cluster", "certificate", "renewed");
+            }
+            Err(why) => {
+                note_failure(shared, why);
+                let left_s = outlook.not_after_s.saturating_sub(now_s);
+                let pause_s = (left_s / 10).clamp(1, LONGEST_PAUSE_S);
+                tokio::time::sleep(Duration::from_secs(pause_s)).await;
+            }
+        }
+    }
+}
+
+fn note_failure(shared: &Shared, why: String) {
+    let mut last = lock(&shared.not_renewed);
+    if last.is_none() {
+        tracing::warn!(error = why, "certificate of this host not renewed");
+        let text = format!("not renewed: {why}");
+        shared.events.add("cluster", "certificate", &text);
+    }
+    let since = last.as_ref().map_or_else(now, |(_, since)| *since);
+    *last = Some((why, since));
+}
+
+/// By this host itself, where it signs, else by the first member that does.
+async fn renew(shared: &Arc<Shared>, member: &Arc<Member>) -> Result<(), String> {
+    let told = |error: ClusterError| crate::errors::chain(&error);
+    let me = shared.me.host;
+    let (key, proof) = member.next_key().map_err(told)?;
+    if let Some(issuer) = member.issuer() {
+        let issued = issuer.renew(me, key.public(), &proof, member.gate()).await;
+        return member.renew(key, issued.map_err(told)?).await.map_err(told);
+    }
+    let mut why = "no living member is known".to_owned();
+    for peer in some_living(shared, ASKED) {
+        let request = v1::RenewRequest {
+            version: 1,
+            host: bytes_of(me),
+            public_key: key.public().to_vec(),
+            proof: proof.clone(),
+        };
+        let mut client = match client(shared, &peer) {
+            Ok(client) => client,
+            Err(error) => {
+                why = error;
+                continue;
+            }
+        };
+        let name = &peer.identity.name;
+        match tokio::time::timeout(DEADLINE, client.renew(request)).await {
+            Ok(Ok(answer)) => {
+                let answer = answer.into_inner();
+                let Ok(statement) = Statement::from_bytes(&answer.statement) else {
+                    why = format!("{name}: its statement is none");
+                    continue;
+                };
+                let issued = Issued {
+                    certificate: answer.certificate,
+                    statement,
+                };
+                return member.renew(key, issued).await.map_err(told);
+            }
+            Ok(Err(status)) => why = format!("{name}: {}", status.message()),
+            Err(_) => why = format!("{name}: no answer in time"),
+        }
+    }
+    Err(why)
+}
+
+async fn sync_always(shared: &Arc<Shared>, member: &Arc<Member>) {
+    loop {
+        // At first as soon as there is anybody to ask.
+        let mut roster = shared.roster.subscribe();
+        if roster.wait_for(|peers| !peers.is_empty()).await.is_err() {
+            return;
+        }
+        if let Some(peer) = some_one(shared)
+            && let Err(why) = sync(shared, member, &peer, false).await
+        {
+            let name = &peer.identity.name;
+            tracing::debug!(peer.name = %name, error = why, "list of revoked hosts not compared");
+        }
+        tokio::time::sleep(SYNC).await;
+    }
+}
+
+/// Compares lists with a peer; with `push` this host's is handed over at once. Returns the version that the peer has.
+pub(super) async fn sync(
+    shared: &Arc<Shared>,
+    member: &Arc<Member>,
+    peer: &Peer,
+    push: bool,
+) -> Result<u64, String> {
+    let own = member.gate().revoked();
+    let request = v1::SyncRevokedRequest {
+        version: 1,
+        has: own.version(),
+        list: if push { own.to_bytes() } else { Vec::new() },
+    };
+    let mut client = client(shared, peer)?;
+    let answer = tokio::time::timeout(DEADLINE, client.sync_revoked(request)).await;
+    let answer = answer.map_err(|_| "no answer in time")?;
+    let answer = answer
+        .map_err(|status| status.message().to_owned())?
+        .into_inner();
+    if !answer.list.is_empty() {
+        let list = Revoked::from_bytes(&answer.list, member.gate().ca());
+        let list = list.map_err(|error| error.to_string())?;
+        let taken = member.take_revoked(list).await;
+        taken.map_err(|error| crate::errors::chain(&error))?;
+    }
+    Ok(answer.has)
+}
+
+fn client(shared: &Arc<Shared>, peer: &Peer) -> Result<EnrolmentClient<Channel>, String> {
+    let (host, api) = (peer.identity.host, peer.identity.api);
+    let channel = shared
+        .connect(host, api)
+        .map_err(|error| error.to_string())?;
+    let client = EnrolmentClient::new(channel);
+    Ok(client.max_decoding_message_size(ANSWER_LIMIT))
+}
+
+/// A living member by chance. Where none is, one that was: a host that was put out hears nobody any more, and learns why
+/// from whoever refuses it.
+fn some_one(shared: &Shared) -> Option<Peer> {
+    let living = some_living(shared, 1).pop();
+    living.or_else(|| shared.roster.borrow().first().cloned())
+}
+
+/// Some living members by chance, so that no one of them is asked by all.
+fn some_living(shared: &Shared, most: usize) -> Vec<Peer> {
+    let mut salt = [0; 16];
+    // Without random numbers all ask the same ones, which works as well.
+    if getrandom::fill(&mut salt).is_err() {
+        tracing::debug!("no random numbers");
+    }
+    let salt = u128::from_le_bytes(salt);
+    let roster = shared.roster.borrow();
+    let living = roster.iter().filter(|peer| peer.is_living());
+    let mut living: Vec<&Peer> = living.collect();
+    // Ids are random, so mixed with a random number they are in a random order.
+    living.sort_unstable_by_key(|peer| mixed(peer.identity.host, salt));
+    living.into_iter().take(most).cloned().collect()
+}
+
+fn mixed(host: HostId, salt: u128) -> u128 {
+    (host.bits() ^ salt).wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645)
+}

@@ -1,0 +1,5 @@
+//! libFuzzer around one property.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| kerf_fuzz::join_token(bytes));
