@@ -109,7 +109,11 @@ impl Revoked {
         ))
     }
 
-    pub(crate) fn signed(authority: &Authority, version: u64, hosts: BTreeMap<HostId, u64>) -> Self {
+    pub(crate) fn signed(
+        authority: &Authority,
+        version: u64,
+        hosts: BTreeMap<HostId, u64>,
+    ) -> Self {
         let mut list = Self {
             cluster: authority.certificate().cluster(),
             version,

@@ -7,6 +7,7 @@
 
 mod explained;
 mod fixture;
+mod forgotten;
 mod gang;
 mod mutants;
 mod protocol;

@@ -71,6 +71,12 @@ impl<F: Faults> Core<F> {
             return;
         };
         if job.phase != Phase::Reserving {
+            // An owner that has lost its store takes an old question for a new one. What it promises now is not what
+            // it had, of which nothing is left there.
+            if slot.grant.is_some_and(|known| known != grant) {
+                let host = slot.host;
+                self.outbox.send(host, job.tag(member), Body::Release);
+            }
             return;
         }
         slot.kept = now;

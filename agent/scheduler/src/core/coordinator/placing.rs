@@ -102,9 +102,11 @@ impl<F: Faults> Core<F> {
 
     /// Asks every owner again that owes an answer.
     pub(super) fn send_due(&mut self, now: Moment, job: &mut Job) {
-        let again = now.after(self.settings.resend);
+        let (resend, rarely) = (self.settings.resend, self.settings.stop_after);
         for member in 0..job.slots.len() {
             let tag = job.tag(member);
+            let slot = job.slots.get(member);
+            let asks = slot.and_then(|slot| self.asks_slot_at(job, slot));
             let Some(slot) = job.slots.get_mut(member) else {
                 continue;
             };
@@ -125,10 +127,17 @@ impl<F: Faults> Core<F> {
                     by: job.row.by,
                     gang: job.row.gang.clone(),
                 },
+                (Phase::Going, SlotState::Running, _) if asks.is_some_and(|at| at <= now) => {
+                    Body::Query
+                }
                 (Phase::Closing(_), state, _) if *state != SlotState::Closed => Body::Release,
                 _ => continue,
             };
-            slot.next_send = again;
+            let wait = match body {
+                Body::Query => rarely,
+                _ => resend,
+            };
+            slot.next_send = now.after(wait);
             self.outbox.send(slot.host, tag, body);
         }
     }

@@ -4,7 +4,7 @@ use kerf_types::job::{JobState, OnPartition};
 use kerf_types::{JobId, Moment};
 
 use super::hear::after;
-use crate::core::job::{Job, Phase, SlotState};
+use crate::core::job::{Job, Phase, Slot, SlotState};
 use crate::core::saved::{Next, Outcome};
 use crate::core::settings::PLANS_PER_STEP;
 use crate::core::{Core, Faults};
@@ -27,7 +27,11 @@ impl<F: Faults> Core<F> {
             Phase::Reserving => Some(job.since.after(settings.reserve_wait)),
             Phase::Deciding => None,
             Phase::Confirming => Some(job.since.after(settings.ttl)),
-            Phase::Going => self.silence_ends(job),
+            Phase::Going => self
+                .silence_ends(job)
+                .into_iter()
+                .chain(self.asks_at(job))
+                .min(),
             Phase::Closing(closing) if closing.started => {
                 let by_time = job.slots.iter().filter_map(|slot| self.gone_at(job, slot));
                 by_time.min()
@@ -105,6 +109,21 @@ impl<F: Faults> Core<F> {
         let live = remote.filter(|slot| slot.state.may_live());
         live.map(|slot| slot.heard.after(self.settings.stop_after))
             .min()
+    }
+
+    /// When a silent member is asked about that runs under `on_partition: continue`. Its owner may have lost its store
+    /// and say nothing by itself, and nobody else can tell that nothing of the member is left.
+    fn asks_at(&self, job: &Job) -> Option<Moment> {
+        let slots = job.slots.iter();
+        slots.filter_map(|slot| self.asks_slot_at(job, slot)).min()
+    }
+
+    /// The same for one member.
+    pub(super) fn asks_slot_at(&self, job: &Job, slot: &Slot) -> Option<Moment> {
+        let kept_on = job.row.spec.on_partition == OnPartition::Continue;
+        let asks = kept_on && slot.state == SlotState::Running;
+        let silent = slot.heard.after(self.settings.stop_after);
+        asks.then(|| silent.max(slot.next_send))
     }
 
     fn lose(&mut self, now: Moment, job: &mut Job) {
