@@ -16,6 +16,30 @@ pub trait Faults {
     const START_AGAIN: bool = false;
     /// A new attempt begins before the old one is closed.
     const SKIP_CLOSE: bool = false;
+    /// An owner confirms without writing it down.
+    const CONFIRM_UNSAVED: bool = false;
+    /// An owner starts a member without writing it down.
+    const START_UNSAVED: bool = false;
+    /// A submitting host starts members without writing down that it does.
+    const GO_UNSAVED: bool = false;
+    /// A decision is told before its register holds it.
+    const DECIDE_UNSAVED: bool = false;
+    /// An owner forgets with a crash which members are over.
+    const FORGET_CLOSED: bool = false;
+    /// An owner counts how long a member is wanted from when it hears so, and not from when it asked.
+    const COUNT_FROM_ANSWER: bool = false;
+    /// An owner never ends a member for the silence of its submitting host.
+    const NEVER_STOP_SILENT: bool = false;
+    /// An owner says that a member is released as soon as it is told to.
+    const RELEASED_AT_ONCE: bool = false;
+    /// A submitting host takes a silent member for gone without waiting until it must have stopped.
+    const CLOSE_AT_ONCE: bool = false;
+    /// It waits without a margin for clocks and kills.
+    const FORGET_MARGIN: bool = false;
+    /// A submitting host never asks about a silent member that only its owner can give up.
+    const NEVER_ASK: bool = false;
+    /// An owner does not look for what runs after it began anew.
+    const SKIP_FIND: bool = false;
 }
 
 /// None.

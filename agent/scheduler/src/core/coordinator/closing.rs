@@ -78,14 +78,16 @@ impl<F: Faults> Core<F> {
         if !stops || !settings.close_by_time || slot.state == SlotState::Closed {
             return None;
         }
+        if F::CLOSE_AT_ONCE {
+            return Some(slot.kept);
+        }
         let held = settings.stop_after.max(settings.ttl);
+        let margin = match F::FORGET_MARGIN {
+            true => Default::default(),
+            false => settings.stop_margin,
+        };
         let grace = std::time::Duration::from_secs(job.row.spec.checkpoint_grace_seconds);
-        Some(
-            slot.kept
-                .after(held)
-                .after(grace)
-                .after(settings.stop_margin),
-        )
+        Some(slot.kept.after(held).after(grace).after(margin))
     }
 
     /// The attempt is closed: the next one, or the end.

@@ -147,7 +147,7 @@ impl<F: Faults> Core<F> {
     }
 
     fn proposed(&mut self, proposed: Proposed) {
-        if let Some(change) = proposed.change {
+        if let Some(change) = proposed.change.filter(|_| !F::DECIDE_UNSAVED) {
             self.outbox.save(change);
         }
         self.outbox.settle(proposed.settled);

@@ -96,7 +96,9 @@ impl<F: Faults> Core<F> {
         job.reason = "its containers are being made".to_owned();
         job.rounds = 0;
         job.enter(Phase::Going, now);
-        self.save_job(job);
+        if !F::GO_UNSAVED {
+            self.save_job(job);
+        }
         self.send_due(now, job);
     }
 

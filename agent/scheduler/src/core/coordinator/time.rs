@@ -121,7 +121,7 @@ impl<F: Faults> Core<F> {
     /// The same for one member.
     pub(super) fn asks_slot_at(&self, job: &Job, slot: &Slot) -> Option<Moment> {
         let kept_on = job.row.spec.on_partition == OnPartition::Continue;
-        let asks = kept_on && slot.state == SlotState::Running;
+        let asks = kept_on && slot.state == SlotState::Running && !F::NEVER_ASK;
         let silent = slot.heard.after(self.settings.stop_after);
         asks.then(|| silent.max(slot.next_send))
     }

@@ -94,7 +94,9 @@ impl<F: Faults> Core<F> {
         match row.phase {
             MemberPhase::Reserved if F::NEVER_EXPIRE || now < row.heard.after(row.ttl) => {
                 row.phase = MemberPhase::Confirmed;
-                save(&mut self.outbox, held);
+                if !F::CONFIRM_UNSAVED {
+                    save(&mut self.outbox, held);
+                }
                 self.outbox.send(from, tag, Body::Confirmed);
             }
             MemberPhase::Reserved | MemberPhase::Releasing => {
@@ -128,9 +130,11 @@ impl<F: Faults> Core<F> {
                 row.phase = MemberPhase::Starting;
                 row.on_partition = submitted.spec.on_partition;
                 row.grace = Duration::from_secs(submitted.spec.checkpoint_grace_seconds);
-                let guard = stops_at(row, local, &settings);
+                let guard = stops_at(row, local, &settings).filter(|_| !F::NEVER_STOP_SILENT);
                 let command = start(row, submitted, gang, guard);
-                save(&mut self.outbox, held);
+                if !F::START_UNSAVED {
+                    save(&mut self.outbox, held);
+                }
                 self.outbox.local(tag, command);
             }
             MemberPhase::Starting | MemberPhase::Running if F::START_AGAIN => {
@@ -161,7 +165,7 @@ impl<F: Faults> Core<F> {
             Some(Entry::Held(held)) if held.row.coordinator != from => {}
             Some(_) => {
                 self.supersede(now, tag);
-                if !self.owner.members.contains_key(&tag) {
+                if F::RELEASED_AT_ONCE || !self.owner.members.contains_key(&tag) {
                     self.outbox.send(from, tag, Body::Released);
                 }
             }
@@ -178,7 +182,7 @@ impl<F: Faults> Core<F> {
         if row.coordinator != from || sent <= row.heard || sent > now {
             return;
         }
-        row.heard = sent;
+        row.heard = if F::COUNT_FROM_ANSWER { now } else { sent };
         if matches!(row.phase, MemberPhase::Reserved | MemberPhase::Confirmed) {
             let until = row.heard.after(row.ttl).after(LOCAL_SLACK);
             let command = LocalCommand::Renew {

@@ -184,7 +184,9 @@ impl<F: Faults> Core<F> {
         };
         self.outbox.save(Change::DropMember(tag));
         for change in self.owner.close(coordinator, tag) {
-            self.outbox.save(change);
+            if !F::FORGET_CLOSED {
+                self.outbox.save(change);
+            }
         }
     }
 }

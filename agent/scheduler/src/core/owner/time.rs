@@ -75,7 +75,7 @@ impl<F: Faults> Core<F> {
             MemberPhase::Reserved | MemberPhase::Confirmed if over && !F::NEVER_EXPIRE => {
                 return self.give_back(now, tag);
             }
-            MemberPhase::Starting | MemberPhase::Running if over => {
+            MemberPhase::Starting | MemberPhase::Running if over && !F::NEVER_STOP_SILENT => {
                 return self.stop_silent(now, tag);
             }
             MemberPhase::Ended(_) if over => return self.close_member(tag),
@@ -121,7 +121,7 @@ impl<F: Faults> Core<F> {
             let grant = row.grant;
             if row.phase == MemberPhase::Releasing {
                 self.outbox.local(row.tag, LocalCommand::Release { grant });
-            } else if may_live(&row.phase) {
+            } else if may_live(&row.phase) && !F::SKIP_FIND {
                 self.outbox.local(row.tag, LocalCommand::Find { grant });
             }
         }
