@@ -45,7 +45,9 @@ fn it_is_forgotten_while_another_is_away(fleet: &mut Fleet) {
     waits(fleet, 1, "host 3 off its list", |fleet| !lists(fleet, 1));
     signal(fleet, Signal::SIGCONT);
     let resumed = Instant::now();
-    assert_eq!(node(fleet, 2, "node-3")["presence"], "alive");
+    // It has probed nobody since it stood still, unless its first probe was faster than this question.
+    let presence = node(fleet, 2, "node-3")["presence"].clone();
+    assert!(presence == "alive" || presence == "suspect", "{presence}");
     waits(fleet, 2, "host 3 off its list", |fleet| {
         assert!(!lists(fleet, 1), "host 1 was told of it by host 2");
         !lists(fleet, 2)

@@ -27,14 +27,8 @@ fn peers_and_the_hosts_of_jobs_are_shown_and_followed() {
     browser.until("document.querySelector('#live')?.dataset.state === 'live'");
     browser.until("document.querySelectorAll('#peers [data-word=alive]').length === 2");
     assert_eq!(text(&mut browser, "#peers-note"), "2 of 2 alive");
-    let trouble = text(&mut browser, "#trouble");
-    assert!(
-        trouble
-            .to_string()
-            .contains("neither encrypted nor authenticated"),
-        "{trouble}"
-    );
-    assert!(!trouble.to_string().contains("not answer"), "{trouble}");
+    // Its hosts prove who they are, so nothing is to be said of connections that prove nothing.
+    assert_eq!(text(&mut browser, "#trouble"), "Everything is well");
     let first = cells(&mut browser, "#peers tbody tr:nth-child(1)");
     assert_eq!(first[..3], ["alive", "node-1", "8 x H100 80GB HBM3"]);
     for (id, hosts) in &jobs {
