@@ -106,6 +106,8 @@ impl Store {
         lease: &Lease,
         operation: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let turns = self.turns.clone();
+        let _turn = turns.take();
         match is_flushed(lease) {
             true => operation(self),
             false => self.without_flush(operation),
@@ -171,7 +173,8 @@ impl Store {
 
     fn delete_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {
         self.connection
-            .execute("DELETE FROM leases WHERE id = ?1", [lease.id.to_string()])
+            .prepare_cached("DELETE FROM leases WHERE id = ?1")
+            .and_then(|mut statement| statement.execute([lease.id.to_string()]))
             .doing("end a lease")?;
         Ok(())
     }

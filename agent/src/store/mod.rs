@@ -20,6 +20,7 @@ mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod usage;
 mod vgpu;
 mod watch;
@@ -156,6 +157,7 @@ pub struct Store {
     /// Whether something was written without a flush since the journal was brought in last.
     is_unflushed: bool,
     watch: watch::Watch,
+    turns: turns::Turns,
 }
 
 /// Generations that one write reserves. They change with every slice that is cut or goes; a write for each
@@ -206,6 +208,7 @@ impl Store {
             generation: reserved,
             reserved,
             watch: watch::Watch::default(),
+            turns: turns::Turns::default(),
         })
     }
 
