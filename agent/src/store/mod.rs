@@ -76,6 +76,9 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// The system gives no thread to write by.
+    #[error("no thread can be started that writes to the store")]
+    Thread(#[source] std::io::Error),
     /// The system gives no random numbers.
     #[error("no id can be drawn for this host")]
     Random(#[source] getrandom::Error),
