@@ -36,6 +36,8 @@ pub struct LeaseRow {
     pub cgroup: Option<Cgroup>,
     /// What it has put into a container that ran already; `None` for one that was made with it.
     pub attachment: Option<Attachment>,
+    /// Whether it is a promise without a CDI name, which nobody can have taken up by it.
+    pub is_nameless: bool,
 }
 
 /// A container on its way: the OCI runtime has been told to make it.
