@@ -18,3 +18,4 @@ mod sweep;
 mod trust;
 mod waiting;
 mod world;
+mod writes;

@@ -1,15 +1,17 @@
 //! The driver of the scheduler's core: one task that feeds it and carries out what it wants.
 //!
 //! ```text
-//!   jobs ──wishes──►┐                    ┌──► store (one transaction a batch)
+//!   jobs ──wishes──►┐                    ┌──► writer ──► store (one transaction a group of batches)
 //!   members ──told──►│  kerf_scheduler    ├──► peers
 //!   peers ──events──►│  Core::step        ├──► members
 //!   owner ──record──►┘                    └──► jobs (reports)
 //! ```
+//! All that has come meanwhile is taken in one turn, so that it shares a group, and this host's record is made anew
+//! once a turn at most.
+//!
 //! It owns the clock of the core and the order of what is carried out. It never decides anything, never opens a
-//! device, and never waits for a peer or a container: those answer as inputs of their own.
+//! device, and never waits for the store, a peer or a container: those answer as inputs of their own.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,29 +24,27 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::Parts;
 use super::own::Own;
 use super::view::{self, FleetView};
+use super::writer::{Writer, Written};
 use crate::errors::chain;
 use crate::host::HostView;
-use crate::jobs::Wish;
+use crate::jobs::{Jobs, Wish};
 use crate::members::{Told, Voice};
 use crate::peers::{Event, Peer, Peers};
 use crate::process::boot_ms;
-use crate::store::{JobRow, StoreError};
+use crate::store::{JobRow, SharedStore, StoreError};
 
 /// Time between two looks at what changes without a word: the load of the host.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Time between two tries to write to a store that fails.
-const RETRY: Duration = Duration::from_secs(1);
+/// Shortest time between two looks for the sake of what members tell: a record is made of the whole host, and a fleet that
+/// hears of each lease apart would hear of nothing else.
+const LOOK_LEAST: Duration = Duration::from_millis(50);
+
+/// Inputs of one turn. More would keep a group that could be written from the disk; fewer would flush for each.
+const TURN: usize = 256;
 
 /// Longest sleep: tokio's clock stands still while the host is suspended.
 const NAP: Duration = Duration::from_secs(30);
-
-/// A batch that is not in the store yet.
-#[derive(Debug)]
-struct Batch {
-    number: u64,
-    changes: Vec<Change>,
-}
 
 /// The driver.
 #[derive(Debug)]
@@ -58,9 +58,10 @@ pub(super) struct Driver {
     events: mpsc::Receiver<Event>,
     roster: watch::Receiver<Arc<Vec<Peer>>>,
     view: watch::Sender<Arc<FleetView>>,
-    unwritten: VecDeque<Batch>,
-    /// When the store is tried again.
-    retry: Option<Instant>,
+    writer: Writer<Vec<JobRow>>,
+    /// When this host was looked at last, and whether it is to be looked at again.
+    looked: Instant,
+    look_again: bool,
 }
 
 /// The ways by which things reach the driver.
@@ -80,14 +81,16 @@ impl Driver {
         own: Own,
         inlets: Inlets,
         view: watch::Sender<Arc<FleetView>>,
-    ) -> Self {
+    ) -> Result<Self, StoreError> {
         let Inlets {
             wishes,
             voice,
             events,
             roster,
         } = inlets;
-        Self {
+        let keep = keeper(parts.store.clone(), parts.jobs.clone());
+        let writer = Writer::start(keep).map_err(StoreError::Thread)?;
+        Ok(Self {
             host: parts.host.watch(),
             parts,
             core,
@@ -97,9 +100,10 @@ impl Driver {
             events,
             roster,
             view,
-            unwritten: VecDeque::new(),
-            retry: None,
-        }
+            writer,
+            looked: Instant::now(),
+            look_again: false,
+        })
     }
 
     /// Feeds the core until `stop` comes. `first` is what is known from before.
@@ -113,6 +117,7 @@ impl Driver {
         for input in first {
             self.feed(input);
         }
+        self.writer.hand_over();
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let stopped = loop {
@@ -122,17 +127,44 @@ impl Driver {
                 Some(wish) = self.wishes.recv() => self.feed(wish),
                 Some((tag, told)) = self.voice.recv() => self.told(tag, told),
                 Some(event) = self.events.recv() => self.peer(event),
-                Ok(()) = self.host.changed() => self.look_at_own(),
+                written = self.writer.written() => self.written(written),
+                Ok(()) = self.host.changed() => self.look_again = true,
                 Ok(()) = self.roster.changed() => self.show(),
                 Ok(()) = self.parts.config.changed() => self.reconfigure(),
                 _ = look.tick() => self.look_at_own(),
                 () = tokio::time::sleep(nap) => self.feed(Input::Wake),
             }
+            self.take_in_the_rest();
+            self.look_if_due();
+            self.writer.hand_over();
         };
         if let Ok(done) = stopped {
             self.say_goodbye().await;
+            self.writer.finish().await;
             // Who asked may have gone.
             let _gone = done.send(());
+        }
+    }
+
+    /// Takes in what has come beside the one thing that was waited for.
+    fn take_in_the_rest(&mut self) {
+        for _ in 0..TURN {
+            let mut is_over = true;
+            if let Ok(wish) = self.wishes.try_recv() {
+                self.feed(wish);
+                is_over = false;
+            }
+            if let Ok((tag, told)) = self.voice.try_recv() {
+                self.told(tag, told);
+                is_over = false;
+            }
+            if let Ok(event) = self.events.try_recv() {
+                self.peer(event);
+                is_over = false;
+            }
+            if is_over {
+                return;
+            }
         }
     }
 
@@ -147,31 +179,32 @@ impl Driver {
     fn nap(&self) -> Duration {
         let due = self.core.next_wakeup();
         let wait = due.map_or(NAP, |due| due.since(moment()));
-        let retry = self
-            .retry
-            .map_or(NAP, |at| at.saturating_duration_since(Instant::now()));
-        wait.min(retry).min(NAP)
+        let look = match self.look_again {
+            true => (self.looked + LOOK_LEAST).saturating_duration_since(Instant::now()),
+            false => NAP,
+        };
+        wait.min(look).min(NAP)
     }
 
     /// Hands one input to the core, and carries out all that follows from it.
     fn feed(&mut self, input: Input) {
-        let mut inputs = VecDeque::from([input]);
         let mut out = Vec::new();
-        while let Some(input) = inputs.pop_front() {
-            self.core.step(moment(), input, &mut out);
-            for output in out.drain(..) {
-                self.carry_out(output);
-            }
-            inputs.extend(self.write_next());
+        self.core.step(moment(), input, &mut out);
+        for output in out {
+            self.carry_out(output);
         }
+    }
+
+    /// A group is durable: tells of the jobs that ended with it, and the core.
+    fn written(&mut self, written: Written<Vec<JobRow>>) {
+        let Written { batch, outcome } = written;
+        self.parts.jobs.tell_ended(&outcome);
+        self.feed(Input::Persisted { batch });
     }
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Persist { batch, changes } => self.unwritten.push_back(Batch {
-                number: batch,
-                changes,
-            }),
+            Output::Persist { batch, changes } => self.writer.add(batch, changes),
             Output::Send { to, message } => {
                 if let Some(peers) = &self.parts.peers {
                     peers.send(to, message);
@@ -181,31 +214,6 @@ impl Driver {
             Output::Report(report) => {
                 let name_of = |host| name_of(&self.core, host);
                 self.parts.jobs.report(&report, name_of);
-            }
-        }
-    }
-
-    /// Writes the oldest batch that is not written; what it was is an input for the core.
-    fn write_next(&mut self) -> Option<Input> {
-        if self.retry.is_some_and(|at| at > Instant::now()) {
-            return None;
-        }
-        let batch = self.unwritten.front()?;
-        match tokio::task::block_in_place(|| save(&self.parts, &batch.changes)) {
-            Ok(ended) => {
-                self.retry = None;
-                let number = batch.number;
-                self.unwritten.pop_front();
-                self.parts.jobs.tell_ended(&ended);
-                Some(Input::Persisted { batch: number })
-            }
-            Err(error) => {
-                let first = self.retry.replace(Instant::now() + RETRY).is_none();
-                if first {
-                    let error = chain(&error);
-                    tracing::error!(error, "what the scheduler decided is not kept, tried again");
-                }
-                None
             }
         }
     }
@@ -223,7 +231,7 @@ impl Driver {
             Told::Event(event) => {
                 let event = self.with_record(event);
                 self.feed(Input::Local { tag, event });
-                self.look_at_own();
+                self.look_again = true;
             }
         }
     }
@@ -251,8 +259,17 @@ impl Driver {
         });
     }
 
+    /// Looks at this host if something has changed here and the last look was not just now.
+    fn look_if_due(&mut self) {
+        if self.look_again && self.looked.elapsed() >= LOOK_LEAST {
+            self.look_at_own();
+        }
+    }
+
     /// Looks at this host, and tells the core and the fleet if it is another than before.
     fn look_at_own(&mut self) {
+        self.look_again = false;
+        self.looked = Instant::now();
         let view = self.host.borrow_and_update().clone();
         let load = self.parts.members.load();
         let Some(record) = self.own.look(&view, &load) else {
@@ -287,20 +304,25 @@ impl Driver {
     }
 }
 
-/// Writes changes and shows the jobs that end with them. The store is held from the read of those jobs to their
+/// What writes changes and shows the jobs that end with them. The store is held from the read of those jobs to their
 /// publication, so that no other change of a job comes in between.
-fn save(parts: &Parts, changes: &[Change]) -> Result<Vec<JobRow>, StoreError> {
-    let mut store = parts.store.lock();
-    let ended = changes.iter().filter_map(|change| match change {
-        Change::EndJob(job, outcome) => parts.jobs.ended(*job, outcome),
-        _ => None,
-    });
-    let ended: Vec<JobRow> = ended.collect();
-    store.save(changes, &ended)?;
-    for row in &ended {
-        parts.jobs.show_ended(row);
+fn keeper(
+    store: SharedStore,
+    jobs: Jobs,
+) -> impl FnMut(&[Change]) -> Result<Vec<JobRow>, StoreError> + Send {
+    move |changes| {
+        let mut store = store.lock();
+        let ended = changes.iter().filter_map(|change| match change {
+            Change::EndJob(job, outcome) => jobs.ended(*job, outcome),
+            _ => None,
+        });
+        let ended: Vec<JobRow> = ended.collect();
+        store.save(changes, &ended)?;
+        for row in &ended {
+            jobs.show_ended(row);
+        }
+        Ok(ended)
     }
-    Ok(ended)
 }
 
 fn publish(peers: &Peers, record: &kerf_types::HostRecord) {

@@ -10,6 +10,7 @@ mod own;
 mod shows;
 pub mod summary;
 pub mod view;
+pub mod writer;
 
 use std::sync::Arc;
 
@@ -128,7 +129,7 @@ pub fn start(parts: Parts, ears: Ears) -> Result<Fleet, StoreError> {
     if let Some(peers) = &parts.peers {
         peers.show(Arc::new(shows::Shown(parts.members.clone())));
     }
-    let driver = Driver::new(parts, core, own, inlets, view);
+    let driver = Driver::new(parts, core, own, inlets, view)?;
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         driver.run(first, stopped).await;

@@ -82,6 +82,7 @@ impl Bench {
             until: None,
             cgroup: None,
             attachment: None,
+            is_nameless: false,
         };
         self.host.leases.insert(id, row);
         id

@@ -86,6 +86,9 @@ impl Host {
     }
 
     async fn carrier_of(&mut self, row: &LeaseRow) -> Carrier {
+        if row.is_nameless {
+            return Carrier::Nobody;
+        }
         // Where the device does not answer its numbers are not known; it is not clean either, so nobody gets it, and this
         // is asked again before it is.
         let Ok(device) = self.lease_device(&row.lease).await else {

@@ -27,6 +27,8 @@ pub struct Reserve {
     pub wait: Duration,
     /// Whether the interfaces that its ask binds (`nic=`) come with it, if the policy has a word in that.
     pub nics: bool,
+    /// Whether its promise has no CDI name, since its container can come by kerf-runtime alone: it has one from then on.
+    pub is_nameless: bool,
 }
 
 /// What is wanted.

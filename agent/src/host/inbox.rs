@@ -9,6 +9,9 @@ use super::waiting::Wish;
 use super::{Command, Host, HostError, choice};
 use crate::store::Store;
 
+/// Commands that share a picture. Readers see what came of the first once the last is done.
+const RUN: usize = 32;
+
 impl Host {
     pub(super) async fn run(
         mut self,
@@ -24,18 +27,7 @@ impl Host {
             let late = deadline.unwrap_or_else(Instant::now);
             tokio::select! {
                 command = inbox.recv() => match command {
-                    Some(Command::Drain { done }) => {
-                        self.draining = true;
-                        self.let_waiting_go();
-                        self.keep_all_accounts();
-                        self.publish();
-                        let store = &mut self.store;
-                        if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {
-                            tracing::debug!(error = crate::errors::chain(&error), "journal stays");
-                        }
-                        tell(done);
-                    }
-                    Some(command) => self.handle_command(command).await,
+                    Some(command) => self.handle_run(command, &mut inbox).await,
                     None => return,
                 },
                 _ = tick.tick() => self.reconcile().await,
@@ -50,10 +42,44 @@ impl Host {
         }
     }
 
+    /// Commands that are there at one time share one picture of what came of them: it is made of the whole host.
+    async fn handle_run(&mut self, first: Command, inbox: &mut mpsc::Receiver<Command>) {
+        self.serve_one(first).await;
+        for _ in 1..RUN {
+            // What comes free belongs to those who wait, and they are told of it by the picture.
+            if self.waiting.is_any() {
+                break;
+            }
+            let Ok(next) = inbox.try_recv() else { break };
+            self.serve_one(next).await;
+        }
+        // What a command has found by the way is not kept for the next look.
+        self.publish_found();
+    }
+
+    /// One command, with the picture that follows it.
+    #[cfg(test)]
     pub(super) async fn handle_command(&mut self, command: Command) {
+        self.serve_one(command).await;
+        self.publish_found();
+    }
+
+    fn drain(&mut self, done: oneshot::Sender<()>) {
+        self.draining = true;
+        self.let_waiting_go();
+        self.keep_all_accounts();
+        self.publish();
+        let store = &mut self.store;
+        if let Err(error) = tokio::task::block_in_place(|| store.checkpoint()) {
+            tracing::debug!(error = crate::errors::chain(&error), "journal stays");
+        }
+        tell(done);
+    }
+
+    async fn serve_one(&mut self, command: Command) {
         // A requester that went away does not need its answer; the work is done all the same.
         match command {
-            Command::Drain { .. } => {}
+            Command::Drain { done } => self.drain(done),
             Command::Refresh { reply } => {
                 self.observe_all().await;
                 self.settle().await;
@@ -108,8 +134,6 @@ impl Host {
             Command::Reconfigure { config } => self.config = config,
             Command::Vgpu(command) => self.vgpu(command).await,
         }
-        // What a command has found by the way is not kept for the next look.
-        self.publish_found();
     }
 
     /// What is about one lease.

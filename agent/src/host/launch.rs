@@ -174,7 +174,14 @@ impl Host {
     ) -> Result<Grant, HostError> {
         let id = lease.id;
         let outcome = match self.fresh_grant(&lease).await {
-            Ok(grant) => self.activate(id, container, pending, init).map(|()| grant),
+            Ok(grant) => {
+                let named = self.name_at_last(&lease).await;
+                let given = named.and_then(|()| self.activate(id, container, pending, init));
+                if given.is_err() {
+                    self.unname(id);
+                }
+                given.map(|()| grant)
+            }
             Err(error) => Err(error),
         };
         if outcome.is_err() && made_now {
@@ -195,6 +202,7 @@ impl Host {
             // Whoever launches waits in the queue as a whole.
             wait: Duration::ZERO,
             nics,
+            is_nameless: false,
         }
     }
 
@@ -268,6 +276,7 @@ impl Host {
         row.lease.container = Some(container.clone());
         row.lease.init = init;
         row.pending = pending;
+        row.is_nameless = false;
         self.put_row(&row)?;
         self.owed.push(lease);
         self.begin(&row);

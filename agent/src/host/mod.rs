@@ -48,6 +48,7 @@ mod owner;
 mod partition;
 mod pods;
 pub mod policy;
+mod promise;
 pub mod proof;
 mod publish;
 mod record;

@@ -185,6 +185,7 @@ impl Host {
             wait: Duration::ZERO,
             by: None,
             nics,
+            is_nameless: false,
         };
         Ok((self.reserve(&request).await?.id, true))
     }

@@ -157,7 +157,8 @@ impl Host {
                 documents.push((cdi::file_name(class, ""), document.map_err(HostError::Cdi)?));
             }
         }
-        let leases: Vec<Lease> = self.leases.values().map(|row| row.lease.clone()).collect();
+        let named = self.leases.values().filter(|row| !row.is_nameless);
+        let leases: Vec<Lease> = named.map(|row| row.lease.clone()).collect();
         for lease in leases {
             // One whose device is gone has no name either.
             let Ok(device) = self.lease_device(&lease).await else {

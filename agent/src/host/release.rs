@@ -5,7 +5,7 @@ use kerf_types::{Gpu, GpuInstance, GpuUuid, LeaseId, MigUuid, PciAddress, SliceI
 
 use super::grant::{refuse_foreign, user_of};
 use super::view::process_on;
-use super::{Host, HostError, attached, command, watch};
+use super::{Host, HostError, attached, command, promise, watch};
 use crate::errors::chain;
 use crate::files::{self, Durability};
 use crate::process::BootMoment;
@@ -14,6 +14,12 @@ use crate::store::{self, LeaseRow, Store, StoreError};
 impl Host {
     /// Begins the end of a lease; `cause` is a label of metrics.
     pub(super) async fn release(&mut self, id: LeaseId, cause: &'static str) {
+        let Some(row) = self.leases.get(&id) else {
+            return;
+        };
+        if promise::is_untouched(row) && self.end_untouched(id, cause) {
+            return;
+        }
         let Some(row) = self.leases.get(&id) else {
             return;
         };

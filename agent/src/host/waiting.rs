@@ -121,6 +121,11 @@ impl Queue {
         self.waiting.len() >= BOUND || (user.is_some() && same.count() >= BOUND_OF_USER)
     }
 
+    /// Whether anybody waits.
+    pub(super) fn is_any(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// How many wait.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

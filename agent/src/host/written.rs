@@ -95,6 +95,7 @@ impl Host {
                 .then(|| BootMoment::now().after(request.ttl)),
             cgroup: None,
             attachment: None,
+            is_nameless: request.is_nameless && taker.is_none(),
         };
         let modes = self.modes.iter().map(|row| row.number);
         let work: Vec<i64> = cuts.iter().map(|cut| cut.work).chain(modes).collect();
@@ -137,13 +138,17 @@ impl Host {
         }
     }
 
-    /// The name is written first: a lease in the store ends the intents of its cuts, so nothing may fail after it.
+    /// The name is written first, where it has one: a lease in the store ends the intents of its cuts, so nothing may fail
+    /// after it.
     fn put_named(
         &mut self,
         row: &LeaseRow,
         device: &CdiDevice,
         work: &[i64],
     ) -> Result<(), HostError> {
+        if row.is_nameless {
+            return self.put_new(row, work);
+        }
         self.write_lease_name(&row.lease, device)
             .map_err(HostError::Cdi)?;
         if let Err(error) = self.put_new(row, work) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use kerf_scheduler::core::{LocalCommand, LocalEvent};
 use kerf_telemetry::SelfMetrics;
@@ -48,6 +49,8 @@ pub(super) struct Inner {
     /// Ports at which first members are met that are held or run here.
     pub ports: Ports,
     pub problems: Arc<Problems>,
+    /// When containerd answered last that was asked before a reservation.
+    pub answered: Mutex<Option<Instant>>,
     /// Everything that goes on for members; it ends before kerfd does.
     pub tasks: Mutex<JoinSet<()>>,
     told: mpsc::UnboundedSender<(Tag, Told)>,
@@ -102,6 +105,7 @@ impl Inner {
             promised: Mutex::default(),
             ports: Ports::default(),
             problems: parts.problems,
+            answered: Mutex::default(),
             tasks: Mutex::default(),
             told,
         }

@@ -9,7 +9,7 @@ use kerf_types::peer::{Grant, MemberAsk, Tag};
 use kerf_types::{Ask, ContainerRef, Fence, LeaseId};
 
 use super::begin::container_name;
-use super::inner::Inner;
+use super::inner::{Inner, lock};
 use super::load;
 use super::watch::RETRY;
 use crate::errors::chain;
@@ -23,6 +23,10 @@ pub(super) struct Wish {
     /// A port of this host that the others will come to.
     pub master_port: Option<u16>,
 }
+
+/// For how long an answer of containerd stands. Shorter, and each of many reservations at a time is a question to it;
+/// longer, and members are promised to a host that refuses their start.
+const ANSWER_KEPT: Duration = Duration::from_millis(250);
 
 /// Promises what a member asks for, or says why not.
 pub(super) async fn reserve(inner: &Inner, tag: Tag, wish: Wish, ttl: Duration) -> LocalEvent {
@@ -46,8 +50,7 @@ async fn try_reserve(inner: &Inner, tag: Tag, wish: &Wish, ttl: Duration) -> Res
     let container = container.map_err(|error| chain(&error))?;
     may_have(inner, ask, &container)?;
     // A host that could not make the container now holds no devices for it, so that another one may be asked.
-    let answers = inner.launcher.probe().await;
-    answers.map_err(|error| chain(&error))?;
+    answers(inner).await?;
     if let Some(port) = wish.master_port.filter(|_| host_network(inner)) {
         // In a network of the container's own nobody else has it.
         inner.ports.promise(tag, port)?;
@@ -64,6 +67,18 @@ async fn try_reserve(inner: &Inner, tag: Tag, wish: &Wish, ttl: Duration) -> Res
         }
         None => no_devices().map_err(|error| format!("no id can be drawn: {error}")),
     }
+}
+
+/// Whether containerd answers, as it did a moment ago.
+async fn answers(inner: &Inner) -> Result<(), String> {
+    let last = *lock(&inner.answered);
+    if last.is_some_and(|last| last.elapsed() < ANSWER_KEPT) {
+        return Ok(());
+    }
+    let answer = inner.launcher.probe().await;
+    answer.map_err(|error| chain(&error))?;
+    *lock(&inner.answered) = Some(Instant::now());
+    Ok(())
 }
 
 /// Jobs are containers of kerf's own namespace, and what `[launch.asks]` says of that binds them too. Asked each
@@ -114,6 +129,8 @@ async fn devices(
         wait: Duration::ZERO,
         // A job's policy has no word for them.
         nics: false,
+        // Nothing but kerf-runtime makes the containers of members.
+        is_nameless: true,
     };
     let begun = Instant::now();
     let outcome = inner

@@ -108,7 +108,8 @@ impl Peers {
         let request = v1::ReadMemberLogsRequest {
             tag: Some((&tag).into()),
             follow,
-            version: v1::ProtocolVersion::ProtocolVersion1.into(),
+            version: self.shared.versions.for_reader(0),
+            reads: self.shared.versions.newest,
             from: link::bytes_of(self.shared.me.host),
             to: link::bytes_of(host),
             stdout_from: position.stdout,

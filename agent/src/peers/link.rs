@@ -15,6 +15,7 @@ use kerf_types::peer::PeerMessage;
 use prost::Message;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver};
+use tonic::Code;
 use tonic::transport::Channel;
 
 use super::roster::Event;
@@ -76,6 +77,8 @@ fn try_send(shared: &Arc<Shared>, to: HostId, message: PeerMessage) -> Result<()
             host: to,
             shared: Arc::clone(shared),
             open: None,
+            reads: 0,
+            is_said: false,
         };
         tokio::spawn(link.run(receiver));
         sender
@@ -92,6 +95,10 @@ struct Link {
     shared: Arc<Shared>,
     /// The connection, and where it leads: a host that was started again may listen elsewhere.
     open: Option<(SocketAddr, PeerClient<Channel>)>,
+    /// Up to which version it reads, as it has said; 0 where it has not.
+    reads: u32,
+    /// Whether it was told that the two do not understand each other.
+    is_said: bool,
 }
 
 impl Link {
@@ -124,8 +131,9 @@ impl Link {
         let sent = batch.len();
         let taken = self.exchange(batch).await.unwrap_or_else(|why| {
             tracing::debug!(peer.id = %self.host, why, "messages to a peer not delivered");
-            // The next call shall not wait for a connection that hangs.
+            // The next call shall not wait for a connection that hangs, and who answers it may be of another release.
             self.open = None;
+            self.reads = 0;
             None
         });
         let count = |outcome, count: usize| {
@@ -160,15 +168,26 @@ impl Link {
             }
         };
         let limit = messages.len();
+        let versions = self.shared.versions;
         let request = v1::ExchangeRequest {
-            version: v1::ProtocolVersion::ProtocolVersion1.into(),
+            version: versions.for_reader(self.reads),
+            reads: versions.newest,
             from: bytes_of(self.shared.me.host),
             to: bytes_of(self.host),
             messages,
         };
         let answer = tokio::time::timeout(DEADLINE, client.exchange(request)).await;
         let answer = answer.map_err(|_| "no answer in time")?;
-        let answer = answer.map_err(|status| status.message().to_owned())?;
+        let answer = answer.map_err(|status| {
+            let why = status.message();
+            let is_new = status.code() == Code::Unimplemented && !self.is_said;
+            if is_new {
+                self.is_said = true;
+                tracing::warn!(peer.id = %self.host, why, "a peer does not understand this host");
+            }
+            why.to_owned()
+        })?;
+        self.reads = answer.get_ref().reads;
         let taken = usize::try_from(answer.get_ref().taken).unwrap_or(limit);
         Ok(Some(taken.min(limit)))
     }

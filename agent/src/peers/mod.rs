@@ -37,6 +37,7 @@ mod settings;
 mod shared;
 mod sockets;
 mod upkeep;
+mod version;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub use error::PeersError;
 pub use handle::Peers;
 pub use roster::{Event, Peer};
 pub use settings::{Me, Settings, Shows};
+pub use version::Versions;
 
 use crate::events::Events;
 use begin::Parts;
@@ -93,6 +95,7 @@ async fn start_with(
     let local = sockets::source(bound.ip(), address.ip()).await;
     let mut shared = Shared::new(me, address, local, sender, events, metrics);
     shared.insecure_dev = settings.insecure_dev;
+    shared.versions = settings.versions;
     let shared = Arc::new(shared);
     let parts = Parts {
         listener,

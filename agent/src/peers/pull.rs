@@ -45,7 +45,8 @@ async fn ask(
     let channel = shared.connect(from, address)?;
     let mut client = PeerClient::new(channel).max_decoding_message_size(PART_LIMIT * 2);
     let request = v1::GetRecordsRequest {
-        version: v1::ProtocolVersion::ProtocolVersion1.into(),
+        version: shared.versions.for_reader(0),
+        reads: shared.versions.newest,
         to: bytes_of(from),
         wanted: wanted.to_bytes(),
     };

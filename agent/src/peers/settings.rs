@@ -10,6 +10,7 @@ use kerf_types::{HostId, HostName};
 use tokio::sync::watch;
 
 use super::PeersError;
+use super::Versions;
 use super::keyring::Keys;
 use crate::cluster::Member;
 use crate::config;
@@ -32,6 +33,8 @@ pub struct Settings {
     /// This host as a member of a cluster, once it is one: until then nobody is listened to. `None` for one that proves
     /// nothing.
     pub membership: Option<watch::Receiver<Option<Arc<Member>>>>,
+    /// In which versions this host takes calls, and makes them.
+    pub versions: Versions,
 }
 
 /// This host as its peers know it.
@@ -65,6 +68,7 @@ impl Settings {
             keys: None,
             insecure_dev: peers.insecure_dev,
             membership: None,
+            versions: Versions::OURS,
         })
     }
 

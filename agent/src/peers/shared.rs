@@ -17,7 +17,7 @@ use super::keyring::Keys;
 use super::lines::Lines;
 use super::link::Links;
 use super::roster::{self, Peer};
-use super::{Event, Me, PeersError, Shows, secure};
+use super::{Event, Me, PeersError, Shows, Versions, secure};
 use crate::cluster::Member;
 use crate::events::Events;
 use crate::host::now;
@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub plain_caller: Mutex<Option<(IpAddr, Timestamp)>>,
     /// Why the certificate could not be renewed, since when.
     pub not_renewed: Mutex<Option<(String, Timestamp)>>,
+    /// In which versions this host takes calls, and makes them.
+    pub versions: Versions,
     /// Ends everything.
     pub stop: CancellationToken,
 }
@@ -99,6 +101,7 @@ impl Shared {
             insecure_dev: false,
             plain_caller: Mutex::default(),
             not_renewed: Mutex::default(),
+            versions: Versions::OURS,
             stop: CancellationToken::new(),
         }
     }

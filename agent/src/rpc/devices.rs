@@ -61,6 +61,7 @@ impl Service {
             wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
             // The bound of locked memory of a process that runs is not to be taken away.
             nics: false,
+            is_nameless: false,
         };
         let lease = self.host.ask(|reply| Command::Reserve { request, reply });
         let id = lease.await?.id;

@@ -48,6 +48,7 @@ impl Service {
             by: Some(peer.uid),
             wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
             nics,
+            is_nameless: false,
         };
         let lease = self
             .host
@@ -115,6 +116,7 @@ impl Service {
                 by: Some(peer.uid),
                 wait: Duration::from_millis(request.wait_ms).min(WAIT_LIMIT),
                 nics: peer.role == Role::Admin || self.may_have_nics("", &request.ask),
+                is_nameless: false,
             })
         };
         let request = Exec {

@@ -36,6 +36,8 @@ pub struct LeaseRow {
     pub cgroup: Option<Cgroup>,
     /// What it has put into a container that ran already; `None` for one that was made with it.
     pub attachment: Option<Attachment>,
+    /// Whether it is a promise without a CDI name, which nobody can have taken up by it.
+    pub is_nameless: bool,
 }
 
 /// A container on its way: the OCI runtime has been told to make it.
@@ -106,6 +108,8 @@ impl Store {
         lease: &Lease,
         operation: impl FnOnce(&mut Self) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
+        let turns = self.turns.clone();
+        let _turn = turns.take();
         match is_flushed(lease) {
             true => operation(self),
             false => self.without_flush(operation),
@@ -171,7 +175,8 @@ impl Store {
 
     fn delete_lease(&mut self, lease: &Lease) -> Result<(), StoreError> {
         self.connection
-            .execute("DELETE FROM leases WHERE id = ?1", [lease.id.to_string()])
+            .prepare_cached("DELETE FROM leases WHERE id = ?1")
+            .and_then(|mut statement| statement.execute([lease.id.to_string()]))
             .doing("end a lease")?;
         Ok(())
     }

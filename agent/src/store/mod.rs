@@ -20,6 +20,7 @@ mod runs;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod usage;
 mod vgpu;
 mod watch;
@@ -75,6 +76,9 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// The system gives no thread to write by.
+    #[error("no thread can be started that writes to the store")]
+    Thread(#[source] std::io::Error),
     /// The system gives no random numbers.
     #[error("no id can be drawn for this host")]
     Random(#[source] getrandom::Error),
@@ -156,6 +160,7 @@ pub struct Store {
     /// Whether something was written without a flush since the journal was brought in last.
     is_unflushed: bool,
     watch: watch::Watch,
+    turns: turns::Turns,
 }
 
 /// Generations that one write reserves. They change with every slice that is cut or goes; a write for each
@@ -206,6 +211,7 @@ impl Store {
             generation: reserved,
             reserved,
             watch: watch::Watch::default(),
+            turns: turns::Turns::default(),
         })
     }
 

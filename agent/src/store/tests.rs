@@ -83,6 +83,7 @@ fn lease(store: &mut Store) -> LeaseRow {
             inode: 77,
         }),
         attachment: Some(attachment()),
+        is_nameless: true,
     }
 }
 

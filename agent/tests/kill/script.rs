@@ -129,6 +129,7 @@ pub async fn carry_out(host: &HostHandle, runtime: &Runtime, op: &Op) -> Result<
                 by: None,
                 wait: Duration::ZERO,
                 nics: false,
+                is_nameless: false,
             };
             host.ask(|reply| Command::Reserve { request, reply })
                 .await

@@ -15,7 +15,8 @@
 //! What the driver owes:
 //! - it calls [`Core::step`] for each input and at [`Core::next_wakeup`], with a clock that never goes back and goes
 //!   on while kerfd is dead (`CLOCK_BOOTTIME`), and carries the outputs out in their order;
-//! - a batch is written whole or not at all, and batches in their order, before `Persisted` comes back;
+//! - a batch is written whole or not at all, and batches in their order, before `Persisted` comes back: for each, or for
+//!   the last of several that were written together;
 //! - commands of one tag are carried out one after the other, and each that has an answer is answered once, however
 //!   long the driver must try: a `Start` that containerd does not take in time is a `StartRefused`;
 //! - messages come from whom the transport has authenticated, and may be lost, doubled, late and reordered;
@@ -97,10 +98,13 @@ impl<F: Faults> Core<F> {
             self.owner_after_recovery();
         }
         let heard = !matches!(input, Input::Message { .. }) || !self.outbox.is_full();
+        // Where one write follows the other something always waits, and time must not stand still for it. A store that
+        // fails has no word, and nothing lines up behind it.
+        let has_stored = matches!(input, Input::Persisted { .. });
         if heard {
             self.handle(now, input);
         }
-        if !self.outbox.is_blocked() {
+        if has_stored || !self.outbox.is_blocked() {
             self.tick(now);
         }
         loop {

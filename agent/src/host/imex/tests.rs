@@ -62,6 +62,7 @@ async fn before_a_refusal_the_host_is_looked_at_once() {
         by: None,
         wait: Duration::ZERO,
         nics: false,
+        is_nameless: false,
     };
     bench.host.reserve(&request).await.expect_err("no driver");
     // There is no worker, as whoever looks finds.

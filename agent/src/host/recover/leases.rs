@@ -52,7 +52,10 @@ impl Host {
                 }
                 // A kill may have come between its row and its copy, and an earlier release may have written its name.
                 LeaseState::Reserved => {
-                    self.name_again(&row.lease).await;
+                    match row.is_nameless {
+                        true => self.unname(id),
+                        false => self.name_again(&row.lease).await,
+                    }
                     self.keep_copy(&row);
                 }
             }

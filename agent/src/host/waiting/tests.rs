@@ -56,6 +56,7 @@ async fn ask_by(
         by: Some(uid),
         wait,
         nics: false,
+        is_nameless: false,
     };
     bench.host.admit(Wish::Reserve { request, reply }).await;
     answer
@@ -137,6 +138,7 @@ async fn who_has_gone_waits_no_more_and_a_kerfd_that_ends_lets_all_go() {
         by: None,
         wait: LONG,
         nics: false,
+        is_nameless: false,
     };
     bench.host.admit(Wish::Reserve { request, reply }).await;
     assert_eq!(bench.host.waiting.len(), 0);

@@ -199,7 +199,8 @@ async fn tell(
         .map_err(|error| error.to_string())?;
     let mut client = PeerClient::new(channel);
     let head = v1::KeysHead {
-        version: v1::ProtocolVersion::ProtocolVersion1.into(),
+        version: shared.versions.for_reader(0),
+        reads: shared.versions.newest,
         from: bytes_of(shared.me.host),
         to: bytes_of(host),
     };

@@ -20,7 +20,7 @@ impl Service {
         head: Option<&v1::KeysHead>,
     ) -> Result<Arc<Keys>, Status> {
         let head = head.ok_or_else(|| Status::invalid_argument("no head"))?;
-        self.is_for_me(head.version, &head.to)?;
+        self.is_for_me(head.version, head.reads, &head.to)?;
         self.caller(request, &head.from)?;
         let keys = self.shared.keys.get().cloned();
         keys.ok_or_else(|| refused(&KeysError::None))

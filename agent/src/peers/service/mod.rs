@@ -103,11 +103,8 @@ struct Service {
 
 impl Service {
     /// Checks that a call is for this host and in words that it understands.
-    fn is_for_me(&self, version: i32, to: &[u8]) -> Result<(), Status> {
-        if version != i32::from(v1::ProtocolVersion::ProtocolVersion1) {
-            let text = format!("version {version} of the messages is not understood here");
-            return Err(Status::unimplemented(text));
-        }
+    fn is_for_me(&self, version: i32, reads: u32, to: &[u8]) -> Result<(), Status> {
+        self.shared.versions.check(version, reads)?;
         let to = host_id("to", to).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let me = self.shared.me.host;
         if to != me {
@@ -195,7 +192,7 @@ impl Rpc for Service {
         request: Request<v1::ExchangeRequest>,
     ) -> Result<Response<v1::ExchangeResponse>, Status> {
         let body = request.get_ref();
-        self.is_for_me(body.version, &body.to)?;
+        self.is_for_me(body.version, body.reads, &body.to)?;
         let from = self.caller(&request, &body.from)?;
         let messages = request.into_inner().messages;
         if messages.len() > MESSAGES_LIMIT {
@@ -207,7 +204,8 @@ impl Rpc for Service {
         }
         let taken = self.take(from, messages)?;
         let taken = u32::try_from(taken).unwrap_or(u32::MAX);
-        Ok(Response::new(v1::ExchangeResponse { taken }))
+        let reads = self.shared.versions.newest;
+        Ok(Response::new(v1::ExchangeResponse { taken, reads }))
     }
 
     type GetRecordsStream = records::Parts;
@@ -218,7 +216,7 @@ impl Rpc for Service {
     ) -> Result<Response<Self::GetRecordsStream>, Status> {
         self.member(&request)?;
         let body = request.into_inner();
-        self.is_for_me(body.version, &body.to)?;
+        self.is_for_me(body.version, body.reads, &body.to)?;
         let parts = self.records(&body.wanted).await?;
         Ok(Response::new(parts))
     }
@@ -230,7 +228,7 @@ impl Rpc for Service {
         request: Request<v1::ReadMemberLogsRequest>,
     ) -> Result<Response<Self::ReadLogsStream>, Status> {
         let body = request.get_ref();
-        self.is_for_me(body.version, &body.to)?;
+        self.is_for_me(body.version, body.reads, &body.to)?;
         let from = self.caller(&request, &body.from)?;
         let chunks = self.logs(from, request.into_inner())?;
         Ok(Response::new(chunks))

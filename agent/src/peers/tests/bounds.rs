@@ -66,6 +66,7 @@ async fn ask(host: &Host, wanted: Vec<u8>) -> Result<Vec<u8>, Status> {
     let mut client = PeerClient::new(endpoint.connect().await.expect("it listens"));
     let request = v1::GetRecordsRequest {
         version: v1::ProtocolVersion::ProtocolVersion1.into(),
+        reads: 0,
         to: bytes_of(host.me.host),
         wanted,
     };

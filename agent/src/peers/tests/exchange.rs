@@ -55,6 +55,7 @@ async fn a_call_is_refused_unless_all_of_it_is_right() {
     let mut hosts = fleet(2).await;
     let good = v1::ExchangeRequest {
         version: v1::ProtocolVersion::ProtocolVersion1.into(),
+        reads: 0,
         from: bytes_of(hosts[1].me.host),
         to: bytes_of(hosts[0].me.host),
         messages: vec![wire(1)],
@@ -95,6 +96,7 @@ async fn a_full_queue_takes_no_more() {
     for _ in 0..calls {
         let request = v1::ExchangeRequest {
             version: v1::ProtocolVersion::ProtocolVersion1.into(),
+            reads: 0,
             from: bytes_of(hosts[1].me.host),
             to: bytes_of(hosts[0].me.host),
             messages: vec![wire(1); 256],

@@ -102,6 +102,7 @@ async fn call_as(caller: &Host, callee: &Host, said: HostId) -> Result<u32, Code
     let request = v1::ExchangeRequest {
         version: v1::ProtocolVersion::ProtocolVersion1.into(),
         from: bytes_of(said),
+        reads: 1,
         to: bytes_of(callee.me.host),
         messages: vec![wire(1)],
     };

@@ -9,6 +9,7 @@ mod keys;
 mod logs;
 mod pulls;
 mod silent;
+mod versions;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::join::{self, Resolve};
-use super::{Event, Me, Peer, Peers, Settings, start_with};
+use super::{Event, Me, Peer, Peers, Settings, Versions, start_with};
 use crate::events::Events;
 
 /// How long anything may take on a machine that does other things too.
@@ -59,6 +60,7 @@ fn settings(join: Vec<String>) -> Settings {
         keys: None,
         insecure_dev: true,
         membership: None,
+        versions: Versions::OURS,
     }
 }
 

@@ -108,6 +108,7 @@ impl JobStore {
     /// Makes all changes and writes these jobs, or does nothing.
     pub fn save(&mut self, changes: &[Change], ended: &[JobRow]) -> Result<(), StoreError> {
         let doing = "write what the scheduler knows";
+        let _turn = self.turns.take();
         let transaction = self.connection.transaction().doing(doing)?;
         for change in changes {
             make(&transaction, change).doing(doing)?;
@@ -123,11 +124,13 @@ fn make(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     if let Some(row) = FleetRow::of(change) {
         let query = "INSERT INTO fleet (kind, key, document) VALUES (?1, ?2, ?3) \
                      ON CONFLICT (kind, key) DO UPDATE SET document = excluded.document";
-        connection.execute(query, (row.kind, row.key, row.text))?;
+        let mut statement = connection.prepare_cached(query)?;
+        statement.execute((row.kind, row.key, row.text))?;
     }
     let drop_row = |kind: Kind, key: String| {
         let query = "DELETE FROM fleet WHERE kind = ?1 AND key = ?2";
-        connection.execute(query, (kind.as_str(), key)).map(drop)
+        let mut statement = connection.prepare_cached(query)?;
+        statement.execute((kind.as_str(), key)).map(drop)
     };
     match change {
         Change::EndJob(job, _) => {

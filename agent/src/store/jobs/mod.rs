@@ -13,12 +13,15 @@ use rusqlite::{Connection, params_from_iter};
 
 pub use row::{JobRow, Placed, StopCause, Stopping};
 
+use super::turns::Turns;
 use super::{Doing, Store, StoreError, schema};
 
 /// The jobs' part of the store.
 #[derive(Debug)]
 pub struct JobStore {
     pub(super) connection: Connection,
+    /// Shared with the part of the store that the host's owner writes to.
+    pub(super) turns: Turns,
 }
 
 /// Every job that the store has.
@@ -45,6 +48,7 @@ impl Store {
         let path = self.connection.path().unwrap_or_default();
         Ok(JobStore {
             connection: schema::open(Path::new(path))?,
+            turns: self.turns.clone(),
         })
     }
 }
@@ -77,6 +81,7 @@ impl JobStore {
 
     /// Writes a job, new or changed. One that ends gets the next number of ends.
     pub fn put_job(&mut self, job: &JobRow) -> Result<(), StoreError> {
+        let _turn = self.turns.take();
         let transaction = self.connection.transaction().doing("write a job")?;
         put(&transaction, job)?;
         transaction.commit().doing("write a job")
@@ -123,7 +128,8 @@ pub(super) fn put(connection: &Connection, job: &JobRow) -> Result<(), StoreErro
         updates.join(", ")
     );
     connection
-        .execute(&query, params_from_iter(job.columns()))
+        .prepare_cached(&query)
+        .and_then(|mut statement| statement.execute(params_from_iter(job.columns())))
         .doing("write a job")?;
     if job.state.is_final() {
         connection

@@ -55,6 +55,8 @@ pub(super) struct Document {
     cgroup: Option<(PathBuf, u64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attachment: Option<AttachmentDocument>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    nameless: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,6 +153,7 @@ impl From<&LeaseRow> for Document {
                 .as_ref()
                 .map(|cgroup| (cgroup.folder.clone(), cgroup.inode)),
             attachment: row.attachment.as_ref().map(Into::into),
+            nameless: row.is_nameless,
         }
     }
 }
@@ -232,6 +235,7 @@ impl TryFrom<Document> for LeaseRow {
                 .cgroup
                 .map(|(folder, inode)| Cgroup { folder, inode }),
             attachment: document.attachment.map(Attachment::from),
+            is_nameless: document.nameless,
         })
     }
 }

@@ -129,8 +129,10 @@ impl JobStore {
             RunDocument::text(run),
             run.log_bytes.cast_signed(),
         );
+        let _turn = self.turns.take();
         self.connection
-            .execute(&query, values)
+            .prepare_cached(&query)
+            .and_then(|mut statement| statement.execute(values))
             .doing("write a member of a job")?;
         Ok(())
     }
