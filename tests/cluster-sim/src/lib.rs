@@ -13,6 +13,7 @@ mod member;
 mod network;
 mod node;
 mod report;
+pub mod run;
 pub mod scenario;
 mod watch;
 mod world;

@@ -18,12 +18,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Gossip(cli::gossip::Args),
+    Run(cli::run::Args),
     Scenario(cli::scenario::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().verb {
         Verb::Gossip(args) => cli::gossip::run(&args),
+        Verb::Run(args) => cli::run::run(&args),
         Verb::Scenario(args) => cli::scenario::run(args),
     }
 }

@@ -58,7 +58,13 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("kerf-alltoall", &[]),
     (
         "kerf-cluster-sim",
-        &["kerf-types", "kerf-membership", "kerf-seal"],
+        &[
+            "kerf-types",
+            "kerf-planner",
+            "kerf-scheduler",
+            "kerf-membership",
+            "kerf-seal",
+        ],
     ),
     ("xtask", &["kerf-tests"]),
 ];

@@ -1,6 +1,7 @@
 //! The verbs of the command, and what their arguments have in common. They print; what they measure is the library's.
 
 pub mod gossip;
+pub mod run;
 pub mod scenario;
 
 use std::ops::Range;
