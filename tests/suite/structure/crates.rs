@@ -21,7 +21,13 @@ const FIXED: [&str; 10] = [
 ];
 
 /// Packages that are not shipped.
-const DEVELOPMENT: [&str; 4] = ["kerf-alltoall", "kerf-fuzz", "kerf-tests", "xtask"];
+const DEVELOPMENT: [&str; 5] = [
+    "kerf-alltoall",
+    "kerf-bench",
+    "kerf-fuzz",
+    "kerf-tests",
+    "xtask",
+];
 
 /// Names of packages with the sources of each.
 type Packages<'a> = [(String, Vec<&'a Source>)];

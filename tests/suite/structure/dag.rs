@@ -7,7 +7,7 @@ use super::metadata::{self, Edge};
 
 /// What each package may be built from, of ours. Development dependencies are free: tests may
 /// look at everything. A new package takes a line here, and the line is its place in the design.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("kerf-types", &[]),
     ("kerf-planner", &["kerf-types"]),
     ("kerf-register", &["kerf-types"]),
@@ -56,6 +56,19 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("kerf-tests", &[]),
     // A job that tests run: it knows kerf by its environment alone.
     ("kerf-alltoall", &[]),
+    // A submitting host of its own beside real kerfds, made of what kerfd has; nobody is built from it.
+    (
+        "kerf-bench",
+        &[
+            "kerf-types",
+            "kerf-api",
+            "kerf-membership",
+            "kerf-scheduler",
+            "kerf-telemetry",
+            "kerf-agent",
+            "kerf-tests",
+        ],
+    ),
     (
         "kerf-cluster-sim",
         &[

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the numbers of SPECIFICATION.md, measured by the programs that would be shipped.
 
+mod grants;
 mod launch;
 
 use anyhow::Result;
@@ -12,6 +13,8 @@ use crate::setup;
 pub enum Bench {
     /// What kerf-runtime adds to a container's life, against the same runc in interleaved pairs; and its way to kerfd
     Launch(launch::Options),
+    /// Grants a second between real kerfds: reserve, decide and confirm of one member, with the stores on; and their CPU time
+    Grants(grants::Options),
 }
 
 /// Installs what is missing, builds, and measures.
@@ -22,5 +25,6 @@ pub fn run(bench: &Bench) -> Result<()> {
     setup::run_for_benchmarks()?;
     match bench {
         Bench::Launch(options) => launch::run(options),
+        Bench::Grants(options) => grants::run(options),
     }
 }
