@@ -10,6 +10,7 @@ mod forget;
 mod health;
 mod hostile;
 mod lives;
+mod probes;
 mod records;
 mod releases;
 mod vouched;

@@ -81,6 +81,7 @@ impl Fleet {
                 insecure: self.insecure,
                 ..Peering::new(first)
             }),
+            network: None,
         })
     }
 

@@ -8,6 +8,7 @@ mod fleet;
 mod image;
 pub mod kerfd;
 pub mod leftovers;
+pub(crate) mod network;
 pub(crate) mod sweep;
 
 pub use config::{Cri, PAUSE};
@@ -15,3 +16,4 @@ pub use containerd::Containerd;
 pub use fleet::Fleet;
 pub use image::{IMAGE, Image, busybox_image, static_busybox};
 pub use kerfd::Kerfd;
+pub use network::{Namespace, Network};

@@ -7,6 +7,7 @@ mod gangs;
 mod identity;
 mod lies;
 mod loss;
+mod netns;
 mod page;
 mod placing;
 mod race;

@@ -21,10 +21,11 @@ const FIXED: [&str; 10] = [
 ];
 
 /// Packages that are not shipped.
-const DEVELOPMENT: [&str; 5] = [
+const DEVELOPMENT: [&str; 6] = [
     "kerf-alltoall",
     "kerf-bench",
     "kerf-fuzz",
+    "kerf-tap-switch",
     "kerf-tests",
     "xtask",
 ];

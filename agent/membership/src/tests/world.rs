@@ -52,6 +52,8 @@ pub struct World {
     pub told: Vec<(u16, Output)>,
     /// Hosts to which no datagram comes.
     pub deaf: BTreeSet<u16>,
+    /// Ways on which nothing comes, from a host to another.
+    pub cut: BTreeSet<(u16, u16)>,
     /// Hosts that never say that somebody was silent.
     pub mute: BTreeSet<u16>,
     /// What each core is to know records by.
@@ -86,6 +88,7 @@ impl World {
             cores: BTreeMap::new(),
             told: Vec::new(),
             deaf: BTreeSet::new(),
+            cut: BTreeSet::new(),
             mute: BTreeSet::new(),
             vouching,
             flying: Vec::new(),
@@ -160,9 +163,16 @@ impl World {
         while self.now < end {
             self.now = self.now.plus(1);
             for (from, to, bytes) in std::mem::take(&mut self.flying) {
-                let target = self.cores.iter().find(|(_, core)| core.me().gossip == to);
-                let number = target.map(|(number, _)| *number);
-                if let Some(number) = number.filter(|number| !self.deaf.contains(number)) {
+                let number = |of| {
+                    let mut cores = self.cores.iter();
+                    let found = cores.find(|(_, core)| core.me().gossip == of);
+                    found.map(|(number, _)| *number)
+                };
+                let (sender, receiver) = (number(from), number(to));
+                let is_cut = sender
+                    .zip(receiver)
+                    .is_some_and(|way| self.cut.contains(&way));
+                if let Some(number) = receiver.filter(|one| !is_cut && !self.deaf.contains(one)) {
                     self.input(number, Input::Datagram { from, bytes });
                 }
             }
