@@ -145,7 +145,7 @@ pub struct World {
 impl World {
     /// The world of a run, before anything has happened.
     pub fn new(setup: Setup) -> Self {
-        let shape = Shape::of(setup.scenario);
+        let shape = Shape::of(&setup);
         let mut dice = Dice::new(setup.seed);
         let (broken, begin) = match setup.mutation.map(|mutation| mutation.kind) {
             Some(Kind::Core(begin)) => (Broken::Nothing, begin),
