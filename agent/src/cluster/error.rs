@@ -178,6 +178,14 @@ pub enum ClusterError {
         /// The host.
         host: HostId,
     },
+    /// A list of this version was signed by another word at the same moment.
+    #[error(
+        "the list of revoked hosts has become version {version} or newer meanwhile, without this host"
+    )]
+    Outrun {
+        /// The version that this word had made.
+        version: u64,
+    },
     /// It would be put out by itself.
     #[error("a host does not revoke itself")]
     Myself,
@@ -289,6 +297,10 @@ impl ClusterError {
             }
             Self::Ledger(LedgerError::Unknown { .. }) => "kerf cluster token list shows them",
             Self::Myself => "revoke it on another host that has the CA's key",
+            Self::Outrun { .. } => "try again",
+            Self::List(RevokedError::Already { .. }) => {
+                "if the word was cut off before its end, the host may still know the key of gossip: kerf keyring install, use and remove"
+            }
             Self::List(_) | Self::Ledger(_) => {
                 "kerf cluster status and token list show what is there"
             }

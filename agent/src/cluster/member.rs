@@ -22,7 +22,7 @@ use super::files::{Folder, MEMBER, REVOKED};
 use super::gate::Gate;
 use super::issuer::Issuer;
 use super::tls::Configs;
-use super::{ClusterError, now_s, random};
+use super::{ClusterError, JoinError, now_s, random};
 use crate::peers::keyring::Keys;
 
 /// How long a connection to a member may take to come up, and its handshake.
@@ -58,10 +58,21 @@ pub(super) fn write(folder: &Folder, host: HostId, parts: Parts) -> Result<(), C
 /// When a certificate ends and when it is renewed, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outlook {
+    /// Its first second: a little before it was made.
+    pub begins_s: u64,
     /// Its last second.
     pub not_after_s: u64,
     /// Two thirds of its time after it began.
     pub renew_at_s: u64,
+}
+
+impl Outlook {
+    /// How far this moment is from the one it was made at, if it is not good now.
+    pub fn apart_s(&self, now_s: u64) -> Option<u64> {
+        let is_good = (self.begins_s..=self.not_after_s).contains(&now_s);
+        let made_s = self.begins_s.saturating_add(SKEW_S);
+        (!is_good).then(|| made_s.abs_diff(now_s))
+    }
 }
 
 /// What is in force of a member.
@@ -227,7 +238,8 @@ impl Member {
         Ok((key, proof))
     }
 
-    /// Puts the next certificate in force, once it is on the disk.
+    /// Puts the next certificate in force, once it is on the disk. One that is not good at this moment by this host's
+    /// clock leaves the old one in force: it would be worth less.
     pub async fn renew(
         self: &Arc<Self>,
         key: SecretKey,
@@ -240,8 +252,12 @@ impl Member {
             let (certificate, statement) = (issued.certificate, issued.statement);
             let own = Membership::try_new(ca, member.host, key, certificate, statement, seeds)?;
             let signer = signer(&own, &member.gate, &member.clock)?;
-            member.folder.write(MEMBER, &own.to_bytes())?;
+            let bytes = own.to_bytes();
             let current = Current::of(own, &member.gate)?;
+            if let Some(apart_s) = current.outlook.apart_s(now_s()) {
+                return Err(JoinError::Clock { apart_s }.into());
+            }
+            member.folder.write(MEMBER, &bytes)?;
             let mut place = member
                 .current
                 .lock()
@@ -264,6 +280,7 @@ impl Current {
         Ok(Self {
             configs,
             outlook: Outlook {
+                begins_s,
                 not_after_s,
                 renew_at_s: not_after_s.saturating_sub(lifetime_s / 3),
             },

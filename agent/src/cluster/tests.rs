@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_identity::{Purpose, SKEW_S, SecretKey, prove};
+use kerf_identity::{Authority, Purpose, SKEW_S, SecretKey, prove};
 use kerf_types::HostId;
 
 use super::{Cluster, ClusterError, JoinAsk, JoinError, Member, now_s};
@@ -169,4 +169,27 @@ async fn a_renewal_replaces_key_and_certificate_together() {
         .renew(host(1), other.public(), &proof, member.gate())
         .await;
     assert!(matches!(forged, Err(ClusterError::Proof)), "{forged:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_a_clock_that_is_ahead_does_not_replace_a_good_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let member = made(folder.path()).await;
+    let before = member.outlook();
+    let text = std::fs::read_to_string(folder.path().join("cluster/ca.key")).expect("it signs");
+    let key = SecretKey::from_text(&text).expect("a key");
+    let authority = Authority::open(key, member.gate().ca().clone()).expect("its own");
+    let apart_s = 2 * SKEW_S;
+    for made_s in [now_s() + apart_s, now_s() - 2 * DAY.as_secs()] {
+        let (key, _) = member.next_key().expect("a key");
+        let issued = authority.issue(host(1), key.public(), made_s, DAY.as_secs(), [1; 16]);
+        let refused = member.renew(key, issued.expect("it signs")).await;
+        assert!(
+            matches!(refused, Err(ClusterError::Join(JoinError::Clock { .. }))),
+            "{refused:?}"
+        );
+        assert_eq!(member.outlook(), before);
+    }
+    let again = open(folder.path(), 1).expect("it reads");
+    assert_eq!(again.member().expect("a member").outlook(), before);
 }

@@ -12,7 +12,8 @@ use crate::store::{JobRow, Placed};
 
 impl Jobs {
     /// Takes in how a job is. What changes its state or its place is in the store before it is shown; a reason or an
-    /// explanation that is lost with kerfd is found again by the next one.
+    /// explanation that is lost with kerfd is found again by the next one. Nothing that is said of a job after its end
+    /// changes it.
     pub fn report(&self, report: &Report, name_of: impl Fn(HostId) -> String) {
         if report.settled {
             return;
@@ -21,7 +22,7 @@ impl Jobs {
         let Ok(known) = self.get(id) else { return };
         let row = self.seen(&known, report, &name_of);
         let kept = if is_worth_a_write(&known, &row) {
-            // Made anew from what is there by then: somebody may have asked for its end.
+            // Made anew from what is there by then: somebody may have asked for its end, or its end is written.
             self.inner
                 .update(id, |old| *old = self.seen(old, report, &name_of))
                 .map(drop)
@@ -123,6 +124,10 @@ fn is_begun(row: &JobRow) -> bool {
 /// The row after a report, without what only the member on this host knows.
 fn next(known: &JobRow, report: &Report, name_of: impl Fn(HostId) -> String) -> JobRow {
     let mut row = known.clone();
+    if known.state.is_final() {
+        // What is said before the end is let go with the group of writes that it waits for, and the end may be in that.
+        return row;
+    }
     row.state = match report.state {
         // Nobody knows whether it has ended, and it may be heard of again: it is as far as it was.
         state if state.is_final() && is_begun(known) => known.state,

@@ -38,7 +38,10 @@ impl Peers {
         }
         let list = issuer.revoke(host, member.gate())?;
         let version = list.version();
-        member.take_revoked(list).await?;
+        if !member.take_revoked(list).await? {
+            // Another word of this kind came in between, and this host is not on its list.
+            return Err(ClusterError::Outrun { version });
+        }
         tracing::warn!(peer.id = %host, version, "host revoked");
         let (told, missed) = self.tell_revoked(member, version).await;
         let key = self.change_key().await;

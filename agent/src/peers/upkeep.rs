@@ -49,7 +49,8 @@ async fn renew_always(shared: &Arc<Shared>, member: &Arc<Member>) {
     loop {
         let outlook = member.outlook();
         let now_s = now_s();
-        if now_s < outlook.renew_at_s {
+        // One that has not begun was made when the clock was ahead: no peer takes it, however long it lasts.
+        if (outlook.begins_s..outlook.renew_at_s).contains(&now_s) {
             // The clock may be set meanwhile, so no sleep is long.
             let wait = (outlook.renew_at_s - now_s).min(LONGEST_PAUSE_S);
             tokio::time::sleep(Duration::from_secs(wait)).await;

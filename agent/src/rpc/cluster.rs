@@ -266,6 +266,7 @@ fn refused(error: ClusterError) -> Status {
         | ClusterError::NoMember
         | ClusterError::NotIssuer
         | ClusterError::Myself
+        | ClusterError::Outrun { .. }
         | ClusterError::List(_) => Code::FailedPrecondition,
         ClusterError::Ledger(_) | ClusterError::Authority(_) => Code::InvalidArgument,
         _ => Code::Internal,

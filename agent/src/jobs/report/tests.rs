@@ -77,6 +77,16 @@ fn a_job_that_is_not_heard_of_is_as_far_as_it_was() {
 }
 
 #[test]
+fn nothing_that_is_said_after_its_end_changes_a_job() {
+    for end in [JobState::Succeeded, JobState::Failed, JobState::Cancelled] {
+        let known = row(end);
+        for late in [JobState::Pending, JobState::Running, JobState::Lost] {
+            assert_eq!(next(&known, &report(late), named), known);
+        }
+    }
+}
+
+#[test]
 fn a_host_keeps_its_name_until_there_is_a_newer_one() {
     let unnamed = |host: HostId| host.to_string();
     let report = report(JobState::Running);

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::interceptor::InterceptedService;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
@@ -81,7 +82,7 @@ pub(super) async fn serve(
         .max_concurrent_streams(CALLS)
         .timeout(DEADLINE)
         .max_connection_age(CONNECTION_AGE)
-        .add_service(server)
+        .add_service(InterceptedService::new(server, refuse_nobody))
         .add_service(enrolment)
         .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned());
     if let Err(error) = served.await {
@@ -90,6 +91,20 @@ pub(super) async fn serve(
             "peers are not served any more"
         );
     }
+}
+
+/// Refuses whoever has no certificate before a byte of what he says is read: it would be taken apart in memory first, and
+/// be as much of it as a call may hold.
+fn refuse_nobody(call: Request<()>) -> Result<Request<()>, Status> {
+    match who(&call) {
+        Who::Nobody => Err(Status::unauthenticated("only a member may ask this")),
+        Who::Anybody | Who::Member(_) => Ok(call),
+    }
+}
+
+fn who<T>(request: &Request<T>) -> Who {
+    let caller = request.extensions().get::<Caller>();
+    caller.map_or(Who::Nobody, |caller| caller.who)
 }
 
 /// What the service works with.
@@ -117,8 +132,7 @@ impl Service {
 
     /// The member whose certificate the caller has shown; `None` where connections prove nothing.
     fn member<T>(&self, request: &Request<T>) -> Result<Option<HostId>, Status> {
-        let caller = request.extensions().get::<Caller>();
-        match caller.map_or(Who::Nobody, |caller| caller.who) {
+        match who(request) {
             Who::Anybody => Ok(None),
             Who::Nobody => Err(Status::unauthenticated("only a member may ask this")),
             Who::Member(host) if self.shared.is_revoked(host) => {
