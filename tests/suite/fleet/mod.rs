@@ -13,4 +13,5 @@ mod race;
 mod refusals;
 mod silence;
 mod spec;
+mod takeover;
 mod world;
