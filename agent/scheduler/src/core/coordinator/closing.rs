@@ -20,6 +20,12 @@ impl<F: Faults> Core<F> {
             job.rounds = job.rounds.saturating_add(1);
         }
         job.reason = why.to_owned();
+        for slot in &mut job.slots {
+            if slot.state == SlotState::Later {
+                // It was never asked for.
+                slot.state = SlotState::Closed;
+            }
+        }
         job.enter(Phase::Closing(Closing { next, started }), now);
         self.save_job(job);
         if let Some(Decision::Open(attempt)) = self.register.get(job.row.job) {

@@ -40,6 +40,8 @@ impl<F: Faults> Core<F> {
             match body {
                 Body::Reserved(grant) => core.on_reserved(now, job, member, grant),
                 Body::Refused { reason, .. } => core.on_refused(now, job, member, &reason),
+                Body::Waiting { behind, reason } => core.on_waiting(job, member, behind, &reason),
+                Body::Wound { by } => core.on_wound(now, job, member, by),
                 Body::Confirmed => core.on_confirmed(now, job, member),
                 Body::Started => core.on_started(now, job, member),
                 Body::StartRefused { reason, lasting } => {
@@ -84,6 +86,9 @@ impl<F: Faults> Core<F> {
         slot.state = SlotState::Held;
         if job.all(|state| *state == SlotState::Held) {
             self.decide(now, job);
+        } else if job.ordered {
+            Self::next_host(now, job);
+            self.send_due(now, job);
         }
     }
 
@@ -94,6 +99,8 @@ impl<F: Faults> Core<F> {
         };
         let known = self.fleet.get(host);
         let seen = known.map(|known| known.model.record().version);
+        // One that would not even let it wait is left out, whatever its record tells.
+        let seen = seen.filter(|_| !job.ordered);
         job.avoid(host, now, reason, seen);
         if let Some(slot) = job.slots.get_mut(member) {
             slot.state = SlotState::Closed;

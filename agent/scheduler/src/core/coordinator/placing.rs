@@ -7,7 +7,7 @@ use kerf_types::Moment;
 use kerf_types::peer::{Body, MemberAsk};
 
 use super::gang::port_of;
-use crate::core::job::{Job, Phase, Slot, SlotState};
+use crate::core::job::{Job, Phase, SlotState};
 use crate::core::register::Decision;
 use crate::core::{Core, Faults};
 use crate::place::{Claim, Wish, place};
@@ -33,21 +33,14 @@ impl<F: Faults> Core<F> {
         match place(&mut self.fleet, &wish, &mut self.rng) {
             Ok(placement) => {
                 job.explanation = Some(Arc::new(placement.explanation));
-                job.waiting = false;
-                job.slots.clear();
-                for (host, picks) in placement.members {
-                    let known = self.fleet.get(host);
-                    let version = known.map(|host| host.model.record().version);
-                    let slot = Slot::new(host, now, picks, version.unwrap_or_default());
-                    job.slots.push(slot);
-                }
-                job.row.gang = self.gang_of(job).map(Arc::new);
                 job.reason = "its devices are being reserved".to_owned();
-                job.enter(Phase::Reserving, now);
-                self.save_job(job);
-                self.send_due(now, job);
+                let ordered = self.is_due_in_order(now, job);
+                self.reserve_at(now, job, placement.members, ordered);
             }
             Err(explanation) => {
+                let Some(explanation) = self.line_up(now, job, explanation) else {
+                    return;
+                };
                 job.reason = explanation.summary();
                 job.explanation = Some(Arc::new(explanation));
                 job.waiting = true;
@@ -65,7 +58,10 @@ impl<F: Faults> Core<F> {
                     .fleet
                     .get(slot.host)
                     .is_none_or(|host| host.model.record().version != slot.planned_on);
-                let gone = matches!(slot.state, SlotState::Closed | SlotState::Ended(_));
+                let gone = matches!(
+                    slot.state,
+                    SlotState::Closed | SlotState::Ended(_) | SlotState::Later
+                );
                 if !shown && !gone {
                     claims.push(Claim {
                         host: slot.host,
@@ -95,6 +91,7 @@ impl<F: Faults> Core<F> {
         }
         job.reason = "its containers are being made".to_owned();
         job.rounds = 0;
+        job.waits_since = None;
         job.enter(Phase::Going, now);
         if !F::GO_UNSAVED {
             self.save_job(job);
@@ -105,6 +102,7 @@ impl<F: Faults> Core<F> {
     /// Asks every owner again that owes an answer.
     pub(super) fn send_due(&mut self, now: Moment, job: &mut Job) {
         let (resend, rarely) = (self.settings.resend, self.settings.stop_after);
+        let turn = Self::turn_of(job);
         for member in 0..job.slots.len() {
             let tag = job.tag(member);
             let slot = job.slots.get(member);
@@ -121,6 +119,7 @@ impl<F: Faults> Core<F> {
                     ask: MemberAsk::of(&job.row.spec),
                     ttl: self.settings.ttl,
                     master_port: port_of(job.row.gang.as_deref(), tag),
+                    turn: Some(turn),
                 },
                 (Phase::Confirming, SlotState::Held, Some(grant)) => Body::Confirm(grant),
                 (Phase::Going, SlotState::Starting, _) => Body::Start {

@@ -24,7 +24,7 @@ impl<F: Faults> Core<F> {
         let sends = owing.map(|slot| slot.next_send).min();
         let own = match &job.phase {
             Phase::Open => Some(job.retry_at),
-            Phase::Reserving => Some(job.since.after(settings.reserve_wait)),
+            Phase::Reserving => Some(self.reserve_ends(job)),
             Phase::Deciding => None,
             Phase::Confirming => Some(job.since.after(settings.ttl)),
             Phase::Going => self
@@ -69,9 +69,7 @@ impl<F: Faults> Core<F> {
         match &job.phase {
             Phase::Open => self.plan(now, job),
             Phase::Deciding => {}
-            Phase::Reserving if now >= job.since.after(settings.reserve_wait) => {
-                self.give_up(now, job, "did not answer in time");
-            }
+            Phase::Reserving if now >= self.reserve_ends(job) => self.reserve_late(now, job),
             Phase::Confirming if now >= job.since.after(settings.ttl) => {
                 self.give_up(now, job, "did not confirm in time");
             }
@@ -84,7 +82,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// Not all have answered: the attempt is over, and those who have not are left out for a while.
-    fn give_up(&mut self, now: Moment, job: &mut Job, why: &str) {
+    pub(super) fn give_up(&mut self, now: Moment, job: &mut Job, why: &str) {
         let late = match job.phase {
             Phase::Reserving => SlotState::Asked,
             _ => SlotState::Held,

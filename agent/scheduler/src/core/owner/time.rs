@@ -22,6 +22,7 @@ impl Owner {
             let word = (held.row.phase != MemberPhase::Releasing).then_some(held.next_word);
             end.into_iter().chain(word).min()
         })
+        .chain(self.queue.wakeup())
         .min()
     }
 }
@@ -61,6 +62,7 @@ impl<F: Faults> Core<F> {
         for tag in tags {
             self.member_tick(now, tag);
         }
+        self.queue_tick(now);
     }
 
     fn member_tick(&mut self, now: Moment, tag: Tag) {

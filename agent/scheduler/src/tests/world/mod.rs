@@ -3,22 +3,21 @@
 pub mod check;
 pub mod local;
 mod node;
+mod older;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{PeerMessage, Tag};
-use kerf_types::{HostId, HostRecord, JobId, Moment};
+use kerf_types::peer::{Body, PeerMessage, Tag};
+use kerf_types::{HostId, HostRecord, JobId, Moment, Timestamp};
 
-use crate::core::{
-    Change, Faults, Input, LocalCommand, LocalEvent, Memory, Output, Report, Settings,
-};
+use crate::core::{Change, Faults, Input, LocalCommand, LocalEvent, Output, Report, Settings};
 use crate::fleet::Liveness;
 use crate::rng::Rng;
 use crate::tests::fixture::{BY, hash, host_id};
-use check::Checker;
+use check::{Checker, is_over};
 use node::Node;
 
 /// How bad the network is, in thousandths.
@@ -79,6 +78,12 @@ pub struct World<F: Faults> {
     /// A host that dies right after so many of its outputs, and when it comes back.
     pub doom: Option<(usize, u64, Option<Duration>)>,
     pub died_at: Option<Moment>,
+    /// Hosts of the version before.
+    older: BTreeSet<usize>,
+    /// Whether owners are heard late who tell a job to give way.
+    pub late_wounds: bool,
+    /// Whether nothing ever ends a gang that runs whole.
+    pub calm: bool,
 }
 
 impl<F: Faults> World<F> {
@@ -98,6 +103,9 @@ impl<F: Faults> World<F> {
             count: 0,
             doom: None,
             died_at: None,
+            older: BTreeSet::new(),
+            late_wounds: false,
+            calm: false,
         };
         for (at, slices) in slices.iter().enumerate() {
             let number = u8::try_from(at).expect("few hosts") + 1;
@@ -136,6 +144,7 @@ impl<F: Faults> World<F> {
                 spec,
                 spec_hash,
                 by: BY,
+                at: Timestamp(self.now.0),
             },
         );
     }
@@ -299,6 +308,7 @@ impl<F: Faults> World<F> {
     }
 
     fn send(&mut self, from: usize, to: usize, message: PeerMessage) {
+        let message = self.as_read(from, to, message);
         let chance = |rng: &mut Rng, of: u64| rng.below(1_000) < of;
         let network = self.network;
         if self.cut.contains(&(from.min(to), from.max(to))) || chance(&mut self.rng, network.loss) {
@@ -306,7 +316,8 @@ impl<F: Faults> World<F> {
         }
         let copies = 1 + u64::from(chance(&mut self.rng, network.duplicate));
         for _ in 0..copies {
-            let most_ms = if chance(&mut self.rng, network.late) {
+            let late_wound = self.late_wounds && matches!(message.body, Body::Wound { .. });
+            let most_ms = if late_wound || chance(&mut self.rng, network.late) {
                 20_000
             } else {
                 30
@@ -378,10 +389,4 @@ impl<F: Faults> World<F> {
             .map(|(_, count)| count)
             .sum()
     }
-}
-
-/// Whether a host has written down that this is over.
-fn is_over(memory: &Memory, tag: Tag) -> bool {
-    tag.attempt < memory.highest
-        || (tag.attempt == memory.highest && memory.closed.contains(&tag.member))
 }
