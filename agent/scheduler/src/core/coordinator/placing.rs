@@ -17,10 +17,7 @@ impl<F: Faults> Core<F> {
     pub(super) fn plan(&mut self, now: Moment, job: &mut Job) {
         job.last_try = now;
         let keep = self.settings.backoff_most;
-        let version = |host| Some(self.fleet.get(host)?.model.record().version);
-        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
-        job.avoid
-            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
+        self.forget_old_noes(now, job);
         let claims = self.claims();
         let wish = Wish {
             spec: &job.row.spec,
@@ -49,8 +46,17 @@ impl<F: Faults> Core<F> {
         }
     }
 
+    /// What hosts said long ago, or before they told something new, does not count.
+    pub(super) fn forget_old_noes(&self, now: Moment, job: &mut Job) {
+        let keep = self.settings.backoff_most;
+        let version = |host| Some(self.fleet.get(host)?.model.record().version);
+        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
+        job.avoid
+            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
+    }
+
     /// What other jobs of this host have asked for and records do not show yet.
-    fn claims(&self) -> Vec<Claim> {
+    pub(super) fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();
         for job in self.jobs.values() {
             for slot in &job.slots {
