@@ -9,7 +9,7 @@ use kerf_types::peer::{Attempt, Body, MemberAsk, Tag};
 use kerf_types::{HostRecord, Timestamp, Turn};
 
 use super::fixture::{BY, hash, host_id, job_id, record, shared, spec};
-use super::protocol::{One, PEER, asked, from, grant, local, peer, tag};
+use super::protocol::{OWN, One, PEER, asked, from, grant, local, peer, tag};
 use crate::core::{Input, LocalCommand, LocalEvent, Output, Settings};
 
 /// The host that submits the other job.
@@ -248,6 +248,19 @@ fn a_job_that_was_refused_and_finds_no_room_lines_up_where_it_would_be_if_nobody
     assert_eq!((report.state, &report.reason), (JobState::Pending, &said));
     let explanation = report.explanation.as_ref().expect("why it waits");
     assert!(explanation.unplaced.is_some(), "{explanation}");
+}
+
+#[test]
+fn a_job_in_line_goes_where_there_is_room_by_now() {
+    let mut one = submitted();
+    one.said(refused(1, told(2, Occupancy::Leased)));
+    one.pass(Duration::from_secs(5));
+    let turn = turn_in(&one.said(Input::Wake)).expect("it lines up");
+    assert!(turn.waits);
+    one.step(Input::Record(shared(record(OWN, 1))));
+    one.pass(Duration::from_secs(5));
+    let said = one.said(Input::Wake);
+    assert_eq!(said.last(), Some(&Body::Release), "{said:?}");
 }
 
 #[test]

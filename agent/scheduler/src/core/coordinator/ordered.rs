@@ -24,7 +24,7 @@ use crate::core::settings::CLOCK_DRIFT;
 use crate::core::{Core, Faults};
 use crate::explain::Explanation;
 use crate::fleet::Fleet;
-use crate::place::{Wish, place};
+use crate::place::{SaidNo, Wish, place};
 
 impl<F: Faults> Core<F> {
     /// The time by which a job that is submitted now stands in the order: this host's own, or just after the latest that it
@@ -188,6 +188,48 @@ impl<F: Faults> Core<F> {
         let members = members.map(|(host, _)| (host, Vec::new())).collect();
         self.reserve_at(now, job, members, true);
         None
+    }
+
+    /// While a job waits in line the fleet changes: where there is room elsewhere by now it goes there, and else why there is none
+    /// is told as it is now (I13).
+    pub(super) fn look_again(&mut self, now: Moment, job: &mut Job) {
+        let told = job.explanation.as_ref();
+        let in_line = job.ordered && told.is_some_and(|told| told.unplaced.is_some());
+        if !in_line || now < job.last_try.after(self.settings.backoff_most) {
+            return;
+        }
+        job.last_try = now;
+        self.forget_old_noes(now, job);
+        let mut avoid = job.avoid.clone();
+        for slot in &job.slots {
+            let reason = match slot.state {
+                SlotState::Asked => "the job waits there for its turn",
+                SlotState::Held => "the job has a reservation there, and waits for others",
+                _ => continue,
+            };
+            let (when, reason) = (now, reason.to_owned());
+            avoid.insert(
+                slot.host,
+                SaidNo {
+                    when,
+                    reason,
+                    seen: None,
+                },
+            );
+        }
+        let claims = self.claims();
+        let wish = Wish {
+            spec: &job.row.spec,
+            local: self.id,
+            now,
+            stale_after: self.settings.stale_after,
+            avoid: &avoid,
+            claims: &claims,
+        };
+        match place(&mut self.fleet, &wish, &mut self.rng) {
+            Ok(_) => self.close(now, job, Next::Again, "there is room elsewhere by now"),
+            Err(why) => job.explanation = Some(Arc::new(why)),
+        }
     }
 
     /// An owner has put the ask into its line.

@@ -17,10 +17,7 @@ impl<F: Faults> Core<F> {
     pub(super) fn plan(&mut self, now: Moment, job: &mut Job) {
         job.last_try = now;
         let keep = self.settings.backoff_most;
-        let version = |host| Some(self.fleet.get(host)?.model.record().version);
-        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
-        job.avoid
-            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
+        self.forget_old_noes(now, job);
         let claims = self.claims();
         let wish = Wish {
             spec: &job.row.spec,
@@ -47,6 +44,15 @@ impl<F: Faults> Core<F> {
                 job.retry_at = now.after(keep);
             }
         }
+    }
+
+    /// What hosts said long ago, or before they told something new, does not count.
+    pub(super) fn forget_old_noes(&self, now: Moment, job: &mut Job) {
+        let keep = self.settings.backoff_most;
+        let version = |host| Some(self.fleet.get(host)?.model.record().version);
+        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
+        job.avoid
+            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
     }
 
     /// What other jobs of this host have asked for and records do not show yet.

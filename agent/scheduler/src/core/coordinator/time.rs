@@ -76,7 +76,11 @@ impl<F: Faults> Core<F> {
             Phase::Going if self.silence_ends(job).is_some_and(|end| end <= now) => {
                 self.lose(now, job);
             }
-            Phase::Reserving | Phase::Confirming | Phase::Going => self.send_due(now, job),
+            Phase::Reserving => {
+                self.look_again(now, job);
+                self.send_due(now, job);
+            }
+            Phase::Confirming | Phase::Going => self.send_due(now, job),
             Phase::Closing(_) => self.closing_tick(now, job),
         }
     }
