@@ -32,6 +32,8 @@ mod coordinator;
 mod faults;
 mod io;
 mod job;
+mod keeper;
+mod kept;
 mod outbox;
 mod owner;
 mod register;
@@ -46,16 +48,19 @@ use kerf_types::{HostId, HostRecord, JobId, Moment, Timestamp};
 
 pub use faults::{Faults, NoFaults};
 pub use io::{Input, LocalCommand, LocalEvent, Output, Report};
+pub use keeper::Waiting;
+pub use kept::{KeeperMessage, Kept};
 pub use register::{Decision, LocalRegister, Proposed, Settled};
 pub use saved::{
-    Change, Closing, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, Saved, SavedMember,
-    SavedPhase,
+    Change, Closing, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, RegisterRow, Saved,
+    SavedMember, SavedPhase,
 };
 pub use settings::Settings;
 
 use crate::fleet::Fleet;
 use crate::rng::Rng;
 use job::{Job, Submitted};
+use keeper::Keeper;
 use outbox::{Held, Outbox};
 use owner::Owner;
 
@@ -67,6 +72,7 @@ pub struct Core<F: Faults = NoFaults> {
     fleet: Fleet,
     rng: Rng,
     register: LocalRegister,
+    keeper: Keeper,
     jobs: BTreeMap<JobId, Job>,
     owner: Owner,
     outbox: Outbox<F>,
@@ -88,6 +94,7 @@ impl<F: Faults> Core<F> {
             fleet: Fleet::default(),
             rng: Rng::new(seed),
             register: LocalRegister::new(saved.decisions),
+            keeper: Keeper::recover(id, &settings, seed, saved.registers, now),
             jobs: BTreeMap::new(),
             owner: Owner::recover(saved.members, saved.memories, now),
             outbox: Outbox::new(id),
@@ -97,7 +104,11 @@ impl<F: Faults> Core<F> {
         };
         for (_, row) in saved.jobs {
             core.latest_stamp = core.latest_stamp.max(row.submitted);
-            core.take_up(now, row);
+            if row.term.is_shared() {
+                core.ask_whether_it_coordinates(now, row);
+            } else {
+                core.take_up(now, row);
+            }
         }
         core
     }
@@ -107,7 +118,8 @@ impl<F: Faults> Core<F> {
         if std::mem::take(&mut self.recovering) {
             self.owner_after_recovery();
         }
-        let heard = !matches!(input, Input::Message { .. }) || !self.outbox.is_full();
+        let is_said = matches!(input, Input::Message { .. } | Input::Keeper { .. });
+        let heard = !is_said || !self.outbox.is_full();
         // Where one write follows the other something always waits, and time must not stand still for it. A store that
         // fails has no word, and nothing lines up behind it.
         let has_stored = matches!(input, Input::Persisted { .. });
@@ -126,6 +138,10 @@ impl<F: Faults> Core<F> {
                 Held::Out(output) => out.push(output),
                 Held::ToSelf(message) => self.hear(now, self.id, message),
                 Held::Settled(settled) => self.settled(now, settled),
+                Held::RegisterDurable(batch) => {
+                    self.to_registers(now, kerf_register::Input::Persisted { batch });
+                }
+                Held::Answered(answer) => self.answered(now, *answer),
             }
         }
     }
@@ -142,8 +158,11 @@ impl<F: Faults> Core<F> {
         let settings = self.settings;
         let jobs = self.jobs.values();
         let jobs = jobs.filter_map(|job| self.job_wakeup(job));
-        let members = self.owner.wakeup(self.id, &settings);
-        jobs.chain(members).min()
+        let members = self.owner.wakeup::<F>(self.id, &settings);
+        let keeper = self
+            .keeper
+            .wakeup(|job, watched| self.takes_over_at(job, watched));
+        jobs.chain(members).chain(keeper).min()
     }
 
     /// The hosts as this one sees them.
@@ -187,6 +206,7 @@ impl<F: Faults> Core<F> {
             Input::Cancel { job } => self.cancel(now, job),
             Input::Persisted { batch } => self.outbox.persisted(batch),
             Input::Message { from, message } => self.hear(now, from, message),
+            Input::Keeper { from, message } => self.on_keeper(now, from, *message),
             Input::Local { tag, event } => self.local_event(now, tag, event),
             Input::Record(record) => {
                 let own = record.id == self.id;
@@ -201,13 +221,19 @@ impl<F: Faults> Core<F> {
                     self.peer_changed(now, host, liveness);
                 }
             }
-            Input::Forget(host) => self.fleet.forget(host),
+            Input::Forget(host) => {
+                self.fleet.forget(host);
+                self.to_registers(now, kerf_register::Input::Forgotten(host));
+            }
             Input::Wake => {}
         }
     }
 
     fn hear(&mut self, now: Moment, from: HostId, message: PeerMessage) {
-        let PeerMessage { tag, body } = message;
+        let PeerMessage { tag, term, body } = message;
+        if is_order(&body) && !self.follows(now, from, tag, term) {
+            return self.not_followed(from, tag, &body);
+        }
         match body {
             Body::Reserve {
                 spec_hash,
@@ -215,6 +241,7 @@ impl<F: Faults> Core<F> {
                 ttl,
                 master_port,
                 turn,
+                keepers,
             } => {
                 self.heard_stamp(turn);
                 let wanted = owner::Wanted {
@@ -223,6 +250,8 @@ impl<F: Faults> Core<F> {
                     ttl,
                     master_port,
                     turn,
+                    term,
+                    keepers,
                 };
                 self.on_reserve(now, from, tag, wanted);
             }
@@ -242,6 +271,7 @@ impl<F: Faults> Core<F> {
             }
             Body::Release => self.on_release(now, from, tag),
             Body::Keep { sent } => self.on_keep(now, from, tag, sent),
+            Body::Keepers(keepers) => self.on_keepers(from, tag, keepers),
             Body::Query => self.on_query(from, tag),
             answer => self.on_answer(now, from, tag, answer),
         }
@@ -250,6 +280,7 @@ impl<F: Faults> Core<F> {
     fn tick(&mut self, now: Moment) {
         self.owner_tick(now);
         self.jobs_tick(now);
+        self.keeper_tick(now);
     }
 
     /// Returns whether it says something new.
@@ -260,4 +291,18 @@ impl<F: Faults> Core<F> {
         }
         new
     }
+}
+
+/// Whether this is said by a coordinator to an owner.
+fn is_order(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Reserve { .. }
+            | Body::Confirm(_)
+            | Body::Start { .. }
+            | Body::Release
+            | Body::Keep { .. }
+            | Body::Keepers(_)
+            | Body::Query
+    )
 }

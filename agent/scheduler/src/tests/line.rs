@@ -34,6 +34,7 @@ fn ask(submitted: u64, waits: bool) -> Body {
             priority: 0,
             waits,
         }),
+        keepers: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kerf_types::Timestamp;
 use kerf_types::job::{JobState, OnPartition};
-use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, Tag};
+use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, Tag, Term};
 use kerf_types::{Fence, HostId, LeaseId, Moment};
 
 use super::fixture::{BY, hash, host_id, job_id, record, shared, spec};
@@ -100,7 +100,11 @@ pub fn grant(number: u8) -> Grant {
 pub fn from(host: HostId, tag: Tag, body: Body) -> Input {
     Input::Message {
         from: host,
-        message: PeerMessage { tag, body },
+        message: PeerMessage {
+            tag,
+            term: Term::NONE,
+            body,
+        },
     }
 }
 
@@ -115,6 +119,7 @@ pub fn reserve() -> Body {
         ttl: Duration::from_secs(10),
         master_port: None,
         turn: None,
+        keepers: Vec::new(),
     }
 }
 

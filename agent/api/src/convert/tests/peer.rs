@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
-use kerf_types::{Bytes, Fence, LeaseId, Moment, Timestamp, Turn};
+use kerf_types::peer::{
+    Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag, Term,
+};
+use kerf_types::{Bytes, Fence, HostId, LeaseId, Moment, Timestamp, Turn};
 use kerf_types::{Gang, GangHost};
 use prost::Message;
 
@@ -53,6 +55,7 @@ fn bodies() -> Vec<Body> {
                 priority: -3,
                 waits: true,
             }),
+            keepers: vec![HostId::from_bits(7), HostId::from_bits(u128::MAX)],
         },
         Body::Waiting {
             behind: Some(kerf_types::JobId::new(6, [3; 10])),
@@ -88,6 +91,7 @@ fn bodies() -> Vec<Body> {
         Body::Alive { sent: Moment(8) },
         Body::Keep { sent: Moment(8) },
         Body::Query,
+        Body::Keepers(vec![HostId::from_bits(9)]),
         Body::Ended(Exit {
             code: Some(-1),
             timed_out: true,
@@ -174,6 +178,14 @@ fn a_gang_that_cannot_be_is_refused_with_its_place() {
     );
 }
 
+fn message(body: Body) -> PeerMessage {
+    PeerMessage {
+        tag: tag(),
+        term: Term(5),
+        body,
+    }
+}
+
 /// Nobody is an admin of another host, so that is not sent.
 fn by() -> By {
     By {
@@ -186,7 +198,7 @@ fn by() -> By {
 #[test]
 fn every_message_survives_the_way() {
     for body in bodies() {
-        check::<PeerMessage, v1::PeerMessage>(&PeerMessage { tag: tag(), body });
+        check::<PeerMessage, v1::PeerMessage>(&message(body));
     }
 }
 
@@ -198,7 +210,7 @@ fn a_start_with_another_job_than_was_promised_is_refused() {
         by: by(),
         gang: None,
     };
-    let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
+    let message = v1::PeerMessage::from(&message(body));
     let error = PeerMessage::try_from(message).expect_err("another hash");
     let text = "it is not the description whose hash was given";
     assert!(error.to_string().ends_with(text), "{error}");
@@ -210,7 +222,7 @@ fn a_reason_that_is_too_long_loses_its_end() {
         reason: "\u{e9}".repeat(4_000),
         lasting: false,
     };
-    let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
+    let message = v1::PeerMessage::from(&message(body));
     let read = PeerMessage::try_from(message).expect("cut to its limit");
     let Body::StartRefused { reason, .. } = read.body else {
         panic!("another message");

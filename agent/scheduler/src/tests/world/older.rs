@@ -31,7 +31,7 @@ impl<F: Faults> World<F> {
         if !self.older.contains(&from) && !self.older.contains(&to) {
             return message;
         }
-        let tag = message.tag;
+        let (tag, term) = (message.tag, message.term);
         match message.body {
             Body::Reserve {
                 spec_hash,
@@ -39,14 +39,17 @@ impl<F: Faults> World<F> {
                 ttl,
                 master_port,
                 turn: _,
+                keepers,
             } => PeerMessage {
                 tag,
+                term,
                 body: Body::Reserve {
                     spec_hash,
                     ask,
                     ttl,
                     master_port,
                     turn: None,
+                    keepers,
                 },
             },
             Body::Waiting { .. } | Body::Wound { .. } => {
