@@ -162,7 +162,8 @@ fn a_coordinator_that_is_cut_off_is_replaced_and_hears_of_the_end() {
 pub enum Cut {
     /// From all others.
     Whole,
-    /// The same for less than a minute: the one that was replaced is still giving its members up when it is back.
+    /// The same for 31 s: its members have not spoken for `stop_after`, so the one that was replaced asks for their
+    /// release, and has not yet given them up by time, when it is back.
     Short,
     /// From the keeper that takes over, alone.
     Half,
@@ -215,7 +216,7 @@ pub fn cut_off<F: Faults>(seed: u64, cut: Cut, place: Place) -> Vec<String> {
         Cut::Whole | Cut::Short => whole(&mut world),
         Cut::Half | Cut::Late => drop(world.cut.insert((0, other))),
     }
-    let away = if cut == Cut::Short { 50 } else { 240 };
+    let away = if cut == Cut::Short { 31 } else { 240 };
     let end = world.now.after(Duration::from_secs(away));
     if cut == Cut::Late {
         let took = |world: &World<F>| world.nodes[other].saved.jobs.contains_key(&job);
