@@ -50,7 +50,7 @@ pub use message::{Change, Input, Member, Output, State};
 pub use pull::{Answer, Wanted};
 pub use record::{Aged, MAX_PAYLOAD, Payload, PayloadTooLong, Record, Stamp};
 pub use seal::{OpenError, SealError, Sealer, Security};
-pub use stats::{DropReason, Stats};
+pub use stats::{DropReason, ProbeEnd, Stats};
 pub use time::Moment;
 pub use vouch::{Proof, ProofError, Voucher, Vouching};
 

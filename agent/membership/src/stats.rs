@@ -71,6 +71,28 @@ impl DropReason {
     }
 }
 
+/// How a probe of another host ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProbeEnd {
+    /// It answered.
+    Answered,
+    /// It answered others that had been asked to help, and nothing came from itself.
+    Helped,
+    /// Nobody heard of it in time.
+    Unanswered,
+}
+
+impl ProbeEnd {
+    /// The end as a metric's label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Helped => "helped",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
 /// Counts since the core was made. They only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -84,6 +106,8 @@ pub struct Stats {
     pub received_bytes: u64,
     /// Datagrams dropped, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
+    /// Probes of other hosts that have ended, by how.
+    pub probes: BTreeMap<ProbeEnd, u64>,
     /// Records that came and were not newer than what was kept.
     pub records_old: u64,
     /// Records that came for a host that is no member.

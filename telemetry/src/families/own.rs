@@ -55,6 +55,8 @@ families! {
         "Bytes in datagrams of gossip that were sent and received.";
     PEER_DROPS: Counter "kerf_peer_datagrams_dropped_total" - ["reason"]
         "Datagrams of gossip that were dropped, by reason; unsent ones are of this host.";
+    PEER_PROBES: Counter "kerf_peer_probes_total" - ["outcome"]
+        "Probes of other hosts that ended: answered, answered to others alone (helped), or unanswered.";
     PEER_RECORDS_REFUSED: Counter "kerf_peer_records_refused_total" - ["reason"]
         "Records of other hosts that were not believed, by reason.";
     PEER_MESSAGES: Counter "kerf_peer_messages_total" - ["direction", "outcome"]

@@ -94,6 +94,8 @@ pub struct SelfMetrics {
     pub peer_datagram_bytes: CounterBy<1>,
     /// Datagrams that were dropped, by reason.
     pub peer_drops: CounterBy<1>,
+    /// Probes of other hosts, by how they ended.
+    pub peer_probes: CounterBy<1>,
     /// Records that were not believed, by reason.
     pub peer_records_refused: CounterBy<1>,
     /// Messages between schedulers, by direction and outcome.
@@ -142,6 +144,7 @@ impl SelfMetrics {
             peer_datagrams: counter_by(on, &own::PEER_DATAGRAMS)?,
             peer_datagram_bytes: counter_by(on, &own::PEER_DATAGRAM_BYTES)?,
             peer_drops: counter_by(on, &own::PEER_DROPS)?,
+            peer_probes: counter_by(on, &own::PEER_PROBES)?,
             peer_records_refused: counter_by(on, &own::PEER_RECORDS_REFUSED)?,
             peer_messages: counter_by(on, &own::PEER_MESSAGES)?,
             render_duration: histogram(on, &own::RENDER_DURATION, &fast())?,

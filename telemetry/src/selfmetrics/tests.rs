@@ -25,6 +25,7 @@ fn every_declared_family_has_a_handle() {
     metrics.peer_datagrams.add(["in"], 3);
     metrics.peer_datagram_bytes.add(["in"], 1_200);
     metrics.peer_drops.inc(["malformed"]);
+    metrics.peer_probes.inc(["answered"]);
     metrics.peer_records_refused.inc(["writer"]);
     metrics.peer_messages.inc(["out", "sent"]);
     assert_eq!(metrics.peer_datagrams.get(["in"]), 3);

@@ -167,9 +167,14 @@ impl<F: Faults> Core<F> {
             self.health.score = self.health.score.saturating_sub(1);
         }
         self.health.probing = false;
-        let pings = |message: &SwimMessage<Identity>| matches!(message, SwimMessage::Ping(_));
-        if outcome.messages.iter().any(|(_, m)| pings(&m.message)) {
-            self.health.begin();
+        if let Some(end) = self.probes.end() {
+            *self.stats.probes.entry(end).or_default() += 1;
+        }
+        for (target, message) in &outcome.messages {
+            if let SwimMessage::Ping(number) = message.message {
+                self.health.begin();
+                self.probes.begin(target.host, number);
+            }
         }
     }
 

@@ -53,6 +53,7 @@ impl<F: Faults> Core<F> {
         }
         swim.updates = self.believable(swim.updates)?;
         self.look_at_help(sender.host, &swim.message);
+        self.probes.hear(sender.host, &swim.message);
         let mut touched = self.touched(&swim.updates);
         if self.is_suspect(sender.host) {
             touched.push(sender.host);

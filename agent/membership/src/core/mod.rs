@@ -16,6 +16,7 @@ mod leave;
 mod liveness;
 mod merge;
 mod own;
+mod probes;
 mod pull;
 mod push;
 mod receive;
@@ -76,6 +77,7 @@ pub struct Core<F: Faults = NoFaults> {
     suspicions: BTreeMap<HostId, suspicion::Suspicion>,
     confirms: confirm::Confirms,
     health: health::Health,
+    probes: probes::Probes,
     forgotten: forget::Forgotten,
     news_is_set: bool,
     newest_version: u8,
@@ -116,6 +118,7 @@ impl<F: Faults> Core<F> {
             suspicions: BTreeMap::new(),
             confirms: confirm::Confirms::default(),
             health: health::Health::default(),
+            probes: probes::Probes::default(),
             forgotten: forget::Forgotten::default(),
             news_is_set: false,
             newest_version: config.newest_version.clamp(OLDEST_VERSION, VERSION),

@@ -27,6 +27,11 @@ impl Counts {
             let more = count.saturating_sub(before);
             metrics.peer_drops.add([reason.label()], more);
         }
+        for (end, count) in &now.probes {
+            let before = told.probes.get(end).copied().unwrap_or(0);
+            let more = count.saturating_sub(before);
+            metrics.peer_probes.add([end.label()], more);
+        }
         for (reason, count) in &now.records_unproven {
             let before = told.records_unproven.get(reason).copied().unwrap_or(0);
             let more = count.saturating_sub(before);
