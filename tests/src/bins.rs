@@ -56,6 +56,15 @@ pub fn simulator_tools() -> Result<PathBuf> {
     built("kerf-sim-tools")
 }
 
+/// The switch between network namespaces.
+///
+/// # Errors
+/// When it has not been built.
+pub fn tap_switch() -> Result<PathBuf> {
+    let path = tree::profile_dir()?.join("kerf-tap-switch");
+    existing(path, "cargo build --package kerf-tap-switch")
+}
+
 /// The static OCI runtime wrapper: what `KERF_RUNTIME_BIN` names, else what cargo built for musl.
 ///
 /// # Errors

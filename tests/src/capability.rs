@@ -43,11 +43,15 @@ pub enum Capability {
     Oracle,
     /// Engines of other versions than the machine's lie unpacked below the build folder.
     Engines,
+    /// Network namespaces with TAP devices can be made, and a switch between them runs.
+    Netns,
+    /// nft is installed, and its rules hold in such a namespace.
+    Nft,
 }
 
 impl Capability {
     /// Every capability there is.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Root,
         Self::Containerd,
         Self::Cgroup,
@@ -60,6 +64,8 @@ impl Capability {
         Self::Fuse,
         Self::Oracle,
         Self::Engines,
+        Self::Netns,
+        Self::Nft,
     ];
 
     /// The word that stands for it in `KERF_REQUIRE`.
@@ -78,6 +84,8 @@ impl Capability {
             Self::Fuse => "fuse",
             Self::Oracle => "oracle",
             Self::Engines => "engines",
+            Self::Netns => "netns",
+            Self::Nft => "nft",
         }
     }
 
@@ -99,6 +107,8 @@ impl Capability {
             Self::Oracle => bins::cdi_oracle().map(drop),
             Self::Fuse => probe_root().and_then(|()| mounts::probe_fuse()),
             Self::Engines => engines::probe(),
+            Self::Netns => probe_root().and_then(|()| world::network::probe()),
+            Self::Nft => probe_root().and_then(|()| world::network::probe_nft()),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -36,15 +36,29 @@ impl ChildGuard {
     /// # Errors
     /// When the log cannot be opened or the program cannot be started.
     pub fn spawn(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
-        let output = open_log(log)?;
-        let errors = output
-            .try_clone()
-            .context("cannot duplicate the log's handle")?;
-        command
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(open_log(log)?);
+        Self::start(name, command, log)
+    }
+
+    /// [`ChildGuard::spawn`] with pipes to its standard input and from its standard output; the log has what it says
+    /// of errors.
+    ///
+    /// # Errors
+    /// As [`ChildGuard::spawn`].
+    pub fn spawn_talking(
+        name: &str,
+        command: &mut Command,
+        log: &Path,
+    ) -> Result<(Self, ChildStdin, ChildStdout)> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut guard = Self::start(name, command, log)?;
+        let input = guard.child.stdin.take().context("it has an input")?;
+        let output = guard.child.stdout.take().context("it has an output")?;
+        Ok((guard, input, output))
+    }
+
+    fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
+        command.stderr(open_log(log)?).process_group(0);
         sys::die_with_parent(command);
         let child = command
             .spawn()

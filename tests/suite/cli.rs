@@ -42,6 +42,7 @@ fn host_with(machine: &str, config: &str) -> World {
         namespace: "kerf-cli".to_owned(),
         config: format!("[host]\nname = \"node-1\"\n{config}"),
         peering: None,
+        network: None,
     };
     let kerfd = Kerfd::start(settings).expect("kerfd comes up");
     World::new(scratch, Some(kerfd))

@@ -58,6 +58,7 @@ fn in_folder(folder: &Path) -> Option<Trips> {
         namespace: "kerf-bench".to_owned(),
         config: String::new(),
         peering: None,
+        network: None,
     };
     let kerfd = match Kerfd::start(settings) {
         Ok(kerfd) => kerfd,

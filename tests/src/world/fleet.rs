@@ -70,6 +70,7 @@ impl Fleet {
             namespace,
             config: format!("[host]\nname = \"{name}\"\n{config}"),
             peering: Some(Peering::new(first)),
+            network: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! A kerfd of one's own on a simulated machine: every file in one folder, metrics on loopback.
 
+mod said;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,8 +11,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::Signal;
 
 use super::leftovers;
+use super::network::Namespace;
 use crate::http::{self, Answer};
 use crate::{ChildGuard, bins, poll};
+use said::Addresses;
 
 /// How long kerfd may take until it answers: it makes a machine, a store and a first observation.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -23,9 +27,6 @@ const WORKERS_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long it may take to refuse: it reads its configuration and opens its store.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(60);
-
-/// What kerfd logs once it listens, with the addresses of its metrics and its page in fields.
-const SERVES: &str = "kerfd serves";
 
 /// How long one answer of the metrics listener may take.
 const SCRAPE_LIMIT: Duration = Duration::from_secs(30);
@@ -45,6 +46,8 @@ pub struct Settings {
     pub config: String,
     /// How it meets other hosts; `None` for a host that runs alone.
     pub peering: Option<Peering>,
+    /// Where its network is; `None` for the network of this process.
+    pub network: Option<Namespace>,
 }
 
 /// How a kerfd meets other hosts.
@@ -75,14 +78,6 @@ pub struct Kerfd {
     at: Addresses,
     /// Its end was wanted: it has nothing to be asked for any more.
     killed: bool,
-}
-
-/// Where a kerfd listens for HTTP.
-#[derive(Debug, Clone, Copy)]
-struct Addresses {
-    metrics: SocketAddr,
-    web: SocketAddr,
-    peers: Option<SocketAddr>,
 }
 
 impl Kerfd {
@@ -215,7 +210,11 @@ impl Kerfd {
     /// # Errors
     /// When it does not answer.
     pub fn get(&self, path: &str) -> Result<Answer> {
-        http::get(self.at.metrics, path, SCRAPE_LIMIT)
+        let get = || http::get(self.at.metrics, path, SCRAPE_LIMIT);
+        match &self.settings.network {
+            Some(namespace) => namespace.inside(get)?,
+            None => get(),
+        }
     }
 
     /// Where `path` is served, for a client that takes only some media types.
@@ -343,7 +342,7 @@ fn daemon(settings: &Settings) -> Result<Command> {
     command.arg("--cdi-dir").arg(folder.join("cdi"));
     command.args(["--metrics", "127.0.0.1:0", "--web", "127.0.0.1:0"]);
     if let Some(peering) = &settings.peering {
-        command.arg("--insecure-dev");
+        trust(&mut command);
         command.arg("--peers").arg(peering.listen.to_string());
         if let Some(join) = peering.join {
             command.arg("--join").arg(join.to_string());
@@ -352,7 +351,15 @@ fn daemon(settings: &Settings) -> Result<Command> {
     command.arg("--containerd").arg(&settings.containerd);
     command.arg("--namespace").arg(&settings.namespace);
     command.arg("--runtime").arg(bins::runtime()?);
-    Ok(command)
+    Ok(match &settings.network {
+        Some(namespace) => namespace.command(&command),
+        None => command,
+    })
+}
+
+/// Why the hosts of a test believe each other: nobody else reaches them.
+fn trust(command: &mut Command) {
+    command.arg("--insecure-dev");
 }
 
 fn client(settings: &Settings) -> Result<Command> {
@@ -371,27 +378,10 @@ fn spawn(settings: &Settings) -> Result<(ChildGuard, Addresses)> {
     let answered = poll::until("an answer of kerfd", START_LIMIT, || match child.exited() {
         Ok(Some(status)) => Some(Err(anyhow!("kerfd ended: {status}"))),
         Err(error) => Some(Err(error)),
-        Ok(None) => serving(&log, before).map(Ok),
+        Ok(None) => said::serving(&log, before).map(Ok),
     });
     let at = answered
         .flatten()
         .with_context(|| format!("its log ends with:\n{}", child.log_tail(30)))?;
     Ok((child, at))
-}
-
-/// Where it listens, once kerfd has said that it serves.
-fn serving(log: &Path, after: u64) -> Option<Addresses> {
-    let text = std::fs::read(log).ok()?;
-    let text = String::from_utf8_lossy(text.get(usize::try_from(after).ok()?..)?).into_owned();
-    let mut lines = text.split_inclusive('\n');
-    let line = lines.find(|line| line.contains(SERVES) && line.ends_with('\n'))?;
-    let field = |name: &str| -> Option<SocketAddr> {
-        let (_, address) = line.split_once(&format!("{name}=\""))?;
-        address.split('"').next()?.parse().ok()
-    };
-    Some(Addresses {
-        metrics: field("metrics")?,
-        web: field("web")?,
-        peers: field("peers"),
-    })
 }

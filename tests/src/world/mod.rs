@@ -7,7 +7,9 @@ mod containerd;
 mod fleet;
 mod image;
 pub mod kerfd;
+mod keyring;
 pub mod leftovers;
+pub(crate) mod network;
 pub(crate) mod sweep;
 
 pub use config::{Cri, PAUSE};
@@ -15,3 +17,5 @@ pub use containerd::Containerd;
 pub use fleet::Fleet;
 pub use image::{IMAGE, Image, busybox_image, static_busybox};
 pub use kerfd::Kerfd;
+pub use keyring::Ring;
+pub use network::{Namespace, Network};

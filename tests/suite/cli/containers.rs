@@ -46,6 +46,7 @@ pub fn engine_with(config: &str) -> Option<World> {
         namespace: containerd.namespace().to_owned(),
         config: format!("[host]\nname = \"node-1\"\n{config}"),
         peering: None,
+        network: None,
     };
     let kerfd = Kerfd::start(settings).expect("kerfd comes up");
     let mut world = World::new(scratch, Some(kerfd));

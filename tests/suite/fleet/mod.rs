@@ -3,8 +3,10 @@
 mod deaths;
 mod forget;
 mod gangs;
+mod junk;
 mod lies;
 mod loss;
+mod netns;
 mod page;
 mod placing;
 mod race;

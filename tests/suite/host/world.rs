@@ -235,6 +235,7 @@ pub fn settings(
         namespace: containerd.map_or("kerf", Containerd::namespace).to_owned(),
         config: config.to_owned(),
         peering: None,
+        network: None,
     }
 }
 

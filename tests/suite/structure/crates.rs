@@ -21,7 +21,7 @@ const FIXED: [&str; 10] = [
 ];
 
 /// Packages that are not shipped.
-const DEVELOPMENT: [&str; 3] = ["kerf-fuzz", "kerf-tests", "xtask"];
+const DEVELOPMENT: [&str; 4] = ["kerf-fuzz", "kerf-tap-switch", "kerf-tests", "xtask"];
 
 /// Names of packages with the sources of each.
 type Packages<'a> = [(String, Vec<&'a Source>)];

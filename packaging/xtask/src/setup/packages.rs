@@ -58,7 +58,7 @@ pub struct Need {
 }
 
 /// What the build and the tests need.
-pub const NEEDS: [Need; 10] = [
+pub const NEEDS: [Need; 12] = [
     Need {
         package: "protobuf-compiler",
         files: "protoc (the build of containerd-client runs it)",
@@ -111,6 +111,16 @@ pub const NEEDS: [Need; 10] = [
         package: "pciutils",
         files: "lspci",
         is_there: || has("lspci"),
+    },
+    Need {
+        package: "iproute2",
+        files: "ip",
+        is_there: || has("ip"),
+    },
+    Need {
+        package: "nftables",
+        files: "nft",
+        is_there: || has("nft"),
     },
     Need {
         package: "python3-venv",
