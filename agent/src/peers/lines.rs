@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use kerf_types::HostId;
 use tonic::transport::Channel;
 
-use super::PeersError;
 use super::shared::{Shared, lock};
+use super::{PeersError, net};
 
 /// Logs of one peer that are read at a time. That peer allows more calls on one connection, or some would wait there
 /// for others to end, and more logs to one host.
@@ -59,11 +59,12 @@ impl Lines {
         let open = lines.get(&host).filter(|line| line.address == address);
         let channel = match open {
             Some(line) => line.channel.clone(),
-            None => shared
-                .endpoint(address)?
-                .initial_stream_window_size(WINDOW)
-                .initial_connection_window_size(WINDOWS)
-                .connect_lazy(),
+            None => net::lazily(
+                &shared
+                    .endpoint(address)?
+                    .initial_stream_window_size(WINDOW)
+                    .initial_connection_window_size(WINDOWS),
+            ),
         };
         let line = Line {
             address,

@@ -24,6 +24,7 @@ mod join;
 pub mod keyring;
 mod lines;
 mod link;
+mod net;
 mod problems;
 mod pull;
 mod quota;
@@ -64,22 +65,33 @@ pub async fn start(
     events: Events,
     metrics: Arc<SelfMetrics>,
 ) -> Result<(Peers, mpsc::Receiver<Event>), PeersError> {
-    start_with(settings, me, events, metrics, join::system()).await
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(PeersError::Random)?;
+    let given = Given {
+        resolve: join::system(),
+        seed: u64::from_le_bytes(seed),
+    };
+    start_with(settings, me, events, metrics, given).await
 }
 
-/// [`start`] with a resolver of one's own.
+/// What is the system's, unless a test has its own.
+struct Given {
+    resolve: Resolve,
+    /// Of the core's chance.
+    seed: u64,
+}
+
+/// [`start`] with what a test has instead of the system's.
 async fn start_with(
     settings: Settings,
     me: Me,
     events: Events,
     metrics: Arc<SelfMetrics>,
-    resolve: Resolve,
+    given: Given,
 ) -> Result<(Peers, mpsc::Receiver<Event>), PeersError> {
     let (listener, wire) = sockets::bind(settings.listen).await?;
     let bound = wire.address();
     let address = settings.told(bound)?;
-    let mut seed = [0; 8];
-    getrandom::fill(&mut seed).map_err(PeersError::Random)?;
     let (sender, receiver) = mpsc::channel(EVENTS);
     let (commands, asked) = mpsc::channel(COMMANDS);
     let (payload, published) = watch::channel(None);
@@ -94,7 +106,7 @@ async fn start_with(
         gossip_sealed = shared.keys.is_some(),
         "peers are neither encrypted nor authenticated: whoever reaches the port speaks in any host's name"
     );
-    let core = driver::core(&shared, settings.cluster, u64::from_le_bytes(seed));
+    let core = driver::core(&shared, settings.cluster, given.seed);
     let driver = driver::Driver::new(core, wire, Arc::clone(&shared), asked, published);
     tokio::spawn(driver.run());
     tokio::spawn(service::serve(
@@ -105,7 +117,7 @@ async fn start_with(
     if !settings.join.is_empty() {
         let join = join::Join::new(
             settings.join,
-            resolve,
+            given.resolve,
             Arc::clone(&shared),
             commands.clone(),
         );

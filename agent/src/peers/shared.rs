@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::keyring::Keys;
 use super::lines::Lines;
 use super::link::Links;
+use super::net;
 use super::roster::{self, Peer};
 use super::{Event, Me, PeersError, Shows};
 use crate::events::Events;
@@ -107,7 +108,7 @@ impl Shared {
 
     /// A connection that is made with the first call, and made again when it breaks.
     pub fn connect(&self, address: SocketAddr) -> Result<Channel, PeersError> {
-        Ok(self.endpoint(address)?.connect_lazy())
+        Ok(net::lazily(&self.endpoint(address)?))
     }
 
     /// How a peer is connected to.

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
-use tokio::net::{TcpListener, UdpSocket};
 
 use super::PeersError;
+use super::net::{self, TcpListener, UdpSocket};
 
 /// How often a port is chosen by the kernel until it is free for both.
 const TRIES: usize = 16;
@@ -42,7 +43,9 @@ pub(super) async fn bind(listen: SocketAddr) -> Result<(TcpListener, Wire), Peer
         tries -= 1;
         match UdpSocket::bind(address).await {
             Ok(socket) => {
-                keep_unread(&socket);
+                if let Some(socket) = net::real(&socket) {
+                    keep_unread(socket);
+                }
                 return Ok((listener, Wire { socket, address }));
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
@@ -52,7 +55,7 @@ pub(super) async fn bind(listen: SocketAddr) -> Result<(TcpListener, Wire), Peer
 }
 
 /// Root may ask for more than others.
-fn keep_unread(socket: &UdpSocket) {
+fn keep_unread(socket: &impl AsFd) {
     let asked =
         setsockopt(socket, RcvBufForce, &UNREAD).or_else(|_| setsockopt(socket, RcvBuf, &UNREAD));
     if let Err(error) = asked {

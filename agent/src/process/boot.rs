@@ -19,6 +19,11 @@ pub struct BootMoment {
 /// Milliseconds since this boot (`CLOCK_BOOTTIME`), for those who know otherwise of which boot a moment is, or do not
 /// need to. It reads no file.
 pub fn boot_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(time) = turmoil::sim_elapsed() {
+        // A simulated host has been up for a while when its simulation begins.
+        return 1_000_000 + u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    }
     let time = clock_gettime(ClockId::Boottime);
     // Since boot, so neither part is ever negative.
     time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000

@@ -8,6 +8,7 @@ mod keys;
 mod logs;
 mod pulls;
 mod silent;
+mod simulated;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::join::{self, Resolve};
-use super::{Event, Me, Peer, Peers, Settings, start_with};
+use super::{Event, Given, Me, Peer, Peers, Settings, start_with};
 use crate::events::Events;
 
 /// How long anything may take on a machine that does other things too.
@@ -67,10 +68,16 @@ async fn host(number: u128, join: &[&Host]) -> Host {
 }
 
 async fn host_with(me: Me, settings: Settings, resolve: Resolve) -> Host {
+    // Of no interest: the network is the kernel's, and its chance has no seed.
+    let seed = u64::try_from(me.host.bits() % 1_000).expect("small");
+    host_given(me, settings, Given { resolve, seed }).await
+}
+
+async fn host_given(me: Me, settings: Settings, given: Given) -> Host {
     let ring = Events::default();
     let metrics = Arc::new(SelfMetrics::try_new().expect("declared well"));
     let counted = Arc::clone(&metrics);
-    let started = start_with(settings, me.clone(), ring.clone(), counted, resolve);
+    let started = start_with(settings, me.clone(), ring.clone(), counted, given);
     let (peers, events) = started.await.expect("started");
     Host {
         me,
