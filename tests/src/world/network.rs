@@ -209,7 +209,7 @@ pub(crate) fn probe_nft() -> Result<()> {
     ensure!(bins::system("nft").is_some(), "nft is not installed");
     let log = tempfile::NamedTempFile::new().context("no file for what the switch says")?;
     let network = Network::open(1, 1, log.path())?;
-    let rule = "table inet kerf { chain in { type filter hook input priority 0; ip saddr 10.77.0.9 drop; } }";
+    let rule = "table inet kerf { chain in { type filter hook input priority 0; ip saddr 10.77.0.9 drop; }; }";
     let mut nft = Command::new("nft");
     nft.arg(rule);
     crate::process::run(&mut network.namespace(1)?.command(&nft))?;

@@ -103,7 +103,8 @@ impl Lines {
         );
         while let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.0.drain(..=end).collect();
-            say(&command::answer(fabric, &String::from_utf8_lossy(&line)))?;
+            let line = String::from_utf8_lossy(&line);
+            say(&command::answer(fabric, line.trim_end()))?;
         }
         Ok(true)
     }

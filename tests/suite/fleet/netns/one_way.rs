@@ -100,7 +100,7 @@ fn deafen(net: &Net, to: Option<usize>) {
     });
     let chain = "type filter hook input priority 0;";
     let rules =
-        format!("table inet kerf {{ chain in {{ {chain} iif k0 ip saddr {from} drop; }} }}");
+        format!("table inet kerf {{ chain in {{ {chain} iif k0 ip saddr {from} drop; }}; }}");
     net.run(DEAF, &["nft", &rules]);
 }
 
