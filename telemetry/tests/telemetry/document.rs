@@ -86,6 +86,7 @@ fn count_everything(own: &SelfMetrics) {
     own.peer_datagram_bytes.inc(["in"]);
     own.peer_drops.inc(["malformed"]);
     own.peer_probes.inc(["answered"]);
+    own.peer_connections_refused.inc(["tls"]);
     own.peer_records_refused.inc(["writer"]);
     own.peer_messages.inc(["out", "sent"]);
 }
