@@ -3,21 +3,10 @@
 use std::process::Command;
 
 use anyhow::Result;
-use clap::ValueEnum;
-use kerf_tests::{bins, tree};
+use kerf_tests::bins;
 
-use crate::phase::{cargo, visible};
-
-/// kerfd, what it runs on, and the command line by which slices are cut.
-const PROGRAMS: [&str; 7] = [
-    "build",
-    "--release",
-    "--package=kerf-bench",
-    "--package=kerf-agent",
-    "--package=kerf-partitioner",
-    "--package=kerf-nvml-sim",
-    "--package=kerf-sim-tools",
-];
+use super::{Output, Shipped, ship};
+use crate::phase::visible;
 
 /// `cargo xtask bench grants`
 #[derive(Debug, clap::Args)]
@@ -39,31 +28,12 @@ pub struct Options {
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-}
-
 /// Builds kerfd, the wrapper and the benchmark, and runs it.
 ///
 /// # Errors
 /// When one of them cannot be built, or the benchmark fails.
 pub fn run(options: &Options) -> Result<()> {
-    let target = format!("--target={}", bins::RUNTIME_TARGET);
-    let wrapper = [
-        "build",
-        "--profile=release-runtime",
-        "--package=kerf-runtime",
-        &target,
-    ];
-    visible(&mut cargo(&wrapper))?;
-    visible(&mut cargo(&PROGRAMS))?;
-    let folder = tree::target_dir()?;
-    let shim = folder
-        .join(bins::RUNTIME_TARGET)
-        .join("release-runtime/kerf-runtime");
-    let programs = folder.join("release");
+    let Shipped { programs, shim } = ship(&["--package=kerf-bench"])?;
     let mut bench = Command::new(programs.join("kerf-bench"));
     for (name, number) in [
         ("--hosts", options.hosts),

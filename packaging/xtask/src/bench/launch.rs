@@ -1,23 +1,13 @@
 //! `cargo xtask bench launch`: the benchmark of `runtime-shim`, with what it starts built as it is shipped.
 
 use anyhow::Result;
-use clap::ValueEnum;
-use kerf_tests::{bins, tree};
+use kerf_tests::bins;
 
+use super::{Output, Shipped, ship};
 use crate::phase::{cargo, visible};
 
 /// Fewer rounds would leave the 95 % interval of a median wider than the promise.
 const ROUNDS: u32 = 50;
-
-/// kerfd and what it runs on.
-const PROGRAMS: [&str; 6] = [
-    "build",
-    "--release",
-    "--package=kerf-agent",
-    "--package=kerf-partitioner",
-    "--package=kerf-nvml-sim",
-    "--package=kerf-sim-tools",
-];
 
 /// `cargo xtask bench launch`
 #[derive(Debug, clap::Args)]
@@ -30,30 +20,12 @@ pub struct Options {
     output: Output,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-}
-
 /// Builds kerfd, the wrapper and the benchmark, and runs it.
 ///
 /// # Errors
 /// When one of them cannot be built, or the benchmark fails.
 pub fn run(options: &Options) -> Result<()> {
-    let target = format!("--target={}", bins::RUNTIME_TARGET);
-    let wrapper = [
-        "build",
-        "--profile=release-runtime",
-        "--package=kerf-runtime",
-        &target,
-    ];
-    visible(&mut cargo(&wrapper))?;
-    visible(&mut cargo(&PROGRAMS))?;
-    let folder = tree::target_dir()?;
-    let shim = folder
-        .join(bins::RUNTIME_TARGET)
-        .join("release-runtime/kerf-runtime");
+    let Shipped { programs, shim } = ship(&[])?;
     let rounds = options.rounds.to_string();
     let mut bench = cargo(&[
         "bench",
@@ -66,7 +38,7 @@ pub fn run(options: &Options) -> Result<()> {
     if let Output::Json = options.output {
         bench.args(["-o", "json"]);
     }
-    bench.env(bins::PROGRAMS_ENV, folder.join("release"));
+    bench.env(bins::PROGRAMS_ENV, programs);
     bench.env(bins::RUNTIME_ENV, &shim);
     visible(&mut bench)
 }

@@ -3,10 +3,39 @@
 mod grants;
 mod launch;
 
-use anyhow::Result;
-use clap::Subcommand;
+use std::path::PathBuf;
 
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+use kerf_tests::{bins, tree};
+
+use crate::phase::{cargo, visible};
 use crate::setup;
+
+/// kerfd and what it runs on.
+const PROGRAMS: [&str; 6] = [
+    "build",
+    "--release",
+    "--package=kerf-agent",
+    "--package=kerf-partitioner",
+    "--package=kerf-nvml-sim",
+    "--package=kerf-sim-tools",
+];
+
+/// How what was measured is told.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// Programs as they are shipped.
+struct Shipped {
+    /// The folder of kerfd and what it runs on.
+    programs: PathBuf,
+    /// kerf-runtime.
+    shim: PathBuf,
+}
 
 /// What is measured.
 #[derive(Debug, Subcommand)]
@@ -27,4 +56,24 @@ pub fn run(bench: &Bench) -> Result<()> {
         Bench::Launch(options) => launch::run(options),
         Bench::Grants(options) => grants::run(options),
     }
+}
+
+/// Builds kerfd, the wrapper and these packages besides.
+fn ship(packages: &[&str]) -> Result<Shipped> {
+    let target = format!("--target={}", bins::RUNTIME_TARGET);
+    let wrapper = [
+        "build",
+        "--profile=release-runtime",
+        "--package=kerf-runtime",
+        &target,
+    ];
+    visible(&mut cargo(&wrapper))?;
+    visible(cargo(&PROGRAMS).args(packages))?;
+    let folder = tree::target_dir()?;
+    Ok(Shipped {
+        programs: folder.join("release"),
+        shim: folder
+            .join(bins::RUNTIME_TARGET)
+            .join("release-runtime/kerf-runtime"),
+    })
 }
