@@ -9,6 +9,7 @@ mod explained;
 mod fixture;
 mod forgotten;
 mod gang;
+mod kept;
 mod mutants;
 mod protocol;
 mod race;

@@ -12,7 +12,7 @@ use kerf_scheduler::core::{
 };
 use kerf_scheduler::{Saved, Settings};
 use kerf_types::job::{JobSpec, JobState};
-use kerf_types::peer::{Attempt, SpecHash};
+use kerf_types::peer::{Attempt, SpecHash, Term};
 use kerf_types::{HostId, Moment};
 
 use crate::jobs::by;
@@ -32,9 +32,14 @@ pub(super) fn adopt(
 ) -> Vec<Input> {
     let mut inputs = Vec::new();
     for (row, spec) in jobs {
-        if !saved.jobs.contains_key(&row.id) {
+        // One that others keep with this host goes on with whoever coordinates it.
+        let is_kept = saved.registers.contains_key(&row.id);
+        if !saved.jobs.contains_key(&row.id) && !is_kept {
             let own = |run: &&RunRow| {
-                run.tag.job == row.id && run.coordinator.is_none() && may_have_run(&run.state)
+                run.tag.job == row.id
+                    && run.coordinator.is_none()
+                    && !run.term.is_shared()
+                    && may_have_run(&run.state)
             };
             let own: Vec<&RunRow> = runs.iter().filter(own).collect();
             match place_of(me, row, spec, &own) {
@@ -129,6 +134,7 @@ fn take_up(
         restarts: row.restarts,
         refused_starts: 0,
         cancelled: false,
+        term: Term::NONE,
     };
     saved.decisions.insert(row.id, Decision::Committed(attempt));
     saved.jobs.insert(row.id, job);
@@ -149,6 +155,7 @@ fn hold(saved: &mut Saved, me: HostId, run: &RunRow, jobs: &[Unended], now: Mome
     let row = MemberRow {
         tag: run.tag,
         coordinator: run.coordinator.unwrap_or(me),
+        term: run.term,
         spec_hash: hash_of(&spec),
         grant: run.grant,
         phase: match run.state {
@@ -162,6 +169,8 @@ fn hold(saved: &mut Saved, me: HostId, run: &RunRow, jobs: &[Unended], now: Mome
     };
     let memory = saved.memories.entry(run.tag.job).or_insert(Memory {
         coordinator: run.coordinator.unwrap_or(me),
+        term: run.term,
+        keepers: run.keepers.clone(),
         highest: run.tag.attempt,
         closed: BTreeSet::new(),
     });

@@ -210,6 +210,21 @@ impl Driver {
                     peers.send(to, message);
                 }
             }
+            Output::ToKeeper { to, message } => {
+                if let Some(peers) = &self.parts.peers {
+                    peers.send_keeper(to, &message);
+                }
+            }
+            Output::Handed { job, to } => {
+                let name = name_of(&self.core, to);
+                self.parts
+                    .jobs
+                    .note(job, &format!("{name} coordinates it now"));
+            }
+            Output::Took { row, home } => {
+                let name = name_of(&self.core, home);
+                self.parts.jobs.take_over(&row, &name);
+            }
             Output::Local { tag, command } => self.parts.members.carry_out(tag, command),
             Output::Report(report) => {
                 let name_of = |host| name_of(&self.core, host);
@@ -256,6 +271,7 @@ impl Driver {
             Event::Forgotten(host) => Input::Forget(host),
             Event::Removed(host) => Input::Forget(host),
             Event::Message { from, message } => Input::Message { from, message },
+            Event::Keeper { from, message } => Input::Keeper { from, message },
         });
     }
 

@@ -12,6 +12,7 @@ mod output;
 mod report;
 mod show;
 mod submit;
+mod taken;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -15,11 +15,11 @@ impl Jobs {
     /// explanation that is lost with kerfd is found again by the next one. Nothing that is said of a job after its end
     /// changes it.
     pub fn report(&self, report: &Report, name_of: impl Fn(HostId) -> String) {
-        if report.settled {
-            return;
-        }
         let id = report.job;
         let Ok(known) = self.get(id) else { return };
+        if report.settled {
+            return self.place_ended(&known, report, name_of);
+        }
         let row = self.seen(&known, report, &name_of);
         let kept = if is_worth_a_write(&known, &row) {
             // Made anew from what is there by then: somebody may have asked for its end, or its end is written.
@@ -35,6 +35,22 @@ impl Jobs {
         };
         if let Err(error) = kept {
             tracing::warn!(job.id = %id, error = chain(&error), "job state not kept");
+        }
+    }
+
+    /// Of a job that another host has ended: where it ran in the end, which this one was not told of while it did.
+    fn place_ended(&self, known: &JobRow, report: &Report, name_of: impl Fn(HostId) -> String) {
+        let seen = known.placed.as_ref().map(|placed| placed.attempt);
+        if report.hosts.is_empty() || seen >= Some(report.attempt) {
+            return;
+        }
+        let placed = placed(known, report, name_of);
+        let kept = self.inner.update(known.id, |row| {
+            row.restarts = report.restarts;
+            row.placed = Some(placed);
+        });
+        if let Err(error) = kept {
+            tracing::warn!(job.id = %known.id, error = chain(&error), "place of a job not kept");
         }
     }
 
@@ -137,11 +153,7 @@ fn next(known: &JobRow, report: &Report, name_of: impl Fn(HostId) -> String) -> 
     row.reason.clone_from(&report.reason);
     row.restarts = report.restarts;
     if is_begun(&row) && !report.hosts.is_empty() {
-        let named = |host: &HostId| (*host, name_in(known, *host, name_of(*host)));
-        row.placed = Some(Placed {
-            attempt: report.attempt,
-            hosts: report.hosts.iter().map(named).collect(),
-        });
+        row.placed = Some(placed(known, report, name_of));
     }
     if let Some(explanation) = &report.explanation {
         row.explanation = Some(explain::document(explanation));
@@ -156,6 +168,14 @@ fn next(known: &JobRow, report: &Report, name_of: impl Fn(HostId) -> String) -> 
         _ => {}
     }
     row
+}
+
+fn placed(known: &JobRow, report: &Report, name_of: impl Fn(HostId) -> String) -> Placed {
+    let named = |host: &HostId| (*host, name_in(known, *host, name_of(*host)));
+    Placed {
+        attempt: report.attempt,
+        hosts: report.hosts.iter().map(named).collect(),
+    }
 }
 
 /// What a host is called. After a restart jobs are reported before gossip has told any name, and then the host has

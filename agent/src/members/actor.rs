@@ -73,6 +73,9 @@ async fn act(inner: Arc<Inner>, tag: Tag, mut orders: Orders) {
                 by,
                 coordinator,
                 gang,
+                home,
+                term,
+                keepers,
                 guard,
             } => {
                 let order = Order {
@@ -82,6 +85,9 @@ async fn act(inner: Arc<Inner>, tag: Tag, mut orders: Orders) {
                     by,
                     coordinator,
                     gang,
+                    home,
+                    term,
+                    keepers,
                     guard,
                 };
                 start(&inner, order, &mut orders).await;

@@ -6,15 +6,10 @@ use kerf_types::peer::{By, MemberAsk};
 use super::begin::Order;
 use super::inner::Inner;
 use crate::launcher::{Submitter, UserIds};
+use crate::store::RunRow;
 
 /// Bound on the descriptions of other hosts' jobs that go on here; those of this host's own have one too.
 const FOREIGN_SPECS: Bytes = Bytes(64 << 20);
-
-/// The user of whom nothing is known.
-const NOBODY: UserIds = UserIds {
-    uid: 65_534,
-    gid: 65_534,
-};
 
 /// Refuses what was not promised, and what would be in the way of another host's job. The error says why, and whether
 /// it would be refused again.
@@ -35,7 +30,12 @@ pub(super) fn admit(inner: &Inner, order: &Order) -> Result<(), (String, bool)> 
     }
     let coordinator = Some(order.coordinator).filter(|host| *host != inner.me);
     let known = inner.row((tag.job, tag.member));
-    if known.is_some_and(|known| known.coordinator != coordinator) {
+    // Of a job that several hosts keep, another one of them may have taken over.
+    let is_followed = |known: &RunRow| {
+        known.coordinator == coordinator
+            || (order.term > known.term && known.keepers.contains(&order.coordinator))
+    };
+    if known.is_some_and(|known| !is_followed(&known)) {
         let why = "another host has a job of this id, which is or was here";
         return Err((why.to_owned(), true));
     }
@@ -52,13 +52,18 @@ pub(super) fn admit(inner: &Inner, order: &Order) -> Result<(), (String, bool)> 
 /// here unless the configuration says that all hosts have one list of users.
 pub(super) fn submitter(inner: &Inner, order: &Order) -> Submitter {
     let By { uid, gid, admin } = order.by;
-    if order.coordinator == inner.me {
+    // Of a job that was submitted elsewhere the user is another host's, also where this one coordinates it by now.
+    if order.coordinator == inner.me && order.home == inner.me {
         let ids = UserIds { uid, gid };
         return Submitter { ids, admin };
     }
     let shared = inner.config().peers.same_users;
     Submitter {
-        ids: if shared { UserIds { uid, gid } } else { NOBODY },
+        ids: if shared {
+            UserIds { uid, gid }
+        } else {
+            UserIds::NOBODY
+        },
         admin: false,
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kerf_types::job::JobSpec;
 use kerf_types::lease::Lease;
-use kerf_types::peer::{By, Grant, Tag};
+use kerf_types::peer::{By, Grant, Tag, Term};
 use kerf_types::{Gang, HostId, LeaseId, Moment};
 use tokio::time::Instant;
 
@@ -36,6 +36,10 @@ pub(super) struct Order {
     pub coordinator: HostId,
     /// Where all members are, if the submitting host says it.
     pub gang: Option<Arc<Gang>>,
+    /// Whoever answers for whose it is.
+    pub home: HostId,
+    pub term: Term,
+    pub keepers: Vec<HostId>,
     /// When the container must begin to end unless that is put off.
     pub guard: Option<Moment>,
 }
@@ -168,6 +172,8 @@ fn prepare(
     let row = RunRow {
         tag,
         coordinator: Some(order.coordinator).filter(|_| !here),
+        term: order.term,
+        keepers: order.keepers.clone(),
         submitter,
         spec: kerf_api::json::job::canonical_json(&order.spec),
         container: name.to_owned(),

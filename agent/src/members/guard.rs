@@ -70,7 +70,7 @@ pub(super) async fn take_up(inner: &Inner, row: &RunRow, orders: &mut Orders) {
     let Some(spec) = inner.spec(tag) else {
         return;
     };
-    if !Post::is_needed(row.coordinator, &spec) {
+    if !Post::is_needed(row, &spec) {
         return;
     }
     let Some(post) = post(inner, row, spec.checkpoint_grace_seconds) else {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kerf_api::peer::v1;
 use kerf_api::peer::v1::peer_client::PeerClient;
 use kerf_membership::Payload;
+use kerf_scheduler::core::KeeperMessage;
 use kerf_types::peer::{PeerMessage, Tag};
 use kerf_types::{HostId, HostRecord};
 use prost::Message;
@@ -22,6 +23,7 @@ use super::shared::Shared;
 use super::{PeersError, Shows, link, problems};
 use crate::host::Degraded;
 use crate::launcher::logs::{LogChunk, LogStream, Position};
+use crate::store::keeper_text;
 
 /// How long a peer may take until it begins to show a log.
 const LOGS_PATIENCE: Duration = Duration::from_secs(5);
@@ -84,6 +86,16 @@ impl Peers {
     /// Sends a message to a host. It never waits, and may be lost: whoever sends it sends it again if no answer
     /// comes. A message to this host itself arrives as any other.
     pub fn send(&self, to: HostId, message: PeerMessage) {
+        link::send(&self.shared, to, (&message).into());
+    }
+
+    /// The same for a host that keeps the same job.
+    pub fn send_keeper(&self, to: HostId, message: &KeeperMessage) {
+        let text = keeper_text(message);
+        let message = v1::PeerMessage {
+            body: Some(v1::peer_message::Body::Keeper(text)),
+            ..v1::PeerMessage::default()
+        };
         link::send(&self.shared, to, message);
     }
 

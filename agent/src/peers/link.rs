@@ -11,7 +11,6 @@ use std::time::Duration;
 use kerf_api::peer::v1;
 use kerf_api::peer::v1::peer_client::PeerClient;
 use kerf_types::HostId;
-use kerf_types::peer::PeerMessage;
 use prost::Message;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver};
@@ -36,7 +35,7 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// The queues, by peer.
 #[derive(Debug, Default)]
-pub(super) struct Links(Mutex<BTreeMap<HostId, mpsc::Sender<PeerMessage>>>);
+pub(super) struct Links(Mutex<BTreeMap<HostId, mpsc::Sender<v1::PeerMessage>>>);
 
 impl Links {
     /// Ends the link to a host that is forgotten.
@@ -51,7 +50,7 @@ pub(super) fn bytes_of(host: HostId) -> Vec<u8> {
 }
 
 /// Puts a message into the queue of its peer, or loses it.
-pub(super) fn send(shared: &Arc<Shared>, to: HostId, message: PeerMessage) {
+pub(super) fn send(shared: &Arc<Shared>, to: HostId, message: v1::PeerMessage) {
     let outcome = try_send(shared, to, message);
     if let Err(why) = outcome {
         tracing::debug!(peer.id = %to, why, "message to a peer lost");
@@ -59,9 +58,13 @@ pub(super) fn send(shared: &Arc<Shared>, to: HostId, message: PeerMessage) {
     }
 }
 
-fn try_send(shared: &Arc<Shared>, to: HostId, message: PeerMessage) -> Result<(), &'static str> {
+fn try_send(
+    shared: &Arc<Shared>,
+    to: HostId,
+    message: v1::PeerMessage,
+) -> Result<(), &'static str> {
     if to == shared.me.host {
-        let event = Event::Message { from: to, message };
+        let event = Event::said(to, message).map_err(|_| "bad")?;
         return shared.sink.try_send(event).map_err(|_| "full");
     }
     if shared.stop.is_cancelled() {
@@ -102,7 +105,7 @@ struct Link {
 }
 
 impl Link {
-    async fn run(mut self, mut queue: Receiver<PeerMessage>) {
+    async fn run(mut self, mut queue: Receiver<v1::PeerMessage>) {
         let stop = self.shared.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
@@ -111,7 +114,7 @@ impl Link {
     }
 
     /// Until the host is forgotten, and its queue with it.
-    async fn carry(&mut self, queue: &mut Receiver<PeerMessage>) {
+    async fn carry(&mut self, queue: &mut Receiver<v1::PeerMessage>) {
         let mut messages = Vec::new();
         loop {
             let more = queue.recv_many(&mut messages, MESSAGES_LIMIT);
@@ -194,11 +197,10 @@ impl Link {
 }
 
 /// Messages for one call each, in their order.
-fn batches(messages: Vec<PeerMessage>) -> Vec<Vec<v1::PeerMessage>> {
+fn batches(messages: Vec<v1::PeerMessage>) -> Vec<Vec<v1::PeerMessage>> {
     let mut batches = Vec::new();
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for message in messages {
-        let message = v1::PeerMessage::from(&message);
         let length = message.encoded_len();
         if bytes + length > BATCH_BYTES && !batch.is_empty() {
             batches.push(std::mem::take(&mut batch));

@@ -3,12 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_api::peer::v1;
+use kerf_api::peer::v1::peer_message::Body;
 use kerf_membership::{Identity, State};
 use kerf_scheduler::Liveness;
+use kerf_scheduler::core::KeeperMessage;
 use kerf_types::peer::PeerMessage;
 use kerf_types::{HostId, HostRecord};
 
+use crate::store::read_keeper;
+
 /// Something that happened among the other hosts.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most events are messages: a box for each would cost more than the room of the few others"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A host says something new of itself.
@@ -33,6 +42,25 @@ pub enum Event {
         /// What it says.
         message: PeerMessage,
     },
+    /// A host says something about a job that both keep.
+    Keeper {
+        /// The host.
+        from: HostId,
+        /// What it says.
+        message: Box<KeeperMessage>,
+    },
+}
+
+impl Event {
+    /// What a message of a host is; the error says what is wrong with it.
+    pub(super) fn said(from: HostId, message: v1::PeerMessage) -> Result<Self, String> {
+        if let Some(Body::Keeper(text)) = &message.body {
+            let message = Box::new(read_keeper(text)?);
+            return Ok(Self::Keeper { from, message });
+        }
+        let message = PeerMessage::try_from(message).map_err(|error| error.to_string())?;
+        Ok(Self::Message { from, message })
+    }
 }
 
 /// Another host, as it was known when the list was made; that is at most a second ago.

@@ -32,7 +32,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use kerf_types::{Fence, Timestamp};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
-pub use fleet::{FleetRow, SavedRows, Unreadable};
+pub use fleet::{FleetRow, KEEPER_LIMIT, SavedRows, Unreadable, keeper_text, read_keeper};
 pub use history::HISTORY_KEPT;
 pub use jobs::{JobRow, JobRows, JobStore, Kept, Placed, StopCause, Stopping};
 pub use layout::{KeptLayout, UnreadPart, UnreadText};

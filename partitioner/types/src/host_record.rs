@@ -34,6 +34,8 @@ pub struct HostRecord {
     pub policy: CutPolicy,
     /// Whether it gives jobs its network.
     pub host_network: bool,
+    /// Whether it can keep jobs of others: it has a store with an epoch, and a kerfd that knows registers.
+    pub keeps_jobs: bool,
     /// Models of its GPUs.
     pub models: Vec<GpuModel>,
     /// Its GPUs, in order of their index.

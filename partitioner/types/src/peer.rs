@@ -11,6 +11,7 @@
 //!     Release ───────────────────────────►  Released
 //!            ◄───────── Ended ──────────── until released
 //! ```
+//! Where several hosts keep the job, the one that coordinates it speaks with its term, and a higher term replaces it.
 //! Every message names (job, attempt, member) and changes nothing when it comes twice, late or out of order.
 
 use std::fmt;
@@ -21,7 +22,7 @@ use crate::ask::Ask;
 use crate::gang::Gang;
 use crate::host_record::HostRecord;
 use crate::job::{JobSpec, Network};
-use crate::{Bytes, Fence, JobId, LeaseId, Moment};
+use crate::{Bytes, Fence, HostId, JobId, LeaseId, Moment};
 
 /// Which attempt at a job, counted from 1. A higher one closes all lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +40,36 @@ impl Attempt {
 }
 
 impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which of a job's keepers coordinates it: it grows with each that takes over, and a message of a lower one is of one
+/// that was replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Term(pub u32);
+
+impl Term {
+    /// Of a job that its submitting host keeps alone, and of owners, who follow.
+    pub const NONE: Self = Self(0);
+
+    /// The first of a job that several hosts keep.
+    pub const FIRST: Self = Self(1);
+
+    /// The one after.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Whether several hosts keep the job.
+    pub fn is_shared(self) -> bool {
+        self != Self::NONE
+    }
+}
+
+impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -134,6 +165,8 @@ pub const REASON_LIMIT: usize = 4_096;
 pub struct PeerMessage {
     /// What it is about.
     pub tag: Tag,
+    /// The term of the coordinator that speaks; [`Term::NONE`] in what owners answer.
+    pub term: Term,
     /// What it says.
     pub body: Body,
 }
@@ -151,6 +184,8 @@ pub enum Body {
         ttl: Duration,
         /// The port at which this member will be met, where it is the first of several.
         master_port: Option<u16>,
+        /// Hosts of which one speaks for the job when its coordinator is dead; empty where there is no other.
+        keepers: Vec<HostId>,
     },
     /// They are held.
     Reserved(Grant),
@@ -199,6 +234,8 @@ pub enum Body {
         /// What the owner's clock said in the message that this answers.
         sent: Moment,
     },
+    /// These keep the job from now on.
+    Keepers(Vec<HostId>),
     /// The submitting host has lost its memory of what it heard: say again how it is.
     Query,
     /// The container has ended.
@@ -221,6 +258,7 @@ impl Body {
             Self::Released => "released",
             Self::Alive { .. } => "alive",
             Self::Keep { .. } => "keep",
+            Self::Keepers(_) => "keepers",
             Self::Query => "query",
             Self::Ended(_) => "ended",
         }

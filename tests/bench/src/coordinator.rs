@@ -206,6 +206,7 @@ impl Coordinator {
                 self.counts.refused += u64::from(matches!(message.body, Body::Refused { .. }));
                 Input::Message { from, message }
             }
+            Event::Keeper { from, message } => Input::Keeper { from, message },
         };
         self.feed(input);
     }
@@ -228,7 +229,7 @@ impl Coordinator {
                 self.writer.add(batch, changes);
             }
             Output::Send { to, message } => {
-                let PeerMessage { tag, body } = &message;
+                let PeerMessage { tag, body, .. } = &message;
                 match body {
                     Body::Reserve { .. } => {
                         if let Some(asked) = self.jobs.get_mut(&tag.job) {
@@ -249,8 +250,12 @@ impl Coordinator {
                 self.peers.send(to, message);
             }
             Output::Report(report) if report.settled => drop(self.jobs.remove(&report.job)),
-            // It owns nothing, and nobody reads how its jobs are.
-            Output::Local { .. } | Output::Report(_) => {}
+            // It owns nothing, keeps its jobs alone, and nobody reads how they are.
+            Output::Local { .. }
+            | Output::Report(_)
+            | Output::ToKeeper { .. }
+            | Output::Handed { .. }
+            | Output::Took { .. } => {}
         }
         None
     }

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use kerf_types::gang::{GANG_LIMIT, Gang, GangHost};
 use kerf_types::peer::{
-    Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, REASON_LIMIT, SpecHash, Tag,
+    Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, REASON_LIMIT, SpecHash, Tag, Term,
 };
-use kerf_types::{Ask, Bytes, Fence, HostRecord, Moment, ParseError};
+use kerf_types::{Ask, Bytes, Fence, HostId, HostRecord, Moment, ParseError};
 
 use super::{At, ConvertError, Fault, each, number_error, parse, required, text};
 use crate::json::job;
 use crate::peer::v1;
 use crate::peer::v1::peer_message::Body as Wire;
+
+/// Most keepers that a message names: a register of seven in the middle of an exchange.
+const KEEPERS_MOST: usize = 14;
 
 impl From<&Tag> for v1::Tag {
     fn from(tag: &Tag) -> Self {
@@ -85,6 +88,7 @@ impl From<&PeerMessage> for v1::PeerMessage {
     fn from(message: &PeerMessage) -> Self {
         Self {
             tag: Some((&message.tag).into()),
+            term: message.term.0,
             body: Some(write_body(&message.body)),
         }
     }
@@ -97,6 +101,7 @@ fn write_body(body: &Body) -> Wire {
             ask,
             ttl,
             master_port,
+            keepers,
         } => Wire::Reserve(v1::Reserve {
             spec_hash: spec_hash.0.to_vec(),
             accelerator: ask.accelerator.as_ref().map(ToString::to_string),
@@ -105,6 +110,7 @@ fn write_body(body: &Body) -> Wire {
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             host_network: ask.host_network,
             master_port: master_port.map(Into::into),
+            keepers: keepers.iter().map(ToString::to_string).collect(),
         }),
         Body::Reserved(grant) => Wire::Reserved(grant.into()),
         Body::Refused { reason, record } => Wire::Refused(v1::Refused {
@@ -135,6 +141,9 @@ fn write_body(body: &Body) -> Wire {
         Body::Alive { sent } => Wire::Alive(v1::Clock { sent_ms: sent.0 }),
         Body::Keep { sent } => Wire::Keep(v1::Clock { sent_ms: sent.0 }),
         Body::Query => Wire::Query(v1::Empty {}),
+        Body::Keepers(hosts) => Wire::Keepers(v1::Keepers {
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+        }),
         Body::Ended(exit) => Wire::Ended(exit.into()),
     }
 }
@@ -145,6 +154,7 @@ impl TryFrom<v1::PeerMessage> for PeerMessage {
     fn try_from(message: v1::PeerMessage) -> Result<Self, ConvertError> {
         Ok(Self {
             tag: Tag::try_from(required("tag", message.tag)?).at("tag")?,
+            term: Term(message.term),
             body: read_body(required("body", message.body)?)?,
         })
     }
@@ -178,6 +188,11 @@ fn read_body(body: Wire) -> Result<Body, ConvertError> {
             sent: Moment(clock.sent_ms),
         },
         Wire::Query(v1::Empty {}) => Body::Query,
+        Wire::Keeper(_) => {
+            let why = "it is for another keeper of a job, and not about a member";
+            return Err(ConvertError::new("keeper", Fault::Conflict { why }));
+        }
+        Wire::Keepers(keepers) => Body::Keepers(read_keepers(&keepers.hosts).at("keepers")?),
         Wire::Ended(exit) => Body::Ended(Exit::try_from(exit).at("ended")?),
     })
 }
@@ -196,7 +211,17 @@ fn read_reserve(reserve: v1::Reserve) -> Result<Body, ConvertError> {
         },
         ttl: Duration::from_millis(reserve.ttl_ms),
         master_port: reserve.master_port.map(port).transpose()?,
+        keepers: read_keepers(&reserve.keepers)?,
     })
+}
+
+/// Hosts that keep a job: not more than a register can have.
+fn read_keepers(hosts: &[String]) -> Result<Vec<HostId>, ConvertError> {
+    if hosts.len() > KEEPERS_MOST {
+        return Err(number_error("hosts", hosts.len(), "at most 14 hosts"));
+    }
+    let read = |host: &String| parse::<HostId>("hosts", host);
+    hosts.iter().map(read).collect()
 }
 
 /// Reads a job's description and checks that it is the one that was promised.

@@ -47,6 +47,7 @@ impl From<&HostRecord> for v1::HostRecord {
             job_labels: record.job_labels.iter().map(label).collect(),
             price_milli_per_hour: record.price_milli_per_hour,
             host_network: record.host_network,
+            keeps_jobs: record.keeps_jobs,
         }
     }
 }
@@ -104,6 +105,7 @@ impl TryFrom<v1::HostRecord> for HostRecord {
             })?,
             price_milli_per_hour: record.price_milli_per_hour,
             host_network: record.host_network,
+            keeps_jobs: record.keeps_jobs,
         })
     }
 }

@@ -40,6 +40,22 @@ pub trait Faults {
     const NEVER_ASK: bool = false;
     /// An owner does not look for what runs after it began anew.
     const SKIP_FIND: bool = false;
+    /// Owners follow whoever speaks, whatever its term.
+    const IGNORE_TERM: bool = false;
+    /// A coordinator goes on although no majority of the keepers says that it still is one.
+    const SPEAK_WITHOUT_AUTHORITY: bool = false;
+    /// A successor counts as if the one before it had fallen silent at once.
+    const TRUST_SILENCE: bool = false;
+    /// Members on the coordinator's own host are never ended for silence, as where one host alone keeps a job.
+    const SPARE_OWN: bool = false;
+    /// A coordinator that begins anew does not ask whether it still is one.
+    const RESUME_UNASKED: bool = false;
+    /// A successor starts members of a decided attempt without having them confirmed.
+    const START_UNCONFIRMED: bool = false;
+    /// A keeper answers that it follows although it has accepted a later coordinator.
+    const HEED_ANYBODY: bool = false;
+    /// No keeper ever takes over.
+    const NEVER_TAKE_OVER: bool = false;
 }
 
 /// None.

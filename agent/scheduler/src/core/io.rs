@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState};
-use kerf_types::peer::{Attempt, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
+use kerf_types::peer::{Attempt, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag, Term};
 use kerf_types::{Gang, HostId, HostRecord, JobId, Moment};
 
-use super::saved::Change;
+use super::kept::KeeperMessage;
+use super::saved::{Change, JobRow};
 use crate::explain::Explanation;
 use crate::fleet::Liveness;
 
@@ -41,6 +42,13 @@ pub enum Input {
         from: HostId,
         /// What.
         message: PeerMessage,
+    },
+    /// A peer says something about a job that both keep. As with `Message`.
+    Keeper {
+        /// Who.
+        from: HostId,
+        /// What.
+        message: Box<KeeperMessage>,
     },
     /// The local host has done, or not done, what it was asked.
     Local {
@@ -128,10 +136,17 @@ pub enum LocalCommand {
         spec: Arc<JobSpec>,
         /// Whose it is.
         by: By,
-        /// The host that it was submitted to.
+        /// The host that coordinates it.
         coordinator: HostId,
         /// Where all members are, if that is known.
         gang: Option<Arc<Gang>>,
+        /// The host that answers for whose it is: where it was submitted, if that is known here, else who coordinates it.
+        home: HostId,
+        /// In which term.
+        term: Term,
+        /// Those that may take over: they are kept with the container, so that a host that has lost its store knows to
+        /// whom to speak of it.
+        keepers: Vec<HostId>,
         /// When the container must begin to end unless a `Guard` says so. A moment and not a span: a command waits
         /// for the disk and for those before it, and the submitting host does not wait for that.
         guard: Option<Moment>,
@@ -173,12 +188,33 @@ pub enum Output {
         /// What.
         message: PeerMessage,
     },
+    /// Send to a peer that keeps the same job. As with `Send`.
+    ToKeeper {
+        /// To whom.
+        to: HostId,
+        /// What.
+        message: Box<KeeperMessage>,
+    },
     /// Do something on this host.
     Local {
         /// For whom.
         tag: Tag,
         /// What.
         command: LocalCommand,
+    },
+    /// This host coordinates a job from now on that another one did before.
+    Took {
+        /// The job as its keepers know it.
+        row: Box<JobRow>,
+        /// The host that it was submitted to.
+        home: HostId,
+    },
+    /// Another host coordinates the job now.
+    Handed {
+        /// The job.
+        job: JobId,
+        /// Who.
+        to: HostId,
     },
     /// A job that was submitted here is in another state, or in the same for another reason.
     Report(Report),

@@ -10,7 +10,7 @@ use kerf_types::peer::{By, Exit, Grant, SpecHash, Tag};
 use kerf_types::{HostId, Moment};
 
 use super::io::Report;
-use super::saved::{Closing, JobRow, SavedMember};
+use super::saved::{Closing, JobRow, SavedMember, SavedPhase};
 use crate::explain::Explanation;
 use crate::place::SaidNo;
 
@@ -47,6 +47,10 @@ pub(super) struct Job {
     pub reported: Option<Report>,
     /// Whether a member of this attempt was seen to run, or to have ended. A slot that is closed tells no more.
     pub ran: bool,
+    /// Whether it was taken over in the middle of a decided attempt: members may have been started.
+    pub inherited: bool,
+    /// Whether nothing is left of it here.
+    pub gone: bool,
 }
 
 /// How far the attempt is. See the diagram of the parent module.
@@ -142,6 +146,8 @@ impl Job {
             explanation: None,
             reported: None,
             ran: false,
+            inherited: false,
+            gone: false,
         }
     }
 
@@ -172,6 +178,19 @@ impl Job {
             },
         };
         self.slots.iter().map(saved).collect()
+    }
+
+    /// The row as it is saved.
+    pub fn saved_row(&self) -> JobRow {
+        let mut row = self.row.clone();
+        row.members = self.saved_members();
+        row.phase = match &self.phase {
+            Phase::Open => SavedPhase::Open,
+            Phase::Reserving | Phase::Deciding | Phase::Confirming => SavedPhase::Reserving,
+            Phase::Going => SavedPhase::Going,
+            Phase::Closing(closing) => SavedPhase::Closing(closing.clone()),
+        };
+        row
     }
 
     pub fn all(&self, is: impl Fn(&SlotState) -> bool) -> bool {

@@ -26,6 +26,8 @@ mod coordinator;
 mod faults;
 mod io;
 mod job;
+mod keeper;
+mod kept;
 mod outbox;
 mod owner;
 mod register;
@@ -40,16 +42,19 @@ use kerf_types::{HostId, HostRecord, JobId, Moment};
 
 pub use faults::{Faults, NoFaults};
 pub use io::{Input, LocalCommand, LocalEvent, Output, Report};
+pub use keeper::Waiting;
+pub use kept::{KeeperMessage, Kept};
 pub use register::{Decision, LocalRegister, Proposed, Settled};
 pub use saved::{
-    Change, Closing, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, Saved, SavedMember,
-    SavedPhase,
+    Change, Closing, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, RegisterRow, Saved,
+    SavedMember, SavedPhase,
 };
 pub use settings::Settings;
 
 use crate::fleet::Fleet;
 use crate::rng::Rng;
 use job::{Job, Submitted};
+use keeper::Keeper;
 use outbox::{Held, Outbox};
 use owner::Owner;
 
@@ -61,6 +66,7 @@ pub struct Core<F: Faults = NoFaults> {
     fleet: Fleet,
     rng: Rng,
     register: LocalRegister,
+    keeper: Keeper,
     jobs: BTreeMap<JobId, Job>,
     owner: Owner,
     outbox: Outbox<F>,
@@ -80,6 +86,7 @@ impl<F: Faults> Core<F> {
             fleet: Fleet::default(),
             rng: Rng::new(seed),
             register: LocalRegister::new(saved.decisions),
+            keeper: Keeper::recover(id, &settings, seed, saved.registers, now),
             jobs: BTreeMap::new(),
             owner: Owner::recover(saved.members, saved.memories, now),
             outbox: Outbox::new(id),
@@ -87,7 +94,11 @@ impl<F: Faults> Core<F> {
             recovering: true,
         };
         for (_, row) in saved.jobs {
-            core.take_up(now, row);
+            if row.term.is_shared() {
+                core.ask_whether_it_coordinates(now, row);
+            } else {
+                core.take_up(now, row);
+            }
         }
         core
     }
@@ -97,7 +108,8 @@ impl<F: Faults> Core<F> {
         if std::mem::take(&mut self.recovering) {
             self.owner_after_recovery();
         }
-        let heard = !matches!(input, Input::Message { .. }) || !self.outbox.is_full();
+        let is_said = matches!(input, Input::Message { .. } | Input::Keeper { .. });
+        let heard = !is_said || !self.outbox.is_full();
         // Where one write follows the other something always waits, and time must not stand still for it. A store that
         // fails has no word, and nothing lines up behind it.
         let has_stored = matches!(input, Input::Persisted { .. });
@@ -116,6 +128,10 @@ impl<F: Faults> Core<F> {
                 Held::Out(output) => out.push(output),
                 Held::ToSelf(message) => self.hear(now, self.id, message),
                 Held::Settled(settled) => self.settled(now, settled),
+                Held::RegisterDurable(batch) => {
+                    self.step_registers(now, kerf_register::Input::Persisted { batch });
+                }
+                Held::Answered(answer) => self.answered(now, *answer),
             }
         }
     }
@@ -132,8 +148,11 @@ impl<F: Faults> Core<F> {
         let settings = self.settings;
         let jobs = self.jobs.values();
         let jobs = jobs.filter_map(|job| self.job_wakeup(job));
-        let members = self.owner.wakeup(self.id, &settings);
-        jobs.chain(members).min()
+        let members = self.owner.wakeup::<F>(self.id, &settings);
+        let keeper = self
+            .keeper
+            .wakeup(|job, watched| self.takes_over_at(job, watched));
+        jobs.chain(members).chain(keeper).min()
     }
 
     /// The hosts as this one sees them.
@@ -175,6 +194,7 @@ impl<F: Faults> Core<F> {
             Input::Cancel { job } => self.cancel(now, job),
             Input::Persisted { batch } => self.outbox.persisted(batch),
             Input::Message { from, message } => self.hear(now, from, message),
+            Input::Keeper { from, message } => self.on_keeper(now, from, *message),
             Input::Local { tag, event } => self.local_event(now, tag, event),
             Input::Record(record) => self.learn(now, record),
             Input::StillFresh(host) => self.fleet.still_fresh(host, now),
@@ -184,19 +204,26 @@ impl<F: Faults> Core<F> {
                     self.peer_changed(now, host, liveness);
                 }
             }
-            Input::Forget(host) => self.fleet.forget(host),
+            Input::Forget(host) => {
+                self.fleet.forget(host);
+                self.step_registers(now, kerf_register::Input::Forgotten(host));
+            }
             Input::Wake => {}
         }
     }
 
     fn hear(&mut self, now: Moment, from: HostId, message: PeerMessage) {
-        let PeerMessage { tag, body } = message;
+        let PeerMessage { tag, term, body } = message;
+        if is_order(&body) && !self.follows(now, from, tag, term) {
+            return self.not_followed(from, tag, &body);
+        }
         match body {
             Body::Reserve {
                 spec_hash,
                 ask,
                 ttl,
                 master_port,
+                keepers,
             } => self.on_reserve(
                 now,
                 from,
@@ -206,6 +233,8 @@ impl<F: Faults> Core<F> {
                     ask,
                     ttl,
                     master_port,
+                    term,
+                    keepers,
                 },
             ),
             Body::Confirm(grant) => self.on_confirm(now, from, tag, grant),
@@ -224,6 +253,7 @@ impl<F: Faults> Core<F> {
             }
             Body::Release => self.on_release(now, from, tag),
             Body::Keep { sent } => self.on_keep(now, from, tag, sent),
+            Body::Keepers(keepers) => self.on_keepers(from, tag, keepers),
             Body::Query => self.on_query(from, tag),
             answer => self.on_answer(now, from, tag, answer),
         }
@@ -232,6 +262,7 @@ impl<F: Faults> Core<F> {
     fn tick(&mut self, now: Moment) {
         self.owner_tick(now);
         self.jobs_tick(now);
+        self.keeper_tick(now);
     }
 
     fn learn(&mut self, now: Moment, record: Arc<HostRecord>) {
@@ -239,4 +270,18 @@ impl<F: Faults> Core<F> {
             self.fleet_changed(now);
         }
     }
+}
+
+/// Whether this is said by a coordinator to an owner.
+fn is_order(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Reserve { .. }
+            | Body::Confirm(_)
+            | Body::Start { .. }
+            | Body::Release
+            | Body::Keep { .. }
+            | Body::Keepers(_)
+            | Body::Query
+    )
 }

@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 
-use kerf_types::peer::{Body, PeerMessage, Tag};
+use kerf_register::Answer;
+use kerf_types::peer::{Body, PeerMessage, Tag, Term};
 use kerf_types::{HostId, JobId};
 
 use super::faults::Faults;
 use super::io::{LocalCommand, Output, Report};
+use super::kept::Kept;
 use super::register::Settled;
 use super::saved::Change;
 
@@ -26,6 +28,10 @@ pub(crate) enum Held {
     ToSelf(PeerMessage),
     /// The answer of a register.
     Settled(Settled),
+    /// What the registers wrote in this batch of theirs is durable.
+    RegisterDurable(u64),
+    /// The answer of a register that several hosts hold.
+    Answered(Box<Answer<JobId, Kept>>),
 }
 
 #[derive(Debug)]
@@ -58,8 +64,14 @@ impl<F: Faults> Outbox<F> {
         self.changes.push(change);
     }
 
+    /// Says something as an owner, or of a job that this host keeps alone.
     pub(crate) fn send(&mut self, to: HostId, tag: Tag, body: Body) {
-        let message = PeerMessage { tag, body };
+        self.send_as(to, tag, Term::NONE, body);
+    }
+
+    /// Says something as the coordinator of a term.
+    pub(crate) fn send_as(&mut self, to: HostId, tag: Tag, term: Term, body: Body) {
+        let message = PeerMessage { tag, term, body };
         let held = if to == self.local {
             Held::ToSelf(message)
         } else {
@@ -74,6 +86,10 @@ impl<F: Faults> Outbox<F> {
 
     pub(crate) fn report(&mut self, report: Report) {
         self.fresh.push(Held::Out(Output::Report(report)));
+    }
+
+    pub(crate) fn hold(&mut self, held: Held) {
+        self.fresh.push(held);
     }
 
     pub(crate) fn settle(&mut self, settled: Settled) {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState, OnPartition};
-use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag};
+use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag, Term};
 use kerf_types::{Gang, HostId, JobId, Moment};
 
+use super::kept::Kept;
 use super::register::Decision;
 
 /// Everything that was saved.
@@ -22,7 +23,12 @@ pub struct Saved {
     pub members: BTreeMap<Tag, MemberRow>,
     /// What this host knows of attempts.
     pub memories: BTreeMap<JobId, Memory>,
+    /// Its replicas of the registers of jobs that several hosts keep.
+    pub registers: BTreeMap<JobId, RegisterRow>,
 }
+
+/// A replica of a job's register.
+pub type RegisterRow = kerf_register::Row<Kept>;
 
 /// One change to what is saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +47,12 @@ pub enum Change {
     PutMemory(JobId, Memory),
     /// They are forgotten.
     DropMemory(JobId),
+    /// A replica of a job's register is so.
+    PutRegister(JobId, Box<RegisterRow>),
+    /// It is forgotten.
+    DropRegister(JobId),
+    /// Another host coordinates the job now: what this one knew of it as coordinator goes.
+    LeaveJob(JobId),
 }
 
 /// A job that was submitted here.
@@ -69,6 +81,8 @@ pub struct JobRow {
     pub refused_starts: u32,
     /// Whether its end was asked for.
     pub cancelled: bool,
+    /// The term in which this host coordinates it; [`Term::NONE`] where it alone keeps it.
+    pub term: Term,
 }
 
 /// How far an attempt is. Between `Reserving` and `Going` the register says whether it is decided.
@@ -131,8 +145,10 @@ pub struct SavedMember {
 pub struct MemberRow {
     /// Which.
     pub tag: Tag,
-    /// Who submitted the job.
+    /// Who coordinates the job.
     pub coordinator: HostId,
+    /// In which term.
+    pub term: Term,
     /// Hash of its description.
     pub spec_hash: SpecHash,
     /// Its lease.
@@ -169,8 +185,13 @@ pub enum MemberPhase {
 /// What a host knows of the attempts at a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// The host whose job it is: another one that names the same id speaks of another job.
+    /// The host whose job it is: another one that names the same id speaks of another job, unless it is a keeper and
+    /// has taken over.
     pub coordinator: HostId,
+    /// In which term.
+    pub term: Term,
+    /// Those that may take over.
+    pub keepers: Vec<HostId>,
     /// The highest that it has heard of: lower ones are over.
     pub highest: Attempt,
     /// Members of that attempt that are over here.
@@ -202,6 +223,15 @@ impl Saved {
             }
             Change::DropMemory(job) => {
                 self.memories.remove(job);
+            }
+            Change::PutRegister(job, row) => {
+                self.registers.insert(*job, RegisterRow::clone(row));
+            }
+            Change::DropRegister(job) => {
+                self.registers.remove(job);
+            }
+            Change::LeaveJob(job) => {
+                self.jobs.remove(job);
             }
         }
     }

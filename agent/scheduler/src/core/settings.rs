@@ -23,6 +23,19 @@ pub struct Settings {
     pub alone: bool,
     /// Ports at which first members of jobs that are submitted here are met.
     pub master_ports: PortRange,
+    /// The epoch of this host's store, which is another one whenever it was lost. 0 where it has none: then no job is
+    /// kept by several hosts, since nobody could tell what this one has forgotten.
+    pub store_epoch: u64,
+    /// How long a coordinator may speak for a job after a majority of its keepers was last asked and has said that it
+    /// still is the one. A successor waits as long before it believes that the one before it is silent.
+    pub authority: Duration,
+    /// Time between two such askings.
+    pub lead_every: Duration,
+    /// How long a coordinator that membership does not see, and that says nothing, is waited for before a keeper takes
+    /// over; three times as long where membership sees it.
+    pub take_over_after: Duration,
+    /// How long a keeper may be away before another host is taken for it.
+    pub exchange_after: Duration,
     /// How long owners may take to reserve; a slice is cut meanwhile.
     pub reserve_wait: Duration,
     /// Time between two sendings of a question that has no answer.
@@ -51,6 +64,11 @@ impl Default for Settings {
             close_by_time: true,
             alone: false,
             master_ports: PortRange::USUAL,
+            store_epoch: 0,
+            authority: Duration::from_secs(10),
+            lead_every: Duration::from_secs(2),
+            take_over_after: Duration::from_secs(10),
+            exchange_after: Duration::from_secs(60),
             reserve_wait: Duration::from_secs(8),
             resend: Duration::from_millis(500),
             release_wait: Duration::from_secs(1),
@@ -90,3 +108,6 @@ pub const START_TRIES: u32 = 3;
 
 /// Placements in one step; the rest waits for the next, so that no input waits long.
 pub const PLANS_PER_STEP: usize = 32;
+
+/// Hosts that keep a job, where there are as many.
+pub const KEEPERS: usize = 3;

@@ -122,6 +122,7 @@ pub fn record(number: u8, gpus: u32) -> HostRecord {
             mode_change_when_idle: true,
         },
         host_network: true,
+        keeps_jobs: true,
         models: vec![h100()],
         gpus: (0..gpus).map(gpu).collect(),
         cpu_milli: Amount {

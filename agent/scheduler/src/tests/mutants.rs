@@ -1,6 +1,7 @@
 //! A core that breaks one rule is caught by the same runs that find nothing wrong with the real one.
 
-use super::random::run;
+use super::kept::{self, Cut, Place};
+use super::random::{run, run_kept};
 use super::sweep::die_at;
 use super::world::Network;
 use crate::core::Faults;
@@ -37,6 +38,14 @@ mutant!(Holding, NEVER_EXPIRE);
 mutant!(Twice, START_AGAIN);
 mutant!(Unclosed, SKIP_CLOSE);
 mutant!(Forgetful, IGNORE_HIGHEST_ATTEMPT);
+mutant!(Following, IGNORE_TERM);
+mutant!(Usurping, SPEAK_WITHOUT_AUTHORITY);
+mutant!(Trusting, TRUST_SILENCE);
+mutant!(Sparing, SPARE_OWN);
+mutant!(Resuming, RESUME_UNASKED);
+mutant!(Starting, START_UNCONFIRMED);
+mutant!(Heeding, HEED_ANYBODY);
+mutant!(Idle, NEVER_TAKE_OVER);
 
 #[test]
 fn sending_before_it_is_durable_is_caught() {
@@ -70,4 +79,57 @@ fn reservations_without_end_are_caught() {
         died.err().into_iter().collect()
     };
     caught(run, "I5");
+}
+
+/// The first cut that shows what begins with `like`.
+fn caught_cut<F: Faults>(cut: Cut, place: Place, like: &str) {
+    caught(|seed| kept::cut_off::<F>(seed, cut, place), like);
+}
+
+#[test]
+fn following_a_coordinator_that_was_replaced_is_caught() {
+    caught_cut::<Following>(Cut::Short, Place::Elsewhere, "ended");
+}
+
+#[test]
+fn speaking_without_authority_is_caught() {
+    caught_cut::<Usurping>(Cut::Whole, Place::Here, "I4");
+}
+
+#[test]
+fn sparing_members_on_ones_own_host_is_caught() {
+    caught_cut::<Sparing>(Cut::Whole, Place::Here, "I4");
+}
+
+#[test]
+fn trusting_that_the_one_before_is_silent_is_caught() {
+    caught_cut::<Trusting>(Cut::Late, Place::Here, "I4");
+}
+
+#[test]
+fn heeding_one_that_was_replaced_is_caught() {
+    caught_cut::<Heeding>(Cut::Half, Place::Here, "I4");
+}
+
+#[test]
+fn going_on_after_a_restart_without_asking_is_caught() {
+    caught(run_kept::<Resuming>, "I");
+}
+
+#[test]
+fn starting_before_all_have_confirmed_to_the_successor_is_caught() {
+    let run = |seed: u64| {
+        let died = kept::die_at::<Starting>(seed + 1, Network::GOOD);
+        died.err().into_iter().collect()
+    };
+    caught(run, "I3");
+}
+
+#[test]
+fn never_taking_over_is_caught() {
+    let run = |seed: u64| {
+        let died = kept::die_at::<Idle>(seed + 1, Network::GOOD);
+        died.err().into_iter().collect()
+    };
+    caught(run, "I9");
 }

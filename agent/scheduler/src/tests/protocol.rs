@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::{JobState, OnPartition};
-use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, Tag};
+use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, Tag, Term};
 use kerf_types::{Fence, HostId, LeaseId, Moment};
 
 use super::fixture::{BY, hash, host_id, job_id, record, shared, spec};
@@ -99,7 +99,11 @@ pub fn grant(number: u8) -> Grant {
 pub fn from(host: HostId, tag: Tag, body: Body) -> Input {
     Input::Message {
         from: host,
-        message: PeerMessage { tag, body },
+        message: PeerMessage {
+            tag,
+            term: Term::NONE,
+            body,
+        },
     }
 }
 
@@ -113,6 +117,7 @@ pub fn reserve() -> Body {
         ask: MemberAsk::of(&spec("1g.10gb", 1)),
         ttl: Duration::from_secs(10),
         master_port: None,
+        keepers: Vec::new(),
     }
 }
 

@@ -18,9 +18,30 @@ pub fn run<F: Faults>(seed: u64) -> Vec<String> {
 
 /// One run on hosts with so many slices each, with so many rounds of a job and some trouble.
 fn run_on<F: Faults>(seed: u64, slices: &[usize], rounds: u64) -> Vec<String> {
-    let mut world: World<F> = World::new(seed, slices);
+    go_wrong(World::<F>::new(seed, slices), seed, rounds, false)
+}
+
+/// The same where three hosts keep each job, and one host loses its store.
+pub fn run_kept<F: Faults>(seed: u64) -> Vec<String> {
+    let world = World::<F>::with_keepers(seed, &[2, 1, 3, 1]);
+    go_wrong(world, seed, 12, true)
+}
+
+fn go_wrong<F: Faults>(
+    mut world: World<F>,
+    seed: u64,
+    rounds: u64,
+    loses_store: bool,
+) -> Vec<String> {
     world.run_for(Duration::from_secs(2));
     world.network = Network::BAD;
+    if loses_store && seed.is_multiple_of(3) {
+        let host = any_host(&mut world);
+        let wait = Duration::from_millis(world.rng.below(40_000));
+        world.at(wait, Event::StoreLoss(host));
+        let away = Duration::from_millis(world.rng.below(5_000));
+        world.at(wait + away, Event::Return(host));
+    }
     let mut jobs = Vec::new();
     for round in 0..rounds {
         submit_one(&mut world, seed, round, &mut jobs);
@@ -123,11 +144,17 @@ fn unfinished<F: Faults>(world: &World<F>, jobs: &[JobId]) -> Vec<String> {
         ));
     }
     for job in jobs {
-        let durable = world
-            .nodes
-            .iter()
-            .any(|node| node.saved.jobs.contains_key(job));
-        if durable && !world.ended.contains_key(job) {
+        let durable = world.nodes.iter().any(|node| {
+            node.saved.jobs.contains_key(job) || node.saved.registers.contains_key(job)
+        });
+        let ended = world.ended.contains_key(job);
+        if durable && ended {
+            found.push(format!("I5: job {job} has ended and is not forgotten"));
+        }
+        if world.checker.is_chosen(*job) && !ended {
+            found.push(format!("I9: job {job} was taken by a majority and is lost"));
+        }
+        if durable && !ended {
             let report = world.reports.get(job);
             found.push(format!("I9, I13: job {job} has not ended: {report:?}"));
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kerf_scheduler::Saved;
 use kerf_scheduler::core::{Decision, Input, MemberPhase, Memory, SavedPhase};
 use kerf_types::job::{JobSpec, JobState};
-use kerf_types::peer::{Attempt, Exit, Grant, Tag};
+use kerf_types::peer::{Attempt, Exit, Grant, Tag, Term};
 use kerf_types::{Fence, HostId, JobId, LeaseId, Moment, Timestamp};
 
 use super::{Unended, adopt};
@@ -66,6 +66,8 @@ fn run(number: u8, state: RunState, coordinator: Option<HostId>) -> RunRow {
             member: 0,
         },
         coordinator,
+        term: Term::NONE,
+        keepers: Vec::new(),
         submitter: SUBMITTER,
         spec: kerf_api::json::job::canonical_json(&spec()),
         container: "kerf-1".to_owned(),
@@ -176,6 +178,8 @@ fn what_the_core_knows_is_left_as_it_is() {
     // A row that goes on although the core has heard its end is looked at, so that the end is heard again.
     let memory = Memory {
         coordinator: PEER,
+        term: Term::NONE,
+        keepers: Vec::new(),
         highest: Attempt(3),
         closed: BTreeSet::from([0]),
     };

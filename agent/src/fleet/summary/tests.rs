@@ -93,6 +93,7 @@ pub(crate) fn record(number: u8, name: &str) -> HostRecord {
             mode_change_when_idle: true,
         },
         host_network: true,
+        keeps_jobs: true,
         models: vec![
             model("NVIDIA H100 80GB HBM3", vec![profile()]),
             model("NVIDIA L4", Vec::new()),

@@ -17,6 +17,14 @@ pub struct UserIds {
     pub gid: u32,
 }
 
+impl UserIds {
+    /// The user of whom nothing is known.
+    pub const NOBODY: Self = Self {
+        uid: 65_534,
+        gid: 65_534,
+    };
+}
+
 /// Who submitted a job, as the kernel and the host's configuration said then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Submitter {

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kerf_scheduler::Settings;
+use kerf_types::Moment;
 use kerf_types::job::{JobSpec, OnPartition};
-use kerf_types::{HostId, Moment};
+
+use crate::store::RunRow;
 
 /// What the fence leaves to kerfd beyond the job's own grace. A living kerfd ends the container by then, with both
 /// signals; and what is left of [`Settings::stop_margin`] is for the kill and for clocks of different rate.
@@ -29,9 +31,10 @@ pub struct Post {
 
 impl Post {
     /// Whether a member has to be guarded at all: one that a partition may cut off from its submitting host, and that
-    /// is to stop then. `coordinator` is that host, where it is another one.
-    pub fn is_needed(coordinator: Option<HostId>, spec: &JobSpec) -> bool {
-        coordinator.is_some() && spec.on_partition == OnPartition::Stop
+    /// is to stop then. One of a job that several hosts keep is one also on the host that coordinates it.
+    pub fn is_needed(row: &RunRow, spec: &JobSpec) -> bool {
+        let is_cut_off = row.coordinator.is_some() || row.term.is_shared();
+        is_cut_off && spec.on_partition == OnPartition::Stop
     }
 
     /// When a fence kills whose member is to begin to end at `until`.

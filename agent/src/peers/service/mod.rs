@@ -20,7 +20,6 @@ use kerf_api::peer::v1;
 use kerf_api::peer::v1::enrolment_server::EnrolmentServer;
 use kerf_api::peer::v1::peer_server::{Peer as Rpc, PeerServer};
 use kerf_types::HostId;
-use kerf_types::peer::PeerMessage;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
@@ -173,8 +172,8 @@ impl Service {
         let counts = &self.shared.metrics.peer_messages;
         let mut taken = 0;
         for message in messages {
-            let message = match PeerMessage::try_from(message) {
-                Ok(message) => message,
+            let event = match Event::said(from, message) {
+                Ok(event) => event,
                 Err(error) => {
                     // It would be no better if it came again, and must not hold up those behind it.
                     tracing::warn!(peer.id = %from, %error, "message of a peer not understood");
@@ -183,7 +182,7 @@ impl Service {
                     continue;
                 }
             };
-            match self.shared.sink.try_send(Event::Message { from, message }) {
+            match self.shared.sink.try_send(event) {
                 Ok(()) => counts.inc(["in", "taken"]),
                 Err(TrySendError::Full(_)) => {
                     counts.inc(["in", "busy"]);

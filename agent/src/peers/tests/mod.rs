@@ -20,7 +20,7 @@ use kerf_api::peer::v1;
 use kerf_membership::{ClusterId, Incarnation, State};
 use kerf_telemetry::SelfMetrics;
 use kerf_types::host_record::{Admission, Amount, CutPolicy, HostRecord, RecordVersion};
-use kerf_types::peer::{Attempt, Body, PeerMessage, Tag};
+use kerf_types::peer::{Attempt, Body, PeerMessage, Tag, Term};
 use kerf_types::{HostId, JobId};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -105,6 +105,7 @@ impl Host {
                 mode_change_when_idle: true,
             },
             host_network: true,
+            keeps_jobs: true,
             models: Vec::new(),
             gpus: Vec::new(),
             cpu_milli: whole(8_000),
@@ -202,6 +203,7 @@ fn tag(member: u32) -> Tag {
 fn message(member: u32) -> PeerMessage {
     PeerMessage {
         tag: tag(member),
+        term: Term::NONE,
         body: Body::Query,
     }
 }

@@ -2,18 +2,22 @@
 
 mod job;
 mod member;
+mod message;
 mod parts;
+mod register;
 
 use std::collections::BTreeSet;
 
 use kerf_scheduler::Saved;
-use kerf_scheduler::core::{Decision, JobRow, MemberRow, Memory};
+use kerf_scheduler::core::{Decision, JobRow, MemberRow, Memory, RegisterRow};
 use kerf_types::JobId;
-use kerf_types::peer::{Attempt, Tag};
+use kerf_types::peer::{Attempt, Tag, Term};
 use serde::{Deserialize, Serialize};
 
 use job::{DecisionDocument, JobDocument};
 use member::MemberDocument;
+pub use message::{KEEPER_LIMIT, keeper_text, read_keeper};
+use register::RegisterDocument;
 
 /// Version of the documents. A later version of kerf reads this one.
 const VERSION: u32 = 1;
@@ -25,10 +29,17 @@ pub(super) enum Kind {
     Decision,
     Member,
     Memory,
+    Register,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Job, Self::Decision, Self::Member, Self::Memory];
+    const ALL: [Self; 5] = [
+        Self::Job,
+        Self::Decision,
+        Self::Member,
+        Self::Memory,
+        Self::Register,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,6 +47,7 @@ impl Kind {
             Self::Decision => "decision",
             Self::Member => "member",
             Self::Memory => "memory",
+            Self::Register => "register",
         }
     }
 }
@@ -47,6 +59,7 @@ pub(super) enum Stored {
     Decision(JobId, Decision),
     Member(Box<MemberRow>),
     Memory(JobId, Memory),
+    Register(JobId, Box<RegisterRow>),
 }
 
 impl Stored {
@@ -56,13 +69,16 @@ impl Stored {
             Self::Decision(..) => Kind::Decision,
             Self::Member(_) => Kind::Member,
             Self::Memory(..) => Kind::Memory,
+            Self::Register(..) => Kind::Register,
         }
     }
 
     pub fn key(&self) -> String {
         match self {
             Self::Job(row) => row.job.to_string(),
-            Self::Decision(job, _) | Self::Memory(job, _) => job.to_string(),
+            Self::Decision(job, _) | Self::Memory(job, _) | Self::Register(job, _) => {
+                job.to_string()
+            }
             Self::Member(row) => tag_key(row.tag),
         }
     }
@@ -75,9 +91,12 @@ impl Stored {
             Self::Member(row) => to_text(MemberDocument::from(&**row)),
             Self::Memory(_, memory) => to_text(MemoryDocument {
                 coordinator: memory.coordinator.to_string(),
+                term: memory.term.0,
+                keepers: memory.keepers.iter().map(ToString::to_string).collect(),
                 highest: memory.highest.0,
                 closed: memory.closed.clone(),
             }),
+            Self::Register(_, row) => to_text(RegisterDocument::from(&**row)),
         };
         text.unwrap_or_default()
     }
@@ -88,6 +107,7 @@ impl Stored {
             Self::Decision(job, decision) => drop(saved.decisions.insert(job, decision)),
             Self::Member(row) => drop(saved.members.insert(row.tag, *row)),
             Self::Memory(job, memory) => drop(saved.memories.insert(job, memory)),
+            Self::Register(job, row) => drop(saved.registers.insert(job, *row)),
         }
     }
 }
@@ -131,10 +151,21 @@ pub(super) fn read(kind: &str, key: &str, text: &str) -> Result<Stored, String> 
                     .coordinator
                     .parse()
                     .map_err(|error: kerf_types::ParseError| error.to_string())?,
+                term: Term(document.term),
+                keepers: document
+                    .keepers
+                    .iter()
+                    .map(|host| parts::parse(host))
+                    .collect::<Result<_, _>>()?,
                 highest: Attempt(document.highest),
                 closed: document.closed,
             };
             Ok(Stored::Memory(job()?, memory))
+        }
+        Kind::Register => {
+            let document: RegisterDocument = from_text(text)?;
+            let job = job()?;
+            Ok(Stored::Register(job, Box::new(document.read(job)?)))
         }
     }
 }
@@ -162,6 +193,10 @@ fn from_text<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
 #[derive(Serialize, Deserialize)]
 struct MemoryDocument {
     coordinator: String,
+    #[serde(default)]
+    term: u32,
+    #[serde(default)]
+    keepers: Vec<String>,
     highest: u32,
     closed: BTreeSet<u32>,
 }

@@ -13,6 +13,7 @@ use rusqlite::{Connection, Row};
 
 use super::jobs::{self, JobRow, JobStore};
 use super::{Doing, StoreError};
+pub use document::{KEEPER_LIMIT, keeper_text, read_keeper};
 use document::{Kind, Stored};
 
 /// What was saved, and what of it cannot be read.
@@ -38,7 +39,7 @@ impl SavedRows {
 /// A row as it stands in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FleetRow {
-    /// What it is: a job, its register, a member, or what is known of attempts.
+    /// What it is: a job, its register or a replica of it, a member, or what is known of attempts.
     pub kind: String,
     /// Its key among those of its kind.
     pub key: String,
@@ -54,7 +55,12 @@ impl FleetRow {
             Change::PutDecision(job, decision) => Stored::Decision(*job, *decision),
             Change::PutMember(row) => Stored::Member(row.clone()),
             Change::PutMemory(job, memory) => Stored::Memory(*job, memory.clone()),
-            Change::EndJob(..) | Change::DropMember(_) | Change::DropMemory(_) => return None,
+            Change::PutRegister(job, row) => Stored::Register(*job, row.clone()),
+            Change::EndJob(..)
+            | Change::LeaveJob(_)
+            | Change::DropMember(_)
+            | Change::DropMemory(_)
+            | Change::DropRegister(_) => return None,
         };
         Some(Self {
             kind: stored.kind().as_str().to_owned(),
@@ -67,7 +73,7 @@ impl FleetRow {
 /// A row that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What it is: a job, its register, a member, or what is known of attempts.
+    /// What it is: a job, its register or a replica of it, a member, or what is known of attempts.
     pub kind: String,
     /// Its key: the job's id, and for a member what follows it.
     pub key: String,
@@ -139,9 +145,12 @@ fn make(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         }
         Change::DropMember(tag) => drop_row(Kind::Member, document::tag_key(*tag)),
         Change::DropMemory(job) => drop_row(Kind::Memory, job.to_string()),
+        Change::DropRegister(job) => drop_row(Kind::Register, job.to_string()),
+        Change::LeaveJob(job) => drop_row(Kind::Job, job.to_string()),
         Change::PutJob(_)
         | Change::PutDecision(..)
         | Change::PutMember(_)
-        | Change::PutMemory(..) => Ok(()),
+        | Change::PutMemory(..)
+        | Change::PutRegister(..) => Ok(()),
     }
 }

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_register::{Accepted, Ballot, Body, Config, Forced, Message, Replica, State, Step};
 use kerf_scheduler::Saved;
 use kerf_scheduler::core::{
-    Change, Closing, Decision, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, SavedMember,
-    SavedPhase,
+    Change, Closing, Decision, JobRow, KeeperMessage, Kept, MemberPhase, MemberRow, Memory, Next,
+    Outcome, RegisterRow, SavedMember, SavedPhase,
 };
 use kerf_types::job::{JobSpec, JobState, OnPartition};
-use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag};
+use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag, Term};
 use kerf_types::{Fence, Gang, GangHost, HostId, JobId, LeaseId, Moment, Timestamp};
 
-use crate::store::{JobStore, Store};
+use crate::store::{JobStore, Store, keeper_text, read_keeper};
 
 fn store() -> (tempfile::TempDir, JobStore) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -77,6 +78,7 @@ fn job(number: u8, phase: SavedPhase) -> Change {
         restarts: 3,
         refused_starts: 2,
         cancelled: true,
+        term: Term(3),
     }))
 }
 
@@ -88,6 +90,7 @@ fn member(number: u8, phase: MemberPhase, on_partition: OnPartition) -> Change {
             member: 11,
         },
         coordinator: HostId::from_bits(5),
+        term: Term(4),
         spec_hash: SpecHash([number; 32]),
         grant: grant(number),
         phase,
@@ -151,10 +154,15 @@ fn everything() -> Vec<Change> {
     }
     let memory = Memory {
         coordinator: HostId::from_bits(6),
+        term: Term(2),
+        keepers: vec![HostId::from_bits(6), HostId::from_bits(7)],
         highest: Attempt(9),
         closed: BTreeSet::from([0, 3]),
     };
     changes.push(Change::PutMemory(id(1), memory));
+    for number in [1, 2] {
+        changes.push(Change::PutRegister(id(number), Box::new(register(number))));
+    }
     changes
 }
 
@@ -172,6 +180,8 @@ fn what_is_saved_is_read_back_as_it_was() {
         },
     ));
     changes.push(Change::DropMemory(id(1)));
+    changes.push(Change::DropRegister(id(2)));
+    changes.push(Change::LeaveJob(id(3)));
     let Change::PutMember(row) = member(3, MemberPhase::Starting, OnPartition::Stop) else {
         unreachable!("a member");
     };
@@ -183,7 +193,7 @@ fn what_is_saved_is_read_back_as_it_was() {
     let read = store.saved().expect("read");
     assert_eq!(read.unreadable, []);
     assert_eq!(read.saved, expected);
-    assert_eq!((expected.jobs.len(), expected.members.len()), (5, 5));
+    assert_eq!((expected.jobs.len(), expected.members.len()), (4, 5));
 }
 
 #[test]
@@ -237,4 +247,119 @@ fn a_batch_is_written_whole_or_not_at_all() {
         .save(&everything(), &[])
         .expect_err("the last is refused");
     assert_eq!(store.saved().expect("read").saved, Saved::default());
+}
+
+fn replica(number: u8) -> Replica {
+    Replica {
+        host: HostId::from_bits(number.into()),
+        epoch: 9,
+    }
+}
+
+fn ballot(round: u64) -> Ballot {
+    Ballot {
+        era: 1,
+        round,
+        proposer: replica(4),
+        step: 2,
+    }
+}
+
+/// A replica of a register in the middle of an exchange, forced before.
+fn register(number: u8) -> RegisterRow {
+    let Change::PutJob(row) = job(number, SavedPhase::Reserving) else {
+        unreachable!("a job");
+    };
+    let mut config = Config::new(vec![replica(1), replica(2), replica(3)]).expect("three");
+    config.generation = 4;
+    config.step = Step::Joint(vec![replica(1), replica(2), replica(5)]);
+    config.former = BTreeSet::from([replica(6)]);
+    config.forced = vec![Forced {
+        by: replica(1),
+        generation: 3,
+        given_up: vec![replica(6)],
+    }];
+    let state = State {
+        value: Kept {
+            row: *row,
+            decision: Decision::Committed(Attempt(7)),
+            term: Term(3),
+            coordinator: HostId::from_bits(2),
+        },
+        version: 11,
+        origin: ballot(8),
+        config,
+        is_retired: true,
+    };
+    RegisterRow {
+        epoch: 9,
+        root: replica(1),
+        promised: ballot(10),
+        accepted: Some(Accepted {
+            ballot: ballot(9),
+            state,
+        }),
+        is_over: true,
+    }
+}
+
+#[test]
+fn what_keepers_say_survives_the_way() {
+    let mut accepted = register(1).accepted.expect("a state");
+    // Nobody is an admin of another host.
+    accepted.state.value.row.by.admin = false;
+    let last = || Box::new(accepted.clone());
+    let bodies = [
+        Body::Prepare {
+            ballot: ballot(1),
+            ticket: Some(u64::MAX),
+        },
+        Body::Promise {
+            ballot: ballot(1),
+            accepted: Some(last()),
+        },
+        Body::Accept {
+            ballot: ballot(9),
+            state: Box::new(accepted.state.clone()),
+            ticket: None,
+        },
+        Body::Accepted { ballot: ballot(1) },
+        Body::Nack {
+            ballot: ballot(1),
+            promised: ballot(2),
+            forced: Some(last()),
+        },
+        Body::Unknown {
+            ballot: ballot(1),
+            ticket: 3,
+        },
+        Body::Gone,
+        Body::Retired {
+            last: last(),
+            by_all: true,
+        },
+        Body::RetiredKnown,
+    ];
+    let (term, sent) = (Term(4), Moment(5));
+    let job = id(1);
+    let mut messages = vec![
+        KeeperMessage::Lead { job, term, sent },
+        KeeperMessage::Heed { job, term, sent },
+        KeeperMessage::Cancel { job },
+    ];
+    messages.extend(bodies.map(|body| {
+        KeeperMessage::Register(Box::new(Message {
+            key: job,
+            root: replica(1),
+            from: replica(2),
+            to: replica(3),
+            generation: 4,
+            body,
+        }))
+    }));
+    for message in messages {
+        let text = keeper_text(&message);
+        assert_eq!(read_keeper(&text).expect("readable"), message, "{text}");
+    }
+    assert!(read_keeper("{}").is_err());
 }

@@ -1,7 +1,7 @@
 //! A member as one JSON text: the same in the store and in its copy in the run folder.
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Attempt, Exit, Grant, Tag};
+use kerf_types::peer::{Attempt, Exit, Grant, Tag, Term};
 use kerf_types::{Fence, ParseError, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,10 @@ pub struct RunDocument {
     attempt: u32,
     member: u32,
     coordinator: Option<String>,
+    #[serde(default)]
+    term: u32,
+    #[serde(default)]
+    keepers: Vec<String>,
     uid: u32,
     gid: u32,
     admin: bool,
@@ -81,6 +85,8 @@ impl From<&RunRow> for RunDocument {
             attempt: row.tag.attempt.0,
             member: row.tag.member,
             coordinator: row.coordinator.map(|host| host.to_string()),
+            term: row.term.0,
+            keepers: row.keepers.iter().map(ToString::to_string).collect(),
             uid: row.submitter.ids.uid,
             gid: row.submitter.ids.gid,
             admin: row.submitter.admin,
@@ -137,6 +143,12 @@ impl TryFrom<RunDocument> for RunRow {
                 member: document.member,
             },
             coordinator: coordinator.transpose()?,
+            term: Term(document.term),
+            keepers: document
+                .keepers
+                .iter()
+                .map(|host| host.parse())
+                .collect::<Result<_, _>>()?,
             submitter: Submitter {
                 ids: UserIds {
                     uid: document.uid,

@@ -6,7 +6,7 @@ mod document;
 mod tests;
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Exit, Grant, Tag};
+use kerf_types::peer::{Exit, Grant, Tag, Term};
 use kerf_types::{HostId, JobId, Timestamp};
 use rusqlite::Row;
 
@@ -24,6 +24,11 @@ pub struct RunRow {
     pub tag: Tag,
     /// The host that the job was submitted to; `None` for this one.
     pub coordinator: Option<HostId>,
+    /// In which term that host coordinates it.
+    pub term: Term,
+    /// Hosts of which one goes on with the job when that one is dead: kept here, so that a host that has lost what its
+    /// scheduler knew speaks to them.
+    pub keepers: Vec<HostId>,
     /// Whose job it is.
     pub submitter: Submitter,
     /// The canonical `kerf.v1.JobSpec` document; empty once it has ended.

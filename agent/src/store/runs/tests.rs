@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Attempt, Exit, Grant, Tag};
+use kerf_types::peer::{Attempt, Exit, Grant, Tag, Term};
 use kerf_types::{Fence, HostId, JobId, LeaseId, Timestamp};
 use rusqlite::Connection;
 
@@ -26,6 +26,8 @@ fn row(number: u8, state: RunState) -> RunRow {
             member: 2,
         },
         coordinator: Some(HostId::from_bits(9)),
+        term: Term(2),
+        keepers: vec![HostId::from_bits(9), HostId::from_bits(10)],
         submitter: Submitter {
             ids: UserIds { uid: 1, gid: 2 },
             admin: true,

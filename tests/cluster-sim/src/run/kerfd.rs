@@ -130,6 +130,8 @@ impl World {
             Output::Send { to, message } => self.send(host, to, message),
             Output::Local { tag, command } => self.command(host, tag, command),
             Output::Report(_) => {}
+            // A core that is told no store epoch keeps its jobs alone, and neither asks others nor is asked.
+            Output::ToKeeper { .. } | Output::Handed { .. } | Output::Took { .. } => {}
         }
     }
 

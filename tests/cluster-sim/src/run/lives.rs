@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kerf_scheduler::core::{Input, MemberPhase, MemberRow, Memory};
 use kerf_scheduler::{Saved, Settings};
 use kerf_types::Moment;
-use kerf_types::peer::Tag;
+use kerf_types::peer::{Tag, Term};
 
 use super::devices::UNITS;
 use super::engine::{Happens, World};
@@ -240,6 +240,7 @@ fn adopt(saved: &mut Saved, host: &Host, settings: &Settings, now: Moment) {
         let row = MemberRow {
             tag: *tag,
             coordinator: run.coordinator,
+            term: Term::NONE,
             spec_hash: run.spec_hash,
             grant: run.grant,
             phase: match run.made {
@@ -253,6 +254,8 @@ fn adopt(saved: &mut Saved, host: &Host, settings: &Settings, now: Moment) {
         };
         let memory = saved.memories.entry(tag.job).or_insert(Memory {
             coordinator: run.coordinator,
+            term: Term::NONE,
+            keepers: Vec::new(),
             highest: tag.attempt,
             closed: BTreeSet::new(),
         });

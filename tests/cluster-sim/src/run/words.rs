@@ -17,7 +17,13 @@ pub fn of(event: &Event) -> String {
     match event {
         Event::Submit(job) => format!("--  submit {job}"),
         Event::Cancel(job) => format!("--  cancel {job}"),
-        Event::Deliver(to, from, PeerMessage { tag: about, body }) => {
+        Event::Deliver(
+            to,
+            from,
+            PeerMessage {
+                tag: about, body, ..
+            },
+        ) => {
             format!("h{to} <h{from} {} {}", body.as_str(), tag(about))
         }
         Event::Packet(to, from, packet) => match packet {

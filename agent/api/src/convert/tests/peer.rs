@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag};
-use kerf_types::{Bytes, Fence, LeaseId, Moment};
+use kerf_types::peer::{
+    Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag, Term,
+};
+use kerf_types::{Bytes, Fence, HostId, LeaseId, Moment};
 use kerf_types::{Gang, GangHost};
 use prost::Message;
 
@@ -48,6 +50,7 @@ fn bodies() -> Vec<Body> {
             },
             ttl: Duration::from_millis(10_001),
             master_port: Some(20_001),
+            keepers: vec![HostId::from_bits(7), HostId::from_bits(u128::MAX)],
         },
         Body::Reserved(grant),
         Body::Refused {
@@ -72,6 +75,7 @@ fn bodies() -> Vec<Body> {
         Body::Alive { sent: Moment(8) },
         Body::Keep { sent: Moment(8) },
         Body::Query,
+        Body::Keepers(vec![HostId::from_bits(9)]),
         Body::Ended(Exit {
             code: Some(-1),
             timed_out: true,
@@ -101,6 +105,7 @@ fn start_with(gang: Option<v1::Gang>) -> v1::PeerMessage {
     v1::PeerMessage {
         tag: Some((&tag()).into()),
         body: Some(body),
+        term: 0,
     }
 }
 
@@ -158,6 +163,14 @@ fn a_gang_that_cannot_be_is_refused_with_its_place() {
     );
 }
 
+fn message(body: Body) -> PeerMessage {
+    PeerMessage {
+        tag: tag(),
+        term: Term(5),
+        body,
+    }
+}
+
 /// Nobody is an admin of another host, so that is not sent.
 fn by() -> By {
     By {
@@ -170,7 +183,7 @@ fn by() -> By {
 #[test]
 fn every_message_survives_the_way() {
     for body in bodies() {
-        check::<PeerMessage, v1::PeerMessage>(&PeerMessage { tag: tag(), body });
+        check::<PeerMessage, v1::PeerMessage>(&message(body));
     }
 }
 
@@ -182,7 +195,7 @@ fn a_start_with_another_job_than_was_promised_is_refused() {
         by: by(),
         gang: None,
     };
-    let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
+    let message = v1::PeerMessage::from(&message(body));
     let error = PeerMessage::try_from(message).expect_err("another hash");
     let text = "it is not the description whose hash was given";
     assert!(error.to_string().ends_with(text), "{error}");
@@ -194,7 +207,7 @@ fn a_reason_that_is_too_long_loses_its_end() {
         reason: "\u{e9}".repeat(4_000),
         lasting: false,
     };
-    let message = v1::PeerMessage::from(&PeerMessage { tag: tag(), body });
+    let message = v1::PeerMessage::from(&message(body));
     let read = PeerMessage::try_from(message).expect("cut to its limit");
     let Body::StartRefused { reason, .. } = read.body else {
         panic!("another message");

@@ -98,6 +98,7 @@ pub fn full_host() -> HostRecord {
             mode_change_when_idle: true,
         },
         host_network: true,
+        keeps_jobs: true,
         models: vec![h100()],
         gpus: (0..8).map(gpu).collect(),
         cpu_milli: Amount {
@@ -232,6 +233,7 @@ fn any_record() -> impl Strategy<Value = HostRecord> {
                     mode_change_when_idle: policy[1],
                 },
                 host_network: true,
+                keeps_jobs: policy[0],
                 models: vec![h100()],
                 gpus,
                 cpu_milli: Amount {

@@ -15,25 +15,30 @@ use crate::core::{Core, Faults};
 impl<F: Faults> Core<F> {
     /// Begins to close the attempt.
     pub(super) fn close(&mut self, now: Moment, job: &mut Job, next: Next, why: &str) {
-        let started = job.phase == Phase::Going;
+        let started = job.phase == Phase::Going || job.inherited;
         if next == Next::Again {
             job.rounds = job.rounds.saturating_add(1);
         }
         job.reason = why.to_owned();
         job.enter(Phase::Closing(Closing { next, started }), now);
         self.save_job(job);
-        if let Some(Decision::Open(attempt)) = self.register.get(job.row.job) {
-            self.propose(job.row.job, Decision::Aborted(attempt));
+        if let Some(Decision::Open(attempt)) = self.decision(&job.row)
+            && attempt == job.row.attempt
+        {
+            self.propose(now, job, Decision::Aborted(attempt));
         }
         self.closing_tick(now, job);
     }
 
     /// Asks for what is left, and goes on when nothing is.
-    pub(super) fn closing_tick(&mut self, now: Moment, job: &mut Job) {
+    pub(in crate::core) fn closing_tick(&mut self, now: Moment, job: &mut Job) {
         let Phase::Closing(closing) = job.phase.clone() else {
             return;
         };
-        let decision = self.register.get(job.row.job);
+        let decision = self.decision(&job.row);
+        if self.keeper.is_pending(job.row.job) {
+            return self.send_due(now, job);
+        }
         if matches!(decision, Some(Decision::Open(_))) {
             // Not before it is aborted for good: the answer comes.
             return;
@@ -62,7 +67,7 @@ impl<F: Faults> Core<F> {
         }
         match decision {
             Some(Decision::Committed(attempt)) => {
-                self.propose(job.row.job, Decision::Closed(attempt));
+                self.propose(now, job, Decision::Closed(attempt));
             }
             Some(Decision::Aborted(_) | Decision::Closed(_)) => {
                 self.proceed(now, job, closing.next)
@@ -92,9 +97,8 @@ impl<F: Faults> Core<F> {
 
     /// The attempt is closed: the next one, or the end.
     fn proceed(&mut self, now: Moment, job: &mut Job, next: Next) {
-        let id = job.row.job;
         let pause = match next {
-            Next::End(outcome) => return self.end(job, outcome),
+            Next::End(outcome) => return self.end(now, job, outcome),
             Next::Again => job.rounds,
             Next::Restart => {
                 job.row.restarts = job.row.restarts.saturating_add(1);
@@ -107,13 +111,18 @@ impl<F: Faults> Core<F> {
         job.slots.clear();
         job.retry_at = now.after(self.pause(pause));
         job.waiting = false;
+        job.inherited = false;
         job.enter(Phase::Open, now);
         self.save_job(job);
-        self.propose(id, Decision::Open(job.row.attempt));
+        self.propose(now, job, Decision::Open(job.row.attempt));
     }
 
-    fn end(&mut self, job: &mut Job, outcome: Outcome) {
+    fn end(&mut self, now: Moment, job: &mut Job, outcome: Outcome) {
         let id = job.row.job;
+        if let (true, Some(decision)) = (job.row.term.is_shared(), self.decision(&job.row)) {
+            // Each keeper says that it has ended, once it knows: this one too.
+            return self.propose_shared(now, job, decision, true);
+        }
         self.register.forget(id);
         self.outbox.save(Change::EndJob(id, outcome.clone()));
         self.outbox.forget_reports(id);

@@ -27,8 +27,16 @@ impl<F: Faults> Core<F> {
             self.learn_from(now, from, record);
         }
         let Some(member) = slot else {
-            // It comes late, or nobody here knows the job any more: whatever is held is given back.
-            if holds_something(&body) {
+            // It comes late, or nobody here knows the job any more: whatever is held is given back. Of a job that this host
+            // keeps and does not coordinate, another one says what becomes of it.
+            let kept = !self.keepers(tag.job).is_empty();
+            let known = self.jobs.get(&tag.job);
+            if let Some(job) = known.filter(|job| job.row.attempt > tag.attempt && kept) {
+                let term = job.row.term;
+                if holds_something(&body) {
+                    self.outbox.send_as(from, tag, term, Body::Release);
+                }
+            } else if !kept && holds_something(&body) {
                 self.outbox.send(from, tag, Body::Release);
             }
             return;
@@ -54,6 +62,7 @@ impl<F: Faults> Core<F> {
                 | Body::Start { .. }
                 | Body::Release
                 | Body::Keep { .. }
+                | Body::Keepers(_)
                 | Body::Query => {}
             }
         });
@@ -74,12 +83,13 @@ impl<F: Faults> Core<F> {
             // An owner that has lost its store takes an old question for a new one. What it promises now is not what
             // it had, of which nothing is left there.
             if slot.grant.is_some_and(|known| known != grant) {
-                let host = slot.host;
-                self.outbox.send(host, job.tag(member), Body::Release);
+                let (host, term) = (slot.host, job.row.term);
+                let tag = job.tag(member);
+                self.outbox.send_as(host, tag, term, Body::Release);
             }
             return;
         }
-        slot.kept = now;
+        slot.kept = slot.kept.max(now);
         slot.grant = Some(grant);
         slot.state = SlotState::Held;
         if job.all(|state| *state == SlotState::Held) {
@@ -99,7 +109,22 @@ impl<F: Faults> Core<F> {
             slot.state = SlotState::Closed;
         }
         let why = self.told(host, "refused", reason);
-        self.close(now, job, Next::Again, &why);
+        let next = self.after_refusal(job, &why);
+        self.close(now, job, next, &why);
+    }
+
+    /// What follows where an owner does not have its member any more. Whoever coordinated before may have seen it run, and
+    /// then nothing but the restart policy starts it again.
+    fn after_refusal(&self, job: &Job, why: &str) -> Next {
+        if !job.inherited {
+            return Next::Again;
+        }
+        let lost = Outcome {
+            state: JobState::Lost,
+            exit_code: None,
+            reason: why.to_owned(),
+        };
+        after(job, true, lost)
     }
 
     fn on_confirmed(&mut self, now: Moment, job: &mut Job, member: usize) {
@@ -110,7 +135,16 @@ impl<F: Faults> Core<F> {
             return;
         }
         slot.state = SlotState::Confirmed;
-        if F::SKIP_BARRIER || job.all(|state| *state == SlotState::Confirmed) {
+        self.look_at_confirmed(now, job);
+    }
+
+    /// Whether all have confirmed, or have run already under whoever coordinated before.
+    fn look_at_confirmed(&mut self, now: Moment, job: &mut Job) {
+        let inherited = job.inherited;
+        let is_ready = |state: &SlotState| {
+            *state == SlotState::Confirmed || (inherited && matches!(state, SlotState::Ended(_)))
+        };
+        if F::SKIP_BARRIER || job.all(is_ready) {
             self.go(now, job);
         }
     }
@@ -203,7 +237,8 @@ impl<F: Faults> Core<F> {
                 slot.state = SlotState::Closed;
                 let why = format!("{} let its reservation go", self.name_of(host));
                 job.avoid(host, now, "its reservation ended", None);
-                self.close(now, job, Next::Again, &why);
+                let next = self.after_refusal(job, &why);
+                self.close(now, job, next, &why);
             }
             // Its refusal was overtaken: what has run is kept as ended until it is released.
             Phase::Going if slot.state == SlotState::Starting => {
@@ -236,9 +271,15 @@ impl<F: Faults> Core<F> {
                 _,
                 SlotState::Held | SlotState::Confirmed | SlotState::Starting | SlotState::Running,
             ) => {
-                slot.kept = now;
-                let host = slot.host;
-                self.outbox.send(host, tag, Body::Keep { sent });
+                let (host, term) = (slot.host, job.row.term);
+                if !self.may_speak(now, job.row.job, term) {
+                    return;
+                }
+                slot.kept = slot.kept.max(now);
+                if let Some(keepers) = self.changed_keepers(tag.job) {
+                    self.outbox.send_as(host, tag, term, Body::Keepers(keepers));
+                }
+                self.outbox.send_as(host, tag, term, Body::Keep { sent });
             }
             _ => {}
         }
@@ -248,6 +289,11 @@ impl<F: Faults> Core<F> {
         let Some(slot) = job.slots.get_mut(member) else {
             return;
         };
+        if job.phase == Phase::Confirming && job.inherited {
+            slot.state = SlotState::Ended(exit);
+            self.save_job(job);
+            return self.look_at_confirmed(now, job);
+        }
         if job.phase != Phase::Going {
             if matches!(job.phase, Phase::Closing(_)) {
                 // Its owner keeps the end until it is told that it is known.
@@ -266,7 +312,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// What the ends of members mean for the job.
-    fn look_at_ends(&mut self, now: Moment, job: &mut Job) {
+    pub(super) fn look_at_ends(&mut self, now: Moment, job: &mut Job) {
         if job.phase != Phase::Going {
             return;
         }
@@ -319,7 +365,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// What people call a host.
-    pub(super) fn name_of(&self, host: HostId) -> String {
+    pub(in crate::core) fn name_of(&self, host: HostId) -> String {
         let known = self.fleet.get(host);
         known.map_or_else(
             || host.to_string(),

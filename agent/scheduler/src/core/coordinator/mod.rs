@@ -11,7 +11,7 @@ mod report;
 mod time;
 
 use kerf_types::job::JobState;
-use kerf_types::peer::{Attempt, Body};
+use kerf_types::peer::{Attempt, Body, Term};
 use kerf_types::{HostId, JobId, Moment};
 
 use super::job::{Job, Phase, Slot, SlotState, Submitted};
@@ -27,7 +27,7 @@ impl<F: Faults> Core<F> {
             spec_hash,
             by,
         } = submitted;
-        if self.jobs.contains_key(&id) {
+        if self.jobs.contains_key(&id) || !self.keepers(id).is_empty() {
             return;
         }
         let row = JobRow {
@@ -42,15 +42,26 @@ impl<F: Faults> Core<F> {
             restarts: 0,
             refused_starts: 0,
             cancelled: false,
+            term: Term::NONE,
         };
-        let opened = self.register.open(id);
-        self.proposed(opened);
-        let job = Job::new(row, now);
-        self.save_job(&job);
+        let mut job = Job::new(row, now);
+        if let Some(set) = self.choose_keepers() {
+            job.row.term = Term::FIRST;
+            job.reason = "its keepers are asked to take it".to_owned();
+            self.save_job(&job);
+            self.found(now, &job, set);
+        } else {
+            let opened = self.register.open(id);
+            self.proposed(opened);
+            self.save_job(&job);
+        }
         self.jobs.insert(id, job);
     }
 
     pub(super) fn cancel(&mut self, now: Moment, id: JobId) {
+        if !self.jobs.contains_key(&id) {
+            return self.cancel_elsewhere(id);
+        }
         self.with_job(id, |core, job| {
             let again = std::mem::replace(&mut job.row.cancelled, true);
             let end = Next::End(cancelled());
@@ -71,7 +82,7 @@ impl<F: Faults> Core<F> {
 
     /// Goes on with a job that was saved.
     pub(super) fn take_up(&mut self, now: Moment, row: JobRow) {
-        if self.register.get(row.job).is_none() {
+        if !row.term.is_shared() && self.register.get(row.job).is_none() {
             // Both are written together, so one that is missing cannot be read: it goes on from what the row says.
             let attempt = row.attempt;
             let decision = match &row.phase {
@@ -83,7 +94,7 @@ impl<F: Faults> Core<F> {
             let restored = self.register.restore(row.job, decision);
             self.proposed(restored);
         }
-        let decided = self.register.get(row.job);
+        let decided = self.decision(&row);
         let mut job = Job::new(row, now);
         job.reason = "its host began anew".to_owned();
         for member in &job.row.members {
@@ -101,7 +112,11 @@ impl<F: Faults> Core<F> {
             SavedPhase::Open => {}
             SavedPhase::Going => job.phase = Phase::Going,
             SavedPhase::Closing(closing) => job.phase = Phase::Closing(closing),
-            SavedPhase::Reserving if committed => job.phase = Phase::Confirming,
+            SavedPhase::Reserving if committed => {
+                job.phase = Phase::Confirming;
+                // Of a job that several keep, another one may have gone further in between.
+                job.inherited = job.row.term.is_shared();
+            }
             SavedPhase::Reserving => {
                 // Nobody can have started, and what was held meanwhile may be gone: a new attempt is
                 // simpler than to find out.
@@ -131,19 +146,22 @@ impl<F: Faults> Core<F> {
 
     /// A job has ended once its register is gone.
     fn is_over(&self, job: &Job) -> bool {
+        if job.row.term.is_shared() {
+            return job.gone;
+        }
         self.register.get(job.row.job).is_none()
     }
 
+    /// What the register of a job holds, as far as it has answered.
+    pub(super) fn decision(&self, row: &JobRow) -> Option<Decision> {
+        if row.term.is_shared() {
+            return self.keeper.decision(row.job);
+        }
+        self.register.get(row.job)
+    }
+
     pub(super) fn save_job(&mut self, job: &Job) {
-        let mut row = job.row.clone();
-        row.members = job.saved_members();
-        row.phase = match &job.phase {
-            Phase::Open => SavedPhase::Open,
-            Phase::Reserving | Phase::Deciding | Phase::Confirming => SavedPhase::Reserving,
-            Phase::Going => SavedPhase::Going,
-            Phase::Closing(closing) => SavedPhase::Closing(closing.clone()),
-        };
-        self.outbox.save(Change::PutJob(Box::new(row)));
+        self.outbox.save(Change::PutJob(Box::new(job.saved_row())));
     }
 
     fn proposed(&mut self, proposed: Proposed) {
@@ -153,9 +171,13 @@ impl<F: Faults> Core<F> {
         self.outbox.settle(proposed.settled);
     }
 
-    fn propose(&mut self, job: JobId, next: Decision) {
-        if let Some(held) = self.register.get(job) {
-            let proposed = self.register.propose(job, held, next);
+    fn propose(&mut self, now: Moment, job: &Job, next: Decision) {
+        if job.row.term.is_shared() {
+            return self.propose_shared(now, job, next, false);
+        }
+        let id = job.row.job;
+        if let Some(held) = self.register.get(id) {
+            let proposed = self.register.propose(id, held, next);
             self.proposed(proposed);
         }
     }
@@ -178,7 +200,14 @@ impl<F: Faults> Core<F> {
                 (Phase::Deciding, _) => {
                     core.close(now, job, Next::Again, "the attempt was aborted");
                 }
+                (Phase::Closing(_), Decision::Open(attempt)) => {
+                    // Its end was asked for while this attempt was being opened.
+                    core.propose(now, job, Decision::Aborted(attempt));
+                }
                 (Phase::Closing(_), _) => core.closing_tick(now, job),
+                (Phase::Open, _) if job.row.term.is_shared() => {
+                    job.reason = "submitted".to_owned();
+                }
                 _ => {}
             }
         });
@@ -208,7 +237,8 @@ impl<F: Faults> Core<F> {
                 }
                 for (member, slot) in job.slots.iter().enumerate() {
                     if slot.host == host && slot.state.may_live() {
-                        core.outbox.send(host, job.tag(member), Body::Query);
+                        let (tag, term) = (job.tag(member), job.row.term);
+                        core.outbox.send_as(host, tag, term, Body::Query);
                     }
                 }
                 core.send_due(now, job);

@@ -84,13 +84,16 @@ impl<F: Faults> Core<F> {
         job.reason = "its devices are reserved".to_owned();
         job.enter(Phase::Deciding, now);
         self.save_job(job);
-        self.propose(job.row.job, Decision::Committed(job.row.attempt));
+        self.propose(now, job, Decision::Committed(job.row.attempt));
     }
 
     /// All have confirmed: from here on members start.
-    pub(super) fn go(&mut self, now: Moment, job: &mut Job) {
+    pub(in crate::core) fn go(&mut self, now: Moment, job: &mut Job) {
         for slot in &mut job.slots {
-            slot.state = SlotState::Starting;
+            // Of one that was taken over, a member may have ended before.
+            if !matches!(slot.state, SlotState::Ended(_)) {
+                slot.state = SlotState::Starting;
+            }
             slot.heard = now;
         }
         job.reason = "its containers are being made".to_owned();
@@ -100,11 +103,21 @@ impl<F: Faults> Core<F> {
             self.save_job(job);
         }
         self.send_due(now, job);
+        if std::mem::take(&mut job.inherited) {
+            self.look_at_ends(now, job);
+        }
     }
 
     /// Asks every owner again that owes an answer.
-    pub(super) fn send_due(&mut self, now: Moment, job: &mut Job) {
+    pub(in crate::core) fn send_due(&mut self, now: Moment, job: &mut Job) {
         let (resend, rarely) = (self.settings.resend, self.settings.stop_after);
+        let term = job.row.term;
+        let may_speak = self.may_speak(now, job.row.job, term);
+        let reserved_for = self.reserved_for(job);
+        let keepers = match job.phase {
+            Phase::Reserving => self.keepers(job.row.job),
+            _ => Vec::new(),
+        };
         for member in 0..job.slots.len() {
             let tag = job.tag(member);
             let slot = job.slots.get(member);
@@ -119,11 +132,14 @@ impl<F: Faults> Core<F> {
                 (Phase::Reserving, SlotState::Asked, _) => Body::Reserve {
                     spec_hash: job.row.spec_hash,
                     ask: MemberAsk::of(&job.row.spec),
-                    ttl: self.settings.ttl,
+                    ttl: reserved_for,
                     master_port: port_of(job.row.gang.as_deref(), tag),
+                    keepers: keepers.clone(),
                 },
-                (Phase::Confirming, SlotState::Held, Some(grant)) => Body::Confirm(grant),
-                (Phase::Going, SlotState::Starting, _) => Body::Start {
+                (Phase::Confirming, SlotState::Held, Some(grant)) if may_speak => {
+                    Body::Confirm(grant)
+                }
+                (Phase::Going, SlotState::Starting, _) if may_speak => Body::Start {
                     spec_hash: job.row.spec_hash,
                     spec: Arc::clone(&job.row.spec),
                     by: job.row.by,
@@ -133,6 +149,12 @@ impl<F: Faults> Core<F> {
                     Body::Query
                 }
                 (Phase::Closing(_), state, _) if *state != SlotState::Closed => Body::Release,
+                (Phase::Confirming, SlotState::Held, Some(_))
+                | (Phase::Going, SlotState::Starting, _) => {
+                    // As soon as a majority of the keepers has said that this host coordinates.
+                    slot.next_send = now.after(resend);
+                    continue;
+                }
                 _ => continue,
             };
             let wait = match body {
@@ -140,8 +162,17 @@ impl<F: Faults> Core<F> {
                 _ => resend,
             };
             slot.next_send = now.after(wait);
-            self.outbox.send(slot.host, tag, body);
+            self.outbox.send_as(slot.host, tag, term, body);
         }
+    }
+
+    /// How long owners hold a reservation when nobody is heard of: of a job that several keep long enough for a successor
+    /// to come. It lies idle meanwhile, and is counted as in doubt.
+    fn reserved_for(&self, job: &Job) -> Duration {
+        if job.row.term.is_shared() {
+            return self.settings.stop_after.max(self.settings.ttl);
+        }
+        self.settings.ttl
     }
 
     /// The pause before the next attempt: it doubles with each refusal and is never quite the same.

@@ -5,6 +5,7 @@ use kerf_types::{JobId, Moment};
 
 use super::hear::after;
 use crate::core::job::{Job, Phase, Slot, SlotState};
+use crate::core::register::Decision;
 use crate::core::saved::{Next, Outcome};
 use crate::core::settings::PLANS_PER_STEP;
 use crate::core::{Core, Faults};
@@ -23,9 +24,10 @@ impl<F: Faults> Core<F> {
         let owing = job.slots.iter().filter(|slot| owed(&slot.state));
         let sends = owing.map(|slot| slot.next_send).min();
         let own = match &job.phase {
-            Phase::Open => Some(job.retry_at),
+            Phase::Open => self.may_plan(job).then_some(job.retry_at),
             Phase::Reserving => Some(job.since.after(settings.reserve_wait)),
             Phase::Deciding => None,
+            Phase::Confirming if job.inherited => self.silence_ends(job),
             Phase::Confirming => Some(job.since.after(settings.ttl)),
             Phase::Going => self
                 .silence_ends(job)
@@ -72,15 +74,24 @@ impl<F: Faults> Core<F> {
             Phase::Reserving if now >= job.since.after(settings.reserve_wait) => {
                 self.give_up(now, job, "did not answer in time");
             }
-            Phase::Confirming if now >= job.since.after(settings.ttl) => {
-                self.give_up(now, job, "did not confirm in time");
-            }
-            Phase::Going if self.silence_ends(job).is_some_and(|end| end <= now) => {
+            Phase::Confirming | Phase::Going
+                if (job.inherited || job.phase == Phase::Going)
+                    && self.silence_ends(job).is_some_and(|end| end <= now) =>
+            {
                 self.lose(now, job);
+            }
+            Phase::Confirming if !job.inherited && now >= job.since.after(settings.ttl) => {
+                self.give_up(now, job, "did not confirm in time");
             }
             Phase::Reserving | Phase::Confirming | Phase::Going => self.send_due(now, job),
             Phase::Closing(_) => self.closing_tick(now, job),
         }
+    }
+
+    /// Whether the register has opened the attempt.
+    fn may_plan(&self, job: &Job) -> bool {
+        let opened = self.decision(&job.row) == Some(Decision::Open(job.row.attempt));
+        !job.row.term.is_shared() || (opened && !self.keeper.is_pending(job.row.job))
     }
 
     /// Not all have answered: the attempt is over, and those who have not are left out for a while.
@@ -106,7 +117,8 @@ impl<F: Faults> Core<F> {
             return None;
         }
         let remote = job.slots.iter().filter(|slot| slot.host != self.id);
-        let live = remote.filter(|slot| slot.state.may_live());
+        let held = |slot: &&Slot| job.inherited && slot.state == SlotState::Held;
+        let live = remote.filter(|slot| slot.state.may_live() || held(slot));
         live.map(|slot| slot.heard.after(self.settings.stop_after))
             .min()
     }
@@ -128,10 +140,10 @@ impl<F: Faults> Core<F> {
 
     fn lose(&mut self, now: Moment, job: &mut Job) {
         let end = |heard: Moment| heard.after(self.settings.stop_after);
-        let lost = job
-            .slots
-            .iter()
-            .find(|slot| slot.state.may_live() && slot.host != self.id && end(slot.heard) <= now);
+        let lost = job.slots.iter().find(|slot| {
+            let held = job.inherited && slot.state == SlotState::Held;
+            (held || slot.state.may_live()) && slot.host != self.id && end(slot.heard) <= now
+        });
         let Some(host) = lost.map(|slot| slot.host) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::job::OnPartition;
-use kerf_types::peer::{Body, Grant, MemberAsk, SpecHash, Tag};
+use kerf_types::peer::{Body, Grant, MemberAsk, SpecHash, Tag, Term};
 use kerf_types::{Gang, HostId, Moment};
 
 use super::time::stops_at;
@@ -22,6 +22,8 @@ pub(in crate::core) struct Wanted {
     pub ask: MemberAsk,
     pub ttl: Duration,
     pub master_port: Option<u16>,
+    pub term: Term,
+    pub keepers: Vec<HostId>,
 }
 
 impl<F: Faults> Core<F> {
@@ -52,7 +54,9 @@ impl<F: Faults> Core<F> {
             return self.refuse(from, tag, "this host holds as many members as it can");
         }
         if !F::IGNORE_HIGHEST_ATTEMPT {
-            self.owner.note(from, tag.job, tag.attempt);
+            let memory = self.owner.note(from, tag.job, tag.attempt);
+            memory.term = memory.term.max(wanted.term);
+            memory.keepers = wanted.keepers;
             for old in self.owner.older(tag) {
                 self.supersede(now, old);
             }
@@ -69,6 +73,7 @@ impl<F: Faults> Core<F> {
         };
         let asking = Asking {
             coordinator: from,
+            term: wanted.term,
             spec_hash: wanted.spec_hash,
             ttl,
             given_up: false,
@@ -118,6 +123,9 @@ impl<F: Faults> Core<F> {
         gang: Option<Arc<Gang>>,
     ) {
         let (local, settings) = (self.id, self.settings);
+        let home = self.home_of(tag.job).unwrap_or(from);
+        let memory = self.owner.memories.get(&tag.job);
+        let keepers = memory.map_or_else(Vec::new, |memory| memory.keepers.clone());
         let Some(held) = self.owner.held(tag) else {
             return self.refuse_start(from, tag, "it is not held here any more");
         };
@@ -130,15 +138,16 @@ impl<F: Faults> Core<F> {
                 row.phase = MemberPhase::Starting;
                 row.on_partition = submitted.spec.on_partition;
                 row.grace = Duration::from_secs(submitted.spec.checkpoint_grace_seconds);
-                let guard = stops_at(row, local, &settings).filter(|_| !F::NEVER_STOP_SILENT);
-                let command = start(row, submitted, gang, guard);
+                let guard = stops_at::<F>(row, local, &settings);
+                let guard = guard.filter(|_| !F::NEVER_STOP_SILENT);
+                let command = start(row, (home, keepers), submitted, gang, guard);
                 if !F::START_UNSAVED {
                     save(&mut self.outbox, held);
                 }
                 self.outbox.local(tag, command);
             }
             MemberPhase::Starting | MemberPhase::Running if F::START_AGAIN => {
-                let command = start(row, submitted, gang, None);
+                let command = start(row, (home, keepers), submitted, gang, None);
                 self.outbox.local(tag, command);
             }
             MemberPhase::Reserved => self.refuse_start(from, tag, "it was not confirmed here"),
@@ -190,7 +199,7 @@ impl<F: Faults> Core<F> {
                 ttl: until.since(now),
             };
             self.outbox.local(tag, command);
-        } else if let Some(until) = stops_at(row, local, &settings) {
+        } else if let Some(until) = stops_at::<F>(row, local, &settings) {
             let command = LocalCommand::Guard {
                 grant: row.grant,
                 until,
@@ -285,11 +294,15 @@ impl<F: Faults> Core<F> {
 /// The order to start a held member.
 fn start(
     row: &MemberRow,
+    (home, keepers): (HostId, Vec<HostId>),
     submitted: Submitted,
     gang: Option<Arc<Gang>>,
     guard: Option<Moment>,
 ) -> LocalCommand {
     LocalCommand::Start {
+        term: row.term,
+        home,
+        keepers,
         grant: row.grant,
         spec: submitted.spec,
         by: submitted.by,
@@ -304,6 +317,7 @@ pub(super) fn new_row(tag: Tag, asking: &Asking, grant: Grant, now: Moment) -> M
     MemberRow {
         tag,
         coordinator: asking.coordinator,
+        term: asking.term,
         spec_hash: asking.spec_hash,
         grant,
         phase: MemberPhase::Reserved,

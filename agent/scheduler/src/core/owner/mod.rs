@@ -4,6 +4,7 @@
 //! on this host's own clock: the moment of the last `Alive` that was answered, so that no delay of the answer
 //! makes it longer.
 
+mod follow;
 mod hear;
 mod local;
 mod time;
@@ -11,7 +12,7 @@ mod time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kerf_types::peer::{Attempt, SpecHash, Tag};
+use kerf_types::peer::{Attempt, SpecHash, Tag, Term};
 use kerf_types::{HostId, JobId, Moment};
 
 use super::outbox::Outbox;
@@ -40,6 +41,7 @@ enum Entry {
 #[derive(Debug)]
 struct Asking {
     coordinator: HostId,
+    term: Term,
     spec_hash: SpecHash,
     ttl: Duration,
     /// Nobody wants it any more: what comes is given back.
@@ -120,6 +122,8 @@ impl Owner {
     fn note(&mut self, coordinator: HostId, job: JobId, attempt: Attempt) -> &mut Memory {
         let memory = self.memories.entry(job).or_insert_with(|| Memory {
             coordinator,
+            term: Term::NONE,
+            keepers: Vec::new(),
             highest: attempt,
             closed: BTreeSet::new(),
         });

@@ -12,13 +12,17 @@ use crate::core::{Core, Faults};
 use crate::fleet::Liveness;
 
 impl Owner {
-    pub(in crate::core) fn wakeup(&self, local: HostId, settings: &Settings) -> Option<Moment> {
+    pub(in crate::core) fn wakeup<F: Faults>(
+        &self,
+        local: HostId,
+        settings: &Settings,
+    ) -> Option<Moment> {
         let held = self.members.values().filter_map(|entry| match entry {
             Entry::Held(held) => Some(held),
             Entry::Asking(_) => None,
         });
         held.filter_map(|held| {
-            let end = end_of(&held.row, local, settings).filter(|_| !held.stopping);
+            let end = end_of::<F>(&held.row, local, settings).filter(|_| !held.stopping);
             let word = (held.row.phase != MemberPhase::Releasing).then_some(held.next_word);
             end.into_iter().chain(word).min()
         })
@@ -28,17 +32,23 @@ impl Owner {
 
 /// When a container of a member must be gone if nobody is heard of. One of a job that was submitted on the same host is never
 /// ended for silence: no partition lies between, and a kerfd that is away for an update must not end it.
-pub(super) fn stops_at(row: &MemberRow, local: HostId, settings: &Settings) -> Option<Moment> {
-    let live = may_live(&row.phase) && row.coordinator != local;
+pub(super) fn stops_at<F: Faults>(
+    row: &MemberRow,
+    local: HostId,
+    settings: &Settings,
+) -> Option<Moment> {
+    // Of a job that several keep, this host may be replaced as its coordinator while it is cut off.
+    let alone = row.coordinator == local && (F::SPARE_OWN || !row.term.is_shared());
+    let live = may_live(&row.phase) && !alone;
     let stops = live && row.on_partition == OnPartition::Stop;
     stops.then(|| row.heard.after(settings.stop_after))
 }
 
 /// When a member ends if nobody is heard of.
-fn end_of(row: &MemberRow, local: HostId, settings: &Settings) -> Option<Moment> {
+fn end_of<F: Faults>(row: &MemberRow, local: HostId, settings: &Settings) -> Option<Moment> {
     match row.phase {
         MemberPhase::Reserved | MemberPhase::Confirmed => Some(row.heard.after(row.ttl)),
-        MemberPhase::Starting | MemberPhase::Running => stops_at(row, local, settings),
+        MemberPhase::Starting | MemberPhase::Running => stops_at::<F>(row, local, settings),
         MemberPhase::Ended(_) => Some(row.heard.after(ENDED_KEPT)),
         MemberPhase::Releasing => None,
     }
@@ -48,7 +58,7 @@ impl<F: Faults> Core<F> {
     pub(in crate::core) fn owner_tick(&mut self, now: Moment) {
         let (local, settings) = (self.id, self.settings);
         let due = |held: &Held| {
-            let end = end_of(&held.row, local, &settings).filter(|_| !held.stopping);
+            let end = end_of::<F>(&held.row, local, &settings).filter(|_| !held.stopping);
             held.next_word <= now || end.is_some_and(|end| end <= now)
         };
         let tags: Vec<Tag> = self
@@ -69,7 +79,7 @@ impl<F: Faults> Core<F> {
             return;
         };
         let row = &held.row;
-        let over = end_of(row, local, &settings).is_some_and(|end| end <= now);
+        let over = end_of::<F>(row, local, &settings).is_some_and(|end| end <= now);
         let to = row.coordinator;
         match &row.phase {
             MemberPhase::Reserved | MemberPhase::Confirmed if over && !F::NEVER_EXPIRE => {

@@ -6,12 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use kerf_types::JobId;
 use kerf_types::peer::Tag;
 
-use crate::core::{Change, Decision, MemberPhase};
+use kerf_register::Ballot;
+
+use super::World;
+use crate::core::{Change, Decision, MemberPhase, NoFaults, RegisterRow};
 
 #[derive(Default)]
 pub struct Checker {
     /// Members whose confirmation is durable at their owner.
     confirmed: BTreeSet<Tag>,
+    /// Who has written down that it accepted what under which ballot.
+    accepted: BTreeMap<(JobId, Ballot), BTreeSet<usize>>,
+    /// The newest that a majority has accepted.
+    chosen: BTreeMap<JobId, Ballot>,
     /// Durable registers.
     registers: BTreeMap<JobId, Decision>,
     /// Members of each job.
@@ -21,25 +28,61 @@ pub struct Checker {
 
 impl Checker {
     /// Something became durable.
-    pub fn durable(&mut self, change: &Change) {
+    pub fn durable(&mut self, host: usize, change: &Change) {
         match change {
+            Change::PutRegister(job, row) => self.accepted(host, *job, row),
             Change::PutMember(row) if row.phase == MemberPhase::Confirmed => {
                 self.confirmed.insert(row.tag);
             }
-            Change::PutDecision(job, next) => {
-                let before = self.registers.insert(*job, *next);
-                let closed = match before {
-                    Some(Decision::Committed(old)) => {
-                        matches!(next, Decision::Committed(new) | Decision::Closed(new) if *new == old)
-                    }
-                    _ => true,
-                };
-                if !closed {
-                    let text = format!("I4: job {job} goes from {before:?} to {next:?}");
-                    self.violations.push(text);
-                }
-            }
+            Change::PutDecision(job, next) => self.decided(*job, *next),
             _ => {}
+        }
+    }
+
+    /// Whether a majority of its keepers has ever had a job.
+    pub fn is_chosen(&self, job: JobId) -> bool {
+        self.chosen.contains_key(&job)
+    }
+
+    fn decided(&mut self, job: JobId, next: Decision) {
+        let before = self.registers.insert(job, next);
+        let closed = match before {
+            Some(Decision::Committed(old)) => {
+                matches!(next, Decision::Committed(new) | Decision::Closed(new) if new == old)
+            }
+            Some(Decision::Aborted(old)) => next != Decision::Committed(old),
+            _ => true,
+        };
+        if !closed {
+            let text = format!("I4: job {job} goes from {before:?} to {next:?}");
+            self.violations.push(text);
+        }
+    }
+
+    /// A replica has accepted something: with two of three it is chosen.
+    fn accepted(&mut self, host: usize, job: JobId, row: &RegisterRow) {
+        let Some(accepted) = &row.accepted else {
+            return;
+        };
+        let ballot = accepted.ballot;
+        let votes = self.accepted.entry((job, ballot)).or_default();
+        let voters = accepted.state.config.voters();
+        let voter = |one: &kerf_register::Replica| one.host == World::<NoFaults>::id(host);
+        if !voters.iter().any(voter) {
+            return;
+        }
+        votes.insert(host);
+        let votes = votes.clone();
+        let is_chosen = accepted.state.config.has_quorum(|one| {
+            let place = votes
+                .iter()
+                .find(|host| World::<NoFaults>::id(**host) == one.host);
+            place.is_some()
+        });
+        let newer = self.chosen.get(&job).is_none_or(|known| *known < ballot);
+        if is_chosen && newer {
+            self.chosen.insert(job, ballot);
+            self.decided(job, accepted.state.value.decision);
         }
     }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use kerf_types::host_record::Occupancy;
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Exit, Grant, MemberAsk, Tag};
-use kerf_types::{Ask, Fence, HostRecord, LeaseId, Moment};
+use kerf_types::peer::{Exit, Grant, MemberAsk, Tag, Term};
+use kerf_types::{Ask, Fence, HostId, HostRecord, LeaseId, Moment};
 
-use crate::core::LocalEvent;
+use crate::core::{LocalEvent, MemberPhase, MemberRow};
 use crate::rng::Rng;
 use crate::tests::fixture;
 
@@ -28,6 +28,8 @@ pub struct LocalHost {
     released: BTreeSet<LeaseId>,
     fence: u64,
     revision: u64,
+    /// Which store its host has.
+    pub epoch: u16,
     /// The last record, with what it says of the slices.
     told: Option<(Vec<bool>, Arc<HostRecord>)>,
     pub violations: Vec<String>,
@@ -47,6 +49,9 @@ pub struct Container {
     pub code: i32,
     /// When it is ended by what outlives the core.
     pub guard: Option<Moment>,
+    /// What stands with it, so that a host without a memory can take it up.
+    pub row: MemberRow,
+    pub keepers: Vec<HostId>,
 }
 
 impl LocalHost {
@@ -60,6 +65,7 @@ impl LocalHost {
             released: BTreeSet::new(),
             fence: 0,
             revision: 0,
+            epoch: 1,
             told: None,
             violations: Vec::new(),
             last_reserved: None,
@@ -73,13 +79,17 @@ impl LocalHost {
     /// What the host tells of itself now; the same again while nothing has changed.
     pub fn record(&mut self) -> Arc<HostRecord> {
         let held: Vec<bool> = self.slices.iter().map(Option::is_some).collect();
-        if let Some((_, record)) = self.told.as_ref().filter(|(told, _)| *told == held) {
+        let same = |(told, record): &&(Vec<bool>, Arc<HostRecord>)| {
+            *told == held && record.version.epoch == self.epoch
+        };
+        if let Some((_, record)) = self.told.as_ref().filter(same) {
             return Arc::clone(record);
         }
         self.revision += 1;
         let count = u32::try_from(self.slices.len()).expect("few slices");
         let mut record = fixture::record(self.number, count.div_ceil(PER_GPU));
         record.version.revision = self.revision;
+        record.version.epoch = self.epoch;
         record.policy.on_demand = false;
         for (at, held) in (0..).zip(&held) {
             let occupancy = if *held {
@@ -210,6 +220,19 @@ impl LocalHost {
             ends: now.after(runs),
             code,
             guard,
+            row: MemberRow {
+                tag,
+                coordinator: HostId::from_bits(0),
+                term: Term::NONE,
+                spec_hash: fixture::hash(u64::from(spec.members)),
+                grant,
+                phase: MemberPhase::Running,
+                heard: Moment(0),
+                ttl: Duration::from_secs(10),
+                on_partition: spec.on_partition,
+                grace: Duration::from_secs(spec.checkpoint_grace_seconds),
+            },
+            keepers: Vec::new(),
         };
         self.containers.insert(tag, container);
         LocalEvent::Started
@@ -231,6 +254,20 @@ impl LocalHost {
         self.containers.clear();
         let leases: Vec<LeaseId> = self.leases.keys().copied().collect();
         for lease in leases {
+            self.drop_lease(lease);
+        }
+    }
+
+    /// The leases of reservations that nobody remembers go.
+    pub fn forget_reservations(&mut self) {
+        let idle = |lease: &&Lease| !self.has_container(lease.grant);
+        let idle: Vec<LeaseId> = self
+            .leases
+            .values()
+            .filter(idle)
+            .map(|one| one.grant.lease)
+            .collect();
+        for lease in idle {
             self.drop_lease(lease);
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod local;
+mod net;
 mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,38 +14,19 @@ use kerf_types::peer::{PeerMessage, Tag};
 use kerf_types::{HostId, HostRecord, JobId, Moment};
 
 use crate::core::{
-    Change, Faults, Input, LocalCommand, LocalEvent, Memory, Output, Report, Settings,
+    Change, Faults, Input, KeeperMessage, LocalCommand, LocalEvent, Memory, Output, Report,
+    Settings,
 };
 use crate::fleet::Liveness;
 use crate::rng::Rng;
 use crate::tests::fixture::{BY, hash, host_id};
 use check::Checker;
+pub use net::Network;
 use node::Node;
-
-/// How bad the network is, in thousandths.
-#[derive(Clone, Copy)]
-pub struct Network {
-    pub loss: u64,
-    pub duplicate: u64,
-    /// Messages that take seconds and not milliseconds.
-    pub late: u64,
-}
-
-impl Network {
-    pub const GOOD: Self = Self {
-        loss: 0,
-        duplicate: 0,
-        late: 0,
-    };
-    pub const BAD: Self = Self {
-        loss: 60,
-        duplicate: 80,
-        late: 40,
-    };
-}
 
 pub enum Event {
     Deliver(usize, HostId, PeerMessage),
+    ToKeeper(usize, HostId, Box<KeeperMessage>),
     Persisted(usize, u64, u64),
     /// The local host does the oldest thing that it was asked.
     Do(usize, u64),
@@ -59,12 +41,15 @@ pub enum Event {
     Notice(usize, HostId, Liveness),
     Crash(usize),
     PowerLoss(usize),
+    StoreLoss(usize),
     Return(usize),
 }
 
 pub struct World<F: Faults> {
     pub now: Moment,
     pub settings: Settings,
+    /// Whether several hosts keep a job.
+    pub keeps: bool,
     pub nodes: Vec<Node<F>>,
     pub network: Network,
     /// Pairs of hosts that do not hear each other.
@@ -73,6 +58,7 @@ pub struct World<F: Faults> {
     pub reports: BTreeMap<JobId, Report>,
     /// Jobs whose end is durable.
     pub ended: BTreeMap<JobId, u32>,
+    said_end: BTreeSet<(usize, JobId)>,
     pub rng: Rng,
     events: BTreeMap<(Moment, u64), Event>,
     count: u64,
@@ -83,16 +69,27 @@ pub struct World<F: Faults> {
 
 impl<F: Faults> World<F> {
     pub fn new(seed: u64, slices: &[usize]) -> Self {
+        Self::begin(seed, slices, false)
+    }
+
+    /// A world in which three hosts keep each job.
+    pub fn with_keepers(seed: u64, slices: &[usize]) -> Self {
+        Self::begin(seed, slices, true)
+    }
+
+    fn begin(seed: u64, slices: &[usize], keeps: bool) -> Self {
         let settings = Settings::default();
         let mut world = Self {
             now: Moment(1_000),
             settings,
+            keeps,
             nodes: Vec::new(),
             network: Network::GOOD,
             cut: BTreeSet::new(),
             checker: Checker::default(),
             reports: BTreeMap::new(),
             ended: BTreeMap::new(),
+            said_end: BTreeSet::new(),
             rng: Rng::new(seed),
             events: BTreeMap::new(),
             count: 0,
@@ -163,6 +160,7 @@ impl<F: Faults> World<F> {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Deliver(to, from, message) => self.step(to, Input::Message { from, message }),
+            Event::ToKeeper(to, from, message) => self.step(to, Input::Keeper { from, message }),
             Event::Persisted(host, life, batch) => {
                 if self.nodes[host].life == life {
                     self.sync(host, batch);
@@ -198,6 +196,7 @@ impl<F: Faults> World<F> {
             ),
             Event::Crash(host) => self.crash(host),
             Event::PowerLoss(host) => self.lose_power(host),
+            Event::StoreLoss(host) => self.lose_store(host),
             Event::Return(host) => self.boot(host),
         }
     }
@@ -212,9 +211,14 @@ impl<F: Faults> World<F> {
         {
             let (_, changes) = node.disk.pop_front().expect("there is one");
             for change in changes {
-                self.checker.durable(&change);
+                self.checker.durable(host, &change);
                 if let Change::EndJob(job, _) = &change {
-                    *self.ended.entry(*job).or_default() += 1;
+                    // Each keeper says it once.
+                    if self.said_end.insert((host, *job)) {
+                        self.ended.entry(*job).or_insert(1);
+                    } else {
+                        *self.ended.entry(*job).or_default() += 1;
+                    }
                 }
                 node.saved.apply(&change);
             }
@@ -279,7 +283,17 @@ impl<F: Faults> World<F> {
                 let wait = Duration::from_millis(1 + self.rng.below(15));
                 self.at(wait, Event::Persisted(host, life, batch));
             }
-            Output::Send { to, message } => self.send(host, Self::place_of(to), message),
+            Output::Send { to, message } => {
+                self.send(host, Self::place_of(to), |to, from| {
+                    Event::Deliver(to, from, message.clone())
+                });
+            }
+            Output::ToKeeper { to, message } => {
+                self.send(host, Self::place_of(to), |to, from| {
+                    Event::ToKeeper(to, from, message.clone())
+                });
+            }
+            Output::Handed { .. } | Output::Took { .. } => {}
             Output::Local { tag, command } => {
                 let known = self.nodes[host].saved.memories.get(&tag.job);
                 if matches!(command, LocalCommand::Reserve { .. })
@@ -295,53 +309,6 @@ impl<F: Faults> World<F> {
             Output::Report(report) => {
                 self.reports.insert(report.job, report);
             }
-        }
-    }
-
-    fn send(&mut self, from: usize, to: usize, message: PeerMessage) {
-        let chance = |rng: &mut Rng, of: u64| rng.below(1_000) < of;
-        let network = self.network;
-        if self.cut.contains(&(from.min(to), from.max(to))) || chance(&mut self.rng, network.loss) {
-            return;
-        }
-        let copies = 1 + u64::from(chance(&mut self.rng, network.duplicate));
-        for _ in 0..copies {
-            let most_ms = if chance(&mut self.rng, network.late) {
-                20_000
-            } else {
-                30
-            };
-            let wait = Duration::from_millis(1 + self.rng.below(most_ms));
-            self.at(wait, Event::Deliver(to, Self::id(from), message.clone()));
-        }
-    }
-
-    /// Tells everybody how a host is, and the host itself; once a second.
-    fn gossip(&mut self, host: usize) {
-        self.at(Duration::from_secs(1), Event::Gossip(host));
-        if self.nodes[host].core.is_none() {
-            return;
-        }
-        self.nodes[host].local.expire(self.now);
-        let record = self.nodes[host].local.record();
-        for other in 0..self.nodes.len() {
-            if other != host && self.cut.contains(&(host.min(other), host.max(other))) {
-                continue;
-            }
-            let most_ms = if other == host { 1 } else { 500 };
-            let wait = Duration::from_millis(self.rng.below(most_ms));
-            self.at(wait, Event::Learn(other, Arc::clone(&record)));
-        }
-    }
-
-    /// Everybody is told about a host after a while.
-    pub fn notice(&mut self, about: usize, liveness: Liveness, wait: Duration) {
-        for other in (0..self.nodes.len()).filter(|other| *other != about) {
-            let jitter = Duration::from_millis(self.rng.below(1_000));
-            self.at(
-                wait + jitter,
-                Event::Notice(other, Self::id(about), liveness),
-            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! One host: its core, its disk, its hardware, and what happens when it dies.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kerf_types::Moment;
@@ -8,7 +8,9 @@ use kerf_types::peer::{Exit, Tag};
 
 use super::local::LocalHost;
 use super::{Event, World};
-use crate::core::{Change, Core, Faults, LocalCommand, LocalEvent, Saved};
+use crate::core::{
+    Change, Core, Faults, LocalCommand, LocalEvent, MemberRow, Memory, Saved, Settings,
+};
 use crate::fleet::Liveness;
 use crate::tests::fixture::host_id;
 
@@ -85,6 +87,15 @@ impl<F: Faults> World<F> {
         node.life += 1;
         node.wake = None;
         let saved = node.saved.clone();
+        let store_epoch = if self.keeps {
+            node.local.epoch.into()
+        } else {
+            0
+        };
+        let settings = Settings {
+            store_epoch,
+            ..settings
+        };
         let id = host_id(node.number);
         let own = node.clock(now);
         node.core = Some(Core::recover(id, settings, seed, saved, own));
@@ -117,6 +128,34 @@ impl<F: Faults> World<F> {
         node.core = None;
         node.life += 1;
         self.notice(host, Liveness::Down, Duration::from_secs(5));
+    }
+
+    /// Everything that a core has ever written is gone; what runs goes on, and is taken up by what stands with it.
+    pub fn lose_store(&mut self, host: usize) {
+        self.crash(host);
+        let now = self.now;
+        let node = &mut self.nodes[host];
+        node.local.epoch += 1;
+        node.saved = Saved::default();
+        let own = node.clock(now);
+        for (tag, container) in &node.local.containers {
+            let row = MemberRow {
+                grant: container.grant,
+                heard: own,
+                tag: *tag,
+                ..container.row.clone()
+            };
+            let memory = Memory {
+                coordinator: row.coordinator,
+                term: row.term,
+                keepers: container.keepers.clone(),
+                highest: tag.attempt,
+                closed: BTreeSet::new(),
+            };
+            node.saved.members.insert(*tag, row);
+            node.saved.memories.insert(tag.job, memory);
+        }
+        node.local.forget_reservations();
     }
 
     /// The whole host is without power for a moment: containers and leases are gone, and its clock begins anew.
@@ -157,11 +196,22 @@ impl<F: Faults> World<F> {
                 None
             }
             LocalCommand::Start {
-                grant, spec, guard, ..
+                grant,
+                spec,
+                guard,
+                coordinator,
+                term,
+                keepers,
+                ..
             } => {
                 let guard = guard.map(|guard| self.nodes[host].world_time(guard));
                 let local = &mut self.nodes[host].local;
                 let event = local.start(now, tag, grant, &spec, guard, &mut self.rng);
+                if let Some(container) = local.containers.get_mut(&tag) {
+                    container.keepers = keepers;
+                    container.row.coordinator = coordinator;
+                    container.row.term = term;
+                }
                 if event == LocalEvent::Started {
                     let ends = local.containers[&tag].ends;
                     let alive = self.tags_alive();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kerf_api::json::job;
 use kerf_scheduler::core::{Closing, Decision, JobRow, Next, Outcome, SavedMember, SavedPhase};
 use kerf_types::job::JobState;
-use kerf_types::peer::{Attempt, By, SpecHash};
+use kerf_types::peer::{Attempt, By, SpecHash, Term};
 use kerf_types::{Gang, GangHost, HostId, JobId};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub(super) struct JobDocument {
     restarts: u32,
     refused_starts: u32,
     cancelled: bool,
+    /// 0 where this host alone keeps the job, as in rows of releases that knew nothing else.
+    #[serde(default)]
+    term: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,11 +166,17 @@ impl From<&JobRow> for JobDocument {
             restarts: row.restarts,
             refused_starts: row.refused_starts,
             cancelled: row.cancelled,
+            term: row.term.0,
         }
     }
 }
 
 impl JobDocument {
+    /// Nobody is an admin of another host.
+    pub fn is_sent(&mut self) {
+        self.admin = false;
+    }
+
     pub fn read(self, id: JobId) -> Result<JobRow, String> {
         let spec = job::parse(&self.spec).map_err(|error| crate::errors::chain(&error))?;
         let phase = match (self.phase.as_str(), self.closing) {
@@ -204,6 +213,7 @@ impl JobDocument {
             restarts: self.restarts,
             refused_starts: self.refused_starts,
             cancelled: self.cancelled,
+            term: Term(self.term),
         })
     }
 }

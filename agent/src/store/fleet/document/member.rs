@@ -6,7 +6,7 @@ use kerf_api::json::job;
 use kerf_scheduler::core::{MemberPhase, MemberRow};
 use kerf_types::Moment;
 use kerf_types::job::OnPartition;
-use kerf_types::peer::{SpecHash, Tag};
+use kerf_types::peer::{SpecHash, Tag, Term};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{ExitDocument, grant_text, parse, read_grant};
@@ -14,6 +14,8 @@ use super::parts::{ExitDocument, grant_text, parse, read_grant};
 #[derive(Serialize, Deserialize)]
 pub(super) struct MemberDocument {
     coordinator: String,
+    #[serde(default)]
+    term: u32,
     /// In hex.
     spec_hash: String,
     grant: (String, u64),
@@ -38,6 +40,7 @@ impl From<&MemberRow> for MemberDocument {
         };
         Self {
             coordinator: row.coordinator.to_string(),
+            term: row.term.0,
             spec_hash: job::hash_text(&row.spec_hash.0),
             grant: grant_text(row.grant),
             phase: phase.to_owned(),
@@ -69,6 +72,7 @@ impl MemberDocument {
         Ok(MemberRow {
             tag,
             coordinator: parse(&self.coordinator)?,
+            term: Term(self.term),
             spec_hash: read_hash(&self.spec_hash)?,
             grant: read_grant(self.grant)?,
             phase,

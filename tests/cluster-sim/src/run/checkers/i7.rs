@@ -35,8 +35,12 @@ impl Shadow {
             }
             Change::PutMember(row) => drop(self.members.insert(row.tag, row.as_ref().clone())),
             Change::DropMember(tag) => drop(self.members.remove(tag)),
-            // What is forgotten of attempts is looked at by I8.
-            Change::PutMemory(..) | Change::DropMemory(_) => {}
+            Change::LeaveJob(job) => drop(self.jobs.remove(job)),
+            // What is forgotten of attempts is looked at by I8; and no host here keeps a job of another.
+            Change::PutMemory(..)
+            | Change::DropMemory(_)
+            | Change::PutRegister(..)
+            | Change::DropRegister(_) => {}
         }
     }
 

@@ -1,0 +1,129 @@
+//! What a keeper does that does not coordinate: it watches who does, and takes over when that one is silent.
+
+use kerf_register::{Input as ToRegister, Want};
+use kerf_types::{HostId, JobId, Moment};
+
+use super::{Purpose, Watched};
+use crate::core::io::Output;
+use crate::core::kept::KeeperMessage;
+use crate::core::outbox::Held;
+use crate::core::saved::Change;
+use crate::core::{Core, Faults};
+use crate::fleet::Liveness;
+
+impl<F: Faults> Core<F> {
+    pub(in crate::core) fn on_keeper(&mut self, now: Moment, from: HostId, message: KeeperMessage) {
+        match message {
+            KeeperMessage::Register(message) => {
+                self.step_registers(now, ToRegister::Message { from, message });
+            }
+            KeeperMessage::Lead { job, term, sent } => self.on_lead(now, from, job, term, sent),
+            KeeperMessage::Heed { job, term, sent } => self.on_heed(now, from, job, term, sent),
+            KeeperMessage::Cancel { job } => {
+                if self.keepers(job).contains(&from) {
+                    self.cancel(now, job);
+                }
+            }
+        }
+    }
+
+    pub(in crate::core) fn keeper_tick(&mut self, now: Moment) {
+        let wakes = self.keeper.registers.next_wakeup();
+        if wakes.is_some_and(|wakeup| wakeup <= now) {
+            self.step_registers(now, ToRegister::Wake);
+        }
+        self.lead_tick(now);
+        let due = self.keeper.watched.iter().filter(|(job, watched)| {
+            let at = self.takes_over_at(**job, watched);
+            at.is_some_and(|at| at <= now)
+        });
+        let due: Vec<JobId> = due.map(|(job, _)| *job).collect();
+        for job in due {
+            self.take_over(now, job);
+        }
+    }
+
+    /// When this host takes a job over if its coordinator is not heard of before.
+    pub(in crate::core) fn takes_over_at(&self, job: JobId, watched: &Watched) -> Option<Moment> {
+        let row = self.keeper.registers.row(job)?;
+        let accepted = row.accepted.as_ref().filter(|_| !row.is_over)?;
+        let leads = self.jobs.contains_key(&job) || self.keeper.unsure.contains_key(&job);
+        if watched.trying || leads || F::NEVER_TAKE_OVER {
+            return None;
+        }
+        let config = &accepted.state.config;
+        let voters = config.voters();
+        let rank = voters.iter().position(|one| one.host == self.id)?;
+        let coordinator = accepted.state.value.coordinator;
+        if coordinator == self.id {
+            // It was agreed on, and forgotten in a crash before anything came of it.
+            return Some(watched.heard);
+        }
+        let settings = &self.settings;
+        let times = match self.fleet.liveness(coordinator) {
+            Liveness::Alive => 3,
+            Liveness::Down | Liveness::Left => 1,
+        };
+        // One after the other, so that they are not in each other's way.
+        let rank = u32::try_from(rank).unwrap_or(u32::MAX);
+        let wait = settings.take_over_after.saturating_mul(times);
+        let turn = settings.lead_every.saturating_mul(rank);
+        Some(watched.heard.after(wait).after(turn))
+    }
+
+    fn take_over(&mut self, now: Moment, job: JobId) {
+        let row = self.keeper.registers.row(job);
+        let Some(accepted) = row.and_then(|row| row.accepted.clone()) else {
+            return;
+        };
+        if let Some(watched) = self.keeper.watched.get_mut(&job) {
+            watched.trying = true;
+        }
+        let value = accepted.state.value.taken_over(self.id);
+        let want = Want::Set {
+            expected: accepted.state.origin,
+            value,
+            retire: false,
+        };
+        self.want(now, job, Purpose::TakeOver, want);
+    }
+
+    /// The replica here holds something else than before.
+    pub(super) fn replica_changed(&mut self, now: Moment, job: JobId) {
+        let Some(row) = self.keeper.registers.row(job) else {
+            self.keeper.watched.remove(&job);
+            return;
+        };
+        if row.is_over {
+            self.keeper.watched.remove(&job);
+            return;
+        }
+        let watched = self.keeper.watched.entry(job);
+        watched.or_insert_with(|| Watched::new(now)).heard = now;
+    }
+
+    /// Another host coordinates the job: what was known of it as coordinator goes.
+    pub(super) fn step_down(&mut self, now: Moment, job: JobId, to: HostId) {
+        self.keeper.standing.remove(&job);
+        self.keeper.unsure.remove(&job);
+        self.jobs.remove(&job);
+        self.outbox.save(Change::LeaveJob(job));
+        self.outbox.hold(Held::Out(Output::Handed { job, to }));
+        if let Some(watched) = self.keeper.watched.get_mut(&job) {
+            watched.heard = now;
+        }
+    }
+
+    /// Somebody wants a job to end that another host coordinates: it is told, and whoever takes over remembers.
+    pub(in crate::core) fn cancel_elsewhere(&mut self, job: JobId) {
+        let Some(to) = self.keeper.kept(job).map(|kept| kept.coordinator) else {
+            return;
+        };
+        if let Some(watched) = self.keeper.watched.get_mut(&job) {
+            watched.cancelled = true;
+        }
+        if to != self.id {
+            self.tell_keeper(to, KeeperMessage::Cancel { job });
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Jobs that were submitted to another host, which is dead, and that this one coordinates now.
+
+use kerf_api::json::job;
+use kerf_scheduler::core;
+use kerf_types::job::JobState;
+
+use super::Jobs;
+use super::inner::Entry;
+use crate::errors::chain;
+use crate::host::now;
+use crate::launcher::{Submitter, UserIds};
+use crate::store::{JobRow, Placed};
+
+impl Jobs {
+    /// Shows such a job from here on: whoever asks this host sees how it goes on. One that is known already stays as it
+    /// is.
+    pub fn take_over(&self, taken: &core::JobRow, home: &str) {
+        let id = taken.job;
+        let row = self.row_of(taken, home);
+        let kept = tokio::task::block_in_place(|| {
+            let mut store = self.inner.store.lock();
+            if self.inner.row(id).is_some() {
+                return Ok(false);
+            }
+            store.put_job(&row)?;
+            self.inner.copies.keep(&row);
+            let entry = Entry::new((*taken.spec).clone(), row);
+            self.inner.table().insert(id, entry);
+            Ok::<_, crate::store::StoreError>(true)
+        });
+        match kept {
+            Ok(true) => {
+                let text = format!("taken over: {home}, where it was submitted, is silent");
+                self.inner.events.add("job", &id.to_string(), &text);
+                self.inner.count();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                // The scheduler goes on with it all the same.
+                tracing::warn!(job.id = %id, error = chain(&error), "job that was taken over not shown");
+            }
+        }
+    }
+
+    fn row_of(&self, taken: &core::JobRow, home: &str) -> JobRow {
+        // A number of another host's user is somebody else here, unless all hosts have one list of users.
+        let by = taken.by;
+        let shared = self.inner.config().peers.same_users;
+        let ids = UserIds {
+            uid: by.uid,
+            gid: by.gid,
+        };
+        JobRow {
+            id: taken.job,
+            submitter: Submitter {
+                ids: if shared { ids } else { UserIds::NOBODY },
+                admin: false,
+            },
+            spec: job::canonical_json(&taken.spec),
+            spec_hash: job::hash_text(&taken.spec_hash.0),
+            state: JobState::Pending,
+            reason: format!("{home}, where it was submitted, is silent"),
+            exit_code: None,
+            container: None,
+            lease: None,
+            // No clock of another host is compared with this one's.
+            submitted: now(),
+            started: None,
+            ended: None,
+            restarts: taken.restarts,
+            cancel_requested: taken.cancelled,
+            placed: None::<Placed>,
+            explanation: None,
+        }
+    }
+}
