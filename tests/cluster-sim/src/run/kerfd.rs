@@ -131,7 +131,10 @@ impl World {
             Output::Local { tag, command } => self.command(host, tag, command),
             Output::Report(_) => {}
             // A core that is told no store epoch keeps its jobs alone, and neither asks others nor is asked.
-            Output::ToKeeper { .. } | Output::Handed { .. } | Output::Took { .. } => {}
+            Output::ToKeeper { .. }
+            | Output::Handed { .. }
+            | Output::Took { .. }
+            | Output::Forced { .. } => {}
         }
     }
 

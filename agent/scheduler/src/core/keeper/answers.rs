@@ -25,6 +25,10 @@ impl<F: Faults> Core<F> {
             // That it is over was said before.
             return;
         }
+        let by_force = wanted.what == Purpose::Force;
+        if by_force || (wanted.what != Purpose::TakeOver && Self::is_outranked(&state)) {
+            return self.forced(now, job, wanted.since, *state);
+        }
         match wanted.what {
             Purpose::Found | Purpose::Decide | Purpose::Ask => {
                 self.stands(now, job, wanted.since, *state);
@@ -46,6 +50,8 @@ impl<F: Faults> Core<F> {
                     standing.exchanging = false;
                 }
             }
+            // Handled above.
+            Purpose::Force => {}
         }
     }
 
@@ -63,7 +69,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// A majority has said what the register holds.
-    fn stands(&mut self, now: Moment, job: JobId, since: Moment, state: State<Kept>) {
+    pub(super) fn stands(&mut self, now: Moment, job: JobId, since: Moment, state: State<Kept>) {
         let Kept {
             decision,
             term,
@@ -91,8 +97,17 @@ impl<F: Faults> Core<F> {
     }
 
     /// This host still coordinates what it did before it began anew.
-    pub(super) fn resume(&mut self, now: Moment, row: JobRow, state: State<Kept>, since: Moment) {
+    pub(super) fn resume(
+        &mut self,
+        now: Moment,
+        mut row: JobRow,
+        state: State<Kept>,
+        since: Moment,
+    ) {
         let job = row.job;
+        let watched = self.keeper.watched.get(&job);
+        // Asked for while nobody here knew who coordinates it.
+        row.cancelled |= watched.is_some_and(|watched| watched.cancelled);
         let decision = state.value.decision;
         if let Some(home) = self.home_of(job).filter(|home| *home != self.id) {
             // It may have died before this was heard.

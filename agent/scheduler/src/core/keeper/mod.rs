@@ -13,6 +13,7 @@
 //! successor knows when.
 
 mod answers;
+mod force;
 mod lead;
 mod watch;
 
@@ -34,6 +35,7 @@ use super::settings::{KEEPERS, Settings};
 use super::{Core, Faults};
 use crate::fleet::Liveness;
 
+pub use force::{ForcePlan, ForceRefusal};
 pub use kerf_register::Waiting;
 
 /// The jobs that this host keeps with others.
@@ -76,11 +78,16 @@ pub(super) struct Watched {
     trying: bool,
     /// Whether somebody has asked this host to end it.
     cancelled: bool,
+    /// How often its register was forced, as far as was said.
+    era: u32,
+    /// For which term and generation of keepers they were named to owners, and how often.
+    vouched: (Term, u32, u32),
 }
 
 /// A want that the register has not answered.
 #[derive(Debug)]
 struct Wanted {
+    job: JobId,
     what: Purpose,
     since: Moment,
 }
@@ -93,6 +100,8 @@ enum Purpose {
     /// Whether this host still coordinates.
     Ask,
     Exchange,
+    /// An operator has given the majority up.
+    Force,
 }
 
 impl Keeper {
@@ -112,15 +121,24 @@ impl Keeper {
             ..kerf_register::Settings::default()
         };
         // Whoever coordinates them may have died long before this host began: nothing that was heard before counts.
-        let watch = |job: &JobId| (*job, Watched::new(now));
+        let watch = |(job, row): (&JobId, &RegisterRow)| {
+            let accepted = row.accepted.as_ref();
+            let era = accepted.map_or(0, |accepted| accepted.state.config.era());
+            (*job, Watched::new(now).told_until(era))
+        };
         Self {
-            watched: rows.keys().map(watch).collect(),
+            watched: rows.iter().map(watch).collect(),
             registers: Registers::recover(me, times, seed ^ 0x5eed, rows),
             standing: BTreeMap::new(),
             unsure: BTreeMap::new(),
             wants: BTreeMap::new(),
             count: 0,
         }
+    }
+
+    /// Jobs of which this host does not know yet whether it still coordinates them.
+    pub fn unsure(&self) -> impl Iterator<Item = &JobRow> {
+        self.unsure.values()
     }
 
     /// What a register holds, as far as the replica here knows.
@@ -157,6 +175,8 @@ impl Watched {
             heard: now,
             trying: false,
             cancelled: false,
+            era: 0,
+            vouched: (Term::NONE, 0, 0),
         }
     }
 }
@@ -202,6 +222,15 @@ impl<F: Faults> Core<F> {
 
     /// Hosts that could keep a job, in an order that differs each time.
     fn candidates(&mut self, without: &[HostId]) -> Vec<Replica> {
+        let mut there = self.able(without);
+        for at in (1..there.len()).rev() {
+            there.swap(at, self.rng.index(at + 1));
+        }
+        there
+    }
+
+    /// The same in the order of their ids.
+    fn able(&self, without: &[HostId]) -> Vec<Replica> {
         let there = self.fleet.iter().filter(|(id, host)| {
             let can = host.liveness == Liveness::Alive && host.model.record().keeps_jobs;
             can && *id != self.id && !without.contains(id)
@@ -210,11 +239,7 @@ impl<F: Faults> Core<F> {
             host: id,
             epoch: host.model.record().version.epoch.into(),
         };
-        let mut there: Vec<Replica> = there.map(replica).collect();
-        for at in (1..there.len()).rev() {
-            there.swap(at, self.rng.index(at + 1));
-        }
-        there
+        there.map(replica).collect()
     }
 
     /// Puts a new job to its keepers.
@@ -276,7 +301,11 @@ impl<F: Faults> Core<F> {
     fn want(&mut self, now: Moment, job: JobId, what: Purpose, want: Want<Kept>) {
         self.keeper.count += 1;
         let number = self.keeper.count;
-        let wanted = Wanted { what, since: now };
+        let wanted = Wanted {
+            job,
+            what,
+            since: now,
+        };
         self.keeper.wants.insert(number, wanted);
         let key = job;
         self.step_registers(now, ToRegister::Want { key, number, want });

@@ -1,15 +1,34 @@
 //! What a keeper does that does not coordinate: it watches who does, and takes over when that one is silent.
 
-use kerf_register::{Input as ToRegister, Want};
+use kerf_register::{Input as ToRegister, Replica, Want};
+use kerf_types::peer::{Body, Tag, Term};
 use kerf_types::{HostId, JobId, Moment};
 
-use super::{Purpose, Watched};
+use super::{Keeper, Purpose, Watched};
 use crate::core::io::Output;
 use crate::core::kept::KeeperMessage;
 use crate::core::outbox::Held;
 use crate::core::saved::Change;
 use crate::core::{Core, Faults};
 use crate::fleet::Liveness;
+
+/// How often keepers are named to an owner: as one message in six is lost either way, all of them are once in a hundred
+/// million times.
+const VOUCHED: u32 = 10;
+
+impl Keeper {
+    /// Whether the keepers of a job are to be named to the owners once more, and counts it.
+    fn vouches(&mut self, job: JobId, term: Term, generation: u32) -> bool {
+        let Some(watched) = self.watched.get_mut(&job) else {
+            return false;
+        };
+        if (watched.vouched.0, watched.vouched.1) != (term, generation) {
+            watched.vouched = (term, generation, 0);
+        }
+        watched.vouched.2 += 1;
+        watched.vouched.2 <= VOUCHED
+    }
+}
 
 impl<F: Faults> Core<F> {
     pub(in crate::core) fn on_keeper(&mut self, now: Moment, from: HostId, message: KeeperMessage) {
@@ -33,6 +52,7 @@ impl<F: Faults> Core<F> {
             self.step_registers(now, ToRegister::Wake);
         }
         self.lead_tick(now);
+        self.doubt_oneself(now);
         let due = self.keeper.watched.iter().filter(|(job, watched)| {
             let at = self.takes_over_at(**job, watched);
             at.is_some_and(|at| at <= now)
@@ -40,6 +60,20 @@ impl<F: Faults> Core<F> {
         let due: Vec<JobId> = due.map(|(job, _)| *job).collect();
         for job in due {
             self.take_over(now, job);
+        }
+    }
+
+    /// A host that sees no majority of the keepers is cut off itself. It does not count the silence: else it would take jobs
+    /// away from coordinators that are well, as soon as it is heard again.
+    fn doubt_oneself(&mut self, now: Moment) {
+        let (me, fleet) = (self.id, &self.fleet);
+        let sees = |one: &Replica| one.host == me || fleet.liveness(one.host) == Liveness::Alive;
+        for (job, watched) in &mut self.keeper.watched {
+            let row = self.keeper.registers.row(*job);
+            let accepted = row.and_then(|row| row.accepted.as_ref());
+            if accepted.is_some_and(|accepted| !accepted.state.config.has_quorum(sees)) {
+                watched.heard = now;
+            }
         }
     }
 
@@ -71,7 +105,7 @@ impl<F: Faults> Core<F> {
         Some(watched.heard.after(wait).after(turn))
     }
 
-    fn take_over(&mut self, now: Moment, job: JobId) {
+    pub(super) fn take_over(&mut self, now: Moment, job: JobId) {
         let row = self.keeper.registers.row(job);
         let Some(accepted) = row.and_then(|row| row.accepted.clone()) else {
             return;
@@ -79,7 +113,8 @@ impl<F: Faults> Core<F> {
         if let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.trying = true;
         }
-        let value = accepted.state.value.taken_over(self.id);
+        let era = accepted.state.config.era();
+        let value = accepted.state.value.taken_over(self.id, era);
         let want = Want::Set {
             expected: accepted.state.origin,
             value,
@@ -100,6 +135,36 @@ impl<F: Faults> Core<F> {
         }
         let watched = self.keeper.watched.entry(job);
         watched.or_insert_with(|| Watched::new(now)).heard = now;
+        self.tell_forced(job);
+        self.vouch(job);
+    }
+
+    /// Names the keepers of a job to the owners of its members where they are others than at first: a coordinator that no
+    /// owner was told of is followed for the word of a keeper that was.
+    pub(super) fn vouch(&mut self, job: JobId) {
+        let Some(keepers) = self.changed_keepers(job).filter(|_| !F::NEVER_VOUCH) else {
+            return;
+        };
+        let row = self.keeper.registers.row(job);
+        let Some(state) = row.and_then(|row| Some(&row.accepted.as_ref()?.state)) else {
+            return;
+        };
+        let (kept, generation) = (&state.value, state.config.generation);
+        let (term, attempt) = (kept.term, kept.decision.attempt());
+        let members = (0..).zip(&kept.row.members);
+        let members: Vec<(u32, HostId)> = members.map(|(at, one)| (at, one.host)).collect();
+        if !self.keeper.vouches(job, term, generation) {
+            return;
+        }
+        for (member, host) in members {
+            let tag = Tag {
+                job,
+                attempt,
+                member,
+            };
+            let body = Body::Keepers(keepers.clone());
+            self.outbox.send_as(host, tag, term, body);
+        }
     }
 
     /// Another host coordinates the job: what was known of it as coordinator goes.
