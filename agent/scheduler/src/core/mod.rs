@@ -107,6 +107,10 @@ impl<F: Faults> Core<F> {
     pub fn step(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
         if std::mem::take(&mut self.recovering) {
             self.owner_after_recovery();
+            for (job, last) in self.keeper.ended() {
+                // The crash may have come between the end of the register and that of the job.
+                self.over(job, &last);
+            }
         }
         let is_said = matches!(input, Input::Message { .. } | Input::Keeper { .. });
         let heard = !is_said || !self.outbox.is_full();
