@@ -6,7 +6,7 @@ use kerf_scheduler::core::{ForcePlan, ForceRefusal, Input};
 use kerf_types::{HostId, JobId};
 use tokio::sync::{mpsc, oneshot};
 
-use super::driver::Driver;
+use super::driver::{Driver, name_of};
 
 /// Asks that may wait; nobody sends two at a time.
 pub(super) const WAITING: usize = 8;
@@ -94,10 +94,13 @@ impl Driver {
         }
     }
 
-    /// A register was forced: whoever asked for it here is told.
-    pub(super) fn was_forced(&mut self, job: JobId) {
-        let done = self.forcing.extract_if(.., |one| one.job == job);
-        for forcing in done {
+    /// A register was forced: people are told, and whoever asked for it here.
+    pub(super) fn was_forced(&mut self, job: JobId, by: HostId, given_up: &[HostId]) {
+        let names = given_up.iter().map(|host| name_of(self.core(), *host));
+        let names: Vec<String> = names.collect();
+        let by = name_of(self.core(), by);
+        self.parts.jobs.forced(job, &by, &names);
+        for forcing in self.forcing.extract_if(.., |one| one.job == job) {
             drop(forcing.answer.send(Ok(forcing.plan)));
         }
     }

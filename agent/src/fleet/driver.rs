@@ -53,7 +53,7 @@ const NAP: Duration = Duration::from_secs(30);
 /// The driver.
 #[derive(Debug)]
 pub(super) struct Driver {
-    parts: Parts,
+    pub(super) parts: Parts,
     core: Core,
     own: Own,
     host: watch::Receiver<Arc<HostView>>,
@@ -245,14 +245,7 @@ impl Driver {
                 let name = name_of(&self.core, home);
                 self.parts.jobs.take_over(&row, &name);
             }
-            Output::Forced { job, by, given_up } => {
-                let given_up = given_up.into_iter().map(|host| name_of(&self.core, host));
-                let given_up: Vec<String> = given_up.collect();
-                self.parts
-                    .jobs
-                    .forced(job, &name_of(&self.core, by), &given_up);
-                self.was_forced(job);
-            }
+            Output::Forced { job, by, given_up } => self.was_forced(job, by, &given_up),
             Output::Local { tag, command } => self.parts.members.carry_out(tag, command),
             Output::Report(report) => {
                 let name_of = |host| name_of(&self.core, host);
@@ -389,7 +382,7 @@ fn publish(peers: &Peers, record: &kerf_types::HostRecord) {
 }
 
 /// What people call a host.
-fn name_of(core: &Core, host: HostId) -> String {
+pub(super) fn name_of(core: &Core, host: HostId) -> String {
     let known = core.fleet().get(host);
     known.map_or_else(
         || host.to_string(),
