@@ -1,8 +1,7 @@
 //! What can be broken on purpose: one fence, one write, one barrier at a time. A checker must notice each, or it
 //! proves nothing where nothing is broken.
 
-use kerf_scheduler::Faults;
-
+use super::faulty::*;
 use super::protocol::{Recover, recover};
 
 /// One thing that is broken.
@@ -25,6 +24,9 @@ pub struct Mutation {
 pub enum Kind {
     /// In the core.
     Core(Recover),
+    /// In what the core does of jobs that three hosts keep: it is looked for in such runs, as all others are in those where one
+    /// host keeps a job.
+    Keeper(Recover),
     /// In what the core works with.
     Host(Broken),
 }
@@ -54,39 +56,6 @@ pub enum Broken {
     OpenGossip,
 }
 
-macro_rules! core_faults {
-    ($($type:ident $fault:ident),* $(,)?) => {
-        $(
-            #[derive(Debug)]
-            struct $type;
-            impl Faults for $type {
-                const $fault: bool = true;
-            }
-        )*
-    };
-}
-
-core_faults! {
-    Hasty SEND_BEFORE_PERSISTED,
-    Forgetful IGNORE_HIGHEST_ATTEMPT,
-    Unbarred SKIP_BARRIER,
-    Holding NEVER_EXPIRE,
-    Twice START_AGAIN,
-    Unclosed SKIP_CLOSE,
-    ConfirmUnsaved CONFIRM_UNSAVED,
-    StartUnsaved START_UNSAVED,
-    GoUnsaved GO_UNSAVED,
-    DecideUnsaved DECIDE_UNSAVED,
-    ForgetClosed FORGET_CLOSED,
-    CountFromAnswer COUNT_FROM_ANSWER,
-    NeverStopSilent NEVER_STOP_SILENT,
-    ReleasedAtOnce RELEASED_AT_ONCE,
-    CloseAtOnce CLOSE_AT_ONCE,
-    ForgetMargin FORGET_MARGIN,
-    SkipFind SKIP_FIND,
-    NeverAsk NEVER_ASK,
-}
-
 const fn core(
     name: &'static str,
     removes: &'static str,
@@ -99,6 +68,21 @@ const fn core(
         notices,
         scenario: super::Scenario::Safety,
         kind: Kind::Core(begin),
+    }
+}
+
+const fn keeper(
+    name: &'static str,
+    removes: &'static str,
+    notices: &'static [&'static str],
+    begin: Recover,
+) -> Mutation {
+    Mutation {
+        name,
+        removes,
+        notices,
+        scenario: super::Scenario::Safety,
+        kind: Kind::Keeper(begin),
     }
 }
 
@@ -226,6 +210,48 @@ pub static MUTATIONS: &[Mutation] = &[
         "coordinator: a silent member that only its owner can give up is asked about",
         &["I9"],
         recover::<NeverAsk>,
+    ),
+    keeper(
+        "ignore-term",
+        "owner: it follows the highest term",
+        &["I4", "I9"],
+        recover::<IgnoreTerm>,
+    ),
+    keeper(
+        "speak-without-authority",
+        "coordinator: it speaks only while a majority says that it follows",
+        &["I4", "I5"],
+        recover::<SpeakWithoutAuthority>,
+    ),
+    keeper(
+        "spare-own",
+        "owner: members on the coordinator's own host are stopped like others",
+        &["I4"],
+        recover::<SpareOwn>,
+    ),
+    keeper(
+        "resume-unasked",
+        "coordinator: after a crash it asks whether it is one",
+        &["I4", "I8"],
+        recover::<ResumeUnasked>,
+    ),
+    keeper(
+        "start-unconfirmed",
+        "successor: all confirm to it before it starts any",
+        &["I3"],
+        recover::<StartUnconfirmed>,
+    ),
+    keeper(
+        "heed-anybody",
+        "keeper: it follows no lower term than it has accepted",
+        &["I4", "I9"],
+        recover::<HeedAnybody>,
+    ),
+    keeper(
+        "never-take-over",
+        "keeper: it takes over from a coordinator that is silent",
+        &["I9"],
+        recover::<NeverTakeOver>,
     ),
     host(
         "store-acks-early",
