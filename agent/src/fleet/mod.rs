@@ -173,6 +173,7 @@ fn recover(
     getrandom::fill(&mut seed).map_err(StoreError::Random)?;
     let settings = Settings {
         alone: parts.peers.is_none(),
+        store_epoch: parts.host.watch().borrow().epoch.into(),
         master_ports: parts.config.borrow().config.launch.master_ports,
         ..Settings::default()
     };

@@ -144,8 +144,7 @@ impl Own {
                 mode_change_when_idle: partition.mode_change_when_idle,
             },
             host_network: self.told.host_network,
-            // Not before this kerfd tells its core the epoch of its store.
-            keeps_jobs: false,
+            keeps_jobs: true,
             models,
             gpus,
             cpu_milli: load.cpu_milli,

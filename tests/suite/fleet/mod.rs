@@ -15,4 +15,5 @@ mod race;
 mod refusals;
 mod silence;
 mod spec;
+mod takeover;
 mod world;

@@ -22,8 +22,20 @@ fn a_silent_host_is_not_waited_for() {
         return;
     };
     it_answers_too_late(&mut fleet);
-    its_jobs_stop_or_go_on(&mut fleet);
     for number in 1..=3 {
+        is_empty(&fleet, number);
+    }
+    fleet.stop().expect("nothing is left");
+}
+
+/// Of two hosts nobody can take over from the other: there are no two that would be a majority without it.
+#[test]
+fn jobs_of_a_silent_host_stop_or_go_on_where_nobody_takes_over() {
+    let Some(mut fleet) = of(&["h100x1"; 2]) else {
+        return;
+    };
+    its_jobs_stop_or_go_on(&mut fleet);
+    for number in 1..=2 {
         is_empty(&fleet, number);
     }
     fleet.stop().expect("nothing is left");

@@ -142,6 +142,12 @@ pub fn job(fleet: &Fleet, number: usize, id: &str) -> Value {
     document(fleet, number, &["jobs", id])
 }
 
+/// The same where it is not sure that the host knows it.
+pub fn known(fleet: &Fleet, number: usize, id: &str) -> Option<Value> {
+    let text = fleet.says(number, &["jobs", id, "-o", "json"]).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
 /// Names of the hosts that have a job's members.
 pub fn hosts_of(job: &Value) -> Vec<String> {
     let members = job["members"].as_array().expect("a list");

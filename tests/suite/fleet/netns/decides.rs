@@ -1,16 +1,17 @@
-//! The host that took a gang in vanishes between its decision and the moment at which anybody hears of it.
+//! The host that took a gang in vanishes between its decision and the moment at which any owner hears of it.
 
 use std::time::{Duration, Instant};
 
 use kerf_tests::poll;
 
 use super::super::spec::Spec;
-use super::super::world::{LIMIT, is_empty, job, leases, measured, out, until};
+use super::super::world::{LIMIT, is_empty, job, known, leases, measured, out, until_so};
 use super::net::{Family, Net, of};
-use super::saved::{decision, phases};
+use super::saved::{agreed, phases};
 
-/// What a reservation may take to end of which nobody asks: its time to live of 10 s, and what the owner needs.
-const FREE_LIMIT: Duration = Duration::from_secs(20);
+/// What a reservation may take to end of which nobody asks: the 30 s that it waits for a successor, and what the owner
+/// needs.
+const FREE_LIMIT: Duration = Duration::from_secs(45);
 
 /// The way of a word from the host that decides: long enough for a test to come between decision and confirmation.
 const SLOW: &str = "delay_ms=250";
@@ -21,12 +22,14 @@ const OWNERS: [usize; 2] = [2, 3];
 /// What becomes of the coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// It is heard again while its reservations still stand.
+    /// It is heard again before another one takes over.
     CutOffShortly,
-    /// It lives, and is heard again when all of them have ended.
+    /// It lives, and is heard again when another one has brought the gang to its end.
     CutOff,
-    /// It dies at that moment, and returns when all of them have ended.
+    /// It dies at that moment, and returns when another one has.
     Dies,
+    /// No host hears any other, so nobody can take over, until all reservations have ended.
+    AllAlone,
 }
 
 /// A gang that was decided, of which nobody else has heard.
@@ -50,20 +53,23 @@ fn a_coordinator_that_vanishes_between_decision_and_confirmation_starts_no_part_
     assert_eq!(OWNERS.map(|owner| leases(&net, owner).len()), [1, 1]);
     net.heal();
     runs_once(&net, &shortly);
-    // Both at once, since most of it is that reservations end.
-    let dead = decided(&mut net, Fate::Dies, 1, "4g.40gb");
-    let living = decided(&mut net, Fate::CutOff, 4, "3g.40gb");
-    let gangs = [dead, living];
-    all_are_free(&net, &gangs);
-    for gang in &gangs {
-        let nothing: [String; 0] = [];
-        assert_eq!(begun(&net, gang), nothing, "nobody has confirmed");
+    for (fate, coordinator) in [(Fate::Dies, 1), (Fate::CutOff, 4)] {
+        let gang = decided(&mut net, fate, coordinator, "4g.40gb");
+        another_goes_on(&net, &gang);
+        if fate == Fate::Dies {
+            net.restart(coordinator);
+        }
+        net.heal();
+        // It hears how the gang has ended without it, and starts nothing of it.
+        runs_once(&net, &gang);
+        net.converges();
     }
-    net.restart(1);
+    let alone = decided(&mut net, Fate::AllAlone, 1, "4g.40gb");
+    all_are_free(&net, &alone);
+    let nothing: [String; 0] = [];
+    assert_eq!(begun(&net, &alone), nothing, "nobody has confirmed");
     net.heal();
-    for gang in &gangs {
-        runs_once(&net, gang);
-    }
+    runs_once(&net, &alone);
     for number in net.numbers() {
         is_empty(&net, number);
     }
@@ -83,12 +89,14 @@ fn decided(net: &mut Net, fate: Fate, coordinator: usize, ask: &str) -> Gang {
     let spec = Spec::new(&script).asks(ask).with("members", 2);
     let id = spec.on(&OWNERS).submit(net, coordinator);
     let decided = poll::until_true("a decision", LIMIT, || {
-        decision(net, coordinator, &id).as_deref() == Some("committed")
+        agreed(net, &id).as_deref() == Some("committed")
     });
     decided.unwrap_or_else(|error| panic!("{fate:?}: {error:#}: {:#}", job(net, coordinator, &id)));
     net.around(&[coordinator], "cut");
-    if let Fate::Dies = fate {
-        net.kill(coordinator);
+    match fate {
+        Fate::Dies => net.kill(coordinator),
+        Fate::AllAlone => net.numbers().for_each(|one| net.around(&[one], "cut")),
+        Fate::CutOffShortly | Fate::CutOff => {}
     }
     let gone = Instant::now();
     let held = OWNERS.map(|owner| phases(net, owner, &id));
@@ -102,30 +110,55 @@ fn decided(net: &mut Net, fate: Fate, coordinator: usize, ask: &str) -> Gang {
     }
 }
 
-fn all_are_free(net: &Net, gangs: &[Gang]) {
+/// Another host that keeps the gang goes on with what was decided, while the one that decided it is away.
+fn another_goes_on(net: &Net, gang: &Gang) {
+    let others: Vec<usize> = net
+        .numbers()
+        .filter(|one| *one != gang.coordinator)
+        .collect();
+    let ended = poll::until("the end at another host", LIMIT, || {
+        others.iter().find(|one| {
+            let job = known(net, **one, &gang.id);
+            job.is_some_and(|job| job["state"] == "succeeded")
+        })
+    });
+    let successor = ended.unwrap_or_else(|error| {
+        let host = |one: &usize| net.host(*one).expect("a host").log_tail();
+        let logs: Vec<String> = others.iter().map(host).collect();
+        panic!("{:?}: {error:#}\n{}", gang.fate, logs.join("\n---\n"))
+    });
+    measured(&format!(
+        "{:?}: host {successor} has ended it {:?} after that moment",
+        gang.fate,
+        gang.gone.elapsed()
+    ));
+}
+
+fn all_are_free(net: &Net, gang: &Gang) {
     for owner in OWNERS {
         let free = || leases(net, owner).is_empty();
         let freed = poll::until_true("the end of leases", FREE_LIMIT, free);
         freed.unwrap_or_else(|error| panic!("{error:#}: {:#?}", leases(net, owner)));
     }
-    for gang in gangs {
-        let took = gang.gone.elapsed();
-        measured(&format!("{:?}: free {took:?} after that moment", gang.fate));
-    }
+    let took = gang.gone.elapsed();
+    measured(&format!("{:?}: free {took:?} after that moment", gang.fate));
 }
 
-/// Its coordinator is heard again, and each member runs one time: in the attempt that was decided if its reservations
-/// still stood, else in another.
+/// The host that took it in tells its end, and each member ran one time: in the attempt that was decided if its
+/// reservations stood until somebody went on with it, else in another.
 fn runs_once(net: &Net, gang: &Gang) {
     let (id, fate) = (&gang.id, gang.fate);
-    let ended = until(net, gang.coordinator, id, "succeeded");
+    // Where another host has ended it, the place follows the end.
+    let ended = until_so(net, gang.coordinator, id, "known to have ended", |job| {
+        job["state"] == "succeeded" && !job["members"][0]["attempt"].is_null()
+    });
     let attempt = ended["members"][0]["attempt"].as_u64();
     let attempt = attempt.expect("it was tried");
     let took = gang.gone.elapsed();
     measured(&format!(
         "{fate:?}: ended {took:?} after that moment, attempt {attempt}"
     ));
-    assert_eq!(attempt == 1, fate == Fate::CutOffShortly, "{ended}");
+    assert_eq!(attempt == 1, fate != Fate::AllAlone, "{ended}");
     let mut said = begun(net, gang);
     said.sort_unstable();
     // Containers count attempts from 0.

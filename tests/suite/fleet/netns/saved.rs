@@ -6,11 +6,34 @@ use kerf_tests::world::Fleet;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
-/// What the register says of a job at the host that took it in: `open`, `committed`, `aborted` or `closed`.
-pub fn decision(fleet: &Fleet, number: usize, id: &str) -> Option<String> {
-    let rows = rows(fleet, number, "decision");
-    let found = rows.into_iter().find(|(key, _)| key == id);
-    found.and_then(|(_, row)| row["decision"].as_str().map(str::to_owned))
+/// The decision that a majority of the three hosts that keep a job has accepted last: `open`, `committed`, `aborted` or
+/// `closed`.
+pub fn agreed(fleet: &Fleet, id: &str) -> Option<String> {
+    let replicas = replicas(fleet, id);
+    let accepted: Vec<&Value> = replicas.iter().map(|(_, row)| &row["accepted"]).collect();
+    let is_agreed = |one: &&&Value| {
+        let alike = accepted.iter().filter(|two| two["ballot"] == one["ballot"]);
+        alike.count() >= 2
+    };
+    let round = |one: &&&Value| one["ballot"]["round"].as_u64();
+    let last = accepted.iter().filter(is_agreed).max_by_key(round)?;
+    let decision = last["value"]["decision"]["decision"].as_str();
+    decision.map(str::to_owned)
+}
+
+/// The hosts that have a replica of a job's register.
+pub fn keepers(fleet: &Fleet, id: &str) -> Vec<usize> {
+    let replicas = replicas(fleet, id).into_iter();
+    replicas.map(|(number, _)| number).collect()
+}
+
+fn replicas(fleet: &Fleet, id: &str) -> Vec<(usize, Value)> {
+    let of = |number| {
+        let rows = rows(fleet, number, "register").into_iter();
+        rows.filter(|(key, _)| key == id)
+            .map(move |(_, row)| (number, row))
+    };
+    (1..=fleet.hosts().len()).flat_map(of).collect()
 }
 
 /// How far the members of a job are that a host holds.
