@@ -76,23 +76,21 @@ impl Kept {
 pub enum KeeperMessage {
     /// About the register.
     Register(Box<kerf_register::Message<kerf_types::JobId, Kept>>),
-    /// The coordinator is there, and asks whether it still is it.
+    /// The coordinator of these jobs is there, and asks whether it still is it. One message is about all of them that two
+    /// hosts share, or about [`LEAD_JOBS`](super::LEAD_JOBS) of them: with one for each, a thousand jobs would fill the
+    /// queue to a peer.
     Lead {
-        /// The job.
-        job: kerf_types::JobId,
-        /// Its term.
-        term: Term,
         /// The coordinator's clock when it asked; the answer hands it back.
         sent: kerf_types::Moment,
+        /// The jobs, each with its term.
+        jobs: Vec<(kerf_types::JobId, Term)>,
     },
-    /// The highest term that this keeper has accepted.
+    /// The highest terms that this keeper has accepted, for those of the jobs that it keeps.
     Heed {
-        /// The job.
-        job: kerf_types::JobId,
-        /// The term: a higher one than was asked with means that the asker was replaced.
-        term: Term,
         /// What the asker's clock said.
         sent: kerf_types::Moment,
+        /// The jobs; a higher term than was asked with means that the asker was replaced.
+        jobs: Vec<(kerf_types::JobId, Term)>,
     },
     /// Somebody wants the job to end.
     Cancel {

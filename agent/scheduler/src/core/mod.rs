@@ -49,7 +49,7 @@ pub use saved::{
     Change, Closing, JobRow, MemberPhase, MemberRow, Memory, Next, Outcome, RegisterRow, Saved,
     SavedMember, SavedPhase,
 };
-pub use settings::Settings;
+pub use settings::{LEAD_JOBS, Settings};
 
 use crate::fleet::Fleet;
 use crate::rng::Rng;
@@ -153,10 +153,7 @@ impl<F: Faults> Core<F> {
         let jobs = self.jobs.values();
         let jobs = jobs.filter_map(|job| self.job_wakeup(job));
         let members = self.owner.wakeup::<F>(self.id, &settings);
-        let keeper = self
-            .keeper
-            .wakeup(|job, watched| self.takes_over_at(job, watched));
-        jobs.chain(members).chain(keeper).min()
+        jobs.chain(members).chain(self.keeper.wakeup()).min()
     }
 
     /// The hosts as this one sees them.
@@ -206,12 +203,16 @@ impl<F: Faults> Core<F> {
             Input::Record(record) => self.learn(now, record),
             Input::StillFresh(host) => self.fleet.still_fresh(host, now),
             Input::Peer { host, liveness } => {
+                if self.fleet.liveness(host) != liveness {
+                    self.doubt_oneself(now);
+                }
                 if self.fleet.note(host, liveness) {
                     self.fleet_changed(now);
                     self.peer_changed(now, host, liveness);
                 }
             }
             Input::Forget(host) => {
+                self.doubt_oneself(now);
                 self.fleet.forget(host);
                 self.step_registers(now, kerf_register::Input::Forgotten(host));
             }

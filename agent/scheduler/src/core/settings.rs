@@ -109,5 +109,9 @@ pub const START_TRIES: u32 = 3;
 /// Placements in one step; the rest waits for the next, so that no input waits long.
 pub const PLANS_PER_STEP: usize = 32;
 
+/// Jobs that one message of a coordinator to a keeper is about: some 10 KB. With more, one that is lost is missed by more
+/// jobs at a time; with fewer, a host of thousands of jobs fills the queue to its peers.
+pub const LEAD_JOBS: usize = 256;
+
 /// Hosts that keep a job, where there are as many.
 pub const KEEPERS: usize = 3;

@@ -361,3 +361,35 @@ fn a_dead_keeper_is_exchanged_and_the_job_outlives_its_coordinator_all_the_same(
     }
     assert!(exchanged > 3, "{exchanged}");
 }
+
+#[test]
+fn a_host_asks_another_about_all_jobs_at_once() {
+    let mut world: World<NoFaults> = World::with_keepers(4, &[0, 1, 1, 0, 0]);
+    world.run_for(Duration::from_secs(2));
+    let jobs: Vec<_> = (100..140).map(job_id).collect();
+    for job in &jobs {
+        // They wait: there are two slices.
+        world.submit(0, *job, spec("1g.10gb", 4));
+    }
+    world.run_for(Duration::from_secs(20));
+    let before = world.nodes[0].leads;
+    world.run_for(Duration::from_secs(60));
+    let leads = world.nodes[0].leads - before;
+    // Four others, each once in two seconds, by a clock that may go a little faster.
+    assert!((60..=130).contains(&leads), "{leads}");
+    let coordinates = |job| world.nodes[0].saved.jobs.contains_key(job);
+    assert!(jobs.iter().all(coordinates), "one was taken over");
+    assert_eq!(world.violations(), [""; 0]);
+    // And all of them go on when it is dead.
+    world.crash(0);
+    world.run_for(Duration::from_secs(60));
+    let goes_on = |job| {
+        let others = world.nodes.iter().skip(1);
+        others
+            .filter(|node| node.saved.jobs.contains_key(job))
+            .count()
+            == 1
+    };
+    assert!(jobs.iter().all(goes_on));
+    assert_eq!(world.violations(), [""; 0]);
+}

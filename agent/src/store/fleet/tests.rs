@@ -7,8 +7,8 @@ use std::time::Duration;
 use kerf_register::{Accepted, Ballot, Body, Config, Forced, Message, Replica, State, Step};
 use kerf_scheduler::Saved;
 use kerf_scheduler::core::{
-    Change, Closing, Decision, JobRow, KeeperMessage, Kept, MemberPhase, MemberRow, Memory, Next,
-    Outcome, RegisterRow, SavedMember, SavedPhase,
+    Change, Closing, Decision, JobRow, KeeperMessage, Kept, LEAD_JOBS, MemberPhase, MemberRow,
+    Memory, Next, Outcome, RegisterRow, SavedMember, SavedPhase,
 };
 use kerf_types::job::{JobSpec, JobState, OnPartition};
 use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag, Term};
@@ -340,11 +340,24 @@ fn what_keepers_say_survives_the_way() {
         },
         Body::RetiredKnown,
     ];
-    let (term, sent) = (Term(4), Moment(5));
     let job = id(1);
+    let terms = |count: usize| {
+        let one = |number: usize| (id(u8::try_from(number % 200).expect("small")), Term(4));
+        (Moment(5), (0..count).map(one).collect::<Vec<_>>())
+    };
+    let lead = |count| {
+        let (sent, jobs) = terms(count);
+        KeeperMessage::Lead { sent, jobs }
+    };
+    let heed = |count| {
+        let (sent, jobs) = terms(count);
+        KeeperMessage::Heed { sent, jobs }
+    };
     let mut messages = vec![
-        KeeperMessage::Lead { job, term, sent },
-        KeeperMessage::Heed { job, term, sent },
+        lead(0),
+        lead(LEAD_JOBS),
+        heed(2),
+        heed(LEAD_JOBS),
         KeeperMessage::Cancel { job },
     ];
     messages.extend(bodies.map(|body| {
@@ -362,4 +375,8 @@ fn what_keepers_say_survives_the_way() {
         assert_eq!(read_keeper(&text).expect("readable"), message, "{text}");
     }
     assert!(read_keeper("{}").is_err());
+    for message in [lead(LEAD_JOBS + 1), heed(LEAD_JOBS + 1)] {
+        let error = read_keeper(&keeper_text(&message)).expect_err("too many");
+        assert_eq!(error, "257 jobs, at most 256 are allowed");
+    }
 }

@@ -1,7 +1,8 @@
 //! Events in a few words each, for a trace.
 
 use kerf_scheduler::core::KeeperMessage;
-use kerf_types::peer::{PeerMessage, Tag};
+use kerf_types::JobId;
+use kerf_types::peer::{PeerMessage, Tag, Term};
 
 use super::engine::{Event, Happens};
 use crate::member::Packet;
@@ -16,10 +17,15 @@ pub fn tag(tag: &Tag) -> String {
 fn keeper(message: &KeeperMessage) -> String {
     match message {
         KeeperMessage::Register(message) => format!("register {message:?}"),
-        KeeperMessage::Lead { job, term, .. } => format!("lead {job} {term:?}"),
-        KeeperMessage::Heed { job, term, .. } => format!("heed {job} {term:?}"),
+        KeeperMessage::Lead { jobs, .. } => format!("lead {}", terms(jobs)),
+        KeeperMessage::Heed { jobs, .. } => format!("heed {}", terms(jobs)),
         KeeperMessage::Cancel { job } => format!("cancel {job}"),
     }
+}
+
+fn terms(jobs: &[(JobId, Term)]) -> String {
+    let one = |(job, term): &(JobId, Term)| format!("{job} {term:?}");
+    jobs.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// One event.

@@ -34,6 +34,7 @@ impl<F: Faults> Core<F> {
                 self.stands(now, job, wanted.since, *state);
             }
             Purpose::TakeOver => {
+                self.keeper.watch_at = now;
                 if let Some(watched) = self.keeper.watched.get_mut(&job) {
                     watched.trying = false;
                     // Another one was faster; or what was known here was old, and the next try knows better.
@@ -114,10 +115,10 @@ impl<F: Faults> Core<F> {
             let row = Box::new(row.clone());
             self.outbox.hold(Held::Out(Output::Took { row, home }));
         }
-        let mut standing = Standing::new(state.origin, decision, row.term, now);
+        let mut standing = Standing::new(state.origin, decision, row.term);
         standing.base = since;
         standing.pending = false;
-        self.keeper.standing.insert(job, standing);
+        self.stand(now, job, standing);
         let is_of_it = decision.attempt() == row.attempt;
         if matches!(decision, Decision::Committed(_)) && is_of_it {
             // What it wrote down since is more than what was agreed on.
@@ -152,10 +153,10 @@ impl<F: Faults> Core<F> {
         since: Moment,
     ) {
         let id = kept.row.job;
-        let mut standing = Standing::new(origin, kept.decision, kept.term, now);
+        let mut standing = Standing::new(origin, kept.decision, kept.term);
         standing.base = since;
         standing.pending = false;
-        self.keeper.standing.insert(id, standing);
+        self.stand(now, id, standing);
         let watched = self.keeper.watched.get(&id);
         let cancelled = watched.is_some_and(|watched: &Watched| watched.cancelled);
         let closing = kept.closing();

@@ -1,16 +1,21 @@
 //! A coordinator's authority: it asks its keepers whether they follow, and speaks to owners only while a majority lately did.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kerf_register::{Replica, Want};
 use kerf_types::peer::Term;
 use kerf_types::{HostId, JobId, Moment};
 
-use super::{Purpose, Standing};
+use super::{Asked, Purpose, Standing};
 use crate::core::io::Output;
 use crate::core::kept::KeeperMessage;
 use crate::core::outbox::Held;
+use crate::core::settings::LEAD_JOBS;
 use crate::core::{Core, Faults};
+
+/// Parts of the time between two askings over which the hosts that are asked are spread.
+const SPREAD: u32 = 64;
 
 impl<F: Faults> Core<F> {
     /// Whether this host may speak to owners for a job of this term.
@@ -48,23 +53,75 @@ impl<F: Faults> Core<F> {
         (base > Moment(0)).then(|| base.after(self.settings.authority))
     }
 
-    /// Asks the keepers of each job that this host coordinates, in time.
+    /// This host coordinates a job from now on.
+    pub(super) fn stand(&mut self, now: Moment, job: JobId, standing: Standing) {
+        self.keeper.standing.insert(job, standing);
+        self.ask_keepers(now, job);
+    }
+
+    /// Has the keepers of a job asked, where this host coordinates it, each with its other jobs.
+    pub(super) fn ask_keepers(&mut self, now: Moment, job: JobId) {
+        if !self.keeper.standing.contains_key(&job) {
+            return;
+        }
+        for host in self.others(job) {
+            let wait = spread(host, self.settings.lead_every);
+            let asked = self.keeper.asked.entry(host).or_insert_with(|| Asked {
+                next: now.after(wait),
+                jobs: BTreeSet::new(),
+            });
+            asked.jobs.insert(job);
+        }
+    }
+
+    /// The keepers of a job but for this host.
+    fn others(&self, job: JobId) -> Vec<HostId> {
+        let mut keepers = self.keepers(job);
+        keepers.retain(|host| *host != self.id);
+        keepers
+    }
+
+    /// Asks the keepers of the jobs that this host coordinates, each in its time.
     pub(super) fn lead_tick(&mut self, now: Moment) {
-        let due = self.keeper.standing.iter();
-        let due = due.filter(|(_, standing)| standing.next_lead <= now);
-        let due: Vec<JobId> = due.map(|(job, _)| *job).collect();
-        for job in due {
-            let Some(standing) = self.keeper.standing.get_mut(&job) else {
+        let due = self.keeper.asked.iter();
+        let due = due.filter(|(_, asked)| asked.next <= now);
+        let due: Vec<HostId> = due.map(|(host, _)| *host).collect();
+        for host in due {
+            self.lead(now, host);
+        }
+    }
+
+    /// Asks one host about all the jobs that it keeps and that this one coordinates.
+    fn lead(&mut self, now: Moment, to: HostId) {
+        let Some(asked) = self.keeper.asked.remove(&to) else {
+            return;
+        };
+        let (mut jobs, mut looked_at) = (Vec::new(), Vec::new());
+        for job in asked.jobs {
+            let standing = self.keeper.standing.get(&job);
+            let others = self.others(job);
+            let Some(standing) = standing.filter(|_| others.contains(&to)) else {
                 continue;
             };
-            standing.next_lead = now.after(self.settings.lead_every);
-            let term = standing.term;
-            for to in self.keepers(job) {
-                if to != self.id {
-                    let sent = now;
-                    self.tell_keeper(to, KeeperMessage::Lead { job, term, sent });
-                }
+            jobs.push((job, standing.term));
+            // Once in that time, however many hosts keep it.
+            if others.first() == Some(&to) {
+                looked_at.push(job);
             }
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        for part in jobs.chunks(LEAD_JOBS) {
+            let (sent, jobs) = (now, part.to_vec());
+            self.tell_keeper(to, KeeperMessage::Lead { sent, jobs });
+        }
+        let asked = Asked {
+            next: now.after(self.settings.lead_every),
+            jobs: jobs.into_iter().map(|(job, _)| job).collect(),
+        };
+        self.keeper.asked.insert(to, asked);
+        for job in looked_at {
             self.exchange_silent(now, job);
             self.tell_waiting(now, job);
         }
@@ -88,21 +145,27 @@ impl<F: Faults> Core<F> {
         &mut self,
         now: Moment,
         from: HostId,
-        job: JobId,
-        term: Term,
         sent: Moment,
+        jobs: Vec<(JobId, Term)>,
     ) {
-        let Some(row) = self.keeper.registers.row(job) else {
-            return;
-        };
-        let (Some(accepted), false) = (&row.accepted, row.is_over) else {
-            return;
-        };
-        let kept = &accepted.state.value;
+        let heeded = jobs.into_iter().filter_map(|(job, term)| {
+            let term = self.heed(now, from, job, term)?;
+            Some((job, term))
+        });
+        let jobs: Vec<(JobId, Term)> = heeded.collect();
+        if !jobs.is_empty() {
+            self.tell_keeper(from, KeeperMessage::Heed { sent, jobs });
+        }
+    }
+
+    /// Hears the coordinator of a job; the highest term that was accepted here.
+    fn heed(&mut self, now: Moment, from: HostId, job: JobId, term: Term) -> Option<Term> {
+        let row = self.keeper.registers.row(job)?;
+        let kept = &row.accepted.as_ref().filter(|_| !row.is_over)?.state.value;
         let known = kept.term;
         if !self.has_kept(job, from) {
             // Nobody follows a stranger; a keeper that is new is known once the register says so.
-            return;
+            return None;
         }
         let follows = term > known || (term == known && kept.coordinator == from);
         if follows && let Some(watched) = self.keeper.watched.get_mut(&job) {
@@ -113,12 +176,12 @@ impl<F: Faults> Core<F> {
             }
             self.vouch(job);
         }
-        let term = if F::HEED_ANYBODY {
+        let heeded = if F::HEED_ANYBODY {
             term
         } else {
             known.max(term)
         };
-        self.tell_keeper(from, KeeperMessage::Heed { job, term, sent });
+        Some(heeded)
     }
 
     /// A keeper says whom it follows.
@@ -126,10 +189,15 @@ impl<F: Faults> Core<F> {
         &mut self,
         now: Moment,
         from: HostId,
-        job: JobId,
-        term: Term,
         sent: Moment,
+        jobs: Vec<(JobId, Term)>,
     ) {
+        for (job, term) in jobs {
+            self.heeded(now, from, sent, job, term);
+        }
+    }
+
+    fn heeded(&mut self, now: Moment, from: HostId, sent: Moment, job: JobId, term: Term) {
         let Some(standing) = self.keeper.standing.get_mut(&job) else {
             return;
         };
@@ -192,4 +260,10 @@ impl<F: Faults> Core<F> {
         }
         self.want(now, job, Purpose::Exchange, Want::Exchange { out, into });
     }
+}
+
+/// How long a host waits for its first asking, so that not all are asked in one moment.
+fn spread(host: HostId, every: Duration) -> Duration {
+    let part = u32::try_from(host.bits() % u128::from(SPREAD)).unwrap_or_default();
+    every.saturating_mul(part) / SPREAD
 }

@@ -18,7 +18,7 @@ mod lead;
 mod trust;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_register::{
     Ballot, Input as ToRegister, Output as FromRegister, Registers, Replica, Want,
@@ -45,8 +45,12 @@ pub(super) struct Keeper {
     registers: Registers<JobId, Kept>,
     /// Jobs that this host coordinates.
     standing: BTreeMap<JobId, Standing>,
+    /// Whom it asks whether they follow, for which of these.
+    asked: BTreeMap<HostId, Asked>,
     /// All jobs that it keeps.
     watched: BTreeMap<JobId, Watched>,
+    /// When they are looked at next for a coordinator that is silent.
+    watch_at: Moment,
     /// Jobs that it coordinated before it began anew, until it knows whether it still does.
     unsure: BTreeMap<JobId, JobRow>,
     wants: BTreeMap<u64, Wanted>,
@@ -67,7 +71,15 @@ struct Standing {
     base: Moment,
     /// When each keeper was asked that has said that it follows.
     follows: BTreeMap<HostId, Moment>,
-    next_lead: Moment,
+}
+
+/// A host that keeps jobs that this one coordinates.
+#[derive(Debug)]
+struct Asked {
+    /// When it is asked next.
+    next: Moment,
+    /// About which jobs. Those that it keeps no more are found out then.
+    jobs: BTreeSet<JobId>,
 }
 
 /// A job that this host keeps.
@@ -131,6 +143,8 @@ impl Keeper {
             watched: rows.iter().map(watch).collect(),
             registers: Registers::recover(me, times, seed ^ 0x5eed, rows),
             standing: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            watch_at: now,
             unsure: BTreeMap::new(),
             wants: BTreeMap::new(),
             count: 0,
@@ -166,15 +180,11 @@ impl Keeper {
         self.standing.get(&job).is_some_and(|one| one.pending)
     }
 
-    pub fn wakeup(
-        &self,
-        core_wakeup: impl Fn(JobId, &Watched) -> Option<Moment>,
-    ) -> Option<Moment> {
+    pub fn wakeup(&self) -> Option<Moment> {
         let registers = self.registers.next_wakeup();
-        let leads = self.standing.values().map(|one| one.next_lead);
-        let watched = self.watched.iter();
-        let watched = watched.filter_map(|(job, watched)| core_wakeup(*job, watched));
-        registers.into_iter().chain(leads).chain(watched).min()
+        let leads = self.asked.values().map(|one| one.next);
+        let watch = (!self.watched.is_empty()).then_some(self.watch_at);
+        registers.into_iter().chain(leads).chain(watch).min()
     }
 }
 
@@ -269,9 +279,8 @@ impl<F: Faults> Core<F> {
         let row = self.keeper.registers.row(id);
         let accepted = row.and_then(|row| row.accepted.as_ref());
         if let Some(origin) = accepted.map(|accepted| accepted.state.origin) {
-            let standing =
-                Standing::new(origin, Decision::Open(job.row.attempt), job.row.term, now);
-            self.keeper.standing.insert(id, standing);
+            let standing = Standing::new(origin, Decision::Open(job.row.attempt), job.row.term);
+            self.stand(now, id, standing);
         }
     }
 
@@ -359,7 +368,7 @@ impl<F: Faults> Core<F> {
 }
 
 impl Standing {
-    fn new(origin: Ballot, decision: Decision, term: Term, now: Moment) -> Self {
+    fn new(origin: Ballot, decision: Decision, term: Term) -> Self {
         Self {
             origin,
             decision,
@@ -368,7 +377,6 @@ impl Standing {
             exchanging: false,
             base: Moment(0),
             follows: BTreeMap::new(),
-            next_lead: now,
         }
     }
 }

@@ -42,8 +42,8 @@ impl<F: Faults> Core<F> {
                     self.step_registers(now, ToRegister::Message { from, message });
                 }
             }
-            KeeperMessage::Lead { job, term, sent } => self.on_lead(now, from, job, term, sent),
-            KeeperMessage::Heed { job, term, sent } => self.on_heed(now, from, job, term, sent),
+            KeeperMessage::Lead { sent, jobs } => self.on_lead(now, from, sent, jobs),
+            KeeperMessage::Heed { sent, jobs } => self.on_heed(now, from, sent, jobs),
             KeeperMessage::Cancel { job } => {
                 if self.has_kept(job, from) {
                     self.cancel(now, job);
@@ -58,12 +58,26 @@ impl<F: Faults> Core<F> {
             self.step_registers(now, ToRegister::Wake);
         }
         self.lead_tick(now);
-        self.doubt_oneself(now);
-        let due = self.keeper.watched.iter().filter(|(job, watched)| {
-            let at = self.takes_over_at(**job, watched);
-            at.is_some_and(|at| at <= now)
-        });
-        let due: Vec<JobId> = due.map(|(job, _)| *job).collect();
+        if self.keeper.watch_at <= now {
+            self.watch(now);
+        }
+    }
+
+    /// Takes over what is due, and says when to look again: when the next is due, or sooner, since a job may come to be due
+    /// earlier than was foreseen. So all jobs are walked once in `lead_every` and not with each input.
+    fn watch(&mut self, now: Moment) {
+        let mut next = now.after(self.settings.lead_every);
+        let (mut due, mut cut_off) = (Vec::new(), Vec::new());
+        for (job, watched) in &self.keeper.watched {
+            match self.takes_over_at(*job, watched) {
+                Some(at) if at > now => next = next.min(at),
+                Some(_) if self.is_cut_off(*job) => cut_off.push(*job),
+                Some(_) => due.push(*job),
+                None => {}
+            }
+        }
+        self.keeper.watch_at = next;
+        self.hear_anew(now, &cut_off);
         for job in due {
             self.take_over(now, job);
         }
@@ -71,20 +85,33 @@ impl<F: Faults> Core<F> {
 
     /// A host that sees no majority of the keepers is cut off itself. It does not count the silence: else it would take jobs
     /// away from coordinators that are well, as soon as it is heard again.
-    fn doubt_oneself(&mut self, now: Moment) {
+    fn is_cut_off(&self, job: JobId) -> bool {
         let (me, fleet) = (self.id, &self.fleet);
         let sees = |one: &Replica| one.host == me || fleet.liveness(one.host) == Liveness::Alive;
-        for (job, watched) in &mut self.keeper.watched {
-            let row = self.keeper.registers.row(*job);
-            let accepted = row.and_then(|row| row.accepted.as_ref());
-            if accepted.is_some_and(|accepted| !accepted.state.config.has_quorum(sees)) {
+        let row = self.keeper.registers.row(job);
+        let accepted = row.and_then(|row| row.accepted.as_ref());
+        accepted.is_some_and(|accepted| !accepted.state.config.has_quorum(sees))
+    }
+
+    /// Some host is about to be there, or gone, that was not: silence while this one was cut off ends here, and what is due
+    /// is looked at anew.
+    pub(in crate::core) fn doubt_oneself(&mut self, now: Moment) {
+        let jobs = self.keeper.watched.keys().copied();
+        let cut_off: Vec<JobId> = jobs.filter(|job| self.is_cut_off(*job)).collect();
+        self.hear_anew(now, &cut_off);
+        self.keeper.watch_at = now;
+    }
+
+    fn hear_anew(&mut self, now: Moment, jobs: &[JobId]) {
+        for job in jobs {
+            if let Some(watched) = self.keeper.watched.get_mut(job) {
                 watched.heard = now;
             }
         }
     }
 
     /// When this host takes a job over if its coordinator is not heard of before.
-    pub(in crate::core) fn takes_over_at(&self, job: JobId, watched: &Watched) -> Option<Moment> {
+    fn takes_over_at(&self, job: JobId, watched: &Watched) -> Option<Moment> {
         let row = self.keeper.registers.row(job)?;
         let accepted = row.accepted.as_ref().filter(|_| !row.is_over)?;
         let leads = self.jobs.contains_key(&job) || self.keeper.unsure.contains_key(&job);
@@ -143,6 +170,7 @@ impl<F: Faults> Core<F> {
         watched.or_insert_with(|| Watched::new(now)).heard = now;
         self.tell_forced(job);
         self.vouch(job);
+        self.ask_keepers(now, job);
     }
 
     /// Names the keepers of a job to the owners of its members where they are others than at first: a coordinator that no

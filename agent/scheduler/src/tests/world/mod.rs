@@ -293,6 +293,8 @@ impl<F: Faults> World<F> {
             Output::ToKeeper { to, message } => {
                 let is_of_register = matches!(*message, KeeperMessage::Register(_));
                 self.nodes[host].told_keepers += u32::from(is_of_register);
+                let is_lead = matches!(*message, KeeperMessage::Lead { .. });
+                self.nodes[host].leads += u32::from(is_lead);
                 self.send(host, Self::place_of(to), |to, from| {
                     Event::ToKeeper(to, from, message.clone())
                 });

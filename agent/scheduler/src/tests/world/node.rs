@@ -30,6 +30,8 @@ pub struct Node<F: Faults> {
     pub outputs: u64,
     /// How much it has said of registers.
     pub told_keepers: u32,
+    /// How often it has asked keepers whether they follow.
+    pub leads: u32,
     /// Forces that it has told of: the job, by whom, who was given up.
     pub forced: Vec<(JobId, HostId, Vec<HostId>)>,
     /// Its clock: thousandths of its rate, and what is added in milliseconds.
@@ -50,6 +52,7 @@ impl<F: Faults> Node<F> {
             wake: None,
             outputs: 0,
             told_keepers: 0,
+            leads: 0,
             forced: Vec::new(),
             // Hours apart, and of different rate.
             clock: (

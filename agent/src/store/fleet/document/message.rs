@@ -2,7 +2,7 @@
 //! their form.
 
 use kerf_register::{Body, Message};
-use kerf_scheduler::core::{KeeperMessage, Kept};
+use kerf_scheduler::core::{KeeperMessage, Kept, LEAD_JOBS};
 use kerf_types::peer::Term;
 use kerf_types::{JobId, Moment};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,6 @@ pub const KEEPER_LIMIT: usize = 7 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct KeeperDocument {
-    job: String,
     said: SaidDocument,
 }
 
@@ -24,13 +23,21 @@ struct KeeperDocument {
 #[serde(rename_all = "snake_case")]
 enum SaidDocument {
     Register(Box<RegisterMessageDocument>),
-    Lead { term: u32, sent_ms: u64 },
-    Heed { term: u32, sent_ms: u64 },
-    Cancel,
+    Lead(TermsDocument),
+    Heed(TermsDocument),
+    Cancel { job: String },
+}
+
+#[derive(Serialize, Deserialize)]
+struct TermsDocument {
+    sent_ms: u64,
+    /// Jobs, each with its term.
+    jobs: Vec<(String, u32)>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct RegisterMessageDocument {
+    job: String,
     root: ReplicaDocument,
     from: ReplicaDocument,
     to: ReplicaDocument,
@@ -76,24 +83,16 @@ enum BodyDocument {
 
 /// The document of what is said to another keeper. Nobody is an admin of another host, so that is not sent.
 pub fn keeper_text(message: &KeeperMessage) -> String {
-    let (job, said) = match message {
-        KeeperMessage::Register(message) => {
-            let document = RegisterMessageDocument::from(&**message);
-            (message.key, SaidDocument::Register(Box::new(document)))
-        }
-        KeeperMessage::Lead { job, term, sent } => {
-            let (term, sent_ms) = (term.0, sent.0);
-            (*job, SaidDocument::Lead { term, sent_ms })
-        }
-        KeeperMessage::Heed { job, term, sent } => {
-            let (term, sent_ms) = (term.0, sent.0);
-            (*job, SaidDocument::Heed { term, sent_ms })
-        }
-        KeeperMessage::Cancel { job } => (*job, SaidDocument::Cancel),
+    let said = match message {
+        KeeperMessage::Register(message) => SaidDocument::Register(Box::new((&**message).into())),
+        KeeperMessage::Lead { sent, jobs } => SaidDocument::Lead(TermsDocument::new(*sent, jobs)),
+        KeeperMessage::Heed { sent, jobs } => SaidDocument::Heed(TermsDocument::new(*sent, jobs)),
+        KeeperMessage::Cancel { job } => SaidDocument::Cancel {
+            job: job.to_string(),
+        },
     };
-    let job = job.to_string();
     // Strings, numbers and lists always have a JSON form.
-    to_text(KeeperDocument { job, said }).unwrap_or_default()
+    to_text(KeeperDocument { said }).unwrap_or_default()
 }
 
 /// Reads such a document; the error says what is wrong with it.
@@ -105,24 +104,44 @@ pub fn read_keeper(text: &str) -> Result<KeeperMessage, String> {
         ));
     }
     let document: KeeperDocument = from_text(text)?;
-    let job: JobId = parse(&document.job)?;
     Ok(match document.said {
-        SaidDocument::Register(message) => KeeperMessage::Register(Box::new(message.read(job)?)),
-        SaidDocument::Lead { term, sent_ms } => {
-            let (term, sent) = (Term(term), Moment(sent_ms));
-            KeeperMessage::Lead { job, term, sent }
+        SaidDocument::Register(message) => KeeperMessage::Register(Box::new(message.read()?)),
+        SaidDocument::Lead(terms) => {
+            let (sent, jobs) = terms.read()?;
+            KeeperMessage::Lead { sent, jobs }
         }
-        SaidDocument::Heed { term, sent_ms } => {
-            let (term, sent) = (Term(term), Moment(sent_ms));
-            KeeperMessage::Heed { job, term, sent }
+        SaidDocument::Heed(terms) => {
+            let (sent, jobs) = terms.read()?;
+            KeeperMessage::Heed { sent, jobs }
         }
-        SaidDocument::Cancel => KeeperMessage::Cancel { job },
+        SaidDocument::Cancel { job } => KeeperMessage::Cancel { job: parse(&job)? },
     })
+}
+
+impl TermsDocument {
+    fn new(sent: Moment, jobs: &[(JobId, Term)]) -> Self {
+        let jobs = jobs.iter().map(|(job, term)| (job.to_string(), term.0));
+        Self {
+            sent_ms: sent.0,
+            jobs: jobs.collect(),
+        }
+    }
+
+    fn read(self) -> Result<(Moment, Vec<(JobId, Term)>), String> {
+        let count = self.jobs.len();
+        if count > LEAD_JOBS {
+            return Err(format!("{count} jobs, at most {LEAD_JOBS} are allowed"));
+        }
+        let jobs = self.jobs.into_iter();
+        let jobs = jobs.map(|(job, term)| Ok((parse::<JobId>(&job)?, Term(term))));
+        Ok((Moment(self.sent_ms), jobs.collect::<Result<_, String>>()?))
+    }
 }
 
 impl From<&Message<JobId, Kept>> for RegisterMessageDocument {
     fn from(message: &Message<JobId, Kept>) -> Self {
         Self {
+            job: message.key.to_string(),
             root: replica(&message.root),
             from: replica(&message.from),
             to: replica(&message.to),
@@ -133,7 +152,8 @@ impl From<&Message<JobId, Kept>> for RegisterMessageDocument {
 }
 
 impl RegisterMessageDocument {
-    fn read(self, key: JobId) -> Result<Message<JobId, Kept>, String> {
+    fn read(self) -> Result<Message<JobId, Kept>, String> {
+        let key = parse(&self.job)?;
         Ok(Message {
             key,
             root: read_replica(self.root)?,
