@@ -12,6 +12,7 @@ mod forced;
 mod forgotten;
 mod gang;
 mod kept;
+mod left;
 mod mutants;
 mod protocol;
 mod race;

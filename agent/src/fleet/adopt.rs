@@ -1,12 +1,14 @@
 //! What a core goes on from: what it saved, made good by what this host knows otherwise.
 //!
 //! A store that was lost, put back, or written by a kerf without a scheduler has jobs and members that the core knows
-//! nothing of. What runs is taken up where it is; what waits is submitted anew. Pure.
+//! nothing of. What runs is taken up where it is; what waits is submitted anew. A job that several hosts keep is neither:
+//! whoever keeps it goes on with it. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_register::Replica;
 use kerf_scheduler::core::{
     Decision, Input, JobRow as CoreJob, MemberPhase, MemberRow, Memory, SavedMember, SavedPhase,
 };
@@ -25,16 +27,23 @@ pub(super) type Unended = (JobRow, Arc<JobSpec>);
 /// not know, and ends that were asked for.
 pub(super) fn adopt(
     saved: &mut Saved,
-    me: HostId,
+    me: Replica,
     jobs: &[Unended],
     runs: &[RunRow],
     now: Moment,
 ) -> Vec<Input> {
+    let Replica { host: me, epoch } = me;
     let mut inputs = Vec::new();
     for (row, spec) in jobs {
-        // One that others keep with this host goes on with whoever coordinates it.
-        let is_kept = saved.registers.contains_key(&row.id);
-        if !saved.jobs.contains_key(&row.id) && !is_kept {
+        // One that others keep with this host goes on with whoever coordinates it. A replica of another store counts for
+        // nothing: it may have agreed to more than it has.
+        let register = saved.registers.get(&row.id);
+        let is_kept = register.is_some_and(|register| register.epoch == epoch);
+        if saved.jobs.contains_key(&row.id) || is_kept {
+            // The core knows it.
+        } else if row.is_shared {
+            inputs.push(Input::Left { job: row.id });
+        } else {
             let own = |run: &&RunRow| {
                 run.tag.job == row.id
                     && run.coordinator.is_none()

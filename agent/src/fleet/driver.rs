@@ -235,6 +235,7 @@ impl Driver {
                     peers.send_keeper(to, &message);
                 }
             }
+            Output::Left { job } => self.parts.jobs.left(job),
             Output::Handed { job, to } => {
                 let name = name_of(&self.core, to);
                 self.parts
@@ -371,7 +372,17 @@ fn keeper(
             _ => None,
         });
         let ended: Vec<JobRow> = ended.collect();
-        store.save(changes, &ended)?;
+        let shared = changes.iter().filter_map(|change| match change {
+            Change::PutJob(row) if row.term.is_shared() => jobs.shared(row.job),
+            _ => None,
+        });
+        let shared: Vec<JobRow> = shared.collect();
+        // The end last: it is what stays.
+        let rows: Vec<JobRow> = shared.iter().chain(&ended).cloned().collect();
+        store.save(changes, &rows)?;
+        for row in &shared {
+            jobs.show_shared(row);
+        }
         for row in &ended {
             jobs.show_ended(row);
         }

@@ -15,6 +15,7 @@ pub mod writer;
 
 use std::sync::Arc;
 
+use kerf_register::Replica;
 use kerf_scheduler::core::Core;
 use kerf_scheduler::{Saved, Settings};
 use kerf_types::{HostId, HostName};
@@ -168,12 +169,17 @@ fn recover(
     let mut jobs = parts.jobs.unended();
     jobs.retain(|(row, _)| known(row));
     let runs = parts.members.all();
-    let first = adopt::adopt(&mut saved, parts.me, &jobs, &runs, now);
+    let store_epoch = u64::from(parts.host.watch().borrow().epoch);
+    let me = Replica {
+        host: parts.me,
+        epoch: store_epoch,
+    };
+    let first = adopt::adopt(&mut saved, me, &jobs, &runs, now);
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(StoreError::Random)?;
     let settings = Settings {
         alone: parts.peers.is_none(),
-        store_epoch: parts.host.watch().borrow().epoch.into(),
+        store_epoch,
         master_ports: parts.config.borrow().config.launch.master_ports,
         ..Settings::default()
     };

@@ -69,7 +69,8 @@ pub(super) fn is_newer(copy: &JobRow, known: Option<&JobRow>) -> bool {
             JobState::Starting => 1,
             _ => 2,
         };
-        (row.restarts, state, row.cancel_requested)
+        // That several hosts keep it comes before all else but its submission.
+        (row.restarts, state, row.is_shared, row.cancel_requested)
     };
     known.is_none_or(|known| !known.state.is_final() && progress(copy) > progress(known))
 }
@@ -91,6 +92,9 @@ struct Document {
     started_ms: Option<u64>,
     restarts: u32,
     cancel_requested: bool,
+    /// Absent in the copies of a kerf that kept each job alone.
+    #[serde(default)]
+    shared: bool,
     /// Attempt, and id and name of each member's host; absent in the copies of a kerf before the fleet.
     #[serde(default)]
     placed: Option<String>,
@@ -114,6 +118,7 @@ impl From<&JobRow> for Document {
             started_ms: row.started.map(|time| time.0),
             restarts: row.restarts,
             cancel_requested: row.cancel_requested,
+            shared: row.is_shared,
             placed: row.placed.as_ref().map(Placed::text),
         }
     }
@@ -150,6 +155,7 @@ impl TryFrom<Document> for JobRow {
             ended: None,
             restarts: document.restarts,
             cancel_requested: document.cancel_requested,
+            is_shared: document.shared,
             placed: document
                 .placed
                 .map(|text| Placed::read(&text).map_err(|_| wrong("a place", &text)))
@@ -158,3 +164,6 @@ impl TryFrom<Document> for JobRow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,6 +223,9 @@ fn known(
         if of_store.is_some_and(|row| row.state.is_final()) {
             // Its end is known; only the copy was left.
             copies.forget(copy.id);
+        } else if let Some(row) = of_store.filter(|row| row.is_shared && !copy.is_shared) {
+            // A crash came between the store and the copy, which may be all that is left one day.
+            copies.keep(row);
         } else if is_newer(&copy, of_store)
             && let Ok(spec) = kerf_api::json::job::parse(&copy.spec)
         {

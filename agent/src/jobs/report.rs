@@ -74,6 +74,33 @@ impl Jobs {
         }
     }
 
+    /// Says of a job why it stays as it is: what was kept of it here is lost, and it is not begun anew.
+    pub fn left(&self, id: JobId) {
+        let text = "what this host kept of it is lost with its store: it waits for word of the hosts that keep it too";
+        tracing::warn!(job.id = %id, "job left to its other keepers");
+        self.inner.show(id, |row| text.clone_into(&mut row.reason));
+        self.inner.events.add("job", &id.to_string(), text);
+    }
+
+    /// The row of a job that several hosts keep from now on; `None` where that is known, or it has ended.
+    pub fn shared(&self, id: JobId) -> Option<JobRow> {
+        let table = self.inner.table();
+        let known = table.get(&id)?.row.borrow();
+        if known.is_shared || known.state.is_final() {
+            return None;
+        }
+        let is_shared = true;
+        Some(JobRow {
+            is_shared,
+            ..known.clone()
+        })
+    }
+
+    /// Shows such a job. It is in the store, which is still held; its copy has it before any other host hears of the job.
+    pub fn show_shared(&self, row: &JobRow) {
+        self.inner.publish(row.clone());
+    }
+
     /// The row of a job that has ended so; `None` where there is no such job, or its end is known.
     pub fn ended(&self, id: JobId, outcome: &Outcome) -> Option<JobRow> {
         let mut row = self.inner.row(id).filter(|row| !row.state.is_final())?;

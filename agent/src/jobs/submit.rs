@@ -62,6 +62,7 @@ impl Jobs {
             ended: None,
             restarts: 0,
             cancel_requested: false,
+            is_shared: false,
             placed: None,
             explanation: None,
         };

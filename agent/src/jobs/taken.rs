@@ -86,6 +86,7 @@ impl Jobs {
             ended: None,
             restarts: taken.restarts,
             cancel_requested: taken.cancelled,
+            is_shared: true,
             placed: None::<Placed>,
             explanation: None,
         }

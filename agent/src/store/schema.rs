@@ -9,7 +9,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::{Doing, StoreError};
 
 /// Each entry brings the schema one version further; an entry is never changed once it has been released.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE leases (
@@ -116,6 +116,10 @@ CREATE TABLE usage (
     ended INTEGER NOT NULL,
     document TEXT NOT NULL
 ) STRICT;
+",
+    // Whether several hosts keep a job. One of before this version is kept here alone.
+    "
+ALTER TABLE jobs ADD COLUMN shared INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -258,6 +258,7 @@ impl Coordinator {
             Output::Local { .. }
             | Output::Report(_)
             | Output::ToKeeper { .. }
+            | Output::Left { .. }
             | Output::Handed { .. }
             | Output::Took { .. }
             | Output::Forced { .. } => {}

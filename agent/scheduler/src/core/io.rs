@@ -31,6 +31,12 @@ pub enum Input {
         /// Which.
         job: JobId,
     },
+    /// A job that several hosts keep was taken in here, and the store no longer says more of it: it is never begun anew, and
+    /// its end is heard of from those that keep it.
+    Left {
+        /// Which.
+        job: JobId,
+    },
     /// An operator gives up keepers of a job, which are a majority and lost ([`Core::force_plan`](super::Core::force_plan)
     /// says what it comes to). Where that refuses, nothing is done.
     Force {
@@ -216,6 +222,11 @@ pub enum Output {
         row: Box<JobRow>,
         /// The host that it was submitted to.
         home: HostId,
+    },
+    /// What this host kept of a job is lost with its store: it waits for word of the others that keep it.
+    Left {
+        /// The job.
+        job: JobId,
     },
     /// Another host coordinates the job now.
     Handed {

@@ -195,6 +195,7 @@ impl<F: Faults> Core<F> {
                 },
             ),
             Input::Cancel { job } => self.cancel(now, job),
+            Input::Left { job } => self.leave(now, job, false),
             Input::Force { job, give_up } => self.force(now, job, &give_up),
             Input::Persisted { batch } => self.outbox.persisted(batch),
             Input::Message { from, message } => self.hear(now, from, message),

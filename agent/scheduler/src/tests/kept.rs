@@ -97,7 +97,7 @@ fn nothing_goes_wrong_in_random_runs_with_keepers() {
 }
 
 /// A gang that runs, with its coordinator on a host of its own.
-fn running<F: Faults>(seed: u64, on_partition: OnPartition) -> World<F> {
+pub fn running<F: Faults>(seed: u64, on_partition: OnPartition) -> World<F> {
     let mut world: World<F> = World::with_keepers(seed, &[0, 1, 1, 0, 0]);
     world.run_for(Duration::from_secs(2));
     let mut gang = spec("1g.10gb", 2);

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use kerf_register::{Ballot, Replica};
 use kerf_scheduler::Saved;
-use kerf_scheduler::core::{Decision, Input, MemberPhase, Memory, SavedPhase};
+use kerf_scheduler::core::{Decision, Input, MemberPhase, Memory, RegisterRow, SavedPhase};
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::peer::{Attempt, Exit, Grant, Tag, Term};
 use kerf_types::{Fence, HostId, JobId, LeaseId, Moment, Timestamp};
@@ -15,6 +16,7 @@ use crate::store::{JobRow, Placed, RunRow, RunState};
 
 const ME: HostId = HostId::from_bits(1);
 const PEER: HostId = HostId::from_bits(2);
+const HERE: Replica = Replica { host: ME, epoch: 3 };
 const NOW: Moment = Moment(77);
 const SUBMITTER: Submitter = Submitter {
     ids: UserIds { uid: 5, gid: 6 },
@@ -52,6 +54,7 @@ fn job(number: u8, cancel_requested: bool) -> Unended {
         ended: None,
         restarts: 2,
         cancel_requested,
+        is_shared: false,
         placed: None,
         explanation: None,
     };
@@ -113,7 +116,7 @@ fn a_job_that_runs_here_is_taken_up_where_it_is() {
         let run = run(1, state, None);
         let inputs = adopt(
             &mut saved,
-            ME,
+            HERE,
             &[job(1, false)],
             std::slice::from_ref(&run),
             NOW,
@@ -140,7 +143,7 @@ fn a_job_that_does_not_run_is_submitted_anew_and_its_cancel_asked_again() {
     let mut saved = Saved::default();
     let runs = [run(2, RunState::NotStarted, None)];
     let jobs = [job(1, false), job(2, true)];
-    let inputs = adopt(&mut saved, ME, &jobs, &runs, NOW);
+    let inputs = adopt(&mut saved, HERE, &jobs, &runs, NOW);
     assert_eq!(submitted(&inputs), [id(1), id(2)]);
     assert!(matches!(inputs.last(), Some(Input::Cancel { job }) if *job == id(2)));
     assert_eq!(saved, Saved::default());
@@ -154,7 +157,7 @@ fn what_runs_for_a_peer_is_held_for_it() {
         run(2, ended(), Some(PEER)),
         run(3, RunState::Running, None),
     ];
-    let inputs = adopt(&mut saved, ME, &[], &runs, NOW);
+    let inputs = adopt(&mut saved, HERE, &[], &runs, NOW);
     assert!(inputs.is_empty() && saved.jobs.is_empty());
     let held: Vec<_> = saved.members.values().collect();
     assert_eq!(held.len(), 2, "{held:?}");
@@ -167,9 +170,9 @@ fn what_runs_for_a_peer_is_held_for_it() {
 fn what_the_core_knows_is_left_as_it_is() {
     let mut saved = Saved::default();
     let runs = [run(1, RunState::Running, None)];
-    adopt(&mut saved, ME, &[job(1, false)], &runs, NOW);
+    adopt(&mut saved, HERE, &[job(1, false)], &runs, NOW);
     let before = saved.clone();
-    let inputs = adopt(&mut saved, ME, &[job(1, true)], &runs, Moment(99));
+    let inputs = adopt(&mut saved, HERE, &[job(1, true)], &runs, Moment(99));
     assert_eq!(saved, before);
     assert!(
         matches!(inputs.as_slice(), [Input::Cancel { .. }]),
@@ -187,7 +190,7 @@ fn what_the_core_knows_is_left_as_it_is() {
     closed.memories.insert(id(1), memory);
     adopt(
         &mut closed,
-        ME,
+        HERE,
         &[],
         &[run(1, RunState::Running, Some(PEER))],
         NOW,
@@ -211,7 +214,7 @@ fn a_job_whose_members_are_elsewhere_is_asked_for_there() {
     let mut saved = Saved::default();
     let inputs = adopt(
         &mut saved,
-        ME,
+        HERE,
         &[placed(JobState::Running)],
         &[here.clone()],
         NOW,
@@ -231,6 +234,56 @@ fn a_job_whose_members_are_elsewhere_is_asked_for_there() {
     assert_eq!(saved.decisions[&id(1)], Decision::Committed(Attempt(4)));
     // One that waits again was let go there before.
     let mut saved = Saved::default();
-    let inputs = adopt(&mut saved, ME, &[placed(JobState::Pending)], &[], NOW);
+    let inputs = adopt(&mut saved, HERE, &[placed(JobState::Pending)], &[], NOW);
     assert_eq!(submitted(&inputs), [id(1)]);
+}
+
+#[test]
+fn a_job_that_others_keep_too_is_left_to_them() {
+    let shared = |number, state| {
+        let (mut row, spec) = job(number, number == 2);
+        row.is_shared = true;
+        row.state = state;
+        row.placed = Some(Placed {
+            attempt: Attempt(4),
+            hosts: vec![(PEER, "b".to_owned())],
+        });
+        (row, spec)
+    };
+    let jobs = [
+        shared(1, JobState::Pending),
+        shared(2, JobState::Running),
+        shared(3, JobState::Starting),
+    ];
+    let left = |inputs: &[Input]| -> Vec<JobId> {
+        let job = |input: &Input| match input {
+            Input::Left { job } => Some(*job),
+            _ => None,
+        };
+        inputs.iter().filter_map(job).collect()
+    };
+    // With all that the core knew its registers are gone too.
+    let mut saved = Saved::default();
+    let inputs = adopt(&mut saved, HERE, &jobs, &[], NOW);
+    assert_eq!(left(&inputs), [id(1), id(2), id(3)]);
+    assert!(matches!(inputs[2], Input::Cancel { job } if job == id(2)));
+    assert_eq!((inputs.len(), saved), (4, Saved::default()));
+    // A replica of the store that is there counts, one of another store does not.
+    let replica = |epoch| RegisterRow {
+        epoch,
+        root: HERE,
+        promised: Ballot {
+            era: 0,
+            round: 1,
+            proposer: HERE,
+            step: 0,
+        },
+        accepted: None,
+        is_over: false,
+    };
+    let mut saved = Saved::default();
+    saved.registers.insert(id(1), replica(3));
+    saved.registers.insert(id(2), replica(2));
+    let inputs = adopt(&mut saved, HERE, &jobs, &[], NOW);
+    assert_eq!(left(&inputs), [id(2), id(3)]);
 }

@@ -146,6 +146,7 @@ fn row(state: JobState, attempt: u32, host: HostId) -> JobRow {
         ended: None,
         restarts: 0,
         cancel_requested: false,
+        is_shared: false,
         placed: Some(Placed {
             attempt: Attempt(attempt),
             hosts: vec![(host, "node".to_owned())],

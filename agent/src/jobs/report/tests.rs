@@ -30,6 +30,7 @@ fn row(state: JobState) -> JobRow {
         ended: None,
         restarts: 0,
         cancel_requested: false,
+        is_shared: false,
         placed: None,
         explanation: None,
     }

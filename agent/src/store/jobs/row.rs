@@ -41,6 +41,8 @@ pub struct JobRow {
     pub restarts: u32,
     /// Whether somebody asked for its end.
     pub cancel_requested: bool,
+    /// Whether several hosts keep it: then it is never begun anew for what this one has lost.
+    pub is_shared: bool,
     /// Where its members are, or were when it ended.
     pub placed: Option<Placed>,
     /// What was said of each host when it was last placed or could not be: a `kerf.v1.Explanation` document.
@@ -92,7 +94,7 @@ impl StopCause {
 }
 
 /// The columns in the order of [`JobRow::columns`] and of [`read`].
-pub(super) const COLUMNS: [&str; 18] = [
+pub(super) const COLUMNS: [&str; 19] = [
     "id",
     "uid",
     "gid",
@@ -109,6 +111,7 @@ pub(super) const COLUMNS: [&str; 18] = [
     "ended_ms",
     "restarts",
     "cancel_requested",
+    "shared",
     "placed",
     "explanation",
 ];
@@ -120,7 +123,7 @@ impl JobRow {
     }
 
     /// The values of the columns.
-    pub(super) fn columns(&self) -> [Box<dyn ToSql>; 18] {
+    pub(super) fn columns(&self) -> [Box<dyn ToSql>; 19] {
         let ms = |time: Option<Timestamp>| time.map(|time| time.0.cast_signed());
         [
             Box::new(self.id.to_string()),
@@ -139,6 +142,7 @@ impl JobRow {
             Box::new(ms(self.ended)),
             Box::new(self.restarts),
             Box::new(self.cancel_requested),
+            Box::new(self.is_shared),
             Box::new(self.placed.as_ref().map(Placed::text)),
             Box::new(self.explanation.clone()),
         ]
@@ -177,6 +181,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<JobRow, StoreError> {
         ended: number(row, "ended_ms")?.map(Timestamp),
         restarts: column(row, "restarts")?,
         cancel_requested: column(row, "cancel_requested")?,
+        is_shared: column(row, "shared")?,
         placed: column::<Option<String>>(row, "placed")?
             .map(|text| Placed::read(&text))
             .transpose()?,

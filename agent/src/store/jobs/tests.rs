@@ -3,10 +3,11 @@
 use kerf_types::job::JobState;
 use kerf_types::peer::Attempt;
 use kerf_types::{Fence, HostId, JobId, LeaseId, Timestamp};
+use rusqlite::Connection;
 
 use super::{JobRow, JobStore, Kept, Placed};
 use crate::launcher::{Submitter, UserIds};
-use crate::store::Store;
+use crate::store::{Store, schema};
 
 const PLENTY: Kept = Kept {
     jobs: 1_000,
@@ -32,6 +33,7 @@ fn job(number: u8, state: JobState) -> JobRow {
         ended: state.is_final().then_some(Timestamp(3)),
         restarts: 4,
         cancel_requested: true,
+        is_shared: true,
         placed: Some(Placed {
             attempt: Attempt(5),
             hosts: vec![(HostId::from_bits(7), "gpu-1".to_owned())],
@@ -63,6 +65,25 @@ fn a_job_is_read_as_it_was_written() {
     row.lease = None;
     store.put_job(&row).expect("it is written");
     assert_eq!(store.all().expect("jobs").rows, [row]);
+}
+
+#[test]
+fn a_job_of_the_schema_before_is_kept_by_this_host_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = Connection::open(folder.path().join("state.db")).expect("a file");
+    for migration in &schema::MIGRATIONS[..7] {
+        old.execute_batch(migration).expect("schema 7");
+    }
+    old.pragma_update(None, "user_version", 7).expect("version");
+    let insert = "INSERT INTO jobs (id, uid, spec, spec_hash, state, reason, submitted_ms, restarts, cancel_requested) \
+         VALUES ('00000000-0000-7000-8000-000000000003', 5, '{}', 'h', 'pending', 'w', 1, 0, 0)";
+    old.execute(insert, []).expect("a row");
+    drop(old);
+    let store = Store::open(folder.path(), Timestamp(1), Fence(0)).expect("brought up to date");
+    let jobs = store.jobs().expect("its jobs").all().expect("jobs");
+    assert_eq!(jobs.unreadable, []);
+    let shared: Vec<bool> = jobs.rows.iter().map(|job| job.is_shared).collect();
+    assert_eq!(shared, [false]);
 }
 
 #[test]

@@ -221,6 +221,7 @@ fn row(number: u8, state: JobState) -> JobRow {
         ended: state.is_final().then_some(Timestamp(5_000)),
         restarts: 0,
         cancel_requested: false,
+        is_shared: false,
         placed: None,
         explanation: None,
     }

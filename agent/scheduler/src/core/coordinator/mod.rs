@@ -27,7 +27,8 @@ impl<F: Faults> Core<F> {
             spec_hash,
             by,
         } = submitted;
-        if self.jobs.contains_key(&id) || !self.keepers(id).is_empty() {
+        let is_known = self.jobs.contains_key(&id) || !self.keepers(id).is_empty();
+        if is_known || self.keeper.is_left(id) {
             return;
         }
         let row = JobRow {

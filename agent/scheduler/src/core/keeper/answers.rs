@@ -61,6 +61,13 @@ impl<F: Faults> Core<F> {
             watched.trying = false;
             watched.heard = now;
         }
+        if self.keeper.kept(job).is_none()
+            && let Some(row) = self.keeper.unsure.remove(&job)
+        {
+            // Its replica is gone with the store that it was in, and who keeps the job is known no more.
+            self.outbox.save(Change::LeaveJob(job));
+            return self.leave(now, job, row.cancelled);
+        }
         if let Some(standing) = self.keeper.standing.get_mut(&job) {
             match what {
                 Purpose::Exchange => standing.exchanging = false,
@@ -211,6 +218,7 @@ impl<F: Faults> Core<F> {
         self.keeper.standing.remove(&job);
         self.keeper.watched.remove(&job);
         self.keeper.unsure.remove(&job);
+        self.keeper.left.remove(&job);
         let known = self.jobs.remove(&job);
         let Some(outcome) = last.outcome().cloned() else {
             return;

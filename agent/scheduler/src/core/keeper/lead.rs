@@ -74,11 +74,13 @@ impl<F: Faults> Core<F> {
         }
     }
 
-    /// The keepers of a job but for this host.
+    /// Whom this host asks about a job: its other keepers. Beside them the host that it was submitted to: that one may have
+    /// lost what it kept, and waits for word then.
     fn others(&self, job: JobId) -> Vec<HostId> {
-        let mut keepers = self.keepers(job);
-        keepers.retain(|host| *host != self.id);
-        keepers
+        let mut others: BTreeSet<HostId> = self.keepers(job).into_iter().collect();
+        others.extend(self.home_of(job));
+        others.remove(&self.id);
+        others.into_iter().collect()
     }
 
     /// Asks the keepers of the jobs that this host coordinates, each in its time.
@@ -149,6 +151,7 @@ impl<F: Faults> Core<F> {
         jobs: Vec<(JobId, Term)>,
     ) {
         let heeded = jobs.into_iter().filter_map(|(job, term)| {
+            self.hear_of_left(now, from, job);
             let term = self.heed(now, from, job, term)?;
             Some((job, term))
         });

@@ -15,6 +15,7 @@
 mod answers;
 mod force;
 mod lead;
+mod left;
 mod trust;
 mod watch;
 
@@ -53,6 +54,8 @@ pub(super) struct Keeper {
     watch_at: Moment,
     /// Jobs that it coordinated before it began anew, until it knows whether it still does.
     unsure: BTreeMap<JobId, JobRow>,
+    /// Jobs of which it has lost what it kept.
+    left: BTreeMap<JobId, left::Left>,
     wants: BTreeMap<u64, Wanted>,
     count: u64,
 }
@@ -146,6 +149,7 @@ impl Keeper {
             asked: BTreeMap::new(),
             watch_at: now,
             unsure: BTreeMap::new(),
+            left: BTreeMap::new(),
             wants: BTreeMap::new(),
             count: 0,
         }
@@ -184,7 +188,9 @@ impl Keeper {
         let registers = self.registers.next_wakeup();
         let leads = self.asked.values().map(|one| one.next);
         let watch = (!self.watched.is_empty()).then_some(self.watch_at);
-        registers.into_iter().chain(leads).chain(watch).min()
+        let left = self.left_wakeup();
+        let others = registers.into_iter().chain(watch).chain(left);
+        others.chain(leads).min()
     }
 }
 

@@ -38,6 +38,7 @@ impl<F: Faults> Core<F> {
         }
         match message {
             KeeperMessage::Register(message) => {
+                self.hear_of_end(from, &message);
                 if let Some(message) = self.believed(message) {
                     self.step_registers(now, ToRegister::Message { from, message });
                 }
@@ -61,6 +62,7 @@ impl<F: Faults> Core<F> {
         if self.keeper.watch_at <= now {
             self.watch(now);
         }
+        self.left_tick(now);
     }
 
     /// Takes over what is due, and says when to look again: when the next is due, or sooner, since a job may come to be due
@@ -230,7 +232,7 @@ impl<F: Faults> Core<F> {
     /// Somebody wants a job to end that another host coordinates: it is told, and whoever takes over remembers.
     pub(in crate::core) fn cancel_elsewhere(&mut self, job: JobId) {
         let Some(to) = self.keeper.kept(job).map(|kept| kept.coordinator) else {
-            return;
+            return self.cancel_unknown(job);
         };
         if let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.cancelled = true;

@@ -58,7 +58,8 @@ pub struct World<F: Faults> {
     pub reports: BTreeMap<JobId, Report>,
     /// Jobs whose end is durable.
     pub ended: BTreeMap<JobId, u32>,
-    said_end: BTreeSet<(usize, JobId)>,
+    /// Who has said that which job has ended.
+    pub said_end: BTreeSet<(usize, JobId)>,
     pub rng: Rng,
     events: BTreeMap<(Moment, u64), Event>,
     count: u64,
@@ -299,7 +300,7 @@ impl<F: Faults> World<F> {
                     Event::ToKeeper(to, from, message.clone())
                 });
             }
-            Output::Handed { .. } | Output::Took { .. } => {}
+            Output::Left { .. } | Output::Handed { .. } | Output::Took { .. } => {}
             Output::Forced { job, by, given_up } => {
                 self.nodes[host].forced.push((job, by, given_up));
             }
