@@ -58,6 +58,8 @@ pub trait Faults {
     const KEEP_TERM_WHEN_FORCED: bool = false;
     /// Owners hear of new keepers from their coordinator alone.
     const NEVER_VOUCH: bool = false;
+    /// A coordinator that was exchanged as keeper while it took over is named to no owner.
+    const VOUCH_FOR_KEEPERS_ALONE: bool = false;
     /// No keeper ever takes over.
     const NEVER_TAKE_OVER: bool = false;
 }

@@ -49,6 +49,7 @@ mutant!(Heeding, HEED_ANYBODY);
 mutant!(Idle, NEVER_TAKE_OVER);
 mutant!(Forcing, KEEP_TERM_WHEN_FORCED);
 mutant!(Unvouched, NEVER_VOUCH);
+mutant!(Unnamed, VOUCH_FOR_KEEPERS_ALONE);
 
 #[test]
 fn sending_before_it_is_durable_is_caught() {
@@ -139,6 +140,12 @@ fn never_vouching_for_new_keepers_is_caught() {
         let died = dies_while_it_forces::<Unvouched>(seed / 8, 4 + seed % 8);
         died.and_then(Result::err).into_iter().collect()
     };
+    caught(run, "I9");
+}
+
+#[test]
+fn never_naming_a_coordinator_that_was_exchanged_is_caught() {
+    let run = |seed: u64| kept::exchanged_and_takes_over::<Unnamed>(seed).unwrap_or_default();
     caught(run, "I9");
 }
 

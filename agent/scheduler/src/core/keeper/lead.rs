@@ -70,11 +70,17 @@ impl<F: Faults> Core<F> {
         }
     }
 
-    /// The keepers of a job that owners know others of.
+    /// The keepers of a job that owners know others of, and its coordinator: one that was cut off while it was exchanged, and
+    /// had set out to take over before, is agreed on all the same and is none of them.
     pub(in crate::core) fn changed_keepers(&self, job: JobId) -> Option<Vec<HostId>> {
         let row = self.keeper.registers.row(job)?;
-        let generation = row.accepted.as_ref()?.state.config.generation;
-        (generation > 0).then(|| self.keepers(job))
+        let state = &row.accepted.as_ref()?.state;
+        let coordinator = state.value.coordinator;
+        let mut keepers = self.keepers(job);
+        if !keepers.contains(&coordinator) && !F::VOUCH_FOR_KEEPERS_ALONE {
+            keepers.push(coordinator);
+        }
+        (state.config.generation > 0).then_some(keepers)
     }
 
     pub(super) fn tell_keeper(&mut self, to: HostId, message: KeeperMessage) {
