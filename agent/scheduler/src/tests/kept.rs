@@ -415,3 +415,38 @@ fn a_keeper_that_was_exchanged_while_it_took_over_is_followed() {
     }
     assert!(seen > 3, "{seen}");
 }
+
+#[test]
+fn an_owner_that_lost_its_store_and_began_anew_follows_whoever_took_over() {
+    let mut seen = 0;
+    for seed in 0..20 {
+        let mut world: World<NoFaults> = World::with_keepers(seed, &[1, 0, 0, 0, 0]);
+        world.run_for(Duration::from_secs(2));
+        let job = job_id(seed);
+        let mut own = spec("1g.10gb", 1);
+        own.time_limit_seconds = Some(15);
+        own.restart = RestartPolicy::Never;
+        own.on_partition = OnPartition::Continue;
+        world.submit(0, job, own);
+        world.run_for(Duration::from_secs(3));
+        if world.tags_alive().len() != 1 {
+            // One in thirty containers cannot be made.
+            continue;
+        }
+        world.lose_store(0);
+        world.run_for(Duration::from_secs(6));
+        world.boot(0);
+        // It takes up what runs, sees its end, and tells nobody but itself, which knows of no such job any more.
+        world.run_for(Duration::from_secs(8));
+        assert!(world.tags_alive().is_empty(), "seed {seed}: it runs on");
+        world.crash(0);
+        world.run_for(Duration::from_secs(6));
+        world.boot(0);
+        world.run_for(Duration::from_secs(200));
+        assert!(world.ended.contains_key(&job), "seed {seed}: no end");
+        assert_eq!(world.starts(job), 1, "seed {seed}: started again");
+        assert_eq!(world.violations(), [""; 0], "seed {seed}");
+        seen += 1;
+    }
+    assert!(seen > 10, "{seen}");
+}

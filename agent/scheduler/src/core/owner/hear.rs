@@ -11,7 +11,7 @@ use super::time::stops_at;
 use super::{Asking, Entry, may_live, save};
 use crate::core::io::LocalCommand;
 use crate::core::job::Submitted;
-use crate::core::saved::{Change, MemberPhase, MemberRow};
+use crate::core::saved::{MemberPhase, MemberRow};
 use crate::core::settings::{LOCAL_SLACK, MEMBER_LIMIT, TTL_LEAST, TTL_MOST};
 use crate::core::{Core, Faults};
 
@@ -166,10 +166,7 @@ impl<F: Faults> Core<F> {
                 // A reservation that this release has overtaken must find it closed. Kept in memory alone: a crash
                 // that forgets it costs a reservation that is given back.
                 if !self.owner.is_anothers(from, tag.job) && !self.owner.is_over(tag) {
-                    self.save_forgotten(from, tag);
-                    if let Some(memory) = self.owner.memories.get_mut(&tag.job) {
-                        memory.term = memory.term.max(term);
-                    }
+                    self.save_forgotten((from, term), tag);
                 }
                 self.outbox.send(from, tag, Body::Released);
             }
@@ -329,9 +326,4 @@ pub(super) fn new_row(tag: Tag, asking: &Asking, grant: Grant, now: Moment) -> M
         on_partition: OnPartition::Stop,
         grace: Duration::ZERO,
     }
-}
-
-/// What is written together with a new row, so that a crash forgets neither.
-pub(super) fn memory_change(core_memory: Option<&crate::core::Memory>, tag: Tag) -> Option<Change> {
-    core_memory.map(|memory| Change::PutMemory(tag.job, memory.clone()))
 }

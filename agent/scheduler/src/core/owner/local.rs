@@ -3,7 +3,7 @@
 use kerf_types::Moment;
 use kerf_types::peer::{Body, Exit, Grant, Tag};
 
-use super::hear::{memory_change, new_row};
+use super::hear::new_row;
 use super::{Entry, Held, save};
 use crate::core::io::{LocalCommand, LocalEvent};
 use crate::core::saved::MemberPhase;
@@ -18,11 +18,11 @@ impl<F: Faults> Core<F> {
                 let Some(Entry::Asking(asking)) = self.owner.members.get(&tag) else {
                     return;
                 };
-                let to = asking.coordinator;
+                let (to, term) = (asking.coordinator, asking.term);
                 self.owner.members.remove(&tag);
                 // Kept in memory alone: it makes a second sending of the same question harmless, and a crash
                 // that forgets it costs a reservation that is given back.
-                self.save_forgotten(to, tag);
+                self.save_forgotten((to, term), tag);
                 if let Some(record) = &record {
                     self.learn(now, record.clone().into());
                 }
@@ -85,9 +85,7 @@ impl<F: Faults> Core<F> {
         };
         save(&mut self.outbox, &held);
         self.owner.members.insert(tag, Entry::Held(held));
-        if let Some(change) = memory_change(self.owner.memories.get(&tag.job), tag) {
-            self.outbox.save(change);
-        }
+        self.save_memory(tag);
         if given_up {
             return self.give_back(now, tag);
         }
@@ -103,6 +101,7 @@ impl<F: Faults> Core<F> {
             held.next_word = now;
             let to = held.row.coordinator;
             save(&mut self.outbox, held);
+            self.save_memory(tag);
             self.outbox.send(to, tag, Body::Started);
         }
     }
@@ -114,6 +113,7 @@ impl<F: Faults> Core<F> {
         if held.row.phase == MemberPhase::Starting {
             let to = held.row.coordinator;
             self.give_back(now, tag);
+            self.save_memory(tag);
             self.outbox
                 .send(to, tag, Body::StartRefused { reason, lasting });
         }
@@ -135,6 +135,7 @@ impl<F: Faults> Core<F> {
         held.row.heard = now;
         held.next_word = now.after(self.settings.resend);
         save(&mut self.outbox, held);
+        self.save_memory(tag);
         self.outbox.send(to, tag, Body::Ended(exit));
     }
 }

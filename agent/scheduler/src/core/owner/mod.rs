@@ -134,9 +134,11 @@ impl Owner {
         memory
     }
 
-    /// Takes note that a member is over. Returns what is to be saved.
-    fn close(&mut self, coordinator: HostId, tag: Tag) -> Vec<Change> {
+    /// Takes note that a member is over, which was its coordinator's in this term: an owner that knows of no term follows
+    /// none of those that take over. Returns what is to be saved.
+    fn close(&mut self, (coordinator, term): (HostId, Term), tag: Tag) -> Vec<Change> {
         let memory = self.note(coordinator, tag.job, tag.attempt);
+        memory.term = memory.term.max(term);
         if tag.attempt == memory.highest {
             memory.closed.insert(tag.member);
         }
@@ -170,9 +172,18 @@ fn save<F: Faults>(outbox: &mut Outbox<F>, held: &Held) {
 }
 
 impl<F: Faults> Core<F> {
+    /// Writes down what is known of a member's job, together with the member: one whose store was lost was taken up from
+    /// what stands with its container, and what is known of its job was never written.
+    fn save_memory(&mut self, tag: Tag) {
+        if let Some(memory) = self.owner.memories.get(&tag.job) {
+            let memory = memory.clone();
+            self.outbox.save(Change::PutMemory(tag.job, memory));
+        }
+    }
+
     /// Takes note that a member is over, in memory alone; what is forgotten for it is forgotten in the store too.
-    fn save_forgotten(&mut self, coordinator: HostId, tag: Tag) {
-        for change in self.owner.close(coordinator, tag) {
+    fn save_forgotten(&mut self, of: (HostId, Term), tag: Tag) {
+        for change in self.owner.close(of, tag) {
             if matches!(change, Change::DropMemory(_)) {
                 self.outbox.save(change);
             }
@@ -181,13 +192,13 @@ impl<F: Faults> Core<F> {
 
     /// Nothing of a member is left: writes that down.
     fn close_member(&mut self, tag: Tag) {
-        let coordinator = match self.owner.members.remove(&tag) {
-            Some(Entry::Held(held)) => held.row.coordinator,
-            Some(Entry::Asking(asking)) => asking.coordinator,
+        let of = match self.owner.members.remove(&tag) {
+            Some(Entry::Held(held)) => (held.row.coordinator, held.row.term),
+            Some(Entry::Asking(asking)) => (asking.coordinator, asking.term),
             None => return,
         };
         self.outbox.save(Change::DropMember(tag));
-        for change in self.owner.close(coordinator, tag) {
+        for change in self.owner.close(of, tag) {
             if !F::FORGET_CLOSED {
                 self.outbox.save(change);
             }

@@ -1,6 +1,6 @@
 //! One host: its core, its disk, its hardware, and what happens when it dies.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use kerf_types::peer::{Exit, Tag};
@@ -21,6 +21,8 @@ pub struct Node<F: Faults> {
     /// Written and not yet durable.
     pub disk: VecDeque<(u64, Vec<Change>)>,
     pub local: LocalHost,
+    /// What stands with containers of which the store was lost: each core takes up what its store does not know.
+    stands: BTreeMap<Tag, (MemberRow, Memory)>,
     /// What the local host was asked and has not done.
     pub todo: VecDeque<(Tag, LocalCommand)>,
     /// Ends of containers that nobody was there to see.
@@ -44,6 +46,7 @@ impl<F: Faults> Node<F> {
             saved: Saved::default(),
             disk: VecDeque::new(),
             local: LocalHost::new(number, slices),
+            stands: BTreeMap::new(),
             todo: VecDeque::new(),
             unseen: Vec::new(),
             life: 0,
@@ -74,6 +77,21 @@ impl<F: Faults> Node<F> {
         Moment((since * 1_000).div_ceil(rate))
     }
 
+    /// Adds to what was saved what runs here, or has ended unseen, without the store's knowledge.
+    fn take_up(&self, saved: &mut Saved) {
+        for (tag, (row, memory)) in &self.stands {
+            let is_unseen = self.unseen.iter().any(|(ended, _)| ended == tag);
+            let is_there = is_unseen || self.local.containers.contains_key(tag);
+            if !is_there || saved.members.contains_key(tag) {
+                continue;
+            }
+            saved.members.insert(*tag, row.clone());
+            let known = saved.memories.entry(tag.job);
+            let known = known.or_insert_with(|| memory.clone());
+            known.highest = known.highest.max(tag.attempt);
+        }
+    }
+
     /// Its clock begins at zero.
     fn reset_clock(&mut self, now: Moment) {
         let own = now.0 * self.clock.0 / 1_000;
@@ -92,7 +110,8 @@ impl<F: Faults> World<F> {
         }
         node.life += 1;
         node.wake = None;
-        let saved = node.saved.clone();
+        let mut saved = node.saved.clone();
+        node.take_up(&mut saved);
         let store_epoch = if self.keeps {
             node.local.epoch.into()
         } else {
@@ -158,8 +177,7 @@ impl<F: Faults> World<F> {
                 highest: tag.attempt,
                 closed: BTreeSet::new(),
             };
-            node.saved.members.insert(*tag, row);
-            node.saved.memories.insert(tag.job, memory);
+            node.stands.insert(*tag, (row, memory));
         }
         node.local.forget_reservations();
     }
