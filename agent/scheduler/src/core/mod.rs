@@ -51,7 +51,7 @@ pub use saved::{
 };
 pub use settings::Settings;
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Liveness};
 use crate::rng::Rng;
 use job::{Job, Submitted};
 use keeper::Keeper;
@@ -209,6 +209,9 @@ impl<F: Faults> Core<F> {
                 if self.fleet.note(host, liveness) {
                     self.fleet_changed(now);
                     self.peer_changed(now, host, liveness);
+                    if liveness == Liveness::Alive {
+                        self.keeper.vouch_anew(host);
+                    }
                 }
             }
             Input::Forget(host) => {

@@ -98,10 +98,15 @@ fn nothing_goes_wrong_in_random_runs_with_keepers() {
 
 /// A gang that runs, with its coordinator on a host of its own.
 fn running<F: Faults>(seed: u64, on_partition: OnPartition) -> World<F> {
+    running_for(seed, on_partition, 120)
+}
+
+/// One that runs for so many seconds.
+fn running_for<F: Faults>(seed: u64, on_partition: OnPartition, seconds: u64) -> World<F> {
     let mut world: World<F> = World::with_keepers(seed, &[0, 1, 1, 0, 0]);
     world.run_for(Duration::from_secs(2));
     let mut gang = spec("1g.10gb", 2);
-    gang.time_limit_seconds = Some(120);
+    gang.time_limit_seconds = Some(seconds);
     gang.restart = RestartPolicy::Never;
     gang.on_partition = on_partition;
     world.submit(0, job_id(seed), gang);
@@ -449,4 +454,42 @@ fn an_owner_that_lost_its_store_and_began_anew_follows_whoever_took_over() {
         seen += 1;
     }
     assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn an_owner_that_was_away_while_keepers_changed_follows_one_that_was_named_meanwhile() {
+    let mut seen = 0;
+    for seed in 0..60 {
+        let mut world = running_for::<NoFaults>(seed, OnPartition::Continue, 400);
+        let job = job_id(seed);
+        let core = world.nodes[0].core.as_ref().expect("alive");
+        let keepers = core.keepers(job);
+        let keeps = |host: usize| keepers.contains(&World::<NoFaults>::id(host));
+        // The one that stands for a dead one is then host 2, and its turn comes before that of host 4.
+        if !keeps(3) || !keeps(4) || world.tags_alive().len() < 2 {
+            continue;
+        }
+        cut_from_all(&mut world, 1);
+        world.notice(1, Liveness::Down, Duration::from_secs(2));
+        world.crash(3);
+        world.run_for(Duration::from_secs(80));
+        world.crash(0);
+        // Long enough for the keepers to be named for the last time, and not for host 0 to be exchanged.
+        world.run_for(Duration::from_secs(45));
+        if !world.nodes[2].saved.jobs.contains_key(&job) {
+            continue;
+        }
+        world.cut.clear();
+        world.notice(1, Liveness::Alive, Duration::from_secs(1));
+        world.run_for(Duration::from_secs(10));
+        let core = world.nodes[1].core.as_ref().expect("alive");
+        let followed: Vec<_> = core.members().map(|row| row.coordinator).collect();
+        assert_eq!(followed, [World::<NoFaults>::id(2)], "seed {seed}");
+        world.run_for(Duration::from_secs(700));
+        assert!(world.ended.contains_key(&job), "seed {seed}: no end");
+        assert_eq!(world.starts(job), 2, "seed {seed}: started again");
+        assert_eq!(world.violations(), [""; 0], "seed {seed}");
+        seen += 1;
+    }
+    assert!(seen > 2, "{seen}");
 }

@@ -12,8 +12,8 @@ use crate::core::saved::Change;
 use crate::core::{Core, Faults};
 use crate::fleet::Liveness;
 
-/// How often keepers are named to an owner: as one message in six is lost either way, all of them are once in a hundred
-/// million times.
+/// How often keepers are named to an owner that is there: as one message in six is lost either way, all of them are once in
+/// a hundred million times.
 const VOUCHED: u32 = 10;
 
 impl Keeper {
@@ -27,6 +27,23 @@ impl Keeper {
         }
         watched.vouched.2 += 1;
         watched.vouched.2 <= VOUCHED
+    }
+
+    /// A host is there again, which has heard nothing while it was away: the keepers of jobs with members there are named as
+    /// often once more.
+    pub(in crate::core) fn vouch_anew(&mut self, host: HostId) {
+        let registers = &self.registers;
+        let has_member = |job: JobId| {
+            let row = registers.row(job);
+            let accepted = row.and_then(|row| row.accepted.as_ref());
+            let members = accepted.map(|accepted| &accepted.state.value.row.members);
+            members.is_some_and(|members| members.iter().any(|one| one.host == host))
+        };
+        for (job, watched) in &mut self.watched {
+            if has_member(*job) {
+                watched.vouched.2 = 0;
+            }
+        }
     }
 }
 
