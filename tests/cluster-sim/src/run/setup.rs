@@ -91,7 +91,7 @@ pub struct Shape {
     pub faults_per_host: u64,
     /// How long a job may be stuck once all is well.
     pub patience: Micros,
-    /// How long a promise of devices may last once all is well.
+    /// How long a promise of devices may last once all is well and its attempt no longer gathers any.
     pub promise: Micros,
 }
 
@@ -105,6 +105,10 @@ fn quick() -> Settings {
         reserve_wait: s(3),
         stale_after: s(15),
         backoff_most: s(2),
+        ordered_age: s(24),
+        ordered_wait: s(12),
+        hold_most: s(6),
+        hold_rest: s(24),
         ..Settings::default()
     }
 }
