@@ -87,6 +87,8 @@ pub struct Shape {
     pub fair: Weather,
     /// Jobs for each host.
     pub jobs_per_host: u64,
+    /// Whether all of them are gangs of much of the fleet, which meet all the time and take turns.
+    pub crowded: bool,
     /// Faults for each host, on average, in thousandths.
     pub faults_per_host: u64,
     /// How long a job may be stuck once all is well.
@@ -116,6 +118,10 @@ fn quick() -> Settings {
 /// One safety seed in so many has the real membership: with it in all, they would cost more than they may.
 const REAL_EVERY: u64 = 16;
 
+/// One safety seed in so many is crowded: in the others jobs hardly ever wait for each other in line. The two do not meet
+/// in one seed.
+const CROWDED_EVERY: u64 = 8;
+
 impl Shape {
     /// The numbers of a run.
     pub fn of(setup: &Setup) -> Self {
@@ -129,6 +135,7 @@ impl Shape {
             weather: Weather::rough(50),
             fair: Weather::FAIR,
             jobs_per_host: 6,
+            crowded: false,
             faults_per_host: 2_500,
             patience: 75 * SECOND,
             promise: 45 * SECOND,
@@ -149,6 +156,7 @@ impl Shape {
                     ..Weather::FAIR
                 },
                 jobs_per_host: 3,
+                crowded: setup.seed % CROWDED_EVERY == 5,
                 faults_per_host: 2_000,
                 patience: 20 * SECOND,
                 promise: 14 * SECOND,
