@@ -74,6 +74,7 @@ const MAY_USE: [(&str, &[&str]); 23] = [
         &[
             "kerf-types",
             "kerf-planner",
+            "kerf-register",
             "kerf-scheduler",
             "kerf-membership",
             "kerf-seal",

@@ -160,9 +160,11 @@ impl<F: Faults> Core<F> {
         &self.fleet
     }
 
-    /// Jobs that were submitted here and have not ended.
+    /// Jobs that this host coordinates and that have not ended; after a crash also those of which it does not know yet
+    /// whether it still does.
     pub fn jobs(&self) -> impl Iterator<Item = &JobRow> {
-        self.jobs.values().map(|job| &job.row)
+        let rows = self.jobs.values().map(|job| &job.row);
+        rows.chain(self.keeper.unsure())
     }
 
     /// The last report of a job that has not ended.
@@ -251,7 +253,7 @@ impl<F: Faults> Core<F> {
                 };
                 self.on_start(now, from, tag, submitted, gang);
             }
-            Body::Release => self.on_release(now, from, tag),
+            Body::Release => self.on_release(now, from, tag, term),
             Body::Keep { sent } => self.on_keep(now, from, tag, sent),
             Body::Keepers(keepers) => self.on_keepers(from, tag, keepers),
             Body::Query => self.on_query(from, tag),

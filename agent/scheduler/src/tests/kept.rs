@@ -8,7 +8,7 @@ use kerf_types::job::{JobState, OnPartition, RestartPolicy};
 use super::fixture::{job_id, spec};
 use super::random::run_kept;
 use super::world::{Event, Network, World};
-use crate::core::{Faults, NoFaults};
+use crate::core::{Faults, Input, NoFaults};
 use crate::fleet::Liveness;
 
 /// What one death came to.
@@ -251,6 +251,42 @@ fn a_coordinator_that_is_cut_off_harms_nobody() {
             }
         }
     }
+}
+
+#[test]
+fn a_keeper_that_was_cut_off_takes_no_job_from_a_coordinator_that_is_well() {
+    let mut seen = 0;
+    for seed in 0..20 {
+        let mut world = running::<NoFaults>(seed, OnPartition::Continue);
+        let job = job_id(seed);
+        let keepers = world.nodes[0].core.as_ref().expect("alive").keepers(job);
+        let all_run = world.tags_alive().len() == 2;
+        // One without a member.
+        let idle = (3..5).find(|host| keepers.contains(&World::<NoFaults>::id(*host)));
+        let Some(alone) = idle.filter(|_| all_run) else {
+            continue;
+        };
+        let tell = |world: &mut World<NoFaults>, liveness| {
+            for other in (0..5).filter(|other| *other != alone) {
+                let host = World::<NoFaults>::id(other);
+                world.tell(alone, Input::Peer { host, liveness });
+            }
+        };
+        for other in 0..5 {
+            world.cut.insert((alone.min(other), alone.max(other)));
+        }
+        world.run_for(Duration::from_secs(5));
+        tell(&mut world, Liveness::Down);
+        world.run_for(Duration::from_secs(85));
+        world.cut.clear();
+        tell(&mut world, Liveness::Alive);
+        world.run_for(Duration::from_secs(10));
+        let coordinates = |host: usize| world.nodes[host].saved.jobs.contains_key(&job);
+        assert!(!coordinates(alone), "seed {seed}: taken over");
+        assert!(coordinates(0), "seed {seed}: given away");
+        seen += 1;
+    }
+    assert!(seen > 3, "{seen}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
-use kerf_scheduler::core::LocalEvent;
+use kerf_scheduler::core::{Input, KeeperMessage, LocalEvent};
 use kerf_types::peer::{Exit, PeerMessage, Tag};
 use kerf_types::{HostId, HostRecord, JobId};
 
@@ -39,6 +39,8 @@ pub enum Event {
     Cancel(JobId),
     /// A message of a peer comes.
     Deliver(HostIndex, HostIndex, PeerMessage),
+    /// A message of a peer comes that keeps the same job.
+    Keeper(HostIndex, HostIndex, Box<KeeperMessage>),
     /// Gossip comes: to whom, from whom.
     Packet(HostIndex, HostIndex, Packet),
     /// Something happens to one life of kerfd.
@@ -174,7 +176,7 @@ impl World {
             network: Network::new(setup.hosts, shape.fair, dice.seeds.next_u64()),
             keys: Keys::new(crate::Fleet::<kerf_membership::NoFaults>::CLUSTER),
             records: Records::default(),
-            checkers: Checkers::new(setup.hosts),
+            checkers: Checkers::new(hosts.iter().map(|host| host.id).collect()),
             meter: Meter::default(),
             trace: Trace::new(setup.trace),
             queue: BinaryHeap::new(),
@@ -275,9 +277,10 @@ impl World {
     fn handle(&mut self, event: Event) {
         // What is for a kerfd that stands still waits for it.
         let held = match &event {
-            Event::Deliver(host, ..) | Event::Packet(host, ..) | Event::Kerfd(host, ..) => {
-                self.hosts[*host].paused_until
-            }
+            Event::Deliver(host, ..)
+            | Event::Keeper(host, ..)
+            | Event::Packet(host, ..)
+            | Event::Kerfd(host, ..) => self.hosts[*host].paused_until,
             _ => 0,
         };
         if held > self.now {
@@ -288,6 +291,10 @@ impl World {
             Event::Submit(job) => self.submit(job),
             Event::Cancel(job) => self.cancel(job),
             Event::Deliver(to, from, message) => self.deliver(to, from, message),
+            Event::Keeper(to, from, message) => {
+                let from = self.hosts[from].id;
+                self.step(to, Input::Keeper { from, message });
+            }
             Event::Packet(to, from, packet) => self.packet(to, from, packet),
             Event::Kerfd(host, life, happens) => {
                 if self.hosts[host].life == life {

@@ -37,7 +37,8 @@ impl World {
                 job.started = Some(self.now);
                 continue;
             }
-            // The host that it was handed to must live, with r = 1; and there must be room, beside what it has itself.
+            // The host that it was handed to must live, since a takeover takes as long as is promised here; and there
+            // must be room, beside what it has itself.
             let there = self.hosts[job.host].kerfd.is_some();
             job.feasible = there && oracle::fits(self, *id, job);
         }

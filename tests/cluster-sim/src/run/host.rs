@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kerf_scheduler::core::LocalCommand;
 use kerf_types::job::JobSpec;
-use kerf_types::peer::{Attempt, Exit, Grant, SpecHash, Tag};
+use kerf_types::peer::{Attempt, Exit, Grant, SpecHash, Tag, Term};
 use kerf_types::{Fence, HostId, HostRecord, JobId, LeaseId, Moment};
 
 use super::clock::Clock;
@@ -56,8 +56,12 @@ pub struct Container {
 /// What is written in the run folder of a member: it outlives kerfd and its store, and goes with the boot.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// The host that it was submitted to.
+    /// The host that coordinated its job when it was started.
     pub coordinator: HostId,
+    /// In which term.
+    pub term: Term,
+    /// Those that may take over.
+    pub keepers: Vec<HostId>,
     /// Its description.
     pub spec: Arc<JobSpec>,
     /// Hash of the description.

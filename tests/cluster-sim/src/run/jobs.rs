@@ -36,7 +36,9 @@ pub struct Job {
     pub runs: Micros,
     /// It was seen in its host's store.
     pub accepted: Option<Micros>,
-    /// Its host has lost it with its store.
+    /// Several hosts keep it.
+    pub shared: bool,
+    /// Its host has lost it with its store, and kept it alone.
     pub forgotten: bool,
     /// Its end is durable.
     pub ended: Option<Micros>,
@@ -102,6 +104,7 @@ fn job(host: HostIndex, at: Micros, spec: JobSpec, number: u64) -> Job {
         spec_hash: SpecHash(hash),
         runs: SECOND,
         accepted: None,
+        shared: false,
         forgotten: false,
         ended: None,
         started: None,

@@ -1,6 +1,6 @@
 //! kerfd without its sockets: feeds the core, carries out what it wants in order, and keeps its batches.
 
-use kerf_scheduler::core::{Change, Input, Output};
+use kerf_scheduler::core::{Change, Input, KeeperMessage, Output};
 use kerf_types::peer::PeerMessage;
 use kerf_types::{HostId, JobId};
 
@@ -51,7 +51,9 @@ impl World {
             return;
         };
         let host = &mut self.hosts[job.host];
-        let kept = host.store.saved.jobs.contains_key(&id) && host.store.full_until <= self.now;
+        let saved = &host.store.saved;
+        let kept = saved.jobs.contains_key(&id) || saved.registers.contains_key(&id);
+        let kept = kept && host.store.full_until <= self.now;
         if !host.acts(self.now) || !kept {
             if job.ended.is_none() && !job.forgotten && self.now < self.shape.heal + 5 * SECOND {
                 self.after(ASK_AGAIN, Event::Cancel(id));
@@ -130,8 +132,9 @@ impl World {
             Output::Send { to, message } => self.send(host, to, message),
             Output::Local { tag, command } => self.command(host, tag, command),
             Output::Report(_) => {}
-            // A core that is told no store epoch keeps its jobs alone, and neither asks others nor is asked.
-            Output::ToKeeper { .. } | Output::Handed { .. } | Output::Took { .. } => {}
+            Output::ToKeeper { to, message } => self.send_keeper(host, to, &message),
+            // What a host lists for people is not looked at here.
+            Output::Handed { .. } | Output::Took { .. } => {}
         }
     }
 
@@ -142,6 +145,17 @@ impl World {
         };
         for delay in self.network.datagram(from, to) {
             self.after(delay, Event::Deliver(to, from, message.clone()));
+        }
+    }
+
+    /// Sends to a peer that keeps the same job.
+    fn send_keeper(&mut self, from: HostIndex, to: HostId, message: &KeeperMessage) {
+        let Some(to) = self.places.get(&to).copied() else {
+            return;
+        };
+        for delay in self.network.datagram(from, to) {
+            let message = Box::new(message.clone());
+            self.after(delay, Event::Keeper(to, from, message));
         }
     }
 
@@ -188,12 +202,13 @@ impl World {
     /// Tells that a batch is durable. From here on a client is told that its job was taken.
     pub(super) fn made_durable(&mut self, host: HostIndex, batch: &Batch) {
         for change in &batch.changes {
-            let (id, over) = match change {
-                Change::PutJob(row) => (row.job, false),
-                Change::EndJob(id, _) => (*id, true),
+            let (id, shared, over) = match change {
+                Change::PutJob(row) => (row.job, row.term.is_shared(), false),
+                Change::EndJob(id, _) => (*id, false, true),
                 _ => continue,
             };
             if let Some(job) = self.jobs.all.get_mut(&id) {
+                job.shared |= shared;
                 job.accepted = job.accepted.or(Some(self.now));
                 if over {
                     job.ended = job.ended.or(Some(self.now));

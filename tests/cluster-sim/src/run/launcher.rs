@@ -96,12 +96,16 @@ impl World {
                 grant,
                 spec,
                 coordinator,
+                term,
+                keepers,
                 guard,
                 ..
             } => {
                 let spec_hash = self.jobs.get(tag.job).map(|job| job.spec_hash);
                 let run = Run {
                     coordinator,
+                    term,
+                    keepers,
                     spec: spec.clone(),
                     spec_hash: spec_hash.unwrap_or(kerf_types::peer::SpecHash([0; 32])),
                     grant,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kerf_scheduler::core::{Input, MemberPhase, MemberRow, Memory};
 use kerf_scheduler::{Saved, Settings};
 use kerf_types::Moment;
-use kerf_types::peer::{Tag, Term};
+use kerf_types::peer::Tag;
 
 use super::devices::UNITS;
 use super::engine::{Happens, World};
@@ -35,7 +35,14 @@ impl World {
         adopt(&mut saved, host, &self.shape.settings, own);
         let cancelled: Vec<_> = host.store.cancelled.iter().copied().collect();
         let seed = self.dice.seeds.next_u64();
-        let core = (self.recover)(host.id, self.shape.settings, seed, saved.clone(), own);
+        let settings = Settings {
+            store_epoch: match self.shape.keeps {
+                true => host.store.epoch.into(),
+                false => 0,
+            },
+            ..self.shape.settings
+        };
+        let core = (self.recover)(host.id, settings, seed, saved.clone(), own);
         let (jobs, members) = (core.jobs(), core.members());
         let peers = Peers::new(self, index);
         self.hosts[index].kerfd = Some(Kerfd {
@@ -124,7 +131,7 @@ impl World {
         }
         for job in self.jobs.all.values_mut() {
             let known = job.accepted.is_some() && job.ended.is_none();
-            job.forgotten |= job.host == index && known;
+            job.forgotten |= job.host == index && known && !job.shared;
         }
         self.tell(Fact::StoreLost { host: index });
     }
@@ -240,7 +247,7 @@ fn adopt(saved: &mut Saved, host: &Host, settings: &Settings, now: Moment) {
         let row = MemberRow {
             tag: *tag,
             coordinator: run.coordinator,
-            term: Term::NONE,
+            term: run.term,
             spec_hash: run.spec_hash,
             grant: run.grant,
             phase: match run.made {
@@ -254,8 +261,8 @@ fn adopt(saved: &mut Saved, host: &Host, settings: &Settings, now: Moment) {
         };
         let memory = saved.memories.entry(tag.job).or_insert(Memory {
             coordinator: run.coordinator,
-            term: Term::NONE,
-            keepers: Vec::new(),
+            term: run.term,
+            keepers: run.keepers.clone(),
             highest: tag.attempt,
             closed: BTreeSet::new(),
         });

@@ -11,7 +11,7 @@
 //! | `gossip`, `forge` | the membership, real or a stand-in, and who is not of the fleet |
 //! | [`faults`] | what goes wrong |
 //! | [`checkers`], [`oracle`], [`promise`], [`registers`] | what must be true |
-//! | [`mutations`] | what can be broken on purpose |
+//! | [`mutations`], `faulty` | what can be broken on purpose |
 //!
 //! A run is a function of its [`Setup`]: the same seed gives the same events in the same order.
 
@@ -23,6 +23,7 @@ mod dice;
 pub mod engine;
 pub mod facts;
 pub mod faults;
+mod faulty;
 mod forge;
 mod gangs;
 mod gossip;

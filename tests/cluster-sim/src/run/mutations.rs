@@ -1,8 +1,7 @@
 //! What can be broken on purpose: one fence, one write, one barrier at a time. A checker must notice each, or it
 //! proves nothing where nothing is broken.
 
-use kerf_scheduler::Faults;
-
+use super::faulty::*;
 use super::protocol::{Recover, recover};
 
 /// One thing that is broken.
@@ -52,39 +51,6 @@ pub enum Broken {
     GuardSleeps,
     FindsNothing,
     OpenGossip,
-}
-
-macro_rules! core_faults {
-    ($($type:ident $fault:ident),* $(,)?) => {
-        $(
-            #[derive(Debug)]
-            struct $type;
-            impl Faults for $type {
-                const $fault: bool = true;
-            }
-        )*
-    };
-}
-
-core_faults! {
-    Hasty SEND_BEFORE_PERSISTED,
-    Forgetful IGNORE_HIGHEST_ATTEMPT,
-    Unbarred SKIP_BARRIER,
-    Holding NEVER_EXPIRE,
-    Twice START_AGAIN,
-    Unclosed SKIP_CLOSE,
-    ConfirmUnsaved CONFIRM_UNSAVED,
-    StartUnsaved START_UNSAVED,
-    GoUnsaved GO_UNSAVED,
-    DecideUnsaved DECIDE_UNSAVED,
-    ForgetClosed FORGET_CLOSED,
-    CountFromAnswer COUNT_FROM_ANSWER,
-    NeverStopSilent NEVER_STOP_SILENT,
-    ReleasedAtOnce RELEASED_AT_ONCE,
-    CloseAtOnce CLOSE_AT_ONCE,
-    ForgetMargin FORGET_MARGIN,
-    SkipFind SKIP_FIND,
-    NeverAsk NEVER_ASK,
 }
 
 const fn core(
@@ -226,6 +192,48 @@ pub static MUTATIONS: &[Mutation] = &[
         "coordinator: a silent member that only its owner can give up is asked about",
         &["I9"],
         recover::<NeverAsk>,
+    ),
+    core(
+        "ignore-term",
+        "owner: it follows the highest term",
+        &["I4", "I9"],
+        recover::<IgnoreTerm>,
+    ),
+    core(
+        "speak-without-authority",
+        "coordinator: it speaks only while a majority says that it follows",
+        &["I4", "I5"],
+        recover::<SpeakWithoutAuthority>,
+    ),
+    core(
+        "spare-own",
+        "owner: members on the coordinator's own host are stopped like others",
+        &["I4"],
+        recover::<SpareOwn>,
+    ),
+    core(
+        "resume-unasked",
+        "coordinator: after a crash it asks whether it is one",
+        &["I4", "I8"],
+        recover::<ResumeUnasked>,
+    ),
+    core(
+        "start-unconfirmed",
+        "successor: all confirm to it before it starts any",
+        &["I3"],
+        recover::<StartUnconfirmed>,
+    ),
+    core(
+        "heed-anybody",
+        "keeper: it follows no lower term than it has accepted",
+        &["I4", "I9"],
+        recover::<HeedAnybody>,
+    ),
+    core(
+        "never-take-over",
+        "keeper: it takes over from a coordinator that is silent",
+        &["I9"],
+        recover::<NeverTakeOver>,
     ),
     host(
         "store-acks-early",

@@ -6,6 +6,7 @@ use kerf_types::{Ask, JobId};
 
 use super::engine::World;
 use super::jobs::Job;
+use super::promise;
 use crate::world::HostIndex;
 
 /// Whether one member would get devices here now.
@@ -21,8 +22,8 @@ pub fn one_fits(world: &World, host: HostIndex, ask: &MemberAsk) -> bool {
 /// Whether nothing stands in the way of a job: all of its members would get devices, or it has some already and is on
 /// its way.
 pub fn fits(world: &World, id: JobId, job: &Job) -> bool {
-    let row = world.hosts[job.host].store.saved.jobs.get(&id);
-    if row.is_none_or(|row| row.phase != SavedPhase::Open) {
+    let row = promise::coordinator(world, id);
+    if row.is_none_or(|(_, row)| row.phase != SavedPhase::Open) {
         return true;
     }
     all_fit(world, job)

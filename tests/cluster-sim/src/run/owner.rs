@@ -278,7 +278,7 @@ fn describe(world: &World, host: HostIndex, usage: &kerf_planner::Usage) -> Host
         version: RecordVersion::default(),
         labels: Default::default(),
         host_network: true,
-        keeps_jobs: false,
+        keeps_jobs: world.shape.keeps,
         admission: Admission::Open,
         policy: CutPolicy {
             on_demand: true,

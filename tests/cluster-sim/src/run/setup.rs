@@ -73,6 +73,8 @@ pub struct Shape {
     pub settings: Settings,
     /// GPUs of each host.
     pub gpus: u8,
+    /// Whether three hosts keep each job, where as many are seen.
+    pub keeps: bool,
     /// No fault begins before.
     pub faults_from: Micros,
     /// Everything is well from here on.
@@ -105,6 +107,10 @@ fn quick() -> Settings {
         reserve_wait: s(3),
         stale_after: s(15),
         backoff_most: s(2),
+        authority: s(2),
+        lead_every: Duration::from_millis(500),
+        take_over_after: s(2),
+        exchange_after: s(10),
         ..Settings::default()
     }
 }
@@ -112,12 +118,17 @@ fn quick() -> Settings {
 /// One safety seed in so many has the real membership: with it in all, they would cost more than they may.
 const REAL_EVERY: u64 = 16;
 
+/// In every other block of so many safety seeds three hosts keep each job; in the others the host that took it in does,
+/// as in a fleet of two.
+const KEPT_BLOCK: u64 = 16;
+
 impl Shape {
     /// The numbers of a run.
     pub fn of(setup: &Setup) -> Self {
         let usual = Self {
             settings: Settings::default(),
             gpus: 2,
+            keeps: true,
             faults_from: 8 * SECOND,
             heal: 128 * SECOND,
             end: 260 * SECOND,
@@ -129,12 +140,15 @@ impl Shape {
             patience: 75 * SECOND,
             promise: 45 * SECOND,
         };
+        let keeps = setup.seed / KEPT_BLOCK % 2 == 1;
         match setup.scenario {
             Scenario::Safety => Self {
                 settings: quick(),
+                keeps,
                 faults_from: SECOND,
                 heal: 32 * SECOND,
-                end: 60 * SECOND,
+                // A job whose coordinator is gone for good is taken over before it is placed again.
+                end: if keeps { 75 } else { 60 } * SECOND,
                 membership: (setup.seed % REAL_EVERY == REAL_EVERY - 1).then_some(Sealing::Real),
                 weather: Weather {
                     delay_max: 20_000,
@@ -146,7 +160,7 @@ impl Shape {
                 },
                 jobs_per_host: 3,
                 faults_per_host: 2_000,
-                patience: 20 * SECOND,
+                patience: if keeps { 32 } else { 20 } * SECOND,
                 promise: 14 * SECOND,
                 ..usual
             },

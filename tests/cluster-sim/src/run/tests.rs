@@ -113,3 +113,12 @@ fn a_member_whose_owner_has_lost_its_store_hangs_no_job() {
 fn a_question_that_waited_too_long_leaves_nothing() {
     holds(Setup::new(5, 15_684, Scenario::Safety));
 }
+
+/// A release came before the reservation that it ends. Its owner remembered it as one of a job that a single host keeps,
+/// and from then on refused whatever was said of the job by those that keep it together.
+#[test]
+fn a_release_that_overtakes_its_reservation_keeps_no_job_away() {
+    for seed in [251, 1_181, 2_256, 2_321, 3_004] {
+        holds(Setup::new(5, seed, Scenario::Safety));
+    }
+}

@@ -1,5 +1,6 @@
 //! Events in a few words each, for a trace.
 
+use kerf_scheduler::core::KeeperMessage;
 use kerf_types::peer::{PeerMessage, Tag};
 
 use super::engine::{Event, Happens};
@@ -10,6 +11,15 @@ pub fn tag(tag: &Tag) -> String {
     let job = tag.job.to_string();
     let short = job.get(32..).unwrap_or_default();
     format!("{short}.{}.{}", tag.attempt, tag.member)
+}
+
+fn keeper(message: &KeeperMessage) -> String {
+    match message {
+        KeeperMessage::Register(message) => format!("register {message:?}"),
+        KeeperMessage::Lead { job, term, .. } => format!("lead {job} {term:?}"),
+        KeeperMessage::Heed { job, term, .. } => format!("heed {job} {term:?}"),
+        KeeperMessage::Cancel { job } => format!("cancel {job}"),
+    }
 }
 
 /// One event.
@@ -26,6 +36,7 @@ pub fn of(event: &Event) -> String {
         ) => {
             format!("h{to} <h{from} {} {}", body.as_str(), tag(about))
         }
+        Event::Keeper(to, from, message) => format!("h{to} <h{from} {}", keeper(message)),
         Event::Packet(to, from, packet) => match packet {
             Packet::Datagram(bytes) => format!("h{to} <h{from} gossip {} B", bytes.len()),
             Packet::Ask(_, bytes) => format!("h{to} <h{from} pull {} B", bytes.len()),

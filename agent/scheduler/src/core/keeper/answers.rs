@@ -91,8 +91,17 @@ impl<F: Faults> Core<F> {
     }
 
     /// This host still coordinates what it did before it began anew.
-    pub(super) fn resume(&mut self, now: Moment, row: JobRow, state: State<Kept>, since: Moment) {
+    pub(super) fn resume(
+        &mut self,
+        now: Moment,
+        mut row: JobRow,
+        state: State<Kept>,
+        since: Moment,
+    ) {
         let job = row.job;
+        let watched = self.keeper.watched.get(&job);
+        // Asked for while nobody here knew who coordinates it.
+        row.cancelled |= watched.is_some_and(|watched| watched.cancelled);
         let decision = state.value.decision;
         if let Some(home) = self.home_of(job).filter(|home| *home != self.id) {
             // It may have died before this was heard.

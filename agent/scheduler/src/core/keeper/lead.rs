@@ -104,6 +104,10 @@ impl<F: Faults> Core<F> {
         let follows = term > known || (term == known && kept.coordinator == from);
         if follows && let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.heard = now;
+            if watched.cancelled {
+                // What was said of it before may have been lost.
+                self.tell_keeper(from, KeeperMessage::Cancel { job });
+            }
         }
         let term = if F::HEED_ANYBODY {
             term

@@ -123,6 +123,11 @@ impl Keeper {
         }
     }
 
+    /// Jobs of which this host does not know yet whether it still coordinates them.
+    pub fn unsure(&self) -> impl Iterator<Item = &JobRow> {
+        self.unsure.values()
+    }
+
     /// What a register holds, as far as the replica here knows.
     fn kept(&self, job: JobId) -> Option<&Kept> {
         let row = self.registers.row(job)?;

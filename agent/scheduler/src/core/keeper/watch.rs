@@ -1,6 +1,6 @@
 //! What a keeper does that does not coordinate: it watches who does, and takes over when that one is silent.
 
-use kerf_register::{Input as ToRegister, Want};
+use kerf_register::{Input as ToRegister, Replica, Want};
 use kerf_types::{HostId, JobId, Moment};
 
 use super::{Purpose, Watched};
@@ -33,6 +33,7 @@ impl<F: Faults> Core<F> {
             self.step_registers(now, ToRegister::Wake);
         }
         self.lead_tick(now);
+        self.doubt_oneself(now);
         let due = self.keeper.watched.iter().filter(|(job, watched)| {
             let at = self.takes_over_at(**job, watched);
             at.is_some_and(|at| at <= now)
@@ -40,6 +41,20 @@ impl<F: Faults> Core<F> {
         let due: Vec<JobId> = due.map(|(job, _)| *job).collect();
         for job in due {
             self.take_over(now, job);
+        }
+    }
+
+    /// A host that sees no majority of the keepers is cut off itself. It does not count the silence: else it would take jobs
+    /// away from coordinators that are well, as soon as it is heard again.
+    fn doubt_oneself(&mut self, now: Moment) {
+        let (me, fleet) = (self.id, &self.fleet);
+        let sees = |one: &Replica| one.host == me || fleet.liveness(one.host) == Liveness::Alive;
+        for (job, watched) in &mut self.keeper.watched {
+            let row = self.keeper.registers.row(*job);
+            let accepted = row.and_then(|row| row.accepted.as_ref());
+            if accepted.is_some_and(|accepted| !accepted.state.config.has_quorum(sees)) {
+                watched.heard = now;
+            }
         }
     }
 

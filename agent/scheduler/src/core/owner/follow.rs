@@ -38,7 +38,9 @@ impl<F: Faults> Core<F> {
         if term == memory.term {
             return from == memory.coordinator;
         }
-        let may = from == memory.coordinator || memory.keepers.contains(&from);
+        // Where a release has overtaken the reservation nothing is held yet, and nobody was named.
+        let is_named = memory.keepers.is_empty() || memory.keepers.contains(&from);
+        let may = from == memory.coordinator || is_named;
         if term < memory.term || !may {
             return false;
         }

@@ -160,13 +160,16 @@ impl<F: Faults> Core<F> {
         }
     }
 
-    pub(in crate::core) fn on_release(&mut self, now: Moment, from: HostId, tag: Tag) {
+    pub(in crate::core) fn on_release(&mut self, now: Moment, from: HostId, tag: Tag, term: Term) {
         match self.owner.members.get(&tag) {
             None => {
                 // A reservation that this release has overtaken must find it closed. Kept in memory alone: a crash
                 // that forgets it costs a reservation that is given back.
                 if !self.owner.is_anothers(from, tag.job) && !self.owner.is_over(tag) {
                     self.save_forgotten(from, tag);
+                    if let Some(memory) = self.owner.memories.get_mut(&tag.job) {
+                        memory.term = memory.term.max(term);
+                    }
                 }
                 self.outbox.send(from, tag, Body::Released);
             }

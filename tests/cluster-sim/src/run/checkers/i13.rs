@@ -10,7 +10,7 @@ use kerf_types::peer::MemberAsk;
 use super::{Checker, Found};
 use crate::run::engine::World;
 use crate::run::facts::Fact;
-use crate::run::oracle;
+use crate::run::{oracle, promise};
 use crate::world::{HostIndex, Micros, SECOND};
 
 /// A reason may be as old as a job's longest pause, and a record on its way.
@@ -34,7 +34,8 @@ impl Checker for Reasons {
             if job.ended.is_some() || job.accepted.is_none() {
                 continue;
             }
-            let kerfd = world.hosts[job.host].kerfd.as_ref();
+            let host = promise::coordinator(world, *id).map_or(job.host, |(host, _)| host);
+            let kerfd = world.hosts[host].kerfd.as_ref();
             let report = kerfd.and_then(|kerfd| kerfd.core.report(*id));
             let explanation = report.and_then(|report| report.explanation.as_ref());
             let Some(explanation) = explanation.filter(|one| one.unplaced.is_some()) else {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_scheduler::core::Decision;
-use kerf_types::JobId;
 use kerf_types::peer::Tag;
+use kerf_types::{HostId, JobId};
 
 use super::{Checker, Found};
 use crate::run::facts::Fact;
@@ -13,16 +13,18 @@ use crate::run::registers::{Registers, Turn};
 use crate::world::{HostIndex, Micros};
 
 /// What is decided and what lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OneAttempt {
     registers: Registers,
     alive: BTreeMap<JobId, BTreeSet<(Tag, HostIndex)>>,
 }
 
-/// Whether a register may hold the second after the first, by the diagram of the design.
-fn may_follow(first: Decision, second: Decision) -> bool {
+/// Whether a register may hold the second after the first, by the diagram of the design. Of several hosts no majority
+/// need have seen an attempt open that a successor has aborted.
+fn may_follow(first: Decision, second: Decision, shared: bool) -> bool {
     use Decision::{Aborted, Closed, Committed, Open};
     match (first, second) {
+        (Aborted(a) | Closed(a), Aborted(b)) if shared && b.0 == a.0 + 1 => true,
         (Open(a), Open(b) | Committed(b) | Aborted(b)) => a == b,
         (Committed(a), Committed(b) | Closed(b)) => a == b,
         (Aborted(a), Aborted(b)) | (Closed(a), Closed(b)) => a == b,
@@ -32,9 +34,22 @@ fn may_follow(first: Decision, second: Decision) -> bool {
 }
 
 impl OneAttempt {
+    /// Nothing is decided on these hosts.
+    pub fn new(hosts: Vec<HostId>) -> Self {
+        Self {
+            registers: Registers::new(hosts),
+            alive: BTreeMap::new(),
+        }
+    }
+
     fn decided(&self, turn: Turn, found: &mut Found) {
-        let Turn { job, from, to } = turn;
-        if from.is_some_and(|from| !may_follow(from, to)) {
+        let Turn {
+            job,
+            shared,
+            from,
+            to,
+        } = turn;
+        if from.is_some_and(|from| !may_follow(from, to, shared)) {
             found.add(
                 "I4",
                 format!("the register of {job} goes from {from:?} to {to:?}"),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kerf_scheduler::Saved;
-use kerf_scheduler::core::{Change, Decision, JobRow, MemberRow};
+use kerf_scheduler::core::{Change, Decision, JobRow, MemberRow, RegisterRow};
 use kerf_types::JobId;
 use kerf_types::peer::Tag;
 
@@ -18,6 +18,7 @@ struct Shadow {
     jobs: BTreeMap<JobId, JobRow>,
     decisions: BTreeMap<JobId, Decision>,
     members: BTreeMap<Tag, MemberRow>,
+    registers: BTreeMap<JobId, RegisterRow>,
     last: u64,
     acknowledged: u64,
 }
@@ -36,11 +37,12 @@ impl Shadow {
             Change::PutMember(row) => drop(self.members.insert(row.tag, row.as_ref().clone())),
             Change::DropMember(tag) => drop(self.members.remove(tag)),
             Change::LeaveJob(job) => drop(self.jobs.remove(job)),
-            // What is forgotten of attempts is looked at by I8; and no host here keeps a job of another.
-            Change::PutMemory(..)
-            | Change::DropMemory(_)
-            | Change::PutRegister(..)
-            | Change::DropRegister(_) => {}
+            Change::PutRegister(job, row) => {
+                self.registers.insert(*job, row.as_ref().clone());
+            }
+            Change::DropRegister(job) => drop(self.registers.remove(job)),
+            // What is forgotten of attempts is looked at by I8.
+            Change::PutMemory(..) | Change::DropMemory(_) => {}
         }
     }
 
@@ -53,6 +55,9 @@ impl Shadow {
         }
         if self.decisions != saved.decisions {
             return Some("its registers are none that any batch left");
+        }
+        if self.registers != saved.registers {
+            return Some("its replicas of registers are none that any batch left");
         }
         (self.members != saved.members).then_some("its members are none that any batch left")
     }

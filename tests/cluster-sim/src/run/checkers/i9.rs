@@ -54,8 +54,9 @@ impl Checker for Progress {
     }
 }
 
-/// What its host says of it.
+/// What the host says of it that coordinates it, or took it in.
 fn word(world: &World, id: JobId, host: usize) -> String {
+    let host = promise::coordinator(world, id).map_or(host, |(host, _)| host);
     let kerfd = world.hosts[host].kerfd.as_ref();
     let report = kerfd.and_then(|kerfd| kerfd.core.report(id));
     report.map_or_else(

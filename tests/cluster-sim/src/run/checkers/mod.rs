@@ -20,6 +20,8 @@ mod i9;
 
 use std::fmt;
 
+use kerf_types::HostId;
+
 use super::engine::World;
 use super::facts::Fact;
 use super::report::Violation;
@@ -70,16 +72,16 @@ pub struct Checkers {
 }
 
 impl Checkers {
-    /// The checkers of a run with so many hosts.
-    pub fn new(hosts: usize) -> Self {
+    /// The checkers of a run with these hosts.
+    pub fn new(hosts: Vec<HostId>) -> Self {
         Self {
             all: vec![
                 Box::new(i1::Shares::default()),
                 Box::new(i2::Fences::default()),
                 Box::new(i3::Barrier::default()),
-                Box::new(i4::OneAttempt::default()),
+                Box::new(i4::OneAttempt::new(hosts.clone())),
                 Box::new(i5::Promises::default()),
-                Box::new(i7::Recovery::new(hosts)),
+                Box::new(i7::Recovery::new(hosts.len())),
                 Box::new(i8::Once::default()),
                 Box::new(i9::Progress::default()),
                 Box::new(i10::Views),
