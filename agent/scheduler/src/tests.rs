@@ -7,6 +7,7 @@
 
 mod explained;
 mod fixture;
+mod forced;
 mod forgotten;
 mod gang;
 mod kept;

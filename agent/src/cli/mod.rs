@@ -27,6 +27,7 @@ mod excerpt;
 mod explain;
 mod export;
 mod fail;
+mod force;
 mod history;
 pub mod input;
 mod inventory;
@@ -142,6 +143,8 @@ enum Verb {
     Logs(logs::Args),
     /// End jobs
     Cancel(cancel::Args),
+    /// Let a job go on without keepers that are gone for good
+    Force(force::Args),
     /// Leases: promises of slices and GPUs
     #[command(subcommand)]
     Lease(lease::Verb),
@@ -298,6 +301,7 @@ async fn dispatch(verb: Verb, context: &Context) -> Result<Exit, Failure> {
         Verb::Explain(args) => explain::run(&args, context).await,
         Verb::Logs(args) => logs::run(&args, context).await,
         Verb::Cancel(args) => cancel::run(&args, context).await,
+        Verb::Force(args) => force::run(&args, context).await,
         Verb::Device(verb) => device::run(verb, context).await,
         Verb::Lease(verb) => lease::run(verb, context).await,
         Verb::Cdi(verb) => cdi::run(&verb, context).await,

@@ -238,6 +238,7 @@ impl Daemon {
             imports: rpc::Imports::default(),
             events: self.events.clone(),
             fleet: self.work.fleet.view(),
+            asks: self.work.fleet.asks(),
             config: self.in_force.subscribe(),
             facts: StatusFacts {
                 started_ms: now().0,

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Parts;
+use super::asks::Ask;
 use super::own::Own;
 use super::view::{self, FleetView};
 use super::writer::{Writer, Written};
@@ -54,6 +55,7 @@ pub(super) struct Driver {
     own: Own,
     host: watch::Receiver<Arc<HostView>>,
     wishes: mpsc::UnboundedReceiver<Wish>,
+    asked: mpsc::Receiver<Ask>,
     voice: Voice,
     events: mpsc::Receiver<Event>,
     roster: watch::Receiver<Arc<Vec<Peer>>>,
@@ -68,6 +70,7 @@ pub(super) struct Driver {
 #[derive(Debug)]
 pub(super) struct Inlets {
     pub wishes: mpsc::UnboundedReceiver<Wish>,
+    pub asked: mpsc::Receiver<Ask>,
     pub voice: Voice,
     /// Events of peers; where there are none, a channel that stays silent.
     pub events: mpsc::Receiver<Event>,
@@ -84,6 +87,7 @@ impl Driver {
     ) -> Result<Self, StoreError> {
         let Inlets {
             wishes,
+            asked,
             voice,
             events,
             roster,
@@ -96,6 +100,7 @@ impl Driver {
             core,
             own,
             wishes,
+            asked,
             voice,
             events,
             roster,
@@ -125,6 +130,7 @@ impl Driver {
             tokio::select! {
                 stopped = &mut stop => break stopped,
                 Some(wish) = self.wishes.recv() => self.feed(wish),
+                Some(ask) = self.asked.recv() => self.asked(ask),
                 Some((tag, told)) = self.voice.recv() => self.told(tag, told),
                 Some(event) = self.events.recv() => self.peer(event),
                 written = self.writer.written() => self.written(written),
@@ -176,6 +182,10 @@ impl Driver {
         }
     }
 
+    pub(super) fn core(&self) -> &Core {
+        &self.core
+    }
+
     fn nap(&self) -> Duration {
         let due = self.core.next_wakeup();
         let wait = due.map_or(NAP, |due| due.since(moment()));
@@ -187,7 +197,7 @@ impl Driver {
     }
 
     /// Hands one input to the core, and carries out all that follows from it.
-    fn feed(&mut self, input: Input) {
+    pub(super) fn feed(&mut self, input: Input) {
         let mut out = Vec::new();
         self.core.step(moment(), input, &mut out);
         for output in out {
@@ -224,6 +234,13 @@ impl Driver {
             Output::Took { row, home } => {
                 let name = name_of(&self.core, home);
                 self.parts.jobs.take_over(&row, &name);
+            }
+            Output::Forced { job, by, given_up } => {
+                let given_up = given_up.into_iter().map(|host| name_of(&self.core, host));
+                let given_up: Vec<String> = given_up.collect();
+                self.parts
+                    .jobs
+                    .forced(job, &name_of(&self.core, by), &given_up);
             }
             Output::Local { tag, command } => self.parts.members.carry_out(tag, command),
             Output::Report(report) => {
@@ -286,6 +303,7 @@ impl Driver {
     fn look_at_own(&mut self) {
         self.look_again = false;
         self.looked = Instant::now();
+        self.parts.jobs.doubt(self.core.in_doubt(moment()));
         let view = self.host.borrow_and_update().clone();
         let load = self.parts.members.load();
         let Some(record) = self.own.look(&view, &load) else {

@@ -4,6 +4,7 @@
 //! owner of the devices. See `driver` for who says what to whom.
 
 mod adopt;
+mod asks;
 mod driver;
 pub mod explain;
 mod own;
@@ -19,6 +20,7 @@ use kerf_scheduler::{Saved, Settings};
 use kerf_types::{HostId, HostName};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use asks::{Asks, Gone};
 pub use summary::Summary;
 pub use view::{FleetView, Node, Presence};
 
@@ -71,6 +73,7 @@ pub struct Ears {
 #[derive(Debug)]
 pub struct Fleet {
     view: watch::Receiver<Arc<FleetView>>,
+    asks: Asks,
     stop: oneshot::Sender<oneshot::Sender<()>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -79,6 +82,11 @@ impl Fleet {
     /// What this host knows of the fleet.
     pub fn view(&self) -> watch::Receiver<Arc<FleetView>> {
         self.view.clone()
+    }
+
+    /// The way to its scheduler.
+    pub fn asks(&self) -> Asks {
+        self.asks.clone()
     }
 
     /// Says goodbye to the fleet and ends the scheduler. What runs goes on.
@@ -120,8 +128,10 @@ pub fn start(parts: Parts, ears: Ears) -> Result<Fleet, StoreError> {
         Some(peers) => peers.watch(),
         None => watch::channel(Arc::default()).1,
     };
+    let (asks, asked) = mpsc::channel(asks::WAITING);
     let inlets = Inlets {
         wishes: ears.wishes,
+        asked,
         voice: ears.voice,
         events: ears.events.unwrap_or(nothing),
         roster,
@@ -137,6 +147,7 @@ pub fn start(parts: Parts, ears: Ears) -> Result<Fleet, StoreError> {
     });
     Ok(Fleet {
         view: shown,
+        asks: Asks(asks),
         stop,
         task,
     })

@@ -2,6 +2,7 @@
 
 use kerf_api::json::job;
 use kerf_scheduler::core;
+use kerf_types::JobId;
 use kerf_types::job::JobState;
 
 use super::Jobs;
@@ -40,6 +41,22 @@ impl Jobs {
                 tracing::warn!(job.id = %id, error = chain(&error), "job that was taken over not shown");
             }
         }
+    }
+
+    /// Says of a job that its register was forced at a host, without others: what these alone had agreed on is lost.
+    pub fn forced(&self, id: JobId, by: &str, given_up: &[String]) {
+        let given_up = given_up.join(", ");
+        tracing::warn!(job.id = %id, by, given_up, "an operator has given keepers of a job up");
+        self.inner.metrics.job_registers_forced.inc();
+        let text = format!(
+            "goes on by force of an operator at {by}, without {given_up} and what they alone had agreed on"
+        );
+        self.inner.events.add("job", &id.to_string(), &text);
+    }
+
+    /// Counts the members that are held here for attempts of which nobody says how they were decided.
+    pub fn doubt(&self, members: usize) {
+        self.inner.metrics.members_in_doubt.set([], members);
     }
 
     fn row_of(&self, taken: &core::JobRow, home: &str) -> JobRow {

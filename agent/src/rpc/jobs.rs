@@ -295,7 +295,7 @@ fn positions(from: &[v1::LogPosition]) -> Result<BTreeMap<HostId, Position>, Sta
     from.iter().map(read).collect()
 }
 
-fn parse(id: &str) -> Result<JobId, Status> {
+pub(super) fn parse(id: &str) -> Result<JobId, Status> {
     id.parse()
         .map_err(|error: kerf_types::ParseError| Status::invalid_argument(error.to_string()))
 }

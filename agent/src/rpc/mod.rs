@@ -5,6 +5,7 @@ mod auth;
 mod cluster;
 mod devices;
 mod documents;
+mod force;
 mod imports;
 mod jobs;
 mod keyring;
@@ -294,6 +295,15 @@ impl Kerf for Service {
         let peer = self.admit(&request, Role::Submit)?;
         let outcome = self.end_job(peer, &request.get_ref().id);
         self.counted("cancel_job", begun, outcome)
+    }
+
+    async fn force_job(
+        &self,
+        request: Request<v1::ForceJobRequest>,
+    ) -> Result<Response<v1::ForcedJob>, Status> {
+        let begun = self.begin(&request, Role::Admin)?;
+        let outcome = self.force(request.get_ref()).await;
+        self.counted("force_job", begun, outcome)
     }
 
     async fn explain_job(

@@ -15,7 +15,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::config::file::FileConfig;
 use crate::events::Events;
-use crate::fleet::FleetView;
+use crate::fleet::{Asks, FleetView};
 use crate::host::HostHandle;
 use crate::jobs::Jobs;
 use crate::peers::Peers;
@@ -43,6 +43,8 @@ pub struct Service {
     pub events: Events,
     /// What this host knows of the fleet.
     pub fleet: watch::Receiver<Arc<FleetView>>,
+    /// The way to the scheduler.
+    pub asks: Asks,
     /// Configuration in force, with the files that it came from.
     pub config: watch::Receiver<Arc<LoadedConfig>>,
     /// Facts for the status.

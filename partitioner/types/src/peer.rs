@@ -63,6 +63,12 @@ impl Term {
         Self(self.0.saturating_add(1))
     }
 
+    /// The least after the register was forced so many times (0: never): above all that those that were given up can have
+    /// reached meanwhile, who take over once in some seconds at most.
+    pub fn least_after(forced: u32) -> Self {
+        Self(forced.saturating_mul(1 << 20))
+    }
+
     /// Whether several hosts keep the job.
     pub fn is_shared(self) -> bool {
         self != Self::NONE

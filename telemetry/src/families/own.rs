@@ -13,6 +13,10 @@ families! {
         "Leases that ended, by cause.";
     JOB_ENDS: Counter "kerf_job_ends_total" - ["outcome"]
         "Jobs that ended, by final state.";
+    JOB_REGISTERS_FORCED: Counter "kerf_job_registers_forced_total" - []
+        "Registers of jobs of which this host was told that an operator has forced them.";
+    MEMBERS_IN_DOUBT: Gauge "kerf_members_in_doubt" - []
+        "Members that this host holds idle for attempts of which nobody has said for a while how they were decided.";
     PLAN_DURATION: Histogram "kerf_plan_duration_seconds" "seconds" []
         "Time to compute and check a plan.";
     APPLY_DURATION: Histogram "kerf_apply_duration_seconds" "seconds" []

@@ -52,6 +52,10 @@ pub struct SelfMetrics {
     pub lease_releases: CounterBy<1>,
     /// Jobs that ended, by final state.
     pub job_ends: CounterBy<1>,
+    /// Registers of jobs that an operator has forced.
+    pub job_registers_forced: IntCounter,
+    /// Members that are held for attempts of which nobody says how they were decided.
+    pub members_in_doubt: GaugeBy<0>,
     /// Time to compute and check a plan.
     pub plan_duration: Histogram,
     /// Time to carry a plan out.
@@ -125,6 +129,8 @@ impl SelfMetrics {
             launch_duration: histogram(on, &own::LAUNCH_DURATION, &slow())?,
             lease_releases: counter_by(on, &own::LEASE_RELEASES)?,
             job_ends: counter_by(on, &own::JOB_ENDS)?,
+            job_registers_forced: counter(on, &own::JOB_REGISTERS_FORCED)?,
+            members_in_doubt: gauge_by(on, &own::MEMBERS_IN_DOUBT)?,
             plan_duration: histogram(on, &own::PLAN_DURATION, &fast())?,
             apply_duration: histogram(on, &own::APPLY_DURATION, &slow())?,
             apply_steps: counter_by(on, &own::APPLY_STEPS)?,

@@ -11,6 +11,7 @@ fn every_declared_family_has_a_handle() {
     metrics.launch_refusals.inc(["policy"]);
     metrics.lease_releases.inc(["exit"]);
     metrics.job_ends.inc(["failed"]);
+    metrics.members_in_doubt.set([], 1);
     metrics.apply_steps.inc(["create", "done"]);
     metrics.decisions.inc(["placed"]);
     metrics.driver_call_duration.observe(["observe"], 0.01);

@@ -72,6 +72,7 @@ fn count_everything(own: &SelfMetrics) {
     own.launch_refusals.inc(["policy"]);
     own.lease_releases.inc(["exit"]);
     own.job_ends.inc(["failed"]);
+    own.members_in_doubt.set([], 1);
     own.apply_steps.inc(["create", "done"]);
     own.decisions.inc(["placed"]);
     own.driver_call_duration.observe(["observe"], 0.01);

@@ -255,7 +255,8 @@ impl Coordinator {
             | Output::Report(_)
             | Output::ToKeeper { .. }
             | Output::Handed { .. }
-            | Output::Took { .. } => {}
+            | Output::Took { .. }
+            | Output::Forced { .. } => {}
         }
         None
     }

@@ -2,6 +2,7 @@
 
 mod alltoall;
 mod deaths;
+mod forced;
 mod forget;
 mod gangs;
 mod identity;

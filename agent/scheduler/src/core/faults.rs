@@ -54,6 +54,10 @@ pub trait Faults {
     const START_UNCONFIRMED: bool = false;
     /// A keeper answers that it follows although it has accepted a later coordinator.
     const HEED_ANYBODY: bool = false;
+    /// A register that was forced goes on in the term that it had.
+    const KEEP_TERM_WHEN_FORCED: bool = false;
+    /// Owners hear of new keepers from their coordinator alone.
+    const NEVER_VOUCH: bool = false;
     /// No keeper ever takes over.
     const NEVER_TAKE_OVER: bool = false;
 }

@@ -31,6 +31,14 @@ pub enum Input {
         /// Which.
         job: JobId,
     },
+    /// An operator gives up keepers of a job, which are a majority and lost ([`Core::force_plan`](super::Core::force_plan)
+    /// says what it comes to). Where that refuses, nothing is done.
+    Force {
+        /// Which.
+        job: JobId,
+        /// The hosts.
+        give_up: Vec<HostId>,
+    },
     /// A batch is on disk, and every batch before it.
     Persisted {
         /// Its number.
@@ -215,6 +223,16 @@ pub enum Output {
         job: JobId,
         /// Who.
         to: HostId,
+    },
+    /// The register of a job that this host keeps was forced: what those that were given up had agreed on may be lost. Said
+    /// once for each force, by each host that keeps the job from then on.
+    Forced {
+        /// The job.
+        job: JobId,
+        /// The host at which an operator did it.
+        by: HostId,
+        /// The keepers that were given up.
+        given_up: Vec<HostId>,
     },
     /// A job that was submitted here is in another state, or in the same for another reason.
     Report(Report),

@@ -31,10 +31,10 @@ impl Kept {
     }
 
     /// The same under another coordinator. An attempt that is not decided is over with that: nobody but the one before
-    /// knows who holds what for it.
-    pub(super) fn taken_over(&self, by: HostId) -> Self {
+    /// knows who holds what for it. `era` says how often the register was forced.
+    pub(super) fn taken_over(&self, by: HostId, era: u32) -> Self {
         let mut next = self.clone();
-        next.term = self.term.next();
+        next.term = self.term.next().max(Term::least_after(era));
         next.row.term = next.term;
         next.coordinator = by;
         if let Decision::Open(attempt) = self.decision {

@@ -42,7 +42,7 @@ use kerf_types::{HostId, HostRecord, JobId, Moment};
 
 pub use faults::{Faults, NoFaults};
 pub use io::{Input, LocalCommand, LocalEvent, Output, Report};
-pub use keeper::Waiting;
+pub use keeper::{ForcePlan, ForceRefusal, Waiting};
 pub use kept::{KeeperMessage, Kept};
 pub use register::{Decision, LocalRegister, Proposed, Settled};
 pub use saved::{
@@ -194,6 +194,7 @@ impl<F: Faults> Core<F> {
                 },
             ),
             Input::Cancel { job } => self.cancel(now, job),
+            Input::Force { job, give_up } => self.force(now, job, &give_up),
             Input::Persisted { batch } => self.outbox.persisted(batch),
             Input::Message { from, message } => self.hear(now, from, message),
             Input::Keeper { from, message } => self.on_keeper(now, from, *message),
@@ -216,6 +217,9 @@ impl<F: Faults> Core<F> {
 
     fn hear(&mut self, now: Moment, from: HostId, message: PeerMessage) {
         let PeerMessage { tag, term, body } = message;
+        if let Body::Keepers(keepers) = body {
+            return self.on_keepers(from, tag, term, keepers);
+        }
         if is_order(&body) && !self.follows(now, from, tag, term) {
             return self.not_followed(from, tag, &body);
         }
@@ -255,7 +259,6 @@ impl<F: Faults> Core<F> {
             }
             Body::Release => self.on_release(now, from, tag, term),
             Body::Keep { sent } => self.on_keep(now, from, tag, sent),
-            Body::Keepers(keepers) => self.on_keepers(from, tag, keepers),
             Body::Query => self.on_query(from, tag),
             answer => self.on_answer(now, from, tag, answer),
         }
@@ -283,7 +286,6 @@ fn is_order(body: &Body) -> bool {
             | Body::Start { .. }
             | Body::Release
             | Body::Keep { .. }
-            | Body::Keepers(_)
             | Body::Query
     )
 }

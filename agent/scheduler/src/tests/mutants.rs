@@ -1,5 +1,6 @@
 //! A core that breaks one rule is caught by the same runs that find nothing wrong with the real one.
 
+use super::forced::{dies_while_it_forces, replaced_by_the_lost};
 use super::kept::{self, Cut, Place};
 use super::random::{run, run_kept};
 use super::sweep::die_at;
@@ -46,6 +47,8 @@ mutant!(Resuming, RESUME_UNASKED);
 mutant!(Starting, START_UNCONFIRMED);
 mutant!(Heeding, HEED_ANYBODY);
 mutant!(Idle, NEVER_TAKE_OVER);
+mutant!(Forcing, KEEP_TERM_WHEN_FORCED);
+mutant!(Unvouched, NEVER_VOUCH);
 
 #[test]
 fn sending_before_it_is_durable_is_caught() {
@@ -123,6 +126,20 @@ fn starting_before_all_have_confirmed_to_the_successor_is_caught() {
         died.err().into_iter().collect()
     };
     caught(run, "I3");
+}
+
+#[test]
+fn a_force_that_keeps_the_term_is_caught() {
+    caught(replaced_by_the_lost::<Forcing>, "I9");
+}
+
+#[test]
+fn never_vouching_for_new_keepers_is_caught() {
+    let run = |seed: u64| {
+        let died = dies_while_it_forces::<Unvouched>(seed / 8, 4 + seed % 8);
+        died.and_then(Result::err).into_iter().collect()
+    };
+    caught(run, "I9");
 }
 
 #[test]

@@ -85,6 +85,7 @@ const SPELLINGS: &[&str] = &[
     "keyring generate",
     "explain 0192",
     "cancel 0192",
+    "force 0192 --give-up gpu-2 --give-up gpu-3 --dry-run",
     "lease create 1g.10gb --namespace default --container c1 --ttl 60s",
     "lease list",
     "lease release 0192",

@@ -134,7 +134,7 @@ impl World {
             Output::Report(_) => {}
             Output::ToKeeper { to, message } => self.send_keeper(host, to, &message),
             // What a host lists for people is not looked at here.
-            Output::Handed { .. } | Output::Took { .. } => {}
+            Output::Handed { .. } | Output::Took { .. } | Output::Forced { .. } => {}
         }
     }
 

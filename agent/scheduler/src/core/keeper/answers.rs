@@ -25,6 +25,10 @@ impl<F: Faults> Core<F> {
             // That it is over was said before.
             return;
         }
+        let by_force = wanted.what == Purpose::Force;
+        if by_force || (wanted.what != Purpose::TakeOver && Self::is_outranked(&state)) {
+            return self.forced(now, job, &state);
+        }
         match wanted.what {
             Purpose::Found | Purpose::Decide | Purpose::Ask => {
                 self.stands(now, job, wanted.since, *state);
@@ -46,6 +50,8 @@ impl<F: Faults> Core<F> {
                     standing.exchanging = false;
                 }
             }
+            // Handled above.
+            Purpose::Force => {}
         }
     }
 

@@ -108,6 +108,7 @@ impl<F: Faults> Core<F> {
                 // What was said of it before may have been lost.
                 self.tell_keeper(from, KeeperMessage::Cancel { job });
             }
+            self.vouch(job);
         }
         let term = if F::HEED_ANYBODY {
             term
@@ -151,7 +152,9 @@ impl<F: Faults> Core<F> {
         let silent: Vec<String> = silent.map(|one| self.name_of(one.host)).collect();
         let silent = silent.join(", ");
         self.with_job(job, |_, job| {
-            job.reason = format!("a majority of its keepers is needed, and {silent} are silent");
+            job.reason = format!(
+                "a majority of its keepers is needed, and {silent} are silent (if they are gone for good: kerf force)"
+            );
         });
     }
 

@@ -13,6 +13,7 @@
 //! successor knows when.
 
 mod answers;
+mod force;
 mod lead;
 mod watch;
 
@@ -34,6 +35,7 @@ use super::settings::{KEEPERS, Settings};
 use super::{Core, Faults};
 use crate::fleet::Liveness;
 
+pub use force::{ForcePlan, ForceRefusal};
 pub use kerf_register::Waiting;
 
 /// The jobs that this host keeps with others.
@@ -76,11 +78,14 @@ pub(super) struct Watched {
     trying: bool,
     /// Whether somebody has asked this host to end it.
     cancelled: bool,
+    /// How often its register was forced, as far as was said.
+    era: u32,
 }
 
 /// A want that the register has not answered.
 #[derive(Debug)]
 struct Wanted {
+    job: JobId,
     what: Purpose,
     since: Moment,
 }
@@ -93,6 +98,8 @@ enum Purpose {
     /// Whether this host still coordinates.
     Ask,
     Exchange,
+    /// An operator has given the majority up.
+    Force,
 }
 
 impl Keeper {
@@ -112,9 +119,13 @@ impl Keeper {
             ..kerf_register::Settings::default()
         };
         // Whoever coordinates them may have died long before this host began: nothing that was heard before counts.
-        let watch = |job: &JobId| (*job, Watched::new(now));
+        let watch = |(job, row): (&JobId, &RegisterRow)| {
+            let accepted = row.accepted.as_ref();
+            let era = accepted.map_or(0, |accepted| accepted.state.config.era());
+            (*job, Watched::new(now).told_until(era))
+        };
         Self {
-            watched: rows.keys().map(watch).collect(),
+            watched: rows.iter().map(watch).collect(),
             registers: Registers::recover(me, times, seed ^ 0x5eed, rows),
             standing: BTreeMap::new(),
             unsure: BTreeMap::new(),
@@ -162,6 +173,7 @@ impl Watched {
             heard: now,
             trying: false,
             cancelled: false,
+            era: 0,
         }
     }
 }
@@ -207,6 +219,15 @@ impl<F: Faults> Core<F> {
 
     /// Hosts that could keep a job, in an order that differs each time.
     fn candidates(&mut self, without: &[HostId]) -> Vec<Replica> {
+        let mut there = self.able(without);
+        for at in (1..there.len()).rev() {
+            there.swap(at, self.rng.index(at + 1));
+        }
+        there
+    }
+
+    /// The same in the order of their ids.
+    fn able(&self, without: &[HostId]) -> Vec<Replica> {
         let there = self.fleet.iter().filter(|(id, host)| {
             let can = host.liveness == Liveness::Alive && host.model.record().keeps_jobs;
             can && *id != self.id && !without.contains(id)
@@ -215,11 +236,7 @@ impl<F: Faults> Core<F> {
             host: id,
             epoch: host.model.record().version.epoch.into(),
         };
-        let mut there: Vec<Replica> = there.map(replica).collect();
-        for at in (1..there.len()).rev() {
-            there.swap(at, self.rng.index(at + 1));
-        }
-        there
+        there.map(replica).collect()
     }
 
     /// Puts a new job to its keepers.
@@ -281,7 +298,11 @@ impl<F: Faults> Core<F> {
     fn want(&mut self, now: Moment, job: JobId, what: Purpose, want: Want<Kept>) {
         self.keeper.count += 1;
         let number = self.keeper.count;
-        let wanted = Wanted { what, since: now };
+        let wanted = Wanted {
+            job,
+            what,
+            since: now,
+        };
         self.keeper.wants.insert(number, wanted);
         let key = job;
         self.step_registers(now, ToRegister::Want { key, number, want });

@@ -1,6 +1,7 @@
 //! What a keeper does that does not coordinate: it watches who does, and takes over when that one is silent.
 
 use kerf_register::{Input as ToRegister, Replica, Want};
+use kerf_types::peer::{Body, Tag};
 use kerf_types::{HostId, JobId, Moment};
 
 use super::{Purpose, Watched};
@@ -86,7 +87,7 @@ impl<F: Faults> Core<F> {
         Some(watched.heard.after(wait).after(turn))
     }
 
-    fn take_over(&mut self, now: Moment, job: JobId) {
+    pub(super) fn take_over(&mut self, now: Moment, job: JobId) {
         let row = self.keeper.registers.row(job);
         let Some(accepted) = row.and_then(|row| row.accepted.clone()) else {
             return;
@@ -94,7 +95,8 @@ impl<F: Faults> Core<F> {
         if let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.trying = true;
         }
-        let value = accepted.state.value.taken_over(self.id);
+        let era = accepted.state.config.era();
+        let value = accepted.state.value.taken_over(self.id, era);
         let want = Want::Set {
             expected: accepted.state.origin,
             value,
@@ -115,6 +117,31 @@ impl<F: Faults> Core<F> {
         }
         let watched = self.keeper.watched.entry(job);
         watched.or_insert_with(|| Watched::new(now)).heard = now;
+        self.tell_forced(job);
+        self.vouch(job);
+    }
+
+    /// Names the keepers of a job to the owners of its members where they are others than at first: a coordinator that no
+    /// owner was told of is followed for the word of a keeper that was.
+    pub(super) fn vouch(&mut self, job: JobId) {
+        let Some(keepers) = self.changed_keepers(job).filter(|_| !F::NEVER_VOUCH) else {
+            return;
+        };
+        let Some(kept) = self.keeper.kept(job) else {
+            return;
+        };
+        let (term, attempt) = (kept.term, kept.decision.attempt());
+        let members = (0..).zip(&kept.row.members);
+        let members: Vec<(u32, HostId)> = members.map(|(at, one)| (at, one.host)).collect();
+        for (member, host) in members {
+            let tag = Tag {
+                job,
+                attempt,
+                member,
+            };
+            let body = Body::Keepers(keepers.clone());
+            self.outbox.send_as(host, tag, term, body);
+        }
     }
 
     /// Another host coordinates the job: what was known of it as coordinator goes.

@@ -10,6 +10,9 @@ use super::{Entry, save};
 use crate::core::saved::{Change, MemberPhase};
 use crate::core::{Core, Faults};
 
+/// Most keepers of a job that are remembered at once, those that were exchanged among them.
+const NAMED_MOST: usize = 16;
+
 impl<F: Faults> Core<F> {
     /// Whether an order is of the job's coordinator. A later one than was known is followed from here on.
     pub(in crate::core) fn follows(
@@ -85,12 +88,27 @@ impl<F: Faults> Core<F> {
         }
     }
 
-    pub(in crate::core) fn on_keepers(&mut self, from: HostId, tag: Tag, keepers: Vec<HostId>) {
+    /// The keepers of a job are others than before. Its coordinator says who they are; one that may follow it may name more
+    /// of them, for a coordinator that nobody has named here before the one before it died.
+    pub(in crate::core) fn on_keepers(
+        &mut self,
+        from: HostId,
+        tag: Tag,
+        term: Term,
+        keepers: Vec<HostId>,
+    ) {
         let Some(memory) = self.owner.memories.get_mut(&tag.job) else {
             return;
         };
-        if memory.coordinator == from && memory.keepers != keepers {
+        let before = memory.keepers.clone();
+        if memory.coordinator == from && term == memory.term {
             memory.keepers = keepers;
+        } else if before.contains(&from) && term >= memory.term {
+            let new = keepers.into_iter().filter(|one| !before.contains(one));
+            memory.keepers.extend(new);
+            memory.keepers.truncate(NAMED_MOST);
+        }
+        if memory.keepers != before {
             let memory = memory.clone();
             self.outbox.save(Change::PutMemory(tag.job, memory));
         }

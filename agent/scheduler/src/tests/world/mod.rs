@@ -294,6 +294,9 @@ impl<F: Faults> World<F> {
                 });
             }
             Output::Handed { .. } | Output::Took { .. } => {}
+            Output::Forced { job, by, given_up } => {
+                self.nodes[host].forced.push((job, by, given_up));
+            }
             Output::Local { tag, command } => {
                 let known = self.nodes[host].saved.memories.get(&tag.job);
                 if matches!(command, LocalCommand::Reserve { .. })

@@ -3,8 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use kerf_types::Moment;
 use kerf_types::peer::{Exit, Tag};
+use kerf_types::{HostId, JobId, Moment};
 
 use super::local::LocalHost;
 use super::{Event, World};
@@ -28,6 +28,8 @@ pub struct Node<F: Faults> {
     pub life: u64,
     pub wake: Option<Moment>,
     pub outputs: u64,
+    /// Forces that it has told of: the job, by whom, who was given up.
+    pub forced: Vec<(JobId, HostId, Vec<HostId>)>,
     /// Its clock: thousandths of its rate, and what is added in milliseconds.
     clock: (u64, i64),
     number: u8,
@@ -45,6 +47,7 @@ impl<F: Faults> Node<F> {
             life: 0,
             wake: None,
             outputs: 0,
+            forced: Vec::new(),
             // Hours apart, and of different rate.
             clock: (
                 995 + u64::from(number % 3) * 5,

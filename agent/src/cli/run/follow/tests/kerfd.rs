@@ -272,6 +272,13 @@ impl Kerf for Kerfd {
         Err(unasked())
     }
 
+    async fn force_job(
+        &self,
+        _: Request<v1::ForceJobRequest>,
+    ) -> Result<Response<v1::ForcedJob>, Status> {
+        Err(unasked())
+    }
+
     async fn explain_job(
         &self,
         _: Request<v1::ExplainJobRequest>,
