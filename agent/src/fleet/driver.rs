@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Parts;
-use super::asks::Ask;
+use super::asks::{Ask, Forcing};
 use super::own::Own;
 use super::view::{self, FleetView};
 use super::writer::{Writer, Written};
@@ -61,6 +61,8 @@ pub(super) struct Driver {
     roster: watch::Receiver<Arc<Vec<Peer>>>,
     view: watch::Sender<Arc<FleetView>>,
     writer: Writer<Vec<JobRow>>,
+    /// Forces of registers that are under way.
+    pub(super) forcing: Vec<Forcing>,
     /// When this host was looked at last, and whether it is to be looked at again.
     looked: Instant,
     look_again: bool,
@@ -106,6 +108,7 @@ impl Driver {
             roster,
             view,
             writer,
+            forcing: Vec::new(),
             looked: Instant::now(),
             look_again: false,
         })
@@ -241,6 +244,7 @@ impl Driver {
                 self.parts
                     .jobs
                     .forced(job, &name_of(&self.core, by), &given_up);
+                self.was_forced(job);
             }
             Output::Local { tag, command } => self.parts.members.carry_out(tag, command),
             Output::Report(report) => {

@@ -20,7 +20,7 @@ use kerf_scheduler::{Saved, Settings};
 use kerf_types::{HostId, HostName};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use asks::{Asks, Gone};
+pub use asks::{AskError, Asks};
 pub use summary::Summary;
 pub use view::{FleetView, Node, Presence};
 

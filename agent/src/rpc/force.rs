@@ -9,7 +9,7 @@ use super::Service;
 use super::jobs::parse;
 use super::nodes::resolve;
 use super::status::{refusal, with_hint};
-use crate::fleet::FleetView;
+use crate::fleet::{AskError, FleetView};
 
 impl Service {
     pub(super) async fn force(
@@ -21,8 +21,14 @@ impl Service {
         let give_up = request.give_up.iter().map(|host| named(&fleet, host));
         let give_up: Vec<HostId> = give_up.collect::<Result<_, _>>()?;
         let plan = self.asks.force(job, give_up, request.dry_run).await;
-        let plan = plan.map_err(|gone| refusal(Code::Unavailable, &gone, "start kerfd again"))?;
-        let plan = plan.map_err(|why| refused(&fleet, &request.id, why))?;
+        let plan = plan.map_err(|error| match error {
+            AskError::Refused(why) => refused(&fleet, &request.id, why),
+            AskError::NotYet => {
+                let hint = "they are asked again and again; kerf events says when they do, and kerf nodes who is alive";
+                refusal(Code::Unavailable, &error, hint)
+            }
+            AskError::Gone => refusal(Code::Unavailable, &error, "start kerfd again"),
+        })?;
         let keeper = |host: &HostId| v1::JobKeeper {
             id: host.to_string(),
             name: name_of(&fleet, *host),

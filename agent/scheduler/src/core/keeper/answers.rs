@@ -27,7 +27,7 @@ impl<F: Faults> Core<F> {
         }
         let by_force = wanted.what == Purpose::Force;
         if by_force || (wanted.what != Purpose::TakeOver && Self::is_outranked(&state)) {
-            return self.forced(now, job, &state);
+            return self.forced(now, job, wanted.since, *state);
         }
         match wanted.what {
             Purpose::Found | Purpose::Decide | Purpose::Ask => {
@@ -69,7 +69,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// A majority has said what the register holds.
-    fn stands(&mut self, now: Moment, job: JobId, since: Moment, state: State<Kept>) {
+    pub(super) fn stands(&mut self, now: Moment, job: JobId, since: Moment, state: State<Kept>) {
         let Kept {
             decision,
             term,

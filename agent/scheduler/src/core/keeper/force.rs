@@ -60,6 +60,10 @@ impl<F: Faults> Core<F> {
         let accepted = row.and_then(|row| row.accepted.as_ref());
         let config = &accepted.ok_or(ForceRefusal::NotKept)?.state.config;
         let voters = config.voters();
+        if !voters.contains(&self.keeper.registers.me()) {
+            // It was one once, and another stands for it: what it knows may be old.
+            return Err(ForceRefusal::NotKept);
+        }
         if give_up.is_empty() {
             return Err(ForceRefusal::Nobody);
         }
@@ -124,15 +128,15 @@ impl<F: Faults> Core<F> {
 
     /// The register was forced: who forced it, or coordinated the job before, sets out anew with a term that is above
     /// all that was. Others watch, as ever.
-    pub(super) fn forced(&mut self, now: Moment, job: JobId, state: &State<Kept>) {
+    pub(super) fn forced(&mut self, now: Moment, job: JobId, since: Moment, state: State<Kept>) {
         let by = state.config.forced.last().map(|forced| forced.by.host);
         let own = by == Some(self.id) || state.value.coordinator == self.id;
         if let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.trying = false;
             watched.heard = now;
         }
-        if !own || !Self::is_outranked(state) {
-            return;
+        if !own || !Self::is_outranked(&state) {
+            return self.stands(now, job, since, state);
         }
         let coordinated = self.keeper.standing.remove(&job).is_some()
             | self.keeper.unsure.remove(&job).is_some()

@@ -80,6 +80,8 @@ pub(super) struct Watched {
     cancelled: bool,
     /// How often its register was forced, as far as was said.
     era: u32,
+    /// For which term and generation of keepers they were named to owners, and how often.
+    vouched: (Term, u32, u32),
 }
 
 /// A want that the register has not answered.
@@ -174,6 +176,7 @@ impl Watched {
             trying: false,
             cancelled: false,
             era: 0,
+            vouched: (Term::NONE, 0, 0),
         }
     }
 }

@@ -1,16 +1,34 @@
 //! What a keeper does that does not coordinate: it watches who does, and takes over when that one is silent.
 
 use kerf_register::{Input as ToRegister, Replica, Want};
-use kerf_types::peer::{Body, Tag};
+use kerf_types::peer::{Body, Tag, Term};
 use kerf_types::{HostId, JobId, Moment};
 
-use super::{Purpose, Watched};
+use super::{Keeper, Purpose, Watched};
 use crate::core::io::Output;
 use crate::core::kept::KeeperMessage;
 use crate::core::outbox::Held;
 use crate::core::saved::Change;
 use crate::core::{Core, Faults};
 use crate::fleet::Liveness;
+
+/// How often keepers are named to an owner: as one message in six is lost either way, all of them are once in a hundred
+/// million times.
+const VOUCHED: u32 = 10;
+
+impl Keeper {
+    /// Whether the keepers of a job are to be named to the owners once more, and counts it.
+    fn vouches(&mut self, job: JobId, term: Term, generation: u32) -> bool {
+        let Some(watched) = self.watched.get_mut(&job) else {
+            return false;
+        };
+        if (watched.vouched.0, watched.vouched.1) != (term, generation) {
+            watched.vouched = (term, generation, 0);
+        }
+        watched.vouched.2 += 1;
+        watched.vouched.2 <= VOUCHED
+    }
+}
 
 impl<F: Faults> Core<F> {
     pub(in crate::core) fn on_keeper(&mut self, now: Moment, from: HostId, message: KeeperMessage) {
@@ -127,12 +145,17 @@ impl<F: Faults> Core<F> {
         let Some(keepers) = self.changed_keepers(job).filter(|_| !F::NEVER_VOUCH) else {
             return;
         };
-        let Some(kept) = self.keeper.kept(job) else {
+        let row = self.keeper.registers.row(job);
+        let Some(state) = row.and_then(|row| Some(&row.accepted.as_ref()?.state)) else {
             return;
         };
+        let (kept, generation) = (&state.value, state.config.generation);
         let (term, attempt) = (kept.term, kept.decision.attempt());
         let members = (0..).zip(&kept.row.members);
         let members: Vec<(u32, HostId)> = members.map(|(at, one)| (at, one.host)).collect();
+        if !self.keeper.vouches(job, term, generation) {
+            return;
+        }
         for (member, host) in members {
             let tag = Tag {
                 job,
