@@ -5,6 +5,7 @@
     reason = "a test that indexes wrongly fails, as it should"
 )]
 
+mod believed;
 mod explained;
 mod fixture;
 mod forced;

@@ -37,7 +37,9 @@ pub(super) fn admit(inner: &Inner, order: &Order) -> Result<(), (String, bool)> 
     };
     if known.is_some_and(|known| !is_followed(&known)) {
         let why = "another host has a job of this id, which is or was here";
-        return Err((why.to_owned(), true));
+        // A keeper that came in later may be followed by now, and not be named in what was written at the first start.
+        let lasting = !order.term.is_shared();
+        return Err((why.to_owned(), lasting));
     }
     if coordinator.is_some() && inner.foreign_specs() > FOREIGN_SPECS.0 {
         let why = format!(

@@ -93,12 +93,17 @@ impl<F: Faults> Core<F> {
             more_to_plan: false,
             recovering: true,
         };
+        let ended = core.keeper.ended();
         for (_, row) in saved.jobs {
             if row.term.is_shared() {
                 core.ask_whether_it_coordinates(now, row);
             } else {
                 core.take_up(now, row);
             }
+        }
+        for (job, last) in ended {
+            // The crash may have come between the end of the register and that of the job.
+            core.over(job, &last);
         }
         core
     }

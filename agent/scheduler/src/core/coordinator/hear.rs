@@ -105,7 +105,7 @@ impl<F: Faults> Core<F> {
         let known = self.fleet.get(host);
         let seen = known.map(|known| known.model.record().version);
         job.avoid(host, now, reason, seen);
-        if let Some(slot) = job.slots.get_mut(member) {
+        if let Some(slot) = job.slots.get_mut(member).filter(|_| !job.inherited) {
             slot.state = SlotState::Closed;
         }
         let why = self.told(host, "refused", reason);

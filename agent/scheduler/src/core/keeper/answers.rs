@@ -206,7 +206,7 @@ impl<F: Faults> Core<F> {
 
     /// The register was retired: the job has ended, whoever ended it. Each keeper says so, since one of them is where it
     /// was submitted.
-    pub(super) fn over(&mut self, job: JobId, last: &Kept) {
+    pub(in crate::core) fn over(&mut self, job: JobId, last: &Kept) {
         self.keeper.standing.remove(&job);
         self.keeper.watched.remove(&job);
         self.keeper.unsure.remove(&job);

@@ -97,7 +97,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// Whether a replica can be asked: its host answers, and has the store that it had.
-    fn is_there(&self, replica: Replica) -> bool {
+    pub(super) fn is_there(&self, replica: Replica) -> bool {
         let known = self.fleet.get(replica.host);
         let epoch = known.map(|host| u64::from(host.model.record().version.epoch));
         self.fleet.liveness(replica.host) == Liveness::Alive && epoch == Some(replica.epoch)

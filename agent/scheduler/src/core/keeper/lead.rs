@@ -11,7 +11,6 @@ use crate::core::io::Output;
 use crate::core::kept::KeeperMessage;
 use crate::core::outbox::Held;
 use crate::core::{Core, Faults};
-use crate::fleet::Liveness;
 
 impl<F: Faults> Core<F> {
     /// Whether this host may speak to owners for a job of this term.
@@ -101,6 +100,10 @@ impl<F: Faults> Core<F> {
         };
         let kept = &accepted.state.value;
         let known = kept.term;
+        if !self.has_kept(job, from) {
+            // Nobody follows a stranger; a keeper that is new is known once the register says so.
+            return;
+        }
         let follows = term > known || (term == known && kept.coordinator == from);
         if follows && let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.heard = now;
@@ -175,9 +178,7 @@ impl<F: Faults> Core<F> {
         let silent = |one: &&Replica| {
             let heard = standing.follows.get(&one.host).copied();
             let heard = heard.unwrap_or(standing.base).max(standing.base);
-            one.host != self.id
-                && self.fleet.liveness(one.host) != Liveness::Alive
-                && now >= heard.after(after)
+            one.host != self.id && !self.is_there(**one) && now >= heard.after(after)
         };
         let Some(out) = config.set.iter().find(silent).copied() else {
             return;

@@ -15,6 +15,7 @@
 mod answers;
 mod force;
 mod lead;
+mod trust;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -147,6 +148,14 @@ impl Keeper {
         Some(&row.accepted.as_ref()?.state.value)
     }
 
+    /// Registers that are over and that not everybody has forgotten yet, with their last values.
+    pub fn ended(&self) -> Vec<(JobId, Kept)> {
+        let over = self.registers.rows().filter(|(_, row)| row.is_over);
+        let last =
+            over.filter_map(|(job, row)| Some((job, row.accepted.as_ref()?.state.value.clone())));
+        last.collect()
+    }
+
     /// What was decided last, of a job that this host coordinates.
     pub fn decision(&self, job: JobId) -> Option<Decision> {
         Some(self.standing.get(&job)?.decision)
@@ -212,6 +221,14 @@ impl<F: Faults> Core<F> {
     /// `None` where there are too few.
     pub(super) fn choose_keepers(&mut self) -> Option<Vec<Replica>> {
         if self.settings.store_epoch == 0 || self.settings.alone {
+            return None;
+        }
+        let knows = |(id, host): (HostId, &crate::fleet::FleetHost)| {
+            let is_here = id == self.id || host.liveness != Liveness::Alive;
+            is_here || host.model.record().keeps_jobs
+        };
+        if !self.fleet.iter().all(knows) {
+            // A host of the version before follows nobody but whom it knew first: a member there would have no successor.
             return None;
         }
         let others = self.candidates(&[]);

@@ -32,14 +32,20 @@ impl Keeper {
 
 impl<F: Faults> Core<F> {
     pub(in crate::core) fn on_keeper(&mut self, now: Moment, from: HostId, message: KeeperMessage) {
+        if self.settings.store_epoch == 0 {
+            // It keeps no jobs with others.
+            return;
+        }
         match message {
             KeeperMessage::Register(message) => {
-                self.step_registers(now, ToRegister::Message { from, message });
+                if let Some(message) = self.believed(message) {
+                    self.step_registers(now, ToRegister::Message { from, message });
+                }
             }
             KeeperMessage::Lead { job, term, sent } => self.on_lead(now, from, job, term, sent),
             KeeperMessage::Heed { job, term, sent } => self.on_heed(now, from, job, term, sent),
             KeeperMessage::Cancel { job } => {
-                if self.keepers(job).contains(&from) {
+                if self.has_kept(job, from) {
                     self.cancel(now, job);
                 }
             }
@@ -170,13 +176,27 @@ impl<F: Faults> Core<F> {
     /// Another host coordinates the job: what was known of it as coordinator goes.
     pub(super) fn step_down(&mut self, now: Moment, job: JobId, to: HostId) {
         self.keeper.standing.remove(&job);
-        self.keeper.unsure.remove(&job);
-        self.jobs.remove(&job);
+        let unsure = self.keeper.unsure.remove(&job);
+        let stood = self.jobs.remove(&job);
+        let cancelled = unsure.is_some_and(|row| row.cancelled)
+            || stood.is_some_and(|stood| stood.row.cancelled);
         self.outbox.save(Change::LeaveJob(job));
         self.outbox.hold(Held::Out(Output::Handed { job, to }));
         if let Some(watched) = self.keeper.watched.get_mut(&job) {
             watched.heard = now;
         }
+        if cancelled {
+            // Asked for while it coordinated alone in its own eyes: whoever does now has not heard of it.
+            self.cancel_elsewhere(job);
+        }
+    }
+
+    /// Whether a host keeps a job, or did before others were taken for it.
+    pub(super) fn has_kept(&self, job: JobId, host: HostId) -> bool {
+        let row = self.keeper.registers.row(job);
+        let accepted = row.and_then(|row| row.accepted.as_ref());
+        let named = accepted.map(|accepted| accepted.state.config.named());
+        named.is_some_and(|named| named.iter().any(|one| one.host == host))
     }
 
     /// Somebody wants a job to end that another host coordinates: it is told, and whoever takes over remembers.

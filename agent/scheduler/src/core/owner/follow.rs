@@ -13,6 +13,9 @@ use crate::core::{Core, Faults};
 /// Most keepers of a job that are remembered at once, those that were exchanged among them.
 const NAMED_MOST: usize = 16;
 
+/// Furthest that a term may be above the one before it.
+const LEAP_MOST: u32 = 1 << 26;
+
 impl<F: Faults> Core<F> {
     /// Whether an order is of the job's coordinator. A later one than was known is followed from here on.
     pub(in crate::core) fn follows(
@@ -44,7 +47,9 @@ impl<F: Faults> Core<F> {
         // Where a release has overtaken the reservation nothing is held yet, and nobody was named.
         let is_named = memory.keepers.is_empty() || memory.keepers.contains(&from);
         let may = from == memory.coordinator || is_named;
-        if term < memory.term || !may {
+        // Terms grow by one, and by a million with each force: what is far beyond would outrank all that can come.
+        let leaps = term.0 > memory.term.0.saturating_add(LEAP_MOST);
+        if term < memory.term || !may || leaps {
             return false;
         }
         memory.term = term;

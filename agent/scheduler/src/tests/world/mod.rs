@@ -213,8 +213,10 @@ impl<F: Faults> World<F> {
             for change in changes {
                 self.checker.durable(host, &change);
                 if let Change::EndJob(job, _) = &change {
-                    // Each keeper says it once.
-                    if self.said_end.insert((host, *job)) {
+                    // Each keeper says it once; after a crash again while its register is kept, in case it was not heard.
+                    let row = node.saved.registers.get(job);
+                    let again = row.is_some_and(|row| row.is_over);
+                    if self.said_end.insert((host, *job)) || again {
                         self.ended.entry(*job).or_insert(1);
                     } else {
                         *self.ended.entry(*job).or_default() += 1;
@@ -289,6 +291,8 @@ impl<F: Faults> World<F> {
                 });
             }
             Output::ToKeeper { to, message } => {
+                let is_of_register = matches!(*message, KeeperMessage::Register(_));
+                self.nodes[host].told_keepers += u32::from(is_of_register);
                 self.send(host, Self::place_of(to), |to, from| {
                     Event::ToKeeper(to, from, message.clone())
                 });

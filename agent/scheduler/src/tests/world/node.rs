@@ -28,6 +28,8 @@ pub struct Node<F: Faults> {
     pub life: u64,
     pub wake: Option<Moment>,
     pub outputs: u64,
+    /// How much it has said of registers.
+    pub told_keepers: u32,
     /// Forces that it has told of: the job, by whom, who was given up.
     pub forced: Vec<(JobId, HostId, Vec<HostId>)>,
     /// Its clock: thousandths of its rate, and what is added in milliseconds.
@@ -47,6 +49,7 @@ impl<F: Faults> Node<F> {
             life: 0,
             wake: None,
             outputs: 0,
+            told_keepers: 0,
             forced: Vec::new(),
             // Hours apart, and of different rate.
             clock: (
