@@ -60,6 +60,20 @@ impl Explanation {
         }
     }
 
+    /// A placement that was made as if no job held anything, once everything is reserved so: who is chosen is told by it, and of
+    /// every other host what was last seen of it as it is.
+    pub(crate) fn come_true(mut self, told: Option<&Self>) -> Self {
+        let chosen = |verdict: &Verdict| matches!(verdict, Verdict::Chosen { .. });
+        self.hosts.retain(|_, (_, verdict)| chosen(verdict));
+        if let Some(told) = told {
+            self.not_sampled = told.not_sampled;
+            for (host, said) in &told.hosts {
+                self.hosts.entry(*host).or_insert_with(|| said.clone());
+            }
+        }
+        self
+    }
+
     /// Whether waiting may help: some host could serve if it had room.
     pub fn may_pass(&self) -> bool {
         self.hosts.values().any(|(_, verdict)| match verdict {

@@ -74,6 +74,14 @@ impl Fleet {
         }
     }
 
+    /// Takes a host for what `record` says, whatever it says of itself: for questions about a fleet that is not.
+    pub(crate) fn suppose(&mut self, id: HostId, record: HostRecord) {
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.model = Arc::new(HostModel::new(Arc::new(record)));
+            host.outcomes.clear();
+        }
+    }
+
     /// Notes that the record that is known of a host is still its newest.
     pub fn still_fresh(&mut self, id: HostId, now: Moment) {
         if let Some(host) = self.hosts.get_mut(&id) {

@@ -75,6 +75,7 @@ fn submit(row: &JobRow, spec: &Arc<JobSpec>) -> Input {
         spec: Arc::clone(spec),
         spec_hash: hash_of(spec),
         by: by(row.submitter),
+        at: row.submitted,
     }
 }
 
@@ -128,6 +129,7 @@ fn take_up(
         spec_hash: hash_of(spec),
         gang: None,
         by: by(row.submitter),
+        submitted: row.submitted,
         attempt,
         phase: SavedPhase::Going,
         members,

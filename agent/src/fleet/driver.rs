@@ -275,10 +275,14 @@ impl Driver {
     /// A refusal tells the host that asks how this one is now: what it knew was wrong.
     fn with_record(&mut self, event: LocalEvent) -> LocalEvent {
         match event {
-            LocalEvent::Refused { reason, .. } => {
+            LocalEvent::Refused { reason, room, .. } => {
                 self.look_at_own();
                 let record = self.own.record().map(|record| Box::new((*record).clone()));
-                LocalEvent::Refused { reason, record }
+                LocalEvent::Refused {
+                    reason,
+                    room,
+                    record,
+                }
             }
             other => other,
         }

@@ -75,6 +75,7 @@ impl Jobs {
             spec: Arc::new(spec),
             spec_hash,
             by: by(row.submitter),
+            at: row.submitted,
         });
         Ok(row)
     }

@@ -28,22 +28,45 @@ pub(super) struct Wish {
 /// longer, and members are promised to a host that refuses their start.
 const ANSWER_KEPT: Duration = Duration::from_millis(250);
 
+/// Why nothing is promised.
+struct No {
+    reason: String,
+    /// Whether it is for want of room.
+    room: bool,
+}
+
+impl No {
+    fn room(reason: String) -> Self {
+        Self { reason, room: true }
+    }
+}
+
+impl From<String> for No {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            room: false,
+        }
+    }
+}
+
 /// Promises what a member asks for, or says why not.
 pub(super) async fn reserve(inner: &Inner, tag: Tag, wish: Wish, ttl: Duration) -> LocalEvent {
     match try_reserve(inner, tag, &wish, ttl).await {
         Ok(grant) => LocalEvent::Reserved(grant),
-        Err(reason) => {
+        Err(No { reason, room }) => {
             inner.promised().remove(&tag);
             inner.ports.forget(tag);
             LocalEvent::Refused {
                 reason,
+                room,
                 record: None,
             }
         }
     }
 }
 
-async fn try_reserve(inner: &Inner, tag: Tag, wish: &Wish, ttl: Duration) -> Result<Grant, String> {
+async fn try_reserve(inner: &Inner, tag: Tag, wish: &Wish, ttl: Duration) -> Result<Grant, No> {
     let ask = &wish.ask;
     let name = container_name(tag);
     let container = inner.launcher.container(&name);
@@ -55,17 +78,20 @@ async fn try_reserve(inner: &Inner, tag: Tag, wish: &Wish, ttl: Duration) -> Res
         // In a network of the container's own nobody else has it.
         inner.ports.promise(tag, port)?;
     }
-    load::promise(inner, tag, ask)?;
+    load::promise(inner, tag, ask).map_err(No::room)?;
     match &ask.accelerator {
         Some(ask) => {
             let lease = devices(inner, ask, container, ttl).await;
-            let lease = lease.map_err(|error| chain(&error))?;
+            let lease = lease.map_err(|error| No {
+                reason: chain(&error),
+                room: matches!(error, HostError::Busy { .. } | HostError::NoRoom { .. }),
+            })?;
             Ok(Grant {
                 lease: lease.id,
                 fence: lease.fence,
             })
         }
-        None => no_devices().map_err(|error| format!("no id can be drawn: {error}")),
+        None => Ok(no_devices().map_err(|error| format!("no id can be drawn: {error}"))?),
     }
 }
 

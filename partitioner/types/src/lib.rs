@@ -31,6 +31,7 @@ pub mod sharing;
 pub mod step;
 pub mod time;
 pub mod topology;
+pub mod turn;
 pub mod vgpu;
 
 pub use amd::{AmdGpu, AmdWish, ComputePartition, MemoryPartition};
@@ -54,6 +55,7 @@ pub use profile::{Engines, Profile, ProfileName};
 pub use sharing::{DeviceId, Isolation, Share, Sharing, SharingMode};
 pub use step::Step;
 pub use time::{Moment, Timestamp};
+pub use turn::{Place, Turn};
 pub use vgpu::{Sriov, Vgpu, VgpuFramework, VgpuFunction, VgpuGpu, VgpuType};
 
 /// The vendor part of every name that kerf gives in public: CDI kinds, annotations, labels.

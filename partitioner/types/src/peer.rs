@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   submitting host                       owner of the devices
-//!     Reserve ───────────────────────────►  Reserved | Refused
+//!     Reserve ───────────────────────────►  Reserved | Refused | Waiting
+//!            ◄───────── Wound ──────────── while an older job waits for what is reserved
 //!     (decision: the job's register)
 //!     Confirm ───────────────────────────►  Confirmed | Refused
 //!     (all members confirmed)
@@ -22,7 +23,7 @@ use crate::ask::Ask;
 use crate::gang::Gang;
 use crate::host_record::HostRecord;
 use crate::job::{JobSpec, Network};
-use crate::{Bytes, Fence, HostId, JobId, LeaseId, Moment};
+use crate::{Bytes, Fence, HostId, JobId, LeaseId, Moment, Turn};
 
 /// Which attempt at a job, counted from 1. A higher one closes all lower ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,8 +191,23 @@ pub enum Body {
         ttl: Duration,
         /// The port at which this member will be met, where it is the first of several.
         master_port: Option<u16>,
+        /// When the job's turn is; `None` from a host that does not know of turns.
+        turn: Option<Turn>,
         /// Hosts of which one speaks for the job when its coordinator is dead; empty where there is no other.
         keepers: Vec<HostId>,
+    },
+    /// The ask waits for its turn, and is to be sent again meanwhile. Said only to those who would wait.
+    Waiting {
+        /// The job whose turn is before, where it is one that is in the way.
+        behind: Option<JobId>,
+        /// What is in the way, for people.
+        reason: String,
+    },
+    /// An older job waits for what is reserved for this member: unless the attempt is decided it is to be given up. Said
+    /// only to those who have said when their own turn is.
+    Wound {
+        /// The older job.
+        by: JobId,
     },
     /// They are held.
     Reserved(Grant),
@@ -253,6 +269,8 @@ impl Body {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Reserve { .. } => "reserve",
+            Self::Waiting { .. } => "waiting",
+            Self::Wound { .. } => "wound",
             Self::Reserved(_) => "reserved",
             Self::Refused { .. } => "refused",
             Self::Confirm(_) => "confirm",

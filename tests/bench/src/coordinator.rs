@@ -193,6 +193,7 @@ impl Coordinator {
                 gid: 0,
                 admin: false,
             },
+            at: Timestamp(moment().0),
         });
     }
 

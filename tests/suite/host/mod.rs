@@ -30,6 +30,7 @@ mod metrics;
 mod nri;
 mod offered;
 mod open;
+mod orphans;
 mod owner;
 mod packaged;
 pub mod page;

@@ -7,7 +7,7 @@ use kerf_types::gang::{GANG_LIMIT, Gang, GangHost};
 use kerf_types::peer::{
     Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, REASON_LIMIT, SpecHash, Tag, Term,
 };
-use kerf_types::{Ask, Bytes, Fence, HostId, HostRecord, Moment, ParseError};
+use kerf_types::{Ask, Bytes, Fence, HostId, HostRecord, Moment, ParseError, Timestamp, Turn};
 
 use super::{At, ConvertError, Fault, each, number_error, parse, required, text};
 use crate::json::job;
@@ -62,6 +62,26 @@ impl TryFrom<v1::Grant> for Grant {
     }
 }
 
+impl From<&Turn> for v1::Turn {
+    fn from(turn: &Turn) -> Self {
+        Self {
+            submitted_ms: turn.submitted.0,
+            priority: turn.priority,
+            waits: turn.waits,
+        }
+    }
+}
+
+impl From<v1::Turn> for Turn {
+    fn from(turn: v1::Turn) -> Self {
+        Self {
+            submitted: Timestamp(turn.submitted_ms),
+            priority: turn.priority,
+            waits: turn.waits,
+        }
+    }
+}
+
 impl From<&Exit> for v1::Exit {
     fn from(exit: &Exit) -> Self {
         Self {
@@ -101,6 +121,7 @@ fn write_body(body: &Body) -> Wire {
             ask,
             ttl,
             master_port,
+            turn,
             keepers,
         } => Wire::Reserve(v1::Reserve {
             spec_hash: spec_hash.0.to_vec(),
@@ -110,8 +131,14 @@ fn write_body(body: &Body) -> Wire {
             ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
             host_network: ask.host_network,
             master_port: master_port.map(Into::into),
+            turn: turn.as_ref().map(Into::into),
             keepers: keepers.iter().map(ToString::to_string).collect(),
         }),
+        Body::Waiting { behind, reason } => Wire::Waiting(v1::Waiting {
+            behind: behind.map(|job| job.to_string()),
+            reason: cut(reason),
+        }),
+        Body::Wound { by } => Wire::Wound(v1::Wound { by: by.to_string() }),
         Body::Reserved(grant) => Wire::Reserved(grant.into()),
         Body::Refused { reason, record } => Wire::Refused(v1::Refused {
             reason: cut(reason),
@@ -163,6 +190,16 @@ impl TryFrom<v1::PeerMessage> for PeerMessage {
 fn read_body(body: Wire) -> Result<Body, ConvertError> {
     Ok(match body {
         Wire::Reserve(reserve) => read_reserve(reserve).at("reserve")?,
+        Wire::Waiting(waiting) => {
+            let behind = waiting.behind.map(|job| parse("waiting.behind", &job));
+            Body::Waiting {
+                behind: behind.transpose()?,
+                reason: text("waiting.reason", waiting.reason, REASON_LIMIT)?,
+            }
+        }
+        Wire::Wound(wound) => Body::Wound {
+            by: parse("wound.by", &wound.by)?,
+        },
         Wire::Reserved(grant) => Body::Reserved(Grant::try_from(grant).at("reserved")?),
         Wire::Refused(refused) => {
             let record = refused.record.map(HostRecord::try_from).transpose();
@@ -211,6 +248,7 @@ fn read_reserve(reserve: v1::Reserve) -> Result<Body, ConvertError> {
         },
         ttl: Duration::from_millis(reserve.ttl_ms),
         master_port: reserve.master_port.map(port).transpose()?,
+        turn: reserve.turn.map(Into::into),
         keepers: read_keepers(&reserve.keepers)?,
     })
 }

@@ -40,6 +40,14 @@ pub trait Faults {
     const NEVER_ASK: bool = false;
     /// An owner does not look for what runs after it began anew.
     const SKIP_FIND: bool = false;
+    /// A job that is refused again and again never asks in order.
+    const NEVER_ORDERED: bool = false;
+    /// A decided attempt gives way to an older job too.
+    const WOUND_DECIDED: bool = false;
+    /// An owner never tells a younger job to give way.
+    const NEVER_WOUND: bool = false;
+    /// An owner gives to a younger job what an older one waits for.
+    const OVERTAKE: bool = false;
     /// Owners follow whoever speaks, whatever its term.
     const IGNORE_TERM: bool = false;
     /// A coordinator goes on although no majority of the keepers says that it still is one.

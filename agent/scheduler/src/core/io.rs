@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState};
 use kerf_types::peer::{Attempt, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag, Term};
-use kerf_types::{Gang, HostId, HostRecord, JobId, Moment};
+use kerf_types::{Gang, HostId, HostRecord, JobId, Moment, Timestamp};
 
 use super::kept::KeeperMessage;
 use super::saved::{Change, JobRow};
@@ -25,6 +25,8 @@ pub enum Input {
         spec_hash: SpecHash,
         /// Whose it is.
         by: By,
+        /// When, by the wall clock of this host. It serves the order of turns alone, and a client does not choose it.
+        at: Timestamp,
     },
     /// Somebody wants a job that was submitted here to end.
     Cancel {
@@ -91,6 +93,8 @@ pub enum LocalEvent {
     Refused {
         /// Why.
         reason: String,
+        /// Whether it is for want of room, so that it may be otherwise when somebody else lets go.
+        room: bool,
         /// The host's record as it is now.
         record: Option<Box<HostRecord>>,
     },

@@ -39,6 +39,14 @@ pub(super) struct Job {
     pub waiting: bool,
     /// Attempts in a row that owners have refused.
     pub rounds: u32,
+    /// Since when the fleet has no room for it, as far as this host knows.
+    pub waits_since: Option<Moment>,
+    /// It does not look for a line to wait in before: there was none a moment ago.
+    pub no_line_before: Moment,
+    /// Whether this attempt asks one host after the other, and waits for its turn at each.
+    pub ordered: bool,
+    /// Where it would be placed if no job held anything, while this attempt waits in line there.
+    pub in_line: Option<Explanation>,
     /// Hosts that said no.
     pub avoid: BTreeMap<HostId, SaidNo>,
     /// Why it is where it is.
@@ -84,6 +92,8 @@ pub(super) struct Slot {
 /// How far a member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SlotState {
+    /// It is asked for once what is on hosts before it is held.
+    Later,
     /// Its reservation is asked for.
     Asked,
     /// It is held.
@@ -141,6 +151,10 @@ impl Job {
             last_try: now,
             waiting: false,
             rounds: 0,
+            waits_since: None,
+            no_line_before: now,
+            ordered: false,
+            in_line: None,
             avoid: BTreeMap::new(),
             reason: "submitted".to_owned(),
             explanation: None,

@@ -8,6 +8,12 @@
 //!   owner:        (asking) ─► Reserved ─► Confirmed ─► Starting ─► Running ─► Ended ─► (released)
 //!                                └────────────┴─► Releasing ─► (released)
 //! ```
+//! Owners are asked all at once, and a refusal ends the attempt: nobody waits while it holds something, so nobody waits
+//! for each other. A job that is refused again and again, or finds no room for long, takes turns instead: its
+//! members are asked for one host after the other, in the order of their ids, and wait there for a place in a line that
+//! is the same on every host ([`kerf_types::turn`]). `coordinator/ordered.rs` and `owner/queue.rs` have the rules, and why
+//! there is no circle. What is decided never gives way.
+//!
 //! It owns both state machines and the gate that holds every effect back until what it depends on is durable.
 //! It never compares clocks of two hosts, never starts a member before all have confirmed, and never begins
 //! an attempt before the one before it is closed.
@@ -38,7 +44,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kerf_types::peer::{Body, PeerMessage};
-use kerf_types::{HostId, HostRecord, JobId, Moment};
+use kerf_types::{HostId, HostRecord, JobId, Moment, Timestamp};
 
 pub use faults::{Faults, NoFaults};
 pub use io::{Input, LocalCommand, LocalEvent, Output, Report};
@@ -70,6 +76,8 @@ pub struct Core<F: Faults = NoFaults> {
     jobs: BTreeMap<JobId, Job>,
     owner: Owner,
     outbox: Outbox<F>,
+    /// The latest time of submission that was heard of. See [`kerf_types::turn`].
+    latest_stamp: Timestamp,
     /// Whether placements were left for the next step.
     more_to_plan: bool,
     /// Whether nothing was done since recovery.
@@ -90,11 +98,13 @@ impl<F: Faults> Core<F> {
             jobs: BTreeMap::new(),
             owner: Owner::recover(saved.members, saved.memories, now),
             outbox: Outbox::new(id),
+            latest_stamp: Timestamp(0),
             more_to_plan: false,
             recovering: true,
         };
         let ended = core.keeper.ended();
         for (_, row) in saved.jobs {
+            core.latest_stamp = core.latest_stamp.max(row.submitted);
             if row.term.is_shared() {
                 core.ask_whether_it_coordinates(now, row);
             } else {
@@ -189,9 +199,11 @@ impl<F: Faults> Core<F> {
                 spec,
                 spec_hash,
                 by,
+                at,
             } => self.submit(
                 now,
                 job,
+                at,
                 Submitted {
                     spec,
                     spec_hash,
@@ -204,7 +216,12 @@ impl<F: Faults> Core<F> {
             Input::Message { from, message } => self.hear(now, from, message),
             Input::Keeper { from, message } => self.on_keeper(now, from, *message),
             Input::Local { tag, event } => self.local_event(now, tag, event),
-            Input::Record(record) => self.learn(now, record),
+            Input::Record(record) => {
+                let own = record.id == self.id;
+                if self.learn(now, record) && own {
+                    self.owner.own_record();
+                }
+            }
             Input::StillFresh(host) => self.fleet.still_fresh(host, now),
             Input::Peer { host, liveness } => {
                 if self.fleet.note(host, liveness) {
@@ -234,20 +251,21 @@ impl<F: Faults> Core<F> {
                 ask,
                 ttl,
                 master_port,
+                turn,
                 keepers,
-            } => self.on_reserve(
-                now,
-                from,
-                tag,
-                owner::Wanted {
+            } => {
+                self.heard_stamp(turn);
+                let wanted = owner::Wanted {
                     spec_hash,
                     ask,
                     ttl,
                     master_port,
+                    turn,
                     term,
                     keepers,
-                },
-            ),
+                };
+                self.on_reserve(now, from, tag, wanted);
+            }
             Body::Confirm(grant) => self.on_confirm(now, from, tag, grant),
             Body::Start {
                 spec_hash,
@@ -275,10 +293,13 @@ impl<F: Faults> Core<F> {
         self.keeper_tick(now);
     }
 
-    fn learn(&mut self, now: Moment, record: Arc<HostRecord>) {
-        if self.fleet.learn(record, now) {
+    /// Returns whether it says something new.
+    fn learn(&mut self, now: Moment, record: Arc<HostRecord>) -> bool {
+        let new = self.fleet.learn(record, now);
+        if new {
             self.fleet_changed(now);
         }
+        new
     }
 }
 

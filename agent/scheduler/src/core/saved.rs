@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kerf_types::job::{JobSpec, JobState, OnPartition};
 use kerf_types::peer::{Attempt, By, Exit, Grant, SpecHash, Tag, Term};
-use kerf_types::{Gang, HostId, JobId, Moment};
+use kerf_types::{Gang, HostId, JobId, Moment, Timestamp};
 
 use super::kept::Kept;
 use super::register::Decision;
@@ -66,6 +66,9 @@ pub struct JobRow {
     pub spec_hash: SpecHash,
     /// Whose it is.
     pub by: By,
+    /// When it was submitted, as its turn counts it; 0 where nobody wrote that down, so that such a job is older than those
+    /// of which it is known.
+    pub submitted: Timestamp,
     /// The attempt that goes on.
     pub attempt: Attempt,
     /// How far it is.

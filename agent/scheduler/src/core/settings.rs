@@ -40,6 +40,23 @@ pub struct Settings {
     pub reserve_wait: Duration,
     /// Time between two sendings of a question that has no answer.
     pub resend: Duration,
+    /// Attempts in a row that owners may refuse before a job asks one host after the other and waits at each for its
+    /// turn. Fewer, and chance meetings that a short pause would settle cost that; more, and the oldest waits longer.
+    pub ordered_after: u32,
+    /// Refusals after which a job that finds no room waits in line for what others have: it was there first once.
+    pub lined_after: u32,
+    /// A job that has found no room for so long asks in order too, however seldom it was refused: while it only looks on,
+    /// what becomes free goes to whoever hears of it first.
+    pub ordered_age: Duration,
+    /// How long an attempt may ask and wait so. Its devices lie idle meanwhile.
+    pub ordered_wait: Duration,
+    /// How long one member may wait at an owner, and keep younger jobs from what it waits for. A submitting host that died
+    /// while it waited is seen to be silent sooner, after its time to live. Not shorter than [`Settings::ordered_wait`], and
+    /// attempts end before an owner can tell that they wait in vain.
+    pub hold_most: Duration,
+    /// How long an owner keeps nothing idle after somebody has waited for as long as may be in vain: what runs there runs for
+    /// longer than waiting helps. So at most a fifth of the time is lost to waits at a host that does not get free.
+    pub hold_rest: Duration,
     /// How long the release of an attempt that never started is waited for.
     pub release_wait: Duration,
     /// Records that are older are not placed upon.
@@ -71,6 +88,12 @@ impl Default for Settings {
             exchange_after: Duration::from_secs(60),
             reserve_wait: Duration::from_secs(8),
             resend: Duration::from_millis(500),
+            ordered_after: 3,
+            lined_after: 1,
+            ordered_age: Duration::from_secs(120),
+            ordered_wait: Duration::from_secs(60),
+            hold_most: Duration::from_secs(30),
+            hold_rest: Duration::from_secs(120),
             release_wait: Duration::from_secs(1),
             stale_after: Duration::from_secs(60),
             backoff_first: Duration::from_millis(100),
@@ -111,3 +134,10 @@ pub const PLANS_PER_STEP: usize = 32;
 
 /// Hosts that keep a job, where there are as many.
 pub const KEEPERS: usize = 3;
+
+/// Members that may wait at one owner. One that finds the line full is refused and comes again.
+pub const LINE_LIMIT: usize = 256;
+
+/// How much later than this host's own clock a time may be that another host gives its jobs, for it to count for the
+/// order of the next one that is submitted here. A clock that is far ahead must not carry the others with it.
+pub const CLOCK_DRIFT: Duration = Duration::from_secs(60);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kerf_types::Timestamp;
 use kerf_types::job::{JobState, OnPartition, RestartPolicy};
 use kerf_types::peer::{Body, Tag};
 
@@ -22,6 +23,7 @@ fn running(on_partition: OnPartition) -> (One, Tag) {
         spec: Arc::new(spec),
         spec_hash: hash(1),
         by: BY,
+        at: Timestamp(1),
     });
     let tag = tag(1);
     for body in [Body::Reserved(grant(1)), Body::Confirmed, Body::Started] {

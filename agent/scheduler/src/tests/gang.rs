@@ -7,7 +7,7 @@ use std::time::Duration;
 use kerf_types::host_record::Occupancy;
 use kerf_types::job::Network;
 use kerf_types::peer::{Attempt, Body, Tag};
-use kerf_types::{Gang, HostId, Moment};
+use kerf_types::{Gang, HostId, Moment, Timestamp};
 
 use super::fixture::{BY, hash, host_id, job_id, record, shared, slice, spec};
 use super::protocol::{OWN, One, PEER, grant, local, peer};
@@ -32,6 +32,7 @@ fn submit(ask: &str, members: u32) -> Input {
         spec: Arc::new(spec(ask, members)),
         spec_hash: hash(1),
         by: BY,
+        at: Timestamp(1),
     }
 }
 

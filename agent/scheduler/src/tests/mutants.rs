@@ -4,6 +4,7 @@ use super::forced::{dies_while_it_forces, replaced_by_the_lost};
 use super::kept::{self, Cut, Place};
 use super::random::{run, run_kept};
 use super::sweep::die_at;
+use super::turns;
 use super::world::Network;
 use crate::core::Faults;
 
@@ -39,6 +40,10 @@ mutant!(Holding, NEVER_EXPIRE);
 mutant!(Twice, START_AGAIN);
 mutant!(Unclosed, SKIP_CLOSE);
 mutant!(Forgetful, IGNORE_HIGHEST_ATTEMPT);
+mutant!(Unordered, NEVER_ORDERED);
+mutant!(Spiteful, WOUND_DECIDED);
+mutant!(Meek, NEVER_WOUND);
+mutant!(Pushy, OVERTAKE);
 mutant!(Following, IGNORE_TERM);
 mutant!(Usurping, SPEAK_WITHOUT_AUTHORITY);
 mutant!(Trusting, TRUST_SILENCE);
@@ -73,6 +78,26 @@ fn an_attempt_before_the_old_one_is_closed_is_caught() {
 #[test]
 fn ignoring_the_highest_attempt_is_caught() {
     caught(run::<Forgetful>, "I8");
+}
+
+#[test]
+fn a_gang_that_never_asks_in_order_is_caught() {
+    caught(turns::run::<Unordered>, "I9");
+}
+
+#[test]
+fn breaking_a_decided_gang_for_an_older_one_is_caught() {
+    caught(turns::run_late::<Spiteful>, "I3");
+}
+
+#[test]
+fn younger_gangs_that_are_not_told_to_give_way_are_caught() {
+    caught(turns::run_blocked::<Meek>, "I9");
+}
+
+#[test]
+fn younger_gangs_that_overtake_are_caught() {
+    caught(turns::run_between::<Pushy>, "I9");
 }
 
 #[test]

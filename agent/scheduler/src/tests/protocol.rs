@@ -5,6 +5,7 @@ mod reports;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_types::Timestamp;
 use kerf_types::job::{JobState, OnPartition};
 use kerf_types::peer::{Attempt, Body, Exit, Grant, MemberAsk, PeerMessage, Tag, Term};
 use kerf_types::{Fence, HostId, LeaseId, Moment};
@@ -117,6 +118,7 @@ pub fn reserve() -> Body {
         ask: MemberAsk::of(&spec("1g.10gb", 1)),
         ttl: Duration::from_secs(10),
         master_port: None,
+        turn: None,
         keepers: Vec::new(),
     }
 }
@@ -297,6 +299,7 @@ pub fn asked() -> (One, Tag) {
         spec: Arc::new(spec("1g.10gb", 1)),
         spec_hash: hash(1),
         by: BY,
+        at: Timestamp(1),
     });
     assert!(
         matches!(said.as_slice(), [Body::Reserve { .. }]),

@@ -13,24 +13,29 @@ use crate::fleet::Liveness;
 
 /// One run; returns what was violated, and whether every job came to an end or truly waits.
 pub fn run<F: Faults>(seed: u64) -> Vec<String> {
-    run_on::<F>(seed, &[2, 1, 3, 1], 12)
+    run_on::<F>(seed, &[2, 1, 3, 1], 12, 3)
 }
 
-/// One run on hosts with so many slices each, with so many rounds of a job and some trouble.
-fn run_on<F: Faults>(seed: u64, slices: &[usize], rounds: u64) -> Vec<String> {
-    go_wrong(World::<F>::new(seed, slices), seed, rounds, false)
+/// The same with gangs of up to all slices that there are: they meet all the time, and take turns.
+pub fn run_crowded<F: Faults>(seed: u64) -> Vec<String> {
+    run_on::<F>(seed, &[2, 1, 3, 1], 12, 7)
+}
+
+/// One run on hosts with so many slices each, with so many rounds of a job of up to `most` members and some trouble.
+fn run_on<F: Faults>(seed: u64, slices: &[usize], rounds: u64, most: u64) -> Vec<String> {
+    go_wrong(World::<F>::new(seed, slices), seed, (rounds, most), false)
 }
 
 /// The same where three hosts keep each job, and one host loses its store.
 pub fn run_kept<F: Faults>(seed: u64) -> Vec<String> {
     let world = World::<F>::with_keepers(seed, &[2, 1, 3, 1]);
-    go_wrong(world, seed, 12, true)
+    go_wrong(world, seed, (12, 3), true)
 }
 
 fn go_wrong<F: Faults>(
     mut world: World<F>,
     seed: u64,
-    rounds: u64,
+    (rounds, most): (u64, u64),
     loses_store: bool,
 ) -> Vec<String> {
     world.run_for(Duration::from_secs(2));
@@ -44,7 +49,7 @@ fn go_wrong<F: Faults>(
     }
     let mut jobs = Vec::new();
     for round in 0..rounds {
-        submit_one(&mut world, seed, round, &mut jobs);
+        submit_one(&mut world, seed, round, most, &mut jobs);
         trouble(&mut world);
         let pause = 500 + world.rng.below(4_000);
         world.run_for(Duration::from_millis(pause));
@@ -53,7 +58,8 @@ fn go_wrong<F: Faults>(
         }
     }
     heal(&mut world);
-    world.run_for(Duration::from_secs(900));
+    // Twelve jobs, each started three times for 40 s at most, where only one fits at a time.
+    world.run_for(Duration::from_secs(if most > 3 { 1_800 } else { 900 }));
     let mut found = world.violations();
     found.extend(unfinished(&world, &jobs));
     found
@@ -63,9 +69,15 @@ fn any_host<F: Faults>(world: &mut World<F>) -> usize {
     world.rng.index(world.nodes.len())
 }
 
-fn submit_one<F: Faults>(world: &mut World<F>, seed: u64, round: u64, jobs: &mut Vec<JobId>) {
+fn submit_one<F: Faults>(
+    world: &mut World<F>,
+    seed: u64,
+    round: u64,
+    most: u64,
+    jobs: &mut Vec<JobId>,
+) {
     let host = any_host(world);
-    let members = 1 + u32::try_from(world.rng.below(3)).expect("few");
+    let members = 1 + u32::try_from(world.rng.below(most)).expect("few");
     let mut spec = spec("1g.10gb", members);
     spec.restart = match world.rng.below(3) {
         0 => RestartPolicy::Never,
@@ -189,10 +201,18 @@ fn nothing_goes_wrong_in_random_runs() {
 }
 
 #[test]
+fn nothing_goes_wrong_where_gangs_want_all_that_there_is() {
+    for seed in 0..40 {
+        let found = run_crowded::<NoFaults>(5_000 + seed);
+        assert!(found.is_empty(), "seed {seed}: {}", found.join("\n  "));
+    }
+}
+
+#[test]
 fn nothing_goes_wrong_on_fifty_hosts() {
     let slices: Vec<usize> = (0..50).map(|host| host % 4).collect();
     for seed in 0..8 {
-        let found = run_on::<NoFaults>(1_000 + seed, &slices, 60);
+        let found = run_on::<NoFaults>(1_000 + seed, &slices, 60, 3);
         assert!(found.is_empty(), "seed {seed}: {}", found.join("\n  "));
     }
 }

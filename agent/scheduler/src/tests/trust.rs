@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_types::Timestamp;
 use kerf_types::peer::{Attempt, Body};
 
 use super::fixture::{BY, hash, host_id, job_id, record, shared, spec};
@@ -102,6 +103,7 @@ fn a_core_that_waits_for_its_store_wants_no_wakeup_however_many_jobs_it_has_to_p
             spec: Arc::new(spec("1g.10gb", 1)),
             spec_hash: hash(1),
             by: BY,
+            at: Timestamp(1),
         });
     }
     one.pass(Settings::default().backoff_most);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kerf_types::Timestamp;
 use kerf_types::host_record::Occupancy;
 use kerf_types::peer::Body;
 
@@ -23,6 +24,7 @@ fn a_job_that_fits_nowhere_waits_with_the_reason_and_starts_when_that_passes() {
         spec: Arc::new(spec("1g.10gb", 1)),
         spec_hash: hash(1),
         by: BY,
+        at: Timestamp(1),
     });
     let report = one.core.report(job).expect("it waits");
     assert_eq!(
@@ -51,6 +53,7 @@ fn a_job_that_waits_on_is_explained_anew_when_it_waits_for_another_reason() {
         spec: Arc::new(spec("gpu:1", 1)),
         spec_hash: hash(1),
         by: BY,
+        at: Timestamp(1),
     });
     let report = one.core.report(job).expect("it waits").clone();
     one.pass(Duration::from_secs(1));
@@ -80,7 +83,7 @@ fn a_job_that_waits_on_is_explained_anew_when_it_waits_for_another_reason() {
 }
 
 #[test]
-fn a_host_that_refused_is_asked_again_once_it_tells_of_room_and_not_before() {
+fn a_job_that_was_refused_waits_in_line_and_one_that_may_not_wait_comes_again_later() {
     let mut one = One::new();
     let told = |revision, occupancy| {
         let mut record = record(PEER, 1);
@@ -94,6 +97,7 @@ fn a_host_that_refused_is_asked_again_once_it_tells_of_room_and_not_before() {
         spec: Arc::new(spec("gpu:1", 1)),
         spec_hash: hash(1),
         by: BY,
+        at: Timestamp(1),
     });
     assert!(
         matches!(said.as_slice(), [Body::Reserve { .. }]),
@@ -106,19 +110,23 @@ fn a_host_that_refused_is_asked_again_once_it_tells_of_room_and_not_before() {
     };
     one.said(peer(tag(1), refused));
     one.pass(Duration::from_secs(1));
-    let asks = |said: &[Body]| said.iter().any(|body| matches!(body, Body::Reserve { .. }));
-    assert!(!asks(&one.said(Input::Wake)));
-    one.step(Input::Record(shared(told(3, Occupancy::Free))));
-    one.pass(Duration::from_secs(1));
-    assert!(asks(&one.said(Input::Wake)));
-    // While it tells nothing new it is left out for as long as any host that said no.
+    let asks = |said: &[Body]| {
+        said.iter().find_map(|body| match body {
+            Body::Reserve { turn, .. } => turn.map(|turn| turn.waits),
+            _ => None,
+        })
+    };
+    // It was there first once: it asks to wait, and is not content to look on.
+    assert_eq!(asks(&one.said(Input::Wake)), Some(true));
+    // A host that does not let it wait is left out for as long as any that said no, whatever it tells.
     let refused = Body::Refused {
-        reason: "containerd is away".to_owned(),
+        reason: "as many jobs wait here as may".to_owned(),
         record: None,
     };
     one.said(peer(tag(2), refused));
+    one.step(Input::Record(shared(told(3, Occupancy::Free))));
     one.pass(Duration::from_secs(1));
-    assert!(!asks(&one.said(Input::Wake)));
+    assert_eq!(asks(&one.said(Input::Wake)), None);
     one.pass(Duration::from_secs(5));
-    assert!(asks(&one.said(Input::Wake)));
+    assert_eq!(asks(&one.said(Input::Wake)), Some(false));
 }

@@ -71,6 +71,7 @@ fn job(number: u8, phase: SavedPhase) -> Change {
             gid: 2,
             admin: true,
         },
+        submitted: Timestamp(1_700_000_000_005),
         attempt: Attempt(7),
         phase,
         members: vec![member(None), member(Some(exit()))],

@@ -66,7 +66,10 @@ impl Jobs {
         let count = shape.jobs_per_host * u64::try_from(hosts).unwrap_or(0);
         for number in 0..count {
             let at = between(rng, SECOND / 2, shape.heal - SECOND);
-            let spec = spec(rng);
+            let mut spec = spec(rng);
+            if shape.crowded {
+                crowd(&mut spec, hosts, rng);
+            }
             let id = id_of(number, rng);
             let cancel = chance(rng, 120).then(|| at + between(rng, 0, 8 * SECOND));
             let mut job = job(rng.index(hosts), at, spec, number);
@@ -143,6 +146,15 @@ fn spec(rng: &mut Rng) -> JobSpec {
         },
         ..JobSpec::default()
     }
+}
+
+/// Makes a gang of it that needs two to four fifths of all GPUs, or slices of as many.
+fn crowd(spec: &mut JobSpec, hosts: usize, rng: &mut Rng) {
+    let ask = ["gpu:1", "7g.80gb", "3g.40gb"][rng.index(3)];
+    spec.accelerator = Some(ask.parse().expect("it is an ask"));
+    let hosts = u64::try_from(hosts).unwrap_or(1).max(2);
+    let members = hosts - 1 + rng.below(hosts);
+    spec.members = u32::try_from(members).unwrap_or(1);
 }
 
 /// One gang after the other, each of as many members as leave room for a host to die.

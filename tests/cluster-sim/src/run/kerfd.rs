@@ -2,7 +2,7 @@
 
 use kerf_scheduler::core::{Change, Input, KeeperMessage, Output};
 use kerf_types::peer::PeerMessage;
-use kerf_types::{HostId, JobId};
+use kerf_types::{HostId, JobId, Timestamp};
 
 use super::dice::between;
 use super::engine::{Event, Happens, World};
@@ -41,6 +41,8 @@ impl World {
             spec: job.spec,
             spec_hash: job.spec_hash,
             by: BY,
+            // All wall clocks are right here: what a wrong one does to the order of jobs is not looked at.
+            at: Timestamp(self.now / MS),
         };
         self.step(job.host, submit);
     }

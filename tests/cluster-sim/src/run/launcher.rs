@@ -151,13 +151,17 @@ impl World {
     pub(super) fn answer(&mut self, host: HostIndex, tag: Tag, event: LocalEvent) {
         self.show(host);
         let event = match event {
-            LocalEvent::Refused { reason, .. } => {
+            LocalEvent::Refused { reason, room, .. } => {
                 let record = self.hosts[host]
                     .kerfd
                     .as_ref()
                     .and_then(|kerfd| kerfd.record.clone());
                 let record = record.map(|record| Box::new(record.as_ref().clone()));
-                LocalEvent::Refused { reason, record }
+                LocalEvent::Refused {
+                    reason,
+                    room,
+                    record,
+                }
             }
             other => other,
         };

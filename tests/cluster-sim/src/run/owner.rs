@@ -21,9 +21,10 @@ use crate::world::{HostIndex, Micros, SECOND};
 /// A call of the driver that does not return is given up after this.
 const DEADLINE: Micros = SECOND;
 
-fn refused(reason: String) -> LocalEvent {
+fn refused(reason: String, room: bool) -> LocalEvent {
     LocalEvent::Refused {
         reason,
+        room,
         record: None,
     }
 }
@@ -49,15 +50,15 @@ impl World {
                 }
                 let choice = match one.devices.choose(wanted, taken.iter()) {
                     Ok(choice) => choice,
-                    Err(none) => return (refused(none.to_string()), usual / 5),
+                    Err(none) => return (refused(none.to_string(), true), usual / 5),
                 };
                 let Some(time) = one.devices.time_for(&choice.picks, usual) else {
                     one.devices.look(true);
-                    return (refused("a GPU does not answer".to_owned()), DEADLINE);
+                    return (refused("a GPU does not answer".to_owned(), false), DEADLINE);
                 };
                 if let Err(why) = one.devices.make(&choice.picks) {
                     self.tell(Fact::DriverRefused { host, why: &why });
-                    return (refused(why), usual);
+                    return (refused(why, false), usual);
                 }
                 (Devices::shares(&choice.picks), time)
             }

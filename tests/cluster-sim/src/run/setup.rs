@@ -89,11 +89,13 @@ pub struct Shape {
     pub fair: Weather,
     /// Jobs for each host.
     pub jobs_per_host: u64,
+    /// Whether all of them are gangs of much of the fleet, which meet all the time and take turns.
+    pub crowded: bool,
     /// Faults for each host, on average, in thousandths.
     pub faults_per_host: u64,
     /// How long a job may be stuck once all is well.
     pub patience: Micros,
-    /// How long a promise of devices may last once all is well.
+    /// How long a promise of devices may last once all is well and its attempt no longer gathers any.
     pub promise: Micros,
 }
 
@@ -111,6 +113,10 @@ fn quick() -> Settings {
         lead_every: Duration::from_millis(500),
         take_over_after: s(2),
         exchange_after: s(10),
+        ordered_age: s(24),
+        ordered_wait: s(12),
+        hold_most: s(6),
+        hold_rest: s(24),
         ..Settings::default()
     }
 }
@@ -121,6 +127,10 @@ const REAL_EVERY: u64 = 16;
 /// In every other block of so many safety seeds three hosts keep each job; in the others the host that took it in does,
 /// as in a fleet of two.
 const KEPT_BLOCK: u64 = 16;
+
+/// One safety seed in so many is crowded: in the others jobs hardly ever wait for each other in line. The two do not meet
+/// in one seed.
+const CROWDED_EVERY: u64 = 8;
 
 impl Shape {
     /// The numbers of a run.
@@ -136,6 +146,7 @@ impl Shape {
             weather: Weather::rough(50),
             fair: Weather::FAIR,
             jobs_per_host: 6,
+            crowded: false,
             faults_per_host: 2_500,
             patience: 75 * SECOND,
             promise: 45 * SECOND,
@@ -159,6 +170,7 @@ impl Shape {
                     ..Weather::FAIR
                 },
                 jobs_per_host: 3,
+                crowded: setup.seed % CROWDED_EVERY == 5,
                 faults_per_host: 2_000,
                 patience: if keeps { 32 } else { 20 } * SECOND,
                 promise: 14 * SECOND,

@@ -7,7 +7,7 @@ use kerf_types::job::JobSpec;
 use kerf_types::peer::{
     Attempt, Body, By, Exit, Grant, MemberAsk, PeerMessage, SpecHash, Tag, Term,
 };
-use kerf_types::{Bytes, Fence, HostId, LeaseId, Moment};
+use kerf_types::{Bytes, Fence, HostId, LeaseId, Moment, Timestamp, Turn};
 use kerf_types::{Gang, GangHost};
 use prost::Message;
 
@@ -50,7 +50,23 @@ fn bodies() -> Vec<Body> {
             },
             ttl: Duration::from_millis(10_001),
             master_port: Some(20_001),
+            turn: Some(Turn {
+                submitted: Timestamp(1_700_000_000_001),
+                priority: -3,
+                waits: true,
+            }),
             keepers: vec![HostId::from_bits(7), HostId::from_bits(u128::MAX)],
+        },
+        Body::Waiting {
+            behind: Some(kerf_types::JobId::new(6, [3; 10])),
+            reason: reason.clone(),
+        },
+        Body::Waiting {
+            behind: None,
+            reason: reason.clone(),
+        },
+        Body::Wound {
+            by: kerf_types::JobId::new(6, [3; 10]),
         },
         Body::Reserved(grant),
         Body::Refused {
@@ -213,4 +229,41 @@ fn a_reason_that_is_too_long_loses_its_end() {
         panic!("another message");
     };
     assert_eq!(reason.len(), 4_096);
+}
+
+/// The message of a host that does not know of turns, as far as it matters here.
+#[derive(Clone, PartialEq, prost::Message)]
+struct OlderReserve {
+    #[prost(bytes = "vec", tag = "1")]
+    spec_hash: Vec<u8>,
+    #[prost(string, optional, tag = "2")]
+    accelerator: Option<String>,
+    #[prost(uint64, tag = "5")]
+    ttl_ms: u64,
+}
+
+#[test]
+fn a_host_that_does_not_know_of_turns_reads_an_ordinary_ask_and_its_own_is_read() {
+    let reserve = bodies().remove(0);
+    let message = v1::PeerMessage::from(&PeerMessage {
+        tag: tag(),
+        body: reserve,
+    });
+    let Some(v1::peer_message::Body::Reserve(sent)) = message.body else {
+        panic!("another message");
+    };
+    let older = OlderReserve::decode(sent.encode_to_vec().as_slice()).expect("it reads it");
+    assert_eq!(older.accelerator.as_deref(), Some("1g.10gb:2"));
+    assert_eq!(older.ttl_ms, 10_001);
+    // Its own ask says nothing of a turn.
+    let read = v1::Reserve::decode(older.encode_to_vec().as_slice()).expect("a message");
+    let message = v1::PeerMessage {
+        tag: Some((&tag()).into()),
+        body: Some(v1::peer_message::Body::Reserve(read)),
+    };
+    let read = PeerMessage::try_from(message).expect("an ordinary ask");
+    let Body::Reserve { turn, .. } = read.body else {
+        panic!("another message");
+    };
+    assert_eq!(turn, None);
 }

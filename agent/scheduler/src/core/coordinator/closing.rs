@@ -20,6 +20,12 @@ impl<F: Faults> Core<F> {
             job.rounds = job.rounds.saturating_add(1);
         }
         job.reason = why.to_owned();
+        for slot in &mut job.slots {
+            if slot.state == SlotState::Later {
+                // It was never asked for.
+                slot.state = SlotState::Closed;
+            }
+        }
         job.enter(Phase::Closing(Closing { next, started }), now);
         self.save_job(job);
         if let Some(Decision::Open(attempt)) = self.decision(&job.row)
@@ -109,6 +115,7 @@ impl<F: Faults> Core<F> {
         job.row.phase = SavedPhase::Open;
         job.row.gang = None;
         job.slots.clear();
+        job.in_line = None;
         job.retry_at = now.after(self.pause(pause));
         job.waiting = false;
         job.inherited = false;

@@ -6,13 +6,15 @@
 mod closing;
 mod gang;
 mod hear;
+mod ordered;
 mod placing;
 mod report;
+mod runs;
 mod time;
 
 use kerf_types::job::JobState;
 use kerf_types::peer::{Attempt, Body, Term};
-use kerf_types::{HostId, JobId, Moment};
+use kerf_types::{HostId, JobId, Moment, Timestamp};
 
 use super::job::{Job, Phase, Slot, SlotState, Submitted};
 use super::register::{Decision, Proposed, Settled};
@@ -21,7 +23,7 @@ use super::{Core, Faults};
 use crate::fleet::Liveness;
 
 impl<F: Faults> Core<F> {
-    pub(super) fn submit(&mut self, now: Moment, id: JobId, submitted: Submitted) {
+    pub(super) fn submit(&mut self, now: Moment, id: JobId, at: Timestamp, submitted: Submitted) {
         let Submitted {
             spec,
             spec_hash,
@@ -30,11 +32,13 @@ impl<F: Faults> Core<F> {
         if self.jobs.contains_key(&id) || !self.keepers(id).is_empty() {
             return;
         }
+        let submitted = self.stamp(at);
         let row = JobRow {
             job: id,
             spec,
             spec_hash,
             by,
+            submitted,
             attempt: Attempt::FIRST,
             phase: SavedPhase::Open,
             members: Vec::new(),

@@ -7,7 +7,7 @@ use kerf_types::Moment;
 use kerf_types::peer::{Body, MemberAsk};
 
 use super::gang::port_of;
-use crate::core::job::{Job, Phase, Slot, SlotState};
+use crate::core::job::{Job, Phase, SlotState};
 use crate::core::register::Decision;
 use crate::core::{Core, Faults};
 use crate::place::{Claim, Wish, place};
@@ -17,10 +17,7 @@ impl<F: Faults> Core<F> {
     pub(super) fn plan(&mut self, now: Moment, job: &mut Job) {
         job.last_try = now;
         let keep = self.settings.backoff_most;
-        let version = |host| Some(self.fleet.get(host)?.model.record().version);
-        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
-        job.avoid
-            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
+        self.forget_old_noes(now, job);
         let claims = self.claims();
         let wish = Wish {
             spec: &job.row.spec,
@@ -33,21 +30,14 @@ impl<F: Faults> Core<F> {
         match place(&mut self.fleet, &wish, &mut self.rng) {
             Ok(placement) => {
                 job.explanation = Some(Arc::new(placement.explanation));
-                job.waiting = false;
-                job.slots.clear();
-                for (host, picks) in placement.members {
-                    let known = self.fleet.get(host);
-                    let version = known.map(|host| host.model.record().version);
-                    let slot = Slot::new(host, now, picks, version.unwrap_or_default());
-                    job.slots.push(slot);
-                }
-                job.row.gang = self.gang_of(job).map(Arc::new);
                 job.reason = "its devices are being reserved".to_owned();
-                job.enter(Phase::Reserving, now);
-                self.save_job(job);
-                self.send_due(now, job);
+                let ordered = self.is_due_in_order(now, job);
+                self.reserve_at(now, job, placement.members, ordered);
             }
             Err(explanation) => {
+                let Some(explanation) = self.line_up(now, job, explanation) else {
+                    return;
+                };
                 job.reason = explanation.summary();
                 job.explanation = Some(Arc::new(explanation));
                 job.waiting = true;
@@ -56,8 +46,17 @@ impl<F: Faults> Core<F> {
         }
     }
 
+    /// What hosts said long ago, or before they told something new, does not count.
+    pub(super) fn forget_old_noes(&self, now: Moment, job: &mut Job) {
+        let keep = self.settings.backoff_most;
+        let version = |host| Some(self.fleet.get(host)?.model.record().version);
+        let holds = |host, seen: Option<_>| seen.is_none() || seen == version(host);
+        job.avoid
+            .retain(|host, said| now.since(said.when) < keep && holds(*host, said.seen));
+    }
+
     /// What other jobs of this host have asked for and records do not show yet.
-    fn claims(&self) -> Vec<Claim> {
+    pub(super) fn claims(&self) -> Vec<Claim> {
         let mut claims = Vec::new();
         for job in self.jobs.values() {
             for slot in &job.slots {
@@ -65,8 +64,13 @@ impl<F: Faults> Core<F> {
                     .fleet
                     .get(slot.host)
                     .is_none_or(|host| host.model.record().version != slot.planned_on);
-                let gone = matches!(slot.state, SlotState::Closed | SlotState::Ended(_));
-                if !shown && !gone {
+                let nothing = match slot.state {
+                    SlotState::Closed | SlotState::Ended(_) | SlotState::Later => true,
+                    // It waits in line, and is given nothing yet.
+                    SlotState::Asked => job.ordered && slot.picks.is_empty(),
+                    _ => false,
+                };
+                if !shown && !nothing {
                     claims.push(Claim {
                         host: slot.host,
                         ask: MemberAsk::of(&job.row.spec),
@@ -82,6 +86,7 @@ impl<F: Faults> Core<F> {
     /// All are held: the attempt is put to its register. What is promised is saved with it.
     pub(super) fn decide(&mut self, now: Moment, job: &mut Job) {
         job.reason = "its devices are reserved".to_owned();
+        Self::tell_its_turn(job);
         job.enter(Phase::Deciding, now);
         self.save_job(job);
         self.propose(now, job, Decision::Committed(job.row.attempt));
@@ -98,6 +103,7 @@ impl<F: Faults> Core<F> {
         }
         job.reason = "its containers are being made".to_owned();
         job.rounds = 0;
+        job.waits_since = None;
         job.enter(Phase::Going, now);
         if !F::GO_UNSAVED {
             self.save_job(job);
@@ -111,6 +117,7 @@ impl<F: Faults> Core<F> {
     /// Asks every owner again that owes an answer.
     pub(in crate::core) fn send_due(&mut self, now: Moment, job: &mut Job) {
         let (resend, rarely) = (self.settings.resend, self.settings.stop_after);
+        let turn = Self::turn_of(job);
         let term = job.row.term;
         let may_speak = self.may_speak(now, job.row.job, term);
         let reserved_for = self.reserved_for(job);
@@ -134,6 +141,7 @@ impl<F: Faults> Core<F> {
                     ask: MemberAsk::of(&job.row.spec),
                     ttl: reserved_for,
                     master_port: port_of(job.row.gang.as_deref(), tag),
+                    turn: Some(turn),
                     keepers: keepers.clone(),
                 },
                 (Phase::Confirming, SlotState::Held, Some(grant)) if may_speak => {

@@ -3,7 +3,7 @@
 use kerf_types::job::{JobState, OnPartition};
 use kerf_types::{JobId, Moment};
 
-use super::hear::after;
+use super::runs::after;
 use crate::core::job::{Job, Phase, Slot, SlotState};
 use crate::core::register::Decision;
 use crate::core::saved::{Next, Outcome};
@@ -25,7 +25,7 @@ impl<F: Faults> Core<F> {
         let sends = owing.map(|slot| slot.next_send).min();
         let own = match &job.phase {
             Phase::Open => self.may_plan(job).then_some(job.retry_at),
-            Phase::Reserving => Some(job.since.after(settings.reserve_wait)),
+            Phase::Reserving => Some(self.reserve_ends(job)),
             Phase::Deciding => None,
             Phase::Confirming if job.inherited => self.silence_ends(job),
             Phase::Confirming => Some(job.since.after(settings.ttl)),
@@ -71,9 +71,7 @@ impl<F: Faults> Core<F> {
         match &job.phase {
             Phase::Open => self.plan(now, job),
             Phase::Deciding => {}
-            Phase::Reserving if now >= job.since.after(settings.reserve_wait) => {
-                self.give_up(now, job, "did not answer in time");
-            }
+            Phase::Reserving if now >= self.reserve_ends(job) => self.reserve_late(now, job),
             Phase::Confirming | Phase::Going
                 if (job.inherited || job.phase == Phase::Going)
                     && self.silence_ends(job).is_some_and(|end| end <= now) =>
@@ -83,7 +81,11 @@ impl<F: Faults> Core<F> {
             Phase::Confirming if !job.inherited && now >= job.since.after(settings.ttl) => {
                 self.give_up(now, job, "did not confirm in time");
             }
-            Phase::Reserving | Phase::Confirming | Phase::Going => self.send_due(now, job),
+            Phase::Reserving => {
+                self.look_again(now, job);
+                self.send_due(now, job);
+            }
+            Phase::Confirming | Phase::Going => self.send_due(now, job),
             Phase::Closing(_) => self.closing_tick(now, job),
         }
     }
@@ -95,7 +97,7 @@ impl<F: Faults> Core<F> {
     }
 
     /// Not all have answered: the attempt is over, and those who have not are left out for a while.
-    fn give_up(&mut self, now: Moment, job: &mut Job, why: &str) {
+    pub(super) fn give_up(&mut self, now: Moment, job: &mut Job, why: &str) {
         let late = match job.phase {
             Phase::Reserving => SlotState::Asked,
             _ => SlotState::Held,

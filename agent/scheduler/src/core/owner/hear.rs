@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use kerf_types::job::OnPartition;
 use kerf_types::peer::{Body, Grant, MemberAsk, SpecHash, Tag, Term};
-use kerf_types::{Gang, HostId, Moment};
+use kerf_types::{Gang, HostId, Moment, Turn};
 
+use super::queue::Stand;
 use super::time::stops_at;
 use super::{Asking, Entry, may_live, save};
 use crate::core::io::LocalCommand;
@@ -16,12 +17,13 @@ use crate::core::settings::{LOCAL_SLACK, MEMBER_LIMIT, TTL_LEAST, TTL_MOST};
 use crate::core::{Core, Faults};
 
 /// What a reservation wants.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::core) struct Wanted {
     pub spec_hash: SpecHash,
     pub ask: MemberAsk,
     pub ttl: Duration,
     pub master_port: Option<u16>,
+    pub turn: Option<Turn>,
     pub term: Term,
     pub keepers: Vec<HostId>,
 }
@@ -32,8 +34,9 @@ impl<F: Faults> Core<F> {
         now: Moment,
         from: HostId,
         tag: Tag,
-        wanted: Wanted,
+        mut wanted: Wanted,
     ) {
+        self.owner.queue.heard(now, from, tag);
         if self.owner.is_anothers(from, tag.job) {
             return self.refuse(from, tag, "another host has a job of this id");
         }
@@ -56,7 +59,8 @@ impl<F: Faults> Core<F> {
         if !F::IGNORE_HIGHEST_ATTEMPT {
             let memory = self.owner.note(from, tag.job, tag.attempt);
             memory.term = memory.term.max(wanted.term);
-            memory.keepers = wanted.keepers;
+            memory.keepers = std::mem::take(&mut wanted.keepers);
+            self.owner.queue.leave_older(tag);
             for old in self.owner.older(tag) {
                 self.supersede(now, old);
             }
@@ -65,7 +69,14 @@ impl<F: Faults> Core<F> {
                 return self.refuse(from, tag, "an earlier attempt is still ending here");
             }
         }
-        let ttl = wanted.ttl.clamp(TTL_LEAST, TTL_MOST);
+        wanted.ttl = wanted.ttl.clamp(TTL_LEAST, TTL_MOST);
+        self.reserve_in_turn(now, from, tag, wanted);
+    }
+
+    /// Asks the local host for devices.
+    pub(super) fn try_to_reserve(&mut self, from: HostId, tag: Tag, wanted: Wanted) {
+        let stand = Stand::of(tag, &wanted);
+        let ttl = wanted.ttl;
         let command = LocalCommand::Reserve {
             ask: wanted.ask,
             ttl: ttl.saturating_add(LOCAL_SLACK),
@@ -77,6 +88,7 @@ impl<F: Faults> Core<F> {
             spec_hash: wanted.spec_hash,
             ttl,
             given_up: false,
+            stand,
         };
         self.owner.members.insert(tag, Entry::Asking(asking));
         self.outbox.local(tag, command);
@@ -161,6 +173,7 @@ impl<F: Faults> Core<F> {
     }
 
     pub(in crate::core) fn on_release(&mut self, now: Moment, from: HostId, tag: Tag, term: Term) {
+        self.owner.queue.leave_of(from, tag);
         match self.owner.members.get(&tag) {
             None => {
                 // A reservation that this release has overtaken must find it closed. Kept in memory alone: a crash
@@ -277,7 +290,7 @@ impl<F: Faults> Core<F> {
         self.outbox.local(tag, LocalCommand::Release { grant });
     }
 
-    fn refuse(&mut self, to: HostId, tag: Tag, reason: &str) {
+    pub(super) fn refuse(&mut self, to: HostId, tag: Tag, reason: &str) {
         // Where the store fails, refusals line up, and each would hold a record of its own.
         let speaks = !self.outbox.is_blocked();
         let own = self.fleet.get(self.id).filter(|_| speaks);

@@ -14,12 +14,19 @@ impl<F: Faults> Core<F> {
     pub(in crate::core) fn local_event(&mut self, now: Moment, tag: Tag, event: LocalEvent) {
         match event {
             LocalEvent::Reserved(grant) => self.local_reserved(now, tag, grant),
-            LocalEvent::Refused { reason, record } => {
+            LocalEvent::Refused {
+                reason,
+                room,
+                record,
+            } => {
                 let Some(Entry::Asking(asking)) = self.owner.members.get(&tag) else {
                     return;
                 };
                 let to = asking.coordinator;
                 self.owner.members.remove(&tag);
+                if self.waits_on(now, tag, room, &reason) {
+                    return;
+                }
                 // Kept in memory alone: it makes a second sending of the same question harmless, and a crash
                 // that forgets it costs a reservation that is given back.
                 self.save_forgotten(to, tag);
@@ -76,12 +83,15 @@ impl<F: Faults> Core<F> {
         };
         let row = new_row(tag, asking, grant, now);
         let (to, given_up) = (asking.coordinator, asking.given_up);
+        let stand = asking.stand.clone();
+        self.owner.queue.leave(tag);
         let next_word = now.after(row.ttl / WORDS);
         let held = Held {
             row,
             next_word,
             stopping: false,
             released: given_up,
+            stand,
         };
         save(&mut self.outbox, &held);
         self.owner.members.insert(tag, Entry::Held(held));

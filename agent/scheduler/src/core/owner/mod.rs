@@ -7,6 +7,7 @@
 mod follow;
 mod hear;
 mod local;
+mod queue;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,12 +22,14 @@ use super::settings::MEMORY_LIMIT;
 use super::{Core, Faults};
 
 pub(super) use hear::Wanted;
+use queue::{Queue, Stand};
 
 /// What this host holds, and what it knows of attempts.
 #[derive(Debug, Default)]
 pub(super) struct Owner {
     members: BTreeMap<Tag, Entry>,
     memories: BTreeMap<JobId, Memory>,
+    queue: Queue,
 }
 
 /// A member of which something is here.
@@ -46,6 +49,7 @@ struct Asking {
     ttl: Duration,
     /// Nobody wants it any more: what comes is given back.
     given_up: bool,
+    stand: Option<Stand>,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,7 @@ struct Held {
     stopping: bool,
     /// Its submitter wants nothing of it any more.
     released: bool,
+    stand: Option<Stand>,
 }
 
 impl Owner {
@@ -80,12 +85,14 @@ impl Owner {
                 next_word: now,
                 stopping: false,
                 released: false,
+                stand: None,
             };
             (tag, Entry::Held(held))
         };
         Self {
             members: rows.into_iter().map(entry).collect(),
             memories,
+            queue: Queue::default(),
         }
     }
 
@@ -101,6 +108,11 @@ impl Owner {
             Entry::Held(held) => Some(held),
             Entry::Asking(_) => None,
         }
+    }
+
+    /// The host tells something new of itself: what somebody waits for may be free.
+    pub(super) fn own_record(&mut self) {
+        self.queue.wake();
     }
 
     /// Whether a member is over here, or its attempt is.
@@ -186,6 +198,7 @@ impl<F: Faults> Core<F> {
             Some(Entry::Asking(asking)) => asking.coordinator,
             None => return,
         };
+        self.owner.queue.wake();
         self.outbox.save(Change::DropMember(tag));
         for change in self.owner.close(coordinator, tag) {
             if !F::FORGET_CLOSED {

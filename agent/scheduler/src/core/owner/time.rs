@@ -26,6 +26,7 @@ impl Owner {
             let word = (held.row.phase != MemberPhase::Releasing).then_some(held.next_word);
             end.into_iter().chain(word).min()
         })
+        .chain(self.queue.wakeup(settings))
         .min()
     }
 }
@@ -71,6 +72,7 @@ impl<F: Faults> Core<F> {
         for tag in tags {
             self.member_tick(now, tag);
         }
+        self.queue_tick(now);
     }
 
     fn member_tick(&mut self, now: Moment, tag: Tag) {

@@ -111,3 +111,9 @@ impl Checker {
         }
     }
 }
+
+/// Whether a host has written down that this is over.
+pub fn is_over(memory: &crate::core::Memory, tag: Tag) -> bool {
+    tag.attempt < memory.highest
+        || (tag.attempt == memory.highest && memory.closed.contains(&tag.member))
+}

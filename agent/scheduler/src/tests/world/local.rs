@@ -124,6 +124,7 @@ impl LocalHost {
         if chosen.len() < count {
             return LocalEvent::Refused {
                 reason: format!("only {} slices are free", chosen.len()),
+                room: true,
                 record: Some(Box::new(self.record().as_ref().clone())),
             };
         }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod local;
 mod net;
 mod node;
+mod older;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,16 +12,15 @@ use std::time::Duration;
 
 use kerf_types::job::JobSpec;
 use kerf_types::peer::{PeerMessage, Tag};
-use kerf_types::{HostId, HostRecord, JobId, Moment};
+use kerf_types::{HostId, HostRecord, JobId, Moment, Timestamp};
 
 use crate::core::{
-    Change, Faults, Input, KeeperMessage, LocalCommand, LocalEvent, Memory, Output, Report,
-    Settings,
+    Change, Faults, Input, KeeperMessage, LocalCommand, LocalEvent, Output, Report, Settings,
 };
 use crate::fleet::Liveness;
 use crate::rng::Rng;
 use crate::tests::fixture::{BY, hash, host_id};
-use check::Checker;
+use check::{Checker, is_over};
 pub use net::Network;
 use node::Node;
 
@@ -65,6 +65,12 @@ pub struct World<F: Faults> {
     /// A host that dies right after so many of its outputs, and when it comes back.
     pub doom: Option<(usize, u64, Option<Duration>)>,
     pub died_at: Option<Moment>,
+    /// Hosts of the version before.
+    older: BTreeSet<usize>,
+    /// Whether owners are heard late who tell a job to give way.
+    pub late_wounds: bool,
+    /// Whether nothing ever ends a gang that runs whole.
+    pub calm: bool,
 }
 
 impl<F: Faults> World<F> {
@@ -95,6 +101,9 @@ impl<F: Faults> World<F> {
             count: 0,
             doom: None,
             died_at: None,
+            older: BTreeSet::new(),
+            late_wounds: false,
+            calm: false,
         };
         for (at, slices) in slices.iter().enumerate() {
             let number = u8::try_from(at).expect("few hosts") + 1;
@@ -133,6 +142,7 @@ impl<F: Faults> World<F> {
                 spec,
                 spec_hash,
                 by: BY,
+                at: Timestamp(self.now.0),
             },
         );
     }
@@ -285,15 +295,11 @@ impl<F: Faults> World<F> {
                 let wait = Duration::from_millis(1 + self.rng.below(15));
                 self.at(wait, Event::Persisted(host, life, batch));
             }
-            Output::Send { to, message } => {
-                self.send(host, Self::place_of(to), |to, from| {
-                    Event::Deliver(to, from, message.clone())
-                });
-            }
+            Output::Send { to, message } => self.send_message(host, Self::place_of(to), message),
             Output::ToKeeper { to, message } => {
                 let is_of_register = matches!(*message, KeeperMessage::Register(_));
                 self.nodes[host].told_keepers += u32::from(is_of_register);
-                self.send(host, Self::place_of(to), |to, from| {
+                self.send(host, Self::place_of(to), false, |to, from| {
                     Event::ToKeeper(to, from, message.clone())
                 });
             }
@@ -352,10 +358,4 @@ impl<F: Faults> World<F> {
             .map(|(_, count)| count)
             .sum()
     }
-}
-
-/// Whether a host has written down that this is over.
-fn is_over(memory: &Memory, tag: Tag) -> bool {
-    tag.attempt < memory.highest
-        || (tag.attempt == memory.highest && memory.closed.contains(&tag.member))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kerf_types::HostId;
+use kerf_types::peer::{Body, PeerMessage};
 
 use super::{Event, World};
 use crate::core::Faults;
@@ -33,7 +34,23 @@ impl Network {
 }
 
 impl<F: Faults> World<F> {
-    pub(super) fn send(&mut self, from: usize, to: usize, event: impl Fn(usize, HostId) -> Event) {
+    /// Sends what a core says to another one as coordinator or owner.
+    pub(super) fn send_message(&mut self, from: usize, to: usize, message: PeerMessage) {
+        let message = self.as_read(from, to, message);
+        let late = self.late_wounds && matches!(message.body, Body::Wound { .. });
+        self.send(from, to, late, |to, from| {
+            Event::Deliver(to, from, message.clone())
+        });
+    }
+
+    /// Sends something: maybe lost, maybe twice, and in seconds where it is `late`.
+    pub(super) fn send(
+        &mut self,
+        from: usize,
+        to: usize,
+        late: bool,
+        event: impl Fn(usize, HostId) -> Event,
+    ) {
         let chance = |rng: &mut Rng, of: u64| rng.below(1_000) < of;
         let network = self.network;
         if self.cut.contains(&(from.min(to), from.max(to))) || chance(&mut self.rng, network.loss) {
@@ -41,7 +58,7 @@ impl<F: Faults> World<F> {
         }
         let copies = 1 + u64::from(chance(&mut self.rng, network.duplicate));
         for _ in 0..copies {
-            let most_ms = if chance(&mut self.rng, network.late) {
+            let most_ms = if late || chance(&mut self.rng, network.late) {
                 20_000
             } else {
                 30

@@ -7,7 +7,7 @@ use kerf_types::peer::{Exit, Tag};
 use kerf_types::{HostId, JobId, Moment};
 
 use super::local::LocalHost;
-use super::{Event, World};
+use super::{Event, World, older};
 use crate::core::{
     Change, Core, Faults, LocalCommand, LocalEvent, MemberRow, Memory, Saved, Settings,
 };
@@ -85,7 +85,11 @@ impl<F: Faults> World<F> {
     /// A core begins from what is durable.
     pub fn boot(&mut self, host: usize) {
         let seed = self.rng.next_u64();
-        let (now, settings) = (self.now, self.settings);
+        let now = self.now;
+        let settings = match self.older.contains(&host) {
+            true => older::settings(self.settings),
+            false => self.settings,
+        };
         let node = &mut self.nodes[host];
         if node.core.is_some() {
             return;
@@ -229,11 +233,25 @@ impl<F: Faults> World<F> {
                 }
                 Some(event)
             }
-            LocalCommand::Stop { .. } => local.end(tag, Some(137)),
+            LocalCommand::Stop { .. } => {
+                self.check_stop(tag);
+                self.nodes[host].local.end(tag, Some(137))
+            }
             LocalCommand::Find { .. } => Some(self.find(host, tag)),
         };
         if let Some(event) = event.filter(|_| answered) {
             self.answer(host, tag, event);
+        }
+    }
+
+    /// I3, where nothing else may end a gang: one that runs whole is not ended for another.
+    fn check_stop(&mut self, tag: Tag) {
+        let of_attempt = |other: &Tag| (other.job, other.attempt) == (tag.job, tag.attempt);
+        let alive = self.tags_alive().into_iter().filter(of_attempt).count();
+        let members = self.checker.members.get(&tag.job).copied();
+        if self.calm && u32::try_from(alive).ok() == members {
+            let text = format!("I3: {tag} is stopped while all of its gang runs");
+            self.checker.violations.push(text);
         }
     }
 

@@ -6,7 +6,7 @@ use kerf_api::json::job;
 use kerf_scheduler::core::{Closing, Decision, JobRow, Next, Outcome, SavedMember, SavedPhase};
 use kerf_types::job::JobState;
 use kerf_types::peer::{Attempt, By, SpecHash, Term};
-use kerf_types::{Gang, GangHost, HostId, JobId};
+use kerf_types::{Gang, GangHost, HostId, JobId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::parts::{ExitDocument, grant_text, parse, read_grant};
@@ -17,6 +17,9 @@ pub(super) struct JobDocument {
     uid: u32,
     gid: u32,
     admin: bool,
+    /// Absent in what an older kerf wrote.
+    #[serde(default)]
+    submitted_ms: u64,
     attempt: u32,
     phase: String,
     closing: Option<ClosingDocument>,
@@ -158,6 +161,7 @@ impl From<&JobRow> for JobDocument {
             uid: row.by.uid,
             gid: row.by.gid,
             admin: row.by.admin,
+            submitted_ms: row.submitted.0,
             attempt: row.attempt.0,
             phase: phase.to_owned(),
             closing: closing.map(Into::into),
@@ -202,6 +206,7 @@ impl JobDocument {
                 gid: self.gid,
                 admin: self.admin,
             },
+            submitted: Timestamp(self.submitted_ms),
             attempt: Attempt(self.attempt),
             phase,
             members: self

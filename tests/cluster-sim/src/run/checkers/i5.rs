@@ -1,8 +1,12 @@
 //! I5: after faults stop, every promise of devices that no container has ends within a bound.
+//!
+//! There are two bounds, as the protocol has two. A promise that nobody gathers for ends soon. One of an attempt whose
+//! submitting host has written down that it is reserving, and lives, may be of a job that waits in line on another host: it
+//! may last as long as such an attempt may, and then as long as any.
 
 use std::collections::BTreeMap;
 
-use kerf_scheduler::core::MemberPhase;
+use kerf_scheduler::core::{MemberPhase, SavedPhase};
 use kerf_types::LeaseId;
 use kerf_types::peer::Tag;
 
@@ -14,42 +18,85 @@ use crate::world::{HostIndex, Micros};
 /// Since when each promise is known.
 #[derive(Debug, Default)]
 pub struct Promises {
-    since: BTreeMap<(HostIndex, LeaseId), Micros>,
+    leases: BTreeMap<(HostIndex, LeaseId), Age>,
     /// The same for what a store says of a member that is promised and does not run.
-    rows: BTreeMap<(HostIndex, Tag), Micros>,
+    rows: BTreeMap<(HostIndex, Tag), Age>,
+}
+
+/// Since when something is promised.
+#[derive(Debug, Clone, Copy)]
+struct Age {
+    /// At all.
+    first: Micros,
+    /// Without an attempt that gathers.
+    idle: Micros,
+}
+
+impl Age {
+    fn new(at: Micros) -> Self {
+        Self {
+            first: at,
+            idle: at,
+        }
+    }
+
+    /// Whether it is too old for one of this member. It is told once.
+    fn is_over(&mut self, world: &World, tag: Option<Tag>) -> bool {
+        if tag.is_some_and(|tag| gathers(world, tag)) {
+            self.idle = world.now;
+        }
+        let shape = &world.shape;
+        let age = |since: Micros| world.now.saturating_sub(since.max(shape.heal));
+        let wait = Micros::try_from(shape.settings.ordered_wait.as_micros()).unwrap_or(Micros::MAX);
+        let most = shape.promise.saturating_add(wait);
+        let over = age(self.idle) > shape.promise || age(self.first) > most;
+        if over {
+            *self = Self::new(shape.end);
+        }
+        over
+    }
+}
+
+/// Whether the submitting host of a member lives and has written down that this attempt reserves.
+fn gathers(world: &World, tag: Tag) -> bool {
+    let Some(job) = world.jobs.get(tag.job) else {
+        return false;
+    };
+    let host = &world.hosts[job.host];
+    let row = host.store.saved.jobs.get(&tag.job);
+    let reserves =
+        row.is_some_and(|row| row.attempt == tag.attempt && row.phase == SavedPhase::Reserving);
+    host.kerfd.is_some() && reserves
 }
 
 impl Checker for Promises {
     fn see(&mut self, now: Micros, fact: &Fact<'_>, _found: &mut Found) {
         match fact {
             Fact::Granted { host, grant, .. } => {
-                self.since.insert((*host, grant.lease), now);
+                self.leases.insert((*host, grant.lease), Age::new(now));
             }
             Fact::Released { host, grant } => {
-                self.since.remove(&(*host, grant.lease));
+                self.leases.remove(&(*host, grant.lease));
             }
             _ => {}
         }
     }
 
     fn look(&mut self, world: &World, _last: bool, found: &mut Found) {
-        let heal = world.shape.heal;
-        if world.now < heal {
+        if world.now < world.shape.heal {
             return;
         }
-        for ((host, lease), since) in &mut self.since {
+        for ((host, lease), age) in &mut self.leases {
             let one = &world.hosts[*host];
             let held = one.leases.get(lease);
             if held.is_some_and(|held| one.has_container(held.grant)) || one.gone {
                 // What follows the end of its container is counted from here.
-                *since = world.now;
+                *age = Age::new(world.now);
             }
-            let age = world.now.saturating_sub((*since).max(heal));
-            if age > world.shape.promise {
-                let tag = held.map(|held| held.tag);
+            let tag = held.map(|held| held.tag);
+            if age.is_over(world, tag) {
                 let what = format!("h{host} holds {lease} for {tag:?}, which never ends");
                 found.add("I5", what);
-                *since = world.shape.end;
             }
         }
         self.look_at_rows(world, found);
@@ -69,13 +116,13 @@ impl Promises {
                     continue;
                 }
                 let key = (host.index, *tag);
-                let mut since = self.rows.get(&key).copied().unwrap_or(world.now);
-                if world.now.saturating_sub(since) > world.shape.promise {
+                let known = self.rows.get(&key).copied();
+                let mut age = known.unwrap_or_else(|| Age::new(world.now));
+                if age.is_over(world, Some(*tag)) {
                     let what = format!("h{} holds {tag} as {:?} for ever", host.index, row.phase);
                     found.add("I5", what);
-                    since = world.shape.end;
                 }
-                rows.insert(key, since);
+                rows.insert(key, age);
             }
         }
         self.rows = rows;
