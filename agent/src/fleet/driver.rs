@@ -44,6 +44,9 @@ const LOOK_LEAST: Duration = Duration::from_millis(50);
 /// Inputs of one turn. More would keep a group that could be written from the disk; fewer would flush for each.
 const TURN: usize = 256;
 
+/// Exit code of an end by a panic, as Rust's own runtime has it.
+const BROKEN: i32 = 101;
+
 /// Longest sleep: tokio's clock stands still while the host is suspended.
 const NAP: Duration = Duration::from_secs(30);
 
@@ -95,7 +98,7 @@ impl Driver {
             roster,
         } = inlets;
         let keep = keeper(parts.store.clone(), parts.jobs.clone());
-        let writer = Writer::start(keep).map_err(StoreError::Thread)?;
+        let writer = Writer::start(keep, end_broken).map_err(StoreError::Thread)?;
         Ok(Self {
             host: parts.host.watch(),
             parts,
@@ -157,6 +160,10 @@ impl Driver {
 
     /// Takes in what has come beside the one thing that was waited for.
     fn take_in_the_rest(&mut self) {
+        // What is durable lets answers go, and frees what it holds: before anything new is taken in.
+        while let Some(written) = self.writer.try_written() {
+            self.written(written);
+        }
         for _ in 0..TURN {
             let mut is_over = true;
             if let Ok(wish) = self.wishes.try_recv() {
@@ -344,6 +351,15 @@ impl Driver {
             new
         });
     }
+}
+
+/// Ends kerfd, which nothing of the scheduler would be kept by any more: the next one begins with what is in the store,
+/// while one that went on would look well and answer no job.
+fn end_broken() {
+    tracing::error!(
+        "the writer of the scheduler's store has panicked: kerfd ends, and is to be started again"
+    );
+    std::process::exit(BROKEN);
 }
 
 /// What writes changes and shows the jobs that end with them. The store is held from the read of those jobs to their

@@ -56,6 +56,19 @@ pub struct Written<T> {
     pub outcome: T,
 }
 
+/// Tells that the writer has panicked, and ends what must not go on without it.
+struct Watch<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for Watch<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(end) = self.0.take()
+        {
+            end();
+        }
+    }
+}
+
 /// Writes batches in groups. Dropped, it ends its thread after the group that is on its way; a store that fails keeps it from
 /// ending no longer than to the next try.
 pub struct Writer<T> {
@@ -78,17 +91,23 @@ impl<T> fmt::Debug for Writer<T> {
 
 impl<T: Send + 'static> Writer<T> {
     /// A writer of what `keep` writes: all of the changes in one transaction that is flushed when it returns, or none.
+    /// `broken` is called when that panics: nothing is written any more then, and whoever feeds it would decide on and
+    /// never be answered.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         keep: impl FnMut(&[Change]) -> Result<T, StoreError> + Send + 'static,
+        broken: impl FnOnce() + Send + 'static,
     ) -> io::Result<Self> {
         // One group is with the thread, and one answer with the feeder: neither end ever waits for room.
         let (groups, wanted) = sync_channel(1);
         let (told, written) = mpsc::channel(1);
         let thread = std::thread::Builder::new().name("kerf-writer".to_owned());
-        thread.spawn(move || write(keep, &wanted, &told))?;
+        thread.spawn(move || {
+            let _watch = Watch(Some(broken));
+            write(keep, &wanted, &told);
+        })?;
         Ok(Self {
             gathered: VecDeque::new(),
             groups,
@@ -132,6 +151,14 @@ impl<T: Send + 'static> Writer<T> {
             changes.extend(next.into_iter().flat_map(|batch| batch.changes));
         }
         Some(Group { last, changes })
+    }
+
+    /// The next group that is durable, if there is one at this moment.
+    pub fn try_written(&mut self) -> Option<Written<T>> {
+        let written = self.written.try_recv().ok()?;
+        self.is_writing = false;
+        self.hand_over();
+        Some(written)
     }
 
     /// The next group that is durable; the one behind it is on its way by then. Never returns while nothing is being

@@ -42,11 +42,14 @@ fn held() -> (Writer<usize>, std::sync::mpsc::Sender<()>, Groups) {
     let (go, wait) = std::sync::mpsc::channel();
     let groups = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&groups);
-    let writer = Writer::start(move |changes| {
-        wait.recv().expect("the test lets it go");
-        seen.lock().expect("not poisoned").push(jobs(changes));
-        Ok(changes.len())
-    });
+    let writer = Writer::start(
+        move |changes| {
+            wait.recv().expect("the test lets it go");
+            seen.lock().expect("not poisoned").push(jobs(changes));
+            Ok(changes.len())
+        },
+        || {},
+    );
     (writer.expect("a thread"), go, groups)
 }
 
@@ -65,6 +68,44 @@ async fn what_gathers_during_a_write_is_one_group_behind_it() {
     let groups = groups.lock().expect("not poisoned");
     let of = |numbers: &[u64]| numbers.iter().map(|one| job(*one)).collect::<Vec<_>>();
     assert_eq!(*groups, [of(&[1]), of(&[2, 3, 4])]);
+}
+
+#[tokio::test]
+async fn what_is_durable_is_there_to_be_drained() {
+    let (mut writer, go, _) = held();
+    writer.add(1, vec![change(1)]);
+    writer.hand_over();
+    assert!(writer.try_written().is_none());
+    go.send(()).expect("it waits");
+    let limit = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let written = loop {
+        if let Some(written) = writer.try_written() {
+            break written;
+        }
+        assert!(tokio::time::Instant::now() < limit, "it is never there");
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(written.batch, 1);
+    assert!(writer.try_written().is_none());
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_does_not_go_unnoticed() {
+    let (told, hears) = oneshot::channel();
+    let keep = |_: &[Change]| -> Result<(), StoreError> { panic!("on purpose, by a test") };
+    let writer = Writer::start(keep, || told.send(()).expect("somebody hears"));
+    let mut writer = writer.expect("a thread");
+    writer.add(1, vec![change(1)]);
+    writer.hand_over();
+    hears.await.expect("it is told");
+    // An end as it should be is none.
+    let (told, hears) = oneshot::channel::<()>();
+    let writer = Writer::start(
+        |_: &[Change]| Ok(()),
+        || told.send(()).expect("somebody hears"),
+    );
+    drop(writer.expect("a thread"));
+    assert!(hears.await.is_err(), "an end is taken for a panic");
 }
 
 #[tokio::test]
@@ -112,14 +153,17 @@ async fn a_group_that_is_not_taken_is_tried_again_before_any_other() {
     let mut failures = 1;
     let groups = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&groups);
-    let writer = Writer::start(move |changes| {
-        if failures > 0 {
-            failures -= 1;
-            return Err(full());
-        }
-        seen.lock().expect("not poisoned").push(jobs(changes));
-        Ok(())
-    });
+    let writer = Writer::start(
+        move |changes| {
+            if failures > 0 {
+                failures -= 1;
+                return Err(full());
+            }
+            seen.lock().expect("not poisoned").push(jobs(changes));
+            Ok(())
+        },
+        || {},
+    );
     let mut writer = writer.expect("a thread");
     writer.add(1, vec![change(1)]);
     writer.hand_over();
@@ -147,11 +191,14 @@ async fn an_end_writes_what_has_gathered() {
 #[tokio::test]
 async fn a_store_that_fails_does_not_keep_the_thread() {
     let (gone, ended) = std::sync::mpsc::channel::<()>();
-    let writer = Writer::<()>::start(move |_| {
-        // Dropped with the thread.
-        let _held = &gone;
-        Err(full())
-    });
+    let writer = Writer::<()>::start(
+        move |_| {
+            // Dropped with the thread.
+            let _held = &gone;
+            Err(full())
+        },
+        || {},
+    );
     let mut writer = writer.expect("a thread");
     writer.add(1, vec![change(1)]);
     writer.hand_over();

@@ -83,6 +83,39 @@ fn all(bench: &mut Bench, boot: &str) -> Vec<LeaseId> {
     ]
 }
 
+/// A promise without a name, before a kerfd that was killed is started again, with or without its name in the folder.
+async fn promise_after_a_kill(is_named: bool) -> (Bench, LeaseId) {
+    let mut bench = Bench::new();
+    let container = ContainerRef::try_new("kerf", "job").expect("a name");
+    let id = lease(&mut bench, Holder::Container(container), |row| {
+        row.lease.state = LeaseState::Reserved;
+        row.is_nameless = true;
+    });
+    let row = bench.host.leases[&id].clone();
+    bench.host.put(row).expect("it is kept");
+    let folder = bench.folder().join("cdi");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    if is_named {
+        let name = crate::cdi::file_name(crate::cdi::Class::Lease, &id.to_string());
+        std::fs::write(folder.join(name), "{}").expect("written");
+    }
+    bench.host.resume_leases().await;
+    (bench, id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promise_whose_name_was_written_before_the_kill_counts_as_named() {
+    for is_named in [true, false] {
+        let (bench, id) = promise_after_a_kill(is_named).await;
+        let row = &bench.host.leases[&id];
+        assert_eq!(row.is_nameless, !is_named);
+        // Its device has left the host, so no name stands for it any more; nobody has heard of one of the other.
+        assert!(!bench.host.cdi.has_lease(&id.to_string()));
+        let (rows, _) = bench.host.store.leases().expect("it reads");
+        assert!(rows.iter().any(|row| row.is_nameless != is_named));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_an_earlier_boot_runs_and_all_of_this_one_stays() {
     let mut bench = Bench::new();
