@@ -121,6 +121,11 @@ impl CdiFolder {
         write(&self.lease_path(id), &document)
     }
 
+    /// Whether the name of a lease is there. What cannot be looked at may be.
+    pub fn has_lease(&self, id: &str) -> bool {
+        self.lease_path(id).try_exists().unwrap_or(true)
+    }
+
     /// Withdraws the name of a lease.
     pub fn remove_lease(&self, id: &str) -> io::Result<()> {
         files::remove(&self.lease_path(id))

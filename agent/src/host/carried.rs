@@ -56,7 +56,7 @@ impl Host {
         let mut is_asked = false;
         let all = || self.leases.values();
         let promised: Vec<LeaseId> = all()
-            .filter(|row| row.lease.state == LeaseState::Reserved)
+            .filter(|row| row.lease.state == LeaseState::Reserved && !row.is_nameless)
             .map(|row| row.lease.id)
             .collect();
         let ended: Vec<LeaseId> = all()

@@ -50,17 +50,30 @@ impl Host {
                 LeaseState::Active | LeaseState::Releasing => {
                     self.release(id, "container_ended").await
                 }
-                // A kill may have come between its row and its copy, and an earlier release may have written its name.
-                LeaseState::Reserved => {
-                    match row.is_nameless {
-                        true => self.unname(id),
-                        false => self.name_again(&row.lease).await,
-                    }
-                    self.keep_copy(&row);
-                }
+                LeaseState::Reserved => self.resume_promise(row).await,
             }
         }
         self.expire_reservations().await;
+    }
+
+    /// A kill may have come between its row and its copy, and between the name of one that had none and the row that says
+    /// so: whoever has read that name meanwhile may have its devices, so it counts as any other from now on.
+    async fn resume_promise(&mut self, mut row: LeaseRow) {
+        let id = row.lease.id;
+        let is_news = row.is_nameless && self.cdi.has_lease(&id.to_string());
+        if is_news {
+            row.is_nameless = false;
+            // A write that fails degrades the store; it is so all the same, and is seen again at the next start.
+            drop(self.put_row(&row));
+            self.leases.insert(id, row.clone());
+        }
+        if !row.is_nameless {
+            self.name_again(&row.lease).await;
+        }
+        self.keep_copy(&row);
+        if is_news {
+            self.is_carried(id).await;
+        }
     }
 
     /// A lease of an earlier boot has ended with it, unless a process of this one has its name and all its devices: an
