@@ -141,9 +141,9 @@ impl Ledger {
         Ok(())
     }
 
-    /// Uses a token for one key of one host. True if that is a change to be kept.
-    pub fn redeem(
-        &mut self,
+    /// Whether a token is good for this key of this host; true if that is its first use.
+    pub fn may_redeem(
+        &self,
         id: TokenId,
         secret: &[u8],
         host: HostId,
@@ -152,7 +152,7 @@ impl Ledger {
     ) -> Result<bool, RedeemError> {
         // The same time passes whether or not there is such a token.
         let hash = hash_of(secret);
-        let entry = self.0.get_mut(&id);
+        let entry = self.0.get(&id);
         let kept = entry.as_ref().map_or([0; 32], |entry| entry.hash);
         let is_same = is_equal(&hash, &kept);
         let Some(entry) = entry.filter(|_| is_same) else {
@@ -165,16 +165,28 @@ impl Ledger {
             _ if now_s > entry.expires_s => Err(RedeemError::Expired {
                 expires_s: entry.expires_s,
             }),
-            Some(_) => Ok(false),
-            None => {
-                entry.used = Some(Used {
-                    host,
-                    at_s: now_s,
-                    key,
-                });
-                Ok(true)
-            }
+            used => Ok(used.is_none()),
         }
+    }
+
+    /// Uses a token for one key of one host. True if that is a change to be kept.
+    pub fn redeem(
+        &mut self,
+        id: TokenId,
+        secret: &[u8],
+        host: HostId,
+        key: PublicKey,
+        now_s: u64,
+    ) -> Result<bool, RedeemError> {
+        let is_new = self.may_redeem(id, secret, host, key, now_s)?;
+        if let Some(entry) = self.0.get_mut(&id).filter(|_| is_new) {
+            entry.used = Some(Used {
+                host,
+                at_s: now_s,
+                key,
+            });
+        }
+        Ok(is_new)
     }
 
     /// Takes a token away.

@@ -25,6 +25,8 @@ pub enum Refused {
 #[derive(Debug)]
 pub struct Gate {
     ca: CaCertificate,
+    /// Held while a newer list is written down: handshakes and gossip go on by the one in force meanwhile.
+    taking: Mutex<()>,
     revoked: Mutex<Arc<Revoked>>,
     /// Of that list: whoever follows it looks here, and at the list only after a change.
     version: AtomicU64,
@@ -41,6 +43,7 @@ impl Gate {
         Self {
             ca,
             version: AtomicU64::new(revoked.version()),
+            taking: Mutex::default(),
             revoked: Mutex::new(Arc::new(revoked)),
             told_out: AtomicBool::new(false),
             trust,
@@ -88,13 +91,13 @@ impl Gate {
         list: Revoked,
         keep: impl FnOnce(&Revoked) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut place = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
-        list.may_replace(&place)?;
+        let _turn = self.taking.lock().unwrap_or_else(PoisonError::into_inner);
+        list.may_replace(&self.revoked())?;
         keep(&list)?;
         let hosts = list.hosts().map(|(host, _)| host).collect();
         self.trust.set_revoked_hosts(hosts);
         let version = list.version();
-        *place = Arc::new(list);
+        *self.revoked.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
         self.version.store(version, Ordering::Release);
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::{ClusterError, JoinError, now_s, random};
 const KEY_LIMIT: usize = 1_024;
 
 /// What the CA's host remembers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 struct Books {
     ledger: Ledger,
     holders: Holders,
@@ -122,20 +122,21 @@ impl Issuer {
             return Err(ClusterError::Proof);
         }
         let mut books = self.books.lock().await;
-        let mut next = books.clone();
-        // The token first: whoever has none learns nothing of the hosts.
+        // The token first: whoever has none learns nothing of the hosts, and costs a hash and no copy of a book.
         let (token, secret) = (ask.token, ask.secret);
-        let is_new = next
+        let is_new = books
             .ledger
-            .redeem(token, secret, ask.host, ask.key, now_s)?;
+            .may_redeem(token, secret, ask.host, ask.key, now_s)?;
         if gate.is_revoked(ask.host) {
             return Err(ClusterError::Revoked { host: ask.host });
         }
-        next.holders.may_join(ask.host, ask.key, now_s)?;
+        books.holders.may_join(ask.host, ask.key, now_s)?;
         if is_new {
-            self.keep(TOKENS, next.ledger.to_bytes()).await?;
+            let mut ledger = books.ledger.clone();
+            ledger.redeem(token, secret, ask.host, ask.key, now_s)?;
+            self.keep(TOKENS, ledger.to_bytes()).await?;
+            books.ledger = ledger;
         }
-        *books = next;
         tracing::info!(peer.id = %ask.host, token = %token, "a host joins the cluster");
         self.issue(&mut books, ask.host, ask.key).await
     }

@@ -64,6 +64,9 @@ fn a_token_is_good_for_one_key_of_one_host_until_its_end() {
         redeem(&mut ledger.clone(), 5, NOW + TTL + 1),
         Err(RedeemError::Expired { expires_s })
     );
+    let before = ledger.clone();
+    let looked = before.may_redeem(token.id, token.secret(), host(5), key(5).public(), NOW);
+    assert_eq!((looked, &before), (Ok(true), &ledger), "a look uses it");
     assert_eq!(redeem(&mut ledger, 5, NOW + 1), Ok(true));
     // Its answer was lost: the same use.
     assert_eq!(redeem(&mut ledger, 5, NOW + 2), Ok(false));
