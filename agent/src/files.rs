@@ -79,12 +79,31 @@ fn temporary_of(path: &Path) -> PathBuf {
 
 /// Of a temporary file the name that it would have got: a process that was killed while it wrote has left it.
 pub fn unfinished(temporary: &OsStr) -> Option<&str> {
+    written_by(temporary).map(|(name, _)| name)
+}
+
+/// The same with the process that writes it.
+fn written_by(temporary: &OsStr) -> Option<(&str, u32)> {
     let inner = temporary
         .to_str()?
         .strip_prefix('.')?
         .strip_suffix(".tmp")?;
     let (name, process) = inner.rsplit_once('.')?;
-    process.parse::<u32>().is_ok().then_some(name)
+    Some((name, process.parse().ok()?))
+}
+
+/// Removes what processes that are gone were writing in a folder when they were killed: it may be a secret, and nothing
+/// ever reads it. What cannot be removed stays for the next start.
+pub fn sweep(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        let is_left = written_by(&name)
+            .is_some_and(|(_, process)| !Path::new("/proc").join(process.to_string()).exists());
+        if is_left && let Err(error) = remove(&entry.path()) {
+            tracing::warn!(%error, path = %entry.path().display(), "unfinished file not removed");
+        }
+    }
 }
 
 fn write(path: &Path, content: &[u8], durability: Durability, mode: u32) -> io::Result<()> {
@@ -194,6 +213,22 @@ mod tests {
         replace_secret(&path, b"two").expect("written");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read(&path).expect("it reads"), b"two");
+    }
+
+    #[test]
+    fn what_the_dead_were_writing_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = temporary_of(&folder.path().join("key"));
+        // The kernel gives no process a number this high.
+        let dead = folder.path().join(".key.4194999.tmp");
+        let other = folder.path().join("key");
+        for path in [&own, &dead, &other] {
+            fs::write(path, "secret").expect("written");
+        }
+        sweep(folder.path());
+        assert!(own.exists() && other.exists());
+        assert!(!dead.exists(), "a half-written secret stays");
+        sweep(&folder.path().join("none"));
     }
 
     #[test]

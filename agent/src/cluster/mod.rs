@@ -48,7 +48,7 @@ pub use error::{ClusterError, JoinError};
 pub use gate::{Gate, Refused};
 pub use issuer::{Issuer, JoinAsk};
 pub use member::{Member, Outlook};
-pub use tls::{AcceptError, accept, is_told_revoked};
+pub use tls::{AcceptError, accept, clock_error, is_told_revoked};
 
 use crate::peers::keyring::Keys;
 use files::Folder;
@@ -84,6 +84,7 @@ impl Cluster {
         lifetime: Duration,
     ) -> Result<Arc<Self>, ClusterError> {
         let folder = Folder::of(state_dir);
+        crate::files::sweep(folder.path());
         let member = Member::open(&folder, host, lifetime)?;
         Ok(Arc::new(Self {
             folder,
@@ -195,4 +196,4 @@ impl Cluster {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,6 @@
 //! What lies in the folder: for its owner alone, whole or not there, and of this host.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,10 @@ use std::time::Duration;
 
 use kerf_identity::{Authority, Purpose, SKEW_S, SecretKey, prove};
 use kerf_types::HostId;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Cluster, ClusterError, JoinAsk, JoinError, Member, now_s};
 
@@ -192,4 +197,75 @@ async fn a_certificate_of_a_clock_that_is_ahead_does_not_replace_a_good_one() {
     }
     let again = open(folder.path(), 1).expect("it reads");
     assert_eq!(again.member().expect("a member").outlook(), before);
+}
+
+/// A connection of somebody without a certificate, to a member.
+pub(crate) async fn as_nobody(address: SocketAddr, member: &Member) -> TlsStream<TcpStream> {
+    let (config, _) = super::pin::Pin::config(member.gate().ca().hash()).expect("it is set up");
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let name = ServerName::try_from(super::tls::JOIN_NAME).expect("a name");
+    let connected = TlsConnector::from(config).connect(name, stream).await;
+    connected.expect("it takes anybody who asks to join")
+}
+
+/// A member of the cluster in the folder `first` whose certificate was made at this second for a day.
+pub(crate) fn made_at(first: &Path, folder: &Path, number: u128, made_s: u64) -> Arc<Member> {
+    let (member, authority) = authority_in(first);
+    let key = SecretKey::from_seed(&[9; 32]).expect("a key");
+    let issued = authority.issue(host(number), key.public(), made_s, DAY.as_secs(), [1; 16]);
+    let parts = super::member::Parts {
+        ca: authority.certificate().clone(),
+        key,
+        issued: issued.expect("it signs"),
+        revoked: kerf_identity::Revoked::first(&authority),
+        keyring: kerf_seal::Keyring::clone(&member.keys().handle().get()),
+        seeds: Vec::new(),
+    };
+    let place = super::Folder::of(folder);
+    super::member::write(&place, host(number), parts).expect("written");
+    let cluster = open(folder, number).expect("it reads");
+    cluster.member().expect("a member")
+}
+
+/// The member in a folder that signs, and the CA.
+fn authority_in(folder: &Path) -> (Arc<Member>, Authority) {
+    let cluster = open(folder, 1).expect("it reads");
+    let member = cluster.member().expect("a member");
+    let text = std::fs::read_to_string(folder.join("cluster/ca.key")).expect("it signs");
+    let key = SecretKey::from_text(&text).expect("a key");
+    let authority = Authority::open(key, member.gate().ca().clone());
+    (member, authority.expect("its own"))
+}
+
+#[tokio::test]
+async fn nobody_waits_for_the_disk_while_a_list_is_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let member = made(folder.path()).await;
+    let list = member
+        .issuer()
+        .expect("it signs")
+        .revoke(host(5), member.gate());
+    let list = list.expect("it signs");
+    let (told, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let keep = |_: &kerf_identity::Revoked| {
+            // As a handshake does meanwhile.
+            assert!(!member.gate().is_revoked(host(5)), "it is not written yet");
+            Ok::<(), kerf_identity::RevokedError>(())
+        };
+        member.gate().take(list, keep).expect("it is newer");
+        told.send(member.gate().is_revoked(host(5))).expect("heard");
+    });
+    let is_out = hears.recv_timeout(Duration::from_secs(30));
+    assert_eq!(is_out, Ok(true), "whoever looks waits for the disk");
+}
+
+#[tokio::test]
+async fn what_a_killed_process_was_writing_goes_with_the_next_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    made(folder.path()).await;
+    let left = folder.path().join("cluster/.member.json.4194999.tmp");
+    std::fs::write(&left, "a key").expect("written");
+    open(folder.path(), 1).expect("it reads");
+    assert!(!left.exists());
 }

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
-use kerf_identity::{Membership, Side, server_name};
+use kerf_identity::{CertificateError, Membership, Side, server_name};
 use kerf_types::HostId;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::LazyConfigAcceptor;
@@ -128,6 +128,26 @@ where
     let leaf = leaf.ok_or(AcceptError::NoCertificate)?;
     let host = member.gate().admit(leaf, Side::Client, super::now_s())?;
     Ok((stream, Some(host)))
+}
+
+/// Why a certificate is not good at this moment, where that is why a connection was not taken.
+pub fn clock_error(error: &AcceptError) -> Option<&CertificateError> {
+    let refused = match error {
+        AcceptError::Refused(refused) => refused,
+        AcceptError::Handshake(error) => match error.get_ref()?.downcast_ref::<Error>()? {
+            Error::InvalidCertificate(TlsCertificateError::Other(OtherError(inner))) => {
+                inner.downcast_ref::<Refused>()?
+            }
+            _ => return None,
+        },
+        AcceptError::NoCertificate => return None,
+    };
+    match refused {
+        Refused::Certificate(
+            why @ (CertificateError::NotYet { .. } | CertificateError::Ended { .. }),
+        ) => Some(why),
+        _ => None,
+    }
 }
 
 /// Whether an error of a connection says that the other end holds this host for revoked.

@@ -1,6 +1,7 @@
 //! The moment from which this host speaks: at once where nothing is proven, else when it is a member of a cluster.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kerf_membership::{ClusterId, Payload};
 use tokio::net::TcpListener;
@@ -12,6 +13,9 @@ use super::shared::Shared;
 use super::sockets::{Buffer, Wire};
 use super::{service, upkeep};
 use crate::cluster::Member;
+
+/// Pause after the kernel could not hand out a connection: one that waits is there again at once.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What speaking takes.
 pub(super) struct Parts {
@@ -84,6 +88,7 @@ impl Parts {
     /// Ends what is connected and drops what is sent, so that nobody waits for an answer.
     async fn discard(&mut self) {
         let mut buffer = Buffer::new();
+        let mut is_said = false;
         loop {
             tokio::select! {
                 command = self.asked.recv() => match command {
@@ -92,7 +97,12 @@ impl Parts {
                     Some(_) => {}
                     None => return,
                 },
-                accepted = self.listener.accept() => drop(accepted),
+                accepted = self.listener.accept() => if let Err(error) = accepted {
+                    if !std::mem::replace(&mut is_said, true) {
+                        tracing::warn!(%error, "connection of a peer not accepted");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                },
                 ready = self.wire.readable() => {
                     drop(ready);
                     while self.wire.receive(&mut buffer).is_ok() {}

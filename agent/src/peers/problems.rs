@@ -8,8 +8,8 @@ use super::shared::{Shared, lock};
 use crate::cluster::{Member, now_s};
 use crate::host::Degraded;
 
-/// How long it is told that somebody spoke without TLS.
-const PLAIN_SHOWN_MS: u64 = 10 * 60 * 1_000;
+/// How long it is told that somebody was refused.
+const SHOWN_MS: u64 = 10 * 60 * 1_000;
 
 /// What problems of this module concern.
 const WHAT: &str = "peers";
@@ -51,11 +51,21 @@ fn membership(shared: &Shared, member: &Member) -> Vec<Degraded> {
         });
     }
     if let Some((ip, since)) = *lock(&shared.plain_caller)
-        && crate::host::now().0.saturating_sub(since.0) < PLAIN_SHOWN_MS
+        && crate::host::now().0.saturating_sub(since.0) < SHOWN_MS
     {
         list.push(Degraded {
             why: format!("{ip} speaks without TLS and was refused"),
             hint: "start its kerfd without --insecure-dev and let it join by kerf cluster join"
+                .to_owned(),
+            since,
+        });
+    }
+    if let Some((ip, why, since)) = lock(&shared.late_caller).clone()
+        && crate::host::now().0.saturating_sub(since.0) < SHOWN_MS
+    {
+        list.push(Degraded {
+            why: format!("the certificate of {ip} is refused: {why}"),
+            hint: "set the clocks of both hosts, best by NTP; if they are right, see kerf status there"
                 .to_owned(),
             since,
         });

@@ -11,21 +11,30 @@ use hyper_util::rt::TokioIo;
 use kerf_types::HostId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::time::Sleep;
 use tokio_rustls::{client, server};
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 
 use super::connection::Connection;
+use super::quota::Quota;
 use super::shared::{Shared, lock};
-use crate::cluster::{AcceptError, Gate, Member, accept, is_told_revoked};
+use crate::cluster::{AcceptError, Gate, Member, accept, clock_error, is_told_revoked};
 use crate::host::now;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Handshakes at one time: each costs a tenth of a millisecond, and a flood of them shall not hold up the rest.
-const HANDSHAKES: usize = 64;
+/// Handshakes of one IP address at one time. A peer that has all to say at once begins four, and some may share an
+/// address; whoever says nothing keeps this many of all, and for as long as [`HANDSHAKE`].
+pub(super) const HANDSHAKES_OF_ONE: usize = 16;
+
+/// Handshakes of all at one time. One beyond is refused, as one that waited would wait for those who say nothing.
+const HANDSHAKES: usize = 512;
+
+/// How long somebody without a certificate is served: to join is one call.
+pub(super) const NOBODY: Duration = Duration::from_secs(30);
 
 /// Connections on their way from a handshake to the server.
 const SECURED: usize = 16;
@@ -61,6 +70,8 @@ pub(super) struct Incoming {
     gate: Option<Arc<Gate>>,
     /// Version of the list of revoked hosts that the caller was looked up in.
     looked: u64,
+    /// When it ends, whoever is at its other end.
+    ends: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +87,7 @@ pub(super) fn incoming(
     shared: Arc<Shared>,
 ) -> mpsc::Receiver<io::Result<Incoming>> {
     let (sender, receiver) = mpsc::channel(SECURED);
-    let turns = Arc::new(Semaphore::new(HANDSHAKES));
+    let turns = Quota::new(HANDSHAKES_OF_ONE, HANDSHAKES);
     tokio::spawn(async move {
         while let Some(connection) = arriving.recv().await {
             let connection = match connection {
@@ -94,18 +105,23 @@ pub(super) fn incoming(
                 }
                 continue;
             };
-            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else {
-                return;
+            let from = connection.remote();
+            let Some(turn) = from.and_then(|ip| turns.take(ip)) else {
+                shared.metrics.peer_connections_refused.inc(["busy"]);
+                tracing::debug!(from = ?from, "connection refused: too many are in their handshake");
+                continue;
             };
             let (shared, sender) = (Arc::clone(&shared), sender.clone());
             tokio::spawn(async move {
-                let from = connection.remote();
                 let secured = tokio::time::timeout(HANDSHAKE, secure(&shared, &member, connection));
                 match secured.await {
                     // The server is gone if it is not taken, and the connection with it.
                     Ok(Some(incoming)) => drop(sender.send(Ok(incoming)).await),
                     Ok(None) => {}
-                    Err(_) => tracing::debug!(from = ?from, "handshake of a peer not done in time"),
+                    Err(_) => {
+                        shared.metrics.peer_connections_refused.inc(["silent"]);
+                        tracing::debug!(from = ?from, "handshake of a peer not done in time");
+                    }
                 }
                 drop(turn);
             });
@@ -126,6 +142,10 @@ async fn secure(shared: &Shared, member: &Arc<Member>, connection: Connection) -
             let who = host.map_or(Who::Nobody, Who::Member);
             Some(Incoming {
                 stream: Stream::Tls(Box::new(stream)),
+                ends: match who {
+                    Who::Nobody => Some(Box::pin(tokio::time::sleep(NOBODY))),
+                    Who::Anybody | Who::Member(_) => None,
+                },
                 caller: Caller { ip, who },
                 looked: member.gate().version(),
                 gate: Some(Arc::clone(member.gate())),
@@ -133,14 +153,29 @@ async fn secure(shared: &Shared, member: &Arc<Member>, connection: Connection) -
         }
         Err(error) => {
             let reason = match &error {
+                _ if clock_error(&error).is_some() => "clock",
                 AcceptError::Refused(_) => "revoked",
                 _ => "tls",
             };
             shared.metrics.peer_connections_refused.inc([reason]);
+            note_clock(shared, ip, &error);
             let error = crate::errors::chain(&error);
             tracing::debug!(from = ?ip, error, "connection of a peer refused");
             None
         }
+    }
+}
+
+/// A certificate that is not good at this moment is an operator's to mend: a clock is wrong, or it was not renewed.
+fn note_clock(shared: &Shared, ip: Option<IpAddr>, error: &AcceptError) {
+    let (Some(ip), Some(why)) = (ip, clock_error(error)) else {
+        return;
+    };
+    let mut last = lock(&shared.late_caller);
+    let is_news = last.as_ref().is_none_or(|(known, ..)| *known != ip);
+    *last = Some((ip, why.to_string(), now()));
+    if is_news {
+        tracing::warn!(from = %ip, error = %why, "the certificate of a peer is not good by this host's clock");
     }
 }
 
@@ -169,6 +204,18 @@ impl Incoming {
             stream: Stream::Plain(connection),
             gate: None,
             looked: 0,
+            ends: None,
+        }
+    }
+
+    /// Ends the connection of somebody who was served for long enough.
+    fn look_at_clock(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let Some(ends) = &mut self.ends else {
+            return Ok(());
+        };
+        match ends.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+            Poll::Pending => Ok(()),
         }
     }
 
@@ -205,6 +252,7 @@ impl AsyncRead for Incoming {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.look()?;
+        this.look_at_clock(context)?;
         match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),

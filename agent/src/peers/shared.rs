@@ -63,6 +63,8 @@ pub(super) struct Shared {
     pub insecure_dev: bool,
     /// The last that spoke without TLS to a member, and when.
     pub plain_caller: Mutex<Option<(IpAddr, Timestamp)>>,
+    /// The last whose certificate was not good by this host's clock, why, and when.
+    pub late_caller: Mutex<Option<(IpAddr, String, Timestamp)>>,
     /// Why the certificate could not be renewed, since when.
     pub not_renewed: Mutex<Option<(String, Timestamp)>>,
     /// In which versions this host takes calls, and makes them.
@@ -100,6 +102,7 @@ impl Shared {
             member: OnceLock::new(),
             insecure_dev: false,
             plain_caller: Mutex::default(),
+            late_caller: Mutex::default(),
             not_renewed: Mutex::default(),
             versions: Versions::OURS,
             stop: CancellationToken::new(),

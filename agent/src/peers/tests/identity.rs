@@ -17,10 +17,10 @@ use crate::cluster::{Cluster, ClusterError, JoinError, Member};
 use crate::peers::Peer;
 use crate::peers::link::bytes_of;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A host that listens, with its place in a cluster. It is in none yet.
-async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
+pub(super) async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
     let state = folder.join(number.to_string());
     let cluster = Cluster::open(&state, me(number, 1).host, DAY).expect("nothing is there");
     let mut settings = settings(Vec::new());
@@ -31,7 +31,7 @@ async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
 }
 
 /// A cluster of this many hosts, which see each other.
-async fn cluster(count: u128, folder: &Path) -> Vec<Host> {
+pub(super) async fn cluster(count: u128, folder: &Path) -> Vec<Host> {
     let (first, place) = listening(1, folder).await;
     let made = place.init("lab".parse().expect("a name")).await;
     made.expect("a new cluster");
@@ -50,11 +50,11 @@ async fn cluster(count: u128, folder: &Path) -> Vec<Host> {
     hosts
 }
 
-fn member(host: &Host) -> &Arc<Member> {
+pub(super) fn member(host: &Host) -> &Arc<Member> {
     host.peers.member().expect("it is a member")
 }
 
-async fn enter(first: &Host, place: &Cluster) -> Result<Arc<Member>, ClusterError> {
+pub(super) async fn enter(first: &Host, place: &Cluster) -> Result<Arc<Member>, ClusterError> {
     until("it signs", || first.peers.member().is_some()).await;
     let issuer = member(first).issuer().expect("it has the CA's key");
     let (token, _) = issuer.create_token(60).await.expect("a token");
@@ -95,7 +95,7 @@ async fn members_meet_talk_and_change_their_keys() {
 }
 
 /// A call of this host to another that says that it is of `said`.
-async fn call_as(caller: &Host, callee: &Host, said: HostId) -> Result<u32, Code> {
+pub(super) async fn call_as(caller: &Host, callee: &Host, said: HostId) -> Result<u32, Code> {
     let shared = &caller.peers.shared;
     let channel = shared.connect(callee.me.host, callee.address());
     let mut client = PeerClient::new(channel.expect("an address"));

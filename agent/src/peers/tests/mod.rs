@@ -9,6 +9,7 @@ mod keys;
 mod logs;
 mod pulls;
 mod silent;
+mod strangers;
 mod versions;
 
 use std::collections::BTreeMap;
