@@ -44,6 +44,15 @@ pub enum MembershipError {
     Unfit,
 }
 
+/// Whom a member asks when gossip does not tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contacts {
+    /// The host that signs, as far as it is known: the one that the token named, or the last that has renewed.
+    pub issuer: Option<HostId>,
+    /// Members that are asked for the fleet, `host:port`.
+    pub seeds: Vec<String>,
+}
+
 /// A member's own part of the fleet.
 pub struct Membership {
     /// The fleet.
@@ -56,8 +65,8 @@ pub struct Membership {
     pub certificate: Vec<u8>,
     /// For records; it ends when the certificate does.
     pub statement: Statement,
-    /// Members that are asked for the fleet, `host:port`.
-    pub seeds: Vec<String>,
+    /// Whom it asks.
+    pub contacts: Contacts,
 }
 
 impl Membership {
@@ -68,7 +77,7 @@ impl Membership {
         key: SecretKey,
         certificate: Vec<u8>,
         statement: Statement,
-        seeds: Vec<String>,
+        contacts: Contacts,
     ) -> Result<Self, MembershipError> {
         let public = key.public();
         let until = statement.not_after_s;
@@ -82,7 +91,7 @@ impl Membership {
             && ca
                 .verify_of(host, &certificate, Side::Client, until)
                 .is_ok()
-            && seeds.len() <= MAX_SEEDS;
+            && contacts.seeds.len() <= MAX_SEEDS;
         match is_whole {
             true => Ok(Self {
                 ca,
@@ -90,7 +99,7 @@ impl Membership {
                 key,
                 certificate,
                 statement,
-                seeds,
+                contacts,
             }),
             false => Err(MembershipError::Unfit),
         }
@@ -106,6 +115,7 @@ impl Membership {
         let statement = hex::text(&self.statement.to_bytes());
         let (ca, certificate) = (hex::text(self.ca.der()), hex::text(&self.certificate));
         let key = self.key.to_text();
+        let issuer = self.contacts.issuer.map(|host| host.to_string());
         let fields = [
             ("ca", ca.as_str()),
             ("host", &host),
@@ -113,14 +123,15 @@ impl Membership {
             ("certificate", &certificate),
             ("statement", &statement),
         ];
-        for (name, value) in fields {
+        let issuer = issuer.as_deref().map(|issuer| ("issuer", issuer));
+        for (name, value) in fields.into_iter().chain(issuer) {
             for part in ["\",\"", name, "\":\"", value] {
                 out.push_str(part);
             }
         }
         out.push_str("\",\"seeds\":");
         // A list of texts always writes.
-        out.push_str(&serde_json::to_string(&self.seeds).unwrap_or_default());
+        out.push_str(&serde_json::to_string(&self.contacts.seeds).unwrap_or_default());
         out.push_str("}\n");
         Zeroizing::new(out.as_bytes().to_vec())
     }
@@ -143,13 +154,18 @@ impl Membership {
         let certificate = hex::read_some(document.certificate, CERTIFICATE_LIMIT);
         let statement = hex::read_some(document.statement, kerf_seal::STATEMENT_BYTES);
         let statement = statement.and_then(|bytes| Statement::from_bytes(&bytes).ok());
+        let issuer = document.issuer.map(str::parse).transpose();
+        let contacts = Contacts {
+            issuer: issuer.map_err(|_| wrong("issuer"))?,
+            seeds: document.seeds,
+        };
         Self::try_new(
             CaCertificate::from_der(&ca).map_err(|_| wrong("ca"))?,
             document.host.parse().map_err(|_| wrong("host"))?,
             SecretKey::from_text(document.key).map_err(|_| wrong("key"))?,
             certificate.ok_or(wrong("certificate"))?,
             statement.ok_or(wrong("statement"))?,
-            document.seeds,
+            contacts,
         )
     }
 }
@@ -179,5 +195,7 @@ struct Document<'a> {
     certificate: &'a str,
     #[serde(borrow)]
     statement: &'a str,
+    #[serde(borrow, default)]
+    issuer: Option<&'a str>,
     seeds: Vec<String>,
 }

@@ -52,7 +52,7 @@ mod token;
 
 pub use authority::{Authority, AuthorityError, Issued, LIFETIME_MAX_S, LIFETIME_MIN_S, SKEW_S};
 pub use certificate::{CERTIFICATE_LIMIT, CaCertificate, CertificateError, Side};
-pub use document::{MEMBERSHIP_LIMIT, Membership, MembershipError};
+pub use document::{Contacts, MEMBERSHIP_LIMIT, Membership, MembershipError};
 pub use enrolment::{PROOF_BYTES, Purpose, is_proof, prove};
 pub use holders::{HOLDERS_LIMIT, HolderError, Holders};
 pub use key::{KeyError, PublicKey, SEED_BYTES, SecretKey};

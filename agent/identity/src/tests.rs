@@ -44,5 +44,5 @@ fn issue(authority: &Authority, number: u8) -> Issued {
 
 fn token(number: u8, authority: &Authority) -> Token {
     let id = TokenId::new([number; 8]);
-    Token::new(id, &[number; 16], authority.certificate().hash())
+    Token::new(id, &[number; 16], host(1), authority.certificate().hash())
 }

@@ -1,14 +1,16 @@
 //! A token: what an operator carries from a member to a host that is to join.
 //!
 //! ```text
-//! kerf1-<id: 16 digits><secret: 32 digits><hash of the CA's certificate: 64 digits><check: 8 digits>
+//! kerf2-<id: 16 digits><secret: 32 digits><host that made it: 32 digits><hash of the CA's certificate: 64 digits>
+//!       <check: 8 digits>
 //! ```
 //! All digits are hexadecimal. The check finds a token that was cut or mistyped before anybody is asked; it proves
-//! nothing. The secret is zeroed when it is dropped and never shown but by [`Token::to_text`].
+//! nothing. The host is the only one that is told the secret: any other member could use it for a host of its own. The secret is zeroed when it is dropped and never shown but by [`Token::to_text`].
 
 use std::fmt;
 use std::str::FromStr;
 
+use kerf_types::HostId;
 use ring::digest;
 use zeroize::Zeroizing;
 
@@ -21,14 +23,15 @@ pub const CA_HASH_BYTES: usize = 32;
 pub const SECRET_BYTES: usize = 16;
 
 const ID_BYTES: usize = 8;
+const HOST_BYTES: usize = 16;
 const CHECK_BYTES: usize = 4;
-const BYTES: usize = ID_BYTES + SECRET_BYTES + CA_HASH_BYTES + CHECK_BYTES;
+const BYTES: usize = ID_BYTES + SECRET_BYTES + HOST_BYTES + CA_HASH_BYTES + CHECK_BYTES;
 
 /// How a token begins; the digit is the version.
-const PREFIX: &str = "kerf1-";
+const PREFIX: &str = "kerf2-";
 
 /// First bytes of what the check and the hash of a secret are made of.
-const CHECKED: &[u8] = b"kerf token v1\0";
+const CHECKED: &[u8] = b"kerf token v2\0";
 const HASHED: &[u8] = b"kerf token secret v1\0";
 
 /// Text that is no token. It is not repeated: it may be most of one.
@@ -101,6 +104,8 @@ impl FromStr for TokenId {
 pub struct Token {
     /// Its name.
     pub id: TokenId,
+    /// The host that made it.
+    pub issuer: HostId,
     /// The hash of the certificate of the CA that it leads to.
     pub ca_hash: [u8; CA_HASH_BYTES],
     secret: Zeroizing<[u8; SECRET_BYTES]>,
@@ -108,9 +113,15 @@ pub struct Token {
 
 impl Token {
     /// A token of random bytes.
-    pub fn new(id: TokenId, secret: &[u8; SECRET_BYTES], ca_hash: [u8; CA_HASH_BYTES]) -> Self {
+    pub fn new(
+        id: TokenId,
+        secret: &[u8; SECRET_BYTES],
+        issuer: HostId,
+        ca_hash: [u8; CA_HASH_BYTES],
+    ) -> Self {
         Self {
             id,
+            issuer,
             ca_hash,
             secret: Zeroizing::new(*secret),
         }
@@ -128,8 +139,10 @@ impl Token {
         out.push_str(PREFIX);
         hex::put(&self.id.0, &mut out);
         hex::put(self.secret.as_slice(), &mut out);
+        let issuer = self.issuer.bits().to_be_bytes();
+        hex::put(&issuer, &mut out);
         hex::put(&self.ca_hash, &mut out);
-        let check = check(&self.id.0, self.secret.as_slice(), &self.ca_hash);
+        let check = check(&self.id.0, self.secret.as_slice(), &issuer, &self.ca_hash);
         hex::put(check.get(..CHECK_BYTES).unwrap_or_default(), &mut out);
         out
     }
@@ -137,9 +150,11 @@ impl Token {
     fn read(bytes: &[u8]) -> Option<Self> {
         let (id, rest) = bytes.split_first_chunk()?;
         let (secret, rest) = rest.split_first_chunk()?;
+        let (issuer, rest) = rest.split_first_chunk::<HOST_BYTES>()?;
         let (ca_hash, said) = rest.split_first_chunk()?;
-        let is = check(id, secret, ca_hash);
-        let token = Self::new(TokenId(*id), secret, *ca_hash);
+        let is = check(id, secret, issuer, ca_hash);
+        let host = HostId::from_bits(u128::from_be_bytes(*issuer));
+        let token = Self::new(TokenId(*id), secret, host, *ca_hash);
         (is.get(..CHECK_BYTES) == Some(said)).then_some(token)
     }
 }
@@ -170,8 +185,8 @@ pub(crate) fn hash_of(secret: &[u8]) -> [u8; CA_HASH_BYTES] {
     hash(&[HASHED, secret])
 }
 
-fn check(id: &[u8], secret: &[u8], ca_hash: &[u8]) -> [u8; CA_HASH_BYTES] {
-    hash(&[CHECKED, id, secret, ca_hash])
+fn check(id: &[u8], secret: &[u8], issuer: &[u8], ca_hash: &[u8]) -> [u8; CA_HASH_BYTES] {
+    hash(&[CHECKED, id, secret, issuer, ca_hash])
 }
 
 fn hash(parts: &[&[u8]]) -> [u8; CA_HASH_BYTES] {

@@ -39,6 +39,14 @@ pub enum JoinError {
         /// Where.
         address: String,
     },
+    /// It is another member than the one that has made the token.
+    #[error("{address} is host {is}, and the token was made on another one")]
+    OtherHost {
+        /// Where.
+        address: String,
+        /// Who it is.
+        is: HostId,
+    },
     /// What it shows of itself is not good, most often by a clock.
     #[error("{address} shows a certificate that is not good")]
     Certificate {
@@ -245,7 +253,7 @@ impl JoinError {
             Self::NoMember { .. } => {
                 "name the host on which the token was made, with the port of its peers.listen; one that runs with --insecure-dev is in no cluster"
             }
-            Self::OtherCluster { .. } => {
+            Self::OtherCluster { .. } | Self::OtherHost { .. } => {
                 "name the host on which the token was made, or make a token on this one: kerf cluster token create"
             }
             Self::Certificate {

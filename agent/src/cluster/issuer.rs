@@ -30,6 +30,8 @@ struct Books {
 #[derive(Debug)]
 pub struct Issuer {
     authority: Authority,
+    /// The host that it is on: a token leads to it and to no other.
+    host: HostId,
     folder: Folder,
     lifetime: Duration,
     books: Mutex<Books>,
@@ -57,6 +59,7 @@ impl Issuer {
     pub(super) fn create(
         folder: &Folder,
         authority: Authority,
+        host: HostId,
         lifetime: Duration,
     ) -> Result<Self, ClusterError> {
         folder.write(CA_KEY, authority.key().to_text().as_bytes())?;
@@ -65,6 +68,7 @@ impl Issuer {
         folder.write(HOLDERS, &Holders::default().to_bytes())?;
         Ok(Self {
             authority,
+            host,
             folder: folder.clone(),
             lifetime,
             books: Mutex::default(),
@@ -75,6 +79,7 @@ impl Issuer {
     pub(super) fn open(
         folder: &Folder,
         ca: CaCertificate,
+        host: HostId,
         lifetime: Duration,
     ) -> Result<Option<Self>, ClusterError> {
         let Some(text) = folder.read(CA_KEY, KEY_LIMIT)? else {
@@ -93,6 +98,7 @@ impl Issuer {
         };
         Ok(Some(Self {
             authority,
+            host,
             folder: folder.clone(),
             lifetime,
             books: Mutex::new(Books { ledger, holders }),
@@ -183,7 +189,7 @@ impl Issuer {
         let mut books = self.books.lock().await;
         let now_s = now_s();
         let hash = self.authority.certificate().hash();
-        let token = Token::new(TokenId::new(random()?), &random()?, hash);
+        let token = Token::new(TokenId::new(random()?), &random()?, self.host, hash);
         let mut ledger = books.ledger.clone();
         ledger.create(&token, now_s, ttl_s)?;
         self.keep(TOKENS, ledger.to_bytes()).await?;

@@ -52,7 +52,7 @@ pub(super) async fn ask(
     key: &SecretKey,
 ) -> Result<Joined, ClusterError> {
     let address = with_port(address);
-    let (config, pin) = Pin::config(token.ca_hash).map_err(ClusterError::Tls)?;
+    let (config, pin) = Pin::config(token.ca_hash, token.issuer).map_err(ClusterError::Tls)?;
     let stream = dial(&address, config).await?;
     let ca = pin.ca().ok_or_else(|| JoinError::OtherCluster {
         address: address.clone(),
@@ -162,6 +162,7 @@ async fn handshake(
     let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     Ok(stream.map_err(|error| match pin_error(&error) {
         Some(PinError::OtherCa) => JoinError::OtherCluster { address },
+        Some(PinError::OtherHost { is }) => JoinError::OtherHost { address, is },
         Some(PinError::Certificate(source)) => JoinError::Certificate { address, source },
         Some(PinError::NoCa) | None => JoinError::NoMember {
             address,

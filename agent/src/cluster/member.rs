@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kerf_identity::{
-    CaCertificate, Issued, MEMBERSHIP_LIMIT, Membership, MembershipError, Purpose, REVOKED_LIMIT,
-    Revoked, SKEW_S, SecretKey, prove, server_name,
+    CaCertificate, Contacts, Issued, MEMBERSHIP_LIMIT, Membership, MembershipError, Purpose,
+    REVOKED_LIMIT, Revoked, SKEW_S, SecretKey, prove, server_name,
 };
 use kerf_membership::ClusterId;
 use kerf_seal::{Keyring, Signer, WallClock};
@@ -36,7 +36,7 @@ pub(super) struct Parts {
     pub issued: Issued,
     pub revoked: Revoked,
     pub keyring: Keyring,
-    pub seeds: Vec<String>,
+    pub contacts: Contacts,
 }
 
 /// Writes a new member down. The membership comes last: what is cut off before it is no member.
@@ -48,7 +48,7 @@ pub(super) fn write(folder: &Folder, host: HostId, parts: Parts) -> Result<(), C
         parts.key,
         certificate,
         statement,
-        parts.seeds,
+        parts.contacts,
     )?;
     folder.write(REVOKED, &parts.revoked.to_bytes())?;
     Keys::create(folder.state_dir(), parts.keyring)?;
@@ -126,7 +126,7 @@ impl Member {
         let clock = WallClock::default();
         clock.set(now_s());
         let signer = signer(&own, &gate, &clock)?;
-        let issuer = Issuer::open(folder, own.ca.clone(), lifetime)?;
+        let issuer = Issuer::open(folder, own.ca.clone(), host, lifetime)?;
         Ok(Some(Arc::new(Self {
             host,
             folder: folder.clone(),
@@ -174,9 +174,9 @@ impl Member {
         self.issuer.as_ref()
     }
 
-    /// Members that are asked for the fleet.
-    pub fn seeds(&self) -> Vec<String> {
-        self.current().own.seeds.clone()
+    /// Whom it asks when gossip does not tell it.
+    pub fn contacts(&self) -> Contacts {
+        self.current().own.contacts.clone()
     }
 
     /// When its certificate ends.
@@ -239,18 +239,22 @@ impl Member {
     }
 
     /// Puts the next certificate in force, once it is on the disk. One that is not good at this moment by this host's
-    /// clock leaves the old one in force: it would be worth less.
+    /// clock leaves the old one in force: it would be worth less. `by` has signed it, and is asked first for the next.
     pub async fn renew(
         self: &Arc<Self>,
         key: SecretKey,
         issued: Issued,
+        by: HostId,
     ) -> Result<(), ClusterError> {
         let member = Arc::clone(self);
-        let seeds = self.seeds();
+        let contacts = Contacts {
+            issuer: Some(by),
+            ..self.contacts()
+        };
         let ca = self.gate.ca().clone();
         let done = tokio::task::spawn_blocking(move || {
             let (certificate, statement) = (issued.certificate, issued.statement);
-            let own = Membership::try_new(ca, member.host, key, certificate, statement, seeds)?;
+            let own = Membership::try_new(ca, member.host, key, certificate, statement, contacts)?;
             let signer = signer(&own, &member.gate, &member.clock)?;
             let bytes = own.to_bytes();
             let current = Current::of(own, &member.gate)?;

@@ -38,7 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_identity::{Authority, ClusterName, Revoked, SecretKey, Token};
+use kerf_identity::{Authority, ClusterName, Contacts, Revoked, SecretKey, Token};
 use kerf_membership::ClusterId;
 use kerf_seal::Keyring;
 use kerf_types::HostId;
@@ -114,7 +114,7 @@ impl Cluster {
         let key = SecretKey::from_seed(&random()?)?;
         let authority = Authority::create(cluster, &name, key)?;
         let key = SecretKey::from_seed(&random()?)?;
-        let issuer = Issuer::create(&self.folder, authority, self.lifetime)?;
+        let issuer = Issuer::create(&self.folder, authority, self.host, self.lifetime)?;
         let issued = issuer.first(self.host, key.public()).await?;
         let parts = member::Parts {
             ca: issuer.authority().certificate().clone(),
@@ -122,7 +122,10 @@ impl Cluster {
             issued,
             revoked: Revoked::first(issuer.authority()),
             keyring: Keyring::new(Keys::random().map_err(ClusterError::NoKey)?),
-            seeds: Vec::new(),
+            contacts: Contacts {
+                issuer: Some(self.host),
+                seeds: Vec::new(),
+            },
         };
         self.enter(parts).await
     }
@@ -139,7 +142,10 @@ impl Cluster {
             issued: joined.issued,
             revoked: joined.revoked,
             keyring: joined.keyring,
-            seeds: vec![joined.address],
+            contacts: Contacts {
+                issuer: Some(token.issuer),
+                seeds: vec![joined.address],
+            },
         };
         self.enter(parts).await
     }

@@ -1,9 +1,11 @@
-//! Believing a host that is to be joined: by the hash of its CA, which the token carries, and by nothing else.
+//! Believing a host that is to be joined: by the hash of its CA and by its id, which the token carries, and by nothing
+//! else. Any other member has a certificate of that CA as well, and would use the token that it was told for itself.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kerf_identity::{CaCertificate, CertificateError, Side};
+use kerf_types::HostId;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -26,26 +28,35 @@ pub(super) enum PinError {
     /// It shows another one.
     #[error("it shows another CA")]
     OtherCa,
+    /// It is another member than the one that has made the token.
+    #[error("it is host {is}")]
+    OtherHost {
+        /// Who it is.
+        is: HostId,
+    },
     /// What it shows of itself is not good.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
 }
 
-/// Believes the one CA that has this hash, and keeps its certificate.
+/// Believes one host of the one CA that has this hash, and keeps its certificate.
 #[derive(Debug)]
 pub(super) struct Pin {
     hash: [u8; kerf_identity::CA_HASH_BYTES],
+    issuer: HostId,
     ca: Mutex<Option<CaCertificate>>,
     provider: Arc<CryptoProvider>,
 }
 
 impl Pin {
-    /// A configuration that believes this CA alone, and shows nothing of this end.
+    /// A configuration that believes this host of this CA alone, and shows nothing of this end.
     pub fn config(
         hash: [u8; kerf_identity::CA_HASH_BYTES],
+        issuer: HostId,
     ) -> Result<(Arc<ClientConfig>, Arc<Self>), Error> {
         let pin = Arc::new(Self {
             hash,
+            issuer,
             ca: Mutex::default(),
             provider: provider(),
         });
@@ -71,7 +82,10 @@ impl Pin {
         if ca.hash() != self.hash {
             return Err(PinError::OtherCa);
         }
-        ca.verify(leaf, Side::Server, now_s)?;
+        let is = ca.verify(leaf, Side::Server, now_s)?;
+        if is != self.issuer {
+            return Err(PinError::OtherHost { is });
+        }
         *self.ca.lock().unwrap_or_else(PoisonError::into_inner) = Some(ca);
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_identity::{Authority, Purpose, SKEW_S, SecretKey, prove};
+use kerf_identity::{Authority, Contacts, Purpose, SKEW_S, SecretKey, prove};
 use kerf_types::HostId;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -161,7 +161,7 @@ async fn a_renewal_replaces_key_and_certificate_together() {
     let issued = issuer.renew(host(1), public, &proof, member.gate()).await;
     let issued = issued.expect("it signs");
     let certificate = issued.certificate.clone();
-    member.renew(key, issued).await.expect("it fits");
+    member.renew(key, issued, host(1)).await.expect("it fits");
     let again = open(folder.path(), 1)
         .expect("it reads")
         .member()
@@ -188,7 +188,7 @@ async fn a_certificate_of_a_clock_that_is_ahead_does_not_replace_a_good_one() {
     for made_s in [now_s() + apart_s, now_s() - 2 * DAY.as_secs()] {
         let (key, _) = member.next_key().expect("a key");
         let issued = authority.issue(host(1), key.public(), made_s, DAY.as_secs(), [1; 16]);
-        let refused = member.renew(key, issued.expect("it signs")).await;
+        let refused = member.renew(key, issued.expect("it signs"), host(1)).await;
         assert!(
             matches!(refused, Err(ClusterError::Join(JoinError::Clock { .. }))),
             "{refused:?}"
@@ -201,7 +201,8 @@ async fn a_certificate_of_a_clock_that_is_ahead_does_not_replace_a_good_one() {
 
 /// A connection of somebody without a certificate, to a member.
 pub(crate) async fn as_nobody(address: SocketAddr, member: &Member) -> TlsStream<TcpStream> {
-    let (config, _) = super::pin::Pin::config(member.gate().ca().hash()).expect("it is set up");
+    let (config, _) =
+        super::pin::Pin::config(member.gate().ca().hash(), member.host()).expect("it is set up");
     let stream = TcpStream::connect(address).await.expect("it listens");
     let name = ServerName::try_from(super::tls::JOIN_NAME).expect("a name");
     let connected = TlsConnector::from(config).connect(name, stream).await;
@@ -219,7 +220,10 @@ pub(crate) fn made_at(first: &Path, folder: &Path, number: u128, made_s: u64) ->
         issued: issued.expect("it signs"),
         revoked: kerf_identity::Revoked::first(&authority),
         keyring: kerf_seal::Keyring::clone(&member.keys().handle().get()),
-        seeds: Vec::new(),
+        contacts: Contacts {
+            issuer: Some(host(1)),
+            seeds: Vec::new(),
+        },
     };
     let place = super::Folder::of(folder);
     super::member::write(&place, host(number), parts).expect("written");

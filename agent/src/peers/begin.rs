@@ -76,7 +76,7 @@ impl Parts {
             cluster.name = %member.gate().ca().name(),
             "peers are encrypted and authenticated"
         );
-        for seed in member.seeds() {
+        for seed in member.contacts().seeds {
             if !self.join.contains(&seed) {
                 self.join.push(seed);
             }

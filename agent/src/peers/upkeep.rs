@@ -29,7 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Longest answer.
 const ANSWER_LIMIT: usize = REVOKED_LIMIT + 1_024;
 
-/// Members that are asked for a certificate in one try: the one that signs is among them, or they name it.
+/// Members that are asked for a certificate in one try, beside the one that signed the last: the CA's key may have been
+/// put on another host meanwhile, and in a fleet of hundreds none of so few by chance has it.
 const ASKED: usize = 16;
 
 /// Longest wait before a failed renewal is tried again.
@@ -92,10 +93,11 @@ async fn renew(shared: &Arc<Shared>, member: &Arc<Member>) -> Result<(), String>
     let (key, proof) = member.next_key().map_err(told)?;
     if let Some(issuer) = member.issuer() {
         let issued = issuer.renew(me, key.public(), &proof, member.gate()).await;
-        return member.renew(key, issued.map_err(told)?).await.map_err(told);
+        let renewed = member.renew(key, issued.map_err(told)?, me).await;
+        return renewed.map_err(told);
     }
     let mut why = "no living member is known".to_owned();
-    for peer in some_living(shared, ASKED) {
+    for peer in asked_for_renewal(shared, member.contacts().issuer) {
         let request = v1::RenewRequest {
             version: 1,
             host: bytes_of(me),
@@ -121,7 +123,8 @@ async fn renew(shared: &Arc<Shared>, member: &Arc<Member>) -> Result<(), String>
                     certificate: answer.certificate,
                     statement,
                 };
-                return member.renew(key, issued).await.map_err(told);
+                let by = peer.identity.host;
+                return member.renew(key, issued, by).await.map_err(told);
             }
             Ok(Err(status)) => why = format!("{name}: {}", status.message()),
             Err(_) => why = format!("{name}: no answer in time"),
@@ -191,6 +194,14 @@ fn some_one(shared: &Shared) -> Option<Peer> {
     living.or_else(|| shared.roster.borrow().first().cloned())
 }
 
+/// Who is asked for the next certificate: first whoever signed the last, also if nobody hears of it at this moment.
+fn asked_for_renewal(shared: &Shared, issuer: Option<HostId>) -> Vec<Peer> {
+    let first = issuer.and_then(|host| shared.peer(host));
+    let others = some_living(shared, ASKED).into_iter();
+    let others = others.filter(|peer| Some(peer.identity.host) != issuer);
+    first.into_iter().chain(others).collect()
+}
+
 /// Some living members by chance, so that no one of them is asked by all.
 fn some_living(shared: &Shared, most: usize) -> Vec<Peer> {
     let mut salt = [0; 16];
@@ -210,3 +221,6 @@ fn some_living(shared: &Shared, most: usize) -> Vec<Peer> {
 fn mixed(host: HostId, salt: u128) -> u128 {
     (host.bits() ^ salt).wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645)
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,8 +63,8 @@ fn nobody_is_heard_before(fleet: &Fleet) {
     refused(
         fleet,
         1,
-        &["join", "127.0.0.1:1", "kerf1-00"],
-        "a token has 126 characters",
+        &["join", "127.0.0.1:1", "kerf2-00"],
+        "a token has 158 characters",
     );
     refused(fleet, 1, &["init", "--name", "No Name"], "is not a name");
 }
@@ -121,7 +121,7 @@ fn in_by_tokens(fleet: &mut Fleet) {
         fleet,
         3,
         &["join", &address(fleet, 2), &good],
-        "this host does not sign for the cluster",
+        "and the token was made on another one",
     );
     fleet
         .says(3, &["cluster", "join", &at, &good])

@@ -1,19 +1,22 @@
 //! What a member keeps: its parts fit, and nothing else reads.
 
 use super::{authority, host, issue, key};
-use crate::{Membership, MembershipError};
+use crate::{Contacts, Membership, MembershipError};
 
 fn membership() -> Membership {
     let ca = authority(1);
     let issued = issue(&ca, 5);
-    let seeds = vec!["gpu-1.example:9451".to_owned()];
+    let contacts = Contacts {
+        issuer: Some(host(1)),
+        seeds: vec!["gpu-1.example:9451".to_owned()],
+    };
     Membership::try_new(
         ca.certificate().clone(),
         host(5),
         key(5),
         issued.certificate,
         issued.statement,
-        seeds,
+        contacts,
     )
     .expect("it fits")
 }
@@ -25,8 +28,14 @@ fn a_membership_reads_back_and_never_shows_its_key() {
     let read = Membership::from_bytes(&bytes).expect("it reads");
     assert_eq!(*read.to_bytes(), *bytes);
     assert_eq!((read.host, read.key.public()), (host(5), key(5).public()));
-    assert_eq!(read.seeds, made.seeds);
+    assert_eq!(read.contacts, made.contacts);
     assert!(!format!("{made:?}").contains(&"05".repeat(32)));
+    let unknown = Membership {
+        contacts: Contacts::default(),
+        ..membership()
+    };
+    let read = Membership::from_bytes(&unknown.to_bytes()).expect("it reads");
+    assert_eq!(read.contacts, Contacts::default());
     for length in 0..bytes.len() - 1 {
         assert!(Membership::from_bytes(&bytes[..length]).is_err());
     }
@@ -36,6 +45,7 @@ fn a_membership_reads_back_and_never_shows_its_key() {
         ("\"key\":\"05", "\"key\":\"06"),
         ("\"host\":\"0", "\"host\":\"1"),
         ("\"ca\":\"30", "\"ca\":\"31"),
+        ("\"issuer\":\"0", "\"issuer\":\"x"),
         ("\"seeds\"", "\"more\":1,\"seeds\""),
     ] {
         let changed = text.replacen(from, to, 1);
@@ -57,7 +67,7 @@ fn parts_of_two_hosts_or_fleets_do_not_fit() {
             key(key_of),
             certificate.to_vec(),
             statement,
-            Vec::new(),
+            Contacts::default(),
         );
         whole.map(drop)
     };

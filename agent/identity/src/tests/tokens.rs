@@ -19,8 +19,9 @@ fn a_token_reads_back_and_tells_a_cut_from_a_slip() {
     let text = made.to_text();
     let read: Token = format!(" {}\n", *text).parse().expect("it reads");
     assert_eq!((read.id, read.ca_hash), (made.id, made.ca_hash));
+    assert_eq!(read.issuer, made.issuer);
     assert_eq!(read.secret(), made.secret());
-    assert_eq!(text.len(), 126);
+    assert_eq!(text.len(), 158);
     for length in 0..text.len() {
         let error = refused(&text[..length]);
         let expected = match length {
@@ -37,7 +38,7 @@ fn a_token_reads_back_and_tells_a_cut_from_a_slip() {
     }
     assert_eq!(
         refused(&format!("{}0", *text)),
-        TokenError::Length { length: 127 }
+        TokenError::Length { length: 159 }
     );
     assert_eq!(refused(&text.to_uppercase()), TokenError::Prefix);
     let capital = text.replace('a', "A");
@@ -111,7 +112,7 @@ fn the_ledger_is_bounded_and_forgets_what_ended_long_ago() {
     let mut ledger = Ledger::default();
     let numbered = |number: usize| {
         let id = TokenId::new(u64::try_from(number).expect("few").to_be_bytes());
-        Token::new(id, &[7; 16], ca.certificate().hash())
+        Token::new(id, &[7; 16], host(1), ca.certificate().hash())
     };
     for ttl_s in [0, TTL_MIN_S - 1, TTL_MAX_S + 1] {
         let refused = ledger.create(&numbered(0), NOW, ttl_s);
@@ -168,7 +169,7 @@ fn the_document_has_no_secret_and_reads_back_strictly() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused(text in "(kerf1-)?[0-9a-f]{0,130}|\\PC{0,40}") {
+    fn any_text_is_read_or_refused(text in "(kerf2-)?[0-9a-f]{0,160}|\\PC{0,40}") {
         if let Ok(token) = text.parse::<Token>() {
             prop_assert_eq!(&*token.to_text(), text.trim());
         }

@@ -74,7 +74,7 @@ const SPELLINGS: &[&str] = &[
     "cluster token create --ttl 10m",
     "cluster token list -o json",
     "cluster token revoke 0a0b0c0d0a0b0c0d",
-    "cluster join gpu-1:9451 kerf1-00",
+    "cluster join gpu-1:9451 kerf2-00",
     "cluster status -o yaml",
     "cluster revoke gpu-7",
     "keyring list",

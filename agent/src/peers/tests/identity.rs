@@ -207,7 +207,19 @@ async fn the_way_in_is_narrow() {
     // One token, two hosts.
     let issuer = member(&first).issuer().expect("it signs");
     let (token, _) = issuer.create_token(60).await.expect("a token");
-    other_place.join(&at, &token).await.expect("it comes in");
+    let joined = other_place.join(&at, &token).await.expect("it comes in");
+    assert_eq!(joined.contacts().issuer, Some(first.me.host));
+    // Another member than the one that made it is not told a token: it would use it for itself.
+    until("it speaks", || second.peers.member().is_some()).await;
+    let (good, _) = issuer.create_token(60).await.expect("a token");
+    let (_fourth, fourth_place) = listening(4, folder.path()).await;
+    let astray = fourth_place
+        .join(&second.address().to_string(), &good)
+        .await;
+    assert!(
+        matches!(astray, Err(ClusterError::Join(JoinError::OtherHost { is, .. })) if is == second.me.host),
+        "{astray:?}"
+    );
     let (_third, third_place) = listening(3, folder.path()).await;
     let used = third_place
         .join(&at, &token)
