@@ -10,7 +10,10 @@ use kerf_identity::{
 use kerf_seal::StatementError;
 use kerf_types::HostId;
 
+use super::GRACE_S;
 use crate::peers::keyring::{KeyringFileError, KeysError};
+
+const DAY_S: u64 = 24 * 3_600;
 
 /// Why a host does not come in.
 #[derive(Debug, thiserror::Error)]
@@ -290,7 +293,9 @@ impl ClusterError {
             }
             Self::Ended { folder } => {
                 return format!(
-                    "stop kerfd, remove {}, start it again and join with this token",
+                    "for {} days after its end it is renewed by itself, once the host that signs answers; after that stop \
+                     kerfd, remove {}, start it again and join with this token",
+                    GRACE_S / DAY_S,
                     folder.display()
                 );
             }

@@ -7,6 +7,10 @@ use kerf_identity::{CaCertificate, CertificateError, Revoked, RevokedError, Side
 use kerf_seal::Trust;
 use kerf_types::HostId;
 
+/// How long after the end of its certificate a host still gets the next one, in seconds: a host that was away for some days
+/// comes back by itself. Within that time its key is as good as a certificate for this one call.
+pub const GRACE_S: u64 = 7 * 24 * 3_600;
+
 /// Why the other end of a connection is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -66,6 +70,18 @@ impl Gate {
         match self.is_revoked(host) {
             true => Err(Refused::Revoked { host }),
             false => Ok(host),
+        }
+    }
+
+    /// The same for one that may have ended a while ago: enough to ask for the next one.
+    pub fn admit_late(&self, certificate: &[u8], now_s: u64) -> Result<HostId, Refused> {
+        match self.admit(certificate, Side::Client, now_s) {
+            Err(Refused::Certificate(CertificateError::Ended { not_after_s, .. }))
+                if now_s.saturating_sub(not_after_s) <= GRACE_S =>
+            {
+                self.admit(certificate, Side::Client, not_after_s)
+            }
+            admitted => admitted,
         }
     }
 

@@ -147,13 +147,15 @@ impl Issuer {
         self.issue(&mut books, ask.host, ask.key).await
     }
 
-    /// The next certificate of a host. The caller has seen the one that it has.
+    /// The next certificate of a host. The caller has seen the one that it has; `is_late` where that has ended. Such a host
+    /// may have joined anew meanwhile, and then its old key is no more than that.
     pub async fn renew(
         &self,
         host: HostId,
         key: PublicKey,
         proof: &[u8],
         gate: &Gate,
+        is_late: bool,
     ) -> Result<Issued, ClusterError> {
         let hash = self.authority.certificate().hash();
         if !is_proof(proof, &key, &hash, host, Purpose::Renew) {
@@ -163,6 +165,9 @@ impl Issuer {
             return Err(ClusterError::Revoked { host });
         }
         let mut books = self.books.lock().await;
+        if is_late {
+            books.holders.may_join(host, key, now_s())?;
+        }
         self.issue(&mut books, host, key).await
     }
 

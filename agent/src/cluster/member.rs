@@ -21,7 +21,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::files::{Folder, MEMBER, REVOKED};
 use super::gate::Gate;
 use super::issuer::Issuer;
-use super::tls::Configs;
+use super::tls::{ANY_NAME, Configs};
 use super::{ClusterError, JoinError, now_s, random};
 use crate::peers::keyring::Keys;
 
@@ -215,6 +215,17 @@ impl Member {
         dialled.await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
+    /// Connects to whichever member is at `host:port`, where its id is not known.
+    pub async fn dial_any(&self, address: &str) -> io::Result<TlsStream<TcpStream>> {
+        let config = Arc::clone(&self.current().configs.any);
+        let name = ServerName::try_from(ANY_NAME).map_err(io::Error::other)?;
+        let dialled = tokio::time::timeout(CONNECT, async {
+            let stream = TcpStream::connect(address).await?;
+            TlsConnector::from(config).connect(name, stream).await
+        });
+        dialled.await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
     /// Takes a newer list of revoked hosts: on the disk first, then in force. True if it was newer.
     pub async fn take_revoked(self: &Arc<Self>, list: Revoked) -> Result<bool, ClusterError> {
         if list.version() <= self.gate.version() {
@@ -239,16 +250,17 @@ impl Member {
     }
 
     /// Puts the next certificate in force, once it is on the disk. One that is not good at this moment by this host's
-    /// clock leaves the old one in force: it would be worth less. `by` has signed it, and is asked first for the next.
+    /// clock leaves the old one in force: it would be worth less. `by` has signed it, and is asked first for the next; `None`
+    /// where that was not seen.
     pub async fn renew(
         self: &Arc<Self>,
         key: SecretKey,
         issued: Issued,
-        by: HostId,
+        by: Option<HostId>,
     ) -> Result<(), ClusterError> {
         let member = Arc::clone(self);
         let contacts = Contacts {
-            issuer: Some(by),
+            issuer: by.or(self.contacts().issuer),
             ..self.contacts()
         };
         let ca = self.gate.ca().clone();

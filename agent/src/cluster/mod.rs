@@ -45,10 +45,10 @@ use kerf_types::HostId;
 use tokio::sync::watch;
 
 pub use error::{ClusterError, JoinError};
-pub use gate::{Gate, Refused};
+pub use gate::{GRACE_S, Gate, Refused};
 pub use issuer::{Issuer, JoinAsk};
 pub use member::{Member, Outlook};
-pub use tls::{AcceptError, accept, clock_error, is_told_revoked};
+pub use tls::{AcceptError, Admitted, accept, clock_error, is_told_revoked};
 
 use crate::peers::keyring::Keys;
 use files::Folder;

@@ -158,10 +158,15 @@ async fn a_renewal_replaces_key_and_certificate_together() {
     let issuer = member.issuer().expect("it signs");
     let (key, proof) = member.next_key().expect("a key");
     let public = key.public();
-    let issued = issuer.renew(host(1), public, &proof, member.gate()).await;
+    let issued = issuer
+        .renew(host(1), public, &proof, member.gate(), false)
+        .await;
     let issued = issued.expect("it signs");
     let certificate = issued.certificate.clone();
-    member.renew(key, issued, host(1)).await.expect("it fits");
+    member
+        .renew(key, issued, Some(host(1)))
+        .await
+        .expect("it fits");
     let again = open(folder.path(), 1)
         .expect("it reads")
         .member()
@@ -171,7 +176,7 @@ async fn a_renewal_replaces_key_and_certificate_together() {
     let (other, _) = member.next_key().expect("a key");
     let (_, proof) = member.next_key().expect("a key");
     let forged = issuer
-        .renew(host(1), other.public(), &proof, member.gate())
+        .renew(host(1), other.public(), &proof, member.gate(), false)
         .await;
     assert!(matches!(forged, Err(ClusterError::Proof)), "{forged:?}");
 }
@@ -188,7 +193,7 @@ async fn a_certificate_of_a_clock_that_is_ahead_does_not_replace_a_good_one() {
     for made_s in [now_s() + apart_s, now_s() - 2 * DAY.as_secs()] {
         let (key, _) = member.next_key().expect("a key");
         let issued = authority.issue(host(1), key.public(), made_s, DAY.as_secs(), [1; 16]);
-        let refused = member.renew(key, issued.expect("it signs"), host(1)).await;
+        let refused = member.renew(key, issued.expect("it signs"), None).await;
         assert!(
             matches!(refused, Err(ClusterError::Join(JoinError::Clock { .. }))),
             "{refused:?}"

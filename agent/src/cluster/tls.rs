@@ -27,6 +27,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::gate::{Gate, Refused};
 
+/// The name that is asked for where any member does.
+pub(super) const ANY_NAME: &str = "member.kerf.internal";
+
 /// The name that whoever has no certificate asks for.
 pub(super) const JOIN_NAME: &str = "join.kerf.internal";
 
@@ -38,6 +41,8 @@ pub(super) const PROTOCOL: &[u8] = b"h2";
 pub(super) struct Configs {
     /// To a member.
     pub client: Arc<ClientConfig>,
+    /// To whichever member is there.
+    pub any: Arc<ClientConfig>,
     /// From a member.
     pub server: Arc<ServerConfig>,
     /// From a host that is none yet.
@@ -51,26 +56,33 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 impl Configs {
     /// Those of a member.
     pub fn of(gate: &Arc<Gate>, own: &Membership) -> Result<Self, Error> {
-        let verifier = Arc::new(Verifier {
-            gate: Arc::clone(gate),
-            provider: provider(),
-        });
+        let verifier = |takes_any| {
+            Arc::new(Verifier {
+                gate: Arc::clone(gate),
+                provider: provider(),
+                takes_any,
+            })
+        };
         let leaf = CertificateDer::from(own.certificate.clone());
         let ca = CertificateDer::from(own.ca.der().to_vec());
         let key = || {
             let pkcs8 = own.key.pkcs8();
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()))
         };
-        let mut client = ClientConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
-            .with_client_auth_cert(vec![leaf.clone()], key())?;
-        client.resumption = Resumption::disabled();
-        client.alpn_protocols = vec![PROTOCOL.to_vec()];
+        let client = |takes_any| {
+            let mut client = ClientConfig::builder_with_provider(provider())
+                .with_protocol_versions(&[&version::TLS13])?
+                .dangerous()
+                .with_custom_certificate_verifier(verifier(takes_any))
+                .with_client_auth_cert(vec![leaf.clone()], key())?;
+            client.resumption = Resumption::disabled();
+            client.alpn_protocols = vec![PROTOCOL.to_vec()];
+            Ok::<_, Error>(Arc::new(client))
+        };
+        let (client, any) = (client(false)?, client(true)?);
         let server = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&version::TLS13])?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(verifier(false))
             .with_single_cert(vec![leaf.clone()], key())?;
         // Whoever joins knows the CA by its hash alone, so it is shown.
         let joining = ServerConfig::builder_with_provider(provider())
@@ -78,7 +90,8 @@ impl Configs {
             .with_no_client_auth()
             .with_single_cert(vec![leaf, ca], key())?;
         Ok(Self {
-            client: Arc::new(client),
+            client,
+            any,
             server: Arc::new(without_sessions(server)),
             joining: Arc::new(without_sessions(joining)),
         })
@@ -106,11 +119,22 @@ pub enum AcceptError {
     Refused(#[from] Refused),
 }
 
-/// Takes a connection. The host at its other end is `None` for one that asks to join.
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// Somebody without a certificate, who asks to join.
+    Nobody,
+    /// The host of a certificate that ended a while ago, see [`super::GRACE_S`].
+    Late(HostId),
+    /// A member.
+    Member(HostId),
+}
+
+/// Takes a connection.
 pub async fn accept<S>(
     member: &super::Member,
     stream: S,
-) -> Result<(TlsStream<S>, Option<HostId>), AcceptError>
+) -> Result<(TlsStream<S>, Admitted), AcceptError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -121,13 +145,17 @@ where
     let stream = begun.into_stream(config).await;
     let stream = stream.map_err(AcceptError::Handshake)?;
     if joins {
-        return Ok((stream, None));
+        return Ok((stream, Admitted::Nobody));
     }
     let shown = stream.get_ref().1.peer_certificates();
     let leaf = shown.and_then(<[_]>::first);
     let leaf = leaf.ok_or(AcceptError::NoCertificate)?;
-    let host = member.gate().admit(leaf, Side::Client, super::now_s())?;
-    Ok((stream, Some(host)))
+    let (gate, now_s) = (member.gate(), super::now_s());
+    let admitted = match gate.admit(leaf, Side::Client, now_s) {
+        Ok(host) => Admitted::Member(host),
+        Err(_) => Admitted::Late(gate.admit_late(leaf, now_s)?),
+    };
+    Ok((stream, admitted))
 }
 
 /// Why a certificate is not good at this moment, where that is why a connection was not taken.
@@ -166,13 +194,12 @@ pub fn is_told_revoked(error: &io::Error) -> bool {
 struct Verifier {
     gate: Arc<Gate>,
     provider: Arc<CryptoProvider>,
+    /// Whether any member may answer, whatever name was asked for.
+    takes_any: bool,
 }
 
-impl Verifier {
-    fn admit(&self, leaf: &[u8], side: Side, now: UnixTime) -> Result<HostId, Error> {
-        let admitted = self.gate.admit(leaf, side, now.as_secs());
-        admitted.map_err(|refused| Error::InvalidCertificate(told(refused)))
-    }
+fn believed<T>(admitted: Result<T, Refused>) -> Result<T, Error> {
+    admitted.map_err(|refused| Error::InvalidCertificate(told(refused)))
 }
 
 /// The other end is told the kind of reason by TLS's own words; this end keeps all of it.
@@ -196,7 +223,10 @@ impl ServerCertVerifier for Verifier {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let host = self.admit(leaf, Side::Server, now)?;
+        let host = believed(self.gate.admit(leaf, Side::Server, now.as_secs()))?;
+        if self.takes_any {
+            return Ok(ServerCertVerified::assertion());
+        }
         let expected = server_name(self.gate.ca().cluster(), host);
         match name.to_str() == expected {
             true => Ok(ServerCertVerified::assertion()),
@@ -241,7 +271,8 @@ impl ClientCertVerifier for Verifier {
         _intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.admit(leaf, Side::Client, now)?;
+        // What one that has ended is good for is said behind the handshake, see `accept`.
+        believed(self.gate.admit_late(leaf, now.as_secs()))?;
         Ok(ClientCertVerified::assertion())
     }
 

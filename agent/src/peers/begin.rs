@@ -81,8 +81,9 @@ impl Parts {
                 self.join.push(seed);
             }
         }
-        tokio::spawn(upkeep::run(shared, Arc::clone(&member)));
         self.begin(member.cluster());
+        // Behind it: the hosts that may be asked are known by then.
+        tokio::spawn(upkeep::run(shared, member));
     }
 
     /// Ends what is connected and drops what is sent, so that nobody waits for an answer.

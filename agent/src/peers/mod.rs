@@ -38,6 +38,7 @@ mod shared;
 mod sockets;
 mod upkeep;
 mod version;
+mod ways;
 
 use std::sync::Arc;
 

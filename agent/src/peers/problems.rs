@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kerf_types::{HostId, HostName};
+use kerf_types::{HostId, HostName, Timestamp};
 
 use super::shared::{Shared, lock};
-use crate::cluster::{Member, now_s};
+use crate::cluster::{GRACE_S, Member, now_s};
 use crate::host::Degraded;
 
 /// How long it is told that somebody was refused.
@@ -40,15 +40,7 @@ fn membership(shared: &Shared, member: &Member) -> Vec<Degraded> {
     }
     let ends_s = member.outlook().not_after_s;
     if let Some((why, since)) = lock(&shared.not_renewed).clone() {
-        let left_s = ends_s.saturating_sub(now_s());
-        list.push(Degraded {
-            why: format!(
-                "the certificate of this host was not renewed and is good for {left_s} s more: {why}"
-            ),
-            hint: "see whether the host that signs is up and reachable, and the clocks of both"
-                .to_owned(),
-            since,
-        });
+        list.push(not_renewed(ends_s, now_s(), &why, since));
     }
     if let Some((ip, since)) = *lock(&shared.plain_caller)
         && crate::host::now().0.saturating_sub(since.0) < SHOWN_MS
@@ -71,6 +63,31 @@ fn membership(shared: &Shared, member: &Member) -> Vec<Degraded> {
         });
     }
     list
+}
+
+/// A certificate that could not be renewed: good for a while, in its grace, or past it.
+fn not_renewed(ends_s: u64, now_s: u64, why: &str, since: Timestamp) -> Degraded {
+    let see = "see whether the host that signs is up and reachable, and the clocks of both";
+    let (left_s, past_s) = (ends_s.saturating_sub(now_s), now_s.saturating_sub(ends_s));
+    let (state, hint) = if past_s == 0 {
+        (format!("is good for {left_s} s more"), see.to_owned())
+    } else if past_s <= GRACE_S {
+        let left_s = GRACE_S - past_s;
+        let state = format!(
+            "ended {past_s} s ago, so no member takes its connections; for {left_s} s more it can be renewed"
+        );
+        (state, see.to_owned())
+    } else {
+        let hint = "stop kerfd, remove the folder cluster in its state folder, start it again, and join with a new token: \
+                    kerf cluster token create on the host that signs";
+        let state = format!("ended {past_s} s ago, which is too long to be renewed");
+        (state, hint.to_owned())
+    };
+    Degraded {
+        why: format!("the certificate of this host was not renewed and {state}: {why}"),
+        hint,
+        since,
+    }
 }
 
 /// Nobody is listened to, or everybody is: nobody shall overlook which.

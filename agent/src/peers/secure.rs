@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::connection::Connection;
 use super::quota::Quota;
 use super::shared::{Shared, lock};
-use crate::cluster::{AcceptError, Gate, Member, accept, clock_error, is_told_revoked};
+use crate::cluster::{AcceptError, Admitted, Gate, Member, accept, clock_error, is_told_revoked};
 use crate::host::now;
 
 /// How long a handshake may take.
@@ -33,7 +33,7 @@ pub(super) const HANDSHAKES_OF_ONE: usize = 16;
 /// Handshakes of all at one time. One beyond is refused, as one that waited would wait for those who say nothing.
 const HANDSHAKES: usize = 512;
 
-/// How long somebody without a certificate is served: to join is one call.
+/// How long somebody without a certificate that is good now is served: to join is one call, and so is to renew.
 pub(super) const NOBODY: Duration = Duration::from_secs(30);
 
 /// Connections on their way from a handshake to the server.
@@ -49,6 +49,8 @@ pub(super) enum Who {
     Anybody,
     /// The host of this certificate.
     Member(HostId),
+    /// The host of a certificate that has ended, which may ask for the next one.
+    Late(HostId),
     /// Somebody who has no certificate and may ask for one.
     Nobody,
 }
@@ -138,12 +140,16 @@ async fn secure(shared: &Shared, member: &Arc<Member>, connection: Connection) -
         return None;
     }
     match accept(member, connection).await {
-        Ok((stream, host)) => {
-            let who = host.map_or(Who::Nobody, Who::Member);
+        Ok((stream, admitted)) => {
+            let who = match admitted {
+                Admitted::Nobody => Who::Nobody,
+                Admitted::Late(host) => Who::Late(host),
+                Admitted::Member(host) => Who::Member(host),
+            };
             Some(Incoming {
                 stream: Stream::Tls(Box::new(stream)),
                 ends: match who {
-                    Who::Nobody => Some(Box::pin(tokio::time::sleep(NOBODY))),
+                    Who::Nobody | Who::Late(_) => Some(Box::pin(tokio::time::sleep(NOBODY))),
                     Who::Anybody | Who::Member(_) => None,
                 },
                 caller: Caller { ip, who },
@@ -221,7 +227,8 @@ impl Incoming {
 
     /// Ends the connection of a host that was put out since it was made.
     fn look(&mut self) -> io::Result<()> {
-        let (Some(gate), Who::Member(host)) = (&self.gate, self.caller.who) else {
+        let (Some(gate), Who::Member(host) | Who::Late(host)) = (&self.gate, self.caller.who)
+        else {
             return Ok(());
         };
         let version = gate.version();
@@ -302,6 +309,19 @@ pub(super) fn lazily(
         let member = Arc::clone(&member);
         async move {
             let stream = member.dial(host, address, local).await?;
+            Ok::<_, io::Error>(TokioIo::new(Outgoing { stream, member }))
+        }
+    });
+    endpoint.connect_with_connector_lazy(connector)
+}
+
+/// The same to whichever member is at `host:port`.
+pub(super) fn lazily_any(member: &Arc<Member>, address: &str, endpoint: &Endpoint) -> Channel {
+    let (member, address) = (Arc::clone(member), address.to_owned());
+    let connector = tower::service_fn(move |_| {
+        let (member, address) = (Arc::clone(&member), address.clone());
+        async move {
+            let stream = member.dial_any(&address).await?;
             Ok::<_, io::Error>(TokioIo::new(Outgoing { stream, member }))
         }
     });

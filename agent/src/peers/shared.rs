@@ -156,18 +156,31 @@ impl Shared {
         }
     }
 
+    /// A connection to whichever member is at `host:port`; `None` where this host is no member.
+    pub fn connect_any(&self, address: &str) -> Option<Channel> {
+        let endpoint = patient(Endpoint::from_static("http://member.kerf.internal"));
+        let member = self.member.get()?;
+        Some(secure::lazily_any(member, address, &endpoint))
+    }
+
     /// How a peer is connected to.
     pub fn endpoint(&self, address: SocketAddr) -> Result<Endpoint, PeersError> {
         let error = |source| PeersError::Endpoint { address, source };
         let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(error)?;
         let same_family = |ip: &IpAddr| ip.is_ipv4() == address.is_ipv4();
-        Ok(endpoint
-            .local_address(self.local.filter(same_family))
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .keep_alive_timeout(KEEPALIVE_ANSWER))
+        Ok(patient(
+            endpoint.local_address(self.local.filter(same_family)),
+        ))
     }
+}
+
+/// With the deadlines of every connection to a peer.
+fn patient(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_ANSWER)
 }
 
 impl fmt::Debug for Shared {

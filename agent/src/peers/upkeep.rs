@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kerf_api::peer::v1;
 use kerf_api::peer::v1::enrolment_client::EnrolmentClient;
-use kerf_identity::{Issued, REVOKED_LIMIT, Revoked};
+use kerf_identity::{Issued, REVOKED_LIMIT, Revoked, SecretKey};
 use kerf_seal::Statement;
 use kerf_types::HostId;
 use tonic::transport::Channel;
@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 use super::link::bytes_of;
 use super::roster::Peer;
 use super::shared::{Shared, lock};
+use super::ways::{self, Way};
 use crate::cluster::{ClusterError, Member, now_s};
 use crate::host::now;
 
@@ -47,6 +48,7 @@ pub(super) async fn run(shared: Arc<Shared>, member: Arc<Member>) {
 }
 
 async fn renew_always(shared: &Arc<Shared>, member: &Arc<Member>) {
+    let mut next = None;
     loop {
         let outlook = member.outlook();
         let now_s = now_s();
@@ -57,7 +59,7 @@ async fn renew_always(shared: &Arc<Shared>, member: &Arc<Member>) {
             tokio::time::sleep(Duration::from_secs(wait)).await;
             continue;
         }
-        match renew(shared, member).await {
+        match renew(shared, member, &mut next).await {
             Ok(()) => {
                 *lock(&shared.not_renewed) = None;
                 shared.republish();
@@ -67,8 +69,9 @@ async fn renew_always(shared: &Arc<Shared>, member: &Arc<Member>) {
             }
             Err(why) => {
                 note_failure(shared, why);
-                let left_s = outlook.not_after_s.saturating_sub(now_s);
-                let pause_s = (left_s / 10).clamp(1, LONGEST_PAUSE_S);
+                // Before its end ever more often, behind it ever more seldom.
+                let apart_s = outlook.not_after_s.abs_diff(now_s);
+                let pause_s = (apart_s / 10).clamp(1, LONGEST_PAUSE_S);
                 tokio::time::sleep(Duration::from_secs(pause_s)).await;
             }
         }
@@ -86,51 +89,63 @@ fn note_failure(shared: &Shared, why: String) {
     *last = Some((why, since));
 }
 
+/// The key that the next certificate is asked for, with its proof. It is the same in every try: an answer that was lost
+/// has made it the key of this host, and the host that signs gives a late one no certificate for another.
+type NextKey = Option<(SecretKey, Vec<u8>)>;
+
 /// By this host itself, where it signs, else by the first member that does.
-async fn renew(shared: &Arc<Shared>, member: &Arc<Member>) -> Result<(), String> {
+async fn renew(
+    shared: &Arc<Shared>,
+    member: &Arc<Member>,
+    next: &mut NextKey,
+) -> Result<(), String> {
     let told = |error: ClusterError| crate::errors::chain(&error);
     let me = shared.me.host;
-    let (key, proof) = member.next_key().map_err(told)?;
+    let (key, proof) = match next.take() {
+        Some(next) => next,
+        None => member.next_key().map_err(told)?,
+    };
+    let public = key.public();
     if let Some(issuer) = member.issuer() {
-        let issued = issuer.renew(me, key.public(), &proof, member.gate()).await;
-        let renewed = member.renew(key, issued.map_err(told)?, me).await;
+        let gate = member.gate();
+        let issued = issuer.renew(me, public, &proof, gate, false).await;
+        let renewed = member.renew(key, issued.map_err(told)?, Some(me)).await;
         return renewed.map_err(told);
     }
+    let request = v1::RenewRequest {
+        version: 1,
+        host: bytes_of(me),
+        public_key: public.to_vec(),
+        proof: proof.clone(),
+    };
+    *next = Some((key, proof));
     let mut why = "no living member is known".to_owned();
-    for peer in asked_for_renewal(shared, member.contacts().issuer) {
-        let request = v1::RenewRequest {
-            version: 1,
-            host: bytes_of(me),
-            public_key: key.public().to_vec(),
-            proof: proof.clone(),
-        };
-        let mut client = match client(shared, &peer) {
-            Ok(client) => client,
-            Err(error) => {
-                why = error;
-                continue;
-            }
-        };
-        let name = &peer.identity.name;
-        match tokio::time::timeout(DEADLINE, client.renew(request)).await {
-            Ok(Ok(answer)) => {
-                let answer = answer.into_inner();
-                let Ok(statement) = Statement::from_bytes(&answer.statement) else {
-                    why = format!("{name}: its statement is none");
-                    continue;
+    for way in ways_to_renew(shared, member) {
+        match ask(shared, &way, request.clone()).await {
+            Ok(issued) => {
+                let Some((key, _)) = next.take() else {
+                    return Err("its key is gone".to_owned());
                 };
-                let issued = Issued {
-                    certificate: answer.certificate,
-                    statement,
-                };
-                let by = peer.identity.host;
-                return member.renew(key, issued, by).await.map_err(told);
+                return member.renew(key, issued, way.host()).await.map_err(told);
             }
-            Ok(Err(status)) => why = format!("{name}: {}", status.message()),
-            Err(_) => why = format!("{name}: no answer in time"),
+            Err(error) => why = format!("{way}: {error}"),
         }
     }
     Err(why)
+}
+
+async fn ask(shared: &Arc<Shared>, way: &Way, request: v1::RenewRequest) -> Result<Issued, String> {
+    let mut client = client(shared, way)?;
+    let answer = tokio::time::timeout(DEADLINE, client.renew(request)).await;
+    let answer = answer.map_err(|_| "no answer in time")?;
+    let answer = answer
+        .map_err(|status| status.message().to_owned())?
+        .into_inner();
+    let statement = Statement::from_bytes(&answer.statement);
+    Ok(Issued {
+        certificate: answer.certificate,
+        statement: statement.map_err(|_| "its statement is none")?,
+    })
 }
 
 async fn sync_always(shared: &Arc<Shared>, member: &Arc<Member>) {
@@ -163,7 +178,7 @@ pub(super) async fn sync(
         has: own.version(),
         list: if push { own.to_bytes() } else { Vec::new() },
     };
-    let mut client = client(shared, peer)?;
+    let mut client = client(shared, &Way::Peer(peer.clone()))?;
     let answer = tokio::time::timeout(DEADLINE, client.sync_revoked(request)).await;
     let answer = answer.map_err(|_| "no answer in time")?;
     let answer = answer
@@ -178,11 +193,18 @@ pub(super) async fn sync(
     Ok(answer.has)
 }
 
-fn client(shared: &Arc<Shared>, peer: &Peer) -> Result<EnrolmentClient<Channel>, String> {
-    let (host, api) = (peer.identity.host, peer.identity.api);
-    let channel = shared
-        .connect(host, api)
-        .map_err(|error| error.to_string())?;
+pub(super) fn client(shared: &Shared, way: &Way) -> Result<EnrolmentClient<Channel>, String> {
+    let channel = match way {
+        Way::Peer(peer) => {
+            let (host, api) = (peer.identity.host, peer.identity.api);
+            let channel = shared.connect(host, api);
+            channel.map_err(|error| error.to_string())?
+        }
+        Way::Address(address) => {
+            let channel = shared.connect_any(address);
+            channel.ok_or("this host is in no cluster")?
+        }
+    };
     let client = EnrolmentClient::new(channel);
     Ok(client.max_decoding_message_size(ANSWER_LIMIT))
 }
@@ -194,7 +216,14 @@ fn some_one(shared: &Shared) -> Option<Peer> {
     living.or_else(|| shared.roster.borrow().first().cloned())
 }
 
-/// Who is asked for the next certificate: first whoever signed the last, also if nobody hears of it at this moment.
+/// Who is asked for the next certificate. Where gossip knows nobody any more the hosts are left that this one came in by.
+fn ways_to_renew(shared: &Shared, member: &Member) -> Vec<Way> {
+    let peers = asked_for_renewal(shared, member.contacts().issuer);
+    let peers = peers.into_iter().map(Way::Peer);
+    peers.chain(ways::seeds(shared)).collect()
+}
+
+/// First whoever signed the last, also if nobody hears of it at this moment.
 fn asked_for_renewal(shared: &Shared, issuer: Option<HostId>) -> Vec<Peer> {
     let first = issuer.and_then(|host| shared.peer(host));
     let others = some_living(shared, ASKED).into_iter();
@@ -203,7 +232,7 @@ fn asked_for_renewal(shared: &Shared, issuer: Option<HostId>) -> Vec<Peer> {
 }
 
 /// Some living members by chance, so that no one of them is asked by all.
-fn some_living(shared: &Shared, most: usize) -> Vec<Peer> {
+pub(super) fn some_living(shared: &Shared, most: usize) -> Vec<Peer> {
     let mut salt = [0; 16];
     // Without random numbers all ask the same ones, which works as well.
     if getrandom::fill(&mut salt).is_err() {

@@ -4,10 +4,12 @@ use kerf_api::convert::host_id;
 use kerf_api::peer::v1;
 use kerf_api::peer::v1::enrolment_server::Enrolment;
 use kerf_identity::{Issued, PublicKey, REVOKED_LIMIT, Revoked, TokenId};
+use kerf_types::HostId;
 use tonic::{Code, Request, Response, Status};
 use zeroize::Zeroizing;
 
-use super::Service;
+use super::secure::Who;
+use super::{Service, who};
 use crate::cluster::{ClusterError, JoinAsk, JoinError, Member};
 use crate::rpc::with_hint;
 
@@ -60,11 +62,13 @@ impl Enrolment for Service {
         let member = self.own_member()?;
         let body = request.get_ref();
         understood(body.version)?;
-        let host = self.caller(&request, &body.host)?;
+        let (host, is_late) = self.renewing(&request, &body.host)?;
         let issuer = member.issuer().ok_or(ClusterError::NotIssuer);
         let key = public_key(&body.public_key)?;
         let issuer = issuer.map_err(refused)?;
-        let issued = issuer.renew(host, key, &body.proof, member.gate()).await;
+        let issued = issuer
+            .renew(host, key, &body.proof, member.gate(), is_late)
+            .await;
         let issued = issued.map_err(refused)?;
         Ok(Response::new(v1::RenewResponse {
             certificate: issued.certificate,
@@ -97,6 +101,17 @@ impl Enrolment for Service {
 }
 
 impl Service {
+    /// Whoever asks for the next certificate, and whether the one that it has shown has ended.
+    fn renewing<T>(&self, request: &Request<T>, host: &[u8]) -> Result<(HostId, bool), Status> {
+        match who(request) {
+            Who::Late(proven) => match host_id("host", host) {
+                Ok(host) if host == proven => Ok((host, true)),
+                _ => Err(wrong("host")),
+            },
+            _ => Ok((self.caller(request, host)?, false)),
+        }
+    }
+
     fn own_member(&self) -> Result<&std::sync::Arc<Member>, Status> {
         let member = self.shared.member.get();
         member.ok_or_else(|| refused(ClusterError::NoMember))

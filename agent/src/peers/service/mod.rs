@@ -96,9 +96,13 @@ pub(super) async fn serve(
 /// be as much of it as a call may hold.
 fn refuse_nobody(call: Request<()>) -> Result<Request<()>, Status> {
     match who(&call) {
-        Who::Nobody => Err(Status::unauthenticated("only a member may ask this")),
+        Who::Nobody | Who::Late(_) => Err(no_member()),
         Who::Anybody | Who::Member(_) => Ok(call),
     }
+}
+
+fn no_member() -> Status {
+    Status::unauthenticated("only a member whose certificate is good may ask this")
 }
 
 fn who<T>(request: &Request<T>) -> Who {
@@ -133,7 +137,7 @@ impl Service {
     fn member<T>(&self, request: &Request<T>) -> Result<Option<HostId>, Status> {
         match who(request) {
             Who::Anybody => Ok(None),
-            Who::Nobody => Err(Status::unauthenticated("only a member may ask this")),
+            Who::Nobody | Who::Late(_) => Err(no_member()),
             Who::Member(host) if self.shared.is_revoked(host) => {
                 Err(Status::permission_denied(format!("{host} was revoked")))
             }

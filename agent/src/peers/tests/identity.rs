@@ -21,9 +21,18 @@ pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A host that listens, with its place in a cluster. It is in none yet.
 pub(super) async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
+    listening_by(number, folder, Vec::new()).await
+}
+
+/// The same with hosts that its configuration names, and as whatever its folder holds.
+pub(super) async fn listening_by(
+    number: u128,
+    folder: &Path,
+    join: Vec<String>,
+) -> (Host, Arc<Cluster>) {
     let state = folder.join(number.to_string());
-    let cluster = Cluster::open(&state, me(number, 1).host, DAY).expect("nothing is there");
-    let mut settings = settings(Vec::new());
+    let cluster = Cluster::open(&state, me(number, 1).host, DAY).expect("it reads");
+    let mut settings = settings(join);
     settings.insecure_dev = false;
     settings.membership = Some(cluster.watch());
     let host = host_with(me(number, 1), settings, join::system()).await;
