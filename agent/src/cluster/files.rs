@@ -41,7 +41,20 @@ impl Folder {
 
     /// Whether a keyring lies there.
     pub fn has_keyring(&self) -> bool {
-        self.0.join("keyring.json").exists()
+        self.has("keyring.json")
+    }
+
+    /// Whether a file lies there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    /// Removes a file that has no meaning any more.
+    pub fn remove(&self, name: &str) {
+        let path = self.0.join(name);
+        if let Err(error) = crate::files::remove(&path) {
+            tracing::warn!(%error, path = %path.display(), "file not removed");
+        }
     }
 
     /// The state folder that it lies in.

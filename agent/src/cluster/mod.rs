@@ -23,7 +23,7 @@
 //! | `tls` | that as rustls asks for it |
 //! | `member` | a member's own part, in force and on disk |
 //! | `issuer` | signing: joins, renewals, revocations, tokens |
-//! | `join`, `pin` | the way in, from outside |
+//! | `join`, `pin`, `pending` | the way in, from outside, and what outlives a cut on it |
 
 mod error;
 mod files;
@@ -31,6 +31,7 @@ mod gate;
 mod issuer;
 mod join;
 mod member;
+mod pending;
 mod pin;
 mod tls;
 
@@ -86,6 +87,9 @@ impl Cluster {
         let folder = Folder::of(state_dir);
         crate::files::sweep(folder.path());
         let member = Member::open(&folder, host, lifetime)?;
+        if member.is_some() {
+            pending::end(&folder);
+        }
         Ok(Arc::new(Self {
             folder,
             host,
@@ -105,8 +109,13 @@ impl Cluster {
         self.member.subscribe()
     }
 
-    /// Makes a cluster of this host alone.
-    pub async fn init(&self, name: ClusterName) -> Result<Arc<Member>, ClusterError> {
+    /// Makes a cluster of this host alone. It goes on to its end also when nobody waits for it any more.
+    pub async fn init(self: &Arc<Self>, name: ClusterName) -> Result<Arc<Member>, ClusterError> {
+        let cluster = Arc::clone(self);
+        to_its_end(async move { cluster.init_here(name).await }).await
+    }
+
+    async fn init_here(&self, name: ClusterName) -> Result<Arc<Member>, ClusterError> {
         let _turn = self.entering.lock().await;
         self.refuse_member()?;
         self.refuse_keyring()?;
@@ -130,11 +139,24 @@ impl Cluster {
         self.enter(parts).await
     }
 
-    /// Makes this host a member of the cluster that the token leads to, by a member at `address`.
-    pub async fn join(&self, address: &str, token: &Token) -> Result<Arc<Member>, ClusterError> {
+    /// Makes this host a member of the cluster that the token leads to, by a member at `address`. It goes on to its end
+    /// also when nobody waits for it any more; where that was cut off the next try has the same key, and the answer that
+    /// was lost is given again.
+    pub async fn join(
+        self: &Arc<Self>,
+        address: &str,
+        token: &Token,
+    ) -> Result<Arc<Member>, ClusterError> {
+        let (cluster, address, token) = (Arc::clone(self), address.to_owned(), token.clone());
+        to_its_end(async move { cluster.join_here(&address, &token).await }).await
+    }
+
+    async fn join_here(&self, address: &str, token: &Token) -> Result<Arc<Member>, ClusterError> {
         let _turn = self.entering.lock().await;
         self.refuse_unless_ended(token)?;
-        let key = SecretKey::from_seed(&random()?)?;
+        let folder = self.folder.clone();
+        let key = tokio::task::spawn_blocking(move || pending::key(&folder)).await;
+        let key = key.map_err(|_| ClusterError::Thread)??;
         let joined = join::ask(address, token, self.host, &key).await?;
         let parts = member::Parts {
             ca: joined.ca,
@@ -153,7 +175,9 @@ impl Cluster {
     async fn enter(&self, parts: member::Parts) -> Result<Arc<Member>, ClusterError> {
         let (folder, host, lifetime) = (self.folder.clone(), self.host, self.lifetime);
         let written = tokio::task::spawn_blocking(move || {
+            pending::begin(&folder)?;
             member::write(&folder, host, parts)?;
+            pending::end(&folder);
             Member::open(&folder, host, lifetime)
         });
         let member = written.await.map_err(|_| ClusterError::Thread)??;
@@ -190,15 +214,22 @@ impl Cluster {
         }
     }
 
-    /// A keyring that somebody put there by hand would be lost.
+    /// A keyring that somebody put there by hand would be lost; one of a try that was cut off is of no use.
     fn refuse_keyring(&self) -> Result<(), ClusterError> {
-        match self.folder.has_keyring() {
+        match self.folder.has_keyring() && !pending::is_begun(&self.folder) {
             true => Err(ClusterError::Keyring {
                 folder: self.folder.path().to_owned(),
             }),
             false => Ok(()),
         }
     }
+}
+
+/// In a task of its own: whoever has asked may go away, and half of it would be left.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ClusterError>> + Send + 'static,
+) -> Result<T, ClusterError> {
+    tokio::spawn(work).await.map_err(|_| ClusterError::Thread)?
 }
 
 #[cfg(test)]

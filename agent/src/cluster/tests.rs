@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kerf_identity::{Authority, Contacts, Purpose, SKEW_S, SecretKey, prove};
+use kerf_identity::{Authority, Contacts, Purpose, SKEW_S, SecretKey, Token, prove};
 use kerf_types::HostId;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -107,6 +107,13 @@ async fn what_is_not_whole_or_anothers_is_refused_with_what_to_do() {
         matches!(again, Err(ClusterError::Keyring { .. })),
         "{again:?}"
     );
+    // Unless it is known to be of a try that was cut off.
+    std::fs::write(cluster.join("entering"), "").expect("it is ours");
+    let again = half.init("lab".parse().expect("a name")).await;
+    again.expect("nothing of anybody is lost");
+    for name in ["entering", "join.key"] {
+        assert!(!cluster.join(name).exists(), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -277,4 +284,11 @@ async fn what_a_killed_process_was_writing_goes_with_the_next_start() {
     std::fs::write(&left, "a key").expect("written");
     open(folder.path(), 1).expect("it reads");
     assert!(!left.exists());
+}
+
+/// Asks as a join does, up to the answer, which is lost.
+pub(crate) async fn asked_in_vain(place: &Cluster, address: &str, token: &Token) {
+    let key = super::pending::key(&place.folder).expect("a key");
+    let asked = super::join::ask(address, token, place.host, &key).await;
+    asked.expect("it is answered");
 }

@@ -1,5 +1,7 @@
 //! Joining, renewal, and the list of revoked hosts, for those who ask.
 
+use std::sync::Arc;
+
 use kerf_api::convert::host_id;
 use kerf_api::peer::v1;
 use kerf_api::peer::v1::enrolment_server::Enrolment;
@@ -10,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::secure::Who;
 use super::{Service, who};
-use crate::cluster::{ClusterError, JoinAsk, JoinError, Member};
+use crate::cluster::{ClusterError, JoinAsk, JoinError, Member, to_its_end};
 use crate::rpc::with_hint;
 
 /// Longest question: the longest list of revoked hosts.
@@ -29,24 +31,29 @@ impl Enrolment for Service {
         let body = request.into_inner();
         let secret = Zeroizing::new(body.token_secret);
         understood(body.version)?;
-        let issuer = member.issuer().ok_or(ClusterError::NotIssuer);
-        let ask = JoinAsk {
-            token: TokenId::from_slice(&body.token_id).ok_or_else(|| wrong("token_id"))?,
-            secret: &secret,
-            host: host_id("host", &body.host).map_err(|_| wrong("host"))?,
-            key: public_key(&body.public_key)?,
-            proof: &body.proof,
-            now_s: body.now_s,
-        };
-        let issued = issuer.map_err(refused)?.join(&ask, member.gate()).await;
+        let token = TokenId::from_slice(&body.token_id).ok_or_else(|| wrong("token_id"))?;
+        let host = host_id("host", &body.host).map_err(|_| wrong("host"))?;
+        let key = public_key(&body.public_key)?;
+        let (proof, now_s) = (body.proof, body.now_s);
+        let signing = Arc::clone(member);
+        let issued = to_its_end(async move {
+            let issuer = signing.issuer().ok_or(ClusterError::NotIssuer)?;
+            let ask = JoinAsk {
+                token,
+                secret: &secret,
+                host,
+                key,
+                proof: &proof,
+                now_s,
+            };
+            issuer.join(&ask, signing.gate()).await
+        });
         let Issued {
             certificate,
             statement,
-        } = issued.map_err(refused)?;
-        let text = format!("joins the cluster ({})", ask.host);
-        self.shared
-            .events
-            .add("cluster", &ask.host.to_string(), &text);
+        } = issued.await.map_err(refused)?;
+        let text = format!("joins the cluster ({host})");
+        self.shared.events.add("cluster", &host.to_string(), &text);
         Ok(Response::new(v1::JoinResponse {
             certificate,
             statement: statement.to_bytes().to_vec(),
@@ -60,16 +67,17 @@ impl Enrolment for Service {
         request: Request<v1::RenewRequest>,
     ) -> Result<Response<v1::RenewResponse>, Status> {
         let member = self.own_member()?;
-        let body = request.get_ref();
+        let body = request.get_ref().clone();
         understood(body.version)?;
         let (host, is_late) = self.renewing(&request, &body.host)?;
-        let issuer = member.issuer().ok_or(ClusterError::NotIssuer);
         let key = public_key(&body.public_key)?;
-        let issuer = issuer.map_err(refused)?;
-        let issued = issuer
-            .renew(host, key, &body.proof, member.gate(), is_late)
-            .await;
-        let issued = issued.map_err(refused)?;
+        let signing = Arc::clone(member);
+        let issued = to_its_end(async move {
+            let issuer = signing.issuer().ok_or(ClusterError::NotIssuer)?;
+            let gate = signing.gate();
+            issuer.renew(host, key, &body.proof, gate, is_late).await
+        });
+        let issued = issued.await.map_err(refused)?;
         Ok(Response::new(v1::RenewResponse {
             certificate: issued.certificate,
             statement: issued.statement.to_bytes().to_vec(),
@@ -112,7 +120,7 @@ impl Service {
         }
     }
 
-    fn own_member(&self) -> Result<&std::sync::Arc<Member>, Status> {
+    fn own_member(&self) -> Result<&Arc<Member>, Status> {
         let member = self.shared.member.get();
         member.ok_or_else(|| refused(ClusterError::NoMember))
     }

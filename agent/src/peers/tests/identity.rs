@@ -63,7 +63,7 @@ pub(super) fn member(host: &Host) -> &Arc<Member> {
     host.peers.member().expect("it is a member")
 }
 
-pub(super) async fn enter(first: &Host, place: &Cluster) -> Result<Arc<Member>, ClusterError> {
+pub(super) async fn enter(first: &Host, place: &Arc<Cluster>) -> Result<Arc<Member>, ClusterError> {
     until("it signs", || first.peers.member().is_some()).await;
     let issuer = member(first).issuer().expect("it has the CA's key");
     let (token, _) = issuer.create_token(60).await.expect("a token");

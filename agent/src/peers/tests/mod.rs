@@ -1,6 +1,7 @@
 //! Fleets of hosts in one process, over loopback.
 
 mod bounds;
+mod cut;
 mod exchange;
 mod fleet;
 mod hostile;
