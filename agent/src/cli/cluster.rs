@@ -245,7 +245,7 @@ pub fn render_revocation(done: &Revocation, style: Style) -> String {
         (_, Some(error)) => {
             let what = style.paint(Ink::Red, "the key of gossip was not changed");
             text.push_str(&format!("{what}: {error}\n"));
-            text.push_str("it can still read gossip: kerf keyring install, use and remove\n");
+            text.push_str("it can read gossip until that is done: it is tried again by itself, and by the same command\n");
         }
         (Some(key), None) => text.push_str(&format!("gossip is sealed with {key} from now on\n")),
         (None, None) => {}
@@ -337,7 +337,7 @@ mod tests {
         01890a5d-ac96-774b-bcce-b302099a8057 is out (list 3); 1 host told
         not reached, and told by others soon: gpu-4
         the key of gossip was not changed: gpu-4 (no answer in time)
-        it can still read gossip: kerf keyring install, use and remove
+        it can read gossip until that is done: it is tried again by itself, and by the same command
         ");
     }
 }

@@ -312,7 +312,7 @@ impl ClusterError {
             Self::Myself => "revoke it on another host that has the CA's key",
             Self::Outrun { .. } => "try again",
             Self::List(RevokedError::Already { .. }) => {
-                "if the word was cut off before its end, the host may still know the key of gossip: kerf keyring install, use and remove"
+                "the key of gossip is changed as well; kerf cluster status shows who is out"
             }
             Self::List(_) | Self::Ledger(_) => {
                 "kerf cluster status and token list show what is there"

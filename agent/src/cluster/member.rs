@@ -1,5 +1,6 @@
 //! A member's own part of its cluster: in force, on disk, and renewed.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use kerf_identity::{
     REVOKED_LIMIT, Revoked, SKEW_S, SecretKey, prove, server_name,
 };
 use kerf_membership::ClusterId;
-use kerf_seal::{Keyring, Signer, WallClock};
+use kerf_seal::{KeyId, Keyring, Signer, WallClock};
 use kerf_types::HostId;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -22,7 +23,7 @@ use super::files::{Folder, MEMBER, REVOKED};
 use super::gate::Gate;
 use super::issuer::Issuer;
 use super::tls::{ANY_NAME, Configs};
-use super::{ClusterError, JoinError, now_s, random};
+use super::{ClusterError, JoinError, exposed, now_s, random};
 use crate::peers::keyring::Keys;
 
 /// How long a connection to a member may take to come up, and its handshake.
@@ -87,13 +88,15 @@ struct Current {
 #[derive(Debug)]
 pub struct Member {
     host: HostId,
-    folder: Folder,
+    pub(super) folder: Folder,
     gate: Arc<Gate>,
     keys: Arc<Keys>,
     current: Mutex<Arc<Current>>,
     signer: Signer,
     clock: WallClock,
     issuer: Option<Issuer>,
+    /// See `exposed`.
+    pub(super) exposed: Mutex<BTreeSet<KeyId>>,
 }
 
 impl Member {
@@ -136,6 +139,7 @@ impl Member {
             signer,
             clock,
             issuer,
+            exposed: Mutex::new(exposed::read(folder)?),
         })))
     }
 

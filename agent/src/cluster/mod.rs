@@ -15,6 +15,7 @@
 //! | `member.json` | every member | CA, key, certificate and statement; written last, so what is half done is nothing |
 //! | `revoked` | every member | the newest list of revoked hosts |
 //! | `keyring.json` | every member | the keys of gossip, see `peers::keyring` |
+//! | `exposed` | hosts that sign | keys of gossip that are to be changed, see there |
 //! | `ca.key`, `tokens.json`, `holders.json` | hosts that sign | the CA's key, tokens, who holds a certificate |
 //!
 //! | module | what it holds |
@@ -22,10 +23,12 @@
 //! | `gate` | who is believed: the CA's word, the clock, the list of revoked hosts |
 //! | `tls` | that as rustls asks for it |
 //! | `member` | a member's own part, in force and on disk |
+//! | `exposed` | keys of gossip that a revoked host knows |
 //! | `issuer` | signing: joins, renewals, revocations, tokens |
 //! | `join`, `pin`, `pending` | the way in, from outside, and what outlives a cut on it |
 
 mod error;
+mod exposed;
 mod files;
 mod gate;
 mod issuer;

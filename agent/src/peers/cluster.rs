@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use kerf_identity::{Revoked, RevokedError};
 use kerf_seal::KeyId;
 use kerf_types::{HostId, HostName};
 use tokio::task::JoinSet;
 
 use super::roster::Peer;
-use super::{Peers, upkeep};
+use super::shared::Shared;
+use super::ways::Way;
+use super::{Peers, rekey, upkeep};
 use crate::cluster::{ClusterError, Member};
 
 /// What became of a revocation.
@@ -29,76 +32,104 @@ impl Peers {
         self.shared.member.get()
     }
 
-    /// Puts a host out of the cluster for good.
+    /// Puts a host out of the cluster for good. It goes on to its end also when nobody waits for it any more. Said again of
+    /// a host that is out, it takes up what an earlier word was cut off in.
     pub async fn revoke(&self, host: HostId) -> Result<Revocation, ClusterError> {
-        let member = self.member().ok_or(ClusterError::NoMember)?;
-        let issuer = member.issuer().ok_or(ClusterError::NotIssuer)?;
-        if host == self.shared.me.host {
-            return Err(ClusterError::Myself);
-        }
-        let list = issuer.revoke(host, member.gate())?;
-        let version = list.version();
-        if !member.take_revoked(list).await? {
-            // Another word of this kind came in between, and this host is not on its list.
-            return Err(ClusterError::Outrun { version });
-        }
-        tracing::warn!(peer.id = %host, version, "host revoked");
-        let (told, missed) = self.tell_revoked(member, version).await;
-        let key = self.change_key().await;
-        Ok(Revocation {
-            version,
-            told,
-            missed,
-            key,
-        })
+        let shared = Arc::clone(&self.shared);
+        let done = tokio::spawn(async move { revoke(&shared, host).await });
+        done.await.map_err(|_| ClusterError::Thread)?
     }
+}
 
-    /// Hands the list to every living member at once.
-    async fn tell_revoked(
-        &self,
-        member: &Arc<Member>,
-        version: u64,
-    ) -> (Vec<HostName>, Vec<HostName>) {
-        let living: Vec<Peer> = {
-            let roster = self.shared.roster.borrow();
-            let living = roster.iter().filter(|peer| peer.is_living());
-            let known = living.filter(|peer| !member.gate().is_revoked(peer.identity.host));
-            known.cloned().collect()
-        };
-        let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
-        let mut calls = JoinSet::new();
-        for peer in living {
-            let (shared, member) = (Arc::clone(&self.shared), Arc::clone(member));
-            let turns = Arc::clone(&turns);
-            calls.spawn(async move {
-                let _turn = turns.acquire_owned().await;
-                let has = upkeep::sync(&shared, &member, &peer, true).await;
-                (peer.identity.name, has)
-            });
-        }
-        let (mut told, mut missed) = (Vec::new(), Vec::new());
-        for (name, has) in calls.join_all().await {
-            match has {
-                Ok(has) if has >= version => told.push(name),
-                _ => missed.push(name),
-            }
-        }
-        told.sort();
-        missed.sort();
-        (told, missed)
+async fn revoke(shared: &Arc<Shared>, host: HostId) -> Result<Revocation, ClusterError> {
+    let member = shared.member.get().ok_or(ClusterError::NoMember)?;
+    let issuer = member.issuer().ok_or(ClusterError::NotIssuer)?;
+    if host == shared.me.host {
+        return Err(ClusterError::Myself);
     }
+    let _turn = shared.revoking.lock().await;
+    let version = match issuer.revoke(host, member.gate()) {
+        Ok(list) => put_out(shared, member, list).await?,
+        Err(ClusterError::List(RevokedError::Already { .. }))
+            if !member.exposed_keys().is_empty() =>
+        {
+            member.gate().version()
+        }
+        Err(error) => return Err(error),
+    };
+    tracing::warn!(peer.id = %host, version, "host revoked");
+    Ok(tell_and_change(shared, member, version).await)
+}
 
-    /// The host that is out still has the keys of gossip: all others get a new one, which it never sees.
-    async fn change_key(&self) -> Result<KeyId, String> {
-        let told = |error: super::keyring::KeysError| crate::errors::chain(&error);
-        let old = self.keys().map(|keys| keys.held().primary);
-        let (new, _) = self.install_key(None).await.map_err(told)?;
-        self.use_key(new).await.map_err(told)?;
-        if let Some(old) = old {
-            self.remove_key(old).await.map_err(told)?;
-        }
-        Ok(new)
+/// Hands the list out, and changes the keys once every living member has it: from one that has the new key and not the
+/// list the host that is out would get that key. The caller holds `revoking`.
+pub(super) async fn tell_and_change(
+    shared: &Arc<Shared>,
+    member: &Arc<Member>,
+    version: u64,
+) -> Revocation {
+    let (told, missed) = tell_revoked(shared, member, version).await;
+    Revocation {
+        version,
+        told,
+        key: rekey::change(shared, member, &missed).await,
+        missed,
     }
+}
+
+/// Puts the next list in force. Before it is, what the host that is out knows of keys is written down.
+async fn put_out(
+    shared: &Shared,
+    member: &Arc<Member>,
+    list: Revoked,
+) -> Result<u64, ClusterError> {
+    let version = list.version();
+    if let Some(keys) = shared.keys.get() {
+        member
+            .expose_keys(keys.held().installed.into_iter().collect())
+            .await?;
+    }
+    match member.take_revoked(list).await? {
+        true => Ok(version),
+        // Another word of this kind came in between, and this host is not on its list.
+        false => Err(ClusterError::Outrun { version }),
+    }
+}
+
+/// Hands the list to every living member at once.
+async fn tell_revoked(
+    shared: &Arc<Shared>,
+    member: &Arc<Member>,
+    version: u64,
+) -> (Vec<HostName>, Vec<HostName>) {
+    let living: Vec<Peer> = {
+        let roster = shared.roster.borrow();
+        let living = roster.iter().filter(|peer| peer.is_living());
+        let known = living.filter(|peer| !member.gate().is_revoked(peer.identity.host));
+        known.cloned().collect()
+    };
+    let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+    let mut calls = JoinSet::new();
+    for peer in living {
+        let (shared, member) = (Arc::clone(shared), Arc::clone(member));
+        let turns = Arc::clone(&turns);
+        calls.spawn(async move {
+            let _turn = turns.acquire_owned().await;
+            let name = peer.identity.name.clone();
+            let has = upkeep::sync(&shared, &member, &Way::Peer(peer), true).await;
+            (name, has)
+        });
+    }
+    let (mut told, mut missed) = (Vec::new(), Vec::new());
+    for (name, has) in calls.join_all().await {
+        match has {
+            Ok(has) if has >= version => told.push(name),
+            _ => missed.push(name),
+        }
+    }
+    told.sort();
+    missed.sort();
+    (told, missed)
 }
 
 /// Members that are told at a time.

@@ -30,6 +30,7 @@ mod link;
 mod problems;
 mod pull;
 mod quota;
+mod rekey;
 mod roster;
 mod secure;
 mod service;

@@ -42,6 +42,15 @@ fn membership(shared: &Shared, member: &Member) -> Vec<Degraded> {
     if let Some((why, since)) = lock(&shared.not_renewed).clone() {
         list.push(not_renewed(ends_s, now_s(), &why, since));
     }
+    if let Some((why, since)) = lock(&shared.not_rekeyed).clone() {
+        list.push(Degraded {
+            why: format!(
+                "a host that was revoked knows the key of gossip, which is not changed yet: {why}"
+            ),
+            hint: "it is tried again by itself; kerf keyring list shows who has which".to_owned(),
+            since,
+        });
+    }
     if let Some((ip, since)) = *lock(&shared.plain_caller)
         && crate::host::now().0.saturating_sub(since.0) < SHOWN_MS
     {

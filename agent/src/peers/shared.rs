@@ -65,6 +65,10 @@ pub(super) struct Shared {
     pub plain_caller: Mutex<Option<(IpAddr, Timestamp)>>,
     /// The last whose certificate was not good by this host's clock, why, and when.
     pub late_caller: Mutex<Option<(IpAddr, String, Timestamp)>>,
+    /// Held while a host is put out, and while the key of gossip is changed for it.
+    pub revoking: tokio::sync::Mutex<()>,
+    /// Why the key of gossip is not changed that a revoked host knows, since when.
+    pub not_rekeyed: Mutex<Option<(String, Timestamp)>>,
     /// Why the certificate could not be renewed, since when.
     pub not_renewed: Mutex<Option<(String, Timestamp)>>,
     /// In which versions this host takes calls, and makes them.
@@ -103,6 +107,8 @@ impl Shared {
             insecure_dev: false,
             plain_caller: Mutex::default(),
             late_caller: Mutex::default(),
+            revoking: tokio::sync::Mutex::default(),
+            not_rekeyed: Mutex::default(),
             not_renewed: Mutex::default(),
             versions: Versions::OURS,
             stop: CancellationToken::new(),

@@ -15,6 +15,7 @@ use kerf_types::HostId;
 use tonic::transport::Channel;
 
 use super::link::bytes_of;
+use super::rekey;
 use super::roster::Peer;
 use super::shared::{Shared, lock};
 use super::ways::{self, Way};
@@ -44,6 +45,7 @@ pub(super) async fn run(shared: Arc<Shared>, member: Arc<Member>) {
         () = stop.cancelled() => {}
         () = renew_always(&shared, &member) => {}
         () = sync_always(&shared, &member) => {}
+        () = rekey::always(&shared, &member), if member.issuer().is_some() => {}
     }
 }
 
@@ -156,7 +158,7 @@ async fn sync_always(shared: &Arc<Shared>, member: &Arc<Member>) {
             return;
         }
         if let Some(peer) = some_one(shared)
-            && let Err(why) = sync(shared, member, &peer, false).await
+            && let Err(why) = sync(shared, member, &Way::Peer(peer.clone()), false).await
         {
             let name = &peer.identity.name;
             tracing::debug!(peer.name = %name, error = why, "list of revoked hosts not compared");
@@ -169,7 +171,7 @@ async fn sync_always(shared: &Arc<Shared>, member: &Arc<Member>) {
 pub(super) async fn sync(
     shared: &Arc<Shared>,
     member: &Arc<Member>,
-    peer: &Peer,
+    way: &Way,
     push: bool,
 ) -> Result<u64, String> {
     let own = member.gate().revoked();
@@ -178,7 +180,7 @@ pub(super) async fn sync(
         has: own.version(),
         list: if push { own.to_bytes() } else { Vec::new() },
     };
-    let mut client = client(shared, &Way::Peer(peer.clone()))?;
+    let mut client = client(shared, way)?;
     let answer = tokio::time::timeout(DEADLINE, client.sync_revoked(request)).await;
     let answer = answer.map_err(|_| "no answer in time")?;
     let answer = answer

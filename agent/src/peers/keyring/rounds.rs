@@ -63,13 +63,9 @@ impl Peers {
         self.shared.keys.get()
     }
 
-    fn own_keys(&self) -> Result<&Arc<Keys>, KeysError> {
-        self.keys().ok_or(KeysError::None)
-    }
-
     /// The keys of every living host.
     pub async fn keyring(&self) -> Result<Round, KeysError> {
-        let keys = self.own_keys()?;
+        let keys = own_keys(&self.shared)?;
         let others = tell_all(&self.shared, &Order::Show).await;
         let own = keys.held();
         Ok(Round { own, others })
@@ -78,55 +74,77 @@ impl Peers {
     /// First phase: every host gets a key, which opens from then on. Without `id` a new one; with it, one that this
     /// host has, for hosts that missed it.
     pub async fn install_key(&self, id: Option<KeyId>) -> Result<(KeyId, Round), KeysError> {
-        let keys = self.own_keys()?;
-        let _turn = keys.phase.lock().await;
-        if !self.shared.keys_may_travel() {
-            return Err(KeysError::Plain);
-        }
-        let key = match id {
-            Some(id) => keys.key(id)?,
-            None => Keys::random()?,
-        };
-        let id = key.id();
-        let own = key.clone();
-        keys.change(move |keyring| keyring.install(own)).await?;
-        let others = tell_all(&self.shared, &Order::Install(key)).await;
-        tracing::info!(key = %id, "key of gossip installed");
-        let own = keys.held();
-        Ok((id, Round { own, others }))
+        install(&self.shared, id).await
     }
 
     /// Second phase: every host seals with a key that all have acknowledged.
     pub async fn use_key(&self, id: KeyId) -> Result<Round, KeysError> {
-        let keys = self.own_keys()?;
-        let _turn = keys.phase.lock().await;
-        keys.key(id)?;
-        let asked = tell_all(&self.shared, &Order::Show).await;
-        let (living, answers) = sorted(&asked);
-        may_use(id, &living, &answers).map_err(|error| not_ready(&error, &asked))?;
-        let others = tell_all(&self.shared, &Order::Use(id)).await;
-        keys.change(move |keyring| keyring.use_key(id)).await?;
-        tracing::info!(key = %id, "key of gossip used");
-        let own = keys.held();
-        Ok(Round { own, others })
+        turn_to(&self.shared, id).await
     }
 
     /// Third phase: every host forgets a key that none seals with any more.
     pub async fn remove_key(&self, id: KeyId) -> Result<Round, KeysError> {
-        let keys = self.own_keys()?;
-        let _turn = keys.phase.lock().await;
-        if keys.held().primary == id {
-            return Err(kerf_seal::KeyringError::Primary { id }.into());
-        }
-        let asked = tell_all(&self.shared, &Order::Show).await;
-        let (living, answers) = sorted(&asked);
-        may_remove(id, &living, &answers).map_err(|error| not_ready(&error, &asked))?;
-        let others = tell_all(&self.shared, &Order::Remove(id)).await;
-        keys.change(move |keyring| keyring.remove(id)).await?;
-        tracing::info!(key = %id, "key of gossip removed");
-        let own = keys.held();
-        Ok(Round { own, others })
+        remove(&self.shared, id).await
     }
+}
+
+fn own_keys(shared: &Shared) -> Result<&Arc<Keys>, KeysError> {
+    shared.keys.get().ok_or(KeysError::None)
+}
+
+/// See [`Peers::install_key`].
+pub(in crate::peers) async fn install(
+    shared: &Arc<Shared>,
+    id: Option<KeyId>,
+) -> Result<(KeyId, Round), KeysError> {
+    let keys = own_keys(shared)?;
+    let _turn = keys.phase.lock().await;
+    if !shared.keys_may_travel() {
+        return Err(KeysError::Plain);
+    }
+    let key = match id {
+        Some(id) => keys.key(id)?,
+        None => Keys::random()?,
+    };
+    let id = key.id();
+    let own = key.clone();
+    keys.change(move |keyring| keyring.install(own)).await?;
+    let others = tell_all(shared, &Order::Install(key)).await;
+    tracing::info!(key = %id, "key of gossip installed");
+    let own = keys.held();
+    Ok((id, Round { own, others }))
+}
+
+/// See [`Peers::use_key`].
+pub(in crate::peers) async fn turn_to(shared: &Arc<Shared>, id: KeyId) -> Result<Round, KeysError> {
+    let keys = own_keys(shared)?;
+    let _turn = keys.phase.lock().await;
+    keys.key(id)?;
+    let asked = tell_all(shared, &Order::Show).await;
+    let (living, answers) = sorted(&asked);
+    may_use(id, &living, &answers).map_err(|error| not_ready(&error, &asked))?;
+    let others = tell_all(shared, &Order::Use(id)).await;
+    keys.change(move |keyring| keyring.use_key(id)).await?;
+    tracing::info!(key = %id, "key of gossip used");
+    let own = keys.held();
+    Ok(Round { own, others })
+}
+
+/// See [`Peers::remove_key`].
+pub(in crate::peers) async fn remove(shared: &Arc<Shared>, id: KeyId) -> Result<Round, KeysError> {
+    let keys = own_keys(shared)?;
+    let _turn = keys.phase.lock().await;
+    if keys.held().primary == id {
+        return Err(kerf_seal::KeyringError::Primary { id }.into());
+    }
+    let asked = tell_all(shared, &Order::Show).await;
+    let (living, answers) = sorted(&asked);
+    may_remove(id, &living, &answers).map_err(|error| not_ready(&error, &asked))?;
+    let others = tell_all(shared, &Order::Remove(id)).await;
+    keys.change(move |keyring| keyring.remove(id)).await?;
+    tracing::info!(key = %id, "key of gossip removed");
+    let own = keys.held();
+    Ok(Round { own, others })
 }
 
 type Answers = BTreeMap<HostId, HostKeys>;

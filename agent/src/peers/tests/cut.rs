@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::identity::{cluster, listening, member};
-use super::until;
+use kerf_seal::KeyId;
+
+use super::identity::{again, cluster, listening, member};
+use super::{Host, until};
+use crate::cluster::ClusterError;
 use crate::cluster::tests::asked_in_vain;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,4 +45,63 @@ async fn a_join_goes_on_when_nobody_waits_for_it() {
     let call = tokio::time::timeout(Duration::ZERO, place.init(name)).await;
     assert!(call.is_err(), "it was not cut off");
     until("it is a member", || place.member().is_some()).await;
+}
+
+/// Three hosts, and the word that puts the third out was cut off before the key of gossip was changed.
+async fn cut_off(folder: &std::path::Path) -> (Vec<Host>, KeyId) {
+    let hosts = cluster(3, folder).await;
+    let first = member(&hosts[0]);
+    let key = hosts[0].peers.keys().expect("sealed").held().primary;
+    first.expose_keys(vec![key]).await.expect("written");
+    let issuer = first.issuer().expect("it signs");
+    let list = issuer.revoke(hosts[2].me.host, first.gate());
+    let taken = first.take_revoked(list.expect("it signs")).await;
+    assert!(taken.expect("it is newer"));
+    (hosts, key)
+}
+
+fn primary(host: &Host) -> KeyId {
+    host.peers.keys().expect("sealed").held().primary
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_was_cut_off_goes_on_with_the_next_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (hosts, before) = cut_off(folder.path()).await;
+    let out = hosts[2].me.host;
+    let done = hosts[0].peers.revoke(out).await.expect("it goes on");
+    assert_eq!((done.version, done.told.len()), (1, 1), "{done:?}");
+    let key = done.key.expect("the other one answers");
+    assert_ne!(key, before);
+    for host in &hosts[..2] {
+        assert_eq!(primary(host), key);
+        let held = host.peers.keys().expect("sealed").held();
+        assert_eq!(held.installed.len(), 1, "{held:?}");
+    }
+    assert_eq!(primary(&hosts[2]), before);
+    let again = hosts[0].peers.revoke(out).await;
+    assert!(matches!(again, Err(ClusterError::List(_))), "{again:?}");
+    assert!(member(&hosts[0]).exposed_keys().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_that_was_cut_off_goes_on_by_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (mut hosts, before) = cut_off(folder.path()).await;
+    // The host that signs starts again.
+    let seeds = vec![hosts[1].address().to_string()];
+    drop(hosts.remove(0));
+    let (first, _) = again(1, folder.path(), seeds).await;
+    until("it is a member", || first.peers.member().is_some()).await;
+    assert_eq!(primary(&first), before);
+    until("the key is changed", || {
+        primary(&first) != before && primary(&hosts[0]) == primary(&first)
+    })
+    .await;
+    until("that is written down", || {
+        member(&first).exposed_keys().is_empty()
+    })
+    .await;
+    assert!(!folder.path().join("1/cluster/exposed").exists());
+    assert_eq!(primary(&hosts[1]), before);
 }

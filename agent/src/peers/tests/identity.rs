@@ -14,28 +14,28 @@ use tonic::transport::Endpoint;
 
 use super::{Event, Host, host_with, join, me, message, settings, until, wire};
 use crate::cluster::{Cluster, ClusterError, JoinError, Member};
-use crate::peers::Peer;
 use crate::peers::link::bytes_of;
+use crate::peers::{Me, Peer};
 
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A host that listens, with its place in a cluster. It is in none yet.
 pub(super) async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
-    listening_by(number, folder, Vec::new()).await
+    listening_by(me(number, 1), folder, Vec::new()).await
 }
 
-/// The same with hosts that its configuration names, and as whatever its folder holds.
-pub(super) async fn listening_by(
-    number: u128,
-    folder: &Path,
-    join: Vec<String>,
-) -> (Host, Arc<Cluster>) {
-    let state = folder.join(number.to_string());
-    let cluster = Cluster::open(&state, me(number, 1).host, DAY).expect("it reads");
+/// The same at its next start, as whatever its folder holds.
+pub(super) async fn again(number: u128, folder: &Path, join: Vec<String>) -> (Host, Arc<Cluster>) {
+    listening_by(me(number, 2), folder, join).await
+}
+
+async fn listening_by(me: Me, folder: &Path, join: Vec<String>) -> (Host, Arc<Cluster>) {
+    let state = folder.join(me.host.bits().to_string());
+    let cluster = Cluster::open(&state, me.host, DAY).expect("it reads");
     let mut settings = settings(join);
     settings.insecure_dev = false;
     settings.membership = Some(cluster.watch());
-    let host = host_with(me(number, 1), settings, join::system()).await;
+    let host = host_with(me, settings, join::system()).await;
     (host, cluster)
 }
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::transport::Endpoint;
 
-use super::identity::{DAY, call_as, cluster, listening_by, member};
+use super::identity::{DAY, again, call_as, cluster, member};
 use super::until;
 use crate::cluster::tests::{as_nobody, made_at};
 use crate::cluster::{ClusterError, now_s};
@@ -84,7 +84,7 @@ async fn a_host_that_was_away_for_days_gets_its_next_certificate_by_itself_and_n
     let late = made_at(&first, &folder.path().join("9"), 9, made_s);
     assert!(late.outlook().not_after_s < now_s());
     // It listens, as after a start, and knows where it came in.
-    let (back, _) = listening_by(9, folder.path(), vec![hosts[0].address().to_string()]).await;
+    let (back, _) = again(9, folder.path(), vec![hosts[0].address().to_string()]).await;
     until("it speaks", || back.peers.member().is_some()).await;
     let own = back.peers.member().expect("it is one");
     until("it has the next one", || {
