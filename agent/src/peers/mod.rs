@@ -27,6 +27,7 @@ mod join;
 pub mod keyring;
 mod lines;
 mod link;
+mod missed;
 mod problems;
 mod pull;
 mod quota;

@@ -135,7 +135,13 @@ impl Shared {
 
     /// Whether there is a fleet around this host.
     pub fn has_company(&self) -> bool {
-        self.roster.borrow().iter().any(Peer::is_living)
+        self.living() > 0
+    }
+
+    /// How many others are alive.
+    pub fn living(&self) -> usize {
+        let roster = self.roster.borrow();
+        roster.iter().filter(|peer| peer.is_living()).count()
     }
 
     /// Whether connections to peers are fit for keys.

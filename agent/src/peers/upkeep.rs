@@ -15,6 +15,7 @@ use kerf_types::HostId;
 use tonic::transport::Channel;
 
 use super::link::bytes_of;
+use super::missed;
 use super::rekey;
 use super::roster::Peer;
 use super::shared::{Shared, lock};
@@ -45,6 +46,7 @@ pub(super) async fn run(shared: Arc<Shared>, member: Arc<Member>) {
         () = stop.cancelled() => {}
         () = renew_always(&shared, &member) => {}
         () = sync_always(&shared, &member) => {}
+        () = missed::always(&shared, &member) => {}
         () = rekey::always(&shared, &member), if member.issuer().is_some() => {}
     }
 }

@@ -106,9 +106,27 @@ impl Enrolment for Service {
             },
         }))
     }
+
+    async fn fetch_keyring(
+        &self,
+        request: Request<v1::FetchKeyringRequest>,
+    ) -> Result<Response<v1::FetchKeyringResponse>, Status> {
+        let member = self.own_member()?;
+        self.member(&request)?;
+        understood(request.get_ref().version)?;
+        Ok(Response::new(self.fetched_keyring(member)))
+    }
 }
 
 impl Service {
+    fn fetched_keyring(&self, member: &Member) -> v1::FetchKeyringResponse {
+        v1::FetchKeyringResponse {
+            keyring: member.keys().handle().get().to_bytes().to_vec(),
+            living: u32::try_from(self.shared.living()).unwrap_or(u32::MAX),
+            signs: member.issuer().is_some(),
+        }
+    }
+
     /// Whoever asks for the next certificate, and whether the one that it has shown has ended.
     fn renewing<T>(&self, request: &Request<T>, host: &[u8]) -> Result<(HostId, bool), Status> {
         match who(request) {

@@ -8,6 +8,7 @@ use super::identity::{again, cluster, listening, member};
 use super::{Host, until};
 use crate::cluster::ClusterError;
 use crate::cluster::tests::asked_in_vain;
+use crate::peers::Peer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_whose_answer_was_lost_is_answered_again() {
@@ -104,4 +105,30 @@ async fn a_revocation_that_was_cut_off_goes_on_by_itself() {
     .await;
     assert!(!folder.path().join("1/cluster/exposed").exists());
     assert_eq!(primary(&hosts[1]), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_was_away_while_the_key_was_changed_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut hosts = cluster(3, folder.path()).await;
+    let away = hosts.remove(2);
+    away.peers.leave().await;
+    let left = |peer: &Peer| !peer.is_living();
+    for host in &hosts {
+        host.sees("that it has left", &away.me, left).await;
+    }
+    let before = primary(&away);
+    drop(away);
+    let (key, _) = hosts[0].peers.install_key(None).await.expect("TLS");
+    hosts[0].peers.use_key(key).await.expect("all have it");
+    hosts[0]
+        .peers
+        .remove_key(before)
+        .await
+        .expect("nobody uses it");
+    let (back, _) = again(3, folder.path(), Vec::new()).await;
+    until("it speaks", || back.peers.member().is_some()).await;
+    back.sees_alive(&hosts[1]).await;
+    hosts[1].sees_alive(&back).await;
+    assert_eq!(primary(&back), key);
 }
