@@ -247,6 +247,7 @@ fn a_host_that_does_not_know_of_turns_reads_an_ordinary_ask_and_its_own_is_read(
     let reserve = bodies().remove(0);
     let message = v1::PeerMessage::from(&PeerMessage {
         tag: tag(),
+        term: Term::NONE,
         body: reserve,
     });
     let Some(v1::peer_message::Body::Reserve(sent)) = message.body else {
@@ -259,6 +260,7 @@ fn a_host_that_does_not_know_of_turns_reads_an_ordinary_ask_and_its_own_is_read(
     let read = v1::Reserve::decode(older.encode_to_vec().as_slice()).expect("a message");
     let message = v1::PeerMessage {
         tag: Some((&tag()).into()),
+        term: 0,
         body: Some(v1::peer_message::Body::Reserve(read)),
     };
     let read = PeerMessage::try_from(message).expect("an ordinary ask");
