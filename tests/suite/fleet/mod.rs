@@ -6,6 +6,7 @@ mod forced;
 mod forget;
 mod gangs;
 mod identity;
+mod junk;
 mod lies;
 mod loss;
 mod netns;
