@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_what_it_is_called() {
-        let real: Vec<u8> = (0..200).map(|byte| byte as u8).collect();
+        let real: Vec<u8> = (0..200_u8).collect();
         let mut chance = Chance(5);
         for kind in Kind::ALL {
             let mut bytes = real.clone();
