@@ -43,7 +43,7 @@ mod settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kerf_types::peer::{Body, PeerMessage};
+use kerf_types::peer::{Attempt, Body, PeerMessage};
 use kerf_types::{HostId, HostRecord, JobId, Moment, Timestamp};
 
 pub use faults::{Faults, NoFaults};
@@ -185,6 +185,12 @@ impl<F: Faults> Core<F> {
     /// The last report of a job that has not ended.
     pub fn report(&self, job: JobId) -> Option<&Report> {
         self.jobs.get(&job)?.reported.as_ref()
+    }
+
+    /// The attempt of a job that asks one host after the other and waits for its turn at each, if it does.
+    pub fn asks_in_order(&self, job: JobId) -> Option<Attempt> {
+        let job = self.jobs.get(&job).filter(|job| job.ordered)?;
+        Some(job.row.attempt)
     }
 
     /// Members that this host holds for any job.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use kerf_scheduler::core::{Faults, Input, Output, Report};
 use kerf_scheduler::{Core, Fleet, Saved, Settings};
-use kerf_types::peer::Tag;
+use kerf_types::peer::{Attempt, Tag};
 use kerf_types::{HostId, JobId, Moment};
 
 /// A core of whatever faults.
@@ -19,6 +19,8 @@ pub trait Protocol: fmt::Debug {
     fn jobs(&self) -> Vec<JobId>;
     /// Members that are held here.
     fn members(&self) -> Vec<Tag>;
+    /// The attempt of a job that asks its hosts in order, if it does.
+    fn asks_in_order(&self, job: JobId) -> Option<Attempt>;
     /// The last report of a job that has not ended.
     fn report(&self, job: JobId) -> Option<&Report>;
 }
@@ -42,6 +44,10 @@ impl<F: Faults + fmt::Debug + 'static> Protocol for Core<F> {
 
     fn members(&self) -> Vec<Tag> {
         Core::members(self).map(|row| row.tag).collect()
+    }
+
+    fn asks_in_order(&self, job: JobId) -> Option<Attempt> {
+        Core::asks_in_order(self, job)
     }
 
     fn report(&self, job: JobId) -> Option<&Report> {

@@ -1,12 +1,12 @@
 //! I5: after faults stop, every promise of devices that no container has ends within a bound.
 //!
-//! There are two bounds, as the protocol has two. A promise that nobody gathers for ends soon. One of an attempt whose
-//! submitting host has written down that it is reserving, and lives, may be of a job that waits in line on another host: it
-//! may last as long as such an attempt may, and then as long as any.
+//! There are two bounds, as the protocol has two. A promise of an attempt that asks all its hosts at once ends soon. One of
+//! an attempt that asks them in order, of a job whose turn that is, waits in line on the next host: it may last as long as
+//! such an attempt may, and then as long as any.
 
 use std::collections::BTreeMap;
 
-use kerf_scheduler::core::{MemberPhase, SavedPhase};
+use kerf_scheduler::core::MemberPhase;
 use kerf_types::LeaseId;
 use kerf_types::peer::Tag;
 
@@ -57,16 +57,10 @@ impl Age {
     }
 }
 
-/// Whether the submitting host of a member lives and has written down that this attempt reserves.
+/// Whether a host lives that gathers for this attempt host by host.
 fn gathers(world: &World, tag: Tag) -> bool {
-    let Some(job) = world.jobs.get(tag.job) else {
-        return false;
-    };
-    let host = &world.hosts[job.host];
-    let row = host.store.saved.jobs.get(&tag.job);
-    let reserves =
-        row.is_some_and(|row| row.attempt == tag.attempt && row.phase == SavedPhase::Reserving);
-    host.kerfd.is_some() && reserves
+    let mut living = world.hosts.iter().filter_map(|host| host.kerfd.as_ref());
+    living.any(|kerfd| kerfd.core.asks_in_order(tag.job) == Some(tag.attempt))
 }
 
 impl Checker for Promises {
