@@ -2,7 +2,6 @@
 
 mod alltoall;
 mod deaths;
-mod forced;
 mod forget;
 mod gangs;
 mod identity;
