@@ -102,7 +102,6 @@ impl<F: Faults> Core<F> {
             more_to_plan: false,
             recovering: true,
         };
-        let ended = core.keeper.ended();
         for (_, row) in saved.jobs {
             core.latest_stamp = core.latest_stamp.max(row.submitted);
             if row.term.is_shared() {
@@ -111,10 +110,6 @@ impl<F: Faults> Core<F> {
                 core.take_up(now, row);
             }
         }
-        for (job, last) in ended {
-            // The crash may have come between the end of the register and that of the job.
-            core.over(job, &last);
-        }
         core
     }
 
@@ -122,6 +117,10 @@ impl<F: Faults> Core<F> {
     pub fn step(&mut self, now: Moment, input: Input, out: &mut Vec<Output>) {
         if std::mem::take(&mut self.recovering) {
             self.owner_after_recovery();
+            for (job, last) in self.keeper.ended() {
+                // The crash may have come between the end of the register and that of the job.
+                self.over(job, &last);
+            }
         }
         let is_said = matches!(input, Input::Message { .. } | Input::Keeper { .. });
         let heard = !is_said || !self.outbox.is_full();
