@@ -10,6 +10,7 @@ pub mod drawing;
 pub mod engines;
 pub mod executable;
 pub mod http;
+pub mod junk;
 pub mod mounts;
 pub mod nspawn;
 pub mod poll;

@@ -5,6 +5,7 @@ mod deaths;
 mod forget;
 mod gangs;
 mod identity;
+mod junk;
 mod lies;
 mod loss;
 mod netns;

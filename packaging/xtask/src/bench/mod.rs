@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the numbers of SPECIFICATION.md, measured by the programs that would be shipped.
 
 mod grants;
+mod junk;
 mod launch;
 
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ pub enum Bench {
     Launch(launch::Options),
     /// Grants a second between real kerfds: reserve, decide and confirm of one member, with the stores on; and their CPU time
     Grants(grants::Options),
+    /// Probes that are lost and memory that grows in a fleet of three while one host is sent junk
+    Junk(junk::Options),
 }
 
 /// Installs what is missing, builds, and measures.
@@ -55,6 +58,7 @@ pub fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Launch(options) => launch::run(options),
         Bench::Grants(options) => grants::run(options),
+        Bench::Junk(options) => junk::run(options),
     }
 }
 
