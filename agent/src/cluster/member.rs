@@ -12,7 +12,6 @@ use kerf_identity::{
 use kerf_membership::ClusterId;
 use kerf_seal::{Keyring, Signer, WallClock};
 use kerf_types::HostId;
-use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ServerConfig;
@@ -24,6 +23,7 @@ use super::issuer::Issuer;
 use super::tls::Configs;
 use super::{ClusterError, JoinError, now_s, random};
 use crate::peers::keyring::Keys;
+use crate::peers::net::{self, TcpStream};
 
 /// How long a connection to a member may take to come up, and its handshake.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -208,7 +208,7 @@ impl Member {
         let name = server_name(self.cluster(), host);
         let name = ServerName::try_from(name).map_err(io::Error::other)?;
         let dialled = tokio::time::timeout(CONNECT, async {
-            let stream = connect(address, local).await?;
+            let stream = net::connect(address, local).await?;
             let connector = TlsConnector::from(config);
             connector.connect(name, stream).await
         });
@@ -295,17 +295,4 @@ fn signer(own: &Membership, gate: &Gate, clock: &WallClock) -> Result<Signer, Cl
     let key = own.key.pkcs8();
     let signer = Signer::from_pkcs8(&key, trust, clock.clone(), |_| statement);
     signer.map_err(ClusterError::Statement)
-}
-
-async fn connect(address: SocketAddr, local: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    if let Some(local) = local.filter(|ip| ip.is_ipv4() == address.is_ipv4()) {
-        socket.bind(SocketAddr::new(local, 0))?;
-    }
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

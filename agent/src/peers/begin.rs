@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kerf_membership::{ClusterId, Payload};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::driver::{self, Command};
 use super::join::{Join, Resolve};
+use super::net::TcpListener;
 use super::shared::Shared;
 use super::sockets::{Buffer, Wire};
 use super::{service, upkeep};

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::net::{TcpListener, TcpStream};
 use super::quota::{Held, Quota};
 
 /// How long nothing may come. A peer that lives answers pings more often; one that never spoke HTTP/2 does not.
@@ -92,7 +92,7 @@ impl Connection {
     }
 
     /// Its first byte, which stays there to be read.
-    pub async fn first_byte(&self) -> io::Result<u8> {
+    pub async fn first_byte(&mut self) -> io::Result<u8> {
         let mut first = [0];
         match self.stream.peek(&mut first).await? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),

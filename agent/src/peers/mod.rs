@@ -27,6 +27,7 @@ mod join;
 pub mod keyring;
 mod lines;
 mod link;
+pub(crate) mod net;
 mod problems;
 mod pull;
 mod quota;
@@ -73,22 +74,34 @@ pub async fn start(
     events: Events,
     metrics: Arc<SelfMetrics>,
 ) -> Result<(Peers, mpsc::Receiver<Event>), PeersError> {
-    start_with(settings, me, events, metrics, join::system()).await
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(PeersError::Random)?;
+    let given = Given {
+        resolve: join::system(),
+        seed: u64::from_le_bytes(seed),
+    };
+    start_with(settings, me, events, metrics, given).await
 }
 
-/// [`start`] with a resolver of one's own.
+/// What comes from the system, unless a test has its own.
+struct Given {
+    /// What names stand for.
+    resolve: Resolve,
+    /// Of the core's random choices.
+    seed: u64,
+}
+
+/// [`start`] with what a test has instead of the system's.
 async fn start_with(
     settings: Settings,
     me: Me,
     events: Events,
     metrics: Arc<SelfMetrics>,
-    resolve: Resolve,
+    given: Given,
 ) -> Result<(Peers, mpsc::Receiver<Event>), PeersError> {
     let (listener, wire) = sockets::bind(settings.listen).await?;
     let bound = wire.address();
     let address = settings.told(bound)?;
-    let mut seed = [0; 8];
-    getrandom::fill(&mut seed).map_err(PeersError::Random)?;
     let (sender, receiver) = mpsc::channel(EVENTS);
     let (commands, asked) = mpsc::channel(COMMANDS);
     let (payload, published) = watch::channel(None);
@@ -105,8 +118,8 @@ async fn start_with(
         asked,
         published,
         join: settings.join,
-        resolve,
-        seed: u64::from_le_bytes(seed),
+        resolve: given.resolve,
+        seed: given.seed,
     };
     match settings.membership {
         Some(membership) => {

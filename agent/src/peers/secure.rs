@@ -10,13 +10,13 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use kerf_types::HostId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::{client, server};
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 
 use super::connection::Connection;
+use super::net::TcpStream;
 use super::shared::{Shared, lock};
 use crate::cluster::{AcceptError, Gate, Member, accept, is_told_revoked};
 use crate::host::now;
@@ -114,7 +114,11 @@ pub(super) fn incoming(
     receiver
 }
 
-async fn secure(shared: &Shared, member: &Arc<Member>, connection: Connection) -> Option<Incoming> {
+async fn secure(
+    shared: &Shared,
+    member: &Arc<Member>,
+    mut connection: Connection,
+) -> Option<Incoming> {
     let ip = connection.remote();
     let first = connection.first_byte().await.ok()?;
     if first != TLS {

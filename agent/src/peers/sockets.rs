@@ -3,11 +3,8 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::{RcvBuf, RcvBufForce};
-use tokio::net::{TcpListener, UdpSocket};
-
 use super::PeersError;
+use super::net::{self, TcpListener, UdpSocket};
 
 /// How often a port is chosen by the kernel until it is free for both.
 const TRIES: usize = 16;
@@ -42,21 +39,14 @@ pub(super) async fn bind(listen: SocketAddr) -> Result<(TcpListener, Wire), Peer
         tries -= 1;
         match UdpSocket::bind(address).await {
             Ok(socket) => {
-                keep_unread(&socket);
+                if let Err(error) = net::keep_unread(&socket, UNREAD) {
+                    tracing::debug!(%error, "no more room for gossip that was not read yet");
+                }
                 return Ok((listener, Wire { socket, address }));
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             Err(source) => return Err(PeersError::Udp { address, source }),
         }
-    }
-}
-
-/// Root may ask for more than others.
-fn keep_unread(socket: &UdpSocket) {
-    let asked =
-        setsockopt(socket, RcvBufForce, &UNREAD).or_else(|_| setsockopt(socket, RcvBuf, &UNREAD));
-    if let Err(error) = asked {
-        tracing::debug!(%error, "no more room for gossip that was not read yet");
     }
 }
 

@@ -19,10 +19,25 @@ pub struct BootMoment {
 /// Milliseconds since this boot (`CLOCK_BOOTTIME`), for those who know otherwise of which boot a moment is, or do not
 /// need to. It reads no file.
 pub fn boot_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(ms) = simulated_ms() {
+        return ms;
+    }
     let time = clock_gettime(ClockId::Boottime);
     // Since boot, so neither part is ever negative.
     time.tv_sec.unsigned_abs() * 1_000 + time.tv_nsec.unsigned_abs() / 1_000_000
 }
+
+/// The time of the simulation that this is called in. Its hosts have been up for a while when it begins.
+#[cfg(test)]
+fn simulated_ms() -> Option<u64> {
+    let time = turmoil::sim_elapsed()?;
+    Some(SIMULATED_FROM_MS + u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What the clock of simulated hosts shows when their simulation begins.
+#[cfg(test)]
+pub(crate) const SIMULATED_FROM_MS: u64 = 1_000_000;
 
 impl BootMoment {
     /// This moment.

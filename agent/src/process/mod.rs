@@ -11,6 +11,8 @@ pub mod workers;
 use std::io;
 use std::time::Duration;
 
+#[cfg(test)]
+pub(crate) use boot::SIMULATED_FROM_MS;
 pub use boot::{BootMoment, boot_ms};
 pub use kerf_partitioner::process::{
     attach, boot_id, carriers, cgroup, confine, holders, identify, is_alive,

@@ -20,7 +20,6 @@ use kerf_api::peer::v1;
 use kerf_api::peer::v1::enrolment_server::EnrolmentServer;
 use kerf_api::peer::v1::peer_server::{Peer as Rpc, PeerServer};
 use kerf_types::HostId;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -30,6 +29,7 @@ use zeroize::Zeroizing;
 
 use super::connection;
 use super::driver::Command;
+use super::net::TcpListener;
 use super::quota::Quota;
 use super::roster::Event;
 use super::secure::{self, Caller, Who};

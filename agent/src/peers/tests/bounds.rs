@@ -6,7 +6,7 @@ use kerf_api::peer::v1;
 use kerf_api::peer::v1::peer_client::PeerClient;
 use kerf_membership::{Answer, Wanted};
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -15,10 +15,12 @@ use tonic::{Code, Status};
 use super::{Host, LIMIT, fleet};
 use crate::peers::connection::{FROM_ONE, accept};
 use crate::peers::link::bytes_of;
+use crate::peers::net::TcpListener;
 
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_all_end_with_the_host() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = "127.0.0.1:0".parse().expect("loopback");
+    let listener = TcpListener::bind(at).await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
     let mut arriving = accept(listener, stop.clone());
@@ -48,7 +50,8 @@ async fn an_address_has_so_many_connections_and_all_end_with_the_host() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_on_which_nothing_comes_ends() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = "127.0.0.1:0".parse().expect("loopback");
+    let listener = TcpListener::bind(at).await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let mut arriving = accept(listener, CancellationToken::new());
     let _client = TcpStream::connect(address).await.expect("it listens");

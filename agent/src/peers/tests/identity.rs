@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, ClusterError, JoinError, Member};
 use crate::peers::Peer;
 use crate::peers::link::bytes_of;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A host that listens, with its place in a cluster. It is in none yet.
 async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
@@ -31,7 +31,7 @@ async fn listening(number: u128, folder: &Path) -> (Host, Arc<Cluster>) {
 }
 
 /// A cluster of this many hosts, which see each other.
-async fn cluster(count: u128, folder: &Path) -> Vec<Host> {
+pub(super) async fn cluster(count: u128, folder: &Path) -> Vec<Host> {
     let (first, place) = listening(1, folder).await;
     let made = place.init("lab".parse().expect("a name")).await;
     made.expect("a new cluster");

@@ -9,6 +9,7 @@ mod keys;
 mod logs;
 mod pulls;
 mod silent;
+mod simulated;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::join::{self, Resolve};
-use super::{Event, Me, Peer, Peers, Settings, Versions, start_with};
+use super::{Event, Given, Me, Peer, Peers, Settings, Versions, start_with};
 use crate::events::Events;
 
 /// How long anything may take on a machine that does other things too.
@@ -71,10 +72,16 @@ async fn host(number: u128, join: &[&Host]) -> Host {
 }
 
 async fn host_with(me: Me, settings: Settings, resolve: Resolve) -> Host {
+    // Which it is does not matter: the network is the kernel's, and its chance has no seed.
+    let seed = 1;
+    host_given(me, settings, Given { resolve, seed }).await
+}
+
+async fn host_given(me: Me, settings: Settings, given: Given) -> Host {
     let ring = Events::default();
     let metrics = Arc::new(SelfMetrics::try_new().expect("declared well"));
     let counted = Arc::clone(&metrics);
-    let started = start_with(settings, me.clone(), ring.clone(), counted, resolve);
+    let started = start_with(settings, me.clone(), ring.clone(), counted, given);
     let (peers, events) = started.await.expect("started");
     Host {
         me,

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use kerf_telemetry::SelfMetrics;
 use kerf_types::HostId;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::{CLUSTER, Event, fleet, me, message, until};
 use crate::events::Events;
 use crate::peers::driver::{Command, Driver, core};
+use crate::peers::net::TcpListener;
 use crate::peers::shared::Shared;
 use crate::peers::sockets;
 
