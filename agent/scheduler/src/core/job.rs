@@ -49,8 +49,6 @@ pub(super) struct Job {
     pub ran: bool,
     /// Whether it was taken over in the middle of a decided attempt: members may have been started.
     pub inherited: bool,
-    /// Whether nothing is left of it here.
-    pub gone: bool,
 }
 
 /// How far the attempt is. See the diagram of the parent module.
@@ -147,7 +145,6 @@ impl Job {
             reported: None,
             ran: false,
             inherited: false,
-            gone: false,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kerf_types::job::{JobState, OnPartition, RestartPolicy};
 
 use super::fixture::{job_id, spec};
-use super::random::run_kept;
+use super::random::{hold, run_kept};
 use super::world::{Event, Network, World};
 use crate::core::{Faults, Input, NoFaults};
 use crate::fleet::Liveness;
@@ -80,20 +80,7 @@ fn the_coordinator_dies_at_every_point_and_the_job_goes_on() {
 
 #[test]
 fn nothing_goes_wrong_in_random_runs_with_keepers() {
-    let runs = 100;
-    let mut bad = Vec::new();
-    for seed in 0..runs {
-        let found = run_kept::<NoFaults>(seed);
-        if !found.is_empty() {
-            bad.push(format!("seed {seed}: {}", found.join("\n  ")));
-        }
-    }
-    assert!(
-        bad.is_empty(),
-        "{} of {runs}:\n{}",
-        bad.len(),
-        bad.join("\n")
-    );
+    hold(100, run_kept::<NoFaults>);
 }
 
 /// A gang that runs, with its coordinator on a host of its own.

@@ -170,12 +170,11 @@ fn unfinished<F: Faults>(world: &World<F>, jobs: &[JobId]) -> Vec<String> {
     found
 }
 
-#[test]
-fn nothing_goes_wrong_in_random_runs() {
-    let runs = 400;
+/// So many seeds of which none may show anything.
+pub fn hold(runs: u64, run: impl Fn(u64) -> Vec<String>) {
     let mut bad = Vec::new();
     for seed in 0..runs {
-        let found = run::<NoFaults>(seed);
+        let found = run(seed);
         if !found.is_empty() {
             bad.push(format!("seed {seed}: {}", found.join("\n  ")));
         }
@@ -186,6 +185,11 @@ fn nothing_goes_wrong_in_random_runs() {
         bad.len(),
         bad.join("\n")
     );
+}
+
+#[test]
+fn nothing_goes_wrong_in_random_runs() {
+    hold(400, run::<NoFaults>);
 }
 
 #[test]

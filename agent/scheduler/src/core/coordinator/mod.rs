@@ -147,7 +147,8 @@ impl<F: Faults> Core<F> {
     /// A job has ended once its register is gone.
     fn is_over(&self, job: &Job) -> bool {
         if job.row.term.is_shared() {
-            return job.gone;
+            // Its end is its register's, and takes it away.
+            return false;
         }
         self.register.get(job.row.job).is_none()
     }
